@@ -1,0 +1,136 @@
+//! The audit records: every decision that a person would ask about, once (protocol, section 9).
+//! The simulator reads the same records that an operator does.
+
+use serde::Serialize;
+
+use super::{CloseCause, SessionKey};
+use crate::protocol::{
+    ActorAddress, CloseReason, ErrorCode, MessageId, Pattern, SessionId, SubscriptionId, Topic,
+};
+
+/// One decision of the hub. Never holds a payload or a token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case", rename_all_fields = "camelCase")]
+pub enum Record {
+    SessionOpened {
+        session: SessionKey,
+        session_id: SessionId,
+    },
+    SessionConnected {
+        session: SessionKey,
+        session_id: SessionId,
+    },
+    ActorRegistered {
+        actor_address: ActorAddress,
+        session: SessionKey,
+        session_id: SessionId,
+        version: u64,
+        resumed: bool,
+    },
+    RegistrationRenewed {
+        actor_address: ActorAddress,
+        session: SessionKey,
+        version: u64,
+    },
+    DuplicateConnectionDetected {
+        actor_address: ActorAddress,
+        old_session: SessionKey,
+        old_session_id: SessionId,
+        new_session: SessionKey,
+        new_session_id: SessionId,
+    },
+    SubscriptionAdded {
+        actor_address: ActorAddress,
+        topic: Topic,
+        subscription_id: SubscriptionId,
+        subscriber_count: usize,
+    },
+    SubscriptionRemoved {
+        actor_address: ActorAddress,
+        topic: Topic,
+        subscriber_count: usize,
+    },
+    /// `session` is the recipient's.
+    MessageDelivered {
+        from: ActorAddress,
+        to: ActorAddress,
+        #[serde(rename = "type")]
+        kind: String,
+        message: MessageId,
+        session: SessionKey,
+    },
+    MessageDropped {
+        to: ActorAddress,
+        message: MessageId,
+        why: DropReason,
+    },
+    ActorDetached {
+        actor_address: ActorAddress,
+        session: SessionKey,
+        why: EndReason,
+    },
+    ActorResumed {
+        actor_address: ActorAddress,
+        session: SessionKey,
+    },
+    ActorForgotten {
+        actor_address: ActorAddress,
+        why: ForgetReason,
+    },
+    RequestRefused {
+        session: SessionKey,
+        code: ErrorCode,
+        #[serde(rename = "type")]
+        kind: String,
+        pattern: Pattern,
+    },
+    /// The session counts for nothing from here on; `removed` are the addresses it owned.
+    SessionClosed {
+        session: SessionKey,
+        session_id: SessionId,
+        /// The close code that the hub gave or would have given.
+        code: u16,
+        why: EndReason,
+        removed: Vec<ActorAddress>,
+    },
+}
+
+/// Why a message did not reach a recipient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DropReason {
+    /// The recipient's outgoing queue is at its bound.
+    QueueFull,
+    /// Nobody is registered at the address.
+    UnknownActor,
+    /// The recipient is detached.
+    Detached,
+    /// The time to live was over on arrival.
+    Expired,
+}
+
+/// Why a session ended or an address left its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// The hub closed the session.
+    Closed(CloseReason),
+    /// The connection ended.
+    Connection(CloseCause),
+    /// The registration's time to live was over.
+    Expired,
+}
+
+/// Why the hub no longer knows an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ForgetReason {
+    /// `hub:unregister`.
+    Unregistered,
+    /// `hub:disconnect`.
+    Disconnected,
+    /// The resume window ended, or is zero.
+    ResumeWindowEnded,
+    /// The hub ended.
+    Shutdown,
+}

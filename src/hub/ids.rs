@@ -1,0 +1,22 @@
+//! The hub's only randomness: ids and tokens from a generator that the caller seeds.
+
+use rand::RngExt;
+use rand::SeedableRng;
+use rand_chacha::ChaCha12Rng;
+use uuid::Uuid;
+
+/// A source of version 4 UUIDs; the same seed gives the same ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ids(ChaCha12Rng);
+
+impl Ids {
+    /// Ids from `seed`. Renewal tokens come from here: the seed of a real hub must be secret.
+    pub fn new(seed: [u8; 32]) -> Self {
+        Self(ChaCha12Rng::from_seed(seed))
+    }
+
+    /// The next id.
+    pub fn next(&mut self) -> Uuid {
+        uuid::Builder::from_random_bytes(self.0.random()).into_uuid()
+    }
+}

@@ -1,0 +1,258 @@
+//! The names on the wire. A session id and an actor address are different types: neither can stand
+//! where the other belongs (invariant I7).
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use uuid::Uuid;
+
+/// The longest path of an address, in bytes.
+pub const PATH_BYTES_MAX: usize = 255;
+/// The longest topic, in bytes.
+pub const TOPIC_BYTES_MAX: usize = 256;
+/// The longest message id, in bytes.
+pub const MESSAGE_ID_BYTES_MAX: usize = 128;
+
+/// A name that breaks its rule; `expected` is the rule, in words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected {expected}")]
+pub struct InvalidName {
+    /// What a valid name looks like.
+    pub expected: &'static str,
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The name as it stands on the wire.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = InvalidName;
+
+            fn from_str(text: &str) -> Result<Self, InvalidName> {
+                Self::parse(text)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                Self::parse(&text).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+name! {
+    /// Names an actor and outlives its connections: `@(path)` (protocol, section 2).
+    ActorAddress
+}
+
+impl ActorAddress {
+    const EXPECTED: &'static str =
+        "an address: @(path), path 1 to 255 bytes of [A-Za-z0-9._~:-] segments joined by /";
+
+    /// Reads `@(path)`.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        let path = text.strip_prefix("@(").and_then(|rest| rest.strip_suffix(')'));
+        match path {
+            Some(path) if is_path(path) => Ok(Self(text.into())),
+            _ => Err(InvalidName { expected: Self::EXPECTED }),
+        }
+    }
+
+    /// The address of `path`.
+    pub fn from_path(path: &str) -> Result<Self, InvalidName> {
+        Self::parse(&format!("@({path})"))
+    }
+
+    /// What stands between `@(` and `)`.
+    pub fn path(&self) -> &str {
+        &self.0[2..self.0.len() - 1]
+    }
+}
+
+fn is_path(path: &str) -> bool {
+    path.len() <= PATH_BYTES_MAX
+        && path.split('/').all(|segment| !segment.is_empty() && segment.bytes().all(is_path_byte))
+}
+
+fn is_path_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"._~:-".contains(&byte)
+}
+
+name! {
+    /// Names what a publication is about: 1 to 256 bytes (protocol, section 4).
+    Topic
+}
+
+impl Topic {
+    const EXPECTED: &'static str = "a topic: a string of 1 to 256 bytes";
+
+    /// Reads a topic.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        match text.len() {
+            1..=TOPIC_BYTES_MAX => Ok(Self(text.into())),
+            _ => Err(InvalidName { expected: Self::EXPECTED }),
+        }
+    }
+}
+
+name! {
+    /// Names a message as its sender chose to: 1 to 128 bytes (protocol, section 1).
+    MessageId
+}
+
+impl MessageId {
+    const EXPECTED: &'static str = "a string of 1 to 128 bytes";
+
+    /// Reads a message id.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        match text.len() {
+            1..=MESSAGE_ID_BYTES_MAX => Ok(Self(text.into())),
+            _ => Err(InvalidName { expected: Self::EXPECTED }),
+        }
+    }
+}
+
+impl From<Uuid> for MessageId {
+    fn from(id: Uuid) -> Self {
+        let mut buffer = Uuid::encode_buffer();
+        let text: &str = id.hyphenated().encode_lower(&mut buffer);
+        Self(text.into())
+    }
+}
+
+name! {
+    /// Names one accepted connection, `session-<uuid>`, and ends with it (protocol, section 2).
+    SessionId
+}
+
+impl SessionId {
+    const PREFIX: &'static str = "session-";
+
+    /// The session id that bears `id`.
+    pub fn new(id: Uuid) -> Self {
+        Self(format!("{}{}", Self::PREFIX, id.hyphenated()).into())
+    }
+
+    /// Reads `session-<uuid>`.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        match text.strip_prefix(Self::PREFIX).map(Uuid::try_parse) {
+            Some(Ok(_)) => Ok(Self(text.into())),
+            _ => Err(InvalidName { expected: "a session id: session-<uuid>" }),
+        }
+    }
+}
+
+name! {
+    /// Names one subscription of one address to one topic, `sub-<uuid>`.
+    SubscriptionId
+}
+
+impl SubscriptionId {
+    const PREFIX: &'static str = "sub-";
+
+    /// The subscription id that bears `id`.
+    pub fn new(id: Uuid) -> Self {
+        Self(format!("{}{}", Self::PREFIX, id.hyphenated()).into())
+    }
+
+    /// Reads `sub-<uuid>`.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        match text.strip_prefix(Self::PREFIX).map(Uuid::try_parse) {
+            Some(Ok(_)) => Ok(Self(text.into())),
+            _ => Err(InvalidName { expected: "a subscription id: sub-<uuid>" }),
+        }
+    }
+}
+
+/// Proves the right to renew one registration, once (protocol, section 4). Never printed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct RenewalToken(Uuid);
+
+impl RenewalToken {
+    /// The token that bears `id`.
+    pub const fn new(id: Uuid) -> Self {
+        Self(id)
+    }
+
+    /// Reads a token.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        Uuid::try_parse(text)
+            .map(Self)
+            .map_err(|_| InvalidName { expected: "a renewal token as hub:registered bore it" })
+    }
+}
+
+impl fmt::Debug for RenewalToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RenewalToken(..)")
+    }
+}
+
+impl<'de> Deserialize<'de> for RenewalToken {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_path_of_plain_segments() {
+        for good in ["@(a)", "@(cloudflare/signal-hub)", "@(A.b_c~d:e-f/9)"] {
+            assert_eq!(ActorAddress::parse(good).map(|a| a.to_string()), Ok(good.to_owned()));
+        }
+        for bad in ["", "a", "@()", "@(a", "a)", "@(/a)", "@(a/)", "@(a//b)", "@(a b)", "@(ä)"] {
+            assert!(ActorAddress::parse(bad).is_err(), "{bad:?} is no address");
+        }
+    }
+
+    #[test]
+    fn an_address_has_a_longest_path() {
+        assert!(ActorAddress::from_path(&"a".repeat(PATH_BYTES_MAX)).is_ok());
+        assert!(ActorAddress::from_path(&"a".repeat(PATH_BYTES_MAX + 1)).is_err());
+    }
+
+    #[test]
+    fn a_session_id_is_never_an_address() {
+        let session = SessionId::new(Uuid::nil());
+        assert!(ActorAddress::parse(session.as_str()).is_err());
+        assert_eq!(SessionId::parse(session.as_str()), Ok(session));
+    }
+
+    #[test]
+    fn names_have_bounds() {
+        assert!(Topic::parse("").is_err() && Topic::parse(&"t".repeat(257)).is_err());
+        assert!(Topic::parse(&"t".repeat(256)).is_ok());
+        assert!(MessageId::parse("").is_err() && MessageId::parse(&"m".repeat(129)).is_err());
+        assert!(MessageId::parse(&"m".repeat(128)).is_ok());
+    }
+}

@@ -1,0 +1,122 @@
+//! Reads fields one by one, so that a refusal names the field, what it should be and what it was.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::protocol::{InvalidName, Refusal};
+
+/// A field as it stands in the frame; absent and null are the same.
+pub(super) type Raw<'a> = Option<&'a RawValue>;
+
+/// Reads a JSON object into a struct of [`Raw`] fields; null is an object without fields.
+pub(super) fn object<'a, T: Deserialize<'a> + Default>(
+    field: &'static str,
+    raw: Raw<'a>,
+) -> Result<T, Refusal> {
+    const EXPECTED: &str = "an object without repeated fields";
+    let Some(raw) = raw else { return Ok(T::default()) };
+    // serde reads a struct from an array too; the protocol does not.
+    if !raw.get().starts_with('{') {
+        return Err(Refusal::invalid(field, "an object", kind_of(raw)));
+    }
+    serde_json::from_str(raw.get()).map_err(|_| Refusal::invalid(field, EXPECTED, kind_of(raw)))
+}
+
+/// A required string that `parse` turns into a name.
+pub(super) fn name<T>(
+    field: &'static str,
+    expected: &'static str,
+    raw: Raw<'_>,
+    parse: impl FnOnce(&str) -> Result<T, InvalidName>,
+) -> Result<T, Refusal> {
+    optional_name(field, expected, raw, parse)?.ok_or_else(|| Refusal::missing(field, expected))
+}
+
+/// A string that may be absent and that `parse` turns into a name.
+pub(super) fn optional_name<T>(
+    field: &'static str,
+    expected: &'static str,
+    raw: Raw<'_>,
+    parse: impl FnOnce(&str) -> Result<T, InvalidName>,
+) -> Result<Option<T>, Refusal> {
+    let Some(text) = optional_string(field, expected, raw)? else { return Ok(None) };
+    match parse(&text) {
+        Ok(name) => Ok(Some(name)),
+        Err(invalid) => Err(Refusal::invalid(field, invalid.expected, "string".to_owned())),
+    }
+}
+
+/// A string that may be absent.
+pub(super) fn optional_string<'a>(
+    field: &'static str,
+    expected: &'static str,
+    raw: Raw<'a>,
+) -> Result<Option<Cow<'a, str>>, Refusal> {
+    let Some(raw) = raw else { return Ok(None) };
+    match serde_json::from_str::<Text<'a>>(raw.get()) {
+        Ok(Text(text)) => Ok(Some(text)),
+        Err(_) => Err(Refusal::invalid(field, expected, kind_of(raw))),
+    }
+}
+
+/// serde borrows a `Cow` only where it is told to.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// A whole number that may be absent.
+pub(super) fn optional_integer(
+    field: &'static str,
+    expected: &'static str,
+    raw: Raw<'_>,
+) -> Result<Option<u64>, Refusal> {
+    let Some(raw) = raw else { return Ok(None) };
+    match raw.get().parse() {
+        Ok(number) => Ok(Some(number)),
+        Err(_) => Err(Refusal::invalid(field, expected, kind_of(raw))),
+    }
+}
+
+/// A whole number of milliseconds that may be absent.
+pub(super) fn optional_milliseconds(
+    field: &'static str,
+    raw: Raw<'_>,
+) -> Result<Option<Duration>, Refusal> {
+    let milliseconds = optional_integer(field, "a whole number of milliseconds", raw)?;
+    Ok(milliseconds.map(Duration::from_millis))
+}
+
+/// A boolean that is false where it is absent.
+pub(super) fn flag(field: &'static str, raw: Raw<'_>) -> Result<bool, Refusal> {
+    match raw.map(RawValue::get) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => {
+            Err(Refusal::invalid(field, "true or false", raw.map_or_else(String::new, kind_of)))
+        }
+    }
+}
+
+/// A required array of at least one string.
+pub(super) fn strings(field: &'static str, raw: Raw<'_>) -> Result<Vec<String>, Refusal> {
+    const EXPECTED: &str = "a non-empty array of strings";
+    let Some(raw) = raw else { return Err(Refusal::missing(field, EXPECTED)) };
+    match serde_json::from_str::<Vec<String>>(raw.get()) {
+        Ok(strings) if !strings.is_empty() => Ok(strings),
+        _ => Err(Refusal::invalid(field, EXPECTED, kind_of(raw))),
+    }
+}
+
+/// What a value is, for the `received` of a refusal: short things as they are, long ones by kind,
+/// because they may hold a secret.
+pub(super) fn kind_of(raw: &RawValue) -> String {
+    let text = raw.get();
+    match text.as_bytes().first() {
+        Some(b'{') => "object".to_owned(),
+        Some(b'[') => "array".to_owned(),
+        Some(b'"') => "string".to_owned(),
+        _ => text.chars().take(32).collect(),
+    }
+}

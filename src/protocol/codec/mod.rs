@@ -1,0 +1,13 @@
+//! The only place where bytes become protocol types and protocol types become bytes.
+//!
+//! [`client_frame`]: what clients send, read by the server and written by the client.
+//! [`hub_frame`]: what the hub sends, written by the server and read by the client.
+
+mod client_frame;
+mod fields;
+mod hub_frame;
+
+pub use client_frame::{decode_client_frame, encode_client_frame};
+pub use hub_frame::{
+    HubBody, HubFrame, HubMessage, InvalidHubFrame, decode_hub_frame, encode_hub_frame,
+};

@@ -1,0 +1,120 @@
+//! Application data: JSON text that is carried and never parsed into a tree.
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// One valid JSON value as UTF-8 text. Cloning shares the bytes.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Json(Bytes);
+
+/// Text that is not one JSON value; says where and why.
+#[derive(Debug, thiserror::Error)]
+#[error("not a JSON value: {0}")]
+pub struct InvalidJson(#[from] serde_json::Error);
+
+impl Json {
+    /// The value `null`.
+    pub const NULL: Json = Json(Bytes::from_static(b"null"));
+    /// The value `{}`.
+    pub const EMPTY_OBJECT: Json = Json(Bytes::from_static(b"{}"));
+
+    /// Reads one JSON value.
+    pub fn parse(text: impl Into<Bytes>) -> Result<Self, InvalidJson> {
+        let bytes = text.into();
+        // IgnoredAny alone would let invalid UTF-8 pass inside strings.
+        let text =
+            std::str::from_utf8(&bytes).map_err(<serde_json::Error as serde::de::Error>::custom)?;
+        let _: IgnoredAny = serde_json::from_str(text)?;
+        Ok(Self(bytes))
+    }
+
+    /// The JSON of any value that serde can write as JSON.
+    pub fn from_value<T: Serialize>(value: &T) -> Result<Self, InvalidJson> {
+        Ok(Self(serde_json::to_vec(value)?.into()))
+    }
+
+    /// Shares the part of `frame` that `raw` was read from: no copy.
+    pub(crate) fn share(raw: &RawValue, frame: &Bytes) -> Self {
+        Self(frame.slice_ref(raw.get().as_bytes()))
+    }
+
+    /// The text of the value.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("Json holds UTF-8: every constructor checks it")
+    }
+
+    /// Reads the value as a `T`.
+    pub fn to<T: DeserializeOwned>(&self) -> Result<T, InvalidJson> {
+        Ok(serde_json::from_slice(&self.0)?)
+    }
+
+    /// Bytes of the text.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Never: a JSON value has at least one byte.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl From<serde_json::Value> for Json {
+    fn from(value: serde_json::Value) -> Self {
+        Self(value.to_string().into())
+    }
+}
+
+impl Serialize for Json {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let raw: &RawValue = serde_json::from_slice(&self.0).map_err(serde::ser::Error::custom)?;
+        raw.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        Ok(Self(String::from(Box::<str>::from(raw)).into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_whole_value_is_json() {
+        for good in ["null", "{}", "[1,2]", "\"ä\"", " 1 "] {
+            assert!(Json::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", "{", "1 2", "nul"] {
+            assert!(Json::parse(bad).is_err(), "{bad}");
+        }
+        assert!(Json::parse(&b"\"\xff\""[..]).is_err(), "invalid UTF-8");
+    }
+
+    #[test]
+    fn data_goes_through_serde_unaltered() {
+        let odd = r#"{"b": 1.0, "a":  [1e400, "\u0041"], "b":2}"#;
+        let json: Json = serde_json::from_str(odd).expect("valid JSON");
+        assert_eq!(json.as_str(), odd);
+        assert_eq!(serde_json::to_string(&json).expect("valid JSON"), odd);
+    }
+}

@@ -1,0 +1,32 @@
+//! The words on the wire (docs/PROTOCOL.md), as data that is valid because it exists.
+//!
+//! [`codec`] is the only place where bytes become these types and these types become bytes.
+
+mod address;
+mod envelope;
+mod json;
+mod refusal;
+mod reply;
+mod request;
+
+pub mod codec;
+
+pub use address::{
+    ActorAddress, InvalidName, MESSAGE_ID_BYTES_MAX, MessageId, PATH_BYTES_MAX, RenewalToken,
+    SessionId, SubscriptionId, TOPIC_BYTES_MAX, Topic,
+};
+pub use envelope::{Body, Delivery, Outgoing, Pattern, Route};
+pub use json::{InvalidJson, Json};
+pub use refusal::{CloseReason, Details, ErrorCode, Malformed, Refusal};
+pub use reply::{
+    Connected, DeliveryAck, DeliveryStatus, DisconnectNotice, Disconnected, HeartbeatAck,
+    HubCapabilities, Notice, Published, Registered, Renewed, Reply, Subscribed, UnknownActor,
+    Unregistered, Unsubscribed,
+};
+pub use request::{
+    ClientFrame, Connect, Disconnect, Heartbeat, Publish, Register, Renew, Request, Send,
+    Subscribe, Subscription, Unregister, Unsubscribe, Verb,
+};
+
+/// The version of the protocol that this hub speaks; a client must bear the same major number.
+pub const PROTOCOL_VERSION: &str = "0.1.0";

@@ -1,0 +1,202 @@
+//! What the hub says of its own accord or in reply: the payloads of its `hub:*` messages
+//! (protocol, section 4), for the hub to write and for the client to read.
+
+use serde::{Deserialize, Serialize};
+
+use super::address::RenewalToken;
+use super::{ActorAddress, Json, MessageId, Refusal, SessionId, SubscriptionId, Topic};
+use crate::time::Timestamp;
+
+/// The answer to one request. Its envelope's `correlationId` is the request's id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    Connected(Connected),
+    HeartbeatAck(HeartbeatAck),
+    Disconnected(Disconnected),
+    Registered(Registered),
+    Unregistered(Unregistered),
+    Renewed(Renewed),
+    DeliveryAck(DeliveryAck),
+    UnknownActor(UnknownActor),
+    Subscribed(Subscribed),
+    Unsubscribed(Unsubscribed),
+    Published(Published),
+    Error(Refusal),
+}
+
+impl Reply {
+    /// The envelope's `type`.
+    pub const fn type_name(&self) -> &'static str {
+        match self {
+            Reply::Connected(_) => "hub:connected",
+            Reply::HeartbeatAck(_) => "hub:heartbeat_ack",
+            Reply::Disconnected(_) => "hub:disconnect",
+            Reply::Registered(_) => "hub:registered",
+            Reply::Unregistered(_) => "hub:unregistered",
+            Reply::Renewed(_) => "hub:renewed",
+            Reply::DeliveryAck(_) => "hub:delivery_ack",
+            Reply::UnknownActor(_) => "hub:unknown_actor",
+            Reply::Subscribed(_) => "hub:subscribed",
+            Reply::Unsubscribed(_) => "hub:unsubscribed",
+            Reply::Published(_) => "hub:published",
+            Reply::Error(_) => "hub:error",
+        }
+    }
+}
+
+/// What the hub says unasked; no `correlationId`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// `hub:disconnect`: the hub is about to close this session.
+    Disconnect(DisconnectNotice),
+    /// `hub:unregistered`: another session took this address over; this session lives on.
+    TakenOver { actor_address: ActorAddress },
+}
+
+impl Notice {
+    /// The envelope's `type`.
+    pub const fn type_name(&self) -> &'static str {
+        match self {
+            Notice::Disconnect(_) => "hub:disconnect",
+            Notice::TakenOver { .. } => "hub:unregistered",
+        }
+    }
+}
+
+/// Why the hub is about to close a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DisconnectNotice {
+    /// `duplicate_connection`, `server_shutdown`.
+    pub reason: String,
+    /// The same for a person.
+    pub message: String,
+}
+
+impl DisconnectNotice {
+    /// The reason of a takeover.
+    pub const DUPLICATE_CONNECTION: &'static str = "duplicate_connection";
+    /// The reason of the hub's end.
+    pub const SERVER_SHUTDOWN: &'static str = "server_shutdown";
+}
+
+/// The session is open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Connected {
+    pub session_id: SessionId,
+    pub server_version: String,
+    /// Bytes.
+    pub max_message_size: usize,
+    /// Milliseconds.
+    pub heartbeat_interval: u64,
+    pub capabilities: HubCapabilities,
+    /// In the envelope's metadata: the token's address with auth on, else null.
+    #[serde(skip)]
+    pub actor_identity: Option<ActorAddress>,
+}
+
+/// What the hub offers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HubCapabilities {
+    pub max_actors_per_instance: usize,
+    pub supports_backpressure: bool,
+    pub supported_content_types: Vec<String>,
+}
+
+/// The answer to a heartbeat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HeartbeatAck {
+    /// The request's, or null.
+    pub timestamp: Json,
+    pub server_time: Timestamp,
+}
+
+/// The hub heard that the client leaves; close 1000 follows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disconnected {
+    pub acknowledged: bool,
+}
+
+/// The session owns the address from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Registered {
+    pub actor_address: ActorAddress,
+    pub expires_at: Timestamp,
+    pub renewal_token: RenewalToken,
+    /// Grows with each registration and renewal while the hub knows the address.
+    pub version: u64,
+    /// The address was detached and got its subscriptions back.
+    pub resumed: bool,
+    /// The topics that the address is subscribed to, in order.
+    pub subscriptions: Vec<Topic>,
+}
+
+/// The address is free and forgotten.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unregistered {
+    pub actor_address: ActorAddress,
+    pub unregistered_at: Timestamp,
+}
+
+/// The registration lives longer; the old token is spent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Renewed {
+    pub actor_address: ActorAddress,
+    pub expires_at: Timestamp,
+    pub renewal_token: RenewalToken,
+}
+
+/// The message was handed to the recipient's session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeliveryAck {
+    /// The request's id.
+    pub message_id: MessageId,
+    pub delivered_at: Timestamp,
+    pub status: DeliveryStatus,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryStatus {
+    Delivered,
+}
+
+/// Nobody is registered there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UnknownActor {
+    pub actor_address: ActorAddress,
+    pub message: String,
+}
+
+/// The acting identity is subscribed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Subscribed {
+    pub topic: Topic,
+    pub subscription_id: SubscriptionId,
+}
+
+/// The acting identity is no longer subscribed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unsubscribed {
+    pub topic: Topic,
+    pub unsubscribed_at: Timestamp,
+}
+
+/// The publication was handed to so many sessions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Published {
+    pub topic: Topic,
+    /// Copies handed to sessions.
+    pub subscriber_count: usize,
+}

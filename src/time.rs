@@ -1,0 +1,67 @@
+//! Time as the core knows it: a number that the caller hands in, never a clock that is asked.
+
+use std::fmt;
+use std::ops::Add;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A moment, in milliseconds since the Unix epoch (UTC).
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The moment `milliseconds` after the Unix epoch.
+    pub const fn from_millis(milliseconds: u64) -> Self {
+        Self(milliseconds)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// How long after `earlier` this moment is; zero if it is not after it.
+    pub const fn since(self, earlier: Timestamp) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// Saturates at the end of time; a fraction of a millisecond is rounded up, so that a deadline is
+/// never early.
+impl Add<Duration> for Timestamp {
+    type Output = Timestamp;
+
+    fn add(self, duration: Duration) -> Timestamp {
+        let milliseconds = duration.as_nanos().div_ceil(1_000_000);
+        Timestamp(self.0.saturating_add(u64::try_from(milliseconds).unwrap_or(u64::MAX)))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_rounded_up_and_saturates() {
+        let start = Timestamp::from_millis(10);
+        assert_eq!(start + Duration::from_micros(1), Timestamp::from_millis(11));
+        assert_eq!(start + Duration::MAX, Timestamp::from_millis(u64::MAX));
+    }
+
+    #[test]
+    fn the_past_is_zero_away() {
+        let (early, late) = (Timestamp::from_millis(3), Timestamp::from_millis(8));
+        assert_eq!(late.since(early), Duration::from_millis(5));
+        assert_eq!(early.since(late), Duration::ZERO);
+    }
+}
