@@ -15,8 +15,8 @@ impl Ids {
         Self(ChaCha12Rng::from_seed(seed))
     }
 
-    /// The next id.
-    pub fn next(&mut self) -> Uuid {
+    /// An id that was never given before.
+    pub fn fresh(&mut self) -> Uuid {
         uuid::Builder::from_random_bytes(self.0.random()).into_uuid()
     }
 }

@@ -3,93 +3,57 @@
 
 mod audit;
 mod config;
+mod counters;
 mod ids;
+mod io;
+mod requests;
+mod sending;
+mod state;
+mod view;
 
-use std::net::SocketAddr;
-
-use serde::Serialize;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 pub use audit::{DropReason, EndReason, ForgetReason, Record};
 pub use config::Config;
+pub use counters::Counters;
 pub use ids::Ids;
+pub use io::{CloseCause, Input, Output, Peer, SessionKey, Written};
+pub use state::{Deadline, Phase};
+pub use view::{AddressRow, OwnerRow, SessionRow, TopicRow, View};
 
-use crate::protocol::{ClientFrame, CloseReason, Malformed, Outgoing};
+use state::{Deadlines, Registry, Sessions, Topics};
+
+use crate::protocol::CloseReason;
 use crate::time::Timestamp;
-
-/// Names one accepted connection inside this process; never reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
-pub struct SessionKey(pub u64);
-
-/// Where a connection comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Peer {
-    pub address: SocketAddr,
-}
-
-/// What left a session's outgoing queue for the socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Written {
-    pub messages: usize,
-    /// The sum of [`Outgoing::weight`].
-    pub bytes: usize,
-}
-
-/// How a connection ended, as the shell saw it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CloseCause {
-    /// The hub closed it: an [`Output::Close`] was carried out.
-    Hub,
-    /// The client sent a close frame.
-    Client,
-    /// The stream ended or broke without a close frame.
-    Lost,
-    /// The client broke the WebSocket protocol.
-    Protocol,
-}
-
-/// What happened to the hub.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input {
-    /// A WebSocket was accepted. The key is new.
-    Opened(SessionKey, Peer),
-    /// A text or binary frame arrived.
-    Frame(SessionKey, Result<ClientFrame, Malformed>),
-    /// A WebSocket ping or pong arrived: a sign of life.
-    Alive(SessionKey),
-    /// Messages left the outgoing queue for the socket.
-    Drained(SessionKey, Written),
-    /// The connection is gone. Comes once for each [`Input::Opened`], and last.
-    Closed(SessionKey, CloseCause),
-    /// Nothing but time has passed.
-    Tick,
-    /// The hub is to end: every session is told and closed.
-    Shutdown,
-}
-
-/// What the shell must do, in this order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
-    /// Put a message into the session's outgoing queue.
-    Send(SessionKey, Outgoing),
-    /// Write what is queued, then close the WebSocket with this reason.
-    Close(SessionKey, CloseReason),
-    /// Write an audit record.
-    Audit(Record),
-}
 
 /// The hub. See [`Hub::handle`].
 #[derive(Debug, Clone)]
 pub struct Hub {
     config: Config,
+    ids: Ids,
+    sessions: Sessions,
+    registry: Registry,
+    topics: Topics,
+    deadlines: Deadlines,
+    counters: Counters,
+    stopping: bool,
     outputs: Vec<Output>,
 }
 
 impl Hub {
     /// An empty hub.
-    pub fn new(config: Config, _ids: Ids) -> Self {
-        Self { config, outputs: Vec::new() }
+    pub fn new(config: Config, ids: Ids) -> Self {
+        Self {
+            config,
+            ids,
+            sessions: Sessions::default(),
+            registry: Registry::default(),
+            topics: Topics::default(),
+            deadlines: Deadlines::default(),
+            counters: Counters::default(),
+            stopping: false,
+            outputs: Vec::new(),
+        }
     }
 
     /// What the hub may use and how long it waits.
@@ -97,15 +61,61 @@ impl Hub {
         &self.config
     }
 
+    /// What has been counted since the hub began.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
     /// Expires what is due at `now`, then applies `input`. The outputs borrow the hub: take them
     /// all before the next input.
     #[must_use = "the outputs are what the hub does"]
-    pub fn handle(&mut self, _now: Timestamp, _input: Input) -> impl Iterator<Item = Output> + '_ {
+    pub fn handle(&mut self, now: Timestamp, input: Input) -> impl Iterator<Item = Output> + '_ {
+        self.forget_touched();
+        self.expire(now);
+        match input {
+            Input::Opened(key, peer) => self.opened(now, key, peer),
+            Input::Frame(key, frame) => self.frame(now, key, frame),
+            Input::Alive(key) => self.alive(now, key),
+            Input::Drained(key, written) => self.drained(key, written),
+            Input::Closed(key, cause) => self.closed(now, key, cause),
+            Input::Tick => {}
+            Input::Shutdown => self.shutdown(now),
+        }
         self.outputs.drain(..)
     }
 
     /// When the hub must be called again at the latest, with [`Input::Tick`] if need be.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        None
+        self.deadlines.next()
+    }
+
+    /// A number that two hubs share if they stand in the same state. Ids to come and counters are
+    /// no part of it.
+    pub fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.sessions.hash(&mut hasher);
+        self.registry.hash(&mut hasher);
+        self.topics.hash(&mut hasher);
+        self.deadlines.hash(&mut hasher);
+        self.stopping.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    fn expire(&mut self, now: Timestamp) {
+        while let Some(deadline) = self.deadlines.pop_due(now) {
+            match deadline {
+                Deadline::Connect(key) => self.close(now, key, CloseReason::ConnectTimeout),
+                Deadline::Idle(key) => self.idle(now, key),
+                Deadline::SlowConsumer(key) => self.close(now, key, CloseReason::SlowConsumer),
+                Deadline::Address(address) => self.address_due(now, &address),
+            }
+        }
+    }
+
+    fn forget_touched(&mut self) {
+        self.sessions.touched.clear();
+        self.registry.touched.clear();
+        self.topics.touched.clear();
+        self.deadlines.touched.clear();
     }
 }

@@ -1,0 +1,23 @@
+//! What the hub counts. Nothing is ever counted down, so what must balance can be checked (I28).
+
+use serde::Serialize;
+
+/// Totals since the hub began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Counters {
+    pub sessions_opened: u64,
+    pub sessions_closed: u64,
+    /// Frames from clients: handled + refused + malformed + ignored.
+    pub frames_received: u64,
+    pub requests_handled: u64,
+    pub requests_refused: u64,
+    pub frames_malformed: u64,
+    /// Frames that came from a session that was already over.
+    pub frames_ignored: u64,
+    /// Messages put into outgoing queues.
+    pub messages_sent: u64,
+    pub messages_delivered: u64,
+    pub messages_dropped: u64,
+    pub takeovers: u64,
+    pub resumes: u64,
+}

@@ -1,0 +1,85 @@
+//! What goes into the core and what comes out.
+
+use std::net::SocketAddr;
+
+use serde::Serialize;
+
+use super::Record;
+use crate::protocol::{ClientFrame, CloseReason, Malformed, Outgoing};
+
+/// Names one accepted connection inside this process; never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct SessionKey(pub u64);
+
+/// Where a connection comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Peer {
+    pub address: SocketAddr,
+}
+
+/// What left a session's outgoing queue for the socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Written {
+    pub messages: usize,
+    /// The sum of [`Outgoing::weight`].
+    pub bytes: usize,
+}
+
+/// How a connection ended, as the shell saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CloseCause {
+    /// The hub closed it: an [`Output::Close`] was carried out.
+    Hub,
+    /// The client sent a close frame.
+    Client,
+    /// The stream ended or broke without a close frame.
+    Lost,
+    /// The client broke the WebSocket protocol.
+    Protocol,
+}
+
+/// What happened to the hub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// A WebSocket was accepted. The key is new.
+    Opened(SessionKey, Peer),
+    /// A text or binary frame arrived.
+    Frame(SessionKey, Result<ClientFrame, Malformed>),
+    /// A WebSocket ping or pong arrived: a sign of life.
+    Alive(SessionKey),
+    /// Messages left the outgoing queue for the socket.
+    Drained(SessionKey, Written),
+    /// The connection is gone. Comes once for each [`Input::Opened`], and last.
+    Closed(SessionKey, CloseCause),
+    /// Nothing but time has passed.
+    Tick,
+    /// The hub is to end: every session is told and closed.
+    Shutdown,
+}
+
+impl Input {
+    /// The session that the input is from or about.
+    pub fn session(&self) -> Option<SessionKey> {
+        match self {
+            Input::Opened(key, _)
+            | Input::Frame(key, _)
+            | Input::Alive(key)
+            | Input::Drained(key, _)
+            | Input::Closed(key, _) => Some(*key),
+            Input::Tick | Input::Shutdown => None,
+        }
+    }
+}
+
+/// What the shell must do, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Put a message into the session's outgoing queue.
+    Send(SessionKey, Outgoing),
+    /// Write what is queued, then close the WebSocket with this reason.
+    Close(SessionKey, CloseReason),
+    /// Write an audit record.
+    Audit(Record),
+}

@@ -1,0 +1,183 @@
+//! How sessions begin, live and end. Whatever comes late from or about a session touches only what
+//! that session owns at that moment (I4).
+
+use crate::hub::state::Session;
+use crate::hub::{
+    CloseCause, Deadline, EndReason, ForgetReason, Hub, Output, Peer, Phase, Record, SessionKey,
+    Written,
+};
+use crate::protocol::{
+    CloseReason, Connect, Connected, DisconnectNotice, Disconnected, ErrorCode, Heartbeat,
+    HeartbeatAck, HubCapabilities, Notice, PROTOCOL_VERSION, Refusal, Reply, SessionId,
+};
+use crate::time::Timestamp;
+
+impl Hub {
+    pub(in crate::hub) fn opened(&mut self, now: Timestamp, key: SessionKey, peer: Peer) {
+        let id = SessionId::new(self.ids.fresh());
+        let full = self.sessions.len() >= self.config.sessions_max;
+        self.sessions.insert(key, Session::new(id.clone(), peer, now));
+        self.counters.sessions_opened += 1;
+        self.audit(Record::SessionOpened { session: key, session_id: id });
+        if self.stopping {
+            self.close(now, key, CloseReason::ServerShutdown);
+        } else if full {
+            self.close(now, key, CloseReason::HubFull);
+        } else {
+            self.deadlines.arm(Deadline::Connect(key), now + self.config.connect_timeout);
+            self.deadlines.arm(Deadline::Idle(key), now + self.config.idle_timeout);
+        }
+    }
+
+    pub(super) fn connect(
+        &mut self,
+        _now: Timestamp,
+        key: SessionKey,
+        connect: &Connect,
+    ) -> Result<Reply, Refusal> {
+        check_version(&connect.protocol_version)?;
+        let session = self.sessions.open_mut(key).expect("a request comes from an open session");
+        session.phase = Phase::Connected;
+        let session_id = session.id.clone();
+        self.deadlines.disarm(&Deadline::Connect(key));
+        self.audit(Record::SessionConnected { session: key, session_id: session_id.clone() });
+        Ok(Reply::Connected(Connected {
+            session_id,
+            server_version: env!("CARGO_PKG_VERSION").to_owned(),
+            max_message_size: self.config.message_bytes_max,
+            heartbeat_interval: self.config.heartbeat_interval.as_millis() as u64,
+            capabilities: HubCapabilities {
+                max_actors_per_instance: self.config.registrations_max,
+                supports_backpressure: true,
+                supported_content_types: vec!["application/json".to_owned()],
+            },
+            actor_identity: None,
+        }))
+    }
+
+    pub(super) fn heartbeat(&self, now: Timestamp, heartbeat: &Heartbeat) -> Reply {
+        let timestamp = heartbeat.timestamp.clone();
+        Reply::HeartbeatAck(HeartbeatAck { timestamp, server_time: now })
+    }
+
+    pub(super) fn disconnect(&self) -> Reply {
+        Reply::Disconnected(Disconnected { acknowledged: true })
+    }
+
+    /// Ends the session of a client that said goodbye: its addresses are forgotten at once.
+    pub(super) fn leave(&mut self, now: Timestamp, key: SessionKey) {
+        for address in self.addresses_of(key) {
+            self.forget(&address, ForgetReason::Disconnected);
+        }
+        self.close(now, key, CloseReason::ClientDisconnect);
+    }
+
+    pub(in crate::hub) fn alive(&mut self, now: Timestamp, key: SessionKey) {
+        if let Some(session) = self.sessions.open_mut(key) {
+            session.last_seen = now;
+        }
+    }
+
+    /// Signs of life do not move the deadline; it moves itself when it finds one.
+    pub(in crate::hub) fn idle(&mut self, now: Timestamp, key: SessionKey) {
+        let Some(session) = self.sessions.open(key) else { return };
+        let silent_until = session.last_seen + self.config.idle_timeout;
+        match silent_until <= now {
+            true => self.close(now, key, CloseReason::IdleTimeout),
+            false => self.deadlines.arm(Deadline::Idle(key), silent_until),
+        }
+    }
+
+    pub(in crate::hub) fn drained(&mut self, key: SessionKey, written: Written) {
+        let Some(session) = self.sessions.open_mut(key) else { return };
+        session.queue.drain(written);
+        if !session.queue.is_full(&self.config) {
+            self.deadlines.disarm(&Deadline::SlowConsumer(key));
+        }
+    }
+
+    /// The connection is gone: what the session still owns is detached.
+    pub(in crate::hub) fn closed(&mut self, now: Timestamp, key: SessionKey, cause: CloseCause) {
+        if self.sessions.open(key).is_some() {
+            self.end(now, key, EndReason::Connection(cause));
+        }
+        if self.sessions.remove(key).is_some() {
+            self.counters.sessions_closed += 1;
+        }
+    }
+
+    /// Closes a session of the hub's own accord; the connection's end is reported later.
+    pub(in crate::hub) fn close(&mut self, now: Timestamp, key: SessionKey, reason: CloseReason) {
+        if self.sessions.open(key).is_none() {
+            return;
+        }
+        self.outputs.push(Output::Close(key, reason));
+        self.end(now, key, EndReason::Closed(reason));
+    }
+
+    /// From here on the session owns nothing and has nothing queued (I9).
+    fn end(&mut self, now: Timestamp, key: SessionKey, why: EndReason) {
+        let removed = self.addresses_of(key);
+        for address in &removed {
+            self.detach(now, address, key, why);
+        }
+        self.deadlines.disarm_session(key);
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.phase = Phase::Disconnecting;
+        session.addresses.clear();
+        session.queue = Default::default();
+        session.malformed.clear();
+        let session_id = session.id.clone();
+        let code = close_code(why);
+        self.audit(Record::SessionClosed { session: key, session_id, code, why, removed });
+    }
+
+    pub(in crate::hub) fn shutdown(&mut self, now: Timestamp) {
+        self.stopping = true;
+        let notice = DisconnectNotice {
+            reason: DisconnectNotice::SERVER_SHUTDOWN.to_owned(),
+            message: "The hub is shutting down. Connect again later.".to_owned(),
+        };
+        for key in self.sessions.keys() {
+            if self.sessions.open(key).is_none() {
+                continue;
+            }
+            let to = self.spoken_to(key);
+            self.notify(now, key, &to, Notice::Disconnect(notice.clone()));
+            for address in self.addresses_of(key) {
+                self.forget(&address, ForgetReason::Shutdown);
+            }
+            self.close(now, key, CloseReason::ServerShutdown);
+        }
+        self.forget_detached(ForgetReason::Shutdown);
+    }
+
+    pub(super) fn addresses_of(&self, key: SessionKey) -> Vec<crate::protocol::ActorAddress> {
+        self.sessions.get(key).map(|session| session.addresses.clone()).unwrap_or_default()
+    }
+}
+
+fn check_version(version: &str) -> Result<(), Refusal> {
+    let major = |version: &str| version.split('.').next().and_then(|n| n.parse::<u64>().ok());
+    let numbers = version.split('.').filter(|number| number.parse::<u64>().is_ok()).count();
+    if numbers == 3 && version.split('.').count() == 3 && major(version) == major(PROTOCOL_VERSION)
+    {
+        return Ok(());
+    }
+    let message = format!("this hub speaks protocol {PROTOCOL_VERSION}, the client {version}");
+    Err(Refusal::new(
+        ErrorCode::VersionMismatch,
+        message,
+        "Use a client of the hub's major protocol version.",
+    ))
+}
+
+/// The close code for a session that ended on its own, as the hub would have given it.
+fn close_code(why: EndReason) -> u16 {
+    match why {
+        EndReason::Closed(reason) => reason.code(),
+        EndReason::Connection(CloseCause::Client | CloseCause::Hub) | EndReason::Expired => 1000,
+        EndReason::Connection(CloseCause::Lost) => 1006,
+        EndReason::Connection(CloseCause::Protocol) => 1002,
+    }
+}

@@ -1,0 +1,213 @@
+//! The verbs: what the hub does with each input, one file a domain. This one reads frames, decides
+//! who acts, and answers.
+
+mod connection;
+mod messaging;
+mod pubsub;
+mod registration;
+
+use super::{Hub, Phase, Record, SessionKey};
+use crate::protocol::{
+    ActorAddress, Body, ClientFrame, CloseReason, Details, ErrorCode, Malformed, MessageId,
+    Pattern, Refusal, Reply, Request, Verb,
+};
+use crate::time::Timestamp;
+
+impl Hub {
+    pub(super) fn frame(
+        &mut self,
+        now: Timestamp,
+        key: SessionKey,
+        frame: Result<ClientFrame, Malformed>,
+    ) {
+        self.counters.frames_received += 1;
+        let Some(session) = self.sessions.open_mut(key) else {
+            self.counters.frames_ignored += 1;
+            return;
+        };
+        session.last_seen = now;
+        match frame {
+            Ok(ClientFrame::Ping) => self.ping(now, key),
+            Ok(ClientFrame::Request(request)) => self.request(now, key, *request),
+            Err(malformed) => self.malformed(now, key, malformed),
+        }
+    }
+
+    fn ping(&mut self, now: Timestamp, key: SessionKey) {
+        self.counters.requests_handled += 1;
+        let to = self.spoken_to(key);
+        self.say(now, key, to, Body::Pong);
+    }
+
+    fn request(&mut self, now: Timestamp, key: SessionKey, request: Request) {
+        if let Some(session) = self.sessions.open_mut(key) {
+            session.claimed = Some(request.from.clone());
+        }
+        match self.decide(now, key, &request) {
+            Ok(reply) => {
+                self.counters.requests_handled += 1;
+                if request.pattern == Pattern::Ask || is_told_too(&reply) {
+                    self.reply(now, key, &request.from, Some(&request.id), reply);
+                }
+                if matches!(request.verb, Ok(Verb::Disconnect(_))) {
+                    self.leave(now, key);
+                }
+            }
+            Err(refusal) => self.refuse(now, key, &request, refusal),
+        }
+    }
+
+    /// Applies the request, or changes nothing and says why not (I11).
+    fn decide(
+        &mut self,
+        now: Timestamp,
+        key: SessionKey,
+        request: &Request,
+    ) -> Result<Reply, Refusal> {
+        self.check_phase(key, request)?;
+        match request.verb.as_ref().map_err(Refusal::clone)? {
+            Verb::Connect(connect) => self.connect(now, key, connect),
+            Verb::Heartbeat(heartbeat) => Ok(self.heartbeat(now, heartbeat)),
+            Verb::Disconnect(_) => Ok(self.disconnect()),
+            Verb::Register(register) => self.register(now, key, register),
+            Verb::Unregister(unregister) => self.unregister(now, key, request, unregister),
+            Verb::Renew(renew) => self.renew(now, key, request, renew),
+            Verb::Send(send) => self.send(now, key, request, send),
+            Verb::Subscribe(subscribe) => self.subscribe(key, request, subscribe),
+            Verb::Unsubscribe(unsubscribe) => self.unsubscribe(now, key, request, unsubscribe),
+            Verb::Publish(publish) => self.publish(now, key, request, publish),
+        }
+    }
+
+    fn check_phase(&self, key: SessionKey, request: &Request) -> Result<(), Refusal> {
+        let connecting = self.sessions.get(key).is_some_and(|s| s.phase == Phase::Connecting);
+        match (connecting, request.type_name == "hub:connect") {
+            (true, true) | (false, false) => Ok(()),
+            (true, false) => Err(Refusal::new(
+                ErrorCode::Unauthorized,
+                "send hub:connect first",
+                "Send hub:connect and wait for hub:connected.",
+            )),
+            (false, true) => Err(Refusal::new(
+                ErrorCode::Unauthorized,
+                "already connected",
+                "Open another connection to connect again.",
+            )),
+        }
+    }
+
+    fn refuse(&mut self, now: Timestamp, key: SessionKey, request: &Request, refusal: Refusal) {
+        self.counters.requests_refused += 1;
+        let code = refusal.code;
+        self.audit(Record::RequestRefused {
+            session: key,
+            code,
+            kind: request.type_name.to_string(),
+            pattern: request.pattern,
+        });
+        if request.pattern == Pattern::Ask {
+            self.reply(now, key, &request.from, Some(&request.id), Reply::Error(refusal));
+        }
+        let connecting = self.sessions.open(key).is_some_and(|s| s.phase == Phase::Connecting);
+        if connecting && request.type_name == "hub:connect" {
+            self.close(now, key, failed_connect(code));
+        }
+    }
+
+    fn malformed(&mut self, now: Timestamp, key: SessionKey, malformed: Malformed) {
+        self.counters.frames_malformed += 1;
+        match malformed {
+            Malformed::Frame { id, refusal } => {
+                self.frame_error(now, key, id.as_ref(), refusal);
+                if self.count_malformed(now, key) {
+                    self.close(now, key, CloseReason::TooManyMalformed);
+                }
+            }
+            Malformed::TooLarge { actual, max } => {
+                let refusal = Refusal::new(
+                    ErrorCode::MessageTooLarge,
+                    format!("a message of {actual} bytes is larger than {max}"),
+                    "Send less in one message.",
+                );
+                self.frame_error(now, key, None, refusal.with(Details::Size { actual, max }));
+                self.close(now, key, CloseReason::MessageTooLarge);
+            }
+        }
+    }
+
+    fn frame_error(
+        &mut self,
+        now: Timestamp,
+        key: SessionKey,
+        id: Option<&MessageId>,
+        refusal: Refusal,
+    ) {
+        let to = self.spoken_to(key);
+        self.reply(now, key, &to, id, Reply::Error(refusal));
+    }
+
+    /// Whether this malformed frame is one too many within a minute.
+    fn count_malformed(&mut self, now: Timestamp, key: SessionKey) -> bool {
+        const WINDOW: std::time::Duration = std::time::Duration::from_secs(60);
+        let max = self.config.malformed_per_minute_max as usize;
+        let Some(session) = self.sessions.open_mut(key) else { return false };
+        while session.malformed.front().is_some_and(|at| now.since(*at) >= WINDOW) {
+            session.malformed.pop_front();
+        }
+        session.malformed.push_back(now);
+        session.malformed.len() >= max
+    }
+
+    /// The `to` of what the hub says unasked to a session.
+    pub(super) fn spoken_to(&self, key: SessionKey) -> ActorAddress {
+        let session = self.sessions.get(key);
+        let known = session.and_then(|s| s.addresses.first().or(s.claimed.as_ref()));
+        known.unwrap_or(&self.config.hub_address).clone()
+    }
+
+    /// Who acts in a request that needs an identity (protocol, section 2): the claimed address if
+    /// it is this session's, else the session's earliest one, unless the claim is another's.
+    pub(super) fn acting_identity(
+        &self,
+        key: SessionKey,
+        request: &Request,
+    ) -> Result<ActorAddress, Refusal> {
+        let session = self.sessions.open(key).expect("a request comes from an open session");
+        if session.owns(&request.from) {
+            return Ok(request.from.clone());
+        }
+        if self.registry.owner(&request.from).is_some() {
+            return Err(Refusal::new(
+                ErrorCode::Unauthorized,
+                format!("{} is registered by another session", request.from),
+                "Send as an address that this session has registered.",
+            ));
+        }
+        session.addresses.first().cloned().ok_or_else(|| {
+            Refusal::new(
+                ErrorCode::Unauthorized,
+                "register first",
+                "Send hub:register and wait for hub:registered.",
+            )
+        })
+    }
+}
+
+/// Replies that a tell gets as well (protocol, section 4).
+fn is_told_too(reply: &Reply) -> bool {
+    matches!(reply, Reply::HeartbeatAck(_) | Reply::Disconnected(_))
+}
+
+fn failed_connect(code: ErrorCode) -> CloseReason {
+    match code {
+        ErrorCode::VersionMismatch => CloseReason::VersionMismatch,
+        ErrorCode::Unauthorized | ErrorCode::InvalidToken => CloseReason::Unauthorized,
+        ErrorCode::RateLimited
+        | ErrorCode::UnknownActor
+        | ErrorCode::MessageTooLarge
+        | ErrorCode::MessageExpired
+        | ErrorCode::Timeout
+        | ErrorCode::InternalError
+        | ErrorCode::BroadcastLimitExceeded => CloseReason::InternalError,
+    }
+}

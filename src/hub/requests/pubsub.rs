@@ -1,0 +1,121 @@
+//! Subscriptions belong to addresses, never to sessions (I7); publications go to every subscriber.
+
+use std::sync::Arc;
+
+use crate::hub::sending::Handover;
+use crate::hub::{Hub, Record, SessionKey};
+use crate::protocol::{
+    ActorAddress, Delivery, Details, ErrorCode, Json, Publish, Published, Refusal, Reply, Request,
+    Route, Subscribe, Subscribed, Subscription, SubscriptionId, Topic, Unsubscribe, Unsubscribed,
+};
+use crate::time::Timestamp;
+
+impl Hub {
+    /// Repeating a subscription gives the same one.
+    pub(super) fn subscribe(
+        &mut self,
+        key: SessionKey,
+        request: &Request,
+        subscribe: &Subscribe,
+    ) -> Result<Reply, Refusal> {
+        let address = self.acting_identity(key, request)?;
+        let topic = subscribe.topic.clone();
+        if let Some(known) = self.topics.subscription(&address, &topic) {
+            let subscription_id = known.clone();
+            return Ok(Reply::Subscribed(Subscribed { topic, subscription_id }));
+        }
+        self.check_subscriptions(key)?;
+        let subscription_id = SubscriptionId::new(self.ids.fresh());
+        self.topics.add(&address, &topic, subscription_id.clone());
+        self.audit(Record::SubscriptionAdded {
+            actor_address: address,
+            topic: topic.clone(),
+            subscription_id: subscription_id.clone(),
+            subscriber_count: self.topics.subscriber_count(&topic),
+        });
+        Ok(Reply::Subscribed(Subscribed { topic, subscription_id }))
+    }
+
+    fn check_subscriptions(&self, key: SessionKey) -> Result<(), Refusal> {
+        let limit = self.config.subscriptions_per_session_max;
+        let session = self.sessions.open(key).expect("a request comes from an open session");
+        let held: usize = session.addresses.iter().map(|a| self.topics.count_of(a)).sum();
+        match held < limit {
+            true => Ok(()),
+            false => Err(Refusal::new(
+                ErrorCode::RateLimited,
+                format!("this session holds {limit} subscriptions and gets no more"),
+                "Unsubscribe from a topic first.",
+            )
+            .with(Details::Limit { limit })),
+        }
+    }
+
+    pub(super) fn unsubscribe(
+        &mut self,
+        now: Timestamp,
+        key: SessionKey,
+        request: &Request,
+        unsubscribe: &Unsubscribe,
+    ) -> Result<Reply, Refusal> {
+        let address = self.acting_identity(key, request)?;
+        let topic = self.subscribed_topic(&address, &unsubscribe.subscription)?;
+        self.topics.remove(&address, &topic);
+        self.audit_unsubscribed(&address, topic.clone());
+        Ok(Reply::Unsubscribed(Unsubscribed { topic, unsubscribed_at: now }))
+    }
+
+    fn subscribed_topic(
+        &self,
+        address: &ActorAddress,
+        subscription: &Subscription,
+    ) -> Result<Topic, Refusal> {
+        let known = match subscription {
+            Subscription::Topic(topic) => {
+                self.topics.subscription(address, topic).map(|_| topic.clone())
+            }
+            Subscription::Id(id) => self.topics.topic(address, id).cloned(),
+        };
+        known.ok_or_else(|| {
+            Refusal::new(
+                ErrorCode::InternalError,
+                format!("{address} has no such subscription"),
+                "Name a topic that the address is subscribed to, or its subscription id.",
+            )
+        })
+    }
+
+    pub(super) fn publish(
+        &mut self,
+        now: Timestamp,
+        key: SessionKey,
+        request: &Request,
+        publish: &Publish,
+    ) -> Result<Reply, Refusal> {
+        let from = self.acting_identity(key, request)?;
+        self.check_expiry(now, request, &request.to)?;
+        let delivery = Arc::new(publication(from, request, publish));
+        let subscribers: Vec<ActorAddress> =
+            self.topics.subscribers(&publish.topic).cloned().collect();
+        let subscriber_count = subscribers
+            .iter()
+            .filter(|to| self.deliver(now, to, &delivery) == Handover::Delivered)
+            .count();
+        Ok(Reply::Published(Published { topic: publish.topic.clone(), subscriber_count }))
+    }
+}
+
+fn publication(from: ActorAddress, request: &Request, publish: &Publish) -> Delivery {
+    let topic = publish.topic.clone();
+    let metadata: Json =
+        serde_json::json!({ "topic": topic, "publication": true, "via": "hub" }).into();
+    Delivery::new(
+        from,
+        publish.kind.clone(),
+        publish.data.clone(),
+        metadata,
+        Route::Publication { topic },
+        request.id.clone(),
+        request.ttl,
+    )
+}

@@ -1,0 +1,264 @@
+//! Who owns which address: register, takeover, unregister, renew, detach, resume, forget
+//! (protocol, section 5). Clean-up is by address and session, never by address alone.
+
+use crate::hub::state::{Registration, Standing};
+use crate::hub::{Deadline, EndReason, ForgetReason, Hub, Record, SessionKey};
+use crate::protocol::{
+    ActorAddress, CloseReason, Details, DisconnectNotice, ErrorCode, Notice, Refusal, Register,
+    Registered, Renew, RenewalToken, Renewed, Reply, Request, Topic, Unregister, Unregistered,
+};
+use crate::time::Timestamp;
+
+impl Hub {
+    /// Last registration wins: an address that another session holds moves to this one.
+    pub(super) fn register(
+        &mut self,
+        now: Timestamp,
+        key: SessionKey,
+        register: &Register,
+    ) -> Result<Reply, Refusal> {
+        let address = &register.actor_address;
+        self.check_registrable(address)?;
+        let known = self.registry.get(address);
+        let version = known.map_or(1, |known| known.version + 1);
+        let resumed = known.is_some_and(|known| known.standing.owner().is_none());
+        match self.registry.owner(address) {
+            Some(old) if old != key => self.take_over(now, address, old, key),
+            Some(_) | None => {}
+        }
+        let (expires_at, renewal_token) = (now + register.ttl, RenewalToken::new(self.ids.fresh()));
+        let standing = Standing::Live { owner: key, expires_at, token: renewal_token };
+        self.registry.insert(
+            address.clone(),
+            Registration {
+                version,
+                capabilities: register.capabilities.clone(),
+                metadata: register.metadata.clone(),
+                registered_at: now,
+                ttl: register.ttl,
+                standing,
+            },
+        );
+        self.deadlines.arm(Deadline::Address(address.clone()), expires_at);
+        self.bind(key, address, version, resumed);
+        Ok(Reply::Registered(Registered {
+            actor_address: address.clone(),
+            expires_at,
+            renewal_token,
+            version,
+            resumed,
+            subscriptions: self.topics.of(address).cloned().collect(),
+        }))
+    }
+
+    fn check_registrable(&self, address: &ActorAddress) -> Result<(), Refusal> {
+        if *address == self.config.hub_address {
+            return Err(Refusal::new(
+                ErrorCode::Unauthorized,
+                format!("{address} is the hub's own address"),
+                "Register another address.",
+            ));
+        }
+        let limit = self.config.registrations_max;
+        if self.registry.get(address).is_none() && self.registry.len() >= limit {
+            return Err(Refusal::new(
+                ErrorCode::RateLimited,
+                format!("the hub holds {limit} registrations and takes no more"),
+                "Try again later, or register with another hub.",
+            )
+            .with(Details::Limit { limit }));
+        }
+        Ok(())
+    }
+
+    /// Adds the address to what the session owns and says so.
+    fn bind(&mut self, key: SessionKey, address: &ActorAddress, version: u64, resumed: bool) {
+        let session = self.sessions.open_mut(key).expect("a request comes from an open session");
+        if !session.owns(address) {
+            session.addresses.push(address.clone());
+        }
+        let session_id = session.id.clone();
+        let actor_address = address.clone();
+        if resumed {
+            self.counters.resumes += 1;
+            self.audit(Record::ActorResumed { actor_address: address.clone(), session: key });
+        }
+        self.audit(Record::ActorRegistered {
+            actor_address,
+            session: key,
+            session_id,
+            version,
+            resumed,
+        });
+    }
+
+    /// Takes the address from `old` and tells it so, once, before anything else happens (I5).
+    fn take_over(
+        &mut self,
+        now: Timestamp,
+        address: &ActorAddress,
+        old: SessionKey,
+        new: SessionKey,
+    ) {
+        self.counters.takeovers += 1;
+        let id_of = |key| self.sessions.get(key).map(|session| session.id.clone());
+        let (Some(old_session_id), Some(new_session_id)) = (id_of(old), id_of(new)) else { return };
+        self.audit(Record::DuplicateConnectionDetected {
+            actor_address: address.clone(),
+            old_session: old,
+            old_session_id,
+            new_session: new,
+            new_session_id,
+        });
+        self.unbind(address, old);
+        if !self.addresses_of(old).is_empty() {
+            let notice = Notice::TakenOver { actor_address: address.clone() };
+            return self.notify(now, old, address, notice);
+        }
+        let notice = DisconnectNotice {
+            reason: DisconnectNotice::DUPLICATE_CONNECTION.to_owned(),
+            message: format!("{address} was registered by another connection."),
+        };
+        self.notify(now, old, address, Notice::Disconnect(notice));
+        self.close(now, old, CloseReason::DuplicateConnection);
+    }
+
+    fn unbind(&mut self, address: &ActorAddress, key: SessionKey) {
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.addresses.retain(|owned| owned != address);
+        }
+    }
+
+    pub(super) fn unregister(
+        &mut self,
+        now: Timestamp,
+        key: SessionKey,
+        request: &Request,
+        unregister: &Unregister,
+    ) -> Result<Reply, Refusal> {
+        let actor_address = match &unregister.actor_address {
+            Some(address) => self.own_address(key, address)?,
+            None => self.acting_identity(key, request)?,
+        };
+        self.forget(&actor_address, ForgetReason::Unregistered);
+        Ok(Reply::Unregistered(Unregistered { actor_address, unregistered_at: now }))
+    }
+
+    fn own_address(
+        &self,
+        key: SessionKey,
+        address: &ActorAddress,
+    ) -> Result<ActorAddress, Refusal> {
+        match self.registry.owner(address) == Some(key) {
+            true => Ok(address.clone()),
+            false => Err(Refusal::new(
+                ErrorCode::Unauthorized,
+                format!("{address} is not registered by this session"),
+                "Name an address that this session has registered.",
+            )),
+        }
+    }
+
+    /// Extends a live registration by its own time to live; the token is spent.
+    pub(super) fn renew(
+        &mut self,
+        now: Timestamp,
+        key: SessionKey,
+        request: &Request,
+        renew: &Renew,
+    ) -> Result<Reply, Refusal> {
+        let actor_address = match renew.renewal_token {
+            Some(token) => self.registry.bearer(token).cloned().ok_or_else(spent_token)?,
+            None => self.acting_identity(key, request)?,
+        };
+        let renewal_token = RenewalToken::new(self.ids.fresh());
+        let registration = self.registry.get(&actor_address);
+        let Some((owner, ttl, version)) = registration
+            .and_then(|r| r.standing.owner().map(|owner| (owner, r.ttl, r.version + 1)))
+        else {
+            return Err(spent_token());
+        };
+        let expires_at = now + ttl;
+        let standing = Standing::Live { owner, expires_at, token: renewal_token };
+        self.registry.set_standing(&actor_address, standing);
+        self.registry.set_version(&actor_address, version);
+        self.deadlines.arm(Deadline::Address(actor_address.clone()), expires_at);
+        self.audit(Record::RegistrationRenewed {
+            actor_address: actor_address.clone(),
+            session: owner,
+            version,
+        });
+        Ok(Reply::Renewed(Renewed { actor_address, expires_at, renewal_token }))
+    }
+
+    /// The address's deadline has come: a live one expires, a detached one is forgotten (I17).
+    pub(in crate::hub) fn address_due(&mut self, now: Timestamp, address: &ActorAddress) {
+        match self.registry.get(address).map(|registration| registration.standing) {
+            Some(Standing::Live { owner, .. }) => {
+                self.detach(now, address, owner, EndReason::Expired);
+                self.unbind(address, owner);
+            }
+            Some(Standing::Detached { .. }) => {
+                self.forget(address, ForgetReason::ResumeWindowEnded);
+            }
+            None => {}
+        }
+    }
+
+    /// Keeps the address's subscriptions for whoever registers it within the resume window.
+    pub(super) fn detach(
+        &mut self,
+        now: Timestamp,
+        address: &ActorAddress,
+        owner: SessionKey,
+        why: EndReason,
+    ) {
+        let actor_address = address.clone();
+        self.audit(Record::ActorDetached { actor_address, session: owner, why });
+        if self.config.resume_window.is_zero() {
+            return self.forget(address, ForgetReason::ResumeWindowEnded);
+        }
+        let until = now + self.config.resume_window;
+        self.registry.set_standing(address, Standing::Detached { until });
+        self.deadlines.arm(Deadline::Address(address.clone()), until);
+    }
+
+    /// Ends all that the hub knows of the address.
+    pub(super) fn forget(&mut self, address: &ActorAddress, why: ForgetReason) {
+        if let Some(owner) = self.registry.owner(address) {
+            self.unbind(address, owner);
+        }
+        self.registry.remove(address);
+        self.deadlines.disarm(&Deadline::Address(address.clone()));
+        for topic in self.topics.remove_all(address) {
+            self.audit_unsubscribed(address, topic);
+        }
+        self.audit(Record::ActorForgotten { actor_address: address.clone(), why });
+    }
+
+    pub(super) fn audit_unsubscribed(&mut self, address: &ActorAddress, topic: Topic) {
+        let subscriber_count = self.topics.subscriber_count(&topic);
+        let actor_address = address.clone();
+        self.audit(Record::SubscriptionRemoved { actor_address, topic, subscriber_count });
+    }
+
+    pub(super) fn forget_detached(&mut self, why: ForgetReason) {
+        let detached: Vec<ActorAddress> = self
+            .registry
+            .iter()
+            .filter(|(_, registration)| registration.standing.owner().is_none())
+            .map(|(address, _)| address.clone())
+            .collect();
+        for address in detached {
+            self.forget(&address, why);
+        }
+    }
+}
+
+fn spent_token() -> Refusal {
+    Refusal::new(
+        ErrorCode::Unauthorized,
+        "the renewal token is unknown or spent",
+        "Register the address again.",
+    )
+}

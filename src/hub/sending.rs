@@ -1,0 +1,117 @@
+//! How the core speaks: replies, notices and deliveries become outputs and join the session's
+//! queue.
+
+use std::sync::Arc;
+
+use super::{Deadline, DropReason, Hub, Output, Record, SessionKey};
+use crate::protocol::{
+    ActorAddress, Body, CloseReason, Delivery, MessageId, Notice, Outgoing, Reply,
+};
+use crate::time::Timestamp;
+
+/// What became of one copy of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Handover {
+    Delivered,
+    Dropped(DropReason),
+}
+
+impl Hub {
+    pub(super) fn audit(&mut self, record: Record) {
+        self.outputs.push(Output::Audit(record));
+    }
+
+    pub(super) fn reply(
+        &mut self,
+        now: Timestamp,
+        key: SessionKey,
+        to: &ActorAddress,
+        correlation: Option<&MessageId>,
+        reply: Reply,
+    ) {
+        let body = Body::Reply { correlation: correlation.cloned(), reply: Box::new(reply) };
+        self.say(now, key, to.clone(), body);
+    }
+
+    pub(super) fn notify(
+        &mut self,
+        now: Timestamp,
+        key: SessionKey,
+        to: &ActorAddress,
+        notice: Notice,
+    ) {
+        self.say(now, key, to.clone(), Body::Notice(notice));
+    }
+
+    /// What the hub itself has to say may use the queue's reserve; a session that uses it up, by
+    /// asking and never reading, is closed.
+    pub(super) fn say(&mut self, now: Timestamp, key: SessionKey, to: ActorAddress, body: Body) {
+        let outgoing = Outgoing { id: self.ids.fresh(), to, timestamp: now, body };
+        let Some(session) = self.sessions.open(key) else { return };
+        match session.queue.has_reserve(outgoing.weight(), &self.config) {
+            true => self.enqueue(key, outgoing),
+            false => self.close(now, key, CloseReason::SlowConsumer),
+        }
+    }
+
+    /// Hands one copy to the owner of `to`, or records why not.
+    pub(super) fn deliver(
+        &mut self,
+        now: Timestamp,
+        to: &ActorAddress,
+        delivery: &Arc<Delivery>,
+    ) -> Handover {
+        let handover = self.try_deliver(now, to, delivery);
+        if let Handover::Dropped(why) = handover {
+            self.counters.messages_dropped += 1;
+            let message = delivery.origin.clone();
+            self.audit(Record::MessageDropped { to: to.clone(), message, why });
+        }
+        handover
+    }
+
+    fn try_deliver(
+        &mut self,
+        now: Timestamp,
+        to: &ActorAddress,
+        delivery: &Arc<Delivery>,
+    ) -> Handover {
+        let Some(registration) = self.registry.get(to) else {
+            return Handover::Dropped(DropReason::UnknownActor);
+        };
+        let Some(owner) = registration.standing.owner() else {
+            return Handover::Dropped(DropReason::Detached);
+        };
+        let body = Body::Delivery(Arc::clone(delivery));
+        let outgoing = Outgoing { id: self.ids.fresh(), to: to.clone(), timestamp: now, body };
+        let session = self.sessions.open(owner).expect("an owner is an open session: I1, I9");
+        if !session.queue.has_room(outgoing.weight(), &self.config) {
+            self.arm_slow_consumer(now, owner);
+            return Handover::Dropped(DropReason::QueueFull);
+        }
+        self.enqueue(owner, outgoing);
+        self.counters.messages_delivered += 1;
+        self.audit(Record::MessageDelivered {
+            from: delivery.from.clone(),
+            to: to.clone(),
+            kind: delivery.kind.clone(),
+            message: delivery.origin.clone(),
+            session: owner,
+        });
+        Handover::Delivered
+    }
+
+    fn enqueue(&mut self, key: SessionKey, outgoing: Outgoing) {
+        let Some(session) = self.sessions.open_mut(key) else { return };
+        session.queue.push(outgoing.weight());
+        self.counters.messages_sent += 1;
+        self.outputs.push(Output::Send(key, outgoing));
+    }
+
+    fn arm_slow_consumer(&mut self, now: Timestamp, key: SessionKey) {
+        let deadline = Deadline::SlowConsumer(key);
+        if self.deadlines.at(&deadline).is_none() {
+            self.deadlines.arm(deadline, now + self.config.slow_consumer_timeout);
+        }
+    }
+}

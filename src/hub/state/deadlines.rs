@@ -1,0 +1,113 @@
+//! The one table of deadlines. Each belongs to a live session or a known address (I30), and arming
+//! an armed one moves it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Touched;
+use crate::hub::SessionKey;
+use crate::protocol::ActorAddress;
+use crate::time::Timestamp;
+
+/// Whose deadline it is and what it is for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Deadline {
+    /// The session must have sent hub:connect.
+    Connect(SessionKey),
+    /// The session may have been silent for too long.
+    Idle(SessionKey),
+    /// The session must have left its queue's bound.
+    SlowConsumer(SessionKey),
+    /// A live registration expires, or a detached one is forgotten.
+    Address(ActorAddress),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Deadlines {
+    agenda: BTreeSet<(Timestamp, Deadline)>,
+    due: BTreeMap<Deadline, Timestamp>,
+    pub touched: Touched<Deadline>,
+}
+
+impl Deadlines {
+    pub fn arm(&mut self, deadline: Deadline, at: Timestamp) {
+        self.touched.note(deadline.clone());
+        if let Some(before) = self.due.insert(deadline.clone(), at) {
+            self.agenda.remove(&(before, deadline.clone()));
+        }
+        self.agenda.insert((at, deadline));
+    }
+
+    pub fn disarm(&mut self, deadline: &Deadline) {
+        if let Some(at) = self.due.remove(deadline) {
+            self.touched.note(deadline.clone());
+            self.agenda.remove(&(at, deadline.clone()));
+        }
+    }
+
+    pub fn disarm_session(&mut self, key: SessionKey) {
+        for deadline in [Deadline::Connect(key), Deadline::Idle(key), Deadline::SlowConsumer(key)] {
+            self.disarm(&deadline);
+        }
+    }
+
+    /// Takes the earliest deadline that is due at `now`.
+    pub fn pop_due(&mut self, now: Timestamp) -> Option<Deadline> {
+        let (at, _) = self.agenda.first()?;
+        if *at > now {
+            return None;
+        }
+        let (_, deadline) = self.agenda.pop_first()?;
+        self.due.remove(&deadline);
+        self.touched.note(deadline.clone());
+        Some(deadline)
+    }
+
+    pub fn next(&self) -> Option<Timestamp> {
+        self.agenda.first().map(|(at, _)| *at)
+    }
+
+    pub fn at(&self, deadline: &Deadline) -> Option<Timestamp> {
+        self.due.get(deadline).copied()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&Deadline, Timestamp)> {
+        self.due.iter().map(|(deadline, at)| (deadline, *at))
+    }
+
+    pub fn len(&self) -> usize {
+        self.due.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(milliseconds: u64) -> Timestamp {
+        Timestamp::from_millis(milliseconds)
+    }
+
+    #[test]
+    fn arming_again_moves_a_deadline() {
+        let mut deadlines = Deadlines::default();
+        let idle = Deadline::Idle(SessionKey(1));
+        deadlines.arm(idle.clone(), at(10));
+        deadlines.arm(idle.clone(), at(20));
+        assert_eq!(deadlines.next(), Some(at(20)));
+        assert_eq!(deadlines.pop_due(at(19)), None);
+        assert_eq!(deadlines.pop_due(at(20)), Some(idle));
+        assert_eq!((deadlines.next(), deadlines.len()), (None, 0));
+    }
+
+    #[test]
+    fn the_earliest_is_due_first_and_a_disarmed_one_never() {
+        let mut deadlines = Deadlines::default();
+        let (one, two) = (SessionKey(1), SessionKey(2));
+        deadlines.arm(Deadline::Idle(one), at(20));
+        deadlines.arm(Deadline::Connect(one), at(5));
+        deadlines.arm(Deadline::Idle(two), at(10));
+        deadlines.disarm_session(one);
+        assert_eq!(deadlines.pop_due(at(100)), Some(Deadline::Idle(two)));
+        assert_eq!(deadlines.pop_due(at(100)), None);
+    }
+}

@@ -1,0 +1,17 @@
+//! The nouns: tables that know nothing of each other. What must hold between them is the business
+//! of the verbs in `requests`.
+
+mod deadlines;
+mod registry;
+mod sessions;
+mod topics;
+mod touched;
+
+pub use deadlines::Deadline;
+pub use sessions::Phase;
+
+pub(super) use deadlines::Deadlines;
+pub(super) use registry::{Registration, Registry, Standing};
+pub(super) use sessions::{Session, Sessions};
+pub(super) use topics::Topics;
+pub(super) use touched::Touched;

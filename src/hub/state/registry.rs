@@ -1,0 +1,111 @@
+//! The registry: which addresses the hub knows, who owns them, and what is kept for those who may
+//! come back.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Touched;
+use crate::hub::SessionKey;
+use crate::protocol::{ActorAddress, Json, RenewalToken};
+use crate::time::Timestamp;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Registration {
+    pub version: u64,
+    pub capabilities: Vec<String>,
+    pub metadata: Json,
+    pub registered_at: Timestamp,
+    pub ttl: Duration,
+    pub standing: Standing,
+}
+
+/// Whether an address has an owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Standing {
+    /// Routable, until `expires_at`.
+    Live { owner: SessionKey, expires_at: Timestamp, token: RenewalToken },
+    /// Not routable; its subscriptions are kept until then.
+    Detached { until: Timestamp },
+}
+
+impl Standing {
+    pub fn owner(&self) -> Option<SessionKey> {
+        match self {
+            Standing::Live { owner, .. } => Some(*owner),
+            Standing::Detached { .. } => None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Registry {
+    rows: BTreeMap<ActorAddress, Registration>,
+    tokens: BTreeMap<RenewalToken, ActorAddress>,
+    pub touched: Touched<ActorAddress>,
+}
+
+impl Registry {
+    pub fn get(&self, address: &ActorAddress) -> Option<&Registration> {
+        self.rows.get(address)
+    }
+
+    pub fn owner(&self, address: &ActorAddress) -> Option<SessionKey> {
+        self.get(address)?.standing.owner()
+    }
+
+    /// The address whose current renewal token this is.
+    pub fn bearer(&self, token: RenewalToken) -> Option<&ActorAddress> {
+        self.tokens.get(&token)
+    }
+
+    pub fn insert(&mut self, address: ActorAddress, registration: Registration) {
+        self.spend_token(&address);
+        self.touched.note(address.clone());
+        if let Standing::Live { token, .. } = registration.standing {
+            self.tokens.insert(token, address.clone());
+        }
+        self.rows.insert(address, registration);
+    }
+
+    /// Changes who owns a known address, or until when.
+    pub fn set_standing(&mut self, address: &ActorAddress, standing: Standing) {
+        self.spend_token(address);
+        self.touched.note(address.clone());
+        let Some(row) = self.rows.get_mut(address) else { return };
+        row.standing = standing;
+        if let Standing::Live { token, .. } = standing {
+            self.tokens.insert(token, address.clone());
+        }
+    }
+
+    pub fn set_version(&mut self, address: &ActorAddress, version: u64) {
+        self.touched.note(address.clone());
+        if let Some(row) = self.rows.get_mut(address) {
+            row.version = version;
+        }
+    }
+
+    pub fn remove(&mut self, address: &ActorAddress) -> Option<Registration> {
+        self.spend_token(address);
+        self.touched.note(address.clone());
+        self.rows.remove(address)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&ActorAddress, &Registration)> {
+        self.rows.iter()
+    }
+
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub fn tokens(&self) -> usize {
+        self.tokens.len()
+    }
+
+    fn spend_token(&mut self, address: &ActorAddress) {
+        if let Some(Standing::Live { token, .. }) = self.get(address).map(|row| row.standing) {
+            self.tokens.remove(&token);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The sessions: one row for each accepted connection until the shell reports its end.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::Serialize;
+
+use super::Touched;
+use crate::hub::{Config, Peer, SessionKey, Written};
+use crate::protocol::{ActorAddress, SessionId};
+use crate::time::Timestamp;
+
+/// Where a session stands (protocol, section 3). A session that is gone has no row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Accepted; hub:connect has not come yet.
+    Connecting,
+    /// hub:connect was accepted.
+    Connected,
+    /// Over for the hub; the shell has yet to report that the connection is gone.
+    Disconnecting,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Session {
+    pub id: SessionId,
+    pub peer: Peer,
+    pub phase: Phase,
+    /// What the session owns, in the order of registration.
+    pub addresses: Vec<ActorAddress>,
+    /// Who the client last claimed to be: only ever the `to` of what the hub tells it.
+    pub claimed: Option<ActorAddress>,
+    pub last_seen: Timestamp,
+    pub queue: Queue,
+    /// When the latest malformed frames came, at most as many as close the session.
+    pub malformed: VecDeque<Timestamp>,
+}
+
+impl Session {
+    pub fn new(id: SessionId, peer: Peer, now: Timestamp) -> Self {
+        Self {
+            id,
+            peer,
+            phase: Phase::Connecting,
+            addresses: Vec::new(),
+            claimed: None,
+            last_seen: now,
+            queue: Queue::default(),
+            malformed: VecDeque::new(),
+        }
+    }
+
+    pub fn owns(&self, address: &ActorAddress) -> bool {
+        self.addresses.contains(address)
+    }
+}
+
+/// What waits to be written to the session's socket. The messages themselves wait in the shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Queue {
+    pub messages: usize,
+    pub bytes: usize,
+}
+
+impl Queue {
+    /// Whether application data may join. An empty queue takes a message of any size.
+    pub fn has_room(&self, weight: usize, config: &Config) -> bool {
+        self.messages == 0
+            || self.messages < config.queue_messages_max
+                && self.bytes + weight <= config.queue_bytes_max
+    }
+
+    /// Whether a reply or notice may join. They have as much room again, because a session that
+    /// stays up gets a reply to every ask (I24).
+    pub fn has_reserve(&self, weight: usize, config: &Config) -> bool {
+        self.messages < config.queue_messages_max.saturating_mul(2)
+            && self.bytes + weight <= config.queue_bytes_max.saturating_mul(2)
+    }
+
+    /// Whether the queue is at its bound for application data.
+    pub fn is_full(&self, config: &Config) -> bool {
+        self.messages >= config.queue_messages_max || self.bytes >= config.queue_bytes_max
+    }
+
+    pub fn push(&mut self, weight: usize) {
+        self.messages += 1;
+        self.bytes += weight;
+    }
+
+    pub fn drain(&mut self, written: Written) {
+        self.messages = self.messages.saturating_sub(written.messages);
+        self.bytes = self.bytes.saturating_sub(written.bytes);
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Sessions {
+    rows: BTreeMap<SessionKey, Session>,
+    pub touched: Touched<SessionKey>,
+}
+
+impl Sessions {
+    pub fn insert(&mut self, key: SessionKey, session: Session) {
+        self.touched.note(key);
+        let before = self.rows.insert(key, session);
+        assert!(before.is_none(), "a session key is never reused: {key:?}");
+    }
+
+    pub fn get(&self, key: SessionKey) -> Option<&Session> {
+        self.rows.get(&key)
+    }
+
+    pub fn get_mut(&mut self, key: SessionKey) -> Option<&mut Session> {
+        self.touched.note(key);
+        self.rows.get_mut(&key)
+    }
+
+    /// The session, unless it is over for the hub.
+    pub fn open(&self, key: SessionKey) -> Option<&Session> {
+        self.get(key).filter(|session| session.phase != Phase::Disconnecting)
+    }
+
+    /// The session, unless it is over for the hub.
+    pub fn open_mut(&mut self, key: SessionKey) -> Option<&mut Session> {
+        self.get_mut(key).filter(|session| session.phase != Phase::Disconnecting)
+    }
+
+    pub fn remove(&mut self, key: SessionKey) -> Option<Session> {
+        self.touched.note(key);
+        self.rows.remove(&key)
+    }
+
+    pub fn keys(&self) -> Vec<SessionKey> {
+        self.rows.keys().copied().collect()
+    }
+
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+}

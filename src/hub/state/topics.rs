@@ -1,0 +1,104 @@
+//! The subscriptions, in two indexes that say the same (I13): topics of an address, subscribers of
+//! a topic. Neither holds an empty set.
+
+use std::collections::BTreeMap;
+
+use super::Touched;
+use crate::protocol::{ActorAddress, SubscriptionId, Topic};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Topics {
+    of: BTreeMap<ActorAddress, BTreeMap<Topic, SubscriptionId>>,
+    subscribers: BTreeMap<Topic, BTreeMap<ActorAddress, SubscriptionId>>,
+    pub touched: Touched<(ActorAddress, Topic)>,
+}
+
+impl Topics {
+    pub fn subscription(&self, address: &ActorAddress, topic: &Topic) -> Option<&SubscriptionId> {
+        self.of.get(address)?.get(topic)
+    }
+
+    /// The topic that the address subscribed to under this id.
+    pub fn topic(&self, address: &ActorAddress, id: &SubscriptionId) -> Option<&Topic> {
+        let topics = self.of.get(address)?;
+        topics.iter().find(|(_, known)| *known == id).map(|(topic, _)| topic)
+    }
+
+    pub fn add(&mut self, address: &ActorAddress, topic: &Topic, id: SubscriptionId) {
+        self.touched.note((address.clone(), topic.clone()));
+        self.of.entry(address.clone()).or_default().insert(topic.clone(), id.clone());
+        self.subscribers.entry(topic.clone()).or_default().insert(address.clone(), id);
+    }
+
+    pub fn remove(&mut self, address: &ActorAddress, topic: &Topic) {
+        self.touched.note((address.clone(), topic.clone()));
+        remove_pair(&mut self.of, address, topic);
+        remove_pair(&mut self.subscribers, topic, address);
+    }
+
+    /// Ends all subscriptions of an address; gives back their topics.
+    pub fn remove_all(&mut self, address: &ActorAddress) -> Vec<Topic> {
+        let topics: Vec<Topic> = self.of(address).cloned().collect();
+        for topic in &topics {
+            self.remove(address, topic);
+        }
+        topics
+    }
+
+    pub fn of(&self, address: &ActorAddress) -> impl Iterator<Item = &Topic> {
+        self.of.get(address).into_iter().flat_map(BTreeMap::keys)
+    }
+
+    pub fn count_of(&self, address: &ActorAddress) -> usize {
+        self.of.get(address).map_or(0, BTreeMap::len)
+    }
+
+    pub fn subscribers(&self, topic: &Topic) -> impl Iterator<Item = &ActorAddress> {
+        self.subscribers.get(topic).into_iter().flat_map(BTreeMap::keys)
+    }
+
+    pub fn subscriber_count(&self, topic: &Topic) -> usize {
+        self.subscribers.get(topic).map_or(0, BTreeMap::len)
+    }
+
+    /// Every address with a subscription.
+    pub fn addresses(&self) -> impl Iterator<Item = &ActorAddress> {
+        self.of.keys()
+    }
+
+    /// Every topic with a subscriber.
+    pub fn topics(&self) -> impl Iterator<Item = &Topic> {
+        self.subscribers.keys()
+    }
+}
+
+fn remove_pair<A: Ord, B: Ord>(
+    index: &mut BTreeMap<A, BTreeMap<B, SubscriptionId>>,
+    outer: &A,
+    inner: &B,
+) {
+    let Some(set) = index.get_mut(outer) else { return };
+    set.remove(inner);
+    if set.is_empty() {
+        index.remove(outer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_empty_set_stays_behind() {
+        let mut topics = Topics::default();
+        let address = ActorAddress::parse("@(a)").expect("an address");
+        let [one, two] = ["one", "two"].map(|name| Topic::parse(name).expect("a topic"));
+        let id = SubscriptionId::new(uuid::Uuid::nil());
+        topics.add(&address, &one, id.clone());
+        topics.add(&address, &two, id);
+        topics.remove(&address, &one);
+        assert_eq!(topics.of(&address).collect::<Vec<_>>(), [&two]);
+        assert_eq!(topics.remove_all(&address), [two]);
+        assert_eq!(topics, Topics::default());
+    }
+}

@@ -1,0 +1,41 @@
+//! Which rows one input may have changed, noted by the tables themselves, so that an observer need
+//! not read all of them and no verb can forget to say.
+
+use std::hash::{Hash, Hasher};
+
+/// Keys of touched rows since the last [`Touched::clear`], with repetitions. A note about the
+/// state and no part of it: any two notes are equal.
+#[derive(Debug, Clone)]
+pub(crate) struct Touched<K>(Vec<K>);
+
+impl<K> Touched<K> {
+    pub fn note(&mut self, key: K) {
+        self.0.push(key);
+    }
+
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &K> {
+        self.0.iter()
+    }
+}
+
+impl<K> Default for Touched<K> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<K> PartialEq for Touched<K> {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+impl<K> Eq for Touched<K> {}
+
+impl<K> Hash for Touched<K> {
+    fn hash<H: Hasher>(&self, _state: &mut H) {}
+}
