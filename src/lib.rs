@@ -17,6 +17,6 @@ pub mod hub;
 
 pub mod runtime;
 
-// pub mod server;
+pub mod server;
 
 // pub mod client;

@@ -1,0 +1,136 @@
+//! The shell that serves a hub to WebSocket clients, the same on tokio and in the simulator: it
+//! asks its [`Runtime`] for tasks, time and sockets, and nobody else.
+//!
+//! One task owns the hub ([`Observer`] taps it), one task serves each connection. They meet in two
+//! queues: a bounded one towards the owner, which pushes back on readers, and one a session from
+//! the owner, which never waits.
+
+mod accept;
+mod audit;
+mod connection;
+mod http;
+mod observer;
+mod owner;
+mod session;
+mod socket;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::select;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use observer::Observer;
+
+use self::owner::{Event, Owner};
+use crate::hub::{Config, Hub, Ids, Input, SessionKey};
+use crate::runtime::{Listener, Runtime};
+
+/// Inputs on their way to the hub's owner; a reader waits while there are so many.
+const EVENTS_MAX: usize = 1_024;
+
+/// The hub's owner ended before the server did: a defect of ours, the process is of no more use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the hub's owner ended unexpectedly")]
+pub struct OwnerLost;
+
+/// A hub that listens.
+pub struct Server<R: Runtime, O> {
+    runtime: R,
+    listener: R::Listener,
+    config: Config,
+    observer: O,
+}
+
+impl<R: Runtime, O: Observer> Server<R, O> {
+    /// Listens at `address`; port 0 lets the world choose one. Connections wait until
+    /// [`Server::run`].
+    pub async fn bind(
+        runtime: R,
+        address: SocketAddr,
+        config: Config,
+        observer: O,
+    ) -> io::Result<Self> {
+        let listener = runtime.listen(address).await?;
+        Ok(Self { runtime, listener, config, observer })
+    }
+
+    /// Where this listens, the chosen port included.
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_address()
+    }
+
+    /// Serves until `shutdown` ends. Then accepts nobody, tells the hub, gives it
+    /// `shutdown_timeout` to close its sessions, closes those that are left, and returns when the
+    /// last connection is gone: after `shutdown_timeout` and `close_timeout` at the latest.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), OwnerLost> {
+        let (events, inbox) = mpsc::channel(EVENTS_MAX);
+        let hub = Hub::new(self.config.clone(), Ids::new(self.runtime.random_seed()));
+        let owner = Owner::new(self.runtime.clone(), hub, self.observer);
+        let (ended, end) = oneshot::channel();
+        self.runtime.spawn(async move {
+            owner.run(inbox).await;
+            // Nobody waits for a server whose `run` was dropped.
+            let _ = ended.send(());
+        });
+
+        let shell = Arc::new(Shell::new(self.runtime, self.config, events));
+        select! {
+            biased;
+            () = shutdown => {}
+            () = shell.events.closed() => {}
+            never = accept::accept_all(&shell, self.listener) => match never {},
+        }
+        shell.shut_down().await;
+        drop(shell);
+        end.await.map_err(|_| OwnerLost)
+    }
+}
+
+/// What all connections of a server share.
+struct Shell<R> {
+    runtime: R,
+    config: Config,
+    events: mpsc::Sender<Event>,
+    sessions_opened: AtomicU64,
+    /// Cancelled by a shutdown: nobody new gets as far as a session.
+    stopping: CancellationToken,
+    connections: TaskTracker,
+}
+
+impl<R: Runtime> Shell<R> {
+    fn new(runtime: R, config: Config, events: mpsc::Sender<Event>) -> Self {
+        Self {
+            runtime,
+            config,
+            events,
+            sessions_opened: AtomicU64::new(0),
+            stopping: CancellationToken::new(),
+            connections: TaskTracker::new(),
+        }
+    }
+
+    fn next_key(&self) -> SessionKey {
+        SessionKey(self.sessions_opened.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Ends once every connection is gone. That the owner may be lost changes nothing: sessions
+    /// whose owner is lost close of their own accord.
+    async fn shut_down(&self) {
+        self.stopping.cancel();
+        self.connections.close();
+        let _ = self.events.send(Event::Input(Input::Shutdown)).await;
+        select! {
+            biased;
+            () = self.connections.wait() => {}
+            () = self.runtime.sleep(self.config.shutdown_timeout) => {}
+        }
+        let _ = self.events.send(Event::CloseAll).await;
+        self.connections.wait().await;
+    }
+}

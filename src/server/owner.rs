@@ -1,0 +1,181 @@
+//! The one task that holds the hub. It never waits for a session: its queues towards the sessions
+//! take everything at once, so a slow session delays nobody.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+
+use tokio::select;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Observer, audit};
+use crate::hub::{Hub, Input, Output, Peer, SessionKey};
+use crate::protocol::{CloseReason, Outgoing};
+use crate::runtime::Runtime;
+use crate::time::Timestamp;
+
+/// What the owner is told.
+pub(super) enum Event {
+    /// A WebSocket was accepted; its messages go to the outbox.
+    Opened(SessionKey, Peer, Outbox),
+    /// Anything else that the hub must hear.
+    Input(Input),
+    /// The hub's time is over: close every session that it left open, and every later one.
+    CloseAll,
+}
+
+/// The owner's end of a session. Dropped without a reason, it closes the session 1011.
+pub(super) struct Outbox {
+    outgoing: mpsc::UnboundedSender<Outgoing>,
+    close: oneshot::Sender<CloseReason>,
+}
+
+/// The connection's end of a session. `outgoing` ends behind the last message; `close` says at
+/// once that this last message is decided, however many are still queued.
+pub(super) struct Orders {
+    /// Unbounded, for the hub itself accounts for every message until it is reported as drained,
+    /// and drops what is beyond `queue_messages_max` and `queue_bytes_max`.
+    pub outgoing: mpsc::UnboundedReceiver<Outgoing>,
+    pub close: oneshot::Receiver<CloseReason>,
+}
+
+/// The two ends of a new session.
+pub(super) fn session_ends() -> (Outbox, Orders) {
+    let (outgoing, queued) = mpsc::unbounded_channel();
+    let (close, closed) = oneshot::channel();
+    (Outbox { outgoing, close }, Orders { outgoing: queued, close: closed })
+}
+
+/// The hub and what it needs to act.
+pub(super) struct Owner<R: Runtime, O> {
+    runtime: R,
+    hub: Hub,
+    observer: O,
+    /// Ordered, so that closing all of them goes the same way in every run.
+    outboxes: BTreeMap<SessionKey, Outbox>,
+    outputs: Vec<Output>,
+    /// Never goes back, whatever the wall clock does.
+    now: Timestamp,
+    closing_all: bool,
+}
+
+impl<R: Runtime, O: Observer> Owner<R, O> {
+    pub(super) fn new(runtime: R, hub: Hub, observer: O) -> Self {
+        let (outboxes, outputs) = (BTreeMap::new(), Vec::new());
+        let now = runtime.now();
+        Self { runtime, hub, observer, outboxes, outputs, now, closing_all: false }
+    }
+
+    /// Feeds the hub until nobody is left who could send an event.
+    pub(super) async fn run(mut self, mut events: mpsc::Receiver<Event>) {
+        let mut alarm = Alarm::new(self.runtime.clone());
+        loop {
+            // Events go first: each of them expires what is due, so they cannot hold up time.
+            select! {
+                biased;
+                event = events.recv() => match event {
+                    Some(event) => self.take(event),
+                    None => return,
+                },
+                () = alarm.ring() => self.tick(),
+            }
+            alarm.set(self.now, self.hub.next_deadline());
+        }
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Opened(key, peer, outbox) => {
+                self.outboxes.insert(key, outbox);
+                self.handle(Input::Opened(key, peer));
+                if self.closing_all {
+                    self.close(key, CloseReason::ServerShutdown);
+                }
+            }
+            Event::Input(input) => {
+                if let Input::Closed(key, _) = input {
+                    self.outboxes.remove(&key);
+                }
+                self.handle(input);
+            }
+            Event::CloseAll => {
+                self.closing_all = true;
+                while let Some(key) = self.outboxes.keys().next().copied() {
+                    self.close(key, CloseReason::ServerShutdown);
+                }
+            }
+        }
+    }
+
+    /// An alarm may be early: the deadline that it was set for can have moved since.
+    fn tick(&mut self) {
+        self.now = self.now.max(self.runtime.now());
+        if self.hub.next_deadline().is_some_and(|deadline| deadline <= self.now) {
+            self.handle(Input::Tick);
+        }
+    }
+
+    fn handle(&mut self, input: Input) {
+        self.now = self.now.max(self.runtime.now());
+        self.observer.before(self.now, &input, &self.hub);
+        let mut outputs = std::mem::take(&mut self.outputs);
+        outputs.extend(self.hub.handle(self.now, input));
+        self.observer.after(self.now, &outputs, &self.hub);
+        for output in outputs.drain(..) {
+            self.carry_out(output);
+        }
+        self.outputs = outputs;
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Send(key, message) => {
+                if let Some(outbox) = self.outboxes.get(&key) {
+                    // A connection that is gone has said so: its Closed is on the way.
+                    let _ = outbox.outgoing.send(message);
+                }
+            }
+            Output::Close(key, reason) => self.close(key, reason),
+            Output::Audit(record) => audit::write(self.now, &record),
+        }
+    }
+
+    fn close(&mut self, key: SessionKey, reason: CloseReason) {
+        if let Some(outbox) = self.outboxes.remove(&key) {
+            let _ = outbox.close.send(reason);
+        }
+    }
+}
+
+/// The hub's one timer. Deadlines mostly move away (every frame puts silence off), so it is not
+/// set anew for a later deadline: it rings early and is set then.
+struct Alarm<R: Runtime> {
+    runtime: R,
+    set: Option<(Timestamp, Pin<Box<R::Sleep>>)>,
+}
+
+impl<R: Runtime> Alarm<R> {
+    fn new(runtime: R) -> Self {
+        Self { runtime, set: None }
+    }
+
+    fn set(&mut self, now: Timestamp, deadline: Option<Timestamp>) {
+        let Some(deadline) = deadline else {
+            self.set = None;
+            return;
+        };
+        if self.set.as_ref().is_none_or(|(at, _)| deadline < *at) {
+            self.set = Some((deadline, Box::pin(self.runtime.sleep(deadline.since(now)))));
+        }
+    }
+
+    /// Ends when the alarm rings, never if it is not set. May be dropped and called again.
+    async fn ring(&mut self) {
+        match &mut self.set {
+            Some((_, sleep)) => {
+                sleep.as_mut().await;
+                self.set = None;
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
