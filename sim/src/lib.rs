@@ -1,1 +1,5 @@
 //! sim
+
+pub mod net;
+
+pub mod runtime;

@@ -1,0 +1,392 @@
+//! The state of one connection: two ends, and what travels from each to the other.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::{Index, IndexMut};
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::fault::FaultId;
+use super::host::HostId;
+use super::link::Blamed;
+
+/// A connection, in the order of connecting, from 1 on; never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ConnectionId(pub u64);
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "c{}", self.0)
+    }
+}
+
+/// One end of a connection: who connected is the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    Client,
+    Server,
+}
+
+impl End {
+    pub const BOTH: [Self; 2] = [Self::Client, Self::Server];
+
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Client => "client",
+            Self::Server => "server",
+        })
+    }
+}
+
+/// What a connection looks like from above.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectionState {
+    /// The client has no answer yet.
+    Connecting,
+    /// Both ends are there and may send.
+    Open,
+    /// An end has sent its FIN, or seen one, or seen a reset; the other will learn of it.
+    Closing,
+    /// Cut in the middle, or one end is gone without a word: an end that is left does not know.
+    HalfOpen,
+}
+
+/// One of the connections that exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionInfo {
+    pub id: ConnectionId,
+    pub client: std::sync::Arc<str>,
+    pub server: std::sync::Arc<str>,
+    pub state: ConnectionState,
+}
+
+/// A value for each end.
+#[derive(Debug)]
+pub(super) struct PerEnd<T> {
+    client: T,
+    server: T,
+}
+
+impl<T> Index<End> for PerEnd<T> {
+    type Output = T;
+
+    fn index(&self, end: End) -> &T {
+        match end {
+            End::Client => &self.client,
+            End::Server => &self.server,
+        }
+    }
+}
+
+impl<T> IndexMut<End> for PerEnd<T> {
+    fn index_mut(&mut self, end: End) -> &mut T {
+        match end {
+            End::Client => &mut self.client,
+            End::Server => &mut self.server,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) ends: PerEnd<Endpoint>,
+    /// What each end has sent.
+    pub(super) sent: PerEnd<Direction>,
+    pub(super) established: bool,
+    /// Nothing travels any more.
+    pub(super) severed: bool,
+    /// No byte passes, because of this fault.
+    pub(super) black_hole: Option<FaultId>,
+}
+
+impl Connection {
+    pub(super) fn new(client: Place, server: Place) -> Self {
+        let ends = PerEnd {
+            client: Endpoint::new(client, Owner::Stream),
+            server: Endpoint::new(server, Owner::Absent),
+        };
+        let sent = PerEnd { client: Direction::default(), server: Direction::default() };
+        Self { ends, sent, established: false, severed: false, black_hole: None }
+    }
+
+    pub(super) fn is_ownerless(&self) -> bool {
+        End::BOTH.iter().all(|end| !self.ends[*end].is_owned())
+    }
+
+    pub(super) fn is_between(&self, client: HostId, server: HostId) -> bool {
+        self.ends[End::Client].place.host == client && self.ends[End::Server].place.host == server
+    }
+
+    pub(super) fn is_of(&self, host: HostId) -> bool {
+        End::BOTH.iter().any(|end| self.ends[*end].place.host == host)
+    }
+
+    pub(super) fn state(&self) -> ConnectionState {
+        if End::BOTH.iter().any(|end| self.is_unaware(*end)) {
+            ConnectionState::HalfOpen
+        } else if End::BOTH.iter().any(|end| self.is_closing(*end)) {
+            ConnectionState::Closing
+        } else if self.established {
+            ConnectionState::Open
+        } else {
+            ConnectionState::Connecting
+        }
+    }
+
+    /// Whether someone has this end and does not know that nothing comes from the other.
+    fn is_unaware(&self, end: End) -> bool {
+        let gone = self.severed
+            || self.ends[end.other()].owner == Owner::Crashed
+            || self.sent[end.other()].fin == Fin::Lost;
+        gone && self.ends[end].is_open() && !self.ends[end].knows_of_cut
+    }
+
+    fn is_closing(&self, end: End) -> bool {
+        let endpoint = &self.ends[end];
+        let left = match endpoint.owner {
+            Owner::Released | Owner::Crashed => true,
+            Owner::Absent | Owner::Listener | Owner::Stream => false,
+        };
+        left || endpoint.failure.is_some() || endpoint.ended || self.sent[end].fin != Fin::Unsent
+    }
+}
+
+/// A host and a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) host: HostId,
+    pub(super) port: u16,
+}
+
+impl Place {
+    pub(super) fn address(self) -> SocketAddr {
+        SocketAddr::new(self.host.address(), self.port)
+    }
+}
+
+/// Who has an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// The server has not heard of the connection.
+    Absent,
+    /// It waits to be accepted.
+    Listener,
+    Stream,
+    /// Its stream was dropped.
+    Released,
+    /// Its host crashed.
+    Crashed,
+}
+
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    pub(super) place: Place,
+    pub(super) owner: Owner,
+    /// Bytes that have arrived and are not read.
+    pub(super) unread: VecDeque<Bytes>,
+    /// The orderly end of what the peer sends has arrived.
+    pub(super) ended: bool,
+    pub(super) failure: Option<io::ErrorKind>,
+    /// It was told, as an orderly end, that the connection was cut.
+    pub(super) knows_of_cut: bool,
+    pub(super) pause: Option<Blamed<Duration>>,
+    pub(super) reader: Option<Waker>,
+    pub(super) writer: Option<Waker>,
+}
+
+impl Endpoint {
+    fn new(place: Place, owner: Owner) -> Self {
+        Self {
+            place,
+            owner,
+            unread: VecDeque::new(),
+            ended: false,
+            failure: None,
+            knows_of_cut: false,
+            pause: None,
+            reader: None,
+            writer: None,
+        }
+    }
+
+    pub(super) fn is_owned(&self) -> bool {
+        match self.owner {
+            Owner::Listener | Owner::Stream => true,
+            Owner::Absent | Owner::Released | Owner::Crashed => false,
+        }
+    }
+
+    /// Whether someone has this end and does not know of its failure yet.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_owned() && self.failure.is_none()
+    }
+
+    pub(super) fn wake(&mut self) {
+        self.wake_reader();
+        self.wake_writer();
+    }
+
+    pub(super) fn wake_reader(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+
+    pub(super) fn wake_writer(&mut self) {
+        if let Some(writer) = self.writer.take() {
+            writer.wake();
+        }
+    }
+}
+
+/// Keeps the waker of whoever waits, without cloning one that is already kept.
+pub(super) fn keep_waker(slot: &mut Option<Waker>, context: &Context<'_>) {
+    if !slot.as_ref().is_some_and(|kept| kept.will_wake(context.waker())) {
+        *slot = Some(context.waker().clone());
+    }
+}
+
+/// What travels between two ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Piece {
+    Connect,
+    Accepted,
+    Refused,
+    Data(Bytes),
+    Fin,
+    Reset,
+}
+
+impl Piece {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Data(bytes) => bytes.len(),
+            Self::Connect | Self::Accepted | Self::Refused | Self::Fin | Self::Reset => 0,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Segment {
+    pub(super) arrives: Duration,
+    pub(super) piece: Piece,
+}
+
+impl Segment {
+    fn is_fin(&self) -> bool {
+        self.piece == Piece::Fin
+    }
+}
+
+/// What became of the orderly end of a direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Fin {
+    #[default]
+    Unsent,
+    Sent,
+    /// It was sent late on purpose and stays late.
+    Late,
+    /// It was sent and will never arrive.
+    Lost,
+}
+
+/// What one end has sent. While anything is in flight, either its first segment has its arrival
+/// planned or the direction is parked.
+#[derive(Debug, Default)]
+pub(super) struct Direction {
+    pub(super) in_flight: VecDeque<Segment>,
+    /// Bytes in flight or unread.
+    pub(super) window_used: usize,
+    pub(super) fin: Fin,
+    pub(super) reset_sent: bool,
+    /// When the first segment arrives; a plan for another time is stale.
+    pub(super) due: Option<Duration>,
+    /// Held without a time at which to look again.
+    pub(super) parked: bool,
+    last_arrival: Duration,
+}
+
+impl Direction {
+    /// Puts `piece` behind all others; returns its arrival if that has to be planned.
+    pub(super) fn push(&mut self, arrives: Duration, piece: Piece) -> Option<Duration> {
+        self.last_arrival = self.last_arrival.max(arrives);
+        self.push_at(self.last_arrival, piece)
+    }
+
+    /// Puts the end behind everything, `late` later than it would arrive.
+    pub(super) fn push_late_fin(&mut self, arrives: Duration, late: Duration) -> Option<Duration> {
+        self.fin = Fin::Late;
+        self.push_at(self.last_arrival.max(arrives).saturating_add(late), Piece::Fin)
+    }
+
+    /// Puts a reset behind everything but a late end, which it overtakes.
+    pub(super) fn push_reset(&mut self, arrives: Duration) -> Option<Duration> {
+        self.reset_sent = true;
+        if self.fin == Fin::Late && self.in_flight.back().is_some_and(Segment::is_fin) {
+            self.in_flight.pop_back();
+            if self.in_flight.is_empty() {
+                self.due = None;
+            }
+        }
+        self.push(arrives, Piece::Reset)
+    }
+
+    fn push_at(&mut self, arrives: Duration, piece: Piece) -> Option<Duration> {
+        self.in_flight.push_back(Segment { arrives, piece });
+        if self.parked || self.due.is_some() {
+            return None;
+        }
+        self.due = Some(arrives);
+        self.due
+    }
+
+    /// Drops everything in flight; the window stays as full as it is.
+    pub(super) fn lose_all(&mut self) {
+        self.in_flight.clear();
+        self.due = None;
+        self.parked = false;
+    }
+
+    /// Lets everything arrive by `at`; returns the first arrival if that has to be planned anew.
+    pub(super) fn hurry(&mut self, at: Duration) -> Option<Duration> {
+        for segment in &mut self.in_flight {
+            if self.fin != Fin::Late || !segment.is_fin() {
+                segment.arrives = segment.arrives.min(at);
+            }
+        }
+        self.last_arrival = self.last_arrival.min(at);
+        let first = self.in_flight.front()?.arrives;
+        if self.parked || self.due == Some(first) {
+            return None;
+        }
+        self.due = Some(first);
+        self.due
+    }
+
+    /// Looks again at what is parked; returns the time for it, if anything is.
+    pub(super) fn unpark(&mut self, at: Duration) -> Option<Duration> {
+        if !std::mem::take(&mut self.parked) {
+            return None;
+        }
+        let first = self.in_flight.front()?;
+        self.due = Some(first.arrives.max(at));
+        self.due
+    }
+}

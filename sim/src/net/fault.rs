@@ -1,0 +1,222 @@
+//! What can be done to the network, as data: a scenario names faults in these words.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::connection::{ConnectionId, End};
+use super::link::LinkConfig;
+
+/// Something done to the network. Hosts go by their names.
+///
+/// Each fault says when it *took effect*: when something first went another way because of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "fault", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Fault {
+    /// From now on the link carries what is sent from one host to the other in this way. Takes
+    /// effect with the first segment sent over it.
+    Link { from: String, to: String, config: LinkConfig },
+    /// Holds everything that would arrive on the link during `lasts`, then lets it flow. Takes
+    /// effect with the first segment held.
+    Stall {
+        from: String,
+        to: String,
+        #[serde(with = "super::duration_text")]
+        lasts: Duration,
+    },
+    /// Lets nothing pass until the partition is over; held bytes then flow after a retransmission
+    /// delay, and connects that hang go on. Takes effect with the first segment held.
+    Partition { from: String, to: String, ways: Ways },
+    /// Ends a partition. Takes effect if there was one.
+    Rejoin { from: String, to: String, ways: Ways },
+    /// Decides what becomes of connects from one host to the other. Takes effect with the first
+    /// connect it decides; `accept`, if another mode was in force.
+    Connects { from: String, to: String, mode: ConnectMode },
+    /// Ends connections at once: both ends see a reset, bytes unread or in flight are lost. Takes
+    /// effect if an end that was open sees it.
+    Reset { connections: Choice },
+    /// Cuts connections in the middle: bytes in flight are lost, and each end learns of it in its
+    /// own time. Until then it reads nothing and writes into the void, until the window is full.
+    /// Takes effect if an end that was open is cut off, or learns of an earlier cut.
+    Sever { connections: Choice, client_sees: Notice, server_sees: Notice },
+    /// The host's application reads nothing for a while, though bytes arrive. Takes effect when it
+    /// is first kept from reading what has arrived.
+    PauseHostReading {
+        host: String,
+        #[serde(with = "super::duration_text")]
+        lasts: Duration,
+    },
+    /// The same for one end of connections.
+    PauseReading {
+        connections: Choice,
+        end: End,
+        #[serde(with = "super::duration_text")]
+        lasts: Duration,
+    },
+    /// All streams and listeners of the host die without a word of their own. This is the network's
+    /// half: whoever injects it kills the host's tasks next. Takes effect if there was a stream or a
+    /// listener.
+    Crash { host: String, peers: Peers },
+    /// Sets how far the host's wall clock is ahead. Takes effect if that moves it.
+    ClockSkew { host: String, milliseconds: i64 },
+    /// Restores every link to the network's default, ends stalls, partitions, pauses and connect
+    /// modes, and lets held bytes flow. Severed and half-open connections stay as they are, and so
+    /// do clocks. Takes effect if there was anything to end.
+    Heal,
+}
+
+impl Fault {
+    /// The names of all hosts it is about.
+    pub fn hosts(&self) -> Vec<&str> {
+        match self {
+            Self::Link { from, to, .. }
+            | Self::Stall { from, to, .. }
+            | Self::Partition { from, to, .. }
+            | Self::Rejoin { from, to, .. }
+            | Self::Connects { from, to, .. } => vec![from, to],
+            Self::Reset { connections }
+            | Self::Sever { connections, .. }
+            | Self::PauseReading { connections, .. } => connections.hosts(),
+            Self::PauseHostReading { host, .. }
+            | Self::Crash { host, .. }
+            | Self::ClockSkew { host, .. } => vec![host],
+            Self::Heal => Vec::new(),
+        }
+    }
+}
+
+/// A fault in the order of injection, from 1 on.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct FaultId(pub u64);
+
+impl fmt::Display for FaultId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "f{}", self.0)
+    }
+}
+
+/// A fault that was injected, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FaultRecord {
+    pub fault: Arc<Fault>,
+    pub injected: Duration,
+    /// When it first made a difference, if it did.
+    pub took_effect: Option<Duration>,
+}
+
+/// Why a fault cannot be injected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FaultError {
+    #[error("no host is called {0:?}")]
+    UnknownHost(String),
+}
+
+/// Which directions of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ways {
+    OneWay,
+    BothWays,
+}
+
+/// What becomes of a connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectMode {
+    /// It is accepted if someone listens.
+    Accept,
+    /// It is refused, even if someone listens.
+    Refuse,
+    /// It gets no answer until the mode changes.
+    Hang,
+    /// It is accepted if someone listens, but no byte passes either way until the mode changes.
+    BlackHole,
+}
+
+/// When something is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Seen {
+    Now,
+    After(#[serde(with = "super::duration_text")] Duration),
+    Never,
+}
+
+/// As what the end of a connection is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// An orderly end: what has arrived is read first, then the end of the stream; writes fail.
+    EndOfStream,
+    /// A reset: what has arrived is lost.
+    Reset,
+}
+
+/// When and how one end learns that its connection was cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Notice {
+    pub when: Seen,
+    pub ending: Ending,
+}
+
+impl Notice {
+    pub const fn reset(when: Seen) -> Self {
+        Self { when, ending: Ending::Reset }
+    }
+
+    pub const fn end_of_stream(when: Seen) -> Self {
+        Self { when, ending: Ending::EndOfStream }
+    }
+
+    pub const NEVER: Self = Self::reset(Seen::Never);
+}
+
+/// What the peers of a host that crashes see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Peers {
+    /// The process died and its kernel lives: peers see resets, connects are refused.
+    SeeReset,
+    /// The machine is gone: nothing answers until the host listens or connects again; what is sent
+    /// to its old connections is then answered by resets.
+    SeeNothing,
+}
+
+/// Which of the connections that are open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Choice {
+    Id(ConnectionId),
+    /// The youngest from this client to this server.
+    Latest {
+        client: String,
+        server: String,
+    },
+    /// Every one from this client to this server.
+    Every {
+        client: String,
+        server: String,
+    },
+    /// Every one that has an end on this host.
+    Of {
+        host: String,
+    },
+}
+
+impl Choice {
+    fn hosts(&self) -> Vec<&str> {
+        match self {
+            Self::Id(_) => Vec::new(),
+            Self::Latest { client, server } | Self::Every { client, server } => {
+                vec![client, server]
+            }
+            Self::Of { host } => vec![host],
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! How each fault strikes.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::agenda::Plan;
+use super::connection::{ConnectionId, End, Owner, Piece};
+use super::event::NetEventKind;
+use super::fault::{
+    Choice, ConnectMode, Ending, Fault, FaultError, FaultId, FaultRecord, Notice, Peers, Seen, Ways,
+};
+use super::host::HostId;
+use super::link::{Blamed, Link, Span};
+use super::world::World;
+
+impl World {
+    pub(super) fn inject(&mut self, now: Duration, fault: Fault) -> Result<FaultId, FaultError> {
+        let mut named = fault.hosts().into_iter();
+        if let Some(unknown) = named.find(|name| !self.names.contains_key(*name)) {
+            return Err(FaultError::UnknownHost(unknown.to_owned()));
+        }
+        let fault = Arc::new(fault);
+        let record = FaultRecord { fault: fault.clone(), injected: now, took_effect: None };
+        self.faults.push(record);
+        let id = FaultId(self.faults.len() as u64);
+        self.emit(now, NetEventKind::Injected { id, fault: fault.clone() });
+        if self.strike(now, id, &fault) {
+            self.took_effect(now, id);
+        }
+        Ok(id)
+    }
+
+    /// Returns whether the fault makes a difference at once.
+    fn strike(&mut self, now: Duration, id: FaultId, fault: &Fault) -> bool {
+        match fault {
+            Fault::Link { from, to, config } => {
+                let link = self.link(from, to);
+                link.config.clone_from(config);
+                link.reconfigured = Some(id);
+                self.wake_writers();
+                false
+            }
+            Fault::Stall { from, to, lasts } => {
+                self.link(from, to).stall(Span { from: now, until: now + *lasts }, id);
+                false
+            }
+            Fault::Partition { from, to, ways } => {
+                for (from, to) in directions(from, to, *ways) {
+                    let partition = &mut self.link(from, to).partition;
+                    partition.get_or_insert(Blamed { value: now, fault: id });
+                }
+                false
+            }
+            Fault::Rejoin { from, to, ways } => {
+                let ended = directions(from, to, *ways)
+                    .filter(|(from, to)| self.link(from, to).partition.take().is_some())
+                    .count();
+                self.unpark(now);
+                ended > 0
+            }
+            Fault::Connects { from, to, mode } => self.decide_connects(now, id, (from, to), *mode),
+            Fault::Reset { connections } => self.reset(now, connections),
+            Fault::Sever { connections, client_sees, server_sees } => {
+                self.sever(now, connections, *client_sees, *server_sees)
+            }
+            Fault::PauseHostReading { host, lasts } => {
+                let host = self.names[host.as_str()];
+                let until = now + *lasts;
+                self.hosts[host.index()].pause = Some(Blamed { value: until, fault: id });
+                self.plan(until, Plan::ResumeHost(host));
+                false
+            }
+            Fault::PauseReading { connections, end, lasts } => {
+                self.pause_reading(id, connections, *end, now + *lasts);
+                false
+            }
+            Fault::Crash { host, peers } => self.crash(now, id, self.names[host.as_str()], *peers),
+            Fault::ClockSkew { host, milliseconds } => {
+                let skew = &self.hosts[self.names[host.as_str()].index()].clock_skew;
+                skew.swap(*milliseconds, Ordering::Relaxed) != *milliseconds
+            }
+            Fault::Heal => self.heal(now),
+        }
+    }
+
+    fn link(&mut self, from: &str, to: &str) -> &mut Link {
+        let (from, to) = (self.names[from], self.names[to]);
+        &mut self.links[from.index()][to.index()]
+    }
+
+    fn decide_connects(
+        &mut self,
+        now: Duration,
+        fault: FaultId,
+        (from, to): (&str, &str),
+        mode: ConnectMode,
+    ) -> bool {
+        let blamed = (mode != ConnectMode::Accept).then_some(Blamed { value: mode, fault });
+        let before = std::mem::replace(&mut self.link(from, to).connects, blamed);
+        if before.map(|connects| connects.value) != blamed.map(|connects| connects.value) {
+            let (client, server) = (self.names[from], self.names[to]);
+            let between = |client, server| {
+                move |connection: &&mut super::connection::Connection| {
+                    connection.is_between(client, server)
+                }
+            };
+            for connection in self.connections.values_mut().filter(between(client, server)) {
+                connection.black_hole = None;
+            }
+            self.unpark(now);
+        }
+        blamed.is_none() && before.is_some()
+    }
+
+    fn reset(&mut self, now: Duration, choice: &Choice) -> bool {
+        let chosen = self.chosen(choice);
+        for id in &chosen {
+            for end in End::BOTH {
+                self.tell(now, *id, end, Ending::Reset);
+            }
+            self.cut(*id);
+        }
+        !chosen.is_empty()
+    }
+
+    fn sever(&mut self, now: Duration, choice: &Choice, client: Notice, server: Notice) -> bool {
+        let mut took_effect = false;
+        for id in self.chosen(choice) {
+            took_effect |= self.cut(id);
+            for (end, notice) in [(End::Client, client), (End::Server, server)] {
+                match notice.when {
+                    Seen::Now => took_effect |= self.tell(now, id, end, notice.ending),
+                    Seen::After(late) => {
+                        self.plan(now + late, Plan::Tell(id, end, notice.ending));
+                        took_effect = true;
+                    }
+                    Seen::Never => {}
+                }
+            }
+        }
+        took_effect
+    }
+
+    /// Lets nothing travel any more; returns whether it could before.
+    fn cut(&mut self, id: ConnectionId) -> bool {
+        let Some(connection) = self.connections.get_mut(&id) else { return false };
+        for end in End::BOTH {
+            connection.sent[end].lose_all();
+        }
+        !std::mem::replace(&mut connection.severed, true)
+    }
+
+    fn pause_reading(&mut self, fault: FaultId, choice: &Choice, end: End, until: Duration) {
+        for id in self.chosen(choice) {
+            if let Some(connection) = self.connections.get_mut(&id) {
+                connection.ends[end].pause = Some(Blamed { value: until, fault });
+                self.plan(until, Plan::ResumeReading(id, end));
+            }
+        }
+    }
+
+    fn crash(&mut self, now: Duration, fault: FaultId, host: HostId, peers: Peers) -> bool {
+        let mine = |id: &ConnectionId, world: &Self, end: End| {
+            let endpoint = &world.connections[id].ends[end];
+            endpoint.place.host == host && endpoint.is_owned()
+        };
+        let ends: Vec<_> = self
+            .connections
+            .keys()
+            .flat_map(|id| End::BOTH.map(|end| (*id, end)))
+            .filter(|(id, end)| mine(id, self, *end))
+            .collect();
+        let ports: Vec<_> = self.listeners.keys().filter(|(on, _)| *on == host).copied().collect();
+        for place in &ports {
+            if let Some(acceptor) = self.listeners.remove(place).and_then(|known| known.acceptor) {
+                acceptor.wake();
+            }
+        }
+        for (id, end) in &ends {
+            match peers {
+                Peers::SeeReset => self.transmit(now, *id, *end, Piece::Reset),
+                Peers::SeeNothing => {}
+            }
+            if let Some(connection) = self.connections.get_mut(id) {
+                connection.ends[*end].wake();
+            }
+            self.disown(now, *id, *end, Owner::Crashed);
+        }
+        match peers {
+            Peers::SeeReset => {}
+            Peers::SeeNothing => {
+                self.hosts[host.index()].dark = Some(Blamed { value: now, fault });
+            }
+        }
+        !ends.is_empty() || !ports.is_empty()
+    }
+
+    fn heal(&mut self, now: Duration) -> bool {
+        let mut ended = false;
+        for link in self.links.iter_mut().flatten() {
+            ended |= link.reconfigured.is_some()
+                || link.stall.is_some_and(|stall| now < stall.value.until)
+                || link.partition.is_some()
+                || link.connects.is_some();
+            link.heal(&self.default_link);
+        }
+        for pause in self.hosts.iter_mut().map(|host| &mut host.pause) {
+            ended |= pause.take().is_some_and(|pause| now < pause.value);
+        }
+        let soon = now + self.default_link.latency_max() + self.default_link.retransmit_after;
+        let mut plans = Vec::new();
+        for (id, connection) in &mut self.connections {
+            ended |= connection.black_hole.take().is_some();
+            for end in End::BOTH {
+                let pause = connection.ends[end].pause.take();
+                ended |= pause.is_some_and(|pause| now < pause.value);
+                connection.ends[end].wake();
+                plans.extend(connection.sent[end].hurry(soon).map(|at| (at, *id, end)));
+            }
+        }
+        for (at, id, from) in plans {
+            self.plan(at, Plan::Arrive(id, from));
+        }
+        self.unpark(now);
+        ended
+    }
+
+    fn wake_writers(&mut self) {
+        for connection in self.connections.values_mut() {
+            for end in End::BOTH {
+                connection.ends[end].wake_writer();
+            }
+        }
+    }
+
+    /// The connections that `choice` means, of those that somebody still takes for open.
+    fn chosen(&self, choice: &Choice) -> Vec<ConnectionId> {
+        let open = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| End::BOTH.iter().any(|end| connection.ends[*end].is_open()));
+        let between = |client: &String, server: &String| {
+            let (client, server) = (self.names[client.as_str()], self.names[server.as_str()]);
+            let found = open.clone().filter(move |(_, known)| known.is_between(client, server));
+            found.map(|(id, _)| *id)
+        };
+        match choice {
+            Choice::Id(id) => open.map(|(id, _)| *id).filter(|known| known == id).collect(),
+            Choice::Latest { client, server } => {
+                between(client, server).next_back().into_iter().collect()
+            }
+            Choice::Every { client, server } => between(client, server).collect(),
+            Choice::Of { host } => {
+                let host = self.names[host.as_str()];
+                open.filter(|(_, known)| known.is_of(host)).map(|(id, _)| *id).collect()
+            }
+        }
+    }
+}
+
+fn directions<'a>(
+    from: &'a str,
+    to: &'a str,
+    ways: Ways,
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let back = match ways {
+        Ways::OneWay => None,
+        Ways::BothWays => Some((to, from)),
+    };
+    std::iter::once((from, to)).chain(back)
+}

@@ -1,0 +1,178 @@
+//! One direction between two hosts: how it carries bytes, and what is wrong with it at the moment.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::fault::{ConnectMode, FaultId, Seen};
+use super::random::Dice;
+
+/// How one direction of a link carries bytes. Whatever it says, bytes stay in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LinkConfig {
+    /// How long a segment travels at least.
+    #[serde(with = "super::duration_text")]
+    pub latency: Duration,
+    /// How much longer it may travel, drawn for each segment.
+    #[serde(with = "super::duration_text")]
+    pub jitter: Duration,
+    /// What all connections together may send; none is unlimited.
+    pub bytes_per_second: Option<u64>,
+    /// Bytes of one connection in flight or unread by the receiver; the writer waits when full.
+    pub window_bytes: usize,
+    /// The longest segment; a longer write is taken in parts.
+    pub segment_bytes_max: usize,
+    /// How many segments of a thousand are lost, each time they are sent.
+    pub loss_per_mille: u16,
+    /// How long a lost segment is missed before it is sent again, doubled at each further loss; also
+    /// how long held bytes need to flow once a partition is healed.
+    #[serde(with = "super::duration_text")]
+    pub retransmit_after: Duration,
+    /// When an orderly end reaches the other side, counted from the moment it would arrive.
+    pub fin: Seen,
+}
+
+impl Default for LinkConfig {
+    fn default() -> Self {
+        Self {
+            latency: Duration::from_millis(1),
+            jitter: Duration::ZERO,
+            bytes_per_second: None,
+            window_bytes: 64 * 1024,
+            segment_bytes_max: 16 * 1024,
+            loss_per_mille: 0,
+            retransmit_after: Duration::from_millis(200),
+            fin: Seen::Now,
+        }
+    }
+}
+
+impl LinkConfig {
+    /// How late a segment can be if it is not lost and need not wait for bandwidth.
+    pub fn latency_max(&self) -> Duration {
+        self.latency + self.jitter
+    }
+}
+
+/// A condition and the fault that is to blame for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Blamed<T> {
+    pub(super) value: T,
+    pub(super) fault: FaultId,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) from: Duration,
+    pub(super) until: Duration,
+}
+
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) config: LinkConfig,
+    pub(super) reconfigured: Option<FaultId>,
+    pub(super) stall: Option<Blamed<Span>>,
+    /// Since when nothing passes.
+    pub(super) partition: Option<Blamed<Duration>>,
+    pub(super) connects: Option<Blamed<ConnectMode>>,
+    busy_until: Duration,
+    dice: Dice,
+}
+
+impl Link {
+    pub(super) fn new(config: LinkConfig, dice: Dice) -> Self {
+        Self {
+            config,
+            reconfigured: None,
+            stall: None,
+            partition: None,
+            connects: None,
+            busy_until: Duration::ZERO,
+            dice,
+        }
+    }
+
+    /// When a segment of `bytes` that is sent now arrives.
+    pub(super) fn arrival(&mut self, now: Duration, bytes: usize) -> Duration {
+        let mut arrival = now + self.config.latency;
+        if let Some(rate) = self.config.bytes_per_second {
+            let nanos = (bytes as u128 * 1_000_000_000).div_ceil(u128::from(rate.max(1)));
+            let transmission = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+            self.busy_until = self.busy_until.max(now).saturating_add(transmission);
+            arrival = self.busy_until.saturating_add(self.config.latency);
+        }
+        if !self.config.jitter.is_zero() {
+            let most = u64::try_from(self.config.jitter.as_nanos()).unwrap_or(u64::MAX);
+            arrival += Duration::from_nanos(self.dice.up_to(most));
+        }
+        let mut missed = self.config.retransmit_after;
+        for _ in 0..LOSSES_MAX {
+            if !self.dice.happens(self.config.loss_per_mille) {
+                break;
+            }
+            arrival += missed;
+            missed *= 2;
+        }
+        arrival
+    }
+
+    /// Ends every condition and restores `config`.
+    pub(super) fn heal(&mut self, config: &LinkConfig) {
+        self.config.clone_from(config);
+        self.reconfigured = None;
+        self.stall = None;
+        self.partition = None;
+        self.connects = None;
+        self.busy_until = Duration::ZERO;
+    }
+
+    /// Holds what arrives from `from` on until `until`, or longer if it is held already.
+    pub(super) fn stall(&mut self, span: Span, fault: FaultId) {
+        let until = self.stall.map_or(span.until, |stall| stall.value.until.max(span.until));
+        let from = match self.stall {
+            Some(stall) if stall.value.until >= span.from => stall.value.from,
+            Some(_) | None => span.from,
+        };
+        self.stall = Some(Blamed { value: Span { from, until }, fault });
+    }
+}
+
+/// A segment is not lost more often than this in a row.
+const LOSSES_MAX: u32 = 6;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(config: LinkConfig) -> Link {
+        Link::new(config, Dice::split(1, "a>b"))
+    }
+
+    #[test]
+    fn bandwidth_is_shared_by_everything_that_is_sent() {
+        let mut link = link(LinkConfig { bytes_per_second: Some(1000), ..Default::default() });
+        let millis = Duration::from_millis;
+        assert_eq!(link.arrival(Duration::ZERO, 100), millis(101));
+        assert_eq!(link.arrival(Duration::ZERO, 100), millis(201));
+        assert_eq!(link.arrival(millis(900), 100), millis(1001));
+    }
+
+    #[test]
+    fn certain_loss_is_bounded_and_doubles_its_delay() {
+        let mut link = link(LinkConfig { loss_per_mille: 1000, ..Default::default() });
+        let expected = Duration::from_millis(1 + 200 * (1 + 2 + 4 + 8 + 16 + 32));
+        assert_eq!(link.arrival(Duration::ZERO, 1), expected);
+    }
+
+    #[test]
+    fn jitter_stays_within_its_bound() {
+        let config = LinkConfig { jitter: Duration::from_millis(5), ..Default::default() };
+        let (least, most) = (config.latency, config.latency_max());
+        let mut link = link(config);
+        assert!((0..100).all(|_| {
+            let arrival = link.arrival(Duration::ZERO, 1);
+            least <= arrival && arrival <= most
+        }));
+    }
+}

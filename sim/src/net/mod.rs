@@ -1,0 +1,212 @@
+//! The simulated byte-stream network. A [`Net`] has [`Host`]s; a host listens and connects; what it
+//! gets are [`SimStream`]s, and every [`Fault`] strikes what travels between them.
+//!
+//! Nothing here draws from madsim's randomness or reads another clock than its virtual one, so the
+//! events of a run depend on nothing but its seed and what the hosts do.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+mod agenda;
+mod arrival;
+mod clock;
+mod connection;
+mod duration_text;
+mod event;
+mod fault;
+mod host;
+mod inject;
+mod link;
+mod listener;
+mod random;
+mod stream;
+mod traffic;
+mod world;
+
+#[cfg(test)]
+mod tests;
+
+pub use connection::{ConnectionId, ConnectionInfo, ConnectionState, End};
+pub use event::{NetEvent, NetEventKind, Sink};
+pub use fault::{
+    Choice, ConnectMode, Ending, Fault, FaultError, FaultId, FaultRecord, Notice, Peers, Seen, Ways,
+};
+pub use host::Host;
+pub use link::LinkConfig;
+pub use listener::SimListener;
+pub use random::stable_hash;
+pub use stream::SimStream;
+
+use world::World;
+
+/// The network of one run. Cloning gives another handle to the same network.
+#[derive(Clone)]
+pub struct Net {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    world: Mutex<World>,
+    sink: Mutex<Sink>,
+}
+
+impl Net {
+    /// A network whose links all carry bytes as `default_link` says. It has to be created in a madsim
+    /// runtime, by a task that outlives the network: the run's main task.
+    pub fn new(seed: u64, default_link: LinkConfig, sink: Sink) -> Self {
+        let world = Mutex::new(World::new(seed, default_link));
+        let shared = Arc::new(Shared { world, sink: Mutex::new(sink) });
+        let driven = Arc::downgrade(&shared);
+        madsim::task::spawn(poll_fn(move |context| drive(&driven, context)));
+        Self { shared }
+    }
+
+    /// The host of this name, a new one if there is none yet. Addresses are 10.0.0.1 and so on, in the
+    /// order of naming.
+    pub fn host(&self, name: &str) -> Host {
+        self.with(|world, _| {
+            let id = world.host(name);
+            Host::new(self.clone(), id, &world.hosts[id.index()])
+        })
+    }
+
+    /// Does something to the network; the number tells its record in [`Net::faults`] and its events.
+    ///
+    /// # Errors
+    /// If the fault names a host that does not exist; nothing happens then.
+    pub fn inject(&self, fault: Fault) -> Result<FaultId, FaultError> {
+        self.with(|world, now| world.inject(now, fault))
+    }
+
+    /// Injects [`Fault::Heal`].
+    pub fn heal(&self) {
+        self.with(|world, now| world.inject(now, Fault::Heal))
+            .expect("a fault that names no host names no unknown host");
+    }
+
+    /// Injects [`Fault::Crash`]; to be called right before the host's tasks are killed, so that their
+    /// destructors tell the peers nothing.
+    ///
+    /// # Errors
+    /// If the host does not exist.
+    pub fn crash(&self, host: &str, peers: Peers) -> Result<FaultId, FaultError> {
+        self.inject(Fault::Crash { host: host.to_owned(), peers })
+    }
+
+    /// All faults so far and whether they made a difference; the first is number 1.
+    pub fn faults(&self) -> Vec<FaultRecord> {
+        self.with(|world, _| world.faults.clone())
+    }
+
+    pub fn took_effect(&self, fault: FaultId) -> bool {
+        self.with(|world, _| {
+            let mut records = (1..).map(FaultId).zip(&world.faults);
+            records.any(|(id, record)| id == fault && record.took_effect.is_some())
+        })
+    }
+
+    /// The connections that have at least one end left, in the order of connecting.
+    pub fn connections(&self) -> Vec<ConnectionInfo> {
+        self.with(|world, _| {
+            let name = |id: host::HostId| world.hosts[id.index()].name.clone();
+            let info =
+                |(id, connection): (&ConnectionId, &connection::Connection)| ConnectionInfo {
+                    id: *id,
+                    client: name(connection.ends[End::Client].place.host),
+                    server: name(connection.ends[End::Server].place.host),
+                    state: connection.state(),
+                };
+            world.connections.iter().map(info).collect()
+        })
+    }
+
+    /// How late a segment can be on a healthy link, unless it waits for bandwidth or is lost.
+    pub fn latency_max(&self) -> Duration {
+        self.with(|world, _| world.default_link.latency_max())
+    }
+
+    /// Virtual time since the run began, as events have it.
+    pub fn elapsed(&self) -> Duration {
+        self.with(|_, now| now)
+    }
+
+    /// Ends the network: nothing moves and nothing is told any more, whoever waits waits for ever, and
+    /// no waker is kept. A run calls it last, beside killing its nodes: madsim never frees a task that
+    /// has neither ended nor been killed.
+    pub fn stop(&self) {
+        // Wakers are dropped unlocked: the last one of a task may drop its streams.
+        let (driver, wakers) = {
+            let mut world = self.lock();
+            world.stopped = true;
+            (world.clock.forget_driver(), world.take_wakers())
+        };
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+        drop(wakers);
+    }
+
+    /// Changes the world, then tells the sink what happened.
+    fn with<T>(&self, change: impl FnOnce(&mut World, Duration) -> T) -> T {
+        self.shared.with(change)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, World> {
+        self.shared.lock()
+    }
+}
+
+impl fmt::Debug for Net {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Net").finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn with<T>(&self, change: impl FnOnce(&mut World, Duration) -> T) -> T {
+        let mut world = self.lock();
+        let now = world.clock.now();
+        let result = change(&mut world, now);
+        if !world.outbox.is_empty() && !world.emitting {
+            self.empty_outbox(world);
+        }
+        result
+    }
+
+    /// Hands all events to the sink. What the sink itself causes comes after what is handed out.
+    fn empty_outbox<'a>(&'a self, mut world: MutexGuard<'a, World>) {
+        world.emitting = true;
+        let mut batch = std::mem::take(&mut world.outbox);
+        while !batch.is_empty() {
+            drop(world);
+            let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+            batch.drain(..).for_each(&mut **sink);
+            drop(sink);
+            world = self.lock();
+            std::mem::swap(&mut batch, &mut world.outbox);
+        }
+        world.outbox = batch;
+        world.emitting = false;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, World> {
+        // A sink may panic to end the run; streams are dropped all the same.
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The driver: a task that is woken when something is due. It does not keep the network alive.
+fn drive(shared: &Weak<Shared>, context: &Context<'_>) -> Poll<()> {
+    let Some(shared) = shared.upgrade() else { return Poll::Ready(()) };
+    shared.with(|world, now| {
+        if world.stopped {
+            return Poll::Ready(());
+        }
+        world.clock.know_driver(context.waker());
+        world.drive(now);
+        Poll::Pending
+    })
+}

@@ -1,0 +1,131 @@
+//! One end of a connection as an application has it.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind, IoSlice};
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::Net;
+use super::connection::{ConnectionId, End, Place};
+use super::host::{Host, HostId};
+
+/// A byte stream to another host. Dropping it ends both directions: the peer sees the end of the
+/// stream, and a reset if it goes on writing.
+pub struct SimStream {
+    net: Net,
+    id: ConnectionId,
+    end: End,
+    local: SocketAddr,
+    peer: SocketAddr,
+}
+
+impl SimStream {
+    pub fn connection(&self) -> ConnectionId {
+        self.id
+    }
+
+    pub fn end(&self) -> End {
+        self.end
+    }
+
+    pub fn local_address(&self) -> SocketAddr {
+        self.local
+    }
+
+    pub fn peer_address(&self) -> SocketAddr {
+        self.peer
+    }
+
+    pub(super) fn new(net: Net, id: ConnectionId, end: End, local: Place, peer: Place) -> Self {
+        Self { net, id, end, local: local.address(), peer: peer.address() }
+    }
+
+    pub(super) async fn connect(host: &Host, authority: &str) -> io::Result<Self> {
+        let (name, port) = authority.rsplit_once(':').ok_or(ErrorKind::InvalidInput)?;
+        let port = port.parse().map_err(|_| ErrorKind::InvalidInput)?;
+        let stream = host.net.with(|world, now| {
+            let server = find(world, host.id, name).ok_or(ErrorKind::NotFound)?;
+            let peer = Place { host: server, port };
+            let id = world.open(now, host.id, peer);
+            let local = world.connections[&id].ends[End::Client].place;
+            Ok::<_, io::Error>(Self::new(host.net.clone(), id, End::Client, local, peer))
+        })?;
+        poll_fn(|context| stream.net.with(|world, _| world.poll_established(context, stream.id)))
+            .await?;
+        Ok(stream)
+    }
+}
+
+/// The host that `from` calls by `name`, or by its address.
+fn find(world: &super::world::World, from: HostId, name: &str) -> Option<HostId> {
+    if let Some(host) = world.names.get(name) {
+        return Some(*host);
+    }
+    if name == "localhost" {
+        return Some(from);
+    }
+    let address: IpAddr = name.parse().ok()?;
+    if address.is_loopback() {
+        return Some(from);
+    }
+    (0..world.hosts.len()).map(HostId::nth).find(|host| host.address() == address)
+}
+
+impl AsyncRead for SimStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let which = (self.id, self.end);
+        self.net.with(|world, now| world.poll_read(now, context, which, buffer))
+    }
+}
+
+impl AsyncWrite for SimStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(context, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let which = (self.id, self.end);
+        self.net.with(|world, now| world.poll_write(now, context, which, slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.net.with(|world, now| world.shut_down(now, self.id, self.end));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for SimStream {
+    fn drop(&mut self) {
+        self.net.with(|world, now| world.release(now, self.id, self.end));
+    }
+}
+
+impl fmt::Debug for SimStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SimStream({} {} {} -> {})", self.id, self.end, self.local, self.peer)
+    }
+}
