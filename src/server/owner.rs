@@ -29,6 +29,18 @@ pub(super) struct Outbox {
     close: oneshot::Sender<CloseReason>,
 }
 
+impl Outbox {
+    /// Queues `message`. A connection that is gone takes none; its Closed is on the way.
+    pub(super) fn send(&self, message: Outgoing) {
+        let _ = self.outgoing.send(message);
+    }
+
+    /// Closes the session behind what is queued.
+    pub(super) fn close(self, reason: CloseReason) {
+        let _ = self.close.send(reason);
+    }
+}
+
 /// The connection's end of a session. `outgoing` ends behind the last message; `close` says at
 /// once that this last message is decided, however many are still queued.
 pub(super) struct Orders {
@@ -130,8 +142,7 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
         match output {
             Output::Send(key, message) => {
                 if let Some(outbox) = self.outboxes.get(&key) {
-                    // A connection that is gone has said so: its Closed is on the way.
-                    let _ = outbox.outgoing.send(message);
+                    outbox.send(message);
                 }
             }
             Output::Close(key, reason) => self.close(key, reason),
@@ -141,7 +152,7 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
 
     fn close(&mut self, key: SessionKey, reason: CloseReason) {
         if let Some(outbox) = self.outboxes.remove(&key) {
-            let _ = outbox.close.send(reason);
+            outbox.close(reason);
         }
     }
 }

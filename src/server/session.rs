@@ -35,6 +35,12 @@ pub(super) struct Session<'a, R, S> {
     socket: Socket<S>,
 }
 
+/// Whether the peer's close frame was read.
+enum CloseFrame {
+    Came,
+    Never,
+}
+
 /// Why there is nothing more to read.
 enum ReadEnd {
     /// The client sent a close frame.
@@ -85,13 +91,17 @@ where
     /// Sends what the codec has to say last (the answer to a close frame, or what was wrong) and
     /// lets it arrive. The hub has done with the session by now.
     pub(super) async fn part(&self, cause: CloseCause) {
-        match cause {
-            CloseCause::Client | CloseCause::Protocol => select! {
-                biased;
-                () = self.shell.runtime.sleep(self.shell.config.close_timeout) => {}
-                () = self.socket.part() => {}
-            },
-            CloseCause::Hub | CloseCause::Lost => {}
+        let last_words = async {
+            match cause {
+                CloseCause::Client => self.socket.end().await,
+                CloseCause::Protocol => self.socket.drain().await,
+                CloseCause::Hub | CloseCause::Lost => {}
+            }
+        };
+        select! {
+            biased;
+            () = last_words => {}
+            () = self.shell.runtime.sleep(self.shell.config.close_timeout) => {}
         }
     }
 
@@ -207,19 +217,30 @@ where
             self.socket.feed(close_frame(reason.unwrap_or(CloseReason::InternalError))).await?;
             self.socket.flush().await
         };
-        // What the peer still sends is read, so that it is not stuck in writing and reads the
-        // close frame, and is dropped: for the hub the session has ended.
-        let drop_input = async { while self.socket.next().await.is_some() {} };
         select! {
             biased;
             () = self.shell.runtime.sleep(self.shell.config.close_timeout) => {}
             () = async {
                 // An error means that the peer has closed or is gone.
-                let _ = join!(biased; say_goodbye, drop_input);
-                self.socket.part().await;
+                let (_, answer) = join!(biased; say_goodbye, self.drop_input());
+                match answer {
+                    CloseFrame::Came => self.socket.end().await,
+                    CloseFrame::Never => self.socket.drain().await,
+                }
             } => {}
         }
         CloseCause::Hub
+    }
+
+    /// Reads what the peer still sends, so that it is not stuck in writing but reads the close
+    /// frame. For the hub the session has ended.
+    async fn drop_input(&self) -> CloseFrame {
+        while let Some(message) = self.socket.next().await {
+            if message.is_ok_and(|message| message.is_close()) {
+                return CloseFrame::Came;
+            }
+        }
+        CloseFrame::Never
     }
 }
 
@@ -227,3 +248,6 @@ fn close_frame(reason: CloseReason) -> Message {
     let code = CloseCode::try_from(reason.code()).unwrap_or(CloseCode::INTERNAL_SERVER_ERROR);
     Message::close(Some(code), reason.text())
 }
+
+#[cfg(test)]
+mod tests;

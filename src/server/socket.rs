@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, ready};
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -43,20 +44,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         poll_fn(|cx| self.stream().poll_flush_unpin(cx)).await
     }
 
-    /// Writes what is queued, ends the stream, and reads it to its end: a stream that is dropped
-    /// with unread bytes is reset, and a reset can overtake the close frame.
-    pub(super) async fn part(&self) {
-        // A broken stream has parted already.
+    /// Writes what is queued and ends the stream.
+    pub(super) async fn end(&self) {
+        // A broken stream has ended already.
         let _ = self.flush().await;
         let _ = poll_fn(|cx| Pin::new(self.stream().get_mut()).poll_shutdown(cx)).await;
+    }
+
+    /// Ends the stream, then reads past the codec until the peer ends it too: a stream that is
+    /// dropped with unread bytes is reset, and a reset can overtake the close frame.
+    pub(super) async fn drain(&self) {
+        self.end().await;
         while self.discard().await.is_ok_and(|bytes| bytes > 0) {}
     }
 
     async fn discard(&self) -> io::Result<usize> {
-        let mut bytes = [0; 4096];
-        let mut buffer = ReadBuf::new(&mut bytes);
-        poll_fn(|cx| Pin::new(self.stream().get_mut()).poll_read(cx, &mut buffer)).await?;
-        Ok(buffer.filled().len())
+        poll_fn(|cx| {
+            // In here, so that an idle connection does not hold the room.
+            let mut bytes = [0; 4096];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            ready!(Pin::new(self.stream().get_mut()).poll_read(cx, &mut buffer))?;
+            Poll::Ready(Ok(buffer.filled().len()))
+        })
+        .await
     }
 
     fn stream(&self) -> MutexGuard<'_, WebSocketStream<S>> {
