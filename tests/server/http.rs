@@ -1,0 +1,85 @@
+//! What the port says to requests that are no WebSocket, and to those that become one.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use signal_hub::hub::{Config, Input, SessionKey};
+use signal_hub::protocol::ClientFrame;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::fixture::{Running, UPGRADE, within};
+
+#[tokio::test]
+async fn health_tells_service_version_and_time() {
+    let hub = Running::start(Config::default()).await;
+    let answer = hub.http("GET /health HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n").await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    assert!(head.contains("content-type: application/json"), "{head}");
+    let body: Value = serde_json::from_str(body).unwrap();
+    assert_eq!(body["status"], "healthy");
+    assert_eq!(body["service"], "signal-hub");
+    assert_eq!(body["version"], env!("CARGO_PKG_VERSION"));
+    assert!(body["timestamp"].as_u64().unwrap() > 1_600_000_000_000);
+}
+
+#[tokio::test]
+async fn what_is_not_there_or_not_allowed_is_said_by_status() {
+    let hub = Running::start(Config::default()).await;
+    for (request, status) in [
+        ("GET /nothing HTTP/1.1", "404 Not Found"),
+        ("GET /ws HTTP/1.1", "426 Upgrade Required"),
+        ("GET / HTTP/1.1", "426 Upgrade Required"),
+        ("POST /health HTTP/1.1", "405 Method Not Allowed"),
+    ] {
+        let request = format!("{request}\r\nHost: hub\r\nConnection: close\r\n\r\n");
+        let answer = hub.http(&request).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{request}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_old_websocket_version_is_told_the_right_one() {
+    let hub = Running::start(Config::default()).await;
+    let request = UPGRADE.replace("Version: 13", "Version: 8");
+    let answer = hub.http(&request.replace("Connection: ", "Connection: close, ")).await;
+    assert!(answer.starts_with("HTTP/1.1 426 Upgrade Required\r\n"), "{answer}");
+    assert!(answer.contains("sec-websocket-version: 13\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn both_paths_become_a_websocket() {
+    let mut hub = Running::start(Config::default()).await;
+    for (path, key) in [("/ws", SessionKey(0)), ("/", SessionKey(1))] {
+        let client = hub.connect_to(path).await;
+        assert!(matches!(hub.input().await, Input::Opened(opened, _) if opened == key));
+        drop(client);
+        hub.closed(key).await;
+    }
+}
+
+#[tokio::test]
+async fn frames_that_come_with_the_handshake_are_not_lost() {
+    let mut hub = Running::start(Config::default()).await;
+    let mut stream = hub.tcp().await;
+    let text = br#"{"type":"ping"}"#;
+    let head = [0x81, 0x80 | text.len() as u8, 0, 0, 0, 0];
+    let bytes = [UPGRADE.as_bytes(), &head, text].concat();
+    stream.write_all(&bytes).await.unwrap();
+    assert!(matches!(hub.input().await, Input::Opened(..)));
+    assert_eq!(hub.input().await, Input::Frame(SessionKey(0), Ok(ClientFrame::Ping)));
+}
+
+#[tokio::test]
+async fn a_connection_that_does_not_shake_hands_is_cut() {
+    let config = Config { connect_timeout: Duration::from_millis(50), ..Config::default() };
+    let hub = Running::start(config).await;
+    for begin in ["", "GET /ws HTTP/1.1\r\nHost:"] {
+        let mut stream = hub.tcp().await;
+        stream.write_all(begin.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        within(stream.read_to_end(&mut answer)).await.unwrap_or_default();
+        assert_eq!(answer, b"");
+    }
+    assert_eq!(hub.stop().await, (vec![Input::Shutdown], Ok(())));
+}

@@ -1,0 +1,10 @@
+//! The server on real sockets, against a WebSocket client that is not ours.
+
+// Clippy's leave to unwrap in tests does not reach their fixtures.
+#![allow(clippy::unwrap_used)]
+
+mod command;
+mod fixture;
+mod http;
+mod sessions;
+mod shutdown;
