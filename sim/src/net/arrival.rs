@@ -78,10 +78,8 @@ impl World {
         {
             return Some(Obstacle::Until(stall.value.until, stall.fault));
         }
-        let silence = link.partition.or(self.hosts[target.index()].dark);
-        if let Some(silence) = silence
-            && silence.value <= due
-        {
+        let silences = [link.partition, self.hosts[target.index()].dark];
+        if let Some(silence) = silences.iter().flatten().find(|silence| silence.value <= due) {
             return Some(Obstacle::Parked(silence.fault));
         }
         match (&connection.sent[from].in_flight.front()?.piece, link.connects) {

@@ -51,10 +51,12 @@ impl Clock {
         if self.alarms.last().is_some_and(|earliest| *earliest <= at) {
             return;
         }
-        let Some(driver) = &self.driver else { return };
+        let (Some(driver), Some(deadline)) = (&self.driver, self.origin.checked_add(at)) else {
+            return;
+        };
         let mut sleep = self.time.sleep(Duration::ZERO);
         // A new sleep lasts at least 1 ms; one that is reset is exact.
-        Pin::new(&mut sleep).reset(self.origin + at);
+        Pin::new(&mut sleep).reset(deadline);
         match Future::poll(Pin::new(&mut sleep), &mut Context::from_waker(driver)) {
             Poll::Ready(()) => driver.wake_by_ref(),
             Poll::Pending => self.alarms.push(at),

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::{Index, IndexMut};
+use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -72,8 +73,8 @@ pub enum ConnectionState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionInfo {
     pub id: ConnectionId,
-    pub client: std::sync::Arc<str>,
-    pub server: std::sync::Arc<str>,
+    pub client: Arc<str>,
+    pub server: Arc<str>,
     pub state: ConnectionState,
 }
 

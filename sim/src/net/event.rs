@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::connection::{ConnectionId, End};
 use super::fault::{Fault, FaultId};
 
-/// Receives every event, in order, while the network is not locked: it may call the network.
+/// Receives every event, in order, while the network is not locked: it may call the network,
+/// but must not own it.
 pub type Sink = Box<dyn FnMut(NetEvent) + Send>;
 
 /// Something that happened, and when, counted from the start of the run.
@@ -62,7 +63,7 @@ impl fmt::Display for NetEventKind {
             Self::FinSeen { connection, by } => write!(f, "{connection} {by} sees FIN"),
             Self::ResetSeen { connection, by } => write!(f, "{connection} {by} sees reset"),
             Self::Closed { connection } => write!(f, "{connection} closed"),
-            Self::Injected { id, fault } => write!(f, "{id} injected {fault:?}"),
+            Self::Injected { id, fault } => write!(f, "{id} injected {fault}"),
             Self::TookEffect { id } => write!(f, "{id} took effect"),
         }
     }

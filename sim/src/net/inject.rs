@@ -42,7 +42,8 @@ impl World {
                 false
             }
             Fault::Stall { from, to, lasts } => {
-                self.link(from, to).stall(Span { from: now, until: now + *lasts }, id);
+                self.link(from, to)
+                    .stall(Span { from: now, until: now.saturating_add(*lasts) }, id);
                 false
             }
             Fault::Partition { from, to, ways } => {
@@ -66,13 +67,13 @@ impl World {
             }
             Fault::PauseHostReading { host, lasts } => {
                 let host = self.names[host.as_str()];
-                let until = now + *lasts;
+                let until = now.saturating_add(*lasts);
                 self.hosts[host.index()].pause = Some(Blamed { value: until, fault: id });
                 self.plan(until, Plan::ResumeHost(host));
                 false
             }
             Fault::PauseReading { connections, end, lasts } => {
-                self.pause_reading(id, connections, *end, now + *lasts);
+                self.pause_reading(id, connections, *end, now.saturating_add(*lasts));
                 false
             }
             Fault::Crash { host, peers } => self.crash(now, id, self.names[host.as_str()], *peers),
@@ -100,13 +101,10 @@ impl World {
         let before = std::mem::replace(&mut self.link(from, to).connects, blamed);
         if before.map(|connects| connects.value) != blamed.map(|connects| connects.value) {
             let (client, server) = (self.names[from], self.names[to]);
-            let between = |client, server| {
-                move |connection: &&mut super::connection::Connection| {
-                    connection.is_between(client, server)
+            for connection in self.connections.values_mut() {
+                if connection.is_between(client, server) {
+                    connection.black_hole = None;
                 }
-            };
-            for connection in self.connections.values_mut().filter(between(client, server)) {
-                connection.black_hole = None;
             }
             self.unpark(now);
         }
@@ -132,7 +130,7 @@ impl World {
                 match notice.when {
                     Seen::Now => took_effect |= self.tell(now, id, end, notice.ending),
                     Seen::After(late) => {
-                        self.plan(now + late, Plan::Tell(id, end, notice.ending));
+                        self.plan(now.saturating_add(late), Plan::Tell(id, end, notice.ending));
                         took_effect = true;
                     }
                     Seen::Never => {}
@@ -161,22 +159,8 @@ impl World {
     }
 
     fn crash(&mut self, now: Duration, fault: FaultId, host: HostId, peers: Peers) -> bool {
-        let mine = |id: &ConnectionId, world: &Self, end: End| {
-            let endpoint = &world.connections[id].ends[end];
-            endpoint.place.host == host && endpoint.is_owned()
-        };
-        let ends: Vec<_> = self
-            .connections
-            .keys()
-            .flat_map(|id| End::BOTH.map(|end| (*id, end)))
-            .filter(|(id, end)| mine(id, self, *end))
-            .collect();
-        let ports: Vec<_> = self.listeners.keys().filter(|(on, _)| *on == host).copied().collect();
-        for place in &ports {
-            if let Some(acceptor) = self.listeners.remove(place).and_then(|known| known.acceptor) {
-                acceptor.wake();
-            }
-        }
+        let listened = self.close_listeners(host);
+        let ends = self.ends_of(host);
         for (id, end) in &ends {
             match peers {
                 Peers::SeeReset => self.transmit(now, *id, *end, Piece::Reset),
@@ -193,7 +177,35 @@ impl World {
                 self.hosts[host.index()].dark = Some(Blamed { value: now, fault });
             }
         }
-        !ends.is_empty() || !ports.is_empty()
+        listened || !ends.is_empty()
+    }
+
+    /// Forgets all listeners of a host; returns whether it had any.
+    fn close_listeners(&mut self, host: HostId) -> bool {
+        let before = self.listeners.len();
+        self.listeners.retain(|(on, _), listener| {
+            if *on == host
+                && let Some(acceptor) = listener.acceptor.take()
+            {
+                acceptor.wake();
+            }
+            *on != host
+        });
+        self.listeners.len() < before
+    }
+
+    /// The ends that someone on this host has.
+    fn ends_of(&self, host: HostId) -> Vec<(ConnectionId, End)> {
+        let mut ends = Vec::new();
+        for (id, connection) in &self.connections {
+            for end in End::BOTH {
+                let endpoint = &connection.ends[end];
+                if endpoint.place.host == host && endpoint.is_owned() {
+                    ends.push((*id, end));
+                }
+            }
+        }
+        ends
     }
 
     fn heal(&mut self, now: Duration) -> bool {
@@ -208,7 +220,8 @@ impl World {
         for pause in self.hosts.iter_mut().map(|host| &mut host.pause) {
             ended |= pause.take().is_some_and(|pause| now < pause.value);
         }
-        let soon = now + self.default_link.latency_max() + self.default_link.retransmit_after;
+        let late = self.default_link.latency_max().max(self.default_link.retransmit_after);
+        let soon = now.saturating_add(late);
         let mut plans = Vec::new();
         for (id, connection) in &mut self.connections {
             ended |= connection.black_hole.take().is_some();

@@ -51,7 +51,7 @@ impl Default for LinkConfig {
 impl LinkConfig {
     /// How late a segment can be if it is not lost and need not wait for bandwidth.
     pub fn latency_max(&self) -> Duration {
-        self.latency + self.jitter
+        self.latency.saturating_add(self.jitter)
     }
 }
 
@@ -95,7 +95,7 @@ impl Link {
 
     /// When a segment of `bytes` that is sent now arrives.
     pub(super) fn arrival(&mut self, now: Duration, bytes: usize) -> Duration {
-        let mut arrival = now + self.config.latency;
+        let mut arrival = now.saturating_add(self.config.latency);
         if let Some(rate) = self.config.bytes_per_second {
             let nanos = (bytes as u128 * 1_000_000_000).div_ceil(u128::from(rate.max(1)));
             let transmission = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
@@ -104,15 +104,15 @@ impl Link {
         }
         if !self.config.jitter.is_zero() {
             let most = u64::try_from(self.config.jitter.as_nanos()).unwrap_or(u64::MAX);
-            arrival += Duration::from_nanos(self.dice.up_to(most));
+            arrival = arrival.saturating_add(Duration::from_nanos(self.dice.up_to(most)));
         }
         let mut missed = self.config.retransmit_after;
         for _ in 0..LOSSES_MAX {
             if !self.dice.happens(self.config.loss_per_mille) {
                 break;
             }
-            arrival += missed;
-            missed *= 2;
+            arrival = arrival.saturating_add(missed);
+            missed = missed.saturating_mul(2);
         }
         arrival
     }
@@ -163,6 +163,19 @@ mod tests {
         let mut link = link(LinkConfig { loss_per_mille: 1000, ..Default::default() });
         let expected = Duration::from_millis(1 + 200 * (1 + 2 + 4 + 8 + 16 + 32));
         assert_eq!(link.arrival(Duration::ZERO, 1), expected);
+    }
+
+    #[test]
+    fn absurd_numbers_are_just_late() {
+        let config = LinkConfig {
+            latency: Duration::MAX,
+            jitter: Duration::MAX,
+            bytes_per_second: Some(0),
+            loss_per_mille: 1000,
+            retransmit_after: Duration::MAX,
+            ..Default::default()
+        };
+        assert_eq!(link(config).arrival(Duration::from_secs(1), usize::MAX), Duration::MAX);
     }
 
     #[test]

@@ -101,11 +101,9 @@ impl Net {
         self.with(|world, _| world.faults.clone())
     }
 
+    /// Whether this fault has made a difference so far.
     pub fn took_effect(&self, fault: FaultId) -> bool {
-        self.with(|world, _| {
-            let mut records = (1..).map(FaultId).zip(&world.faults);
-            records.any(|(id, record)| id == fault && record.took_effect.is_some())
-        })
+        self.with(|world, _| world.record(fault).is_some_and(|record| record.took_effect.is_some()))
     }
 
     /// The connections that have at least one end left, in the order of connecting.

@@ -95,11 +95,17 @@ impl World {
 
     /// Notes that `fault` made a difference.
     pub(super) fn took_effect(&mut self, now: Duration, fault: FaultId) {
-        let record = fault.0.checked_sub(1).and_then(|nth| self.faults.get_mut(nth as usize));
-        if let Some(FaultRecord { took_effect: took_effect @ None, .. }) = record {
-            *took_effect = Some(now);
+        if let Some(record) = self.record(fault)
+            && record.took_effect.is_none()
+        {
+            record.took_effect = Some(now);
             self.emit(now, NetEventKind::TookEffect { id: fault });
         }
+    }
+
+    pub(super) fn record(&mut self, fault: FaultId) -> Option<&mut FaultRecord> {
+        let nth = usize::try_from(fault.0).ok()?.checked_sub(1)?;
+        self.faults.get_mut(nth)
     }
 
     /// Does what is due and sets the alarm for what is not.
@@ -160,7 +166,7 @@ impl World {
                 let source = connection.ends[from].place.host;
                 let target = connection.ends[from.other()].place.host;
                 let link = &self.links[source.index()][target.index()];
-                let again = now + link.config.retransmit_after + link.config.latency;
+                let again = now.saturating_add(link.config.retransmit_after);
                 plans.extend(connection.sent[from].unpark(again).map(|at| (at, *id, from)));
             }
         }
