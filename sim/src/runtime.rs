@@ -13,6 +13,25 @@ use signal_hub::time::Timestamp;
 
 use crate::net::{Host, SimListener, SimStream};
 
+/// Runs `body` as the main task of a simulation of its own, on a thread of its own: std seeds its
+/// hash maps once for each thread.
+///
+/// # Panics
+/// If `body` does, or if nothing is left that could wake it.
+pub fn simulate<T, F>(seed: u64, body: impl FnOnce() -> F + Send + 'static) -> T
+where
+    T: Send + 'static,
+    F: Future<Output = T>,
+{
+    let run = move || {
+        let config = madsim::Config::default();
+        madsim::runtime::Runtime::with_seed_and_config(seed, config).block_on(body())
+    };
+    #[expect(clippy::disallowed_methods, reason = "the simulation itself knows no threads")]
+    let thread = std::thread::spawn(run);
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
 /// The world as one simulated host has it. Tasks run on the madsim node of whoever spawns them.
 #[derive(Debug, Clone)]
 pub struct SimRuntime {
@@ -109,4 +128,120 @@ impl Future for SimSleep {
 
 fn identity(waker: &Waker) -> (usize, usize) {
     (waker.data().addr(), std::ptr::from_ref(waker.vtable()).addr())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::net::{Fault, LinkConfig, Net};
+
+    fn network(seed: u64) -> Net {
+        Net::new(seed, LinkConfig::default(), Box::new(|_| {}))
+    }
+
+    async fn echo_once<R: Runtime>(runtime: R) {
+        let address = SocketAddr::from(([0, 0, 0, 0], 7));
+        let mut listener = runtime.listen(address).await.unwrap();
+        runtime.clone().spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut bytes = [0; 5];
+            stream.read_exact(&mut bytes).await.unwrap();
+            stream.write_all(&bytes).await.unwrap();
+        });
+    }
+
+    #[test]
+    fn a_generic_server_echoes_to_another_host() {
+        simulate(1, async || {
+            let net = network(1);
+            echo_once(SimRuntime::new(net.host("hub"))).await;
+            let client = SimRuntime::new(net.host("alice"));
+            let mut stream = client.connect("hub:7").await.unwrap();
+            stream.write_all(b"hello").await.unwrap();
+            let mut echoed = Vec::new();
+            stream.read_to_end(&mut echoed).await.unwrap();
+            assert_eq!(echoed, b"hello");
+            net.stop();
+        });
+    }
+
+    #[test]
+    fn a_clock_that_is_ahead_says_so_on_its_host_only() {
+        simulate(1, async || {
+            let net = network(1);
+            let (ahead, right) =
+                (SimRuntime::new(net.host("ahead")), SimRuntime::new(net.host("right")));
+            let skew = Fault::ClockSkew { host: "ahead".to_owned(), milliseconds: 5000 };
+            let fault = net.inject(skew.clone()).unwrap();
+            assert!(net.took_effect(fault));
+            assert_eq!(ahead.now().since(right.now()), Duration::from_secs(5));
+            let again = net.inject(skew).unwrap();
+            assert!(!net.took_effect(again));
+            net.stop();
+        });
+    }
+
+    #[test]
+    fn seeds_differ_by_host_and_by_draw_and_repeat_with_the_run() {
+        let draw = |seed| {
+            simulate(seed, async move || {
+                let net = network(seed);
+                let (one, two) = (SimRuntime::new(net.host("one")), net.host("two"));
+                let seeds = [one.random_seed(), one.random_seed(), two.random_seed()];
+                net.stop();
+                seeds
+            })
+        };
+        let seeds = draw(1);
+        assert!(seeds[0] != seeds[1] && seeds[0] != seeds[2]);
+        assert_eq!(seeds, draw(1));
+        assert_ne!(seeds, draw(2));
+    }
+
+    #[derive(Default)]
+    struct Rings(AtomicUsize);
+
+    impl Wake for Rings {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_sleep_that_is_polled_often_wakes_once() {
+        simulate(1, async || {
+            let net = network(1);
+            let runtime = SimRuntime::new(net.host("hub"));
+            let rings = Arc::new(Rings::default());
+            let waker = Waker::from(rings.clone());
+            let mut sleep = runtime.sleep(Duration::from_secs(1));
+            let mut poll =
+                || Pin::new(&mut sleep).poll(&mut Context::from_waker(&waker)).is_ready();
+            assert!((0..100).all(|_| !poll()));
+            runtime.sleep(Duration::from_secs(2)).await;
+            assert!(poll());
+            assert_eq!(rings.0.load(Ordering::Relaxed), 1);
+            net.stop();
+        });
+    }
+
+    #[test]
+    fn the_longest_sleep_is_just_long() {
+        simulate(1, async || {
+            let net = network(1);
+            let runtime = SimRuntime::new(net.host("hub"));
+            tokio::select! {
+                biased;
+                () = runtime.sleep(Duration::MAX) => panic!("it is over"),
+                () = runtime.sleep(Duration::from_secs(9)) => {}
+            }
+            net.stop();
+        });
+    }
 }

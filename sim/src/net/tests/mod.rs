@@ -9,6 +9,7 @@ use madsim::time::sleep;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
+use crate::runtime::simulate;
 
 mod connecting;
 mod crashes;
@@ -20,21 +21,6 @@ const PORT: u16 = 80;
 
 const fn millis(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
-}
-
-/// Runs `body` in a fresh simulation on a fresh thread.
-fn simulate<T, F>(seed: u64, body: impl FnOnce() -> F + Send + 'static) -> T
-where
-    T: Send + 'static,
-    F: Future<Output = T>,
-{
-    let run = move || {
-        let runtime = madsim::runtime::Runtime::with_seed_and_config(seed, Default::default());
-        runtime.block_on(body())
-    };
-    #[expect(clippy::disallowed_methods, reason = "std seeds its hash maps once for each thread")]
-    let thread = std::thread::spawn(run);
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// A network with a client's and a server's host, and everything that happens on it.
@@ -103,6 +89,10 @@ fn every() -> Choice {
 
 fn link(config: LinkConfig) -> Fault {
     Fault::Link { from: "alice".to_owned(), to: "hub".to_owned(), config }
+}
+
+fn stall(lasts: Duration) -> Fault {
+    Fault::Stall { from: "alice".to_owned(), to: "hub".to_owned(), lasts }
 }
 
 fn partition(ways: Ways) -> Fault {
