@@ -136,6 +136,8 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Wake;
 
+    use signal_hub::hub::Config;
+    use signal_hub::server::Server;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
@@ -167,6 +169,43 @@ mod tests {
             let mut echoed = Vec::new();
             stream.read_to_end(&mut echoed).await.unwrap();
             assert_eq!(echoed, b"hello");
+            net.stop();
+        });
+    }
+
+    async fn ask(stream: &mut SimStream, path: &str, headers: &str) -> String {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: hub\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = vec![0; 4096];
+        let length = stream.read(&mut answer).await.unwrap();
+        String::from_utf8_lossy(&answer[..length]).into_owned()
+    }
+
+    #[test]
+    fn the_server_that_users_run_serves_a_simulated_client() {
+        simulate(1, async || {
+            let net = network(1);
+            let handle = madsim::runtime::Handle::current();
+            let node = handle.create_node().name("hub").build();
+            let runtime = SimRuntime::new(net.host("hub"));
+            node.spawn(async move {
+                let address = SocketAddr::from(([0, 0, 0, 0], 80));
+                let server = Server::bind(runtime, address, Config::default(), ()).await.unwrap();
+                server.run(std::future::pending()).await.unwrap();
+            });
+            madsim::time::sleep(Duration::from_millis(1)).await;
+            let client = SimRuntime::new(net.host("alice"));
+            let mut stream = client.connect("hub:80").await.unwrap();
+            let health = ask(&mut stream, "/health", "").await;
+            assert!(health.starts_with("HTTP/1.1 200 OK\r\n"), "{health}");
+            let upgrade = "connection: upgrade\r\nupgrade: websocket\r\n\
+                sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+            let switched = ask(&mut stream, "/ws", upgrade).await;
+            assert!(switched.starts_with("HTTP/1.1 101 Switching Protocols\r\n"), "{switched}");
+            let mut rest = Vec::new();
+            stream.read_to_end(&mut rest).await.unwrap();
+            assert!(rest.starts_with(&[0x88]), "a silent client is not closed: {rest:?}");
+            handle.kill(node.id());
             net.stop();
         });
     }
