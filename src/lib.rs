@@ -19,4 +19,4 @@ pub mod runtime;
 
 pub mod server;
 
-// pub mod client;
+pub mod client;

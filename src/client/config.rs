@@ -1,0 +1,177 @@
+//! What a client is told once: where the hub is, who it wants to be, and every bound and timeout.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::protocol::{ActorAddress, Json, Register, Topic};
+
+/// Everything that a client needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientConfig {
+    pub hub: HubUrl,
+    /// The address that requests to the hub itself are sent to.
+    pub hub_address: ActorAddress,
+    /// The addresses to register on each connection, in this order; the first one speaks where a
+    /// call names no other.
+    pub actors: Vec<ActorConfig>,
+    /// What `hub:connect` says that this client can do. At least one.
+    pub capabilities: Vec<String>,
+    pub auth_token: Option<String>,
+    /// A JSON object.
+    pub client_metadata: Option<Json>,
+    /// For each of: the transport, the answer to `hub:connect`, the answer to `hub:register`.
+    pub connect_timeout: Duration,
+    /// From the call to its answer, the wait for a connection included.
+    pub ask_timeout: Duration,
+    /// From `hub:disconnect` to the hub's close frame.
+    pub disconnect_timeout: Duration,
+    /// How long the close handshake of a transport may take before it is dropped.
+    pub close_timeout: Duration,
+    /// The hub is lost when no frame came for so long; none: 2.5 of its heartbeat intervals.
+    pub silence_timeout: Option<Duration>,
+    /// The pause before the first attempt to reconnect; it doubles with each one that fails.
+    pub backoff_min: Duration,
+    pub backoff_max: Duration,
+    /// A session that lasted so long, registered, makes the next pause the first again.
+    pub backoff_reset_after: Duration,
+    /// Commands that may wait for a connection or a registration.
+    pub waiting_commands_max: usize,
+    /// Asks of callers that may be under way at once.
+    pub asks_max: usize,
+    /// Commands on their way from the handles to the client's task; more block their callers.
+    pub command_queue_max: usize,
+    /// Events that may be unread. Then the client stops reading from the hub, replies included.
+    pub event_queue_max: usize,
+    /// Frames that may wait to be written. Then the client takes no more commands.
+    pub outgoing_messages_max: usize,
+    /// The longest frame to read, in bytes.
+    pub frame_bytes_max: usize,
+}
+
+impl ClientConfig {
+    /// The defaults for a client of `hub` that is `actors`.
+    pub fn new(hub: HubUrl, actors: Vec<ActorConfig>) -> Self {
+        Self {
+            hub,
+            hub_address: ActorAddress::parse("@(cloudflare/signal-hub)")
+                .expect("the protocol's own address is valid"),
+            actors,
+            capabilities: vec!["messaging".to_owned()],
+            auth_token: None,
+            client_metadata: None,
+            connect_timeout: Duration::from_secs(10),
+            ask_timeout: Duration::from_secs(10),
+            disconnect_timeout: Duration::from_secs(5),
+            close_timeout: Duration::from_secs(2),
+            silence_timeout: None,
+            backoff_min: Duration::from_secs(1),
+            backoff_max: Duration::from_secs(30),
+            backoff_reset_after: Duration::from_secs(10),
+            waiting_commands_max: 256,
+            asks_max: 1024,
+            command_queue_max: 64,
+            event_queue_max: 1024,
+            outgoing_messages_max: 256,
+            frame_bytes_max: 4 * 1024 * 1024,
+        }
+    }
+}
+
+/// One address that a client wants to be, and how it registers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActorConfig {
+    pub address: ActorAddress,
+    /// At least one.
+    pub capabilities: Vec<String>,
+    /// A JSON object.
+    pub metadata: Json,
+    /// 1 s to 3600 s, in whole seconds; the client renews after two thirds of it.
+    pub ttl: Duration,
+    /// The topics to subscribe to from the start.
+    pub topics: Vec<Topic>,
+}
+
+impl ActorConfig {
+    /// An actor with the default time to live and no topics.
+    pub fn new(address: ActorAddress) -> Self {
+        Self {
+            address,
+            capabilities: vec!["messaging".to_owned()],
+            metadata: Json::EMPTY_OBJECT,
+            ttl: Register::TTL_DEFAULT,
+            topics: Vec::new(),
+        }
+    }
+}
+
+/// Where a hub listens: `ws://host[:port][/path]`, port 80 and path `/` where absent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HubUrl {
+    authority: String,
+    path: String,
+}
+
+/// Text that is not the URL of a hub.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected ws://host[:port][/path], without user, TLS (wss) or fragment")]
+pub struct InvalidUrl;
+
+impl HubUrl {
+    /// `host:port`.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// The path, query included.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+impl FromStr for HubUrl {
+    type Err = InvalidUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidUrl> {
+        let uri: http::Uri = text.parse().map_err(|_| InvalidUrl)?;
+        let authority = uri.authority().ok_or(InvalidUrl)?;
+        let plain = !authority.as_str().contains('@') && !text.contains('#');
+        if uri.scheme_str() != Some("ws") || authority.host().is_empty() || !plain {
+            return Err(InvalidUrl);
+        }
+        let port: u16 = match authority.as_str().strip_prefix(authority.host()) {
+            Some("") => 80,
+            Some(port) => port[1..].parse().map_err(|_| InvalidUrl)?,
+            None => return Err(InvalidUrl),
+        };
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        Ok(Self { authority: format!("{}:{port}", authority.host()), path: path.to_owned() })
+    }
+}
+
+impl fmt::Display for HubUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ws://{}{}", self.authority, self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hub_url_has_a_host_and_perhaps_a_port_and_a_path() {
+        for (text, whole) in [
+            ("ws://hub", "ws://hub:80/"),
+            ("ws://hub/ws", "ws://hub:80/ws"),
+            ("ws://127.0.0.1:9000/ws?a=b", "ws://127.0.0.1:9000/ws?a=b"),
+            ("ws://[::1]:9000", "ws://[::1]:9000/"),
+        ] {
+            assert_eq!(text.parse::<HubUrl>().map(|url| url.to_string()), Ok(whole.to_owned()));
+        }
+        for bad in ["", "hub", "/ws", "wss://hub", "http://hub", "ws://", "ws://a@hub", "ws://h:x"]
+        {
+            assert_eq!(bad.parse::<HubUrl>(), Err(InvalidUrl), "{bad:?}");
+        }
+    }
+}

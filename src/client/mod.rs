@@ -1,0 +1,27 @@
+//! A client of the hub that registers, subscribes, asks, and comes back after a lost connection.
+//!
+//! [`state`] decides everything and does no I/O: a function from (state, now, input) to outputs,
+//! like the hub itself.
+//!
+//! # What a call promises
+//!
+//! At most once: a request is written to one connection, once, and never repeated. A reply, a
+//! timeout or a lost connection ends each call exactly once ([`ClientError`] tells what is known
+//! then). While no connection is there, calls wait in a bounded queue for as long as
+//! [`ClientConfig::ask_timeout`]; what has not been written by then never will be.
+//! Dropping a call's future gives up the answer, not the call.
+//!
+//! What is *wanted* - addresses and topics - is different: it is state, restored on each
+//! connection until it is taken back, taken over, or refused.
+
+mod command;
+mod config;
+mod dice;
+mod event;
+
+pub mod state;
+
+pub use command::{ClientError, Command, CommandId, Outcome, RequestCommand, SendOutcome};
+pub use config::{ActorConfig, ClientConfig, HubUrl, InvalidUrl};
+pub use dice::Dice;
+pub use event::{Ending, Event, Loss, Message};

@@ -1,0 +1,114 @@
+//! Asks on their way: written, not answered yet; each ends once.
+
+use super::{ClientState, Output, Owner};
+use crate::client::{ClientError, CommandId, Loss, Outcome};
+use crate::protocol::{ActorAddress, MessageId, Pattern, Reply, Request, Topic, Verb};
+use crate::time::Timestamp;
+
+/// Why an ask was written, and so who wants its reply.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    Connect,
+    Heartbeat,
+    Register(ActorAddress),
+    Renew(ActorAddress),
+    /// Without a command, the client itself restores what is wanted.
+    Subscribe {
+        address: ActorAddress,
+        topic: Topic,
+        command: Option<CommandId>,
+    },
+    Unsubscribe {
+        address: ActorAddress,
+        topic: Topic,
+        command: Option<CommandId>,
+    },
+    Command(CommandId),
+    Disconnect(CommandId),
+}
+
+impl Purpose {
+    /// The command that the ask's end is the end of, except for `hub:disconnect`.
+    fn command(&self) -> Option<CommandId> {
+        match self {
+            Purpose::Connect
+            | Purpose::Heartbeat
+            | Purpose::Register(_)
+            | Purpose::Renew(_)
+            | Purpose::Disconnect(_) => None,
+            Purpose::Subscribe { command, .. } | Purpose::Unsubscribe { command, .. } => *command,
+            Purpose::Command(id) => Some(*id),
+        }
+    }
+}
+
+impl ClientState {
+    /// Writes an ask of the client's own making to the hub.
+    pub(super) fn ask_hub(
+        &mut self,
+        now: Timestamp,
+        from: ActorAddress,
+        verb: Verb,
+        purpose: Purpose,
+    ) {
+        let timeout = match &purpose {
+            Purpose::Connect | Purpose::Register(_) => self.config.connect_timeout,
+            Purpose::Heartbeat
+            | Purpose::Renew(_)
+            | Purpose::Subscribe { .. }
+            | Purpose::Unsubscribe { .. }
+            | Purpose::Command(_) => self.config.ask_timeout,
+            Purpose::Disconnect(_) => self.config.disconnect_timeout,
+        };
+        let request = self.request(now, from, Pattern::Ask, verb);
+        self.ask(request, now + timeout, purpose);
+    }
+
+    pub(super) fn ask(&mut self, request: Request, deadline: Timestamp, purpose: Purpose) {
+        self.deadlines.set(Owner::Ask(request.id.clone()), deadline);
+        self.asks.insert(request.id.clone(), purpose);
+        self.send(request);
+    }
+
+    pub(super) fn ask_expired(&mut self, now: Timestamp, id: &MessageId) {
+        let Some(purpose) = self.asks.remove(id) else { return };
+        if let Some(id) = purpose.command() {
+            self.resolve(id, Err(ClientError::TimedOut));
+        }
+        match purpose {
+            Purpose::Connect => self.abandon(now, Loss::NoAnswer),
+            Purpose::Register(address) | Purpose::Renew(address) => self.register(now, &address),
+            Purpose::Subscribe { address, topic, .. }
+            | Purpose::Unsubscribe { address, topic, .. } => {
+                self.topic_unanswered(now, &address, &topic);
+            }
+            Purpose::Disconnect(id) => {
+                self.resolve(id, Ok(Outcome::Disconnected { acknowledged: false }));
+            }
+            Purpose::Heartbeat | Purpose::Command(_) => {}
+        }
+    }
+
+    /// Ends all that is under way, in the order of issue.
+    pub(super) fn fail_asks(&mut self, error: &ClientError) {
+        let mut failed = Vec::new();
+        for purpose in std::mem::take(&mut self.asks).into_values() {
+            let leaving = Ok(Outcome::Disconnected { acknowledged: false });
+            match &purpose {
+                Purpose::Disconnect(id) => failed.push((*id, leaving)),
+                other => failed.extend(other.command().map(|id| (id, Err(error.clone())))),
+            }
+        }
+        failed.sort_by_key(|(id, _)| *id);
+        let resolved = failed.into_iter().map(|(id, result)| Output::Resolve(id, result));
+        self.outputs.extend(resolved);
+    }
+
+    pub(super) fn resolve_reply(&mut self, id: CommandId, reply: Reply) {
+        let result = match reply {
+            Reply::Error(refusal) => Err(ClientError::Refused(refusal)),
+            reply => Ok(Outcome::Replied(Box::new(reply))),
+        };
+        self.resolve(id, result);
+    }
+}

@@ -1,0 +1,75 @@
+//! What the user wants: wishes are remembered, errands submitted.
+
+use super::errands::Errand;
+use super::{ClientState, Phase, Purpose};
+use crate::client::{ActorConfig, ClientError, Command, CommandId, Outcome, RequestCommand};
+use crate::protocol::{ActorAddress, Unregister, Verb};
+use crate::time::Timestamp;
+
+impl ClientState {
+    pub(super) fn command(&mut self, now: Timestamp, id: CommandId, command: Command) {
+        if matches!(self.phase, Phase::Closing { .. }) {
+            return self.resolve(id, Err(ClientError::Ended));
+        }
+        match command {
+            Command::Request(request) => {
+                let address = self.speaker(&request);
+                self.submit(now, id, Errand::Request { address, request });
+            }
+            Command::Register(config) => self.want(now, id, config),
+            Command::Unregister(address) => self.unregister(now, id, &address),
+            Command::Subscribe { address, topic } => {
+                let Some(address) = self.wanted_or_first(address) else {
+                    return self.resolve(id, Err(ClientError::NoAddress));
+                };
+                if let Some(actor) = self.actors.find(&address) {
+                    actor.wanted.insert(topic.clone());
+                }
+                self.submit(now, id, Errand::Subscribe { address, topic });
+            }
+            Command::Unsubscribe { address, topic } => {
+                let Some(address) = self.wanted_or_first(address) else {
+                    return self.resolve(id, Err(ClientError::NoAddress));
+                };
+                if let Some(actor) = self.actors.find(&address) {
+                    actor.wanted.remove(&topic);
+                }
+                self.submit(now, id, Errand::Unsubscribe { address, topic });
+            }
+            Command::Disconnect { reason } => self.disconnect(now, id, reason),
+        }
+    }
+
+    /// The address whose registration the request waits for; heartbeats need none.
+    fn speaker(&self, request: &RequestCommand) -> Option<ActorAddress> {
+        match (&request.verb, &request.from) {
+            (Verb::Heartbeat(_), _) => None,
+            (_, Some(from)) => self.actors.is_wanted(from).then(|| from.clone()),
+            (_, None) => self.actors.first().cloned(),
+        }
+    }
+
+    fn wanted_or_first(&self, address: Option<ActorAddress>) -> Option<ActorAddress> {
+        match address {
+            Some(address) => self.actors.is_wanted(&address).then_some(address),
+            None => self.actors.first().cloned(),
+        }
+    }
+
+    fn want(&mut self, now: Timestamp, id: CommandId, config: ActorConfig) {
+        let address = config.address.clone();
+        self.actors.want(config);
+        self.register(now, &address);
+        self.submit(now, id, Errand::Registration { address });
+    }
+
+    fn unregister(&mut self, now: Timestamp, id: CommandId, address: &ActorAddress) {
+        let held = self.actors.is_held(address);
+        self.forget(address, &ClientError::NoAddress);
+        if !held {
+            return self.resolve(id, Ok(Outcome::NotNeeded));
+        }
+        let verb = Verb::Unregister(Unregister { actor_address: Some(address.clone()) });
+        self.ask_hub(now, address.clone(), verb, Purpose::Command(id));
+    }
+}

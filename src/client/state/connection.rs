@@ -1,0 +1,228 @@
+//! From one attempt to the next: connect, greet, stay alive, lose, pause, end.
+
+use std::time::Duration;
+
+use super::registration::refusal_in;
+use super::{ClientState, Output, Owner, Phase, Purpose, Session};
+use crate::client::{ClientError, CommandId, Ending, Event, Loss, Outcome};
+use crate::protocol::{
+    CloseReason, Connect, Connected, Disconnect, ErrorCode, Heartbeat, Json, PROTOCOL_VERSION,
+    Refusal, Reply, SessionId, Verb,
+};
+use crate::time::Timestamp;
+
+/// No hub gets more heartbeats than one in this time, whatever interval it tells.
+const HEARTBEAT_INTERVAL_MIN: Duration = Duration::from_millis(100);
+/// No attempt is made at the very moment when the last one failed.
+const PAUSE_MIN: Duration = Duration::from_millis(1);
+
+impl ClientState {
+    pub(super) fn connect(&mut self, now: Timestamp) {
+        self.phase = Phase::Connecting;
+        self.deadlines.set(Owner::Phase, now + self.config.connect_timeout);
+        self.outputs.push(Output::Connect);
+    }
+
+    pub(super) fn opened(&mut self, now: Timestamp) {
+        if !matches!(self.phase, Phase::Connecting) {
+            return;
+        }
+        self.phase = Phase::Greeting;
+        self.deadlines.clear(&Owner::Phase);
+        let from = self.first_address();
+        let connect = Connect {
+            protocol_version: PROTOCOL_VERSION.to_owned(),
+            capabilities: self.config.capabilities.clone(),
+            auth_token: self.config.auth_token.clone(),
+            client_metadata: self.config.client_metadata.clone(),
+        };
+        self.ask_hub(now, from, Verb::Connect(connect), Purpose::Connect);
+    }
+
+    pub(super) fn greeted(&mut self, now: Timestamp, reply: Reply) {
+        match reply {
+            Reply::Connected(connected) => self.connected(now, connected),
+            other => self.abandon(now, Loss::Refused(refusal_in(&other))),
+        }
+    }
+
+    fn connected(&mut self, now: Timestamp, connected: Connected) {
+        let heartbeat_interval =
+            Duration::from_millis(connected.heartbeat_interval).max(HEARTBEAT_INTERVAL_MIN);
+        let silence_timeout =
+            self.config.silence_timeout.unwrap_or(heartbeat_interval.saturating_mul(5) / 2);
+        let session = Session {
+            id: connected.session_id.clone(),
+            heartbeat_interval,
+            silence_timeout,
+            heard: now,
+            settled: self.actors.is_empty().then_some(now),
+        };
+        self.phase = Phase::Connected(session);
+        self.deadlines.set(Owner::Heartbeat, now + heartbeat_interval);
+        self.deadlines.set(Owner::Silence, now + silence_timeout);
+        self.tell(Event::Connected {
+            session: connected.session_id,
+            identity: connected.actor_identity,
+        });
+        for address in self.actors.addresses() {
+            self.register(now, &address);
+        }
+        self.session_open(now);
+    }
+
+    pub(super) fn heartbeat(&mut self, now: Timestamp) {
+        let Phase::Connected(session) = &self.phase else { return };
+        self.deadlines.set(Owner::Heartbeat, now + session.heartbeat_interval);
+        let from = self.first_address();
+        let timestamp = Json::from(serde_json::Value::from(now.as_millis()));
+        self.ask_hub(now, from, Verb::Heartbeat(Heartbeat { timestamp }), Purpose::Heartbeat);
+    }
+
+    pub(super) fn silence_expired(&mut self, now: Timestamp) {
+        let Phase::Connected(session) = &self.phase else { return };
+        let at = session.heard + session.silence_timeout;
+        if at > now {
+            self.deadlines.set(Owner::Silence, at);
+        } else {
+            self.abandon(now, Loss::Silent);
+        }
+    }
+
+    /// Says goodbye; what follows is the hub's acknowledgement and its close frame.
+    pub(super) fn disconnect(&mut self, now: Timestamp, id: CommandId, reason: Option<String>) {
+        let Phase::Connected(session) = &self.phase else {
+            self.resolve(id, Ok(Outcome::Disconnected { acknowledged: false }));
+            self.close_transport();
+            return self.end(Ending::Requested);
+        };
+        let session = session.id.clone();
+        let from = self.first_address();
+        let purpose = Purpose::Disconnect(id);
+        self.ask_hub(now, from, Verb::Disconnect(Disconnect { reason }), purpose);
+        self.await_close(now, session, Ending::Requested);
+    }
+
+    /// The session is over for good; only the hub's close frame is missing.
+    pub(super) fn await_close(&mut self, now: Timestamp, session: SessionId, why: Ending) {
+        self.phase = Phase::Closing { session, why };
+        self.actors.connection_lost();
+        self.deadlines.clear(&Owner::Heartbeat);
+        self.deadlines.clear(&Owner::Silence);
+        self.deadlines.set(Owner::Phase, now + self.config.disconnect_timeout);
+    }
+
+    pub(super) fn phase_expired(&mut self, now: Timestamp) {
+        match self.phase {
+            Phase::Pausing => self.connect(now),
+            Phase::Connecting | Phase::Closing { .. } => self.abandon(now, Loss::NoAnswer),
+            Phase::New | Phase::Greeting | Phase::Connected(_) | Phase::Ended(_) => {}
+        }
+    }
+
+    /// Gives the transport up before the hub does.
+    pub(super) fn abandon(&mut self, now: Timestamp, loss: Loss) {
+        self.close_transport();
+        self.lost(now, loss);
+    }
+
+    pub(super) fn lost(&mut self, now: Timestamp, loss: Loss) {
+        let (session, ending) = match &self.phase {
+            Phase::New | Phase::Pausing | Phase::Ended(_) => return,
+            Phase::Connecting | Phase::Greeting => (None, ending_of(&loss)),
+            Phase::Connected(session) => {
+                let lasted = session.settled.map(|settled| now.since(settled));
+                if lasted >= Some(self.config.backoff_reset_after) {
+                    self.failures = 0;
+                }
+                (Some(session.id.clone()), ending_of(&loss))
+            }
+            Phase::Closing { session, why } => (Some(session.clone()), Some(*why)),
+        };
+        self.deadlines.clear_connection();
+        self.actors.connection_lost();
+        self.fail_asks(&ClientError::ConnectionLost);
+        let retry_in = ending.is_none().then(|| self.pause(now));
+        self.tell(match session {
+            Some(session) => Event::Disconnected { session, why: loss, retry_in },
+            None => Event::ConnectFailed { why: loss, retry_in },
+        });
+        if let Some(why) = ending {
+            self.end(why);
+        }
+    }
+
+    fn pause(&mut self, now: Timestamp) -> Duration {
+        let pause = self.backoff(self.failures);
+        self.failures = self.failures.saturating_add(1);
+        self.phase = Phase::Pausing;
+        self.deadlines.set(Owner::Phase, now + pause);
+        pause
+    }
+
+    /// The pause after so many failures: it doubles up to its bound, then jitter takes up to half.
+    pub(super) fn backoff(&mut self, failures: u32) -> Duration {
+        let factor = 1_u32.checked_shl(failures).unwrap_or(u32::MAX);
+        let most = self.config.backoff_min.saturating_mul(factor).min(self.config.backoff_max);
+        self.dice.jitter(most).max(PAUSE_MIN)
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.close_transport();
+        self.end(Ending::Stopped);
+    }
+
+    fn close_transport(&mut self) {
+        match self.phase {
+            Phase::New | Phase::Pausing | Phase::Ended(_) => {}
+            Phase::Connecting | Phase::Greeting | Phase::Connected(_) | Phase::Closing { .. } => {
+                self.outputs.push(Output::CloseTransport);
+            }
+        }
+    }
+
+    fn end(&mut self, why: Ending) {
+        self.fail_asks(&ClientError::Ended);
+        self.fail_all_waiting(&ClientError::Ended);
+        self.deadlines.clear_connection();
+        self.phase = Phase::Ended(why);
+        self.tell(Event::Ended { why });
+    }
+}
+
+/// Why a client must not come back after `loss`, if it must not (protocol, section 3).
+fn ending_of(loss: &Loss) -> Option<Ending> {
+    const UNAUTHORIZED: u16 = CloseReason::Unauthorized.code();
+    const VERSION_MISMATCH: u16 = CloseReason::VersionMismatch.code();
+    const DUPLICATE_CONNECTION: u16 = CloseReason::DuplicateConnection.code();
+    const TOO_MANY_MALFORMED: u16 = CloseReason::TooManyMalformed.code();
+    match loss {
+        Loss::Closed { code, .. } => match *code {
+            Some(UNAUTHORIZED) => Some(Ending::Unauthorized),
+            Some(VERSION_MISMATCH) => Some(Ending::VersionMismatch),
+            Some(DUPLICATE_CONNECTION) => Some(Ending::DuplicateConnection),
+            Some(TOO_MANY_MALFORMED) => Some(Ending::TooManyMalformed),
+            Some(_) | None => None,
+        },
+        Loss::Refused(refusal) => ending_of_refusal(refusal),
+        Loss::ConnectFailed(_)
+        | Loss::Broken(_)
+        | Loss::Silent
+        | Loss::NoAnswer
+        | Loss::Dropped => None,
+    }
+}
+
+fn ending_of_refusal(refusal: &Refusal) -> Option<Ending> {
+    match refusal.code {
+        ErrorCode::VersionMismatch => Some(Ending::VersionMismatch),
+        ErrorCode::Unauthorized | ErrorCode::InvalidToken => Some(Ending::Unauthorized),
+        ErrorCode::RateLimited
+        | ErrorCode::UnknownActor
+        | ErrorCode::MessageTooLarge
+        | ErrorCode::MessageExpired
+        | ErrorCode::Timeout
+        | ErrorCode::InternalError
+        | ErrorCode::BroadcastLimitExceeded => None,
+    }
+}

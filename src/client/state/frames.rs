@@ -1,0 +1,90 @@
+//! What the hub says, and whom in the client it concerns.
+
+use super::{ClientState, Owner, Phase, Purpose};
+use crate::client::{Ending, Event, Message, Outcome};
+use crate::protocol::codec::{HubBody, HubFrame, HubMessage, InvalidHubFrame};
+use crate::protocol::{DisconnectNotice, MessageId, Notice, Reply};
+use crate::time::Timestamp;
+
+impl ClientState {
+    pub(super) fn frame(&mut self, now: Timestamp, frame: Result<HubFrame, InvalidHubFrame>) {
+        match &mut self.phase {
+            Phase::Connected(session) => session.heard = now,
+            Phase::Greeting | Phase::Closing { .. } => {}
+            Phase::New | Phase::Connecting | Phase::Pausing | Phase::Ended(_) => return,
+        }
+        match frame {
+            Ok(HubFrame::Pong) => {}
+            Ok(HubFrame::Message(message)) => self.message(now, *message),
+            Err(invalid) => self.tell(Event::Invalid { why: invalid.to_string() }),
+        }
+    }
+
+    fn message(&mut self, now: Timestamp, message: HubMessage) {
+        let HubMessage { id, from, to, timestamp, ttl, metadata, body } = message;
+        match body {
+            HubBody::Reply { correlation, reply } => self.reply(now, timestamp, correlation, reply),
+            HubBody::Notice(Notice::Disconnect(notice)) => self.close_announced(now, notice),
+            HubBody::Notice(Notice::TakenOver { actor_address }) => self.taken_over(actor_address),
+            HubBody::Delivery { kind, payload, route, origin } => {
+                self.tell(Event::Delivered(Box::new(Message {
+                    id,
+                    from,
+                    to,
+                    kind,
+                    payload,
+                    metadata,
+                    route,
+                    origin,
+                    timestamp,
+                    ttl,
+                })));
+            }
+            HubBody::Unknown { kind, payload } => self.tell(Event::Unknown { kind, payload }),
+        }
+    }
+
+    fn reply(
+        &mut self,
+        now: Timestamp,
+        hub_now: Timestamp,
+        correlation: Option<MessageId>,
+        reply: Reply,
+    ) {
+        let purpose = correlation.as_ref().and_then(|id| self.asks.remove(id));
+        let (Some(id), Some(purpose)) = (&correlation, purpose) else {
+            if let Reply::Error(refusal) = reply {
+                self.tell(Event::HubError { correlation, refusal });
+            }
+            return;
+        };
+        self.deadlines.clear(&Owner::Ask(id.clone()));
+        match purpose {
+            Purpose::Connect => self.greeted(now, reply),
+            Purpose::Heartbeat => {}
+            Purpose::Register(address) => self.register_answered(now, hub_now, address, reply),
+            Purpose::Renew(address) => self.renew_answered(now, hub_now, address, reply),
+            Purpose::Subscribe { address, topic, command } => {
+                self.subscribe_answered(now, address, topic, command, reply);
+            }
+            Purpose::Unsubscribe { address, topic, command } => {
+                self.unsubscribe_answered(now, address, topic, command, reply);
+            }
+            Purpose::Command(id) => self.resolve_reply(id, reply),
+            Purpose::Disconnect(id) => {
+                let acknowledged = matches!(reply, Reply::Disconnected(_));
+                self.resolve(id, Ok(Outcome::Disconnected { acknowledged }));
+            }
+        }
+    }
+
+    /// After a takeover the client must not come back, even if the close frame gets lost.
+    fn close_announced(&mut self, now: Timestamp, notice: DisconnectNotice) {
+        let taken_over = notice.reason == DisconnectNotice::DUPLICATE_CONNECTION;
+        self.tell(Event::CloseAnnounced { reason: notice.reason, message: notice.message });
+        if let (true, Phase::Connected(session)) = (taken_over, &self.phase) {
+            let session = session.id.clone();
+            self.await_close(now, session, Ending::DuplicateConnection);
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! What a client decides, as a function from (state, now, input) to outputs. No I/O here.
+//!
+//! Addresses and topics are wishes: `actors` keeps them and `registration` makes each session agree
+//! with them. The other commands are errands: they wait until they may be written, are written
+//! once, and end once.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{ClientConfig, ClientError, Command, CommandId, Dice, Ending, Event, Loss, Outcome};
+use crate::protocol::codec::{HubFrame, InvalidHubFrame};
+use crate::protocol::{
+    ActorAddress, ClientFrame, Json, MessageId, Pattern, Request, SessionId, Verb,
+};
+use crate::time::Timestamp;
+
+mod actors;
+mod deadlines;
+
+mod asks;
+mod commands;
+mod connection;
+mod errands;
+mod frames;
+mod registration;
+
+#[cfg(test)]
+mod tests;
+
+use actors::Actors;
+use asks::Purpose;
+use deadlines::{Deadlines, Owner};
+use errands::Waiting;
+
+/// What can happen to a client.
+#[derive(Debug)]
+pub enum Input {
+    /// Once, before everything else.
+    Start,
+    /// The transport that [`Output::Connect`] asked for is open.
+    Opened,
+    /// The hub sent a frame.
+    Frame(Result<HubFrame, InvalidHubFrame>),
+    /// The transport, or the attempt to get one, is gone.
+    Lost(Loss),
+    /// The user wants something. Ids ascend.
+    Command(CommandId, Command),
+    /// Time passed.
+    Tick,
+    /// Time passed, and the shell cannot read at present: the hub's silence proves nothing.
+    Stalled,
+    /// The user is gone.
+    Stop,
+}
+
+/// What a client wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Get a transport; answered by [`Input::Opened`] or [`Input::Lost`].
+    Connect,
+    /// Write a frame to the open transport.
+    Send(ClientFrame),
+    /// Close the transport or give up the attempt to get one; nothing of it is handed in any more.
+    CloseTransport,
+    /// Tell the user.
+    Event(Event),
+    /// Answer a command; each gets one answer.
+    Resolve(CommandId, Result<Outcome, ClientError>),
+}
+
+/// One client.
+#[derive(Debug)]
+pub struct ClientState {
+    config: ClientConfig,
+    dice: Dice,
+    /// Speaks for the client where no address does.
+    anonymous: ActorAddress,
+    phase: Phase,
+    /// Attempts that failed since a session lasted.
+    failures: u32,
+    actors: Actors,
+    /// Written and not answered yet.
+    asks: BTreeMap<MessageId, Purpose>,
+    /// Not written yet.
+    waiting: BTreeMap<CommandId, Waiting>,
+    deadlines: Deadlines,
+    outputs: Vec<Output>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    New,
+    /// The shell is getting a transport.
+    Connecting,
+    /// `hub:connect` is under way.
+    Greeting,
+    Connected(Session),
+    /// Only the hub's close frame is missing.
+    Closing {
+        session: SessionId,
+        why: Ending,
+    },
+    /// Between two attempts.
+    Pausing,
+    Ended(Ending),
+}
+
+#[derive(Debug)]
+struct Session {
+    id: SessionId,
+    heartbeat_interval: Duration,
+    silence_timeout: Duration,
+    /// When the last frame came.
+    heard: Timestamp,
+    /// When the session first had what it was opened for: a registration, if one is wanted.
+    settled: Option<Timestamp>,
+}
+
+impl ClientState {
+    /// A client that waits for [`Input::Start`].
+    pub fn new(config: ClientConfig, mut dice: Dice) -> Self {
+        let anonymous = ActorAddress::from_path(&format!("client/{}", dice.id()))
+            .expect("a UUID is a valid segment");
+        Self {
+            actors: Actors::new(&config.actors),
+            config,
+            dice,
+            anonymous,
+            phase: Phase::New,
+            failures: 0,
+            asks: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            deadlines: Deadlines::default(),
+            outputs: Vec::new(),
+        }
+    }
+
+    /// Does first what is due at `now`, then what `input` demands.
+    pub fn handle(&mut self, now: Timestamp, input: Input) -> impl Iterator<Item = Output> {
+        if let (Input::Stalled, Phase::Connected(session)) = (&input, &mut self.phase) {
+            session.heard = now;
+        }
+        while let Some(owner) = self.deadlines.pop_due(now) {
+            self.expired(now, owner);
+        }
+        if self.ending().is_none() {
+            self.apply(now, input);
+        } else if let Input::Command(id, _) = input {
+            self.resolve(id, Err(ClientError::Ended));
+        }
+        self.outputs.drain(..)
+    }
+
+    /// When the client next wants a [`Input::Tick`].
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.deadlines.next()
+    }
+
+    /// Why the client has ended, if it has.
+    pub fn ending(&self) -> Option<Ending> {
+        match self.phase {
+            Phase::Ended(why) => Some(why),
+            Phase::New
+            | Phase::Connecting
+            | Phase::Greeting
+            | Phase::Connected(_)
+            | Phase::Closing { .. }
+            | Phase::Pausing => None,
+        }
+    }
+
+    fn apply(&mut self, now: Timestamp, input: Input) {
+        match input {
+            Input::Start => self.connect(now),
+            Input::Opened => self.opened(now),
+            Input::Frame(frame) => self.frame(now, frame),
+            Input::Lost(loss) => self.lost(now, loss),
+            Input::Command(id, command) => self.command(now, id, command),
+            Input::Tick | Input::Stalled => {}
+            Input::Stop => self.stop(),
+        }
+    }
+
+    fn expired(&mut self, now: Timestamp, owner: Owner) {
+        match owner {
+            Owner::Phase => self.phase_expired(now),
+            Owner::Heartbeat => self.heartbeat(now),
+            Owner::Silence => self.silence_expired(now),
+            Owner::Ask(id) => self.ask_expired(now, &id),
+            Owner::Waiting(id) => self.waiting_expired(id),
+            Owner::Registration(address) => self.registration_due(now, &address),
+            Owner::Topics(address) => self.restore_topics(now, &address),
+        }
+    }
+
+    fn request(
+        &mut self,
+        now: Timestamp,
+        from: ActorAddress,
+        pattern: Pattern,
+        verb: Verb,
+    ) -> Request {
+        Request {
+            id: self.dice.id().into(),
+            from,
+            to: self.config.hub_address.clone(),
+            type_name: verb.type_name().into(),
+            pattern,
+            timestamp: now,
+            ttl: None,
+            metadata: Json::EMPTY_OBJECT,
+            verb: Ok(verb),
+        }
+    }
+
+    /// Who speaks where no address is named.
+    fn first_address(&self) -> ActorAddress {
+        self.actors.first().unwrap_or(&self.anonymous).clone()
+    }
+
+    fn send(&mut self, request: Request) {
+        self.outputs.push(Output::Send(ClientFrame::Request(Box::new(request))));
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.outputs.push(Output::Event(event));
+    }
+
+    fn resolve(&mut self, id: CommandId, result: Result<Outcome, ClientError>) {
+        self.outputs.push(Output::Resolve(id, result));
+    }
+}

@@ -1,0 +1,292 @@
+//! Makes the session agree with what is wanted: addresses registered and renewed, topics
+//! subscribed to and given up.
+
+use std::time::Duration;
+
+use super::actors::Registration;
+use super::{ClientState, Owner, Phase, Purpose};
+use crate::client::{ClientError, CommandId, Event};
+use crate::protocol::{
+    ActorAddress, Details, ErrorCode, Pattern, Refusal, Register, Registered, Renew, Reply, Topic,
+    Unregister, Verb,
+};
+use crate::time::Timestamp;
+
+/// However short a registration lives, its renewals are at least so far apart.
+const RENEWAL_PAUSE_MIN: Duration = Duration::from_millis(100);
+/// How long a request rests that the hub refused for the rate of requests, without saying how long.
+const RATE_LIMIT_PAUSE: Duration = Duration::from_secs(1);
+/// Subscriptions that are restored at once, for each address.
+const RESTORING_MAX: usize = 64;
+
+impl ClientState {
+    pub(super) fn register(&mut self, now: Timestamp, address: &ActorAddress) {
+        if !matches!(self.phase, Phase::Connected(_)) {
+            return;
+        }
+        let Some(actor) = self.actors.find(address) else { return };
+        actor.registration = Registration::Asked;
+        let verb = Verb::Register(Register {
+            actor_address: address.clone(),
+            capabilities: actor.config.capabilities.clone(),
+            metadata: actor.config.metadata.clone(),
+            ttl: actor.config.ttl,
+        });
+        self.deadlines.clear(&Owner::Registration(address.clone()));
+        self.ask_hub(now, address.clone(), verb, Purpose::Register(address.clone()));
+    }
+
+    pub(super) fn register_answered(
+        &mut self,
+        now: Timestamp,
+        hub_now: Timestamp,
+        address: ActorAddress,
+        reply: Reply,
+    ) {
+        match &reply {
+            Reply::Registered(registered) => {
+                if self.registered(now, hub_now, &address, registered) {
+                    self.registration_open(now, &address);
+                    self.restore_topics(now, &address);
+                }
+            }
+            other => self.registration_refused(now, &address, refusal_in(other)),
+        }
+    }
+
+    /// Whether the address is wanted still.
+    fn registered(
+        &mut self,
+        now: Timestamp,
+        hub_now: Timestamp,
+        address: &ActorAddress,
+        registered: &Registered,
+    ) -> bool {
+        let Some(actor) = self.actors.find(address) else {
+            self.give_back(now, address);
+            return false;
+        };
+        actor.registration = Registration::Held(registered.renewal_token);
+        actor.refusals = 0;
+        actor.confirmed = registered.subscriptions.iter().cloned().collect();
+        if let Phase::Connected(session) = &mut self.phase {
+            session.settled.get_or_insert(now);
+        }
+        self.renew_later(now, hub_now, registered.expires_at, address);
+        self.tell(Event::Registered {
+            address: address.clone(),
+            version: registered.version,
+            resumed: registered.resumed,
+            subscriptions: registered.subscriptions.clone(),
+            expires_at: registered.expires_at,
+            renewal_token: registered.renewal_token,
+        });
+        true
+    }
+
+    /// The user stopped wanting the address while its registration was under way.
+    fn give_back(&mut self, now: Timestamp, address: &ActorAddress) {
+        let verb = Verb::Unregister(Unregister { actor_address: Some(address.clone()) });
+        let request = self.request(now, address.clone(), Pattern::Tell, verb);
+        self.send(request);
+    }
+
+    fn registration_refused(&mut self, now: Timestamp, address: &ActorAddress, refusal: Refusal) {
+        let error = ClientError::Refused(refusal.clone());
+        let Some(actor) = self.actors.find(address) else { return };
+        actor.registration = Registration::Absent;
+        let refusals = actor.refusals;
+        actor.refusals = refusals.saturating_add(1);
+        let retry_in = match is_final(&refusal) {
+            true => {
+                self.forget(address, &error);
+                None
+            }
+            false => {
+                self.fail_registrations(address, &error);
+                let pause = asked_pause(&refusal).unwrap_or_else(|| self.backoff(refusals));
+                self.deadlines.set(Owner::Registration(address.clone()), now + pause);
+                Some(pause)
+            }
+        };
+        self.tell(Event::RegistrationRefused { address: address.clone(), refusal, retry_in });
+    }
+
+    pub(super) fn registration_due(&mut self, now: Timestamp, address: &ActorAddress) {
+        let registration = self.actors.find(address).map(|actor| actor.registration);
+        match registration {
+            Some(Registration::Held(token)) => {
+                let verb = Verb::Renew(Renew { renewal_token: Some(token) });
+                self.ask_hub(now, address.clone(), verb, Purpose::Renew(address.clone()));
+            }
+            Some(Registration::Absent) => self.register(now, address),
+            Some(Registration::Asked) | None => {}
+        }
+    }
+
+    pub(super) fn renew_answered(
+        &mut self,
+        now: Timestamp,
+        hub_now: Timestamp,
+        address: ActorAddress,
+        reply: Reply,
+    ) {
+        let Some(actor) = self.actors.find(&address) else { return };
+        let Reply::Renewed(renewed) = reply else { return self.register(now, &address) };
+        actor.registration = Registration::Held(renewed.renewal_token);
+        self.renew_later(now, hub_now, renewed.expires_at, &address);
+        let (expires_at, renewal_token) = (renewed.expires_at, renewed.renewal_token);
+        self.tell(Event::Renewed { address, expires_at, renewal_token });
+    }
+
+    /// Two thirds of the time that the hub gave, measured by the hub's own clock.
+    fn renew_later(
+        &mut self,
+        now: Timestamp,
+        hub_now: Timestamp,
+        expires_at: Timestamp,
+        address: &ActorAddress,
+    ) {
+        let pause = (expires_at.since(hub_now) * 2 / 3).max(RENEWAL_PAUSE_MIN);
+        self.deadlines.set(Owner::Registration(address.clone()), now + pause);
+    }
+
+    pub(super) fn taken_over(&mut self, address: ActorAddress) {
+        self.forget(&address, &ClientError::NoAddress);
+        self.tell(Event::TakenOver { address });
+    }
+
+    /// The address is no longer wanted; `error` is the end of the commands that wait for it.
+    pub(super) fn forget(&mut self, address: &ActorAddress, error: &ClientError) {
+        self.actors.forget(address);
+        self.deadlines.clear(&Owner::Registration(address.clone()));
+        self.deadlines.clear(&Owner::Topics(address.clone()));
+        self.fail_waiting(address, error);
+    }
+
+    /// Asks for what is wanted and missing, and gives up what is there and not wanted.
+    pub(super) fn restore_topics(&mut self, now: Timestamp, address: &ActorAddress) {
+        let resting = self.deadlines.is_set(&Owner::Topics(address.clone()));
+        if resting || !self.actors.is_held(address) {
+            return;
+        }
+        let Some(actor) = self.actors.find(address) else { return };
+        for (topic, wanted) in actor.unsettled(RESTORING_MAX) {
+            match wanted {
+                true => self.subscribe(now, address.clone(), topic, None),
+                false => self.unsubscribe(now, address.clone(), topic, None),
+            }
+        }
+    }
+
+    pub(super) fn subscribe_answered(
+        &mut self,
+        now: Timestamp,
+        address: ActorAddress,
+        topic: Topic,
+        command: Option<CommandId>,
+        reply: Reply,
+    ) {
+        if let Some(actor) = self.actors.find(&address) {
+            actor.finish(&topic);
+            if matches!(reply, Reply::Subscribed(_)) {
+                actor.confirmed.insert(topic.clone());
+            } else if !actor.confirmed.contains(&topic) {
+                self.subscription_refused(now, &address, topic, command, refusal_in(&reply));
+            }
+        }
+        match command {
+            Some(id) => self.resolve_reply(id, reply),
+            None => self.restore_topics(now, &address),
+        }
+    }
+
+    fn subscription_refused(
+        &mut self,
+        now: Timestamp,
+        address: &ActorAddress,
+        topic: Topic,
+        command: Option<CommandId>,
+        refusal: Refusal,
+    ) {
+        if command.is_none() && refusal.code == ErrorCode::RateLimited {
+            return self.rest_topics(now, address, &refusal);
+        }
+        if let Some(actor) = self.actors.find(address) {
+            actor.wanted.remove(&topic);
+        }
+        if command.is_none() {
+            self.tell(Event::SubscriptionRefused { address: address.clone(), topic, refusal });
+        }
+    }
+
+    pub(super) fn unsubscribe_answered(
+        &mut self,
+        now: Timestamp,
+        address: ActorAddress,
+        topic: Topic,
+        command: Option<CommandId>,
+        reply: Reply,
+    ) {
+        if let Some(actor) = self.actors.find(&address) {
+            actor.finish(&topic);
+            if let Reply::Error(refusal) = &reply
+                && refusal.code == ErrorCode::RateLimited
+            {
+                self.rest_topics(now, &address, refusal);
+            } else {
+                // Any other answer means that there is nothing left to give up.
+                actor.confirmed.remove(&topic);
+            }
+        }
+        match command {
+            Some(id) => self.resolve_reply(id, reply),
+            None => self.restore_topics(now, &address),
+        }
+    }
+
+    /// The hub wants fewer requests: nothing is restored for a while.
+    fn rest_topics(&mut self, now: Timestamp, address: &ActorAddress, refusal: &Refusal) {
+        let pause = asked_pause(refusal).unwrap_or(RATE_LIMIT_PAUSE);
+        self.deadlines.set(Owner::Topics(address.clone()), now + pause);
+    }
+
+    pub(super) fn topic_unanswered(
+        &mut self,
+        now: Timestamp,
+        address: &ActorAddress,
+        topic: &Topic,
+    ) {
+        if let Some(actor) = self.actors.find(address) {
+            actor.finish(topic);
+            self.restore_topics(now, address);
+        }
+    }
+}
+
+/// Whether to ask again would bring the same refusal again.
+fn is_final(refusal: &Refusal) -> bool {
+    matches!(refusal.code, ErrorCode::Unauthorized | ErrorCode::InvalidToken)
+        || matches!(refusal.details, Details::Field { .. })
+}
+
+fn asked_pause(refusal: &Refusal) -> Option<Duration> {
+    match &refusal.details {
+        Details::RetryAfter { wait, .. } => Some(*wait),
+        Details::None | Details::Field { .. } | Details::Size { .. } | Details::Limit { .. } => {
+            None
+        }
+    }
+}
+
+/// The refusal that a reply is; a reply of the wrong type counts as one.
+pub(super) fn refusal_in(reply: &Reply) -> Refusal {
+    match reply {
+        Reply::Error(refusal) => refusal.clone(),
+        other => Refusal::new(
+            ErrorCode::InternalError,
+            format!("the hub answered with {}", other.type_name()),
+            "Use a client of the hub's protocol version.",
+        ),
+    }
+}

@@ -1,0 +1,158 @@
+//! Every command ends exactly once.
+
+use super::*;
+
+#[test]
+fn an_ask_ends_with_its_reply() {
+    let mut talk = Conversation::registered(alice());
+    let id = talk.ask(say("hi"));
+    let [request] = talk.requests().try_into().unwrap();
+    assert_eq!((&request.from, &request.verb), (&address("alice"), &Ok(say("hi"))));
+
+    talk.reply(&request, delivery_ack(&request));
+    let replied = Outcome::Replied(Box::new(delivery_ack(&request)));
+    assert_eq!(talk.outputs(), [Output::Resolve(id, Ok(replied))]);
+
+    talk.reply(&request, delivery_ack(&request));
+    talk.pass(seconds(10));
+    assert_eq!(talk.outputs(), []);
+}
+
+#[test]
+fn an_ask_ends_with_its_refusal() {
+    let mut talk = Conversation::registered(alice());
+    let id = talk.ask(say("hi"));
+    let [request] = talk.requests().try_into().unwrap();
+    let no = refusal(ErrorCode::RateLimited);
+    talk.reply(&request, Reply::Error(no.clone()));
+    assert_eq!(talk.outputs(), [Output::Resolve(id, Err(ClientError::Refused(no)))]);
+}
+
+#[test]
+fn an_ask_without_a_reply_times_out_once() {
+    let mut talk = Conversation::registered(alice());
+    let id = talk.ask(say("hi"));
+    let [request] = talk.requests().try_into().unwrap();
+    talk.pass(seconds(10));
+    assert_eq!(talk.outputs(), [Output::Resolve(id, Err(ClientError::TimedOut))]);
+
+    talk.reply(&request, delivery_ack(&request));
+    assert_eq!(talk.outputs(), []);
+}
+
+#[test]
+fn a_lost_connection_ends_asks_in_order_and_never_repeats_them() {
+    let mut talk = Conversation::registered(alice());
+    let ids = [talk.ask(say("1")), talk.ask(say("2")), talk.ask(say("3"))];
+    talk.outputs();
+    talk.lose();
+    let lost = ids.map(|id| Output::Resolve(id, Err(ClientError::ConnectionLost)));
+    assert_eq!(talk.outputs()[..3], lost);
+
+    talk.pass(seconds(1));
+    talk.greet();
+    let [register] = talk.requests().try_into().unwrap();
+    talk.confirm_registration(&register, 2, &[]);
+    assert_eq!(talk.verbs(), []);
+}
+
+#[test]
+fn a_tell_ends_when_it_is_written() {
+    let mut talk = Conversation::registered(alice());
+    let tell = RequestCommand::new(Pattern::Tell, say("hi"));
+    let id = talk.command(Command::Request(Box::new(tell)));
+    assert_eq!(talk.verbs(), [say("hi")]);
+    assert_eq!(talk.outputs(), [Output::Resolve(id, Ok(Outcome::Sent))]);
+}
+
+#[test]
+fn commands_wait_for_their_registration_and_keep_their_order() {
+    let mut talk = Conversation::greeted(alice());
+    let [register] = talk.requests().try_into().unwrap();
+    talk.ask(say("1"));
+    talk.subscribe("news");
+    talk.ask(say("2"));
+    assert_eq!(talk.verbs(), []);
+    talk.confirm_registration(&register, 1, &["news"]);
+    assert_eq!(talk.verbs(), [say("1"), subscribe_verb("news"), say("2")]);
+}
+
+#[test]
+fn a_command_that_waits_too_long_is_never_sent() {
+    let mut talk = Conversation::new(alice());
+    talk.input(Input::Start);
+    let id = talk.ask(say("hi"));
+    talk.outputs();
+    talk.pass(seconds(10));
+    assert!(talk.outputs().contains(&Output::Resolve(id, Err(ClientError::NotSent))));
+
+    talk.pass(seconds(1));
+    talk.greet();
+    let [register] = talk.requests().try_into().unwrap();
+    talk.confirm_registration(&register, 1, &[]);
+    assert_eq!(talk.verbs(), []);
+}
+
+#[test]
+fn only_so_many_commands_may_wait() {
+    let mut talk = Conversation::new(ClientConfig { waiting_commands_max: 1, ..alice() });
+    talk.ask(say("1"));
+    let id = talk.ask(say("2"));
+    assert_eq!(talk.outputs(), [Output::Resolve(id, Err(ClientError::TooMany))]);
+}
+
+#[test]
+fn only_so_many_asks_may_be_under_way() {
+    let mut talk = Conversation::registered(ClientConfig { asks_max: 1, ..alice() });
+    talk.ask(say("1"));
+    talk.outputs();
+    let id = talk.ask(say("2"));
+    assert_eq!(talk.outputs(), [Output::Resolve(id, Err(ClientError::TooMany))]);
+}
+
+#[test]
+fn an_address_that_is_not_the_clients_is_for_the_hub_to_judge() {
+    let mut talk = Conversation::greeted(alice());
+    talk.outputs();
+    let request = RequestCommand {
+        from: Some(address("eve")),
+        ..RequestCommand::new(Pattern::Ask, say("hi"))
+    };
+    talk.command(Command::Request(Box::new(request)));
+    let [request] = talk.requests().try_into().unwrap();
+    assert_eq!(request.from, address("eve"));
+}
+
+#[test]
+fn a_delivery_is_told_with_the_senders_data_as_payload() {
+    let mut talk = Conversation::registered(alice());
+    let payload = Json::parse(r#"{"text": "hi"}"#).unwrap();
+    let (kind, origin) = ("chat".to_owned(), MessageId::parse("o").ok());
+    talk.hear(HubBody::Delivery {
+        kind: kind.clone(),
+        payload: payload.clone(),
+        route: Route::Send,
+        origin: origin.clone(),
+    });
+    let message = Message {
+        id: MessageId::parse("m").unwrap(),
+        from: address("hub"),
+        to: address("alice"),
+        kind,
+        payload,
+        metadata: Json::EMPTY_OBJECT,
+        route: Route::Send,
+        origin,
+        timestamp: talk.now,
+        ttl: None,
+    };
+    assert_eq!(talk.outputs(), [Output::Event(Event::Delivered(Box::new(message)))]);
+}
+
+#[test]
+fn an_error_that_answers_no_ask_is_told() {
+    let mut talk = Conversation::registered(alice());
+    let no = refusal(ErrorCode::RateLimited);
+    talk.hear(HubBody::Reply { correlation: None, reply: Reply::Error(no.clone()) });
+    assert_eq!(talk.outputs(), [Output::Event(Event::HubError { correlation: None, refusal: no })]);
+}

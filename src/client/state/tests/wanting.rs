@@ -1,0 +1,189 @@
+//! Addresses and topics are wishes that each session is made to agree with.
+
+use super::*;
+
+#[test]
+fn topics_from_the_start_are_subscribed_to_once_registered() {
+    let mut talk = Conversation::greeted(alice_subscribed_to(&["a", "b"]));
+    let [register] = talk.requests().try_into().unwrap();
+    talk.confirm_registration(&register, 1, &["b"]);
+    assert_eq!(talk.verbs(), [subscribe_verb("a")]);
+}
+
+#[test]
+fn a_reconnect_subscribes_only_to_what_is_missing() {
+    let mut talk = Conversation::registered(alice());
+    for name in ["kept", "forgotten"] {
+        talk.subscribe(name);
+        let [request] = talk.requests().try_into().unwrap();
+        talk.reply(&request, subscribed(name));
+    }
+    talk.lose();
+    talk.pass(seconds(1));
+    talk.greet();
+    let [register] = talk.requests().try_into().unwrap();
+    assert_eq!(register.type_name, "hub:register");
+    talk.confirm_registration(&register, 2, &["kept"]);
+    assert_eq!(talk.verbs(), [subscribe_verb("forgotten")]);
+}
+
+#[test]
+fn a_topic_given_up_while_offline_is_unsubscribed_from() {
+    let mut talk = Conversation::registered(ClientConfig {
+        ask_timeout: Duration::from_millis(100),
+        ..alice_subscribed_to(&["news"])
+    });
+    talk.lose();
+    let id = talk.unsubscribe("news");
+    talk.pass(seconds(1));
+    assert!(talk.outputs().contains(&Output::Resolve(id, Err(ClientError::NotSent))));
+    talk.greet();
+    let [register] = talk.requests().try_into().unwrap();
+    talk.confirm_registration(&register, 2, &["news"]);
+    assert_eq!(talk.verbs(), [unsubscribe_verb("news")]);
+}
+
+#[test]
+fn a_subscription_that_was_under_way_when_the_connection_broke_is_restored() {
+    let mut talk = Conversation::registered(alice());
+    let id = talk.subscribe("news");
+    talk.outputs();
+    talk.lose();
+    assert_eq!(talk.outputs()[0], Output::Resolve(id, Err(ClientError::ConnectionLost)));
+    talk.pass(seconds(1));
+    talk.greet();
+    let [register] = talk.requests().try_into().unwrap();
+    talk.confirm_registration(&register, 2, &[]);
+    assert_eq!(talk.verbs(), [subscribe_verb("news")]);
+}
+
+#[test]
+fn a_subscription_and_its_end_cross_without_a_third_request() {
+    let mut talk = Conversation::registered(alice());
+    talk.subscribe("news");
+    talk.unsubscribe("news");
+    let [on, off] = talk.requests().try_into().unwrap();
+    talk.reply(&on, subscribed("news"));
+    talk.reply(&off, unsubscribed("news"));
+    assert_eq!(talk.verbs(), []);
+}
+
+#[test]
+fn a_refused_subscription_is_wanted_no_more() {
+    let mut talk = Conversation::greeted(alice_subscribed_to(&["news"]));
+    let [register] = talk.requests().try_into().unwrap();
+    talk.confirm_registration(&register, 1, &[]);
+    let [request] = talk.requests().try_into().unwrap();
+    talk.outputs();
+    let no = refusal(ErrorCode::InternalError);
+    talk.reply(&request, Reply::Error(no.clone()));
+    let (address, topic) = (address("alice"), topic("news"));
+    assert_eq!(
+        talk.outputs(),
+        [Output::Event(Event::SubscriptionRefused { address, topic, refusal: no })]
+    );
+}
+
+#[test]
+fn restoring_rests_for_as_long_as_a_rate_limited_hub_asks() {
+    let mut talk = Conversation::greeted(alice_subscribed_to(&["news"]));
+    let [register] = talk.requests().try_into().unwrap();
+    talk.confirm_registration(&register, 1, &[]);
+    let [request] = talk.requests().try_into().unwrap();
+    let wait = Duration::from_millis(700);
+    let details = crate::protocol::Details::RetryAfter { wait, limit: 1 };
+    talk.reply(&request, Reply::Error(refusal(ErrorCode::RateLimited).with(details)));
+    talk.pass(wait - Duration::from_millis(1));
+    assert_eq!(talk.verbs(), []);
+    talk.pass(Duration::from_millis(1));
+    assert_eq!(talk.verbs(), [subscribe_verb("news")]);
+}
+
+#[test]
+fn many_subscriptions_are_restored_a_few_at_a_time() {
+    let names: Vec<String> = (0..100).map(|number| format!("{number:03}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut talk = Conversation::greeted(alice_subscribed_to(&names));
+    let [register] = talk.requests().try_into().unwrap();
+    talk.confirm_registration(&register, 1, &[]);
+    let first = talk.requests();
+    assert_eq!(first.len(), 64);
+    talk.reply(&first[0], subscribed("000"));
+    assert_eq!(talk.verbs(), [subscribe_verb("064")]);
+}
+
+#[test]
+fn an_address_taken_over_is_wanted_no_more() {
+    let actors = ["a", "b"].map(|path| ActorConfig::new(address(path)));
+    let mut talk = Conversation::registered(config(actors.into()));
+    talk.notice(Notice::TakenOver { actor_address: address("a") });
+    assert_eq!(talk.outputs(), [Output::Event(Event::TakenOver { address: address("a") })]);
+
+    talk.lose();
+    talk.pass(seconds(1));
+    talk.greet();
+    let [register] = talk.requests().try_into().unwrap();
+    assert_eq!(register.from, address("b"));
+}
+
+#[test]
+fn an_address_wanted_later_is_registered_at_once() {
+    let mut talk = Conversation::registered(alice());
+    let id = talk.command(Command::Register(ActorConfig::new(address("late"))));
+    let [register] = talk.requests().try_into().unwrap();
+    assert_eq!(register.from, address("late"));
+    talk.confirm_registration(&register, 1, &[]);
+    assert!(talk.outputs().contains(&Output::Resolve(id, Ok(Outcome::Registered))));
+}
+
+#[test]
+fn an_address_unregistered_is_wanted_no_more() {
+    let mut talk = Conversation::registered(alice());
+    talk.command(Command::Unregister(address("alice")));
+    let [request] = talk.requests().try_into().unwrap();
+    assert_eq!(request.type_name, "hub:unregister");
+    talk.lose();
+    talk.pass(seconds(1));
+    talk.greet();
+    assert_eq!(talk.verbs(), []);
+}
+
+#[test]
+fn a_registration_nobody_wants_any_more_is_given_back() {
+    let mut talk = Conversation::greeted(alice());
+    let [register] = talk.requests().try_into().unwrap();
+    let id = talk.command(Command::Unregister(address("alice")));
+    assert!(talk.outputs().contains(&Output::Resolve(id, Ok(Outcome::NotNeeded))));
+    talk.confirm_registration(&register, 1, &[]);
+    let [request] = talk.requests().try_into().unwrap();
+    assert_eq!((request.pattern, request.type_name.as_ref()), (Pattern::Tell, "hub:unregister"));
+}
+
+#[test]
+fn a_registration_refused_for_good_is_wanted_no_more() {
+    let mut talk = Conversation::greeted(alice());
+    let [register] = talk.requests().try_into().unwrap();
+    let id = talk.ask(say("hi"));
+    talk.outputs();
+    let no = refusal(ErrorCode::Unauthorized);
+    talk.reply(&register, Reply::Error(no.clone()));
+    let told = Event::RegistrationRefused {
+        address: address("alice"),
+        refusal: no.clone(),
+        retry_in: None,
+    };
+    assert_eq!(
+        talk.outputs(),
+        [Output::Resolve(id, Err(ClientError::Refused(no))), Output::Event(told)]
+    );
+}
+
+#[test]
+fn a_registration_refused_for_now_is_tried_again() {
+    let mut talk = Conversation::greeted(alice());
+    let [register] = talk.requests().try_into().unwrap();
+    talk.reply(&register, Reply::Error(refusal(ErrorCode::InternalError)));
+    talk.pass(seconds(1));
+    let [again] = talk.requests().try_into().unwrap();
+    assert_eq!(again.type_name, "hub:register");
+}
