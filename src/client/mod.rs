@@ -1,7 +1,8 @@
 //! A client of the hub that registers, subscribes, asks, and comes back after a lost connection.
 //!
 //! [`state`] decides everything and does no I/O: a function from (state, now, input) to outputs,
-//! like the hub itself.
+//! like the hub itself. [`Client`] is its shell: one task that owns the state, the WebSocket and
+//! one timer, generic over the [`Runtime`](crate::runtime::Runtime).
 //!
 //! # What a call promises
 //!
@@ -18,10 +19,18 @@ mod command;
 mod config;
 mod dice;
 mod event;
+mod observer;
 
 pub mod state;
+
+mod driver;
+mod handle;
+mod link;
+mod transport;
 
 pub use command::{ClientError, Command, CommandId, Outcome, RequestCommand, SendOutcome};
 pub use config::{ActorConfig, ClientConfig, HubUrl, InvalidUrl};
 pub use dice::Dice;
 pub use event::{Ending, Event, Loss, Message};
+pub use handle::{Client, Events};
+pub use observer::{Observer, TransportChange};

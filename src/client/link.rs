@@ -1,0 +1,58 @@
+//! The driver's one connection: down, being dialled, or up.
+
+use std::future;
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+
+use super::Loss;
+use super::transport::{Arrival, Reading, Transport};
+
+pub(super) enum Link {
+    Down,
+    Dialling(Pin<Box<dyn Future<Output = Result<Transport, Loss>> + Send>>),
+    Up(Box<Transport>),
+}
+
+pub(super) enum Happening {
+    Opened(Box<Transport>),
+    /// The bytes of one frame.
+    Frame(Bytes),
+    Lost(Loss),
+}
+
+impl Link {
+    /// What happens next; never anything while the link is down. Dropping the future loses nothing.
+    pub(super) async fn next(&mut self, reading: Reading) -> Happening {
+        match self {
+            Link::Down => future::pending().await,
+            Link::Dialling(dial) => match dial.await {
+                Ok(transport) => Happening::Opened(Box::new(transport)),
+                Err(loss) => Happening::Lost(loss),
+            },
+            Link::Up(transport) => match transport.next(reading).await {
+                Arrival::Frame(bytes) => Happening::Frame(bytes),
+                Arrival::Lost(loss) => Happening::Lost(loss),
+            },
+        }
+    }
+
+    /// Messages that wait to be written.
+    pub(super) fn queued(&self) -> usize {
+        match self {
+            Link::Down | Link::Dialling(_) => 0,
+            Link::Up(transport) => transport.queued(),
+        }
+    }
+
+    /// Queues a message to be written.
+    pub(super) fn queue(&mut self, text: String) {
+        match self {
+            Link::Up(transport) => transport.queue(text),
+            Link::Down | Link::Dialling(_) => {
+                unreachable!("the state sends on an open transport only")
+            }
+        }
+    }
+}

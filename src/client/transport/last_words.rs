@@ -1,0 +1,76 @@
+//! A stream whose failed writes do not end the reading: the hub's close frame, which tells whether
+//! the client may come back, can still be on its way when the hub takes no more bytes.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+pub(super) struct LastWords<S> {
+    stream: S,
+    deaf: bool,
+}
+
+impl<S> LastWords<S> {
+    pub(super) fn new(stream: S) -> Self {
+        Self { stream, deaf: false }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for LastWords<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_read(task, buffer)
+    }
+}
+
+/// Once a write has failed, all that is written is thrown away.
+impl<S: AsyncWrite + Unpin> AsyncWrite for LastWords<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(task, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let all = slices.iter().map(|slice| slice.len()).sum();
+        if this.deaf {
+            return Poll::Ready(Ok(all));
+        }
+        let written = match ready!(Pin::new(&mut this.stream).poll_write_vectored(task, slices)) {
+            Ok(written) if written > 0 || all == 0 => written,
+            Ok(_) | Err(_) => {
+                this.deaf = true;
+                all
+            }
+        };
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if !this.deaf && ready!(Pin::new(&mut this.stream).poll_flush(task)).is_err() {
+            this.deaf = true;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(task)
+    }
+}

@@ -1,0 +1,157 @@
+//! One WebSocket to the hub, from the dial to the last byte.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll, ready};
+use std::{fmt, future};
+
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio_websockets::{ClientBuilder, Limits, Message, WebSocketStream};
+
+use super::{HubUrl, Loss};
+use crate::runtime::Runtime;
+
+mod handshake;
+mod last_words;
+
+use last_words::LastWords;
+
+/// Pings that may come before one answer is written; a hub that sends more does not listen.
+const UNANSWERED_PINGS_MAX: usize = 1024;
+
+pub(super) struct Transport {
+    socket: WebSocketStream<LastWords<TokioIo<Upgraded>>>,
+    outgoing: VecDeque<String>,
+    /// Something may be in the socket's own queue.
+    unflushed: bool,
+    unanswered_pings: usize,
+}
+
+pub(super) enum Arrival {
+    /// The bytes of one text or binary message.
+    Frame(Bytes),
+    /// Nothing more will come.
+    Lost(Loss),
+}
+
+/// Whether to take what the hub sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    Open,
+    Stalled,
+}
+
+/// What becomes of messages that are not written yet when a transport is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unwritten {
+    Write,
+    Discard,
+}
+
+impl Transport {
+    /// Connects and shakes hands. It has no timeout of its own.
+    pub(super) async fn dial<R: Runtime>(
+        runtime: R,
+        hub: HubUrl,
+        frame_bytes_max: usize,
+    ) -> Result<Self, Loss> {
+        let nonce = handshake::Nonce::new(runtime.random_seed());
+        let stream = runtime.connect(hub.authority()).await.map_err(connect_failed)?;
+        let stream = handshake::upgrade(stream, &hub, &nonce).await.map_err(connect_failed)?;
+        let limits = Limits::default().max_payload_len(Some(frame_bytes_max));
+        let socket = ClientBuilder::new().limits(limits).take_over(LastWords::new(stream));
+        Ok(Self { socket, outgoing: VecDeque::new(), unflushed: false, unanswered_pings: 0 })
+    }
+
+    /// Messages that wait to be written.
+    pub(super) fn queued(&self) -> usize {
+        self.outgoing.len()
+    }
+
+    pub(super) fn queue(&mut self, text: String) {
+        self.outgoing.push_back(text);
+    }
+
+    /// Writes what is queued, all the while, and waits for what comes. Dropping the future loses
+    /// nothing.
+    pub(super) async fn next(&mut self, reading: Reading) -> Arrival {
+        future::poll_fn(|task| self.poll_next(task, reading)).await
+    }
+
+    /// Closes with a handshake. It has no timeout of its own.
+    pub(super) async fn close(mut self, unwritten: Unwritten) {
+        while let (Unwritten::Write, Some(text)) = (unwritten, self.outgoing.pop_front()) {
+            if self.socket.feed(Message::text(text)).await.is_err() {
+                break;
+            }
+        }
+        // Whatever is wrong with the stream now, it is over.
+        let _ = self.socket.close().await;
+    }
+
+    fn poll_next(&mut self, task: &mut Context<'_>, reading: Reading) -> Poll<Arrival> {
+        if let Err(error) = self.write(task) {
+            return Poll::Ready(Arrival::Lost(Loss::Broken(error.to_string())));
+        }
+        if reading == Reading::Stalled {
+            return Poll::Pending;
+        }
+        loop {
+            let message = match ready!(self.socket.poll_next_unpin(task)) {
+                Some(Ok(message)) => message,
+                Some(Err(error)) => {
+                    return Poll::Ready(Arrival::Lost(Loss::Broken(error.to_string())));
+                }
+                None => {
+                    let why = "the stream ended without a close frame".to_owned();
+                    return Poll::Ready(Arrival::Lost(Loss::Broken(why)));
+                }
+            };
+            if let Some(arrival) = self.arrival_of(message) {
+                return Poll::Ready(arrival);
+            }
+        }
+    }
+
+    fn write(&mut self, task: &mut Context<'_>) -> Result<(), tokio_websockets::Error> {
+        while !self.outgoing.is_empty() && self.socket.poll_ready_unpin(task)?.is_ready() {
+            if let Some(text) = self.outgoing.pop_front() {
+                self.socket.start_send_unpin(Message::text(text))?;
+                self.unflushed = true;
+            }
+        }
+        if self.unflushed && self.socket.poll_flush_unpin(task)?.is_ready() {
+            self.unflushed = false;
+            self.unanswered_pings = 0;
+        }
+        Ok(())
+    }
+
+    fn arrival_of(&mut self, message: Message) -> Option<Arrival> {
+        if message.is_text() || message.is_binary() {
+            return Some(Arrival::Frame(message.into_payload().into()));
+        }
+        if let Some((code, reason)) = message.as_close() {
+            let code = Some(u16::from(code)).filter(|code| *code != NO_STATUS);
+            return Some(Arrival::Lost(Loss::Closed { code, reason: reason.to_owned() }));
+        }
+        if message.is_ping() {
+            self.unflushed = true;
+            self.unanswered_pings += 1;
+            if self.unanswered_pings > UNANSWERED_PINGS_MAX {
+                let why = "the hub sends pings and reads no answers".to_owned();
+                return Some(Arrival::Lost(Loss::Broken(why)));
+            }
+        }
+        None
+    }
+}
+
+/// What a close frame without a code counts as (RFC 6455, section 7.1.5).
+const NO_STATUS: u16 = 1005;
+
+fn connect_failed(error: impl fmt::Display) -> Loss {
+    Loss::ConnectFailed(error.to_string())
+}

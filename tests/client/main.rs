@@ -1,0 +1,222 @@
+//! The async client against a hand-made hub on real sockets.
+
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use signal_hub::client::{Client, ClientConfig, Ending, Event, Loss, SendOutcome};
+use signal_hub::protocol::{
+    Body, Delivery, DeliveryAck, DeliveryStatus, Disconnected, Json, MessageId, Reply, Request,
+    Route, Subscribed, SubscriptionId, Verb,
+};
+use signal_hub::runtime::Tokio;
+use signal_hub::time::Timestamp;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use uuid::Uuid;
+
+use hub::{Hub, address, alice, event, listen, topic};
+
+mod hub;
+
+fn ack(request: &Request) -> Reply {
+    Reply::DeliveryAck(DeliveryAck {
+        message_id: request.id.clone(),
+        delivered_at: Timestamp::default(),
+        status: DeliveryStatus::Delivered,
+    })
+}
+
+fn delivery(payload: &str) -> Body {
+    Body::Delivery(Arc::new(Delivery::new(
+        address("bob"),
+        "chat".to_owned(),
+        Json::parse(payload.to_owned()).unwrap(),
+        Json::EMPTY_OBJECT,
+        Route::Send,
+        MessageId::parse("o").unwrap(),
+        None,
+    )))
+}
+
+#[tokio::test]
+async fn a_client_registers_subscribes_and_asks() {
+    let listener = listen().await;
+    let (client, mut events) = Client::connect(Tokio, alice(&listener));
+    let mut hub = Hub::welcome(&listener, &[]).await;
+
+    let (subscription, ()) = tokio::join!(client.subscribe(topic("news")), async {
+        let request = hub.expect("hub:subscribe").await;
+        let subscription_id = SubscriptionId::new(Uuid::nil());
+        let subscribed = Subscribed { topic: topic("news"), subscription_id };
+        hub.reply(&request, Reply::Subscribed(subscribed)).await;
+    });
+    assert_eq!(subscription.unwrap().topic, topic("news"));
+
+    let sending = client.ask_send(address("bob"), "chat", Json::NULL);
+    let (outcome, ()) = tokio::join!(sending, async {
+        let request = hub.expect("hub:send").await;
+        hub.reply(&request, ack(&request)).await;
+    });
+    assert!(matches!(outcome.unwrap(), SendOutcome::Delivered(_)));
+
+    hub.say(delivery(r#"{"text":"hi"}"#)).await;
+    let payload = event(&mut events, |event| match event {
+        Event::Delivered(message) => Some(message.payload.clone()),
+        _ => None,
+    });
+    assert_eq!(payload.await.as_str(), r#"{"text":"hi"}"#);
+}
+
+#[tokio::test]
+async fn a_client_comes_back_and_restores_only_what_is_missing() {
+    let listener = listen().await;
+    let mut config = alice(&listener);
+    config.actors[0].topics = vec![topic("kept"), topic("lost")];
+    let (_client, mut events) = Client::connect(Tokio, config);
+    let hub = Hub::welcome(&listener, &["kept", "lost"]).await;
+    drop(hub);
+
+    let mut hub = Hub::welcome(&listener, &["kept"]).await;
+    let request = hub.expect("hub:subscribe").await;
+    assert!(
+        matches!(request.verb, Ok(Verb::Subscribe(subscribe)) if subscribe.topic == topic("lost"))
+    );
+    let why = event(&mut events, |event| match event {
+        Event::Disconnected { why, .. } => Some(why.clone()),
+        _ => None,
+    });
+    assert!(matches!(why.await, Loss::Broken(_)));
+}
+
+#[tokio::test]
+async fn a_connection_dropped_on_request_comes_back() {
+    let listener = listen().await;
+    let (client, _events) = Client::connect(Tokio, alice(&listener));
+    let _first = Hub::welcome(&listener, &[]).await;
+    client.drop_connection().await.unwrap();
+    let mut second = Hub::welcome(&listener, &[]).await;
+    client.send(address("bob"), "chat", Json::NULL).await.unwrap();
+    second.expect("hub:send").await;
+}
+
+#[tokio::test]
+async fn a_takeover_ends_the_client_after_the_close_handshake() {
+    let listener = listen().await;
+    let (client, mut events) = Client::connect(Tokio, alice(&listener));
+    let hub = Hub::welcome(&listener, &[]).await;
+    hub.close(4003).await;
+    let why = event(&mut events, |event| match event {
+        Event::Ended { why } => Some(*why),
+        _ => None,
+    });
+    assert_eq!(why.await, Ending::DuplicateConnection);
+    assert_eq!(events.next().await, None);
+    assert!(client.heartbeat().await.is_err());
+}
+
+#[tokio::test]
+async fn a_disconnect_takes_leave() {
+    let listener = listen().await;
+    let (client, mut events) = Client::connect(Tokio, alice(&listener));
+    let mut hub = Hub::welcome(&listener, &[]).await;
+    let (acknowledged, ()) = tokio::join!(client.disconnect(None), async {
+        let request = hub.expect("hub:disconnect").await;
+        hub.reply(&request, Reply::Disconnected(Disconnected { acknowledged: true })).await;
+        hub.close(1000).await;
+    });
+    assert_eq!(acknowledged, Ok(true));
+    while events.next().await.is_some() {}
+}
+
+#[tokio::test]
+async fn dropping_the_handles_writes_what_was_accepted_and_closes() {
+    let listener = listen().await;
+    let (client, mut events) = Client::connect(Tokio, alice(&listener));
+    let mut hub = Hub::welcome(&listener, &[]).await;
+    for _ in 0..100 {
+        client.send(address("bob"), "chat", Json::NULL).await.unwrap();
+    }
+    drop(client);
+    for _ in 0..100 {
+        hub.expect("hub:send").await;
+    }
+    hub.closed().await;
+    while events.next().await.is_some() {}
+}
+
+#[tokio::test]
+async fn a_server_that_is_no_hub_is_a_failed_attempt() {
+    let listener = listen().await;
+    let (_client, mut events) = Client::connect(Tokio, alice(&listener));
+    let (mut stream, _) = listener.accept().await.unwrap();
+    stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+    let why = event(&mut events, |event| match event {
+        Event::ConnectFailed { why: Loss::ConnectFailed(why), .. } => Some(why.clone()),
+        _ => None,
+    });
+    assert_eq!(why.await, "the server answered 404 Not Found instead of 101 Switching Protocols");
+}
+
+#[tokio::test]
+async fn frames_that_come_with_the_upgrade_are_read() {
+    let listener = listen().await;
+    let (_client, mut events) = Client::connect(Tokio, alice(&listener));
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    let head = String::from_utf8(head).unwrap();
+    let key = head.lines().find_map(|line| line.strip_prefix("sec-websocket-key: ")).unwrap();
+    let mut answer = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {}\r\n\r\n",
+        derive_accept_key(key.as_bytes())
+    )
+    .into_bytes();
+    answer.extend([0x88, 2, 0x0f, 0xa2]);
+    stream.write_all(&answer).await.unwrap();
+    let why = event(&mut events, |event| match event {
+        Event::Ended { why } => Some(*why),
+        _ => None,
+    });
+    assert_eq!(why.await, Ending::VersionMismatch, "close code 4002 came with the upgrade");
+}
+
+#[tokio::test]
+async fn reading_goes_on_while_writing_is_blocked() {
+    let listener = listen().await;
+    let (client, mut events) = Client::connect(Tokio, alice(&listener));
+    let mut hub = Hub::welcome(&listener, &[]).await;
+    let megabyte = Json::from(serde_json::Value::from("x".repeat(1 << 20)));
+    for _ in 0..32 {
+        client.send(address("bob"), "chat", megabyte.clone()).await.unwrap();
+    }
+    for number in 0..100 {
+        hub.say(delivery(&number.to_string())).await;
+    }
+    let last = event(&mut events, |event| match event {
+        Event::Delivered(message) if message.payload.as_str() == "99" => Some(()),
+        _ => None,
+    });
+    last.await;
+}
+
+#[tokio::test]
+async fn unread_events_stop_the_reading_and_lose_nothing() {
+    let listener = listen().await;
+    let config = ClientConfig { event_queue_max: 1, ..alice(&listener) };
+    let (_client, mut events) = Client::connect(Tokio, config);
+    let mut hub = Hub::welcome(&listener, &[]).await;
+    for number in 0..100 {
+        hub.say(delivery(&number.to_string())).await;
+    }
+    for number in 0..100 {
+        let payload = event(&mut events, |event| match event {
+            Event::Delivered(message) => Some(message.payload.to_string()),
+            _ => None,
+        });
+        assert_eq!(payload.await, number.to_string());
+    }
+}
