@@ -1,5 +1,7 @@
 //! The command line. It composes what the library offers and decides nothing.
 
+mod tools;
+
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -25,6 +27,8 @@ struct Arguments {
 enum Command {
     /// Serve a hub until SIGINT or SIGTERM.
     Serve(Serve),
+    Send(tools::Send),
+    Listen(tools::Listen),
 }
 
 #[derive(Debug, clap::Args)]
@@ -40,14 +44,13 @@ async fn main() -> ExitCode {
     log_to_stderr();
     let outcome = match arguments.command {
         Command::Serve(arguments) => serve(arguments).await,
+        Command::Send(arguments) => arguments.run().await,
+        Command::Listen(arguments) => arguments.run().await,
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("signal-hub: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    outcome.unwrap_or_else(|error| {
+        eprintln!("signal-hub: {error:#}");
+        ExitCode::FAILURE
+    })
 }
 
 /// Stdout belongs to what the commands have to say. `RUST_LOG` chooses what is logged.
@@ -56,7 +59,7 @@ fn log_to_stderr() {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
 }
 
-async fn serve(arguments: Serve) -> anyhow::Result<()> {
+async fn serve(arguments: Serve) -> anyhow::Result<ExitCode> {
     // Caught from before the line on stdout: whoever reads it may signal at once.
     let interrupt = signal(SignalKind::interrupt()).context("cannot catch SIGINT")?;
     let terminate = signal(SignalKind::terminate()).context("cannot catch SIGTERM")?;
@@ -66,7 +69,7 @@ async fn serve(arguments: Serve) -> anyhow::Result<()> {
     writeln!(io::stdout(), "listening on ws://{}/ws", server.local_address()?)
         .context("cannot write to stdout")?;
     server.run(first_of(interrupt, terminate)).await?;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn first_of(mut interrupt: Signal, mut terminate: Signal) {

@@ -1,0 +1,221 @@
+//! The client tools of the command line: what a person or a script wants of a hub.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+use serde::Serialize;
+use signal_hub::client::{
+    ActorConfig, Client, ClientConfig, ClientError, Event, Events, HubUrl, Message, SendOutcome,
+};
+use signal_hub::protocol::{ActorAddress, DeliveryAck, Json, MessageId, Route, Topic};
+use signal_hub::runtime::Tokio;
+use signal_hub::time::Timestamp;
+
+/// The hub to speak to and who to be there.
+#[derive(Debug, Args)]
+struct Identity {
+    /// Where the hub listens.
+    #[arg(long, default_value = "ws://127.0.0.1:9000/ws", value_name = "URL")]
+    hub: HubUrl,
+    /// The address to register, such as '@(alice)'.
+    #[arg(long = "as", value_name = "ADDRESS")]
+    address: ActorAddress,
+    /// What the hub demands to see, if it demands a token.
+    #[arg(long, env = "SIGNAL_HUB_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+}
+
+/// Send one message and print what became of it, as JSON. Exit status: 0 delivered, 1 not.
+#[derive(Debug, Args)]
+pub struct Send {
+    #[command(flatten)]
+    identity: Identity,
+    /// The recipient, such as '@(bob)'.
+    #[arg(long, value_name = "ADDRESS")]
+    to: ActorAddress,
+    /// The application's type, such as chat:hello.
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: String,
+    /// The data, as JSON.
+    #[arg(default_value = "null", value_parser = parse_json)]
+    data: Json,
+}
+
+/// Print each message for an address as a line of JSON; news of the connection go to stderr.
+#[derive(Debug, Args)]
+pub struct Listen {
+    #[command(flatten)]
+    identity: Identity,
+    /// A topic to subscribe to; may be repeated.
+    #[arg(long = "topic", value_name = "TOPIC")]
+    topics: Vec<Topic>,
+}
+
+impl Send {
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        let (client, mut events) = self.identity.client(Vec::new());
+        let sending = client.ask_send(self.to, self.kind, self.data);
+        let outcome = tokio::select! {
+            biased;
+            outcome = sending => outcome,
+            () = tell_news(&mut events) => Err(ClientError::Ended),
+        };
+        let code = match &outcome {
+            Ok(SendOutcome::Delivered(_)) => ExitCode::SUCCESS,
+            Ok(SendOutcome::UnknownActor(_)) | Err(_) => ExitCode::FAILURE,
+        };
+        print_line(&SendReport::from(outcome))?;
+        take_leave(&client, &mut events).await;
+        Ok(code)
+    }
+}
+
+impl Listen {
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        let (client, mut events) = self.identity.client(self.topics);
+        loop {
+            let event = tokio::select! {
+                biased;
+                _ = tokio::signal::ctrl_c() => {
+                    take_leave(&client, &mut events).await;
+                    return Ok(ExitCode::SUCCESS);
+                }
+                event = events.next() => event,
+            };
+            match event {
+                Some(Event::Delivered(message)) => print_line(&Delivery::from(*message))?,
+                Some(Event::RegistrationRefused { refusal, retry_in: None, .. }) => {
+                    take_leave(&client, &mut events).await;
+                    return Err(refusal).context("the hub will not have this address");
+                }
+                Some(event) => tell(&event),
+                None => return Ok(ExitCode::FAILURE),
+            }
+        }
+    }
+}
+
+impl Identity {
+    fn client(self, topics: Vec<Topic>) -> (Client, Events) {
+        let actor = ActorConfig { topics, ..ActorConfig::new(self.address) };
+        let config =
+            ClientConfig { auth_token: self.token, ..ClientConfig::new(self.hub, vec![actor]) };
+        Client::connect(Tokio, config)
+    }
+}
+
+/// What became of a message.
+#[derive(Debug, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+enum SendReport {
+    Delivered(DeliveryAck),
+    #[serde(rename_all = "camelCase")]
+    UnknownActor {
+        actor_address: ActorAddress,
+        message: String,
+    },
+    Failed {
+        message: String,
+    },
+}
+
+impl From<Result<SendOutcome, ClientError>> for SendReport {
+    fn from(outcome: Result<SendOutcome, ClientError>) -> Self {
+        match outcome {
+            Ok(SendOutcome::Delivered(ack)) => SendReport::Delivered(ack),
+            Ok(SendOutcome::UnknownActor(unknown)) => SendReport::UnknownActor {
+                actor_address: unknown.actor_address,
+                message: unknown.message,
+            },
+            Err(error) => SendReport::Failed { message: error.to_string() },
+        }
+    }
+}
+
+/// A message as a line of output.
+#[derive(Debug, Serialize)]
+struct Delivery {
+    id: MessageId,
+    from: ActorAddress,
+    to: ActorAddress,
+    #[serde(rename = "type")]
+    kind: String,
+    payload: Json,
+    metadata: Json,
+    topic: Option<Topic>,
+    timestamp: Timestamp,
+}
+
+impl From<Message> for Delivery {
+    fn from(message: Message) -> Self {
+        let topic = match message.route {
+            Route::Send => None,
+            Route::Publication { topic } => Some(topic),
+        };
+        Self {
+            id: message.id,
+            from: message.from,
+            to: message.to,
+            kind: message.kind,
+            payload: message.payload,
+            metadata: message.metadata,
+            topic,
+            timestamp: message.timestamp,
+        }
+    }
+}
+
+fn parse_json(text: &str) -> Result<Json, String> {
+    Json::parse(text.to_owned()).map_err(|error| error.to_string())
+}
+
+fn print_line<T: Serialize>(value: &T) -> anyhow::Result<()> {
+    let json = serde_json::to_string(value).context("cannot write as JSON")?;
+    // Data is passed on as its sender wrote it; line breaks can only stand between its tokens.
+    let line = json.replace(['\n', '\r'], " ");
+    writeln!(io::stdout(), "{line}").context("cannot write to stdout")
+}
+
+/// Tells of all events until the client has ended.
+async fn tell_news(events: &mut Events) {
+    while let Some(event) = events.next().await {
+        tell(&event);
+    }
+}
+
+async fn take_leave(client: &Client, events: &mut Events) {
+    // What the hub says to that, and whether it says anything, changes nothing any more.
+    let _ = tokio::join!(client.disconnect(None), async { while events.next().await.is_some() {} });
+}
+
+fn tell(event: &Event) {
+    match event {
+        Event::Connected { session, .. } => eprintln!("connected as {session}"),
+        Event::Registered { address, resumed: false, .. } => eprintln!("registered {address}"),
+        Event::Registered { address, resumed: true, .. } => eprintln!("resumed {address}"),
+        Event::Renewed { .. } | Event::Delivered(_) | Event::Unknown { .. } => {}
+        Event::RegistrationRefused { address, refusal, .. } => {
+            eprintln!("cannot register {address}: {refusal}");
+        }
+        Event::SubscriptionRefused { topic, refusal, .. } => {
+            eprintln!("cannot subscribe to {topic}: {refusal}");
+        }
+        Event::TakenOver { address } => eprintln!("another session took {address} over"),
+        Event::HubError { refusal, .. } => eprintln!("the hub says: {refusal}"),
+        Event::CloseAnnounced { reason, message } => {
+            eprintln!("the hub is about to close: {reason}: {message}");
+        }
+        Event::Invalid { why } => eprintln!("not understood: {why}"),
+        Event::Disconnected { why, retry_in, .. } | Event::ConnectFailed { why, retry_in } => {
+            match retry_in {
+                Some(pause) => {
+                    eprintln!("{why}; trying again in {}", humantime::format_duration(*pause))
+                }
+                None => eprintln!("{why}"),
+            }
+        }
+        Event::Ended { why } => eprintln!("ended: {why}"),
+    }
+}
