@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use signal_hub::client::{Client, ClientConfig, Ending, Event, Loss, SendOutcome};
+use signal_hub::client::{
+    Client, ClientConfig, Ending, Event, Loss, Observer, SendOutcome, TransportChange,
+};
+use signal_hub::protocol::codec::{HubBody, HubFrame};
 use signal_hub::protocol::{
-    Body, Delivery, DeliveryAck, DeliveryStatus, Disconnected, Json, MessageId, Reply, Request,
-    Route, Subscribed, SubscriptionId, Verb,
+    Body, ClientFrame, Delivery, DeliveryAck, DeliveryStatus, Disconnected, Json, MessageId, Reply,
+    Request, Route, Subscribed, SubscriptionId, Verb,
 };
 use signal_hub::runtime::Tokio;
 use signal_hub::time::Timestamp;
@@ -219,4 +222,58 @@ async fn unread_events_stop_the_reading_and_lose_nothing() {
         });
         assert_eq!(payload.await, number.to_string());
     }
+}
+
+/// Writes down what a client says and hears, by type.
+#[derive(Clone, Default)]
+struct Notes(Arc<Mutex<Vec<String>>>);
+
+impl Notes {
+    fn note(&self, text: impl Into<String>) {
+        self.0.lock().unwrap().push(text.into());
+    }
+}
+
+impl Observer for Notes {
+    fn sent(&mut self, _now: Timestamp, frame: &ClientFrame) {
+        if let ClientFrame::Request(request) = frame {
+            self.note(request.type_name.clone());
+        }
+    }
+
+    fn received(&mut self, _now: Timestamp, frame: &HubFrame) {
+        if let HubFrame::Message(message) = frame
+            && let HubBody::Reply { reply, .. } = &message.body
+        {
+            self.note(reply.type_name());
+        }
+    }
+
+    fn transport(&mut self, _now: Timestamp, change: &TransportChange) {
+        self.note(format!("{change:?}"));
+    }
+}
+
+#[tokio::test]
+async fn an_observer_sees_all_that_a_client_says_and_hears() {
+    let listener = listen().await;
+    let notes = Notes::default();
+    let (client, mut events) = Client::connect_observed(Tokio, alice(&listener), notes.clone());
+    let hub = Hub::welcome(&listener, &[]).await;
+    event(&mut events, |event| matches!(event, Event::Registered { .. }).then_some(())).await;
+    drop(client);
+    hub.closed().await;
+    while events.next().await.is_some() {}
+    assert_eq!(
+        *notes.0.lock().unwrap(),
+        [
+            "Dialling",
+            "Up",
+            "hub:connect",
+            "hub:connected",
+            "hub:register",
+            "hub:registered",
+            "Abandoned",
+        ]
+    );
 }
