@@ -1,0 +1,20 @@
+//! Conversations with the core: each rule of the protocol in a few lines, the refusal beside the
+//! success, whole outputs asserted. Requests travel as JSON text, answers are read back from it.
+
+mod fixture;
+
+mod connection;
+mod identity;
+mod registration;
+mod renewal;
+
+mod resume;
+mod takeover;
+
+mod messaging;
+mod pubsub;
+
+mod limits;
+mod liveness;
+mod malformed;
+mod shutdown;

@@ -1,0 +1,115 @@
+//! hub:renew and the expiry of registrations (protocol, sections 4 and 5).
+
+use serde_json::{Value, json};
+
+use crate::fixture::*;
+
+const SPENT: &str = "the renewal token is unknown or spent";
+
+#[test]
+fn an_owner_renews_without_a_token() {
+    let mut hub = Conversation::new();
+    let alice = hub.registered("alice");
+    hub.after(seconds(30)).nothing();
+    hub.asks(alice, renew()).gets([renewed(alice, "alice", "token-2")]).records([json!({
+        "event": "registration_renewed", "actorAddress": "@(alice)", "session": alice,
+        "version": 2,
+    })]);
+    let known = json!({ "owner": alice, "version": 2, "topics": [], "left": 300_000 });
+    assert_eq!(hub.known("alice"), known);
+}
+
+#[test]
+fn a_token_may_stand_in_the_payload_or_in_the_metadata() {
+    let mut hub = Conversation::new();
+    let alice = hub.registered("alice");
+    hub.asks(alice, renew_with("token-1")).gets([renewed(alice, "alice", "token-2")]);
+    let metadata = json!({ "renewalToken": "token-2" });
+    hub.asks(alice, renew().with("metadata", metadata)).gets([renewed(alice, "alice", "token-3")]);
+}
+
+#[test]
+fn a_token_is_good_once() {
+    let mut hub = Conversation::new();
+    let alice = hub.registered("alice");
+    hub.asks(alice, renew_with("token-1")).accepted();
+    hub.asks(alice, renew_with("token-1"))
+        .gets([refusal(alice, "unauthorized", SPENT)])
+        .records([refused(alice, "hub:renew", "unauthorized")]);
+    assert_eq!(hub.known("alice")["version"], 2);
+}
+
+#[test]
+fn a_token_that_is_none_is_refused() {
+    let mut hub = Conversation::new();
+    let alice = hub.registered("alice");
+    hub.asks(alice, renew_with("00000000-0000-4000-8000-000000000000")).gets([refusal(
+        alice,
+        "unauthorized",
+        SPENT,
+    )]);
+    let rule = "a renewal token as hub:registered bore it";
+    hub.asks(alice, renew_with("x")).gets([invalid(alice, "renewalToken", rule, "string")]);
+    hub.asks(alice, say("hub:renew", json!({ "renewalToken": 7 }))).gets([invalid(
+        alice,
+        "renewalToken",
+        "a string",
+        "7",
+    )]);
+}
+
+#[test]
+fn the_bearer_of_a_token_renews_for_its_owner() {
+    let mut hub = Conversation::new();
+    let alice = hub.registered("alice");
+    let bearer = hub.connected("bearer");
+    hub.after(seconds(30)).nothing();
+    hub.asks(bearer, renew_with("token-1")).gets([renewed(bearer, "alice", "token-2")]);
+    assert_eq!(hub.known("alice")["owner"], json!(alice));
+}
+
+#[test]
+fn a_renewal_extends_by_the_registrations_own_time_to_live() {
+    let mut hub = Conversation::new();
+    let alice = hub.connected("alice");
+    hub.asks(alice, register_for("alice", 10)).accepted();
+    hub.after(milliseconds(9_999)).nothing();
+    assert_eq!(hub.asks(alice, renew()).payload()["expiresAt"], 10_000);
+    hub.after(milliseconds(9_999)).nothing();
+    assert_eq!(hub.known("alice")["left"], 1);
+}
+
+#[test]
+fn a_registration_that_is_not_renewed_is_detached() {
+    let mut hub = Conversation::new();
+    let alice = hub.connected("alice");
+    hub.asks(alice, register_for("alice", 10)).accepted();
+    hub.asks(alice, subscribe("news")).accepted();
+    hub.after(milliseconds(9_999)).nothing();
+    hub.after(milliseconds(1)).gets([]).records([detached("alice", alice, json!("expired"))]);
+    let known = json!({ "owner": null, "version": 1, "topics": ["news"], "left": 30_000 });
+    assert_eq!(hub.known("alice"), known);
+}
+
+#[test]
+fn a_renewal_at_the_very_deadline_is_too_late() {
+    let mut hub = Conversation::new();
+    let alice = hub.connected("alice");
+    hub.asks(alice, register_for("alice", 10)).accepted();
+    hub.unnoticed(seconds(10));
+    hub.asks(alice, renew_with("token-1")).gets([refusal(alice, "unauthorized", SPENT)]).records([
+        detached("alice", alice, json!("expired")),
+        refused(alice, "hub:renew", "unauthorized"),
+    ]);
+    hub.asks(alice, renew()).gets([refusal(alice, "unauthorized", "register first")]);
+}
+
+#[test]
+fn a_detached_address_has_no_token() {
+    let mut hub = Conversation::new();
+    let alice = hub.registered("alice");
+    hub.loses(alice);
+    let bob = hub.registered("bob");
+    hub.asks(bob, renew_with("token-1")).gets([refusal(bob, "unauthorized", SPENT)]);
+    assert_eq!(hub.known("alice")["owner"], Value::Null);
+}

@@ -1,0 +1,71 @@
+//! The end of the hub (protocol, section 8), and what is left when everyone is gone (I34).
+
+use serde_json::Value;
+use signal_hub::protocol::CloseReason;
+
+use crate::fixture::*;
+
+const NOTICE: &str = "The hub is shutting down. Connect again later.";
+
+#[test]
+fn a_shutdown_is_told_to_every_session() {
+    let mut hub = Conversation::new();
+    let [alice, bob] = hub.all_registered(["alice", "bob"]);
+    let connecting = hub.opened();
+    let goodbye = |key| {
+        let notice = farewell(key, "server_shutdown", NOTICE);
+        [notice, closed(key, CloseReason::ServerShutdown)]
+    };
+    hub.shuts_down().gets([alice, bob, connecting].into_iter().flat_map(goodbye));
+}
+
+#[test]
+fn a_hub_that_is_shutting_down_takes_nobody() {
+    let mut hub = Conversation::new();
+    hub.shuts_down().nothing();
+    let (late, heard) = hub.opens();
+    heard.gets([closed(late, CloseReason::ServerShutdown)]);
+    hub.asks(late, connect()).nothing();
+}
+
+#[test]
+fn a_second_shutdown_changes_nothing() {
+    let mut hub = Conversation::new();
+    let alice = hub.registered("alice");
+    hub.shuts_down();
+    let before = hub.digest();
+    hub.shuts_down().nothing();
+    hub.asks(alice, register("alice")).nothing();
+    assert_eq!(hub.digest(), before);
+}
+
+#[test]
+fn nothing_is_left_when_everyone_is_gone() {
+    let mut hub = Conversation::with(|config| config.queue_messages_max = 8);
+    let alice = hub.subscribed("alice", "news");
+    let bob = hub.subscribed("bob", "news");
+    hub.asks(alice, register("alice/two")).accepted();
+    hub.asks(alice, subscribe("art").from("alice/two")).accepted();
+    hub.registered("alice");
+    for _ in 0..9 {
+        hub.tells(bob, publish("news", "flash", Value::Null));
+    }
+    hub.frame(bob, b"x");
+    hub.opened();
+    hub.comes_to_rest();
+}
+
+#[test]
+fn deliveries_and_drops_add_up() {
+    let mut hub = Conversation::with(|config| config.queue_messages_max = 4);
+    let alice = hub.subscribed("alice", "news");
+    let bob = hub.subscribed("bob", "news");
+    hub.drains_all(alice);
+    hub.drains_all(bob);
+    for _ in 0..6 {
+        hub.tells(alice, publish("news", "flash", Value::Null));
+    }
+    hub.tells(alice, send("nobody", "chat", Value::Null));
+    let counters = hub.counters();
+    assert_eq!((counters.messages_delivered, counters.messages_dropped), (8, 5));
+}
