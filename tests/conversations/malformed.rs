@@ -95,6 +95,17 @@ fn every_field_is_of_its_type() {
 }
 
 #[test]
+fn metadata_whose_keys_are_no_text_is_refused() {
+    let mut hub = Conversation::new();
+    let [alice, _] = hub.all_registered(["alice", "bob"]);
+    let frame = br#"{"id":"x","from":"@(alice)","to":"@(bob)","type":"hub:send","pattern":"ask",
+        "timestamp":1000000000,"payload":{"type":"chat"},"metadata":{"\ud800":1}}"#;
+    let expected = "an object whose keys are Unicode text";
+    hub.frame(alice, frame)
+        .gets([invalid(alice, "metadata", expected, "object").with("correlationId", "x")]);
+}
+
+#[test]
 fn even_a_tell_that_is_no_envelope_gets_its_error() {
     let mut hub = Conversation::new();
     let alice = hub.registered("alice");

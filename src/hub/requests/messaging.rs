@@ -89,7 +89,7 @@ fn with_hub_keys(metadata: &Json, hub_keys: serde_json::Value) -> Json {
         return hub_keys.into();
     }
     let mut merged: IndexMap<String, Json> =
-        metadata.to().expect("an envelope's metadata is an object");
+        metadata.to().expect("an envelope's metadata is an object with text as keys");
     if let serde_json::Value::Object(keys) = hub_keys {
         for (key, value) in keys {
             merged.insert(key, value.into());

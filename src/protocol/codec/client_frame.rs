@@ -1,11 +1,13 @@
 //! What clients send: an envelope whose payload is read by its type.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::fields::{
@@ -96,7 +98,7 @@ impl<'a> RawEnvelope<'a> {
             pattern: self.pattern()?,
             timestamp: Timestamp::from_millis(timestamp),
             ttl: optional_milliseconds("ttl", self.ttl)?,
-            metadata: object_json("metadata", self.metadata, frame)?,
+            metadata: envelope_metadata(self.metadata, frame)?,
             verb,
         })
     }
@@ -345,6 +347,17 @@ fn object_json(field: &'static str, raw: Raw<'_>, frame: &Bytes) -> Result<Json,
         None => Ok(Json::EMPTY_OBJECT),
         Some(raw) if raw.get().starts_with('{') => Ok(Json::share(raw, frame)),
         Some(raw) => Err(Refusal::invalid(field, OBJECT, kind_of(raw))),
+    }
+}
+
+/// An envelope's metadata. A key that is no text, such as a lone surrogate, can be carried but not
+/// merged with the hub's keys.
+fn envelope_metadata(raw: Raw<'_>, frame: &Bytes) -> Result<Json, Refusal> {
+    const EXPECTED: &str = "an object whose keys are Unicode text";
+    let metadata = object_json("metadata", raw, frame)?;
+    match metadata.to::<BTreeMap<String, IgnoredAny>>() {
+        Ok(_) => Ok(metadata),
+        Err(_) => Err(Refusal::invalid("metadata", EXPECTED, "object".to_owned())),
     }
 }
 
