@@ -71,6 +71,22 @@ fn the_senders_metadata_travels_and_the_hubs_keys_win() {
 }
 
 #[test]
+fn metadata_that_apes_the_hubs_does_not_confuse_the_recipient() {
+    let mut hub = Conversation::new();
+    let [alice, bob] = hub.all_registered(["alice", "bob"]);
+    for metadata in [json!({ "publication": true, "topic": "news" }), json!({ "topic": 5 })] {
+        let mut arrives = metadata.clone();
+        arrives["forwarded"] = json!(true);
+        arrives["via"] = json!("hub");
+        arrives["originalMessageId"] = json!("this");
+        hub.asks(alice, send("bob", "chat", Value::Null).with("metadata", metadata)).gets([
+            message(bob, "alice", "bob", "chat", Value::Null).with("metadata", arrives),
+            acknowledged(alice),
+        ]);
+    }
+}
+
+#[test]
 fn a_type_of_the_hubs_own_is_refused() {
     let mut hub = Conversation::new();
     let [alice, _] = hub.all_registered(["alice", "bob"]);

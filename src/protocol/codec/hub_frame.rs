@@ -331,19 +331,27 @@ fn decode_reply(envelope: &Envelope) -> Result<Option<Reply>, serde_json::Error>
     }))
 }
 
+/// Beside the hub's keys a forwarded message bears its sender's: those decide nothing here.
 fn decode_delivery(envelope: &Envelope) -> Result<HubBody, serde_json::Error> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    struct Metadata {
-        topic: Option<Topic>,
+    struct Forwarded {
         #[serde(default)]
-        publication: bool,
+        forwarded: bool,
         original_message_id: Option<MessageId>,
     }
-    let metadata: Metadata = read(&envelope.metadata)?;
-    let (route, origin) = match (metadata.publication, metadata.topic) {
-        (true, Some(topic)) => (Route::Publication { topic }, envelope.correlation_id.clone()),
-        _ => (Route::Send, metadata.original_message_id),
+    #[derive(Deserialize)]
+    struct Published {
+        topic: Option<Topic>,
+    }
+    let metadata: Forwarded = read(&envelope.metadata)?;
+    let topic = match metadata.forwarded {
+        true => None,
+        false => read::<Published>(&envelope.metadata)?.topic,
+    };
+    let (route, origin) = match topic {
+        Some(topic) => (Route::Publication { topic }, envelope.correlation_id.clone()),
+        None => (Route::Send, metadata.original_message_id),
     };
     let (kind, payload) = (envelope.kind.clone(), envelope.payload.clone());
     Ok(HubBody::Delivery { kind, payload, route, origin })
