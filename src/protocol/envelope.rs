@@ -108,14 +108,16 @@ pub enum Route {
 }
 
 impl Outgoing {
-    /// What the message counts for in the bound of an outgoing queue, in bytes: its application
-    /// data plus [`Outgoing::ENVELOPE_WEIGHT`].
+    /// What the message counts for in the bound of an outgoing queue, in bytes: whatever in it a
+    /// client can make long, plus [`Outgoing::ENVELOPE_WEIGHT`].
     pub fn weight(&self) -> usize {
         match &self.body {
             Body::Pong => 0,
-            Body::Reply { .. } | Body::Notice(_) => Self::ENVELOPE_WEIGHT,
+            Body::Reply { reply, .. } => Self::ENVELOPE_WEIGHT + reply.data_len(),
+            Body::Notice(_) => Self::ENVELOPE_WEIGHT,
             Body::Delivery(delivery) => {
-                Self::ENVELOPE_WEIGHT + delivery.payload.len() + delivery.metadata.len()
+                let data = delivery.payload.len() + delivery.metadata.len();
+                Self::ENVELOPE_WEIGHT + delivery.kind.len() + data
             }
         }
     }

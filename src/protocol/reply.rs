@@ -42,6 +42,26 @@ impl Reply {
             Reply::Error(_) => "hub:error",
         }
     }
+
+    /// Bytes of what a client can make as long as it likes: what is echoed and what is listed.
+    pub(super) fn data_len(&self) -> usize {
+        match self {
+            Reply::HeartbeatAck(ack) => ack.timestamp.len(),
+            Reply::Registered(registered) => {
+                registered.subscriptions.iter().map(|topic| topic.as_str().len()).sum()
+            }
+            Reply::Connected(_)
+            | Reply::Disconnected(_)
+            | Reply::Unregistered(_)
+            | Reply::Renewed(_)
+            | Reply::DeliveryAck(_)
+            | Reply::UnknownActor(_)
+            | Reply::Subscribed(_)
+            | Reply::Unsubscribed(_)
+            | Reply::Published(_)
+            | Reply::Error(_) => 0,
+        }
+    }
 }
 
 /// What the hub says unasked; no `correlationId`.

@@ -71,6 +71,36 @@ fn bytes_are_bounded_too() {
 }
 
 #[test]
+fn a_long_type_weighs_what_it_is() {
+    let mut hub = Conversation::new();
+    let [alice, bob] = hub.all_registered(["alice", "bob"]);
+    hub.drains_all(bob);
+    hub.tells(alice, send("bob", &"t".repeat(100_000), Value::Null)).accepted();
+    assert!(hub.queued(bob).1 >= 100_000, "{:?}", hub.queued(bob));
+}
+
+#[test]
+fn an_echo_weighs_what_it_is() {
+    let mut hub = Conversation::new();
+    let alice = hub.registered("alice");
+    hub.drains_all(alice);
+    hub.asks(alice, say("hub:heartbeat", json!({ "timestamp": "t".repeat(100_000) }))).accepted();
+    assert!(hub.queued(alice).1 >= 100_000, "{:?}", hub.queued(alice));
+}
+
+#[test]
+fn a_long_list_of_subscriptions_weighs_what_it_is() {
+    let mut hub = Conversation::new();
+    let alice = hub.registered("alice");
+    for n in 0..100 {
+        hub.tells(alice, subscribe(&format!("{n:0250}"))).accepted();
+    }
+    hub.drains_all(alice);
+    hub.asks(alice, register("alice")).accepted();
+    assert!(hub.queued(alice).1 >= 25_000, "{:?}", hub.queued(alice));
+}
+
+#[test]
 fn an_empty_queue_takes_a_message_of_any_size() {
     let mut hub = Conversation::with(|config| config.queue_bytes_max = 1_000);
     let [alice, bob] = hub.all_registered(["alice", "bob"]);
