@@ -1,6 +1,7 @@
 //! hub:connect, hub:heartbeat, hub:disconnect and the text ping (protocol, sections 1, 3 and 4).
 
 use serde_json::{Value, json};
+use signal_hub::hub::CloseCause;
 use signal_hub::protocol::CloseReason;
 
 use crate::fixture::*;
@@ -162,6 +163,21 @@ fn a_disconnect_that_cannot_be_read_is_refused() {
     hub.asks(alice, say("hub:disconnect", json!({ "reason": 7 })))
         .gets([invalid(alice, "reason", "a string", "7")]);
     assert_eq!(hub.known("alice")["owner"], json!(alice));
+}
+
+#[test]
+fn who_says_goodbye_is_forgotten_at_once() {
+    let mut hub = Conversation::new();
+    let alice = hub.subscribed("alice", "news");
+    hub.asks(alice, disconnect()).records([
+        subscription_removed("alice", "news", 0),
+        forgotten("alice", "disconnected"),
+        session_closed(alice, 1000, json!({ "closed": "client_disconnect" }), json!(["@(alice)"])),
+    ]);
+    assert_eq!(hub.sizes(), [1, 0, 0, 0, 0]);
+    hub.ends(alice, CloseCause::Hub).nothing();
+    let again = hub.connected("alice");
+    hub.asks(again, register("alice")).gets([registered(again, "alice", "token-2", 1)]);
 }
 
 #[test]

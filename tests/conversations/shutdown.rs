@@ -1,6 +1,6 @@
 //! The end of the hub (protocol, section 8), and what is left when everyone is gone (I34).
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use signal_hub::protocol::CloseReason;
 
 use crate::fixture::*;
@@ -17,6 +17,25 @@ fn a_shutdown_is_told_to_every_session() {
         [notice, closed(key, CloseReason::ServerShutdown)]
     };
     hub.shuts_down().gets([alice, bob, connecting].into_iter().flat_map(goodbye));
+}
+
+#[test]
+fn a_shutdown_forgets_everything() {
+    let mut hub = Conversation::new();
+    let gone = hub.subscribed("gone", "news");
+    hub.loses(gone);
+    let alice = hub.subscribed("alice", "news");
+    let why = json!({ "closed": "server_shutdown" });
+    hub.shuts_down().records([
+        subscription_removed("alice", "news", 1),
+        forgotten("alice", "shutdown"),
+        session_closed(alice, 1001, why, json!(["@(alice)"])),
+        subscription_removed("gone", "news", 0),
+        forgotten("gone", "shutdown"),
+    ]);
+    assert_eq!(hub.sizes(), [1, 0, 0, 0, 0]);
+    hub.loses(alice).nothing();
+    assert_eq!(hub.sizes(), [0; 5]);
 }
 
 #[test]

@@ -66,9 +66,6 @@ impl Hub {
 
     /// Ends the session of a client that said goodbye: its addresses are forgotten at once.
     pub(super) fn leave(&mut self, now: Timestamp, key: SessionKey) {
-        for address in self.addresses_of(key) {
-            self.forget(&address, ForgetReason::Disconnected);
-        }
         self.close(now, key, CloseReason::ClientDisconnect);
     }
 
@@ -119,7 +116,10 @@ impl Hub {
     fn end(&mut self, now: Timestamp, key: SessionKey, why: EndReason) {
         let removed = self.addresses_of(key);
         for address in &removed {
-            self.detach(now, address, key, why);
+            match forget_reason(why) {
+                Some(why) => self.forget(address, why),
+                None => self.detach(now, address, key, why),
+            }
         }
         self.deadlines.disarm_session(key);
         let Some(session) = self.sessions.get_mut(key) else { return };
@@ -144,9 +144,6 @@ impl Hub {
             }
             let to = self.spoken_to(key);
             self.notify(now, key, &to, Notice::Disconnect(notice.clone()));
-            for address in self.addresses_of(key) {
-                self.forget(&address, ForgetReason::Shutdown);
-            }
             self.close(now, key, CloseReason::ServerShutdown);
         }
         self.forget_detached(ForgetReason::Shutdown);
@@ -170,6 +167,16 @@ fn check_version(version: &str) -> Result<(), Refusal> {
         message,
         "Use a client of the hub's major protocol version.",
     ))
+}
+
+/// Why the addresses of a session that ends so are forgotten at once; without a reason they are
+/// detached.
+fn forget_reason(why: EndReason) -> Option<ForgetReason> {
+    match why {
+        EndReason::Closed(CloseReason::ClientDisconnect) => Some(ForgetReason::Disconnected),
+        EndReason::Closed(CloseReason::ServerShutdown) => Some(ForgetReason::Shutdown),
+        EndReason::Closed(_) | EndReason::Connection(_) | EndReason::Expired => None,
+    }
 }
 
 /// The close code for a session that ended on its own, as the hub would have given it.
