@@ -4,9 +4,7 @@
 use std::sync::Arc;
 
 use super::{Deadline, DropReason, Hub, Output, Record, SessionKey};
-use crate::protocol::{
-    ActorAddress, Body, CloseReason, Delivery, MessageId, Notice, Outgoing, Reply,
-};
+use crate::protocol::{ActorAddress, Body, CloseReason, Delivery, MessageId, Outgoing, Reply};
 use crate::time::Timestamp;
 
 /// What became of one copy of a message.
@@ -29,18 +27,20 @@ impl Hub {
         correlation: Option<&MessageId>,
         reply: Reply,
     ) {
-        let body = Body::Reply { correlation: correlation.cloned(), reply: Box::new(reply) };
-        self.say(now, key, to.clone(), body);
+        self.say(now, key, to.clone(), answer(correlation, reply));
     }
 
-    pub(super) fn notify(
+    /// Replies and closes.
+    pub(super) fn reply_last(
         &mut self,
         now: Timestamp,
         key: SessionKey,
         to: &ActorAddress,
-        notice: Notice,
+        correlation: Option<&MessageId>,
+        reply: Reply,
+        reason: CloseReason,
     ) {
-        self.say(now, key, to.clone(), Body::Notice(notice));
+        self.say_last(now, key, to.clone(), answer(correlation, reply), reason);
     }
 
     /// What the hub itself has to say may use the queue's reserve; a session that uses it up, by
@@ -52,6 +52,21 @@ impl Hub {
             true => self.enqueue(key, outgoing),
             false => self.close(now, key, CloseReason::SlowConsumer),
         }
+    }
+
+    /// Says why the session ends and closes it. The queue's bound does not hold that back, because
+    /// nothing can follow it.
+    pub(super) fn say_last(
+        &mut self,
+        now: Timestamp,
+        key: SessionKey,
+        to: ActorAddress,
+        body: Body,
+        reason: CloseReason,
+    ) {
+        let outgoing = Outgoing { id: self.ids.fresh(), to, timestamp: now, body };
+        self.enqueue(key, outgoing);
+        self.close(now, key, reason);
     }
 
     /// Hands one copy to the owner of `to`, or records why not.
@@ -114,4 +129,8 @@ impl Hub {
             self.deadlines.arm(deadline, now + self.config.slow_consumer_timeout);
         }
     }
+}
+
+fn answer(correlation: Option<&MessageId>, reply: Reply) -> Body {
+    Body::Reply { correlation: correlation.cloned(), reply: Box::new(reply) }
 }

@@ -142,6 +142,20 @@ fn a_session_that_asks_and_never_reads_is_closed() {
 }
 
 #[test]
+fn a_goodbye_from_a_session_that_never_read_is_still_a_goodbye() {
+    let (mut hub, alice, bob) = narrow(2);
+    fill(&mut hub, alice, 2);
+    for _ in 0..2 {
+        hub.asks(bob, heartbeat()).accepted();
+    }
+    hub.asks(bob, disconnect()).gets([
+        reply(bob, "hub:disconnect", json!({ "acknowledged": true })),
+        closed(bob, CloseReason::ClientDisconnect),
+    ]);
+    assert_eq!(hub.known("bob"), Value::Null);
+}
+
+#[test]
 fn one_slow_session_is_nobody_elses_business() {
     let (mut hub, alice, bob) = narrow(2);
     let carol = hub.subscribed("carol", "news");

@@ -39,6 +39,14 @@ fn a_shutdown_forgets_everything() {
 }
 
 #[test]
+fn a_session_with_a_full_queue_is_told_all_the_same() {
+    let mut hub = Conversation::with(|config| config.queue_messages_max = 1);
+    let alice = hub.registered("alice");
+    let notice = farewell(alice, "server_shutdown", NOTICE);
+    hub.shuts_down().gets([notice, closed(alice, CloseReason::ServerShutdown)]);
+}
+
+#[test]
 fn a_hub_that_is_shutting_down_takes_nobody() {
     let mut hub = Conversation::new();
     hub.shuts_down().nothing();

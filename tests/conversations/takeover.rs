@@ -224,3 +224,17 @@ fn each_takeover_is_told_to_the_one_it_supersedes() {
     }
     assert_eq!(hub.counters().takeovers, 3);
 }
+
+#[test]
+fn a_slow_old_session_is_told_all_the_same() {
+    let mut hub = Conversation::with(|config| config.queue_messages_max = 2);
+    let old = hub.registered("alice");
+    hub.asks(old, heartbeat()).accepted();
+    hub.asks(old, heartbeat()).accepted();
+    let new = hub.connected("alice");
+    hub.asks(new, register("alice")).gets([
+        duplicate(old, "alice"),
+        closed(old, CloseReason::DuplicateConnection),
+        taken_over(new, json!([])),
+    ]);
+}

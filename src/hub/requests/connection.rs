@@ -7,7 +7,7 @@ use crate::hub::{
     Written,
 };
 use crate::protocol::{
-    CloseReason, Connect, Connected, DisconnectNotice, Disconnected, ErrorCode, Heartbeat,
+    Body, CloseReason, Connect, Connected, DisconnectNotice, Disconnected, ErrorCode, Heartbeat,
     HeartbeatAck, HubCapabilities, Notice, PROTOCOL_VERSION, Refusal, Reply, SessionId,
 };
 use crate::time::Timestamp;
@@ -62,11 +62,6 @@ impl Hub {
 
     pub(super) fn disconnect(&self) -> Reply {
         Reply::Disconnected(Disconnected { acknowledged: true })
-    }
-
-    /// Ends the session of a client that said goodbye: its addresses are forgotten at once.
-    pub(super) fn leave(&mut self, now: Timestamp, key: SessionKey) {
-        self.close(now, key, CloseReason::ClientDisconnect);
     }
 
     pub(in crate::hub) fn alive(&mut self, now: Timestamp, key: SessionKey) {
@@ -142,9 +137,8 @@ impl Hub {
             if self.sessions.open(key).is_none() {
                 continue;
             }
-            let to = self.spoken_to(key);
-            self.notify(now, key, &to, Notice::Disconnect(notice.clone()));
-            self.close(now, key, CloseReason::ServerShutdown);
+            let body = Body::Notice(Notice::Disconnect(notice.clone()));
+            self.say_last(now, key, self.spoken_to(key), body, CloseReason::ServerShutdown);
         }
         self.forget_detached(ForgetReason::Shutdown);
     }

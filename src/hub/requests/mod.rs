@@ -8,8 +8,8 @@ mod registration;
 
 use super::{Hub, Phase, Record, SessionKey};
 use crate::protocol::{
-    ActorAddress, Body, ClientFrame, CloseReason, Details, ErrorCode, Malformed, MessageId,
-    Pattern, Refusal, Reply, Request, Verb,
+    ActorAddress, Body, ClientFrame, CloseReason, Details, ErrorCode, Malformed, Pattern, Refusal,
+    Reply, Request, Verb,
 };
 use crate::time::Timestamp;
 
@@ -46,11 +46,12 @@ impl Hub {
         match self.decide(now, key, &request) {
             Ok(reply) => {
                 self.counters.requests_handled += 1;
-                if request.pattern == Pattern::Ask || is_told_too(&reply) {
-                    self.reply(now, key, &request.from, Some(&request.id), reply);
-                }
-                if matches!(request.verb, Ok(Verb::Disconnect(_))) {
-                    self.leave(now, key);
+                let (to, id) = (&request.from, Some(&request.id));
+                if matches!(reply, Reply::Disconnected(_)) {
+                    self.reply_last(now, key, to, id, reply, CloseReason::ClientDisconnect);
+                } else if request.pattern == Pattern::Ask || matches!(reply, Reply::HeartbeatAck(_))
+                {
+                    self.reply(now, key, to, id, reply);
                 }
             }
             Err(refusal) => self.refuse(now, key, &request, refusal),
@@ -105,22 +106,31 @@ impl Hub {
             kind: request.type_name.to_string(),
             pattern: request.pattern,
         });
-        if request.pattern == Pattern::Ask {
-            self.reply(now, key, &request.from, Some(&request.id), Reply::Error(refusal));
-        }
         let connecting = self.sessions.open(key).is_some_and(|s| s.phase == Phase::Connecting);
-        if connecting && request.type_name == "hub:connect" {
-            self.close(now, key, failed_connect(code));
+        let ends = connecting && request.type_name == "hub:connect";
+        let (to, id, error) = (&request.from, Some(&request.id), Reply::Error(refusal));
+        match (request.pattern, ends) {
+            (Pattern::Ask, true) => {
+                self.reply_last(now, key, to, id, error, failed_connect(code));
+            }
+            (Pattern::Ask, false) => self.reply(now, key, to, id, error),
+            (Pattern::Tell, true) => self.close(now, key, failed_connect(code)),
+            (Pattern::Tell, false) => {}
         }
     }
 
     fn malformed(&mut self, now: Timestamp, key: SessionKey, malformed: Malformed) {
         self.counters.frames_malformed += 1;
+        let to = self.spoken_to(key);
         match malformed {
             Malformed::Frame { id, refusal } => {
-                self.frame_error(now, key, id.as_ref(), refusal);
-                if self.count_malformed(now, key) {
-                    self.close(now, key, CloseReason::TooManyMalformed);
+                let error = Reply::Error(refusal);
+                match self.count_malformed(now, key) {
+                    true => {
+                        let reason = CloseReason::TooManyMalformed;
+                        self.reply_last(now, key, &to, id.as_ref(), error, reason);
+                    }
+                    false => self.reply(now, key, &to, id.as_ref(), error),
                 }
             }
             Malformed::TooLarge { actual, max } => {
@@ -129,21 +139,10 @@ impl Hub {
                     format!("a message of {actual} bytes is larger than {max}"),
                     "Send less in one message.",
                 );
-                self.frame_error(now, key, None, refusal.with(Details::Size { actual, max }));
-                self.close(now, key, CloseReason::MessageTooLarge);
+                let error = Reply::Error(refusal.with(Details::Size { actual, max }));
+                self.reply_last(now, key, &to, None, error, CloseReason::MessageTooLarge);
             }
         }
-    }
-
-    fn frame_error(
-        &mut self,
-        now: Timestamp,
-        key: SessionKey,
-        id: Option<&MessageId>,
-        refusal: Refusal,
-    ) {
-        let to = self.spoken_to(key);
-        self.reply(now, key, &to, id, Reply::Error(refusal));
     }
 
     /// Whether this malformed frame is one too many within a minute.
@@ -191,11 +190,6 @@ impl Hub {
             )
         })
     }
-}
-
-/// Replies that a tell gets as well (protocol, section 4).
-fn is_told_too(reply: &Reply) -> bool {
-    matches!(reply, Reply::HeartbeatAck(_) | Reply::Disconnected(_))
 }
 
 fn failed_connect(code: ErrorCode) -> CloseReason {

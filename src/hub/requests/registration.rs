@@ -4,8 +4,9 @@
 use crate::hub::state::{Registration, Standing};
 use crate::hub::{Deadline, EndReason, ForgetReason, Hub, Record, SessionKey};
 use crate::protocol::{
-    ActorAddress, CloseReason, Details, DisconnectNotice, ErrorCode, Notice, Refusal, Register,
-    Registered, Renew, RenewalToken, Renewed, Reply, Request, Topic, Unregister, Unregistered,
+    ActorAddress, Body, CloseReason, Details, DisconnectNotice, ErrorCode, Notice, Refusal,
+    Register, Registered, Renew, RenewalToken, Renewed, Reply, Request, Topic, Unregister,
+    Unregistered,
 };
 use crate::time::Timestamp;
 
@@ -113,14 +114,14 @@ impl Hub {
         self.unbind(address, old);
         if !self.addresses_of(old).is_empty() {
             let notice = Notice::TakenOver { actor_address: address.clone() };
-            return self.notify(now, old, address, notice);
+            return self.say(now, old, address.clone(), Body::Notice(notice));
         }
         let notice = DisconnectNotice {
             reason: DisconnectNotice::DUPLICATE_CONNECTION.to_owned(),
             message: format!("{address} was registered by another connection."),
         };
-        self.notify(now, old, address, Notice::Disconnect(notice));
-        self.close(now, old, CloseReason::DuplicateConnection);
+        let body = Body::Notice(Notice::Disconnect(notice));
+        self.say_last(now, old, address.clone(), body, CloseReason::DuplicateConnection);
     }
 
     fn unbind(&mut self, address: &ActorAddress, key: SessionKey) {
