@@ -49,7 +49,7 @@ impl Hub {
         let outgoing = Outgoing { id: self.ids.fresh(), to, timestamp: now, body };
         let Some(session) = self.sessions.open(key) else { return };
         match session.queue.has_reserve(outgoing.weight(), &self.config) {
-            true => self.enqueue(key, outgoing),
+            true => self.enqueue(now, key, outgoing),
             false => self.close(now, key, CloseReason::SlowConsumer),
         }
     }
@@ -65,7 +65,7 @@ impl Hub {
         reason: CloseReason,
     ) {
         let outgoing = Outgoing { id: self.ids.fresh(), to, timestamp: now, body };
-        self.enqueue(key, outgoing);
+        self.enqueue(now, key, outgoing);
         self.close(now, key, reason);
     }
 
@@ -104,7 +104,7 @@ impl Hub {
             self.arm_slow_consumer(now, owner);
             return Handover::Dropped(DropReason::QueueFull);
         }
-        self.enqueue(owner, outgoing);
+        self.enqueue(now, owner, outgoing);
         self.counters.messages_delivered += 1;
         self.audit(Record::MessageDelivered {
             from: delivery.from.clone(),
@@ -116,13 +116,19 @@ impl Hub {
         Handover::Delivered
     }
 
-    fn enqueue(&mut self, key: SessionKey, outgoing: Outgoing) {
+    fn enqueue(&mut self, now: Timestamp, key: SessionKey, outgoing: Outgoing) {
         let Some(session) = self.sessions.open_mut(key) else { return };
         session.queue.push(outgoing.weight());
+        let full = session.queue.is_full(&self.config);
         self.counters.messages_sent += 1;
         self.outputs.push(Output::Send(key, outgoing));
+        if full {
+            self.arm_slow_consumer(now, key);
+        }
     }
 
+    /// The clock runs from the moment in which the queue is at its bound, for a message of whatever
+    /// size, until it is not.
     fn arm_slow_consumer(&mut self, now: Timestamp, key: SessionKey) {
         let deadline = Deadline::SlowConsumer(key);
         if self.deadlines.at(&deadline).is_none() {

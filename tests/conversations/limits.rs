@@ -110,6 +110,27 @@ fn an_empty_queue_takes_a_message_of_any_size() {
 }
 
 #[test]
+fn a_session_that_stays_at_its_bound_is_closed() {
+    let (mut hub, alice, bob) = narrow(2);
+    fill(&mut hub, alice, 2);
+    hub.after(milliseconds(9_999)).nothing();
+    hub.after(milliseconds(1)).gets([closed(bob, CloseReason::SlowConsumer)]).records([
+        detached("bob", bob, json!({ "closed": "slow_consumer" })),
+        session_closed(bob, 1013, json!({ "closed": "slow_consumer" }), json!(["@(bob)"])),
+    ]);
+    hub.asks(alice, send("bob", "chat", Value::Null)).gets([unknown_actor(alice, "bob")]);
+}
+
+#[test]
+fn dropped_messages_do_not_put_the_close_off() {
+    let (mut hub, alice, bob) = narrow(2);
+    fill(&mut hub, alice, 2);
+    hub.after(seconds(9)).nothing();
+    hub.tells(alice, send("bob", "chat", Value::Null)).records(dropped_tell(alice));
+    hub.after(seconds(1)).gets([closed(bob, CloseReason::SlowConsumer)]);
+}
+
+#[test]
 fn a_large_message_that_finds_no_room_starts_the_clock_as_well() {
     let mut hub = Conversation::with(|config| config.queue_bytes_max = 4_000);
     let [alice, bob] = hub.all_registered(["alice", "bob"]);

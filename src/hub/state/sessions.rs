@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Touched;
 use crate::hub::{Config, Peer, SessionKey, Written};
-use crate::protocol::{ActorAddress, SessionId};
+use crate::protocol::{ActorAddress, Outgoing, SessionId};
 use crate::time::Timestamp;
 
 /// Where a session stands (protocol, section 3). A session that is gone has no row.
@@ -77,9 +77,9 @@ impl Queue {
             && self.bytes + weight <= config.queue_bytes_max.saturating_mul(2)
     }
 
-    /// Whether the queue is at its bound for application data.
+    /// Whether the queue is at its bound: no application data may join, however little.
     pub fn is_full(&self, config: &Config) -> bool {
-        self.messages >= config.queue_messages_max || self.bytes >= config.queue_bytes_max
+        !self.has_room(Outgoing::ENVELOPE_WEIGHT, config)
     }
 
     pub fn push(&mut self, weight: usize) {
