@@ -18,3 +18,5 @@ mod limits;
 mod liveness;
 mod malformed;
 mod shutdown;
+
+mod robustness;
