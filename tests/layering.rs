@@ -1,0 +1,216 @@
+//! The directions of docs/ARCHITECTURE.md, read from the sources: what must not know of what, and
+//! which words of the outside world the core never says.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The sources at these paths never say any of these words.
+struct Rule {
+    because: &'static str,
+    /// `hub` is `hub.rs` and all in `hub/`; `client/state*` is whatever begins so.
+    paths: &'static [&'static str],
+    never: &'static [&'static str],
+}
+
+const CORE: &[&str] = &["time.rs", "protocol", "hub", "client/state*"];
+
+const RULES: &[Rule] = &[
+    Rule {
+        because: "the core does no I/O and never waits",
+        paths: CORE,
+        never: &["tokio", "async", ".await", "TcpStream", "TcpListener", "UdpSocket", "fs"],
+    },
+    Rule { because: "the core starts no threads", paths: CORE, never: &["thread"] },
+    Rule {
+        because: "the core is told the time",
+        paths: CORE,
+        never: &["Instant", "SystemTime", "chrono", "now_v7"],
+    },
+    Rule {
+        because: "the core's only randomness is seeded by its caller",
+        paths: CORE,
+        never: &["rand::rng", "thread_rng", "rand::random", "getrandom", "new_v4", "OsRng"],
+    },
+    Rule {
+        because: "the core's order is the same in every run",
+        paths: CORE,
+        never: &["HashMap", "HashSet", "RandomState"],
+    },
+    Rule {
+        because: "time knows nothing of the hub's world",
+        paths: &["time.rs"],
+        never: &["crate::"],
+    },
+    Rule {
+        because: "the protocol is pure data",
+        paths: &["protocol"],
+        never: &["crate::hub", "crate::server", "crate::client", "crate::runtime", "crate::auth"],
+    },
+    Rule {
+        because: "the hub knows no shell",
+        paths: &["hub"],
+        never: &["crate::server", "crate::client", "crate::runtime"],
+    },
+    Rule {
+        because: "server and client meet only in the protocol",
+        paths: &["server"],
+        never: &["crate::client"],
+    },
+    Rule {
+        because: "server and client meet only in the protocol",
+        paths: &["client"],
+        never: &["crate::server", "crate::hub"],
+    },
+    Rule {
+        because: "the runtime serves both shells and knows neither",
+        paths: &["runtime"],
+        never: &["crate::hub", "crate::server", "crate::client"],
+    },
+    Rule {
+        because: "nothing in src knows that the simulator exists",
+        paths: &["*"],
+        never: &["madsim", "signal_hub_sim"],
+    },
+];
+
+/// What is wrong with one source, whose path is relative to src.
+fn violations(path: &str, source: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let code: Vec<&str> = source.lines().map(without_comment).collect();
+    for (number, line) in code.iter().enumerate() {
+        for rule in RULES.iter().filter(|rule| rule.paths.iter().any(|at| is_below(path, at))) {
+            for word in rule.never.iter().filter(|word| says(line, word)) {
+                found.push(format!("src/{path}:{}: {word}: {}", number + 1, rule.because));
+            }
+        }
+    }
+    let code = code.join("\n");
+    found.extend(grouped_imports(path, &code));
+    found.extend(unbiased_selects(path, &code));
+    found
+}
+
+fn is_below(path: &str, at: &str) -> bool {
+    if let Some(beginning) = at.strip_suffix('*') {
+        return path.starts_with(beginning);
+    }
+    let rest = path.strip_prefix(at);
+    rest.is_some_and(|rest| ["", ".rs"].contains(&rest) || rest.starts_with('/'))
+}
+
+fn without_comment(line: &str) -> &str {
+    line.split("//").next().unwrap_or_default()
+}
+
+/// Whether `word` stands in `line` and not inside a longer name.
+fn says(line: &str, word: &str) -> bool {
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    line.match_indices(word).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        let after = line[at + word.len()..].chars().next();
+        let starts = !word.starts_with(is_name) || !before.is_some_and(is_name);
+        let ends = !word.ends_with(is_name) || !after.is_some_and(is_name);
+        starts && ends
+    })
+}
+
+/// `use crate::{a::B, c};` would hide `crate::a` from the rules.
+fn grouped_imports(path: &str, code: &str) -> Vec<String> {
+    let groups = code.match_indices("crate::{");
+    groups
+        .map(|(at, _)| {
+            let line = code[..at].lines().count();
+            format!("src/{path}:{line}: crate::{{..}}: name each module in its own use")
+        })
+        .collect()
+}
+
+fn unbiased_selects(path: &str, code: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, select) in code.match_indices("select!") {
+        let body = code[at + select.len()..].trim_start();
+        let first = body.trim_start_matches(['{', '(', '[']).trim_start();
+        if !first.starts_with("biased;") {
+            let line = code[..at].lines().count();
+            found.push(format!("src/{path}:{line}: select! does not start with biased;"));
+        }
+    }
+    found
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("src can be read") {
+        let path = entry.expect("src can be read").path();
+        match path.is_dir() {
+            true => found.extend(sources(&path)),
+            false => found.push(path),
+        }
+    }
+    found.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    found.sort();
+    found
+}
+
+#[test]
+fn the_sources_keep_their_directions() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    let mut read = Vec::new();
+    for file in sources(&src) {
+        let source = fs::read_to_string(&file).expect("a source can be read");
+        let path = file.strip_prefix(&src).expect("below src").to_string_lossy().replace('\\', "/");
+        found.extend(violations(&path, &source));
+        read.push(path);
+    }
+    for path in ["time.rs", "protocol/mod.rs", "hub/mod.rs", "runtime.rs"] {
+        assert!(read.iter().any(|known| known == path), "{path} is not where the rules look");
+    }
+    assert!(found.is_empty(), "\n{}\n", found.join("\n"));
+}
+
+#[test]
+fn each_planted_violation_is_found() {
+    for (path, line) in [
+        ("hub/mod.rs", "use tokio::sync::mpsc;"),
+        ("hub/requests/messaging.rs", "async fn send() {}"),
+        ("protocol/codec/mod.rs", "let frame = socket.read().await;"),
+        ("time.rs", "pub fn now() -> std::time::Instant {"),
+        ("time.rs", "use crate::hub::Hub;"),
+        ("client/state.rs", "let now = SystemTime::now();"),
+        ("client/state/pending.rs", "let jitter = rand::random::<u64>();"),
+        ("client/state_machine.rs", "let mut rng = rand::rng();"),
+        ("hub/ids.rs", "let mut rng = rand::thread_rng();"),
+        ("hub/state/sessions.rs", "use std::collections::HashMap;"),
+        ("hub/io.rs", "use std::net::{SocketAddr, TcpStream};"),
+        ("protocol/codec/fields.rs", "std::fs::read(path)"),
+        ("hub/view.rs", "use crate::server::Server;"),
+        ("hub/audit.rs", "use crate::{client::Client, protocol::Topic};"),
+        ("hub.rs", "use crate::runtime::Runtime;"),
+        ("protocol.rs", "use crate::hub::SessionKey;"),
+        ("server/owner.rs", "use crate::client::Client;"),
+        ("client.rs", "use crate::server::Server;"),
+        ("client/mod.rs", "use crate::hub::Hub;"),
+        ("main.rs", "fn main() { madsim::runtime::Runtime::new(); }"),
+        ("server/mod.rs", "tokio::select! { _ = a => {}, _ = b => {} }"),
+        ("client/mod.rs", "select! {\n    // biased;\n    _ = a => {}\n}"),
+    ] {
+        assert_eq!(violations(path, line).len(), 1, "{path}: {line}");
+    }
+}
+
+#[test]
+fn what_is_allowed_is_not_found() {
+    for (path, line) in [
+        ("server/mod.rs", "use tokio::sync::mpsc; async fn run() { stop.await }"),
+        ("server/mod.rs", "tokio::select! {\n    biased;\n    _ = a => {}\n}"),
+        ("client/mod.rs", "use crate::protocol::Envelope; use crate::runtime::Runtime;"),
+        ("hub/mod.rs", "// The shells wait on tokio; a crate::server is none of our business."),
+        ("hub/io.rs", "use std::net::SocketAddr;"),
+        ("hub/mod.rs", "let asynchronous = Timestamp::default(); let instantly = 1;"),
+        ("runtime/tokio_runtime.rs", "use tokio::net::TcpListener;"),
+        ("hubbub.rs", "use tokio::sync::mpsc;"),
+    ] {
+        assert_eq!(violations(path, line), [""; 0], "{path}: {line}");
+    }
+}
