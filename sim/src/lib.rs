@@ -1,5 +1,38 @@
-//! sim
+//! Plays scenarios against the hub in a simulated world and proves what must hold.
+//!
+//! The map, in the order in which a run travels:
+//!
+//! - [`scenario`]: who does what when, from a seed.
+//! - [`campaign`]: many seeds.
+//! - [`backend`]: plays one scenario: the real server and the real clients on a simulated network.
+//! - [`runtime`]: the world that they live in, on madsim.
+//! - [`net`]: its network, and what can be done to it.
+//! - [`history`]: what happened.
+//! - [`invariants`]: what must hold, judged on the history alone.
+//! - [`report`]: what people get to see.
+//! - [`mutants`]: known bugs, planted to see the invariants find them.
+
+#[cfg(not(madsim))]
+compile_error!(
+    "the simulator needs `--cfg madsim`, which .cargo/config.toml sets: build from inside this \
+     project, and add `--cfg madsim` to RUSTFLAGS if you set that variable, because it replaces \
+     the flags of the file"
+);
+
+pub mod scenario;
+
+pub mod campaign;
+
+pub mod backend;
+
+pub mod runtime;
 
 pub mod net;
 
-pub mod runtime;
+pub mod history;
+
+pub mod invariants;
+
+pub mod report;
+
+pub mod mutants;

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, UNIX_EPOCH};
 
+use madsim::runtime::NodeHandle;
 use madsim::time::TimeHandle;
 use signal_hub::runtime::{Listener, Runtime};
 use signal_hub::time::Timestamp;
@@ -32,15 +33,22 @@ where
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// The world as one simulated host has it. Tasks run on the madsim node of whoever spawns them.
-#[derive(Debug, Clone)]
+/// The world as one simulated host has it.
+#[derive(Clone)]
 pub struct SimRuntime {
     host: Host,
+    node: Option<NodeHandle>,
 }
 
 impl SimRuntime {
+    /// Tasks run on the madsim node of whoever spawns them.
     pub fn new(host: Host) -> Self {
-        Self { host }
+        Self { host, node: None }
+    }
+
+    /// Tasks run on `node`.
+    pub fn on(host: Host, node: NodeHandle) -> Self {
+        Self { host, node: Some(node) }
     }
 
     pub fn host(&self) -> &Host {
@@ -54,7 +62,10 @@ impl Runtime for SimRuntime {
     type Sleep = SimSleep;
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        madsim::task::spawn(task);
+        match &self.node {
+            Some(node) => node.spawn(task),
+            None => madsim::task::spawn(task),
+        };
     }
 
     fn sleep(&self, duration: Duration) -> SimSleep {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::ActorAddress;
+use crate::time::duration_text;
 
 /// What the hub may use and how long it waits. Durations are written like `30s` or `500ms`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,31 +14,31 @@ pub struct Config {
     /// The hub's own address; nobody can register it.
     pub hub_address: ActorAddress,
     /// From accept to `hub:connect`; then the session is closed 4005.
-    #[serde(with = "duration")]
+    #[serde(with = "duration_text")]
     pub connect_timeout: Duration,
     /// Silence that closes a session 4004.
-    #[serde(with = "duration")]
+    #[serde(with = "duration_text")]
     pub idle_timeout: Duration,
     /// How often the hub pings at WebSocket level.
-    #[serde(with = "duration")]
+    #[serde(with = "duration_text")]
     pub ping_interval: Duration,
     /// What `hub:connected` tells clients to send heartbeats at.
-    #[serde(with = "duration")]
+    #[serde(with = "duration_text")]
     pub heartbeat_interval: Duration,
     /// How long a detached address keeps its subscriptions; zero: not at all.
-    #[serde(with = "duration")]
+    #[serde(with = "duration_text")]
     pub resume_window: Duration,
     /// How long a session may stay at its queue's bound; then it is closed 1013.
-    #[serde(with = "duration")]
+    #[serde(with = "duration_text")]
     pub slow_consumer_timeout: Duration,
     /// What clocks may differ by before a message counts as expired on arrival.
-    #[serde(with = "duration")]
+    #[serde(with = "duration_text")]
     pub clock_skew: Duration,
     /// How long a shutdown waits for queues to empty.
-    #[serde(with = "duration")]
+    #[serde(with = "duration_text")]
     pub shutdown_timeout: Duration,
     /// How long the hub waits for the peer's part of a close handshake.
-    #[serde(with = "duration")]
+    #[serde(with = "duration_text")]
     pub close_timeout: Duration,
     /// The largest frame that is read, in bytes.
     pub message_bytes_max: usize,
@@ -77,23 +78,6 @@ impl Default for Config {
             subscriptions_per_session_max: 1_000,
             malformed_per_minute_max: 8,
         }
-    }
-}
-
-mod duration {
-    //! Durations as people write them: `1m 30s`.
-
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&humantime::format_duration(*value))
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        humantime::parse_duration(&text).map_err(serde::de::Error::custom)
     }
 }
 

@@ -91,7 +91,7 @@ impl Hub {
         [
             self.sessions.len(),
             self.registry.len(),
-            self.topics.topics().count().max(self.topics.addresses().count()),
+            self.topics.len(),
             self.deadlines.len(),
             self.registry.tokens(),
         ]

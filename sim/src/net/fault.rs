@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use signal_hub::time::duration_text;
 
 use super::connection::{ConnectionId, End};
 use super::link::LinkConfig;
@@ -23,7 +24,7 @@ pub enum Fault {
     Stall {
         from: String,
         to: String,
-        #[serde(with = "super::duration_text")]
+        #[serde(with = "duration_text")]
         lasts: Duration,
     },
     /// Lets nothing pass until the partition is over; held bytes then flow after a retransmission
@@ -45,14 +46,14 @@ pub enum Fault {
     /// is first kept from reading what has arrived.
     PauseHostReading {
         host: String,
-        #[serde(with = "super::duration_text")]
+        #[serde(with = "duration_text")]
         lasts: Duration,
     },
     /// The same for one end of connections.
     PauseReading {
         connections: Choice,
         end: End,
-        #[serde(with = "super::duration_text")]
+        #[serde(with = "duration_text")]
         lasts: Duration,
     },
     /// All streams and listeners of the host die without a word of their own. This is the network's
@@ -150,7 +151,7 @@ pub enum ConnectMode {
 #[serde(rename_all = "snake_case")]
 pub enum Seen {
     Now,
-    After(#[serde(with = "super::duration_text")] Duration),
+    After(#[serde(with = "duration_text")] Duration),
     Never,
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use signal_hub::time::duration_text;
 
 use super::fault::{ConnectMode, FaultId, Seen};
 use super::random::Dice;
@@ -12,10 +13,10 @@ use super::random::Dice;
 #[serde(default, deny_unknown_fields)]
 pub struct LinkConfig {
     /// How long a segment travels at least.
-    #[serde(with = "super::duration_text")]
+    #[serde(with = "duration_text")]
     pub latency: Duration,
     /// How much longer it may travel, drawn for each segment.
-    #[serde(with = "super::duration_text")]
+    #[serde(with = "duration_text")]
     pub jitter: Duration,
     /// What all connections together may send; none is unlimited.
     pub bytes_per_second: Option<u64>,
@@ -27,7 +28,7 @@ pub struct LinkConfig {
     pub loss_per_mille: u16,
     /// How long a lost segment is missed before it is sent again, doubled at each further loss; also
     /// how long held bytes need to flow once a partition is healed.
-    #[serde(with = "super::duration_text")]
+    #[serde(with = "duration_text")]
     pub retransmit_after: Duration,
     /// When an orderly end reaches the other side, counted from the moment it would arrive.
     pub fin: Seen,

@@ -14,7 +14,6 @@ mod agenda;
 mod arrival;
 mod clock;
 mod connection;
-mod duration_text;
 mod event;
 mod fault;
 mod host;

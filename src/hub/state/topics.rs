@@ -61,6 +61,11 @@ impl Topics {
         self.subscribers.get(topic).map_or(0, BTreeMap::len)
     }
 
+    /// Rows of the larger index.
+    pub fn len(&self) -> usize {
+        self.of.len().max(self.subscribers.len())
+    }
+
     /// Every address with a subscription.
     pub fn addresses(&self) -> impl Iterator<Item = &ActorAddress> {
         self.of.keys()

@@ -1,0 +1,71 @@
+//! Many seeds on many threads. The results are those of the seeds alone: neither the number of
+//! threads nor their order shows.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::backend::{self, Outcome};
+use crate::history::Keep;
+use crate::scenario;
+
+/// Events that are kept of each run, for the picture of a failure.
+const EVENTS_KEPT: usize = 400;
+
+/// What a campaign found.
+#[derive(Debug, Default)]
+pub struct Findings {
+    pub runs: u64,
+    pub events: u64,
+    pub hub_inputs: u64,
+    /// Virtual time of all runs together.
+    pub simulated: Duration,
+    /// The failed runs, by seed.
+    pub failures: BTreeMap<u64, Outcome>,
+}
+
+/// Plays the storm of every seed on `jobs` threads; `progress` hears of each run. With
+/// `fail_fast`, no run begins after a failure.
+pub fn run(
+    seeds: Range<u64>,
+    jobs: usize,
+    fail_fast: bool,
+    progress: &(dyn Fn(&Outcome) + Sync),
+) -> Findings {
+    let next = AtomicU64::new(seeds.start);
+    let stop = AtomicBool::new(false);
+    let findings = Mutex::new(Findings::default());
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.max(1) {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        return;
+                    }
+                    let outcome = backend::play(&scenario::storm(seed), Keep::Last(EVENTS_KEPT));
+                    progress(&outcome);
+                    if fail_fast && outcome.violation.is_some() {
+                        stop.store(true, Ordering::Relaxed);
+                    }
+                    findings.lock().unwrap_or_else(PoisonError::into_inner).add(seed, outcome);
+                }
+            });
+        }
+    });
+    findings.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Findings {
+    fn add(&mut self, seed: u64, outcome: Outcome) {
+        self.runs += 1;
+        self.events += outcome.event_count;
+        self.hub_inputs += outcome.hub_inputs;
+        self.simulated += outcome.simulated;
+        if outcome.violation.is_some() {
+            self.failures.insert(seed, outcome);
+        }
+    }
+}

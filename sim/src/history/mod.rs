@@ -1,0 +1,115 @@
+//! What happened in a run: the only thing that invariants, reports and people read. Compact values
+//! are recorded; text is made only for those who want to see it.
+
+mod recorder;
+mod text;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use signal_hub::hub::{Input, Output, View};
+use signal_hub::protocol::codec::HubFrame;
+use signal_hub::protocol::{ActorAddress, ClientFrame};
+use signal_hub::time::Timestamp;
+
+pub use recorder::{Keep, Recorder};
+
+use crate::net::NetEventKind;
+
+/// One event of a run, in virtual time.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// From the start of the run.
+    pub at: Duration,
+    pub what: What,
+}
+
+/// What an event is.
+#[derive(Debug, Clone)]
+pub enum What {
+    /// A hub began, with empty tables; how often that happened before.
+    HubStarted { restarts: u32 },
+    /// The hub's process ended.
+    HubStopped { abruptly: bool },
+    /// The hub handled one input.
+    Hub(Box<HubEvent>),
+    /// A client of an actor did or saw something.
+    Client { client: ClientName, event: ClientEvent },
+    /// A byte stream did something, or a fault struck.
+    Net(NetEventKind),
+    /// The run itself went on to another part.
+    Run(Milestone),
+}
+
+/// One call of `Hub::handle`.
+#[derive(Debug, Clone)]
+pub struct HubEvent {
+    /// The hub's clock.
+    pub now: Timestamp,
+    pub input: Input,
+    pub outputs: Vec<Output>,
+    /// The rows that the input touched, as they are after it.
+    pub touched: View,
+}
+
+/// Names one client: an actor may have had several, one after the other.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClientName {
+    pub actor: Arc<str>,
+    /// Counts the clients of the actor, from 1.
+    pub number: u32,
+}
+
+/// What a client did or saw.
+#[derive(Debug, Clone)]
+pub enum ClientEvent {
+    /// The scenario has it begin.
+    Started {
+        address: ActorAddress,
+    },
+    /// The WebSocket is open. Counts this client's connections, from 1.
+    Opened {
+        connection: u32,
+    },
+    /// The WebSocket is gone.
+    Lost {
+        connection: u32,
+    },
+    Sent(Box<ClientFrame>),
+    Received(Box<HubFrame>),
+    /// It gave up or was told to go.
+    Ended,
+    /// What the client tells its user, beyond the frames.
+    Said(String),
+}
+
+/// The parts of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Milestone {
+    /// Steps are played and faults strike.
+    Storm,
+    /// All faults are lifted; what is broken stays broken until someone finds it.
+    Heal,
+    /// Everybody who keeps trying is back.
+    Calm,
+    /// Every actor asks every other one.
+    Probe,
+    /// All clients go away without a word.
+    Leave,
+    /// All deadlines are past.
+    Rest,
+}
+
+impl ClientEvent {
+    /// Whether the client did it, or met it, itself; what it says to the hub shows at the hub.
+    pub const fn is_own_doing(&self) -> bool {
+        match self {
+            ClientEvent::Started { .. }
+            | ClientEvent::Opened { .. }
+            | ClientEvent::Lost { .. }
+            | ClientEvent::Ended
+            | ClientEvent::Said(_) => true,
+            ClientEvent::Sent(_) | ClientEvent::Received(_) => false,
+        }
+    }
+}

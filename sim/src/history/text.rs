@@ -1,0 +1,171 @@
+//! A history as lines of text, for people and for comparing two runs byte by byte.
+
+use std::fmt;
+
+use signal_hub::hub::{Input, Output};
+use signal_hub::protocol::codec::{HubBody, HubFrame, encode_client_frame};
+use signal_hub::protocol::{Body, ClientFrame, Malformed, Reply};
+
+use super::{ClientEvent, ClientName, Event, HubEvent, Milestone, What};
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>5}.{:06}  ", self.at.as_secs(), self.at.subsec_micros())?;
+        match &self.what {
+            What::HubStarted { restarts } => write!(f, "hub       started ({restarts} restarts)"),
+            What::HubStopped { abruptly: true } => f.write_str("hub       crashed"),
+            What::HubStopped { abruptly: false } => f.write_str("hub       stopped"),
+            What::Hub(event) => write!(f, "hub       {event}"),
+            What::Client { client, event } => write!(f, "{client:<9} {event}"),
+            What::Net(event) => write!(f, "net       {event}"),
+            What::Run(milestone) => write!(f, "run       {milestone}"),
+        }
+    }
+}
+
+impl fmt::Display for ClientName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{}#{}", self.actor, self.number))
+    }
+}
+
+impl fmt::Display for Milestone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Milestone::Storm => "the storm begins",
+            Milestone::Heal => "all faults are lifted",
+            Milestone::Calm => "everybody is back",
+            Milestone::Probe => "every actor asks every other one",
+            Milestone::Leave => "all clients vanish",
+            Milestone::Rest => "all deadlines are past",
+        })
+    }
+}
+
+impl fmt::Display for HubEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        input_text(f, &self.input)?;
+        for output in &self.outputs {
+            f.write_str("\n                ")?;
+            output_text(f, output)?;
+        }
+        Ok(())
+    }
+}
+
+fn input_text(f: &mut fmt::Formatter<'_>, input: &Input) -> fmt::Result {
+    match input {
+        Input::Opened(key, _) => write!(f, "s{} opens", key.0),
+        Input::Frame(key, Ok(frame)) => {
+            write!(f, "s{} says ", key.0)?;
+            client_frame_text(f, frame)
+        }
+        Input::Frame(key, Err(Malformed::Frame { refusal, .. })) => {
+            write!(f, "s{} says nonsense: {}", key.0, refusal.message)
+        }
+        Input::Frame(key, Err(Malformed::TooLarge { actual, .. })) => {
+            write!(f, "s{} says too much: {actual} bytes", key.0)
+        }
+        Input::Alive(key) => write!(f, "s{} is alive", key.0),
+        Input::Drained(key, written) => {
+            write!(f, "s{} took {} messages", key.0, written.messages)
+        }
+        Input::Closed(key, cause) => write!(f, "s{} is gone: {cause:?}", key.0),
+        Input::Tick => f.write_str("a deadline is due"),
+        Input::Shutdown => f.write_str("is to shut down"),
+    }
+}
+
+fn client_frame_text(f: &mut fmt::Formatter<'_>, frame: &ClientFrame) -> fmt::Result {
+    match frame {
+        ClientFrame::Ping => f.write_str("ping"),
+        ClientFrame::Request(request) => {
+            write!(
+                f,
+                "{} {} as {} ({})",
+                request.pattern.as_str(),
+                request.type_name,
+                request.from,
+                short(request.id.as_str())
+            )?;
+            match &request.verb {
+                Ok(verb) => write!(f, " {}", json(verb)),
+                Err(refusal) => write!(f, " [{}]", refusal.message),
+            }
+        }
+    }
+}
+
+fn output_text(f: &mut fmt::Formatter<'_>, output: &Output) -> fmt::Result {
+    match output {
+        Output::Send(key, message) => {
+            write!(f, "-> s{} {}", key.0, message.type_name())?;
+            match &message.body {
+                Body::Pong => Ok(()),
+                Body::Reply { correlation, reply } => {
+                    if let Reply::Error(refusal) = reply.as_ref() {
+                        write!(f, " {}: {}", refusal.code.as_str(), refusal.message)?;
+                    }
+                    match correlation {
+                        Some(id) => write!(f, " for {}", short(id.as_str())),
+                        None => Ok(()),
+                    }
+                }
+                Body::Notice(notice) => write!(f, " to {} {notice:?}", message.to),
+                Body::Delivery(delivery) => write!(
+                    f,
+                    " to {} from {} ({}) {}",
+                    message.to,
+                    delivery.from,
+                    short(delivery.origin.as_str()),
+                    delivery.payload
+                ),
+            }
+        }
+        Output::Close(key, reason) => write!(f, "-> s{} close {}", key.0, reason.code()),
+        Output::Audit(record) => write!(f, "audit {}", json(record)),
+    }
+}
+
+impl fmt::Display for ClientEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ClientEvent::Started { address } => write!(f, "starts, to be {address}"),
+            ClientEvent::Opened { connection } => write!(f, "connection {connection} is open"),
+            ClientEvent::Lost { connection } => write!(f, "connection {connection} is lost"),
+            ClientEvent::Sent(frame) => write!(f, "sends {}", encode_client_frame(frame)),
+            ClientEvent::Received(frame) => received_text(f, frame),
+            ClientEvent::Ended => f.write_str("ends"),
+            ClientEvent::Said(text) => f.write_str(text),
+        }
+    }
+}
+
+fn received_text(f: &mut fmt::Formatter<'_>, frame: &HubFrame) -> fmt::Result {
+    let HubFrame::Message(message) = frame else { return f.write_str("gets pong") };
+    write!(f, "gets ")?;
+    match &message.body {
+        HubBody::Reply { correlation, reply } => {
+            write!(f, "{}", reply.type_name())?;
+            match correlation {
+                Some(id) => write!(f, " for {}", short(id.as_str())),
+                None => Ok(()),
+            }
+        }
+        HubBody::Notice(notice) => write!(f, "{notice:?}"),
+        HubBody::Delivery { kind, payload, origin, .. } => {
+            let origin = origin.as_ref().map_or("?", |id| short(id.as_str()));
+            write!(f, "{kind} from {} to {} ({origin}) {payload}", message.from, message.to)
+        }
+        HubBody::Unknown { kind, payload } => write!(f, "unknown {kind} {payload}"),
+    }
+}
+
+/// Enough of an id to find it again in the same history.
+fn short(id: &str) -> &str {
+    id.get(..8).unwrap_or(id)
+}
+
+fn json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_else(|error| error.to_string())
+}

@@ -1,0 +1,232 @@
+//! What is delivered, to whom, in which order, and what asks get: I8, I15, I18, I19, I20, I24.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use signal_hub::hub::{Input, Output, SessionKey};
+use signal_hub::protocol::codec::{HubBody, HubFrame, HubMessage};
+use signal_hub::protocol::{
+    ActorAddress, Body, ClientFrame, Delivery, Json, MessageId, Pattern, Reply, Request, Route,
+    Verb,
+};
+
+use super::world::{After, World};
+use super::{Invariant, Observer, Violation};
+use crate::history::{ClientEvent, ClientName, Event, HubEvent, What};
+
+/// I8, I18, I19 at the hub: each delivery is a copy of the request that the hub is handling.
+#[derive(Default)]
+pub struct Handover {
+    delivered: BTreeSet<(MessageId, ActorAddress)>,
+}
+
+impl Observer for Handover {
+    fn observe(&mut self, event: &Event, world: &World) -> Result<(), Violation> {
+        let What::Hub(hub) = &event.what else { return Ok(()) };
+        for output in &hub.outputs {
+            let Output::Send(_, message) = output else { continue };
+            let Body::Delivery(delivery) = &message.body else { continue };
+            let Some((sender, request)) = request(hub).filter(|(_, r)| r.id == delivery.origin)
+            else {
+                return Err(invented(&message.to, "no request carried it"));
+            };
+            if world.owner(&delivery.from) != Some(sender) {
+                return Err(Violation::new(
+                    Invariant::I8,
+                    format!("s{} sent as {}, which it does not own", sender.0, delivery.from),
+                ));
+            }
+            carried_unaltered(world, request, delivery, &message.to)?;
+            if !self.delivered.insert((delivery.origin.clone(), message.to.clone())) {
+                let evidence = format!("{} goes to {} again", delivery.origin, message.to);
+                return Err(Violation::new(Invariant::I18, evidence));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn request(hub: &HubEvent) -> Option<(SessionKey, &Request)> {
+    match &hub.input {
+        Input::Frame(key, Ok(ClientFrame::Request(request))) => Some((*key, request)),
+        _ => None,
+    }
+}
+
+fn invented(to: &ActorAddress, why: &str) -> Violation {
+    Violation::new(Invariant::I19, format!("{to} gets a delivery: {why}"))
+}
+
+fn carried_unaltered(
+    world: &World,
+    request: &Request,
+    delivery: &Delivery,
+    to: &ActorAddress,
+) -> Result<(), Violation> {
+    let (kind, data) = match (&request.verb, &delivery.route) {
+        (Ok(Verb::Send(send)), Route::Send) if send.to == *to => (&send.kind, &send.data),
+        (Ok(Verb::Publish(publish)), Route::Publication { topic }) if publish.topic == *topic => {
+            if !world.address(to).is_some_and(|row| row.topics.contains(topic)) {
+                let evidence =
+                    format!("{to} gets a publication on {topic}, which it does not have");
+                return Err(Violation::new(Invariant::I15, evidence));
+            }
+            (&publish.kind, &publish.data)
+        }
+        _ => return Err(invented(to, "the request was not meant for it")),
+    };
+    match *kind == delivery.kind && *data == delivery.payload {
+        true => Ok(()),
+        false => Err(invented(to, "it is not what was sent")),
+    }
+}
+
+/// I18, I19, I20 at the clients: what arrives is what the hub handed over, once and in order.
+#[derive(Default)]
+pub struct Arrival {
+    handed_over: BTreeMap<(MessageId, ActorAddress), HandedOver>,
+    /// For each request, who sent it and the how manieth of that session it was.
+    order: BTreeMap<MessageId, (Sender, u64)>,
+    count: BTreeMap<Sender, u64>,
+    /// For each sender and receiving connection, the last that arrived.
+    latest: BTreeMap<(Sender, ClientName, u32), u64>,
+    connections: BTreeMap<ClientName, u32>,
+    restarts: u32,
+}
+
+struct HandedOver {
+    kind: String,
+    payload: Json,
+    arrived: bool,
+}
+
+/// A session of one life of the hub.
+type Sender = (u32, SessionKey);
+
+impl Observer for Arrival {
+    fn observe(&mut self, event: &Event, _world: &World) -> Result<(), Violation> {
+        match &event.what {
+            What::HubStarted { restarts } => self.restarts = *restarts,
+            What::Hub(hub) => self.note(hub),
+            What::Client { client, event: ClientEvent::Opened { connection } } => {
+                self.connections.insert(client.clone(), *connection);
+            }
+            What::Client { client, event: ClientEvent::Received(frame) } => {
+                if let HubFrame::Message(message) = frame.as_ref() {
+                    return self.received(client, message);
+                }
+            }
+            What::Client { .. } | What::Net(_) | What::Run(_) | What::HubStopped { .. } => {}
+        }
+        Ok(())
+    }
+}
+
+impl Arrival {
+    fn note(&mut self, hub: &HubEvent) {
+        let Some((key, request)) = request(hub) else { return };
+        let sender = (self.restarts, key);
+        let count = self.count.entry(sender).or_default();
+        *count += 1;
+        let mut carried = false;
+        for output in &hub.outputs {
+            let Output::Send(_, message) = output else { continue };
+            let Body::Delivery(delivery) = &message.body else { continue };
+            carried = true;
+            let handed_over = HandedOver {
+                kind: delivery.kind.clone(),
+                payload: delivery.payload.clone(),
+                arrived: false,
+            };
+            self.handed_over.insert((delivery.origin.clone(), message.to.clone()), handed_over);
+        }
+        if carried {
+            self.order.insert(request.id.clone(), (sender, *count));
+        }
+    }
+
+    fn received(&mut self, client: &ClientName, message: &HubMessage) -> Result<(), Violation> {
+        let HubBody::Delivery { kind, payload, origin, .. } = &message.body else { return Ok(()) };
+        let Some(origin) = origin else { return Err(invented(&message.to, "it has no origin")) };
+        let key = (origin.clone(), message.to.clone());
+        let Some(handed_over) = self.handed_over.get_mut(&key) else {
+            return Err(invented(&message.to, "the hub did not hand it over"));
+        };
+        if (&handed_over.kind, &handed_over.payload) != (kind, payload) {
+            return Err(invented(&message.to, "it was altered on the way"));
+        }
+        if std::mem::replace(&mut handed_over.arrived, true) {
+            let evidence = format!("{origin} reached {} again, at {client}", message.to);
+            return Err(Violation::new(Invariant::I18, evidence));
+        }
+        self.in_order(client, origin)
+    }
+
+    fn in_order(&mut self, client: &ClientName, origin: &MessageId) -> Result<(), Violation> {
+        let Some((sender, number)) = self.order.get(origin).copied() else { return Ok(()) };
+        let connection = self.connections.get(client).copied().unwrap_or_default();
+        let latest = self.latest.entry((sender, client.clone(), connection)).or_default();
+        if number <= *latest {
+            return Err(Violation::new(
+                Invariant::I20,
+                format!("{client} got request {number} of s{} after request {latest}", sender.1.0),
+            ));
+        }
+        *latest = number;
+        Ok(())
+    }
+}
+
+/// I24: replies go where they belong, one for each ask.
+pub struct Replies;
+
+impl Observer for Replies {
+    fn observe(&mut self, event: &Event, world: &World) -> Result<(), Violation> {
+        let What::Hub(hub) = &event.what else { return Ok(()) };
+        let asked = request(hub);
+        let mut count = 0;
+        for output in &hub.outputs {
+            let Output::Send(key, message) = output else { continue };
+            let Body::Reply { correlation: Some(id), reply } = &message.body else { continue };
+            match asked {
+                Some((session, request)) if session == *key && request.id == *id => {
+                    count += 1;
+                    quiet_tell(request, reply)?;
+                }
+                _ if matches!(hub.input, Input::Frame(from, Err(_)) if from == *key) => {}
+                Some(_) | None => {
+                    let evidence = format!(
+                        "s{} gets {} for {id}, which it did not ask now",
+                        key.0,
+                        reply.type_name()
+                    );
+                    return Err(Violation::new(Invariant::I24, evidence));
+                }
+            }
+        }
+        let Some((key, request)) = asked else { return Ok(()) };
+        let stays = world.is_open(key)
+            && After { world, event: hub }.session(key).is_some_and(super::world::is_open);
+        let expected = usize::from(request.pattern == Pattern::Ask);
+        if stays && request.pattern == Pattern::Ask && count != expected || count > 1 {
+            return Err(Violation::new(
+                Invariant::I24,
+                format!(
+                    "the ask {} {} of s{} got {count} replies",
+                    request.type_name, request.id, key.0
+                ),
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn quiet_tell(request: &Request, reply: &Reply) -> Result<(), Violation> {
+    let told = matches!(reply, Reply::HeartbeatAck(_) | Reply::Disconnected(_));
+    match request.pattern == Pattern::Tell && !told {
+        true => Err(Violation::new(
+            Invariant::I24,
+            format!("the tell {} got {}", request.type_name, reply.type_name()),
+        )),
+        false => Ok(()),
+    }
+}

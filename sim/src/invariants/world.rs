@@ -1,0 +1,144 @@
+//! The hub's state as the history tells it, kept up to date row by row: what an event did is the
+//! difference between this and the rows that it touched.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use signal_hub::hub::{AddressRow, Phase, SessionKey, SessionRow, TopicRow, View};
+use signal_hub::protocol::{ActorAddress, Topic};
+use signal_hub::time::Timestamp;
+
+use crate::history::{Event, HubEvent, What};
+
+/// The rows of a hub.
+#[derive(Debug, Clone, Default)]
+pub struct World {
+    sessions: BTreeMap<SessionKey, SessionRow>,
+    addresses: BTreeMap<ActorAddress, AddressRow>,
+    topics: BTreeMap<Topic, TopicRow>,
+    session_ids: BTreeSet<String>,
+}
+
+impl World {
+    pub fn session(&self, key: SessionKey) -> Option<&SessionRow> {
+        self.sessions.get(&key)
+    }
+
+    pub fn address(&self, address: &ActorAddress) -> Option<&AddressRow> {
+        self.addresses.get(address)
+    }
+
+    pub fn topic(&self, topic: &Topic) -> Option<&TopicRow> {
+        self.topics.get(topic)
+    }
+
+    pub fn sessions(&self) -> impl Iterator<Item = (SessionKey, &SessionRow)> {
+        self.sessions.iter().map(|(key, row)| (*key, row))
+    }
+
+    pub fn owner(&self, address: &ActorAddress) -> Option<SessionKey> {
+        self.address(address)?.registration?.owner
+    }
+
+    pub fn is_open(&self, key: SessionKey) -> bool {
+        self.session(key).is_some_and(is_open)
+    }
+
+    /// Whether the text is the id of a session of this or an earlier hub.
+    pub fn is_session_id(&self, text: &str) -> bool {
+        self.session_ids.contains(text)
+    }
+
+    /// Whether a deadline of the session was due at `at`.
+    pub fn session_due(&self, key: SessionKey, at: Timestamp) -> bool {
+        let row = self.session(key);
+        row.is_some_and(|row| row.deadlines.iter().flatten().any(|deadline| *deadline <= at))
+    }
+
+    /// Whether the address's own deadline was due at `at`.
+    pub fn address_due(&self, address: &ActorAddress, at: Timestamp) -> bool {
+        self.address(address).and_then(|row| row.deadline).is_some_and(|deadline| deadline <= at)
+    }
+
+    /// Takes over what the event touched.
+    pub fn apply(&mut self, event: &Event) {
+        match &event.what {
+            What::HubStarted { .. } => {
+                self.sessions.clear();
+                self.addresses.clear();
+                self.topics.clear();
+            }
+            What::Hub(event) => self.apply_rows(&event.touched),
+            What::HubStopped { .. } | What::Client { .. } | What::Net(_) | What::Run(_) => {}
+        }
+    }
+
+    fn apply_rows(&mut self, touched: &View) {
+        for row in touched.sessions.values().flatten() {
+            if !self.session_ids.contains(row.id.as_str()) {
+                self.session_ids.insert(row.id.to_string());
+            }
+        }
+        put(&mut self.sessions, &touched.sessions);
+        put(&mut self.addresses, &touched.addresses);
+        put(&mut self.topics, &touched.topics);
+    }
+
+    /// Whether these are the very rows of `all`.
+    pub fn equals(&self, all: &View) -> bool {
+        same(&self.sessions, &all.sessions)
+            && same(&self.addresses, &all.addresses)
+            && same(&self.topics, &all.topics)
+    }
+}
+
+/// A session that is not over for the hub.
+pub fn is_open(row: &SessionRow) -> bool {
+    row.phase != Phase::Disconnecting
+}
+
+/// The hub after an event: the touched rows over the world before it.
+pub struct After<'a> {
+    pub world: &'a World,
+    pub event: &'a HubEvent,
+}
+
+impl After<'_> {
+    pub fn session(&self, key: SessionKey) -> Option<&SessionRow> {
+        match self.event.touched.sessions.get(&key) {
+            Some(row) => row.as_ref(),
+            None => self.world.session(key),
+        }
+    }
+
+    pub fn address(&self, address: &ActorAddress) -> Option<&AddressRow> {
+        match self.event.touched.addresses.get(address) {
+            Some(row) => row.as_ref(),
+            None => self.world.address(address),
+        }
+    }
+
+    pub fn topic(&self, topic: &Topic) -> Option<&TopicRow> {
+        match self.event.touched.topics.get(topic) {
+            Some(row) => row.as_ref(),
+            None => self.world.topic(topic),
+        }
+    }
+
+    pub fn owner(&self, address: &ActorAddress) -> Option<SessionKey> {
+        self.address(address)?.registration?.owner
+    }
+}
+
+fn put<K: Ord + Clone, V: Clone>(rows: &mut BTreeMap<K, V>, touched: &BTreeMap<K, Option<V>>) {
+    for (key, row) in touched {
+        match row {
+            Some(row) => rows.insert(key.clone(), row.clone()),
+            None => rows.remove(key),
+        };
+    }
+}
+
+fn same<K: Ord, V: PartialEq>(rows: &BTreeMap<K, V>, all: &BTreeMap<K, Option<V>>) -> bool {
+    rows.len() == all.len()
+        && rows.iter().all(|(key, row)| all.get(key).and_then(Option::as_ref) == Some(row))
+}

@@ -1,0 +1,131 @@
+//! What people get to see: a failure as a story, a campaign as a few numbers.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use crate::backend::Outcome;
+use crate::campaign::Findings;
+use crate::history::{Event, What};
+use crate::net::NetEventKind;
+
+/// Lines of the timeline before the violation.
+const TIMELINE_LINES: usize = 40;
+
+/// The command that plays a seed again and prints everything.
+pub fn replay_command(seed: u64) -> String {
+    format!("cargo sim run --seed {seed} --trace")
+}
+
+/// A failed run: what does not hold, the seed, what happened around it, and how to see it again.
+pub fn failure(outcome: &Outcome) -> String {
+    let Some(violation) = &outcome.violation else { return String::new() };
+    let invariant = violation.invariant;
+    let mut text = String::new();
+    let at = outcome.events.last().map_or(Duration::ZERO, |event| event.at);
+    let lines = [
+        format!("FAILED   {invariant}"),
+        format!("         {}", invariant.sentence()),
+        format!("seen     {}", violation.evidence),
+        format!(
+            "when     {:.6} s after the start, at event {}",
+            at.as_secs_f64(),
+            outcome.event_count
+        ),
+        format!("seed     {}", outcome.seed),
+        format!("replay   {}", replay_command(outcome.seed)),
+        "timeline (seconds, who, what):".to_owned(),
+    ];
+    for line in lines {
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text.push_str(&timeline(&outcome.events));
+    text
+}
+
+/// The last events as a person wants them: no bytes, no acknowledgements.
+pub fn timeline(events: &[Event]) -> String {
+    let telling: Vec<&Event> = events.iter().filter(|event| is_telling(event)).collect();
+    let from = telling.len().saturating_sub(TIMELINE_LINES);
+    let mut text = String::new();
+    for event in &telling[from..] {
+        let _ = writeln!(text, "{event}");
+    }
+    text
+}
+
+fn is_telling(event: &Event) -> bool {
+    use signal_hub::hub::Input;
+    match &event.what {
+        What::Hub(hub) => match &hub.input {
+            Input::Alive(_) | Input::Drained(..) | Input::Tick => !hub.outputs.is_empty(),
+            Input::Opened(..) | Input::Frame(..) | Input::Closed(..) | Input::Shutdown => true,
+        },
+        What::Net(net) => {
+            matches!(net, NetEventKind::Injected { .. } | NetEventKind::ResetSeen { .. })
+        }
+        What::Client { event, .. } => event.is_own_doing(),
+        What::HubStarted { .. } | What::HubStopped { .. } | What::Run(_) => true,
+    }
+}
+
+/// All events, one or more lines each.
+pub fn transcript(events: &[Event]) -> String {
+    let mut text = String::new();
+    for event in events {
+        let _ = writeln!(text, "{event}");
+    }
+    text
+}
+
+/// A campaign in numbers. `cpu` is what it took of all cores together.
+pub fn summary(findings: &Findings, took: Duration, cpu: Option<Duration>) -> String {
+    let mut text = String::new();
+    let failed = findings.failures.len() as u64;
+    let _ = writeln!(text, "{} passed, {failed} failed", findings.runs - failed);
+    let mut rates = |what: &str, span: Duration| {
+        let seconds = span.as_secs_f64().max(1e-9);
+        let _ = writeln!(
+            text,
+            "{what}: {:.1} seeds/s, {:.0} hub inputs/s, {:.0} simulated s/s ({:.1} s)",
+            findings.runs as f64 / seconds,
+            findings.hub_inputs as f64 / seconds,
+            findings.simulated.as_secs_f64() / seconds,
+            seconds,
+        );
+    };
+    rates("by the clock", took);
+    if let Some(cpu) = cpu {
+        rates("by CPU time ", cpu);
+    }
+    for (seed, outcome) in &findings.failures {
+        if let Some(violation) = &outcome.violation {
+            let _ = writeln!(text, "seed {seed}: {}", violation.invariant);
+        }
+    }
+    text
+}
+
+/// The violated invariants by seed, for programs.
+pub fn json(findings: &Findings) -> String {
+    let failures: Vec<serde_json::Value> = findings
+        .failures
+        .iter()
+        .filter_map(|(seed, outcome)| {
+            let violation = outcome.violation.as_ref()?;
+            Some(serde_json::json!({
+                "seed": seed,
+                "invariant": violation.invariant,
+                "evidence": violation.evidence,
+                "event": outcome.event_count,
+            }))
+        })
+        .collect();
+    serde_json::json!({
+        "runs": findings.runs,
+        "events": findings.events,
+        "hubInputs": findings.hub_inputs,
+        "failures": failures,
+    })
+    .to_string()
+}
