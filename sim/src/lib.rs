@@ -3,7 +3,8 @@
 //! The map, in the order in which a run travels:
 //!
 //! - [`scenario`]: who does what when, from a seed.
-//! - [`campaign`]: many seeds.
+//! - [`seeds`]: which seeds to play.
+//! - [`campaign`]: plays many of them.
 //! - [`backend`]: plays one scenario: the real server and the real clients on a simulated network.
 //! - [`runtime`]: the world that they live in, on madsim.
 //! - [`net`]: its network, and what can be done to it.
@@ -20,6 +21,8 @@ compile_error!(
 );
 
 pub mod scenario;
+
+pub mod seeds;
 
 pub mod campaign;
 

@@ -3,7 +3,6 @@
 
 use std::ops::Range;
 use std::process::ExitCode;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -12,6 +11,7 @@ use signal_hub_sim::backend::{self, Outcome};
 use signal_hub_sim::campaign::{self, Findings};
 use signal_hub_sim::history::Keep;
 use signal_hub_sim::mutants::{Mutant, SEEDS, Scratch};
+use signal_hub_sim::seeds::Seeds;
 use signal_hub_sim::{report, scenario};
 
 /// Plays seeded storms against the hub in a simulated world and judges them.
@@ -66,21 +66,6 @@ struct Run {
 enum Format {
     Text,
     Json,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Seeds(Range<u64>);
-
-impl FromStr for Seeds {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let bounds = text.split_once("..").and_then(|(from, to)| {
-            let (from, to) = (from.parse::<u64>().ok()?, to.parse::<u64>().ok()?);
-            (from < to).then_some(from..to)
-        });
-        bounds.map(Seeds).ok_or_else(|| "expected A..B with A below B, such as 0..200".to_owned())
-    }
 }
 
 fn main() -> ExitCode {
@@ -242,17 +227,4 @@ fn cpu_time() -> Option<Duration> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let ticks = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
     Some(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn seeds_are_a_range_that_leaves_its_end_out() {
-        assert_eq!("3..5".parse(), Ok(Seeds(3..5)));
-        for bad in ["", "3", "5..3", "3..3", "a..b", "1..=2"] {
-            assert!(bad.parse::<Seeds>().is_err(), "{bad}");
-        }
-    }
 }
