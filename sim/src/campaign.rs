@@ -11,8 +11,8 @@ use crate::backend::{self, Outcome};
 use crate::history::Keep;
 use crate::scenario;
 
-/// Events that are kept of each run, for the picture of a failure.
-const EVENTS_KEPT: usize = 400;
+/// Events that are kept of each run, for the story of a failure.
+const EVENTS_KEPT: usize = 5_000;
 
 /// What a campaign found.
 #[derive(Debug, Default)]

@@ -1,15 +1,15 @@
 //! What people get to see: a failure as a story, a campaign as a few numbers.
 
+mod story;
+
 use std::fmt::Write;
 use std::time::Duration;
 
+pub use story::story;
+
 use crate::backend::Outcome;
 use crate::campaign::Findings;
-use crate::history::{Event, What};
-use crate::net::NetEventKind;
-
-/// Lines of the timeline before the violation.
-const TIMELINE_LINES: usize = 40;
+use crate::history::Event;
 
 /// The command that plays a seed again and prints everything.
 pub fn replay_command(seed: u64) -> String {
@@ -33,40 +33,14 @@ pub fn failure(outcome: &Outcome) -> String {
         ),
         format!("seed     {}", outcome.seed),
         format!("replay   {}", replay_command(outcome.seed)),
-        "timeline (seconds, who, what):".to_owned(),
+        "story    (seconds, who, what; s1, s2, ... are sessions of the hub)".to_owned(),
     ];
     for line in lines {
         text.push_str(&line);
         text.push('\n');
     }
-    text.push_str(&timeline(&outcome.events));
+    text.push_str(&story(&outcome.events));
     text
-}
-
-/// The last events as a person wants them: no bytes, no acknowledgements.
-pub fn timeline(events: &[Event]) -> String {
-    let telling: Vec<&Event> = events.iter().filter(|event| is_telling(event)).collect();
-    let from = telling.len().saturating_sub(TIMELINE_LINES);
-    let mut text = String::new();
-    for event in &telling[from..] {
-        let _ = writeln!(text, "{event}");
-    }
-    text
-}
-
-fn is_telling(event: &Event) -> bool {
-    use signal_hub::hub::Input;
-    match &event.what {
-        What::Hub(hub) => match &hub.input {
-            Input::Alive(_) | Input::Drained(..) | Input::Tick => !hub.outputs.is_empty(),
-            Input::Opened(..) | Input::Frame(..) | Input::Closed(..) | Input::Shutdown => true,
-        },
-        What::Net(net) => {
-            matches!(net, NetEventKind::Injected { .. } | NetEventKind::ResetSeen { .. })
-        }
-        What::Client { event, .. } => event.is_own_doing(),
-        What::HubStarted { .. } | What::HubStopped { .. } | What::Run(_) => true,
-    }
 }
 
 /// All events, one or more lines each.
@@ -95,7 +69,8 @@ pub fn summary(findings: &Findings, took: Duration, cpu: Option<Duration>) -> St
         );
     };
     rates("by the clock", took);
-    if let Some(cpu) = cpu {
+    // The system counts CPU time in hundredths of a second.
+    if let Some(cpu) = cpu.filter(|cpu| *cpu >= Duration::from_millis(500)) {
         rates("by CPU time ", cpu);
     }
     for (seed, outcome) in &findings.failures {
