@@ -3,8 +3,10 @@
 // Clippy's leave to unwrap in tests does not reach their fixtures.
 #![allow(clippy::unwrap_used)]
 
+mod clients;
 mod command;
 mod fixture;
 mod http;
 mod sessions;
 mod shutdown;
+mod stranger;
