@@ -2,6 +2,7 @@
 //! the kind of failure.
 
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use signal_hub_sim::backend::{self, Outcome};
 use signal_hub_sim::campaign::{self, Findings};
 use signal_hub_sim::history::Keep;
 use signal_hub_sim::mutants::{Mutant, SEEDS, Scratch};
+use signal_hub_sim::scenario::Scenario;
 use signal_hub_sim::seeds::Seeds;
 use signal_hub_sim::{report, scenario};
 
@@ -29,6 +31,19 @@ struct Cli {
 enum Command {
     /// Plays storms: 60 simulated seconds of traffic and faults each, then healing, calm, probes.
     Run(Run),
+    /// Plays a scenario file.
+    Replay {
+        /// A scenario, as those in scenarios/.
+        file: PathBuf,
+        /// Prints the whole transcript on stdout.
+        #[arg(long)]
+        trace: bool,
+    },
+    /// Prints the scenario of a seed, as a file that can be replayed and edited.
+    Scenario {
+        #[arg(long)]
+        seed: u64,
+    },
     /// Plants known bugs in a scratch copy and sees that the invariants find them.
     Mutants {
         /// Only the mutants whose name contains this; the null and the canary always run.
@@ -78,6 +93,8 @@ fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Run(run) => run.play(),
+        Command::Replay { file, trace } => replay(&file, trace),
+        Command::Scenario { seed } => print_scenario(seed),
         Command::Mutants { only } => mutants(only.as_deref()),
     };
     result.unwrap_or_else(|error| {
@@ -89,7 +106,7 @@ fn main() -> ExitCode {
 impl Run {
     fn play(self) -> anyhow::Result<ExitCode> {
         match self.seed {
-            Some(seed) if self.trace => Ok(trace(seed)),
+            Some(seed) if self.trace => Ok(play(&scenario::storm(seed), true)),
             Some(seed) if self.check_determinism => check_determinism(seed..seed + 1),
             None if self.check_determinism => check_determinism(self.seeds.0),
             Some(seed) => Ok(self.campaign(seed..seed + 1)),
@@ -133,18 +150,30 @@ fn exit_code(findings: &Findings) -> ExitCode {
     }
 }
 
-fn trace(seed: u64) -> ExitCode {
-    let outcome = backend::play(&scenario::storm(seed), Keep::All);
-    print!("{}", report::transcript(&outcome.events));
-    let code = match &outcome.violation {
-        None => ExitCode::SUCCESS,
-        Some(violation) if violation.invariant.is_liveness() => ExitCode::from(3),
-        Some(_) => ExitCode::from(2),
-    };
-    if outcome.violation.is_some() {
-        eprintln!("{}", report::failure(&outcome));
+fn replay(file: &Path, trace: bool) -> anyhow::Result<ExitCode> {
+    Ok(play(&scenario::read_file(file)?, trace))
+}
+
+fn play(scenario: &Scenario, trace: bool) -> ExitCode {
+    let outcome = backend::play(scenario, Keep::All);
+    if trace {
+        print!("{}", report::transcript(&outcome.events));
     }
-    code
+    match &outcome.violation {
+        None => {
+            eprintln!("passed: {} events in {:.1?}", outcome.event_count, outcome.simulated);
+            ExitCode::SUCCESS
+        }
+        Some(violation) => {
+            eprintln!("{}", report::failure(&outcome));
+            ExitCode::from(if violation.invariant.is_liveness() { 3 } else { 2 })
+        }
+    }
+}
+
+fn print_scenario(seed: u64) -> anyhow::Result<ExitCode> {
+    println!("{}", serde_json::to_string_pretty(&scenario::storm(seed))?);
+    Ok(ExitCode::SUCCESS)
 }
 
 fn check_determinism(seeds: Range<u64>) -> anyhow::Result<ExitCode> {

@@ -87,7 +87,7 @@ impl Refusal {
         self
     }
 
-    /// A required field is absent; clients match on "<field> is required" (protocol, section 6).
+    /// A required field is absent; clients match on "topic is required" (protocol, section 6).
     pub fn missing(field: &'static str, expected: &'static str) -> Self {
         Self::field(format!("{field} is required"), field, expected, "nothing".to_owned())
     }

@@ -65,7 +65,7 @@ async fn a_subscription_outlives_a_lost_connection() {
         _ => None,
     })
     .await;
-    assert_eq!(subscriptions, [topic.clone()]);
+    assert_eq!(subscriptions, std::slice::from_ref(&topic));
 
     let published = alice.ask_publish(topic.clone(), "headline", json!(1).into()).await;
     assert_eq!(published.unwrap().subscriber_count, 1);

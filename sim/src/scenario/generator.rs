@@ -22,6 +22,8 @@ pub fn storm(seed: u64) -> Scenario {
     let actors: Vec<String> =
         NAMES[..dice.between(4, NAMES.len())].iter().map(|&name| name.to_owned()).collect();
     let mut scenario = Scenario {
+        title: String::new(),
+        why: String::new(),
         seed,
         hub: hub_config(&mut dice),
         network: LinkConfig {

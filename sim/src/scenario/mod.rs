@@ -1,6 +1,7 @@
 //! A scenario is the whole input of a run: who takes part, how the hub and the network are set,
 //! and who does what when. It is data; the same scenario always plays the same.
 
+mod file;
 mod generator;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use signal_hub::hub::Config;
 use signal_hub::protocol::Topic;
 use signal_hub::time::duration_text;
 
+pub use file::{InvalidScenario, read, read_file};
 pub use generator::storm;
 
 use crate::net::{Fault, LinkConfig, Seen};
@@ -24,12 +26,21 @@ pub const HUB_PORT: u16 = 9000;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
+    /// What happens, in a few words.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub title: String,
+    /// What would break in which kind of hub.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
     /// Seeds everything that is drawn during the run: ids, jitter, loss.
     pub seed: u64,
+    #[serde(default)]
     pub hub: Config,
     /// Every link, both ways, unless a fault says otherwise.
+    #[serde(default)]
     pub network: LinkConfig,
     /// How long a registration lives, in seconds.
+    #[serde(default = "registration_ttl_seconds")]
     pub registration_ttl_seconds: u64,
     /// Each has one client from the start, on a host of its own, named like the actor.
     pub actors: Vec<String>,
@@ -38,6 +49,10 @@ pub struct Scenario {
     pub duration: Duration,
     /// In the order of time.
     pub steps: Vec<Step>,
+}
+
+fn registration_ttl_seconds() -> u64 {
+    300
 }
 
 /// One action at one time.

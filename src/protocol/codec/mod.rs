@@ -1,7 +1,7 @@
 //! The only place where bytes become protocol types and protocol types become bytes.
 //!
-//! [`client_frame`]: what clients send, read by the server and written by the client.
-//! [`hub_frame`]: what the hub sends, written by the server and read by the client.
+//! `client_frame`: what clients send, read by the server and written by the client.
+//! `hub_frame`: what the hub sends, written by the server and read by the client.
 
 mod client_frame;
 mod fields;
