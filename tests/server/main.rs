@@ -7,6 +7,7 @@ mod clients;
 mod command;
 mod fixture;
 mod http;
+mod protocol_page;
 mod sessions;
 mod shutdown;
 mod stranger;
