@@ -140,9 +140,11 @@ impl ClientState {
         if let (Input::Stalled, Phase::Connected(session)) = (&input, &mut self.phase) {
             session.heard = now;
         }
-        while let Some(owner) = self.deadlines.pop_due(now) {
-            self.expired(now, owner);
+        // The transport is gone before this is called: what is due now must not send on it.
+        if let Input::Lost(loss) = &input {
+            self.lost(now, loss.clone());
         }
+        self.expire(now);
         if self.ending().is_none() {
             self.apply(now, input);
         } else if let Input::Command(id, _) = input {
@@ -174,10 +176,15 @@ impl ClientState {
             Input::Start => self.connect(now),
             Input::Opened => self.opened(now),
             Input::Frame(frame) => self.frame(now, frame),
-            Input::Lost(loss) => self.lost(now, loss),
             Input::Command(id, command) => self.command(now, id, command),
-            Input::Tick | Input::Stalled => {}
+            Input::Tick | Input::Stalled | Input::Lost(_) => {}
             Input::Stop => self.stop(),
+        }
+    }
+
+    fn expire(&mut self, now: Timestamp) {
+        while let Some(owner) = self.deadlines.pop_due(now) {
+            self.expired(now, owner);
         }
     }
 

@@ -152,3 +152,14 @@ fn a_client_that_is_stopped_closes_and_ends_everything_under_way() {
     let late = talk.ask(say("late"));
     assert_eq!(talk.outputs(), [Output::Resolve(late, Err(ClientError::Ended))]);
 }
+
+#[test]
+fn what_is_due_at_the_moment_of_a_loss_is_not_sent_any_more() {
+    let mut talk = Conversation::registered(alice());
+    talk.now = talk.now + HEARTBEAT_INTERVAL;
+    talk.input(Input::Lost(Loss::Broken("reset".to_owned())));
+    assert!(matches!(
+        talk.outputs()[..],
+        [Output::Event(Event::Disconnected { why: Loss::Broken(_), retry_in: Some(_), .. })]
+    ));
+}
