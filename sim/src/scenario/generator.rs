@@ -29,6 +29,8 @@ pub fn storm(seed: u64) -> Scenario {
         network: LinkConfig {
             latency: dice.millis(1, 40),
             jitter: dice.millis(0, 20),
+            // Small enough that whoever does not read soon makes the hub's queue grow.
+            window_bytes: dice.between(1_024, 32_768),
             ..LinkConfig::default()
         },
         registration_ttl_seconds: dice.between(10, 60) as u64,
@@ -50,7 +52,7 @@ fn hub_config(dice: &mut Dice) -> Config {
         heartbeat_interval: dice.millis(2_000, 4_000),
         resume_window: dice.millis(3_000, 15_000),
         slow_consumer_timeout: dice.millis(2_000, 6_000),
-        queue_messages_max: dice.between(8, 256),
+        queue_messages_max: dice.between(2, 64),
         ..Config::default()
     }
 }
