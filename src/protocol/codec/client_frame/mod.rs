@@ -1,23 +1,19 @@
 //! What clients send: an envelope whose payload is read by its type.
 
+mod verbs;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
 
-use super::fields::{
-    Raw, flag, kind_of, name, object, optional_integer, optional_milliseconds, optional_name,
-    optional_string, strings,
-};
+use super::fields::{Raw, kind_of, name, optional_integer, optional_milliseconds, optional_string};
 use crate::protocol::{
-    ActorAddress, ClientFrame, Connect, Disconnect, ErrorCode, Heartbeat, Json, Malformed,
-    MessageId, Pattern, Publish, Refusal, Register, Renew, RenewalToken, Request, Send, Subscribe,
-    Subscription, SubscriptionId, Topic, Unregister, Unsubscribe, Verb,
+    ActorAddress, ClientFrame, ErrorCode, Json, Malformed, MessageId, Pattern, Refusal, Request,
+    Verb,
 };
 use crate::time::Timestamp;
 
@@ -25,7 +21,6 @@ const ADDRESS: &str = "an address: @(path)";
 const ID: &str = "a string of 1 to 128 bytes";
 const OBJECT: &str = "an object";
 const TEXT: &str = "a string";
-const TOPIC: &str = "a string of 1 to 256 bytes";
 
 /// Reads one frame. The application data in it shares the frame's bytes.
 pub fn decode_client_frame(frame: &Bytes) -> Result<ClientFrame, Malformed> {
@@ -135,193 +130,6 @@ impl<'a> RawEnvelope<'a> {
             _ => (kind.to_owned().into(), Err(unknown_type(kind))),
         }
     }
-
-    fn connect(&self, frame: &Bytes) -> Result<Connect, Refusal> {
-        #[derive(Deserialize, Default)]
-        #[serde(rename_all = "camelCase", default)]
-        struct Fields<'a> {
-            #[serde(borrow)]
-            protocol_version: Raw<'a>,
-            #[serde(borrow)]
-            capabilities: Raw<'a>,
-            #[serde(borrow)]
-            auth_token: Raw<'a>,
-            #[serde(borrow)]
-            client_metadata: Raw<'a>,
-        }
-        const VERSION: &str = "a version: major.minor.patch";
-        let fields: Fields<'_> = object("metadata", self.metadata)?;
-        let client_metadata = match fields.client_metadata {
-            Some(_) => Some(object_json("clientMetadata", fields.client_metadata, frame)?),
-            None => None,
-        };
-        Ok(Connect {
-            protocol_version: required_string("protocolVersion", VERSION, fields.protocol_version)?,
-            capabilities: strings("capabilities", fields.capabilities)?,
-            auth_token: optional_string("authToken", TEXT, fields.auth_token)?.map(Cow::into_owned),
-            client_metadata,
-        })
-    }
-
-    fn heartbeat(&self, frame: &Bytes) -> Result<Heartbeat, Refusal> {
-        #[derive(Deserialize, Default)]
-        #[serde(default)]
-        struct Fields<'a> {
-            #[serde(borrow)]
-            timestamp: Raw<'a>,
-        }
-        let fields: Fields<'_> = object("payload", self.payload)?;
-        Ok(Heartbeat { timestamp: json(fields.timestamp, frame) })
-    }
-
-    fn disconnect(&self) -> Result<Disconnect, Refusal> {
-        #[derive(Deserialize, Default)]
-        #[serde(default)]
-        struct Fields<'a> {
-            #[serde(borrow)]
-            reason: Raw<'a>,
-        }
-        let fields: Fields<'_> = object("payload", self.payload)?;
-        let reason = optional_string("reason", TEXT, fields.reason)?.map(Cow::into_owned);
-        Ok(Disconnect { reason })
-    }
-
-    fn register(&self, frame: &Bytes) -> Result<Register, Refusal> {
-        #[derive(Deserialize, Default)]
-        #[serde(rename_all = "camelCase", default)]
-        struct Fields<'a> {
-            #[serde(borrow)]
-            actor_address: Raw<'a>,
-            #[serde(borrow)]
-            capabilities: Raw<'a>,
-            #[serde(borrow)]
-            metadata: Raw<'a>,
-            #[serde(borrow)]
-            ttl_seconds: Raw<'a>,
-        }
-        let fields: Fields<'_> = object("payload", self.payload)?;
-        Ok(Register {
-            actor_address: name(
-                "actorAddress",
-                ADDRESS,
-                fields.actor_address,
-                ActorAddress::parse,
-            )?,
-            capabilities: strings("capabilities", fields.capabilities)?,
-            metadata: object_json("metadata", fields.metadata, frame)?,
-            ttl: registration_ttl(fields.ttl_seconds)?,
-        })
-    }
-
-    fn unregister(&self) -> Result<Unregister, Refusal> {
-        #[derive(Deserialize, Default)]
-        #[serde(rename_all = "camelCase", default)]
-        struct Fields<'a> {
-            #[serde(borrow)]
-            actor_address: Raw<'a>,
-        }
-        let fields: Fields<'_> = object("payload", self.payload)?;
-        let actor_address =
-            optional_name("actorAddress", ADDRESS, fields.actor_address, ActorAddress::parse)?;
-        Ok(Unregister { actor_address })
-    }
-
-    /// The token may stand in the payload or in the metadata: the TypeScript clients differ.
-    fn renew(&self) -> Result<Renew, Refusal> {
-        #[derive(Deserialize, Default)]
-        #[serde(rename_all = "camelCase", default)]
-        struct Fields<'a> {
-            #[serde(borrow)]
-            renewal_token: Raw<'a>,
-        }
-        let payload: Fields<'_> = object("payload", self.payload)?;
-        let metadata: Fields<'_> = object("metadata", self.metadata)?;
-        let raw = payload.renewal_token.or(metadata.renewal_token);
-        let renewal_token = optional_name("renewalToken", TEXT, raw, RenewalToken::parse)?;
-        Ok(Renew { renewal_token })
-    }
-
-    fn send(&self, frame: &Bytes) -> Result<Send, Refusal> {
-        #[derive(Deserialize, Default)]
-        #[serde(default)]
-        struct Fields<'a> {
-            #[serde(borrow)]
-            to: Raw<'a>,
-            #[serde(borrow, rename = "type")]
-            kind: Raw<'a>,
-            #[serde(borrow)]
-            data: Raw<'a>,
-        }
-        let fields: Fields<'_> = object("payload", self.payload)?;
-        Ok(Send {
-            to: name("to", ADDRESS, fields.to.or(self.to), ActorAddress::parse)?,
-            kind: application_type(fields.kind)?,
-            data: json(fields.data, frame),
-        })
-    }
-
-    fn subscribe(&self) -> Result<Subscribe, Refusal> {
-        #[derive(Deserialize, Default)]
-        #[serde(default)]
-        struct Fields<'a> {
-            #[serde(borrow)]
-            topic: Raw<'a>,
-            #[serde(borrow)]
-            durable: Raw<'a>,
-        }
-        let fields: Fields<'_> = object("payload", self.payload)?;
-        Ok(Subscribe {
-            topic: name("topic", TOPIC, fields.topic, Topic::parse)?,
-            durable: flag("durable", fields.durable)?,
-        })
-    }
-
-    /// A topic's name sent as `subscriptionId` is taken as the topic: both clients do that.
-    fn unsubscribe(&self) -> Result<Unsubscribe, Refusal> {
-        #[derive(Deserialize, Default)]
-        #[serde(rename_all = "camelCase", default)]
-        struct Fields<'a> {
-            #[serde(borrow)]
-            topic: Raw<'a>,
-            #[serde(borrow)]
-            subscription_id: Raw<'a>,
-        }
-        const SUBSCRIPTION: &str = "a subscription id or a topic";
-        let fields: Fields<'_> = object("payload", self.payload)?;
-        let subscription =
-            match (fields.topic, fields.subscription_id) {
-                (Some(topic), _) => {
-                    Subscription::Topic(name("topic", TOPIC, Some(topic), Topic::parse)?)
-                }
-                (None, Some(id)) => name("subscriptionId", SUBSCRIPTION, Some(id), |text| {
-                    match SubscriptionId::parse(text) {
-                        Ok(id) => Ok(Subscription::Id(id)),
-                        Err(_) => Topic::parse(text).map(Subscription::Topic),
-                    }
-                })?,
-                (None, None) => return Err(Refusal::missing("topic", TOPIC)),
-            };
-        Ok(Unsubscribe { subscription })
-    }
-
-    fn publish(&self, frame: &Bytes) -> Result<Publish, Refusal> {
-        #[derive(Deserialize, Default)]
-        #[serde(default)]
-        struct Fields<'a> {
-            #[serde(borrow)]
-            topic: Raw<'a>,
-            #[serde(borrow, rename = "type")]
-            kind: Raw<'a>,
-            #[serde(borrow)]
-            data: Raw<'a>,
-        }
-        let fields: Fields<'_> = object("payload", self.payload)?;
-        Ok(Publish {
-            topic: name("topic", TOPIC, fields.topic, Topic::parse)?,
-            kind: application_type(fields.kind)?,
-            data: json(fields.data, frame),
-        })
-    }
 }
 
 fn not_an_envelope(message: impl Into<Cow<'static, str>>) -> Malformed {
@@ -358,33 +166,6 @@ fn envelope_metadata(raw: Raw<'_>, frame: &Bytes) -> Result<Json, Refusal> {
     match metadata.to::<BTreeMap<String, IgnoredAny>>() {
         Ok(_) => Ok(metadata),
         Err(_) => Err(Refusal::invalid("metadata", EXPECTED, "object".to_owned())),
-    }
-}
-
-fn required_string(
-    field: &'static str,
-    expected: &'static str,
-    raw: Raw<'_>,
-) -> Result<String, Refusal> {
-    let text = optional_string(field, expected, raw)?;
-    text.map(Cow::into_owned).ok_or_else(|| Refusal::missing(field, expected))
-}
-
-fn application_type(raw: Option<&RawValue>) -> Result<String, Refusal> {
-    const EXPECTED: &str = "an application type: a string that does not begin with hub:";
-    let kind = required_string("type", EXPECTED, raw)?;
-    match kind.starts_with("hub:") || kind.is_empty() {
-        true => Err(Refusal::invalid("type", EXPECTED, kind.chars().take(64).collect())),
-        false => Ok(kind),
-    }
-}
-
-fn registration_ttl(raw: Raw<'_>) -> Result<Duration, Refusal> {
-    const EXPECTED: &str = "a whole number of seconds from 1 to 3600";
-    match optional_integer("ttlSeconds", EXPECTED, raw)? {
-        None => Ok(Register::TTL_DEFAULT),
-        Some(0) => Err(Refusal::invalid("ttlSeconds", EXPECTED, "0".to_owned())),
-        Some(seconds) => Ok(Duration::from_secs(seconds).min(Register::TTL_MAX)),
     }
 }
 
@@ -430,6 +211,7 @@ pub(super) fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::{Subscription, Topic, Unsubscribe};
 
     fn decode(text: &str) -> Result<ClientFrame, Malformed> {
         decode_client_frame(&Bytes::copy_from_slice(text.as_bytes()))
@@ -495,16 +277,6 @@ mod tests {
         for payload in [r#"{"topic":"news"}"#, r#"{"subscriptionId":"news"}"#] {
             let expected = Verb::Unsubscribe(Unsubscribe { subscription: topic.clone() });
             assert_eq!(verb("hub:unsubscribe", payload), Ok(expected));
-        }
-    }
-
-    #[test]
-    fn a_time_to_live_is_capped_and_never_zero() {
-        assert_eq!(registration_ttl(None), Ok(Register::TTL_DEFAULT));
-        let raw = |text: &'static str| serde_json::from_str::<&RawValue>(text).ok();
-        assert_eq!(registration_ttl(raw("99999")), Ok(Register::TTL_MAX));
-        for bad in ["0", "-1", "1.5", "\"3\""] {
-            assert!(registration_ttl(raw(bad)).is_err(), "{bad}");
         }
     }
 

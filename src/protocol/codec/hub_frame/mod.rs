@@ -1,0 +1,114 @@
+//! What the hub sends: all eleven keys of the envelope, always.
+
+mod payloads;
+mod read;
+mod write;
+
+pub use read::{HubBody, HubFrame, HubMessage, InvalidHubFrame, decode_hub_frame};
+pub use write::encode_hub_frame;
+
+pub(super) use write::milliseconds_or_null;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::protocol::{
+        ActorAddress, Body, Delivery, Details, ErrorCode, Json, MessageId, Notice, Outgoing,
+        Refusal, Reply, Route, Topic,
+    };
+    use crate::time::Timestamp;
+
+    fn hub() -> ActorAddress {
+        ActorAddress::parse("@(hub)").expect("an address")
+    }
+
+    fn outgoing(body: Body) -> Outgoing {
+        let to = ActorAddress::parse("@(a)").expect("an address");
+        Outgoing { id: Uuid::nil(), to, timestamp: Timestamp::from_millis(5), body }
+    }
+
+    fn round_trip(body: Body) -> HubBody {
+        let text = encode_hub_frame(&outgoing(body), &hub());
+        match decode_hub_frame(&Bytes::from(text)).expect("a frame of the hub") {
+            HubFrame::Message(message) => message.body,
+            HubFrame::Pong => panic!("not a pong"),
+        }
+    }
+
+    #[test]
+    fn every_message_bears_all_eleven_keys() {
+        let notice = Notice::TakenOver { actor_address: hub() };
+        let text = encode_hub_frame(&outgoing(Body::Notice(notice)), &hub());
+        let envelope: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(&text).expect("an object");
+        let keys: Vec<&str> = envelope.keys().map(String::as_str).collect();
+        assert_eq!(
+            keys,
+            [
+                "correlationId",
+                "from",
+                "id",
+                "metadata",
+                "pattern",
+                "payload",
+                "signature",
+                "timestamp",
+                "to",
+                "ttl",
+                "type",
+            ]
+        );
+        assert!(envelope["metadata"].is_object());
+    }
+
+    #[test]
+    fn a_refusal_crosses_the_wire_with_its_details() {
+        for refusal in [
+            Refusal::missing("topic", "a topic"),
+            Refusal::new(ErrorCode::BroadcastLimitExceeded, "m", "r"),
+            Refusal::new(ErrorCode::RateLimited, "m", "r")
+                .with(Details::RetryAfter { wait: Duration::from_millis(1), limit: 100 }),
+            Refusal::new(ErrorCode::MessageTooLarge, "m", "r")
+                .with(Details::Size { actual: 2, max: 1 }),
+        ] {
+            let reply = Reply::Error(refusal);
+            let body = Body::Reply { correlation: None, reply: Box::new(reply.clone()) };
+            assert_eq!(round_trip(body), HubBody::Reply { correlation: None, reply });
+        }
+    }
+
+    #[test]
+    fn a_publication_names_its_topic_and_its_origin() {
+        let topic = Topic::parse("news").expect("a topic");
+        let origin = MessageId::parse("m\"1").expect("an id");
+        let payload = Json::parse(r#"{"b": 1.0}"#).expect("JSON");
+        let metadata = Json::from(serde_json::json!({ "topic": "news", "publication": true }));
+        let route = Route::Publication { topic };
+        let delivery = Delivery::new(
+            hub(),
+            "t".into(),
+            payload.clone(),
+            metadata,
+            route.clone(),
+            origin.clone(),
+            None,
+        );
+        assert_eq!(
+            round_trip(Body::Delivery(Arc::new(delivery))),
+            HubBody::Delivery { kind: "t".into(), payload, route, origin: Some(origin) }
+        );
+    }
+
+    #[test]
+    fn a_pong_is_no_envelope() {
+        let text = encode_hub_frame(&outgoing(Body::Pong), &hub());
+        assert_eq!(text, r#"{"type":"pong"}"#);
+        assert_eq!(decode_hub_frame(&text.into()).ok(), Some(HubFrame::Pong));
+    }
+}

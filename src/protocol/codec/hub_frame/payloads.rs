@@ -1,0 +1,85 @@
+//! The payloads and metadata that differ from the types of the protocol.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::protocol::{ActorAddress, Details, ErrorCode, Refusal};
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ConnectedMetadata {
+    pub actor_identity: Option<ActorAddress>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TakenOver {
+    pub actor_address: ActorAddress,
+    pub reason: String,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct ErrorPayload {
+    code: ErrorCode,
+    message: String,
+    resolution: String,
+    details: serde_json::Value,
+}
+
+impl From<&Refusal> for ErrorPayload {
+    fn from(refusal: &Refusal) -> Self {
+        Self {
+            code: refusal.code,
+            message: refusal.message.to_string(),
+            resolution: refusal.resolution.to_string(),
+            details: details_json(&refusal.details),
+        }
+    }
+}
+
+fn details_json(details: &Details) -> serde_json::Value {
+    match details {
+        Details::None => serde_json::json!({}),
+        Details::Field { field, expected, received } => {
+            serde_json::json!({ "field": field, "expected": expected, "received": received })
+        }
+        Details::RetryAfter { wait, limit } => serde_json::json!({
+            "retryAfterMs": u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+            "retryAfter": wait.as_millis().div_ceil(1000) as u64,
+            "limit": limit,
+        }),
+        Details::Size { actual, max } => {
+            serde_json::json!({ "actualSize": actual, "maxSize": max })
+        }
+        Details::Limit { limit } => serde_json::json!({ "limit": limit }),
+    }
+}
+
+impl From<ErrorPayload> for Refusal {
+    fn from(payload: ErrorPayload) -> Self {
+        let details = read_details(&payload.details);
+        Refusal {
+            code: payload.code,
+            message: payload.message.into(),
+            resolution: payload.resolution.into(),
+            details,
+        }
+    }
+}
+
+fn read_details(details: &serde_json::Value) -> Details {
+    let number = |key: &str| details.get(key).and_then(serde_json::Value::as_u64);
+    let text = |key: &str| details.get(key).and_then(serde_json::Value::as_str).map(str::to_owned);
+    if let (Some(field), Some(expected)) = (text("field"), text("expected")) {
+        let received = text("received").unwrap_or_default();
+        return Details::Field { field: field.into(), expected: expected.into(), received };
+    }
+    if let (Some(wait), Some(limit)) = (number("retryAfterMs"), number("limit")) {
+        return Details::RetryAfter { wait: Duration::from_millis(wait), limit };
+    }
+    if let (Some(actual), Some(max)) = (number("actualSize"), number("maxSize")) {
+        return Details::Size { actual: actual as usize, max: max as usize };
+    }
+    number("limit").map_or(Details::None, |limit| Details::Limit { limit: limit as usize })
+}

@@ -1,0 +1,187 @@
+//! What a client reads of the hub.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::payloads::{ConnectedMetadata, ErrorPayload, TakenOver};
+use crate::protocol::{
+    ActorAddress, Connected, Json, MessageId, Notice, Pattern, Reply, Route, Topic,
+};
+use crate::time::Timestamp;
+
+/// One frame from the hub, as a client reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HubFrame {
+    Pong,
+    Message(Box<HubMessage>),
+}
+
+/// One envelope from the hub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HubMessage {
+    pub id: MessageId,
+    pub from: ActorAddress,
+    pub to: ActorAddress,
+    pub timestamp: Timestamp,
+    pub ttl: Option<Duration>,
+    /// A JSON object.
+    pub metadata: Json,
+    pub body: HubBody,
+}
+
+/// What an envelope from the hub carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HubBody {
+    /// The answer to the request `correlation`; without one, to a frame that bore no id.
+    Reply {
+        correlation: Option<MessageId>,
+        reply: Reply,
+    },
+    Notice(Notice),
+    /// Application data. `origin` is the id of the request that carried it.
+    Delivery {
+        kind: String,
+        payload: Json,
+        route: Route,
+        origin: Option<MessageId>,
+    },
+    /// A `hub:*` message of a newer hub.
+    Unknown {
+        kind: String,
+        payload: Json,
+    },
+}
+
+/// A frame that no hub of this protocol sends.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidHubFrame {
+    #[error("not an envelope of the hub: {0}")]
+    Envelope(serde_json::Error),
+    #[error("{kind} without the payload of its kind: {error}")]
+    Payload { kind: String, error: serde_json::Error },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope {
+    id: MessageId,
+    from: ActorAddress,
+    to: ActorAddress,
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(rename = "pattern")]
+    _pattern: Pattern,
+    timestamp: Timestamp,
+    payload: Json,
+    metadata: Json,
+    correlation_id: Option<MessageId>,
+    ttl: Option<u64>,
+}
+
+/// Reads one frame from the hub.
+pub fn decode_hub_frame(frame: &Bytes) -> Result<HubFrame, InvalidHubFrame> {
+    if is_pong(frame) {
+        return Ok(HubFrame::Pong);
+    }
+    let envelope: Envelope = serde_json::from_slice(frame).map_err(InvalidHubFrame::Envelope)?;
+    let body = decode_body(&envelope)
+        .map_err(|error| InvalidHubFrame::Payload { kind: envelope.kind.clone(), error })?;
+    Ok(HubFrame::Message(Box::new(HubMessage {
+        id: envelope.id,
+        from: envelope.from,
+        to: envelope.to,
+        timestamp: envelope.timestamp,
+        ttl: envelope.ttl.map(Duration::from_millis),
+        metadata: envelope.metadata,
+        body,
+    })))
+}
+
+fn is_pong(frame: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Only {
+        #[serde(rename = "type")]
+        kind: String,
+        id: Option<serde::de::IgnoredAny>,
+    }
+    frame.len() < 64
+        && serde_json::from_slice::<Only>(frame)
+            .is_ok_and(|only| only.kind == "pong" && only.id.is_none())
+}
+
+fn decode_body(envelope: &Envelope) -> Result<HubBody, serde_json::Error> {
+    if !envelope.kind.starts_with("hub:") {
+        return decode_delivery(envelope);
+    }
+    let notice = match (envelope.kind.as_str(), &envelope.correlation_id) {
+        ("hub:disconnect", None) => Some(Notice::Disconnect(read(&envelope.payload)?)),
+        ("hub:unregistered", None) => {
+            let taken: TakenOver = read(&envelope.payload)?;
+            Some(Notice::TakenOver { actor_address: taken.actor_address })
+        }
+        _ => None,
+    };
+    if let Some(notice) = notice {
+        return Ok(HubBody::Notice(notice));
+    }
+    Ok(match decode_reply(envelope)? {
+        Some(reply) => HubBody::Reply { correlation: envelope.correlation_id.clone(), reply },
+        None => HubBody::Unknown { kind: envelope.kind.clone(), payload: envelope.payload.clone() },
+    })
+}
+
+fn decode_reply(envelope: &Envelope) -> Result<Option<Reply>, serde_json::Error> {
+    let payload = &envelope.payload;
+    Ok(Some(match envelope.kind.as_str() {
+        "hub:connected" => {
+            let metadata: ConnectedMetadata = read(&envelope.metadata)?;
+            let connected: Connected = read(payload)?;
+            Reply::Connected(Connected { actor_identity: metadata.actor_identity, ..connected })
+        }
+        "hub:heartbeat_ack" => Reply::HeartbeatAck(read(payload)?),
+        "hub:disconnect" => Reply::Disconnected(read(payload)?),
+        "hub:registered" => Reply::Registered(read(payload)?),
+        "hub:unregistered" => Reply::Unregistered(read(payload)?),
+        "hub:renewed" => Reply::Renewed(read(payload)?),
+        "hub:delivery_ack" => Reply::DeliveryAck(read(payload)?),
+        "hub:unknown_actor" => Reply::UnknownActor(read(payload)?),
+        "hub:subscribed" => Reply::Subscribed(read(payload)?),
+        "hub:unsubscribed" => Reply::Unsubscribed(read(payload)?),
+        "hub:published" => Reply::Published(read(payload)?),
+        "hub:error" => Reply::Error(read::<ErrorPayload>(payload)?.into()),
+        _ => return Ok(None),
+    }))
+}
+
+/// Beside the hub's keys a forwarded message bears its sender's: those decide nothing here.
+fn decode_delivery(envelope: &Envelope) -> Result<HubBody, serde_json::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Forwarded {
+        #[serde(default)]
+        forwarded: bool,
+        original_message_id: Option<MessageId>,
+    }
+    #[derive(Deserialize)]
+    struct Published {
+        topic: Option<Topic>,
+    }
+    let metadata: Forwarded = read(&envelope.metadata)?;
+    let topic = match metadata.forwarded {
+        true => None,
+        false => read::<Published>(&envelope.metadata)?.topic,
+    };
+    let (route, origin) = match topic {
+        Some(topic) => (Route::Publication { topic }, envelope.correlation_id.clone()),
+        None => (Route::Send, metadata.original_message_id),
+    };
+    let (kind, payload) = (envelope.kind.clone(), envelope.payload.clone());
+    Ok(HubBody::Delivery { kind, payload, route, origin })
+}
+
+fn read<T: DeserializeOwned>(json: &Json) -> Result<T, serde_json::Error> {
+    serde_json::from_str(json.as_str())
+}

@@ -1,0 +1,135 @@
+//! What the hub writes: all eleven keys of the envelope, always.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::payloads::{ConnectedMetadata, ErrorPayload, TakenOver};
+use crate::protocol::codec::client_frame::quoted;
+use crate::protocol::{
+    ActorAddress, Body, Delivery, DisconnectNotice, MessageId, Notice, Outgoing, Reply, Route,
+};
+
+/// Writes one message as the text of a WebSocket frame; `hub` is the hub's own address.
+pub fn encode_hub_frame(message: &Outgoing, hub: &ActorAddress) -> String {
+    match &message.body {
+        Body::Pong => r#"{"type":"pong"}"#.to_owned(),
+        Body::Reply { correlation, reply } => {
+            let payload = reply_payload(reply);
+            let correlation = correlation.as_ref();
+            encode_own(
+                message,
+                hub,
+                reply.type_name(),
+                correlation,
+                &payload,
+                &reply_metadata(reply),
+            )
+        }
+        Body::Notice(notice) => {
+            encode_own(message, hub, notice.type_name(), None, &notice_payload(notice), "{}")
+        }
+        Body::Delivery(delivery) => encode_delivery(message, delivery),
+    }
+}
+
+fn encode_own(
+    message: &Outgoing,
+    hub: &ActorAddress,
+    kind: &str,
+    correlation: Option<&MessageId>,
+    payload: &str,
+    metadata: &str,
+) -> String {
+    let mut text = prefix(message, 256 + payload.len());
+    write!(
+        text,
+        r#""from":"{hub}","type":"{kind}","pattern":"tell","timestamp":{},"payload":{payload},"metadata":{metadata},"correlationId":{},"ttl":null,"signature":null}}"#,
+        message.timestamp,
+        correlation.map_or_else(|| "null".to_owned(), |id| quoted(id.as_str())),
+    )
+    .expect("writing to a String cannot fail");
+    text
+}
+
+fn encode_delivery(message: &Outgoing, delivery: &Delivery) -> String {
+    // All copies of a delivery leave the hub at one moment, so its timestamp is shared too.
+    let shared = delivery.shared.get_or_init(|| {
+        format!(
+            r#""from":"{}","type":{},"pattern":"tell","timestamp":{},"payload":{},"metadata":{},"correlationId":{},"ttl":{},"signature":null}}"#,
+            delivery.from,
+            quoted(&delivery.kind),
+            message.timestamp,
+            delivery.payload,
+            delivery.metadata,
+            match delivery.route {
+                Route::Send => "null".to_owned(),
+                Route::Publication { .. } => quoted(delivery.origin.as_str()),
+            },
+            milliseconds_or_null(delivery.ttl),
+        )
+    });
+    let mut text = prefix(message, shared.len());
+    text.push_str(shared);
+    text
+}
+
+/// What differs from recipient to recipient.
+fn prefix(message: &Outgoing, more: usize) -> String {
+    let mut text = String::with_capacity(64 + message.to.as_str().len() + more);
+    write!(text, r#"{{"id":"{}","to":"{}","#, message.id.hyphenated(), message.to)
+        .expect("writing to a String cannot fail");
+    text
+}
+
+pub(in crate::protocol::codec) fn milliseconds_or_null(duration: Option<Duration>) -> String {
+    duration.map_or_else(|| "null".to_owned(), |duration| duration.as_millis().to_string())
+}
+
+fn to_json<T: Serialize>(payload: &T) -> String {
+    serde_json::to_string(payload).expect("a payload has string keys and holds valid JSON")
+}
+
+fn reply_payload(reply: &Reply) -> String {
+    match reply {
+        Reply::Connected(payload) => to_json(payload),
+        Reply::HeartbeatAck(payload) => to_json(payload),
+        Reply::Disconnected(payload) => to_json(payload),
+        Reply::Registered(payload) => to_json(payload),
+        Reply::Unregistered(payload) => to_json(payload),
+        Reply::Renewed(payload) => to_json(payload),
+        Reply::DeliveryAck(payload) => to_json(payload),
+        Reply::UnknownActor(payload) => to_json(payload),
+        Reply::Subscribed(payload) => to_json(payload),
+        Reply::Unsubscribed(payload) => to_json(payload),
+        Reply::Published(payload) => to_json(payload),
+        Reply::Error(refusal) => to_json(&ErrorPayload::from(refusal)),
+    }
+}
+
+/// The SEAG client reads the outcome of a registration from the metadata.
+fn reply_metadata(reply: &Reply) -> String {
+    match reply {
+        Reply::Connected(connected) => {
+            to_json(&ConnectedMetadata { actor_identity: connected.actor_identity.clone() })
+        }
+        Reply::Registered(registered) => to_json(&serde_json::json!({
+            "actorAddress": registered.actor_address,
+            "expiresAt": registered.expires_at,
+            "renewalToken": registered.renewal_token,
+            "version": registered.version,
+        })),
+        _ => "{}".to_owned(),
+    }
+}
+
+fn notice_payload(notice: &Notice) -> String {
+    match notice {
+        Notice::Disconnect(payload) => to_json(payload),
+        Notice::TakenOver { actor_address } => to_json(&TakenOver {
+            actor_address: actor_address.clone(),
+            reason: DisconnectNotice::DUPLICATE_CONNECTION.to_owned(),
+        }),
+    }
+}
