@@ -151,7 +151,7 @@ struct Delivery {
 impl From<Message> for Delivery {
     fn from(message: Message) -> Self {
         let topic = match message.route {
-            Route::Send => None,
+            Route::Send | Route::Broadcast => None,
             Route::Publication { topic } => Some(topic),
         };
         Self {
@@ -203,6 +203,8 @@ fn tell(event: &Event) {
             eprintln!("cannot subscribe to {topic}: {refusal}");
         }
         Event::TakenOver { address } => eprintln!("another session took {address} over"),
+        Event::Paused { address, .. } => eprintln!("{address} does not keep up"),
+        Event::Resumed => eprintln!("going on"),
         Event::HubError { refusal, .. } => eprintln!("the hub says: {refusal}"),
         Event::CloseAnnounced { reason, message } => {
             eprintln!("the hub is about to close: {reason}: {message}");

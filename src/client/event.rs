@@ -41,6 +41,18 @@ pub enum Event {
     Delivered(Box<Message>),
     /// Another session registered the address. This session lives on, without it.
     TakenOver { address: ActorAddress },
+    /// `hub:pause`: what this client sends piles up; it had better send nothing until
+    /// [`Event::Resumed`]. Nothing is held back here.
+    Paused {
+        /// `slow_consumer`.
+        reason: String,
+        /// Who reads too slowly.
+        address: ActorAddress,
+        /// Messages that wait for its session.
+        queue_depth: usize,
+    },
+    /// `hub:resume`: the cause of the latest [`Event::Paused`] is gone. It names nobody.
+    Resumed,
     /// `hub:error` that answers no ask under way: to a tell, to an ask that timed out, or to a
     /// frame that bore no id.
     HubError { correlation: Option<MessageId>, refusal: Refusal },

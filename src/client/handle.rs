@@ -8,7 +8,8 @@ use super::{
     SendOutcome,
 };
 use crate::protocol::{
-    ActorAddress, Heartbeat, HeartbeatAck, Json, Pattern, Publish, Published, Reply, Send,
+    ActorAddress, ActorList, Broadcast, BroadcastAck, Discover, Discovered, Heartbeat,
+    HeartbeatAck, Json, ListActors, Metrics, Pattern, Publish, Published, QueueStats, Reply, Send,
     Subscribed, Topic, Unsubscribed, Verb,
 };
 use crate::runtime::Runtime;
@@ -103,6 +104,52 @@ impl Client {
     ) -> Result<Published, ClientError> {
         match self.ask(Verb::Publish(Publish { topic, kind: kind.into(), data })).await? {
             Reply::Published(published) => Ok(published),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Sends application data to everyone and does not wait.
+    pub async fn broadcast(&self, broadcast: Broadcast) -> Result<(), ClientError> {
+        let verb = Verb::Broadcast(broadcast);
+        self.request(RequestCommand::new(Pattern::Tell, verb)).await.map(drop)
+    }
+
+    /// Sends application data to everyone and waits for how many got it.
+    pub async fn ask_broadcast(&self, broadcast: Broadcast) -> Result<BroadcastAck, ClientError> {
+        match self.ask(Verb::Broadcast(broadcast)).await? {
+            Reply::BroadcastAck(ack) => Ok(ack),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Asks who is registered, by pattern and capability.
+    pub async fn discover(&self, discover: Discover) -> Result<Discovered, ClientError> {
+        match self.ask(Verb::Discover(discover)).await? {
+            Reply::Discovered(discovered) => Ok(discovered),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Asks for a page of all registrations.
+    pub async fn list_actors(&self, list: ListActors) -> Result<ActorList, ClientError> {
+        match self.ask(Verb::ListActors(list)).await? {
+            Reply::ActorList(list) => Ok(list),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Asks how this client's own queue at the hub does.
+    pub async fn queue_stats(&self) -> Result<QueueStats, ClientError> {
+        match self.ask(Verb::QueueStats).await? {
+            Reply::QueueStats(stats) => Ok(stats),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Asks what the hub counted in the present minute.
+    pub async fn metrics(&self) -> Result<Metrics, ClientError> {
+        match self.ask(Verb::Metrics).await? {
+            Reply::Metrics(metrics) => Ok(metrics),
             other => Err(unexpected(&other)),
         }
     }

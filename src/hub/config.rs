@@ -54,6 +54,50 @@ pub struct Config {
     pub subscriptions_per_session_max: usize,
     /// Malformed frames within a minute; the last of them closes the session 1008.
     pub malformed_per_minute_max: u32,
+    /// Actors that one broadcast may go to; beyond it is refused.
+    pub broadcast_recipients_max: usize,
+    /// Requests a second that one session may make for long; zero: any number.
+    pub rate_limit_per_second: u32,
+    /// Requests that one session may make at once after a pause.
+    pub rate_limit_burst: u32,
+    /// How long an ask that comes again gets its first outcome; zero: not at all.
+    #[serde(with = "duration_text")]
+    pub dedupe_window: Duration,
+    /// Outcomes that are remembered for asks that may come again; the oldest goes first.
+    pub dedupe_entries_max: usize,
+    /// Messages in a session's outgoing queue beyond which those who feed it are told to pause.
+    pub pause_threshold: usize,
+    /// Messages in it below which they are told to resume.
+    pub resume_threshold: usize,
+}
+
+/// Settings that contradict each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidConfig {
+    #[error("resume_threshold must be at least 1: no queue is below 0")]
+    ResumeThresholdZero,
+    #[error("pause_threshold ({pause}) must be greater than resume_threshold ({resume})")]
+    ThresholdsCross { pause: usize, resume: usize },
+    #[error("rate_limit_burst must be at least 1 where rate_limit_per_second is not 0")]
+    BurstZero,
+}
+
+impl Config {
+    /// Whether the settings go together. The hub works with any; with such as this refuses it does
+    /// not do what its user can have meant.
+    pub fn check(&self) -> Result<(), InvalidConfig> {
+        let (pause, resume) = (self.pause_threshold, self.resume_threshold);
+        if resume == 0 {
+            return Err(InvalidConfig::ResumeThresholdZero);
+        }
+        if pause <= resume {
+            return Err(InvalidConfig::ThresholdsCross { pause, resume });
+        }
+        if self.rate_limit_per_second > 0 && self.rate_limit_burst == 0 {
+            return Err(InvalidConfig::BurstZero);
+        }
+        Ok(())
+    }
 }
 
 impl Default for Config {
@@ -77,6 +121,13 @@ impl Default for Config {
             registrations_max: 50_000,
             subscriptions_per_session_max: 1_000,
             malformed_per_minute_max: 8,
+            broadcast_recipients_max: 10_000,
+            rate_limit_per_second: 100,
+            rate_limit_burst: 200,
+            dedupe_window: Duration::from_secs(60),
+            dedupe_entries_max: 100_000,
+            pause_threshold: 768,
+            resume_threshold: 256,
         }
     }
 }
@@ -91,6 +142,22 @@ mod tests {
         let text = serde_json::to_string(&config).expect("a config is JSON");
         assert!(text.contains(r#""idle_timeout":"1s 500ms""#));
         assert_eq!(serde_json::from_str::<Config>(&text).expect("a config"), config);
+    }
+
+    #[test]
+    fn settings_that_contradict_each_other_are_named() {
+        let check = |adjust: fn(&mut Config)| {
+            let mut config = Config::default();
+            adjust(&mut config);
+            config.check()
+        };
+        assert_eq!(check(|_| {}), Ok(()));
+        assert_eq!(check(|c| c.resume_threshold = 0), Err(InvalidConfig::ResumeThresholdZero));
+        let crossed = Err(InvalidConfig::ThresholdsCross { pause: 256, resume: 256 });
+        assert_eq!(check(|c| c.pause_threshold = 256), crossed);
+        assert_eq!(check(|c| c.rate_limit_burst = 0), Err(InvalidConfig::BurstZero));
+        let off = |c: &mut Config| (c.rate_limit_burst, c.rate_limit_per_second) = (0, 0);
+        assert_eq!(check(off), Ok(()));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::time::Timestamp;
+
 /// Totals since the hub began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Counters {
@@ -20,4 +22,23 @@ pub struct Counters {
     pub messages_dropped: u64,
     pub takeovers: u64,
     pub resumes: u64,
+}
+
+/// The present minute and the totals at its beginning.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Minute {
+    pub start: Timestamp,
+    pub before: Counters,
+}
+
+impl Minute {
+    const MILLIS: u64 = 60_000;
+
+    /// Begins the minute of `now` unless it is the present one.
+    pub fn turn(&mut self, now: Timestamp, totals: &Counters) {
+        let start = Timestamp::from_millis(now.as_millis() / Self::MILLIS * Self::MILLIS);
+        if self.start != start {
+            *self = Self { start, before: *totals };
+        }
+    }
 }

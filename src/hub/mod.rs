@@ -14,13 +14,14 @@ mod view;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 pub use audit::{DropReason, EndReason, ForgetReason, Record};
-pub use config::Config;
+pub use config::{Config, InvalidConfig};
 pub use counters::Counters;
 pub use ids::Ids;
 pub use io::{CloseCause, Input, Output, Peer, SessionKey, Written};
 pub use state::{Deadline, Phase};
 pub use view::{AddressRow, OwnerRow, SessionRow, TopicRow, View};
 
+use counters::Minute;
 use state::{Deadlines, Registry, Sessions, Topics};
 
 use crate::protocol::CloseReason;
@@ -36,6 +37,7 @@ pub struct Hub {
     topics: Topics,
     deadlines: Deadlines,
     counters: Counters,
+    minute: Minute,
     stopping: bool,
     outputs: Vec<Output>,
 }
@@ -51,6 +53,7 @@ impl Hub {
             topics: Topics::default(),
             deadlines: Deadlines::default(),
             counters: Counters::default(),
+            minute: Minute::default(),
             stopping: false,
             outputs: Vec::new(),
         }
@@ -71,12 +74,13 @@ impl Hub {
     #[must_use = "the outputs are what the hub does"]
     pub fn handle(&mut self, now: Timestamp, input: Input) -> impl Iterator<Item = Output> + '_ {
         self.forget_touched();
+        self.minute.turn(now, &self.counters);
         self.expire(now);
         match input {
             Input::Opened(key, peer) => self.opened(now, key, peer),
             Input::Frame(key, frame) => self.frame(now, key, frame),
             Input::Alive(key) => self.alive(now, key),
-            Input::Drained(key, written) => self.drained(key, written),
+            Input::Drained(key, written) => self.drained(now, key, &written),
             Input::Closed(key, cause) => self.closed(now, key, cause),
             Input::Tick => {}
             Input::Shutdown => self.shutdown(now),

@@ -105,6 +105,8 @@ pub enum Route {
     Send,
     /// By `hub:publish`, as a subscriber of the topic.
     Publication { topic: Topic },
+    /// By `hub:broadcast`, as one of all.
+    Broadcast,
 }
 
 impl Outgoing {

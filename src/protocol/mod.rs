@@ -4,6 +4,7 @@
 
 mod address;
 mod envelope;
+mod glob;
 mod json;
 mod refusal;
 mod reply;
@@ -16,16 +17,18 @@ pub use address::{
     SessionId, SubscriptionId, TOPIC_BYTES_MAX, Topic,
 };
 pub use envelope::{Body, Delivery, Outgoing, Pattern, Route};
+pub use glob::Glob;
 pub use json::{InvalidJson, Json};
 pub use refusal::{CloseReason, Details, ErrorCode, Malformed, Refusal};
 pub use reply::{
-    Connected, DeliveryAck, DeliveryStatus, DisconnectNotice, Disconnected, HeartbeatAck,
-    HubCapabilities, Notice, Published, Registered, Renewed, Reply, Subscribed, UnknownActor,
-    Unregistered, Unsubscribed,
+    ActorList, BroadcastAck, Connected, DeliveryAck, DeliveryStatus, DisconnectNotice,
+    Disconnected, Discovered, DiscoveredActor, HeartbeatAck, HubCapabilities, ListedActor, Metrics,
+    Notice, PauseNotice, Published, QueueStats, Registered, Renewed, Reply, Subscribed,
+    UnknownActor, Unregistered, Unsubscribed,
 };
 pub use request::{
-    ClientFrame, Connect, Disconnect, Heartbeat, Publish, Register, Renew, Request, Send,
-    Subscribe, Subscription, Unregister, Unsubscribe, Verb,
+    Broadcast, ClientFrame, Connect, Disconnect, Discover, Heartbeat, ListActors, Page, Publish,
+    Register, Renew, Request, Send, Subscribe, Subscription, Unregister, Unsubscribe, Verb,
 };
 
 /// The version of the protocol that this hub speaks; a client must bear the same major number.

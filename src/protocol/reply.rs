@@ -16,11 +16,16 @@ pub enum Reply {
     Registered(Registered),
     Unregistered(Unregistered),
     Renewed(Renewed),
+    Discovered(Discovered),
+    ActorList(ActorList),
     DeliveryAck(DeliveryAck),
     UnknownActor(UnknownActor),
+    BroadcastAck(BroadcastAck),
     Subscribed(Subscribed),
     Unsubscribed(Unsubscribed),
     Published(Published),
+    QueueStats(QueueStats),
+    Metrics(Metrics),
     Error(Refusal),
 }
 
@@ -34,11 +39,16 @@ impl Reply {
             Reply::Registered(_) => "hub:registered",
             Reply::Unregistered(_) => "hub:unregistered",
             Reply::Renewed(_) => "hub:renewed",
+            Reply::Discovered(_) => "hub:discovered",
+            Reply::ActorList(_) => "hub:actor_list",
             Reply::DeliveryAck(_) => "hub:delivery_ack",
             Reply::UnknownActor(_) => "hub:unknown_actor",
+            Reply::BroadcastAck(_) => "hub:broadcast_ack",
             Reply::Subscribed(_) => "hub:subscribed",
             Reply::Unsubscribed(_) => "hub:unsubscribed",
             Reply::Published(_) => "hub:published",
+            Reply::QueueStats(_) => "hub:queue_stats_response",
+            Reply::Metrics(_) => "hub:metrics_response",
             Reply::Error(_) => "hub:error",
         }
     }
@@ -50,18 +60,36 @@ impl Reply {
             Reply::Registered(registered) => {
                 registered.subscriptions.iter().map(|topic| topic.as_str().len()).sum()
             }
+            Reply::Discovered(discovered) => {
+                let actors = discovered.actors.iter();
+                actors.map(|a| actor_len(&a.address, &a.capabilities, &a.metadata)).sum()
+            }
+            Reply::ActorList(list) => {
+                let actors = list.actors.iter();
+                actors.map(|a| actor_len(&a.address, &a.capabilities, &a.metadata)).sum()
+            }
             Reply::Connected(_)
             | Reply::Disconnected(_)
             | Reply::Unregistered(_)
             | Reply::Renewed(_)
             | Reply::DeliveryAck(_)
             | Reply::UnknownActor(_)
+            | Reply::BroadcastAck(_)
             | Reply::Subscribed(_)
             | Reply::Unsubscribed(_)
             | Reply::Published(_)
+            | Reply::QueueStats(_)
+            | Reply::Metrics(_)
             | Reply::Error(_) => 0,
         }
     }
+}
+
+/// Bytes of one actor in a list: its address twice, and as much again for the keys.
+fn actor_len(address: &ActorAddress, capabilities: &[String], metadata: &Json) -> usize {
+    const KEYS: usize = 128;
+    let capabilities: usize = capabilities.iter().map(|text| text.len() + 3).sum();
+    KEYS + 2 * address.as_str().len() + capabilities + metadata.len()
 }
 
 /// What the hub says unasked; no `correlationId`.
@@ -71,6 +99,10 @@ pub enum Notice {
     Disconnect(DisconnectNotice),
     /// `hub:unregistered`: another session took this address over; this session lives on.
     TakenOver { actor_address: ActorAddress },
+    /// `hub:pause`: this session feeds one that does not keep up.
+    Pause(PauseNotice),
+    /// `hub:resume`: the cause of the latest pause is gone.
+    Resume,
 }
 
 impl Notice {
@@ -79,8 +111,27 @@ impl Notice {
         match self {
             Notice::Disconnect(_) => "hub:disconnect",
             Notice::TakenOver { .. } => "hub:unregistered",
+            Notice::Pause(_) => "hub:pause",
+            Notice::Resume => "hub:resume",
         }
     }
+}
+
+/// Who does not keep up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PauseNotice {
+    /// `slow_consumer`.
+    pub reason: String,
+    /// The recipient.
+    pub actor_address: ActorAddress,
+    /// Messages that wait for its session.
+    pub queue_depth: usize,
+}
+
+impl PauseNotice {
+    /// The reason of a recipient that reads too slowly.
+    pub const SLOW_CONSUMER: &'static str = "slow_consumer";
 }
 
 /// Why the hub is about to close a session.
@@ -171,6 +222,57 @@ pub struct Renewed {
     pub renewal_token: RenewalToken,
 }
 
+/// Who is registered and fits, in the order of the addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Discovered {
+    pub actors: Vec<DiscoveredActor>,
+    /// Whether more fit than the limit allowed.
+    pub has_more: bool,
+}
+
+/// One registered actor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DiscoveredActor {
+    pub address: ActorAddress,
+    /// The same: the TypeScript clients differ in which one they read.
+    pub actor_address: ActorAddress,
+    pub capabilities: Vec<String>,
+    /// A JSON object.
+    pub metadata: Json,
+}
+
+/// A page of all registrations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ActorList {
+    pub actors: Vec<ListedActor>,
+    /// Registrations in all.
+    pub total: usize,
+    /// The request's.
+    pub offset: usize,
+    /// The request's.
+    pub limit: usize,
+    /// Whether there are more behind this page.
+    pub has_more: bool,
+}
+
+/// One registration: never its renewal token or its session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListedActor {
+    pub address: ActorAddress,
+    /// The same: the TypeScript clients differ in which one they read.
+    pub actor_address: ActorAddress,
+    pub capabilities: Vec<String>,
+    /// A JSON object.
+    pub metadata: Json,
+    pub registered_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub version: u64,
+}
+
 /// The message was handed to the recipient's session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -196,6 +298,18 @@ pub struct UnknownActor {
     pub message: String,
 }
 
+/// The broadcast was handed to so many actors.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BroadcastAck {
+    /// The request's id.
+    pub message_id: MessageId,
+    /// Copies handed to sessions.
+    pub delivered_count: usize,
+    /// Copies dropped because the recipient's queue is at its bound.
+    pub failed_count: usize,
+}
+
 /// The acting identity is subscribed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -219,4 +333,35 @@ pub struct Published {
     pub topic: Topic,
     /// Copies handed to sessions.
     pub subscriber_count: usize,
+}
+
+/// How the outgoing queue of the asking session does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueueStats {
+    /// Messages that wait to be written.
+    pub queue_depth: usize,
+    /// Messages that were written in the last whole second.
+    pub processing_rate: u64,
+    /// Messages beyond which those who feed the session are told to pause.
+    pub pause_threshold: usize,
+    /// Messages below which they are told to resume.
+    pub resume_threshold: usize,
+}
+
+/// What the whole hub counted since `window_start`, the beginning of the present minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Frames from clients.
+    pub messages_received: u64,
+    /// Messages put into outgoing queues.
+    pub messages_sent: u64,
+    /// Requests refused and frames that were none.
+    pub errors: u64,
+    pub connections_opened: u64,
+    pub connections_closed: u64,
+    #[serde(rename = "windowStart")]
+    pub window_start: Timestamp,
+    /// When the hub answered.
+    pub timestamp: Timestamp,
 }

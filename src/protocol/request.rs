@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::address::RenewalToken;
-use super::{ActorAddress, Json, MessageId, Pattern, Refusal, SubscriptionId, Topic};
+use super::{ActorAddress, Glob, Json, MessageId, Pattern, Refusal, SubscriptionId, Topic};
 use crate::time::Timestamp;
 
 /// One frame from a client.
@@ -46,10 +46,17 @@ pub enum Verb {
     Register(Register),
     Unregister(Unregister),
     Renew(Renew),
+    Discover(Discover),
+    ListActors(ListActors),
     Send(Send),
+    Broadcast(Broadcast),
     Subscribe(Subscribe),
     Unsubscribe(Unsubscribe),
     Publish(Publish),
+    /// How the session's own queue does.
+    QueueStats,
+    /// What the hub counted in the present minute.
+    Metrics,
 }
 
 impl Verb {
@@ -62,10 +69,15 @@ impl Verb {
             Verb::Register(_) => "hub:register",
             Verb::Unregister(_) => "hub:unregister",
             Verb::Renew(_) => "hub:renew",
+            Verb::Discover(_) => "hub:discover",
+            Verb::ListActors(_) => "hub:list_actors",
             Verb::Send(_) => "hub:send",
+            Verb::Broadcast(_) => "hub:broadcast",
             Verb::Subscribe(_) => "hub:subscribe",
             Verb::Unsubscribe(_) => "hub:unsubscribe",
             Verb::Publish(_) => "hub:publish",
+            Verb::QueueStats => "hub:queue_stats",
+            Verb::Metrics => "hub:metrics",
         }
     }
 }
@@ -139,6 +151,69 @@ pub struct Renew {
     pub renewal_token: Option<RenewalToken>,
 }
 
+/// Asks who is registered, by pattern and capability.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Discover {
+    /// Over whole addresses where it begins with `@(`, else over their paths.
+    pub pattern: Glob,
+    /// Only actors that registered with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capability: Option<String>,
+    pub limit: Page,
+}
+
+impl Discover {
+    /// Whether an actor of this address and these capabilities is asked for.
+    pub fn wants(&self, address: &ActorAddress, capabilities: &[String]) -> bool {
+        let name = match self.pattern.as_str().starts_with("@(") {
+            true => address.as_str(),
+            false => address.path(),
+        };
+        self.pattern.matches(name)
+            && self.capability.as_ref().is_none_or(|wanted| capabilities.contains(wanted))
+    }
+}
+
+impl Default for Discover {
+    fn default() -> Self {
+        Self { pattern: Glob::any(), capability: None, limit: Page::default() }
+    }
+}
+
+/// Asks for a page of all registrations, in the order of their addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct ListActors {
+    /// How many registrations to leave out.
+    pub offset: usize,
+    pub limit: Page,
+}
+
+/// How many actors one answer may list: 1 to 100.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Page(u8);
+
+impl Page {
+    /// The most actors that one answer lists.
+    pub const MAX: u8 = 100;
+
+    /// A page of so many actors, if that is 1 to 100.
+    pub fn new(actors: u64) -> Option<Self> {
+        u8::try_from(actors).ok().filter(|actors| (1..=Self::MAX).contains(actors)).map(Self)
+    }
+
+    /// How many.
+    pub const fn actors(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self(Self::MAX)
+    }
+}
+
 /// Carries application data to one actor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Send {
@@ -147,6 +222,28 @@ pub struct Send {
     #[serde(rename = "type")]
     pub kind: String,
     pub data: Json,
+}
+
+/// Carries application data to all registered actors, one copy an address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Broadcast {
+    /// The application's type; never `hub:*`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub data: Json,
+    /// Whether the acting identity gets no copy.
+    pub exclude_self: bool,
+    /// Only to actors that registered with it. Travels in the envelope's metadata.
+    #[serde(skip)]
+    pub target_capability: Option<String>,
+}
+
+impl Broadcast {
+    /// A broadcast to everyone, its sender included.
+    pub fn new(kind: impl Into<String>, data: Json) -> Self {
+        Self { kind: kind.into(), data, exclude_self: false, target_capability: None }
+    }
 }
 
 /// Subscribes the acting identity to a topic.

@@ -11,8 +11,12 @@ mod renewal;
 mod resume;
 mod takeover;
 
+mod broadcast;
 mod messaging;
 mod pubsub;
+
+mod directory;
+mod figures;
 
 mod limits;
 mod liveness;

@@ -83,6 +83,15 @@ fn words() -> impl Strategy<Value = Say> {
         2 => topic().prop_map(unsubscribe),
         2 => topic().prop_map(unsubscribe_id),
         6 => (topic(), data()).prop_map(|(topic, data)| publish(topic, "flash", data)),
+        4 => (data(), any::<bool>()).prop_map(|(data, exclude)| {
+            say("hub:broadcast", json!({ "type": "flash", "data": data, "excludeSelf": exclude }))
+        }),
+        1 => select(&["*", "b*", "*o*e", "@(alice)"][..]).prop_map(discover),
+        1 => (0..3u64, 1..3u64).prop_map(|(offset, limit)| {
+            say("hub:list_actors", json!({ "offset": offset, "limit": limit }))
+        }),
+        1 => select(&["hub:queue_stats", "hub:metrics"][..])
+            .prop_map(|kind| say(kind, Value::Null)),
     ];
     (words, proptest::option::of(actor())).prop_map(|(words, from)| match from {
         Some(name) => words.from(name),
@@ -126,6 +135,8 @@ fn raw_value() -> impl Strategy<Value = String> {
         r#"{"to":"@(alice)","topic":"news","type":"chat","data":1e999}"#,
         r#"{"actorAddress":"@(bob)","capabilities":["c"],"metadata":{"\udfff":[]}}"#,
         r#"{"timestamp":-1e999}"#,
+        r#"{"targetCapability":"chat","pattern":"***","limit":100,"offset":18446744073709551615}"#,
+        r#"{"type":"t","excludeSelf":true,"offset":-0,"limit":1e2,"capability":"\ud800"}"#,
         "{}",
         "null",
         "true",
@@ -153,6 +164,11 @@ fn raw_frame() -> impl Strategy<Value = String> {
         "hub:subscribe",
         "hub:unsubscribe",
         "hub:publish",
+        "hub:broadcast",
+        "hub:discover",
+        "hub:list_actors",
+        "hub:queue_stats",
+        "hub:metrics",
         "ping",
         "x",
     ];

@@ -173,6 +173,8 @@ async fn follow(mut events: Events, belief: Arc<Mutex<Belief>>, tap: Tap) {
             Event::Delivered(_)
             | Event::Renewed { .. }
             | Event::SubscriptionRefused { .. }
+            | Event::Paused { .. }
+            | Event::Resumed
             | Event::HubError { .. }
             | Event::CloseAnnounced { .. }
             | Event::Unknown { .. }

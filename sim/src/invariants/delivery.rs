@@ -72,6 +72,12 @@ fn carried_unaltered(
             }
             (&publish.kind, &publish.data)
         }
+        (Ok(Verb::Broadcast(broadcast)), Route::Broadcast) => {
+            if broadcast.exclude_self && delivery.from == *to {
+                return Err(invented(to, "its sender wanted no copy"));
+            }
+            (&broadcast.kind, &broadcast.data)
+        }
         _ => return Err(invented(to, "the request was not meant for it")),
     };
     match *kind == delivery.kind && *data == delivery.payload {

@@ -367,7 +367,11 @@ fn not_a_session(
 fn registered_first(hub: &HubEvent, world: &World, reply: &Reply) -> Result<(), Violation> {
     let needs_identity = matches!(
         reply,
-        Reply::Subscribed(_) | Reply::Unsubscribed(_) | Reply::Published(_) | Reply::DeliveryAck(_)
+        Reply::Subscribed(_)
+            | Reply::Unsubscribed(_)
+            | Reply::Published(_)
+            | Reply::DeliveryAck(_)
+            | Reply::BroadcastAck(_)
     );
     let session = hub.input.session();
     let registered =

@@ -40,10 +40,17 @@ impl ClientState {
         }
     }
 
-    /// The address whose registration the request waits for; heartbeats need none.
+    /// The address whose registration the request waits for; what needs no identity waits for none.
     fn speaker(&self, request: &RequestCommand) -> Option<ActorAddress> {
         match (&request.verb, &request.from) {
-            (Verb::Heartbeat(_), _) => None,
+            (
+                Verb::Heartbeat(_)
+                | Verb::Discover(_)
+                | Verb::ListActors(_)
+                | Verb::QueueStats
+                | Verb::Metrics,
+                _,
+            ) => None,
             (_, Some(from)) => self.actors.is_wanted(from).then(|| from.clone()),
             (_, None) => self.actors.first().cloned(),
         }

@@ -26,6 +26,12 @@ impl ClientState {
             HubBody::Reply { correlation, reply } => self.reply(now, timestamp, correlation, reply),
             HubBody::Notice(Notice::Disconnect(notice)) => self.close_announced(now, notice),
             HubBody::Notice(Notice::TakenOver { actor_address }) => self.taken_over(actor_address),
+            HubBody::Notice(Notice::Pause(pause)) => self.tell(Event::Paused {
+                reason: pause.reason,
+                address: pause.actor_address,
+                queue_depth: pause.queue_depth,
+            }),
+            HubBody::Notice(Notice::Resume) => self.tell(Event::Resumed),
             HubBody::Delivery { kind, payload, route, origin } => {
                 self.tell(Event::Delivered(Box::new(Message {
                     id,

@@ -80,9 +80,9 @@ impl Hub {
         }
     }
 
-    pub(in crate::hub) fn drained(&mut self, key: SessionKey, written: Written) {
+    pub(in crate::hub) fn drained(&mut self, now: Timestamp, key: SessionKey, written: &Written) {
         let Some(session) = self.sessions.open_mut(key) else { return };
-        session.queue.drain(written);
+        session.queue.drain(now, written);
         if !session.queue.is_full(&self.config) {
             self.deadlines.disarm(&Deadline::SlowConsumer(key));
         }

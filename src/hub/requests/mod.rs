@@ -1,7 +1,10 @@
 //! The verbs: what the hub does with each input, one file a domain. This one reads frames, decides
 //! who acts, and answers.
 
+mod broadcast;
 mod connection;
+mod directory;
+mod figures;
 mod messaging;
 mod pubsub;
 mod registration;
@@ -73,10 +76,15 @@ impl Hub {
             Verb::Register(register) => self.register(now, key, register),
             Verb::Unregister(unregister) => self.unregister(now, key, request, unregister),
             Verb::Renew(renew) => self.renew(now, key, request, renew),
+            Verb::Discover(discover) => Ok(self.discover(discover)),
+            Verb::ListActors(list) => Ok(self.list_actors(*list)),
             Verb::Send(send) => self.send(now, key, request, send),
+            Verb::Broadcast(broadcast) => self.broadcast(now, key, request, broadcast),
             Verb::Subscribe(subscribe) => self.subscribe(key, request, subscribe),
             Verb::Unsubscribe(unsubscribe) => self.unsubscribe(now, key, request, unsubscribe),
             Verb::Publish(publish) => self.publish(now, key, request, publish),
+            Verb::QueueStats => Ok(self.queue_stats(now, key)),
+            Verb::Metrics => Ok(self.metrics(now)),
         }
     }
 

@@ -35,6 +35,13 @@ impl Standing {
             Standing::Detached { .. } => None,
         }
     }
+
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        match self {
+            Standing::Live { expires_at, .. } => Some(*expires_at),
+            Standing::Detached { .. } => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -93,6 +100,16 @@ impl Registry {
 
     pub fn iter(&self) -> impl Iterator<Item = (&ActorAddress, &Registration)> {
         self.rows.iter()
+    }
+
+    /// The registrations with an owner, in the order of their addresses.
+    pub fn live(&self) -> impl Iterator<Item = (&ActorAddress, &Registration)> {
+        self.iter().filter(|(_, row)| row.standing.owner().is_some())
+    }
+
+    /// How many have an owner: as many as have a token.
+    pub fn live_len(&self) -> usize {
+        self.tokens.len()
     }
 
     pub fn len(&self) -> usize {

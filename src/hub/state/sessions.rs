@@ -60,6 +60,26 @@ impl Session {
 pub(crate) struct Queue {
     pub messages: usize,
     pub bytes: usize,
+    pace: Pace,
+}
+
+/// What left the queue in the latest second in which something did, and in the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+struct Pace {
+    second: u64,
+    messages: u64,
+    messages_before: u64,
+}
+
+impl Pace {
+    fn at(self, now: Timestamp) -> Self {
+        let second = now.as_millis() / 1_000;
+        match second.saturating_sub(self.second) {
+            0 => self,
+            1 => Self { second, messages: 0, messages_before: self.messages },
+            _ => Self { second, messages: 0, messages_before: 0 },
+        }
+    }
 }
 
 impl Queue {
@@ -87,9 +107,16 @@ impl Queue {
         self.bytes += weight;
     }
 
-    pub fn drain(&mut self, written: Written) {
+    pub fn drain(&mut self, now: Timestamp, written: &Written) {
         self.messages = self.messages.saturating_sub(written.messages);
         self.bytes = self.bytes.saturating_sub(written.bytes);
+        self.pace = self.pace.at(now);
+        self.pace.messages += written.messages as u64;
+    }
+
+    /// Messages that left the queue in the last whole second.
+    pub fn written_last_second(&self, now: Timestamp) -> u64 {
+        self.pace.at(now).messages_before
     }
 }
 

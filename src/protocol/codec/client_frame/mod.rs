@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use bytes::Bytes;
+use indexmap::IndexMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::fields::{Raw, kind_of, name, optional_integer, optional_milliseconds, optional_string};
 use crate::protocol::{
-    ActorAddress, ClientFrame, ErrorCode, Json, Malformed, MessageId, Pattern, Refusal, Request,
-    Verb,
+    ActorAddress, Broadcast, ClientFrame, ErrorCode, Json, Malformed, MessageId, Pattern, Refusal,
+    Request, Verb,
 };
 use crate::time::Timestamp;
 
@@ -121,12 +122,19 @@ impl<'a> RawEnvelope<'a> {
             "hub:register" => read!("hub:register", self.register(frame).map(Verb::Register)),
             "hub:unregister" => read!("hub:unregister", self.unregister().map(Verb::Unregister)),
             "hub:renew" => read!("hub:renew", self.renew().map(Verb::Renew)),
+            "hub:discover" => read!("hub:discover", self.discover().map(Verb::Discover)),
+            "hub:list_actors" => {
+                read!("hub:list_actors", self.list_actors().map(Verb::ListActors))
+            }
             "hub:send" => read!("hub:send", self.send(frame).map(Verb::Send)),
+            "hub:broadcast" => read!("hub:broadcast", self.broadcast(frame).map(Verb::Broadcast)),
             "hub:subscribe" => read!("hub:subscribe", self.subscribe().map(Verb::Subscribe)),
             "hub:unsubscribe" => {
                 read!("hub:unsubscribe", self.unsubscribe().map(Verb::Unsubscribe))
             }
             "hub:publish" => read!("hub:publish", self.publish(frame).map(Verb::Publish)),
+            "hub:queue_stats" => read!("hub:queue_stats", Ok(Verb::QueueStats)),
+            "hub:metrics" => read!("hub:metrics", Ok(Verb::Metrics)),
             _ => (kind.to_owned().into(), Err(unknown_type(kind))),
         }
     }
@@ -182,8 +190,9 @@ fn encode_request(request: &Request) -> String {
         serde_json::to_string(verb).expect("a verb has string keys and holds valid JSON")
     });
     let (payload, metadata) = match &request.verb {
-        Ok(Verb::Connect(_)) => (None, verb.as_deref()),
-        Ok(_) | Err(_) => (verb.as_deref(), None),
+        Ok(Verb::Connect(_)) => (None, verb),
+        Ok(Verb::Broadcast(broadcast)) => (verb, targeted(&request.metadata, broadcast)),
+        Ok(_) | Err(_) => (verb, None),
     };
     let mut text = String::with_capacity(256);
     write!(
@@ -195,12 +204,24 @@ fn encode_request(request: &Request) -> String {
         quoted(&request.type_name),
         request.pattern.as_str(),
         request.timestamp,
-        payload.unwrap_or("null"),
-        metadata.unwrap_or(request.metadata.as_str()),
+        payload.as_deref().unwrap_or("null"),
+        metadata.as_deref().unwrap_or(request.metadata.as_str()),
         super::hub_frame::milliseconds_or_null(request.ttl),
     )
     .expect("writing to a String cannot fail");
     text
+}
+
+/// The metadata with the broadcast's target, where they do not name one themselves.
+fn targeted(metadata: &Json, broadcast: &Broadcast) -> Option<String> {
+    const KEY: &str = "targetCapability";
+    let target = broadcast.target_capability.as_ref()?;
+    let mut merged: IndexMap<String, Json> = metadata.to().unwrap_or_default();
+    if merged.contains_key(KEY) {
+        return None;
+    }
+    merged.insert(KEY.to_owned(), serde_json::Value::from(target.as_str()).into());
+    Some(serde_json::to_string(&merged).expect("an object of JSON values is JSON"))
 }
 
 /// `text` as a JSON string.

@@ -12,8 +12,9 @@ use crate::protocol::codec::fields::{
     Raw, flag, name, object, optional_integer, optional_name, optional_string, strings,
 };
 use crate::protocol::{
-    ActorAddress, Connect, Disconnect, Heartbeat, Publish, Refusal, Register, Renew, RenewalToken,
-    Send, Subscribe, Subscription, SubscriptionId, Topic, Unregister, Unsubscribe,
+    ActorAddress, Broadcast, Connect, Disconnect, Discover, Glob, Heartbeat, ListActors, Page,
+    Publish, Refusal, Register, Renew, RenewalToken, Send, Subscribe, Subscription, SubscriptionId,
+    Topic, Unregister, Unsubscribe,
 };
 
 const TOPIC: &str = "a string of 1 to 256 bytes";
@@ -124,6 +125,42 @@ impl RawEnvelope<'_> {
         Ok(Renew { renewal_token })
     }
 
+    pub(super) fn discover(&self) -> Result<Discover, Refusal> {
+        #[derive(Deserialize, Default)]
+        #[serde(default)]
+        struct Fields<'a> {
+            #[serde(borrow)]
+            pattern: Raw<'a>,
+            #[serde(borrow)]
+            capability: Raw<'a>,
+            #[serde(borrow)]
+            limit: Raw<'a>,
+        }
+        let fields: Fields<'_> = object("payload", self.payload)?;
+        let pattern = optional_string("pattern", TEXT, fields.pattern)?;
+        Ok(Discover {
+            pattern: pattern.map_or_else(Glob::any, |text| Glob::new(&text)),
+            capability: optional_string("capability", TEXT, fields.capability)?
+                .map(Cow::into_owned),
+            limit: page(fields.limit)?,
+        })
+    }
+
+    pub(super) fn list_actors(&self) -> Result<ListActors, Refusal> {
+        #[derive(Deserialize, Default)]
+        #[serde(default)]
+        struct Fields<'a> {
+            #[serde(borrow)]
+            offset: Raw<'a>,
+            #[serde(borrow)]
+            limit: Raw<'a>,
+        }
+        let fields: Fields<'_> = object("payload", self.payload)?;
+        let offset = optional_integer("offset", "a whole number", fields.offset)?;
+        let offset = usize::try_from(offset.unwrap_or_default()).unwrap_or(usize::MAX);
+        Ok(ListActors { offset, limit: page(fields.limit)? })
+    }
+
     pub(super) fn send(&self, frame: &Bytes) -> Result<Send, Refusal> {
         #[derive(Deserialize, Default)]
         #[serde(default)]
@@ -140,6 +177,35 @@ impl RawEnvelope<'_> {
             to: name("to", ADDRESS, fields.to.or(self.to), ActorAddress::parse)?,
             kind: application_type(fields.kind)?,
             data: json(fields.data, frame),
+        })
+    }
+
+    /// Whom it is for stands in the metadata.
+    pub(super) fn broadcast(&self, frame: &Bytes) -> Result<Broadcast, Refusal> {
+        #[derive(Deserialize, Default)]
+        #[serde(rename_all = "camelCase", default)]
+        struct Fields<'a> {
+            #[serde(borrow, rename = "type")]
+            kind: Raw<'a>,
+            #[serde(borrow)]
+            data: Raw<'a>,
+            #[serde(borrow)]
+            exclude_self: Raw<'a>,
+        }
+        #[derive(Deserialize, Default)]
+        #[serde(rename_all = "camelCase", default)]
+        struct Target<'a> {
+            #[serde(borrow)]
+            target_capability: Raw<'a>,
+        }
+        let fields: Fields<'_> = object("payload", self.payload)?;
+        let target: Target<'_> = object("metadata", self.metadata)?;
+        Ok(Broadcast {
+            kind: application_type(fields.kind)?,
+            data: json(fields.data, frame),
+            exclude_self: flag("excludeSelf", fields.exclude_self)?,
+            target_capability: optional_string("targetCapability", TEXT, target.target_capability)?
+                .map(Cow::into_owned),
         })
     }
 
@@ -221,6 +287,16 @@ fn application_type(raw: Option<&RawValue>) -> Result<String, Refusal> {
     match kind.starts_with("hub:") || kind.is_empty() {
         true => Err(Refusal::invalid("type", EXPECTED, kind.chars().take(64).collect())),
         false => Ok(kind),
+    }
+}
+
+fn page(raw: Raw<'_>) -> Result<Page, Refusal> {
+    const EXPECTED: &str = "a whole number from 1 to 100";
+    match optional_integer("limit", EXPECTED, raw)? {
+        None => Ok(Page::default()),
+        Some(actors) => {
+            Page::new(actors).ok_or_else(|| Refusal::invalid("limit", EXPECTED, actors.to_string()))
+        }
     }
 }
 

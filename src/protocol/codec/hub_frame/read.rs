@@ -122,6 +122,8 @@ fn decode_body(envelope: &Envelope) -> Result<HubBody, serde_json::Error> {
             let taken: TakenOver = read(&envelope.payload)?;
             Some(Notice::TakenOver { actor_address: taken.actor_address })
         }
+        ("hub:pause", None) => Some(Notice::Pause(read(&envelope.payload)?)),
+        ("hub:resume", None) => Some(Notice::Resume),
         _ => None,
     };
     if let Some(notice) = notice {
@@ -146,11 +148,16 @@ fn decode_reply(envelope: &Envelope) -> Result<Option<Reply>, serde_json::Error>
         "hub:registered" => Reply::Registered(read(payload)?),
         "hub:unregistered" => Reply::Unregistered(read(payload)?),
         "hub:renewed" => Reply::Renewed(read(payload)?),
+        "hub:discovered" => Reply::Discovered(read(payload)?),
+        "hub:actor_list" => Reply::ActorList(read(payload)?),
         "hub:delivery_ack" => Reply::DeliveryAck(read(payload)?),
         "hub:unknown_actor" => Reply::UnknownActor(read(payload)?),
+        "hub:broadcast_ack" => Reply::BroadcastAck(read(payload)?),
         "hub:subscribed" => Reply::Subscribed(read(payload)?),
         "hub:unsubscribed" => Reply::Unsubscribed(read(payload)?),
         "hub:published" => Reply::Published(read(payload)?),
+        "hub:queue_stats_response" => Reply::QueueStats(read(payload)?),
+        "hub:metrics_response" => Reply::Metrics(read(payload)?),
         "hub:error" => Reply::Error(read::<ErrorPayload>(payload)?.into()),
         _ => return Ok(None),
     }))
@@ -166,17 +173,21 @@ fn decode_delivery(envelope: &Envelope) -> Result<HubBody, serde_json::Error> {
         original_message_id: Option<MessageId>,
     }
     #[derive(Deserialize)]
-    struct Published {
+    struct Spread {
         topic: Option<Topic>,
+        #[serde(default)]
+        broadcast: bool,
     }
     let metadata: Forwarded = read(&envelope.metadata)?;
-    let topic = match metadata.forwarded {
-        true => None,
-        false => read::<Published>(&envelope.metadata)?.topic,
+    let spread = match metadata.forwarded {
+        true => Spread { topic: None, broadcast: false },
+        false => read(&envelope.metadata)?,
     };
-    let (route, origin) = match topic {
-        Some(topic) => (Route::Publication { topic }, envelope.correlation_id.clone()),
-        None => (Route::Send, metadata.original_message_id),
+    let by_correlation = || envelope.correlation_id.clone();
+    let (route, origin) = match spread {
+        Spread { topic: Some(topic), .. } => (Route::Publication { topic }, by_correlation()),
+        Spread { topic: None, broadcast: true } => (Route::Broadcast, by_correlation()),
+        Spread { topic: None, broadcast: false } => (Route::Send, metadata.original_message_id),
     };
     let (kind, payload) = (envelope.kind.clone(), envelope.payload.clone());
     Ok(HubBody::Delivery { kind, payload, route, origin })

@@ -65,7 +65,7 @@ fn encode_delivery(message: &Outgoing, delivery: &Delivery) -> String {
             delivery.metadata,
             match delivery.route {
                 Route::Send => "null".to_owned(),
-                Route::Publication { .. } => quoted(delivery.origin.as_str()),
+                Route::Publication { .. } | Route::Broadcast => quoted(delivery.origin.as_str()),
             },
             milliseconds_or_null(delivery.ttl),
         )
@@ -99,11 +99,16 @@ fn reply_payload(reply: &Reply) -> String {
         Reply::Registered(payload) => to_json(payload),
         Reply::Unregistered(payload) => to_json(payload),
         Reply::Renewed(payload) => to_json(payload),
+        Reply::Discovered(payload) => to_json(payload),
+        Reply::ActorList(payload) => to_json(payload),
         Reply::DeliveryAck(payload) => to_json(payload),
         Reply::UnknownActor(payload) => to_json(payload),
+        Reply::BroadcastAck(payload) => to_json(payload),
         Reply::Subscribed(payload) => to_json(payload),
         Reply::Unsubscribed(payload) => to_json(payload),
         Reply::Published(payload) => to_json(payload),
+        Reply::QueueStats(payload) => to_json(payload),
+        Reply::Metrics(payload) => to_json(payload),
         Reply::Error(refusal) => to_json(&ErrorPayload::from(refusal)),
     }
 }
@@ -131,5 +136,7 @@ fn notice_payload(notice: &Notice) -> String {
             actor_address: actor_address.clone(),
             reason: DisconnectNotice::DUPLICATE_CONNECTION.to_owned(),
         }),
+        Notice::Pause(payload) => to_json(payload),
+        Notice::Resume => "{}".to_owned(),
     }
 }

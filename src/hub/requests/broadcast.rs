@@ -1,0 +1,75 @@
+//! Application data to everyone who is registered.
+
+use std::sync::Arc;
+
+use crate::hub::sending::Handover;
+use crate::hub::{Hub, SessionKey};
+use crate::protocol::{
+    ActorAddress, Broadcast, BroadcastAck, Delivery, Details, ErrorCode, Json, Refusal, Reply,
+    Request, Route,
+};
+use crate::time::Timestamp;
+
+impl Hub {
+    /// One copy for each registered address that it is meant for.
+    pub(super) fn broadcast(
+        &mut self,
+        now: Timestamp,
+        key: SessionKey,
+        request: &Request,
+        broadcast: &Broadcast,
+    ) -> Result<Reply, Refusal> {
+        let from = self.acting_identity(key, request)?;
+        self.check_expiry(now, request, &request.to)?;
+        let recipients = self.recipients(&from, broadcast)?;
+        let delivery = Arc::new(copy_for_all(from, request, broadcast));
+        let delivered_count = recipients
+            .iter()
+            .filter(|to| self.deliver(now, to, &delivery) == Handover::Delivered)
+            .count();
+        Ok(Reply::BroadcastAck(BroadcastAck {
+            message_id: request.id.clone(),
+            delivered_count,
+            failed_count: recipients.len() - delivered_count,
+        }))
+    }
+
+    fn recipients(
+        &self,
+        from: &ActorAddress,
+        broadcast: &Broadcast,
+    ) -> Result<Vec<ActorAddress>, Refusal> {
+        let limit = self.config.broadcast_recipients_max;
+        let target = broadcast.target_capability.as_ref();
+        let recipients: Vec<ActorAddress> = self
+            .registry
+            .live()
+            .filter(|(address, _)| !(broadcast.exclude_self && *address == from))
+            .filter(|(_, row)| target.is_none_or(|target| row.capabilities.contains(target)))
+            .map(|(address, _)| address.clone())
+            .take(limit.saturating_add(1))
+            .collect();
+        match recipients.len() <= limit {
+            true => Ok(recipients),
+            false => Err(Refusal::new(
+                ErrorCode::BroadcastLimitExceeded,
+                format!("a broadcast goes to at most {limit} actors, and more are registered"),
+                "Name a targetCapability that fewer actors have, or publish on a topic.",
+            )
+            .with(Details::Limit { limit })),
+        }
+    }
+}
+
+fn copy_for_all(from: ActorAddress, request: &Request, broadcast: &Broadcast) -> Delivery {
+    let metadata: Json = serde_json::json!({ "broadcast": true, "via": "hub" }).into();
+    Delivery::new(
+        from,
+        broadcast.kind.clone(),
+        broadcast.data.clone(),
+        metadata,
+        Route::Broadcast,
+        request.id.clone(),
+        request.ttl,
+    )
+}
