@@ -21,6 +21,7 @@ mod figures;
 mod limits;
 mod liveness;
 mod malformed;
+mod pace;
 mod shutdown;
 
 mod robustness;

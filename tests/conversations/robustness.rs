@@ -204,6 +204,7 @@ proptest! {
     #[test]
     fn any_order_of_inputs_comes_to_rest(steps in proptest::collection::vec(step(), 1..120)) {
         let mut hub = Conversation::with(|config| {
+            (config.rate_limit_per_second, config.rate_limit_burst) = (5, 20);
             config.queue_messages_max = 4;
             config.queue_bytes_max = 4_000;
             config.sessions_max = 5;

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use signal_hub::hub::{Input, Output, SessionKey};
 use signal_hub::protocol::codec::{HubBody, HubFrame, HubMessage};
 use signal_hub::protocol::{
-    ActorAddress, Body, ClientFrame, Delivery, Json, MessageId, Pattern, Reply, Request, Route,
-    Verb,
+    ActorAddress, Body, ClientFrame, Delivery, ErrorCode, Json, MessageId, Pattern, Reply, Request,
+    Route, Verb,
 };
 
 use super::world::{After, World};
@@ -227,7 +227,11 @@ impl Observer for Replies {
 }
 
 fn quiet_tell(request: &Request, reply: &Reply) -> Result<(), Violation> {
-    let told = matches!(reply, Reply::HeartbeatAck(_) | Reply::Disconnected(_));
+    let told = match reply {
+        Reply::HeartbeatAck(_) | Reply::Disconnected(_) => true,
+        Reply::Error(refusal) => refusal.code == ErrorCode::RateLimited,
+        _ => false,
+    };
     match request.pattern == Pattern::Tell && !told {
         true => Err(Violation::new(
             Invariant::I24,

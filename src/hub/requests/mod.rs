@@ -6,6 +6,7 @@ mod connection;
 mod directory;
 mod figures;
 mod messaging;
+mod pace;
 mod pubsub;
 mod registration;
 
@@ -45,6 +46,9 @@ impl Hub {
     fn request(&mut self, now: Timestamp, key: SessionKey, request: Request) {
         if let Some(session) = self.sessions.open_mut(key) {
             session.claimed = Some(request.from.clone());
+        }
+        if let Err(refusal) = self.check_pace(now, key, &request) {
+            return self.refuse_haste(now, key, &request, refusal);
         }
         match self.decide(now, key, &request) {
             Ok(reply) => {

@@ -2,6 +2,7 @@
 //! of the verbs in `requests`.
 
 mod deadlines;
+mod pace;
 mod registry;
 mod sessions;
 mod topics;
@@ -11,6 +12,7 @@ pub use deadlines::Deadline;
 pub use sessions::Phase;
 
 pub(super) use deadlines::Deadlines;
+pub(super) use pace::RequestPace;
 pub(super) use registry::{Registration, Registry, Standing};
 pub(super) use sessions::{Session, Sessions};
 pub(super) use topics::Topics;

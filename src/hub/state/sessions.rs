@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::Serialize;
 
-use super::Touched;
+use super::{RequestPace, Touched};
 use crate::hub::{Config, Peer, SessionKey, Written};
 use crate::protocol::{ActorAddress, Outgoing, SessionId};
 use crate::time::Timestamp;
@@ -32,6 +32,7 @@ pub(crate) struct Session {
     pub claimed: Option<ActorAddress>,
     pub last_seen: Timestamp,
     pub queue: Queue,
+    pub pace: RequestPace,
     /// When the latest malformed frames came, at most as many as close the session.
     pub malformed: VecDeque<Timestamp>,
 }
@@ -46,6 +47,7 @@ impl Session {
             claimed: None,
             last_seen: now,
             queue: Queue::default(),
+            pace: RequestPace::default(),
             malformed: VecDeque::new(),
         }
     }
@@ -60,18 +62,18 @@ impl Session {
 pub(crate) struct Queue {
     pub messages: usize,
     pub bytes: usize,
-    pace: Pace,
+    flow: Flow,
 }
 
 /// What left the queue in the latest second in which something did, and in the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-struct Pace {
+struct Flow {
     second: u64,
     messages: u64,
     messages_before: u64,
 }
 
-impl Pace {
+impl Flow {
     fn at(self, now: Timestamp) -> Self {
         let second = now.as_millis() / 1_000;
         match second.saturating_sub(self.second) {
@@ -110,13 +112,13 @@ impl Queue {
     pub fn drain(&mut self, now: Timestamp, written: &Written) {
         self.messages = self.messages.saturating_sub(written.messages);
         self.bytes = self.bytes.saturating_sub(written.bytes);
-        self.pace = self.pace.at(now);
-        self.pace.messages += written.messages as u64;
+        self.flow = self.flow.at(now);
+        self.flow.messages += written.messages as u64;
     }
 
     /// Messages that left the queue in the last whole second.
     pub fn written_last_second(&self, now: Timestamp) -> u64 {
-        self.pace.at(now).messages_before
+        self.flow.at(now).messages_before
     }
 }
 

@@ -1,0 +1,100 @@
+//! How fast a session may ask (protocol, section 6).
+
+use serde_json::{Value, json};
+use signal_hub::hub::SessionKey;
+
+use crate::fixture::*;
+
+/// A hub that lets a session ask twice at once and then twice a second; alice has asked for her
+/// address a second ago.
+fn strict() -> (Conversation, SessionKey) {
+    let mut hub = Conversation::with(|config| {
+        (config.rate_limit_per_second, config.rate_limit_burst) = (2, 2);
+    });
+    let alice = hub.registered("alice");
+    hub.unnoticed(seconds(1));
+    (hub, alice)
+}
+
+fn note() -> Say {
+    send("alice", "note", Value::Null)
+}
+
+fn too_fast(key: SessionKey, wait: u64) -> Seen {
+    let details = json!({ "retryAfterMs": wait, "retryAfter": wait.div_ceil(1_000), "limit": 2 });
+    refusal(key, "rate_limited", "this session makes more than 2 requests a second")
+        .because(details)
+}
+
+#[test]
+fn an_ask_too_many_is_dropped_and_answered() {
+    let (mut hub, alice) = strict();
+    hub.asks(alice, note()).accepted();
+    hub.asks(alice, note()).accepted();
+    hub.asks(alice, note()).gets([too_fast(alice, 500)]).records([refused(
+        alice,
+        "hub:send",
+        "rate_limited",
+    )]);
+    hub.unnoticed(milliseconds(499));
+    hub.asks(alice, note()).gets([too_fast(alice, 1)]);
+    hub.unnoticed(milliseconds(1));
+    hub.asks(alice, note()).accepted();
+    hub.asks(alice, note()).gets([too_fast(alice, 500)]);
+}
+
+#[test]
+fn a_teller_hears_of_it_once_a_second() {
+    let (mut hub, alice) = strict();
+    for _ in 0..2 {
+        hub.tells(alice, note()).accepted();
+    }
+    let record = || refused_tell(alice, "hub:send", "rate_limited");
+    hub.tells(alice, note()).gets([too_fast(alice, 500)]).records([record()]);
+    hub.tells(alice, note()).gets([]).records([record()]);
+    hub.unnoticed(milliseconds(999));
+    hub.tells(alice, note()).accepted();
+    hub.tells(alice, note()).gets([]);
+    hub.unnoticed(milliseconds(1));
+    hub.tells(alice, note()).accepted();
+    hub.tells(alice, note()).gets([too_fast(alice, 500)]);
+}
+
+#[test]
+fn what_keeps_a_session_alive_or_ends_it_is_free() {
+    let (mut hub, alice) = strict();
+    for _ in 0..9 {
+        hub.asks(alice, heartbeat()).accepted();
+        hub.frame(alice, br#"{"type":"ping"}"#).gets([Seen::Pong(alice)]);
+    }
+    hub.asks(alice, note()).accepted();
+    hub.asks(alice, note()).accepted();
+    hub.asks(alice, disconnect()).accepted();
+}
+
+#[test]
+fn a_request_that_is_wrong_counts_too() {
+    let (mut hub, alice) = strict();
+    hub.asks(alice, say("hub:nonsense", Value::Null));
+    hub.asks(alice, subscribe(""));
+    hub.asks(alice, subscribe("")).gets([too_fast(alice, 500)]);
+}
+
+#[test]
+fn one_hasty_session_is_nobody_elses_business() {
+    let (mut hub, alice) = strict();
+    for _ in 0..9 {
+        hub.tells(alice, note());
+    }
+    let bob = hub.registered("bob");
+    hub.asks(bob, send("alice", "chat", Value::Null)).accepted();
+}
+
+#[test]
+fn without_a_limit_a_session_may_ask_as_fast_as_it_can() {
+    let mut hub = Conversation::with(|config| config.rate_limit_per_second = 0);
+    let alice = hub.registered("alice");
+    for _ in 0..400 {
+        hub.tells(alice, publish("news", "flash", Value::Null)).accepted();
+    }
+}
