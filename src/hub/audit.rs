@@ -64,6 +64,14 @@ pub enum Record {
         message: MessageId,
         why: DropReason,
     },
+    /// An ask came again and got its first outcome; nothing was delivered.
+    RetryAnswered {
+        actor_address: ActorAddress,
+        session: SessionKey,
+        message: MessageId,
+        #[serde(rename = "type")]
+        kind: String,
+    },
     ActorDetached {
         actor_address: ActorAddress,
         session: SessionKey,

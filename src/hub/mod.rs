@@ -22,7 +22,7 @@ pub use state::{Deadline, Phase};
 pub use view::{AddressRow, OwnerRow, SessionRow, TopicRow, View};
 
 use counters::Minute;
-use state::{Deadlines, Registry, Sessions, Topics};
+use state::{Deadlines, Outcomes, Registry, Sessions, Topics};
 
 use crate::protocol::CloseReason;
 use crate::time::Timestamp;
@@ -35,6 +35,7 @@ pub struct Hub {
     sessions: Sessions,
     registry: Registry,
     topics: Topics,
+    outcomes: Outcomes,
     deadlines: Deadlines,
     counters: Counters,
     minute: Minute,
@@ -51,6 +52,7 @@ impl Hub {
             sessions: Sessions::default(),
             registry: Registry::default(),
             topics: Topics::default(),
+            outcomes: Outcomes::default(),
             deadlines: Deadlines::default(),
             counters: Counters::default(),
             minute: Minute::default(),
@@ -100,6 +102,7 @@ impl Hub {
         self.sessions.hash(&mut hasher);
         self.registry.hash(&mut hasher);
         self.topics.hash(&mut hasher);
+        self.outcomes.hash(&mut hasher);
         self.deadlines.hash(&mut hasher);
         self.stopping.hash(&mut hasher);
         hasher.finish()
@@ -112,6 +115,7 @@ impl Hub {
                 Deadline::Idle(key) => self.idle(now, key),
                 Deadline::SlowConsumer(key) => self.close(now, key, CloseReason::SlowConsumer),
                 Deadline::Address(address) => self.address_due(now, &address),
+                Deadline::Outcomes => self.outcomes_due(now),
             }
         }
     }

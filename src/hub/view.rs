@@ -151,6 +151,7 @@ fn note_owners<'a>(view: &mut View, deadlines: impl Iterator<Item = &'a Deadline
             Deadline::Address(address) => {
                 view.addresses.insert(address.clone(), None);
             }
+            Deadline::Outcomes => {}
         }
     }
 }

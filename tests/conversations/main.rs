@@ -14,6 +14,7 @@ mod takeover;
 mod broadcast;
 mod messaging;
 mod pubsub;
+mod retries;
 
 mod directory;
 mod figures;

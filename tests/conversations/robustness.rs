@@ -93,9 +93,10 @@ fn words() -> impl Strategy<Value = Say> {
         1 => select(&["hub:queue_stats", "hub:metrics"][..])
             .prop_map(|kind| say(kind, Value::Null)),
     ];
-    (words, proptest::option::of(actor())).prop_map(|(words, from)| match from {
-        Some(name) => words.from(name),
-        None => words,
+    let id = proptest::option::weighted(0.2, select(&["one", "two"][..]));
+    (words, proptest::option::of(actor()), id).prop_map(|(words, from, id)| {
+        let words = from.into_iter().fold(words, Say::from);
+        id.into_iter().fold(words, |words, id| words.with("id", id))
     })
 }
 
@@ -207,6 +208,7 @@ proptest! {
             (config.rate_limit_per_second, config.rate_limit_burst) = (5, 20);
             config.queue_messages_max = 4;
             config.queue_bytes_max = 4_000;
+            config.dedupe_entries_max = 3;
             config.sessions_max = 5;
             config.registrations_max = 2;
             config.subscriptions_per_session_max = 2;

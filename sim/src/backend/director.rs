@@ -170,7 +170,7 @@ impl Stage {
         let hub = &self.scenario.hub;
         let deadlines = hub.idle_timeout + hub.close_timeout + hub.resume_window;
         let ttl = Duration::from_secs(self.scenario.registration_ttl_seconds);
-        self.sleep(deadlines + ttl + SETTLE).await;
+        self.sleep((deadlines + ttl).max(hub.dedupe_window) + SETTLE).await;
         self.reach(Milestone::Rest);
         match self.hub.lock().await.left() {
             Some((sizes, counters)) => invariants::check_rest(sizes, &counters),

@@ -9,6 +9,7 @@ mod messaging;
 mod pace;
 mod pubsub;
 mod registration;
+mod retries;
 
 use super::{Hub, Phase, Record, SessionKey};
 use crate::protocol::{
@@ -65,7 +66,7 @@ impl Hub {
         }
     }
 
-    /// Applies the request, or changes nothing and says why not (I11).
+    /// Applies the request unless it was before, or changes nothing and says why not (I11).
     fn decide(
         &mut self,
         now: Timestamp,
@@ -73,6 +74,23 @@ impl Hub {
         request: &Request,
     ) -> Result<Reply, Refusal> {
         self.check_phase(key, request)?;
+        let ask = self.ask_key(key, request);
+        if let Some(outcome) = ask.as_ref().and_then(|ask| self.first_outcome(now, key, ask)) {
+            return Ok(outcome);
+        }
+        let outcome = self.apply(now, key, request)?;
+        if let Some(ask) = ask {
+            self.remember_outcome(now, ask, &outcome);
+        }
+        Ok(outcome)
+    }
+
+    fn apply(
+        &mut self,
+        now: Timestamp,
+        key: SessionKey,
+        request: &Request,
+    ) -> Result<Reply, Refusal> {
         match request.verb.as_ref().map_err(Refusal::clone)? {
             Verb::Connect(connect) => self.connect(now, key, connect),
             Verb::Heartbeat(heartbeat) => Ok(self.heartbeat(now, heartbeat)),

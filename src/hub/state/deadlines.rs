@@ -19,6 +19,8 @@ pub enum Deadline {
     SlowConsumer(SessionKey),
     /// A live registration expires, or a detached one is forgotten.
     Address(ActorAddress),
+    /// Outcomes of asks are old enough to be forgotten. Armed while any is remembered.
+    Outcomes,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]

@@ -2,6 +2,7 @@
 //! of the verbs in `requests`.
 
 mod deadlines;
+mod outcomes;
 mod pace;
 mod registry;
 mod sessions;
@@ -12,6 +13,7 @@ pub use deadlines::Deadline;
 pub use sessions::Phase;
 
 pub(super) use deadlines::Deadlines;
+pub(super) use outcomes::{AskKey, Outcomes};
 pub(super) use pace::RequestPace;
 pub(super) use registry::{Registration, Registry, Standing};
 pub(super) use sessions::{Session, Sessions};
