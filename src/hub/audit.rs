@@ -72,6 +72,16 @@ pub enum Record {
         #[serde(rename = "type")]
         kind: String,
     },
+    /// The session was told to pause: this recipient's queue is too deep.
+    SenderPaused {
+        session: SessionKey,
+        actor_address: ActorAddress,
+        queue_depth: usize,
+    },
+    /// The session was told to go on.
+    SenderResumed {
+        session: SessionKey,
+    },
     ActorDetached {
         actor_address: ActorAddress,
         session: SessionKey,
@@ -113,7 +123,8 @@ pub enum DropReason {
     UnknownActor,
     /// The recipient is detached.
     Detached,
-    /// The time to live was over on arrival.
+    /// The time to live was over: on arrival, or in the recipient's queue. In the latter case the
+    /// message was recorded as delivered before.
     Expired,
 }
 

@@ -19,7 +19,10 @@ pub struct Counters {
     /// Messages put into outgoing queues.
     pub messages_sent: u64,
     pub messages_delivered: u64,
+    /// Copies that were not handed over.
     pub messages_dropped: u64,
+    /// Copies that were handed over and whose time to live was over before they could be written.
+    pub messages_expired: u64,
     pub takeovers: u64,
     pub resumes: u64,
 }

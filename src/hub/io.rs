@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde::Serialize;
 
 use super::Record;
-use crate::protocol::{ClientFrame, CloseReason, Malformed, Outgoing};
+use crate::protocol::{ActorAddress, ClientFrame, CloseReason, Malformed, MessageId, Outgoing};
 
 /// Names one accepted connection inside this process; never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -19,11 +19,21 @@ pub struct Peer {
 }
 
 /// What left a session's outgoing queue for the socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Written {
     pub messages: usize,
     /// The sum of [`Outgoing::weight`].
     pub bytes: usize,
+    /// Which of these messages were not written, because their time to live was over.
+    pub expired: Vec<Expired>,
+}
+
+/// A copy that was still queued at the end of its time to live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expired {
+    pub to: ActorAddress,
+    /// The id of the request that carried it.
+    pub message: MessageId,
 }
 
 /// How a connection ended, as the shell saw it.

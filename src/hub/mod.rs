@@ -2,6 +2,7 @@
 //! clock and cannot fail; whatever can surprise it is handed in.
 
 mod audit;
+mod backpressure;
 mod config;
 mod counters;
 mod ids;
@@ -17,7 +18,7 @@ pub use audit::{DropReason, EndReason, ForgetReason, Record};
 pub use config::{Config, InvalidConfig};
 pub use counters::Counters;
 pub use ids::Ids;
-pub use io::{CloseCause, Input, Output, Peer, SessionKey, Written};
+pub use io::{CloseCause, Expired, Input, Output, Peer, SessionKey, Written};
 pub use state::{Deadline, Phase};
 pub use view::{AddressRow, OwnerRow, SessionRow, TopicRow, View};
 
@@ -82,7 +83,7 @@ impl Hub {
             Input::Opened(key, peer) => self.opened(now, key, peer),
             Input::Frame(key, frame) => self.frame(now, key, frame),
             Input::Alive(key) => self.alive(now, key),
-            Input::Drained(key, written) => self.drained(now, key, &written),
+            Input::Drained(key, written) => self.drained(now, key, written),
             Input::Closed(key, cause) => self.closed(now, key, cause),
             Input::Tick => {}
             Input::Shutdown => self.shutdown(now),

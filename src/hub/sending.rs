@@ -69,14 +69,18 @@ impl Hub {
         self.close(now, key, reason);
     }
 
-    /// Hands one copy to the owner of `to`, or records why not.
+    /// Hands one copy from `sender` to the owner of `to`, or records why not.
     pub(super) fn deliver(
         &mut self,
         now: Timestamp,
+        sender: SessionKey,
         to: &ActorAddress,
         delivery: &Arc<Delivery>,
     ) -> Handover {
         let handover = self.try_deliver(now, to, delivery);
+        if let Some(recipient) = self.registry.owner(to) {
+            self.pause_feeder(now, sender, recipient, to);
+        }
         if let Handover::Dropped(why) = handover {
             self.counters.messages_dropped += 1;
             let message = delivery.origin.clone();
@@ -116,7 +120,7 @@ impl Hub {
         Handover::Delivered
     }
 
-    fn enqueue(&mut self, now: Timestamp, key: SessionKey, outgoing: Outgoing) {
+    pub(super) fn enqueue(&mut self, now: Timestamp, key: SessionKey, outgoing: Outgoing) {
         let Some(session) = self.sessions.open_mut(key) else { return };
         session.queue.push(outgoing.weight());
         let full = session.queue.is_full(&self.config);

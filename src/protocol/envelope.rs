@@ -124,6 +124,15 @@ impl Outgoing {
         }
     }
 
+    /// Whether this is application data whose time to live was over before `now`. It runs from the
+    /// message's arrival, which is when its copies were made.
+    pub fn is_overdue(&self, now: Timestamp) -> bool {
+        match &self.body {
+            Body::Delivery(delivery) => delivery.ttl.is_some_and(|ttl| self.timestamp + ttl < now),
+            Body::Pong | Body::Reply { .. } | Body::Notice(_) => false,
+        }
+    }
+
     /// What an envelope counts for beside its application data, in bytes.
     pub const ENVELOPE_WEIGHT: usize = 512;
 

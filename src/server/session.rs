@@ -14,9 +14,9 @@ use tokio_websockets::{CloseCode, Error, Message};
 use super::Shell;
 use super::owner::{Event, Orders};
 use super::socket::Socket;
-use crate::hub::{CloseCause, Input, SessionKey, Written};
+use crate::hub::{CloseCause, Expired, Input, SessionKey, Written};
 use crate::protocol::codec::{decode_client_frame, encode_hub_frame};
-use crate::protocol::{CloseReason, Malformed, Outgoing};
+use crate::protocol::{Body, CloseReason, Malformed, Outgoing};
 use crate::runtime::Runtime;
 
 /// Messages that are written before the hub hears that they have left the queue.
@@ -182,7 +182,8 @@ where
         }
     }
 
-    /// Writes `first` and what is queued behind it, up to a bound, then reports it.
+    /// Writes `first` and what is queued behind it, up to a bound, then reports it. What nobody
+    /// wants any more is left out.
     async fn write_batch(
         &self,
         first: Outgoing,
@@ -193,8 +194,16 @@ where
         while let Some(message) = next {
             written.messages += 1;
             written.bytes += message.weight();
-            let text = encode_hub_frame(&message, &self.shell.config.hub_address);
-            self.socket.feed(Message::text(text)).await?;
+            match &message.body {
+                Body::Delivery(delivery) if message.is_overdue(self.shell.runtime.now()) => {
+                    let (to, message) = (message.to.clone(), delivery.origin.clone());
+                    written.expired.push(Expired { to, message });
+                }
+                Body::Delivery(_) | Body::Pong | Body::Reply { .. } | Body::Notice(_) => {
+                    let text = encode_hub_frame(&message, &self.shell.config.hub_address);
+                    self.socket.feed(Message::text(text)).await?;
+                }
+            }
             let is_full = written.messages == BATCH_MESSAGES || written.bytes >= BATCH_BYTES;
             next = if is_full { None } else { outgoing.try_recv().ok() };
         }

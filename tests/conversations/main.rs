@@ -19,6 +19,7 @@ mod retries;
 mod directory;
 mod figures;
 
+mod backpressure;
 mod limits;
 mod liveness;
 mod malformed;

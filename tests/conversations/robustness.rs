@@ -208,6 +208,7 @@ proptest! {
             (config.rate_limit_per_second, config.rate_limit_burst) = (5, 20);
             config.queue_messages_max = 4;
             config.queue_bytes_max = 4_000;
+            (config.pause_threshold, config.resume_threshold) = (2, 1);
             config.dedupe_entries_max = 3;
             config.sessions_max = 5;
             config.registrations_max = 2;

@@ -25,7 +25,7 @@ impl Hub {
         let delivery = Arc::new(copy_for_all(from, request, broadcast));
         let delivered_count = recipients
             .iter()
-            .filter(|to| self.deliver(now, to, &delivery) == Handover::Delivered)
+            .filter(|to| self.deliver(now, key, to, &delivery) == Handover::Delivered)
             .count();
         Ok(Reply::BroadcastAck(BroadcastAck {
             message_id: request.id.clone(),

@@ -80,12 +80,14 @@ impl Hub {
         }
     }
 
-    pub(in crate::hub) fn drained(&mut self, now: Timestamp, key: SessionKey, written: &Written) {
+    pub(in crate::hub) fn drained(&mut self, now: Timestamp, key: SessionKey, written: Written) {
+        self.record_expired(&written.expired);
         let Some(session) = self.sessions.open_mut(key) else { return };
-        session.queue.drain(now, written);
+        session.queue.drain(now, &written);
         if !session.queue.is_full(&self.config) {
             self.deadlines.disarm(&Deadline::SlowConsumer(key));
         }
+        self.resume_feeders_below(now, key);
     }
 
     /// The connection is gone: what the session still owns is detached.
@@ -124,6 +126,7 @@ impl Hub {
         session.malformed.clear();
         let session_id = session.id.clone();
         let code = close_code(why);
+        self.release(now, key);
         self.audit(Record::SessionClosed { session: key, session_id, code, why, removed });
     }
 

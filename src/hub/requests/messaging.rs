@@ -5,7 +5,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use crate::hub::sending::Handover;
-use crate::hub::{DropReason, Hub, Record, SessionKey};
+use crate::hub::{DropReason, Expired, Hub, Record, SessionKey};
 use crate::protocol::{
     ActorAddress, Delivery, DeliveryAck, DeliveryStatus, Details, ErrorCode, Json, Refusal, Reply,
     Request, Route, Send, UnknownActor,
@@ -37,7 +37,7 @@ impl Hub {
             request.id.clone(),
             request.ttl,
         ));
-        match self.deliver(now, &send.to, &delivery) {
+        match self.deliver(now, key, &send.to, &delivery) {
             Handover::Delivered => Ok(Reply::DeliveryAck(DeliveryAck {
                 message_id: request.id.clone(),
                 delivered_at: now,
@@ -59,6 +59,15 @@ impl Hub {
             "Send again after a pause.",
         )
         .with(Details::RetryAfter { wait, limit: limit as u64 })
+    }
+
+    /// Copies whose time to live was over before they could be written (I27).
+    pub(super) fn record_expired(&mut self, expired: &[Expired]) {
+        for Expired { to, message } in expired {
+            self.counters.messages_expired += 1;
+            let (to, message) = (to.clone(), message.clone());
+            self.audit(Record::MessageDropped { to, message, why: DropReason::Expired });
+        }
     }
 
     /// A message whose time to live was over on arrival goes nowhere (I27).

@@ -99,7 +99,7 @@ impl Hub {
             self.topics.subscribers(&publish.topic).cloned().collect();
         let subscriber_count = subscribers
             .iter()
-            .filter(|to| self.deliver(now, to, &delivery) == Handover::Delivered)
+            .filter(|to| self.deliver(now, key, to, &delivery) == Handover::Delivered)
             .count();
         Ok(Reply::Published(Published { topic: publish.topic.clone(), subscriber_count }))
     }

@@ -1,6 +1,6 @@
 //! The sessions: one row for each accepted connection until the shell reports its end.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::Serialize;
 
@@ -32,6 +32,10 @@ pub(crate) struct Session {
     pub claimed: Option<ActorAddress>,
     pub last_seen: Timestamp,
     pub queue: Queue,
+    /// The session that does not keep up with this one, if this one was told to pause.
+    pub paused_for: Option<SessionKey>,
+    /// The sessions that were told to pause because this one does not keep up.
+    pub pausing: BTreeSet<SessionKey>,
     pub pace: RequestPace,
     /// When the latest malformed frames came, at most as many as close the session.
     pub malformed: VecDeque<Timestamp>,
@@ -47,6 +51,8 @@ impl Session {
             claimed: None,
             last_seen: now,
             queue: Queue::default(),
+            paused_for: None,
+            pausing: BTreeSet::new(),
             pace: RequestPace::default(),
             malformed: VecDeque::new(),
         }

@@ -1,6 +1,7 @@
 //! A session over a pipe, with the test in the owner's place.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -8,8 +9,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
 
-use crate::hub::{CloseCause, Config, Input, Peer, SessionKey, Written};
-use crate::protocol::{ActorAddress, Body, CloseReason, Outgoing};
+use crate::hub::{CloseCause, Config, Expired, Input, Peer, SessionKey, Written};
+use crate::protocol::{
+    ActorAddress, Body, CloseReason, Delivery, Json, MessageId, Outgoing, Route,
+};
 use crate::runtime::{Runtime, Tokio};
 use crate::server::Shell;
 use crate::server::connection::serve_session;
@@ -62,8 +65,34 @@ impl Owner {
 async fn what_is_queued_is_written_together_and_reported_once() {
     let (mut owner, _client) = session(Config::default(), 4096).await;
     owner.send_pongs(3);
-    let written = Written { messages: 3, bytes: 0 };
+    let written = Written { messages: 3, ..Written::default() };
     assert_eq!(owner.events.input().await, Some(Input::Drained(KEY, written)));
+}
+
+#[tokio::test]
+async fn what_is_queued_for_too_long_is_left_out_and_reported() {
+    let (mut owner, mut client) = session(Config::default(), 4096).await;
+    let to = ActorAddress::parse("@(client)").unwrap();
+    let message = MessageId::parse("late").unwrap();
+    let delivery = Delivery::new(
+        to.clone(),
+        "note".to_owned(),
+        Json::NULL,
+        Json::EMPTY_OBJECT,
+        Route::Send,
+        message.clone(),
+        Some(Duration::from_secs(1)),
+    );
+    let (id, body) = (uuid::Uuid::nil(), Body::Delivery(Arc::new(delivery)));
+    let late = Outgoing { id, to: to.clone(), timestamp: Timestamp::from_millis(0), body };
+    let bytes = late.weight();
+    owner.outbox.send(late);
+    owner.send_pongs(1);
+    let written = Written { messages: 2, bytes, expired: vec![Expired { to, message }] };
+    assert_eq!(owner.events.input().await, Some(Input::Drained(KEY, written)));
+    let mut frame = [0; 17];
+    client.read_exact(&mut frame).await.unwrap();
+    assert_eq!(&frame[2..], br#"{"type":"pong"}"#);
 }
 
 #[tokio::test]
@@ -75,7 +104,7 @@ async fn what_is_queued_is_written_before_the_close_frame() {
     client.read_exact(&mut bytes).await.unwrap();
     assert_eq!(&bytes[2..17], br#"{"type":"pong"}"#);
     assert_eq!((bytes[17], &bytes[19..]), (0x88, 4004_u16.to_be_bytes().as_slice()));
-    let written = Written { messages: 1, bytes: 0 };
+    let written = Written { messages: 1, ..Written::default() };
     drop(client);
     assert_eq!(owner.events.input().await, Some(Input::Drained(KEY, written)));
     assert_eq!(owner.events.input().await, Some(Input::Closed(KEY, CloseCause::Hub)));

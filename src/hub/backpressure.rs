@@ -1,0 +1,83 @@
+//! Who is told to pause because what it sends piles up (protocol, section 7).
+//!
+//! hub:resume names nobody, so being paused is one state of a session as a whole: it is paused for
+//! at most one recipient at a time, which also bounds the book-keeping by the number of sessions. A
+//! session that feeds the next slow recipient after its resume is paused anew.
+
+use super::{Hub, Record, SessionKey};
+use crate::protocol::{ActorAddress, Body, Notice, Outgoing, PauseNotice};
+use crate::time::Timestamp;
+
+impl Hub {
+    /// `sender` had something for `to`, whose session is `recipient`.
+    pub(super) fn pause_feeder(
+        &mut self,
+        now: Timestamp,
+        sender: SessionKey,
+        recipient: SessionKey,
+        to: &ActorAddress,
+    ) {
+        let queue_depth = self.sessions.open(recipient).map_or(0, |row| row.queue.messages);
+        let paused = self.sessions.open(sender).is_none_or(|row| row.paused_for.is_some());
+        if queue_depth <= self.config.pause_threshold || paused {
+            return;
+        }
+        let notice = Notice::Pause(PauseNotice {
+            reason: PauseNotice::SLOW_CONSUMER.to_owned(),
+            actor_address: to.clone(),
+            queue_depth,
+        });
+        let outgoing = self.notice(now, sender, notice);
+        let Some(row) = self.sessions.open_mut(sender) else { return };
+        if !row.queue.has_reserve(outgoing.weight(), &self.config) {
+            return;
+        }
+        row.paused_for = Some(recipient);
+        if let Some(row) = self.sessions.open_mut(recipient) {
+            row.pausing.insert(sender);
+        }
+        self.audit(Record::SenderPaused {
+            session: sender,
+            actor_address: to.clone(),
+            queue_depth,
+        });
+        self.enqueue(now, sender, outgoing);
+    }
+
+    /// The session's queue went down.
+    pub(super) fn resume_feeders_below(&mut self, now: Timestamp, key: SessionKey) {
+        let resumes = self.sessions.open(key).is_some_and(|row| {
+            row.queue.messages < self.config.resume_threshold && !row.pausing.is_empty()
+        });
+        if resumes {
+            self.resume_feeders(now, key);
+        }
+    }
+
+    /// The session is over: nobody pauses for it, and it pauses for nobody.
+    pub(super) fn release(&mut self, now: Timestamp, key: SessionKey) {
+        let paused_for = self.sessions.get_mut(key).and_then(|row| row.paused_for.take());
+        if let Some(row) = paused_for.and_then(|recipient| self.sessions.get_mut(recipient)) {
+            row.pausing.remove(&key);
+        }
+        self.resume_feeders(now, key);
+    }
+
+    /// No queue's bound holds a resume back: there is one at most for each pause, and without it
+    /// its session would wait for ever.
+    fn resume_feeders(&mut self, now: Timestamp, key: SessionKey) {
+        let Some(row) = self.sessions.get_mut(key) else { return };
+        for sender in std::mem::take(&mut row.pausing) {
+            let Some(row) = self.sessions.open_mut(sender) else { continue };
+            row.paused_for = None;
+            let outgoing = self.notice(now, sender, Notice::Resume);
+            self.audit(Record::SenderResumed { session: sender });
+            self.enqueue(now, sender, outgoing);
+        }
+    }
+
+    fn notice(&mut self, now: Timestamp, key: SessionKey, notice: Notice) -> Outgoing {
+        let (id, to, body) = (self.ids.fresh(), self.spoken_to(key), Body::Notice(notice));
+        Outgoing { id, to, timestamp: now, body }
+    }
+}
