@@ -1,0 +1,235 @@
+//! Everything that the hub sends.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use insta::assert_snapshot;
+use serde_json::json;
+use signal_hub::protocol::codec::{HubFrame, decode_hub_frame, encode_hub_frame};
+use signal_hub::protocol::{
+    ActorList, Body, BroadcastAck, Connected, Delivery, DeliveryAck, DeliveryStatus, Details,
+    DisconnectNotice, Disconnected, Discovered, DiscoveredActor, ErrorCode, HeartbeatAck,
+    HubCapabilities, Json, ListedActor, Metrics, Notice, Outgoing, PauseNotice, Published,
+    QueueStats, Refusal, Registered, RenewalToken, Renewed, Reply, Route, SessionId, Subscribed,
+    SubscriptionId, UnknownActor, Unregistered, Unsubscribed,
+};
+
+use super::{NOW, address, data, hub, message_id, pretty, topic, uuid};
+
+/// A frame that a client can read.
+fn frame(body: Body) -> String {
+    let outgoing = Outgoing { id: uuid(7), to: address("alice"), timestamp: NOW, body };
+    let text = encode_hub_frame(&outgoing, &hub());
+    decode_hub_frame(&Bytes::from(text.clone())).expect("clients can read it");
+    text
+}
+
+fn reply(reply: Reply) -> String {
+    pretty([frame(Body::Reply { correlation: Some(message_id()), reply: Box::new(reply) })])
+}
+
+fn notice(notice: Notice) -> String {
+    pretty([frame(Body::Notice(notice))])
+}
+
+fn delivery(metadata: serde_json::Value, route: Route, ttl: Option<Duration>) -> String {
+    let (from, kind) = (address("bob"), "chat:hello".to_owned());
+    let metadata = Json::from(metadata);
+    let delivery = Delivery::new(from, kind, data(), metadata, route, message_id(), ttl);
+    pretty([frame(Body::Delivery(Arc::new(delivery)))])
+}
+
+#[test]
+fn a_pong() {
+    let text = frame(Body::Pong);
+    assert_eq!(text, r#"{"type":"pong"}"#);
+    assert_eq!(decode_hub_frame(&Bytes::from(text)).unwrap(), HubFrame::Pong);
+}
+
+#[test]
+fn replies_about_the_session() {
+    let connected = |actor_identity| {
+        Reply::Connected(Connected {
+            session_id: SessionId::new(uuid(1)),
+            server_version: "0.1.0".to_owned(),
+            max_message_size: 1_048_576,
+            heartbeat_interval: 25_000,
+            capabilities: HubCapabilities {
+                max_actors_per_instance: 50_000,
+                supports_backpressure: true,
+                supported_content_types: vec!["application/json".to_owned()],
+            },
+            actor_identity,
+        })
+    };
+    assert_snapshot!("connected", reply(connected(None)));
+    assert_snapshot!("connected_with_a_token", reply(connected(Some(address("alice")))));
+    let timestamp: Json = json!(1_699_999_999_000_u64).into();
+    let ack = Reply::HeartbeatAck(HeartbeatAck { timestamp, server_time: NOW });
+    assert_snapshot!("heartbeat_ack", reply(ack));
+    let goodbye = Reply::Disconnected(Disconnected { acknowledged: true });
+    assert_snapshot!("disconnect_acknowledged", reply(goodbye));
+}
+
+#[test]
+fn replies_about_registrations() {
+    let registered = Reply::Registered(Registered {
+        actor_address: address("alice"),
+        expires_at: NOW,
+        renewal_token: RenewalToken::new(uuid(2)),
+        version: 3,
+        resumed: true,
+        subscriptions: vec![topic()],
+    });
+    assert_snapshot!("registered", reply(registered));
+    let actor_address = address("alice");
+    let unregistered = Reply::Unregistered(Unregistered { actor_address, unregistered_at: NOW });
+    assert_snapshot!("unregistered", reply(unregistered));
+    let renewed = Reply::Renewed(Renewed {
+        actor_address: address("alice"),
+        expires_at: NOW,
+        renewal_token: RenewalToken::new(uuid(3)),
+    });
+    assert_snapshot!("renewed", reply(renewed));
+    let found = DiscoveredActor {
+        address: address("alice"),
+        actor_address: address("alice"),
+        capabilities: vec!["chat".to_owned()],
+        metadata: data(),
+    };
+    let discovered = Reply::Discovered(Discovered { actors: vec![found], has_more: true });
+    assert_snapshot!("discovered", reply(discovered));
+    let listed = ListedActor {
+        address: address("alice"),
+        actor_address: address("alice"),
+        capabilities: vec!["chat".to_owned()],
+        metadata: data(),
+        registered_at: NOW,
+        expires_at: NOW,
+        version: 3,
+    };
+    let (offset, limit) = (1, 100);
+    let list = ActorList { actors: vec![listed], total: 2, offset, limit, has_more: false };
+    assert_snapshot!("actor_list", reply(Reply::ActorList(list)));
+}
+
+#[test]
+fn replies_about_messages() {
+    let ack = Reply::DeliveryAck(DeliveryAck {
+        message_id: message_id(),
+        delivered_at: NOW,
+        status: DeliveryStatus::Delivered,
+    });
+    assert_snapshot!("delivery_ack", reply(ack));
+    let unknown = Reply::UnknownActor(UnknownActor {
+        actor_address: address("carol"),
+        message: "Actor not registered: @(carol)".to_owned(),
+    });
+    assert_snapshot!("unknown_actor", reply(unknown));
+    let (message_id, delivered_count, failed_count) = (message_id(), 2, 1);
+    let ack = BroadcastAck { message_id, delivered_count, failed_count };
+    assert_snapshot!("broadcast_ack", reply(Reply::BroadcastAck(ack)));
+    let subscription_id = SubscriptionId::new(uuid(4));
+    let subscribed = Reply::Subscribed(Subscribed { topic: topic(), subscription_id });
+    assert_snapshot!("subscribed", reply(subscribed));
+    let unsubscribed = Reply::Unsubscribed(Unsubscribed { topic: topic(), unsubscribed_at: NOW });
+    assert_snapshot!("unsubscribed", reply(unsubscribed));
+    let published = Reply::Published(Published { topic: topic(), subscriber_count: 3 });
+    assert_snapshot!("published", reply(published));
+}
+
+#[test]
+fn replies_with_figures() {
+    let stats = Reply::QueueStats(QueueStats {
+        queue_depth: 5,
+        processing_rate: 40,
+        pause_threshold: 768,
+        resume_threshold: 256,
+    });
+    assert_snapshot!("queue_stats_response", reply(stats));
+    let metrics = Reply::Metrics(Metrics {
+        messages_received: 6,
+        messages_sent: 5,
+        errors: 4,
+        connections_opened: 3,
+        connections_closed: 2,
+        window_start: NOW,
+        timestamp: NOW,
+    });
+    assert_snapshot!("metrics_response", reply(metrics));
+}
+
+#[test]
+fn refusals_with_all_their_details() {
+    let wait = Duration::from_millis(1_500);
+    let field = |name: &'static str| Details::Field {
+        field: Cow::Borrowed(name),
+        expected: Cow::Borrowed("a string"),
+        received: "7".to_owned(),
+    };
+    for (name, code, details) in [
+        ("error_without_details", ErrorCode::Unauthorized, Details::None),
+        ("error_about_a_field", ErrorCode::InternalError, field("topic")),
+        ("error_about_haste", ErrorCode::RateLimited, Details::RetryAfter { wait, limit: 100 }),
+        ("error_about_size", ErrorCode::MessageTooLarge, Details::Size { actual: 9, max: 8 }),
+        ("error_about_a_bound", ErrorCode::BroadcastLimitExceeded, Details::Limit { limit: 10 }),
+    ] {
+        let refusal = Refusal::new(code, "what is wrong", "What to try.").with(details);
+        assert_snapshot!(name, reply(Reply::Error(refusal)));
+    }
+    let refusal = Refusal::new(ErrorCode::InternalError, "no JSON", "Send JSON.");
+    let body = Body::Reply { correlation: None, reply: Box::new(Reply::Error(refusal)) };
+    assert_snapshot!("error_to_no_envelope", pretty([frame(body)]));
+}
+
+#[test]
+fn every_error_code_has_its_name() {
+    let codes = [
+        ErrorCode::VersionMismatch,
+        ErrorCode::Unauthorized,
+        ErrorCode::RateLimited,
+        ErrorCode::UnknownActor,
+        ErrorCode::MessageTooLarge,
+        ErrorCode::MessageExpired,
+        ErrorCode::Timeout,
+        ErrorCode::InternalError,
+        ErrorCode::InvalidToken,
+        ErrorCode::BroadcastLimitExceeded,
+    ];
+    let names: Vec<String> =
+        codes.iter().map(|code| serde_json::to_string(code).unwrap()).collect();
+    assert_snapshot!("error_codes", names.join("\n"));
+    assert!(codes.iter().zip(&names).all(|(code, name)| format!("\"{}\"", code.as_str()) == *name));
+}
+
+#[test]
+fn notices() {
+    let (reason, message) = ("server_shutdown".to_owned(), "Connect again later.".to_owned());
+    let goodbye = Notice::Disconnect(DisconnectNotice { reason, message });
+    assert_snapshot!("disconnect_announced", notice(goodbye));
+    let taken = Notice::TakenOver { actor_address: address("alice") };
+    assert_snapshot!("taken_over", notice(taken));
+    let pause = Notice::Pause(PauseNotice {
+        reason: PauseNotice::SLOW_CONSUMER.to_owned(),
+        actor_address: address("bob"),
+        queue_depth: 769,
+    });
+    assert_snapshot!("pause", notice(pause));
+    assert_snapshot!("resume", notice(Notice::Resume));
+}
+
+#[test]
+fn application_messages() {
+    let sent = json!({
+        "trace": "t", "forwarded": true, "via": "hub", "originalMessageId": message_id(),
+    });
+    let ttl = Some(Duration::from_secs(30));
+    assert_snapshot!("delivery_by_send", delivery(sent, Route::Send, ttl));
+    let published = json!({ "topic": topic(), "publication": true, "via": "hub" });
+    let route = Route::Publication { topic: topic() };
+    assert_snapshot!("delivery_by_publish", delivery(published, route, None));
+    let broadcast = json!({ "broadcast": true, "via": "hub" });
+    assert_snapshot!("delivery_by_broadcast", delivery(broadcast, Route::Broadcast, None));
+}
