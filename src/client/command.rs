@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::ActorConfig;
 use crate::protocol::{
-    ActorAddress, DeliveryAck, Json, Pattern, Refusal, Reply, Topic, UnknownActor, Verb,
+    ActorAddress, DeliveryAck, Json, MessageId, Pattern, Refusal, Reply, Topic, UnknownActor, Verb,
 };
 
 /// Names a command from its issue to its end. Ids ascend in the order of issue.
@@ -43,12 +43,16 @@ pub struct RequestCommand {
     pub metadata: Json,
     /// How long the message is worth delivering, from now.
     pub ttl: Option<Duration>,
+    /// The id of an earlier ask, to ask the same again: for a while the hub delivers it no second
+    /// time and answers what it answered, or would have. None: a fresh one.
+    pub id: Option<MessageId>,
 }
 
 impl RequestCommand {
     /// A request to the hub from the client's first address.
     pub fn new(pattern: Pattern, verb: Verb) -> Self {
-        Self { from: None, to: None, pattern, verb, metadata: Json::EMPTY_OBJECT, ttl: None }
+        let metadata = Json::EMPTY_OBJECT;
+        Self { from: None, to: None, pattern, verb, metadata, ttl: None, id: None }
     }
 }
 
@@ -85,6 +89,9 @@ pub enum ClientError {
     /// Too many commands wait or are under way. The hub has not seen it.
     #[error("not sent: too many commands are waiting")]
     TooMany,
+    /// An ask of the same id is under way. The hub has not seen this one.
+    #[error("not sent: an ask of the same id is under way")]
+    UnderWay,
     /// The client wants no such address, or none at all. The hub has not seen it.
     #[error("not sent: the client has no such address")]
     NoAddress,

@@ -4,8 +4,8 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use signal_hub::client::{Client, ClientError};
-use signal_hub::protocol::{ActorAddress, Json};
+use signal_hub::client::{Client, ClientError, RequestCommand};
+use signal_hub::protocol::{self, ActorAddress, Broadcast, Json, MessageId, Pattern, Verb};
 
 use super::actors::{Actor, PROBE};
 use super::hub_process::HubProcess;
@@ -183,6 +183,25 @@ impl Stage {
         match action {
             Action::Send { actor, to } => self.say(actor, Saying::Tell, to, payload()),
             Action::Ask { actor, to } => self.say(actor, Saying::Ask, to, payload()),
+            Action::AskTwice { actor, to } => {
+                let (to, data) = (lock(self.actor(to)).address.clone(), payload());
+                let kind = "note".to_owned();
+                let id = MessageId::parse(&format!("twice-{number}")).ok();
+                let verb = Verb::Send(protocol::Send { to, kind, data });
+                let ask = RequestCommand { id, ..RequestCommand::new(Pattern::Ask, verb) };
+                self.with_client(actor, async move |client| {
+                    // Whatever became of it: the second ask is about the first one's outcome.
+                    let _ = client.request(ask.clone()).await;
+                    client.request(ask).await.map(drop)
+                });
+            }
+            Action::Broadcast { actor, exclude_self } => {
+                let broadcast =
+                    Broadcast { exclude_self: *exclude_self, ..Broadcast::new("note", payload()) };
+                self.with_client(actor, async move |client| {
+                    client.ask_broadcast(broadcast).await.map(drop)
+                });
+            }
             Action::Publish { actor, topic } => {
                 let (topic, payload) = (topic.clone(), payload());
                 self.with_client(actor, async move |client| {

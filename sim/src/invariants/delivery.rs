@@ -43,6 +43,11 @@ impl Observer for Handover {
         }
         Ok(())
     }
+
+    /// A hub that begins anew cannot know what was asked of the one before.
+    fn hub_restarted(&mut self) {
+        self.delivered.clear();
+    }
 }
 
 fn request(hub: &HubEvent) -> Option<(SessionKey, &Request)> {

@@ -4,6 +4,7 @@
 mod delivery;
 mod identity;
 mod liveness;
+mod outcomes;
 mod resources;
 mod subscriptions;
 mod world;
@@ -35,6 +36,7 @@ pub enum Invariant {
     I18,
     I19,
     I20,
+    I23,
     I24,
     I34,
     /// Our own mistake: the hub, the server or a client panicked.
@@ -62,6 +64,7 @@ impl Invariant {
             Invariant::I18 => "at most once",
             Invariant::I19 => "no invention",
             Invariant::I20 => "FIFO per pair",
+            Invariant::I23 => "honest counts",
             Invariant::I24 => "one outcome per ask",
             Invariant::I34 => "no leak",
             Invariant::NoPanic => "nothing panics",
@@ -118,6 +121,10 @@ impl Invariant {
             }
             Invariant::I20 => {
                 "What one session sends reaches another session in the order of sending."
+            }
+            Invariant::I23 => {
+                "An acknowledgement counts exactly the copies that were handed over, and a \
+                 broadcast leaves nobody out."
             }
             Invariant::I24 => {
                 "Each ask on a session that stays up gets exactly one reply, on that session, \
@@ -196,6 +203,7 @@ impl Judge {
             Box::new(delivery::Handover::default()),
             Box::new(delivery::Arrival::default()),
             Box::new(delivery::Replies),
+            Box::new(outcomes::Outcomes::default()),
         ];
         Self { world: World::default(), observers }
     }

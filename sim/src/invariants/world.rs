@@ -27,6 +27,10 @@ impl World {
         self.addresses.get(address)
     }
 
+    pub fn addresses(&self) -> impl Iterator<Item = &ActorAddress> {
+        self.addresses.keys()
+    }
+
     pub fn topic(&self, topic: &Topic) -> Option<&TopicRow> {
         self.topics.get(topic)
     }

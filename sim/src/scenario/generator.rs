@@ -45,6 +45,7 @@ pub fn storm(seed: u64) -> Scenario {
 }
 
 fn hub_config(dice: &mut Dice) -> Config {
+    let queue_messages_max = dice.between(4, 64);
     Config {
         connect_timeout: dice.millis(2_000, 6_000),
         idle_timeout: dice.millis(8_000, 16_000),
@@ -52,7 +53,9 @@ fn hub_config(dice: &mut Dice) -> Config {
         heartbeat_interval: dice.millis(2_000, 4_000),
         resume_window: dice.millis(3_000, 15_000),
         slow_consumer_timeout: dice.millis(2_000, 6_000),
-        queue_messages_max: dice.between(2, 64),
+        queue_messages_max,
+        pause_threshold: queue_messages_max / 2,
+        resume_threshold: queue_messages_max / 4,
         ..Config::default()
     }
 }
@@ -69,8 +72,10 @@ fn traffic(dice: &mut Dice, scenario: &mut Scenario) {
         let actor = dice.pick(&scenario.actors);
         let action = match dice.between(0, 19) {
             0..=5 => Action::Send { actor, to: dice.pick(&scenario.actors) },
-            6..=11 => Action::Ask { actor, to: dice.pick(&scenario.actors) },
-            12..=15 => Action::Publish { actor, topic: dice.topic() },
+            6..=8 => Action::Ask { actor, to: dice.pick(&scenario.actors) },
+            9..=10 => Action::AskTwice { actor, to: dice.pick(&scenario.actors) },
+            11..=12 => Action::Broadcast { actor, exclude_self: dice.between(0, 1) == 0 },
+            13..=15 => Action::Publish { actor, topic: dice.topic() },
             16..=17 => Action::Subscribe { actor, topic: dice.topic() },
             _ => Action::Unsubscribe { actor, topic: dice.topic() },
         };

@@ -79,6 +79,16 @@ pub enum Action {
         actor: String,
         to: String,
     },
+    /// Asks the hub to deliver and, when it knows the outcome or has lost hope, asks the same again.
+    AskTwice {
+        actor: String,
+        to: String,
+    },
+    /// Sends to everyone who is registered.
+    Broadcast {
+        actor: String,
+        exclude_self: bool,
+    },
     Publish {
         actor: String,
         topic: Topic,
@@ -124,6 +134,11 @@ impl fmt::Display for Action {
         match self {
             Action::Send { actor, to } => write!(f, "{actor} tells {to}"),
             Action::Ask { actor, to } => write!(f, "{actor} asks {to}"),
+            Action::AskTwice { actor, to } => write!(f, "{actor} asks {to} the same twice"),
+            Action::Broadcast { actor, exclude_self: true } => {
+                write!(f, "{actor} broadcasts to all others")
+            }
+            Action::Broadcast { actor, exclude_self: false } => write!(f, "{actor} broadcasts"),
             Action::Publish { actor, topic } => write!(f, "{actor} publishes on {topic}"),
             Action::Subscribe { actor, topic } => write!(f, "{actor} subscribes to {topic}"),
             Action::Unsubscribe { actor, topic } => {

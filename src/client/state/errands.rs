@@ -77,11 +77,15 @@ impl ClientState {
     }
 
     fn write(&mut self, issued: Timestamp, id: CommandId, command: RequestCommand) {
-        let RequestCommand { from, to, pattern, verb, metadata, ttl } = command;
+        let RequestCommand { from, to, pattern, verb, metadata, ttl, id: message } = command;
+        if message.as_ref().is_some_and(|message| self.asks.contains_key(message)) {
+            return self.resolve(id, Err(ClientError::UnderWay));
+        }
         let from = from.unwrap_or_else(|| self.first_address());
         let request = self.request(issued, from, pattern, verb);
         let to = to.unwrap_or(request.to);
-        let request = Request { to, metadata, ttl, ..request };
+        let message = message.unwrap_or(request.id);
+        let request = Request { id: message, to, metadata, ttl, ..request };
         match pattern {
             Pattern::Ask => {
                 let deadline = issued + self.config.ask_timeout;

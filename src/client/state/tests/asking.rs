@@ -124,6 +124,26 @@ fn an_address_that_is_not_the_clients_is_for_the_hub_to_judge() {
 }
 
 #[test]
+fn an_ask_may_be_repeated_under_its_id_once_it_has_ended() {
+    let mut talk = Conversation::registered(alice());
+    talk.outputs();
+    let again = || {
+        let id = MessageId::parse("again").ok();
+        let request = RequestCommand { id, ..RequestCommand::new(Pattern::Ask, say("hi")) };
+        Command::Request(Box::new(request))
+    };
+    talk.command(again());
+    let [first] = talk.requests().try_into().unwrap();
+    let id = talk.command(again());
+    assert_eq!(talk.outputs(), [Output::Resolve(id, Err(ClientError::UnderWay))]);
+    talk.reply(&first, delivery_ack(&first));
+    talk.outputs();
+    talk.command(again());
+    let [second] = talk.requests().try_into().unwrap();
+    assert_eq!((second.id, second.verb), (first.id, first.verb));
+}
+
+#[test]
 fn a_delivery_is_told_with_the_senders_data_as_payload() {
     let mut talk = Conversation::registered(alice());
     let payload = Json::parse(r#"{"text": "hi"}"#).unwrap();

@@ -1,0 +1,123 @@
+//! What acknowledgements say: the copies handed over, and to a retry what was said first: I23, I24.
+
+use std::collections::BTreeMap;
+
+use signal_hub::hub::{Input, Output, SessionKey};
+use signal_hub::protocol::{
+    ActorAddress, Body, ClientFrame, MessageId, Outgoing, Reply, Request, Verb,
+};
+
+use super::world::{After, World};
+use super::{Invariant, Observer, Violation};
+use crate::history::{Event, HubEvent, What};
+
+/// I23, I24: for what delivers, the reply against the copies and against an earlier reply.
+#[derive(Default)]
+pub struct Outcomes {
+    first: BTreeMap<(ActorAddress, MessageId), Reply>,
+}
+
+impl Observer for Outcomes {
+    fn observe(&mut self, event: &Event, world: &World) -> Result<(), Violation> {
+        let What::Hub(hub) = &event.what else { return Ok(()) };
+        let Input::Frame(key, Ok(ClientFrame::Request(request))) = &hub.input else {
+            return Ok(());
+        };
+        let Some(reply) = reply_to(hub, *key, request) else { return Ok(()) };
+        let copies = copies(hub, request).count();
+        let ask = (request.from.clone(), request.id.clone());
+        match self.first.get(&ask) {
+            Some(first) if first == reply && copies == 0 => Ok(()),
+            Some(first) => Err(Violation::new(
+                Invariant::I24,
+                format!(
+                    "the ask {} of {} got {first:?} and, asked again, {reply:?} and {copies} copies",
+                    request.id, request.from
+                ),
+            )),
+            None => {
+                self.first.insert(ask, reply.clone());
+                honest(hub, world, request, reply, copies)
+            }
+        }
+    }
+
+    fn hub_restarted(&mut self) {
+        self.first.clear();
+    }
+}
+
+/// The acknowledgement of a request that delivers; a refusal is none.
+fn reply_to<'a>(hub: &'a HubEvent, key: SessionKey, request: &Request) -> Option<&'a Reply> {
+    let delivers =
+        matches!(request.verb, Ok(Verb::Send(_) | Verb::Publish(_) | Verb::Broadcast(_)));
+    hub.outputs.iter().filter(|_| delivers).find_map(|output| match output {
+        Output::Send(to, Outgoing { body: Body::Reply { correlation, reply }, .. })
+            if *to == key && correlation.as_ref() == Some(&request.id) =>
+        {
+            Some(reply.as_ref()).filter(|reply| !matches!(reply, Reply::Error(_)))
+        }
+        Output::Send(..) | Output::Close(..) | Output::Audit(_) => None,
+    })
+}
+
+fn copies<'a>(hub: &'a HubEvent, request: &Request) -> impl Iterator<Item = &'a Outgoing> {
+    let origin = request.id.clone();
+    hub.outputs.iter().filter_map(move |output| match output {
+        Output::Send(_, message) => {
+            let carried = matches!(&message.body, Body::Delivery(copy) if copy.origin == origin);
+            carried.then_some(message)
+        }
+        Output::Close(..) | Output::Audit(_) => None,
+    })
+}
+
+fn honest(
+    hub: &HubEvent,
+    world: &World,
+    request: &Request,
+    reply: &Reply,
+    copies: usize,
+) -> Result<(), Violation> {
+    let told = match reply {
+        Reply::DeliveryAck(_) => 1,
+        Reply::Published(published) => published.subscriber_count,
+        Reply::BroadcastAck(ack) => {
+            everyone(hub, world, request, ack.delivered_count + ack.failed_count)?;
+            ack.delivered_count
+        }
+        _ => 0,
+    };
+    match told == copies {
+        true => Ok(()),
+        false => Err(Violation::new(
+            Invariant::I23,
+            format!("{} {} told of {told} copies of {copies}", request.type_name, request.id),
+        )),
+    }
+}
+
+/// A broadcast without a target counts all registered addresses.
+fn everyone(
+    hub: &HubEvent,
+    world: &World,
+    request: &Request,
+    counted: usize,
+) -> Result<(), Violation> {
+    let Ok(Verb::Broadcast(broadcast)) = &request.verb else { return Ok(()) };
+    if broadcast.target_capability.is_some() {
+        return Ok(());
+    }
+    let after = After { world, event: hub };
+    let meant = |address: &&ActorAddress| {
+        after.owner(address).is_some() && !(broadcast.exclude_self && **address == request.from)
+    };
+    let registered = world.addresses().filter(meant).count();
+    match registered == counted {
+        true => Ok(()),
+        false => Err(Violation::new(
+            Invariant::I23,
+            format!("broadcast {} counted {counted} actors of {registered}", request.id),
+        )),
+    }
+}
