@@ -9,7 +9,7 @@ use serde::Serialize;
 use signal_hub::client::{
     ActorConfig, Client, ClientConfig, ClientError, Event, Events, HubUrl, Message, SendOutcome,
 };
-use signal_hub::protocol::{ActorAddress, DeliveryAck, Json, MessageId, Route, Topic};
+use signal_hub::protocol::{ActorAddress, AuthToken, DeliveryAck, Json, MessageId, Route, Topic};
 use signal_hub::runtime::Tokio;
 use signal_hub::time::Timestamp;
 
@@ -24,7 +24,7 @@ struct Identity {
     address: ActorAddress,
     /// What the hub demands to see, if it demands a token.
     #[arg(long, env = "SIGNAL_HUB_TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    token: Option<AuthToken>,
 }
 
 /// Send one message and print what became of it, as JSON. Exit status: 0 delivered, 1 not.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::protocol::{ActorAddress, Json, Register, Topic};
+use crate::protocol::{ActorAddress, AuthToken, Json, Register, Topic};
 
 /// Everything that a client needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,8 @@ pub struct ClientConfig {
     pub actors: Vec<ActorConfig>,
     /// What `hub:connect` says that this client can do. At least one.
     pub capabilities: Vec<String>,
-    pub auth_token: Option<String>,
+    /// Replaced by each one that the hub accepts in its place.
+    pub auth_token: Option<AuthToken>,
     /// A JSON object.
     pub client_metadata: Option<Json>,
     /// For each of: the transport, the answer to `hub:connect`, the answer to `hub:register`.

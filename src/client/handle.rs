@@ -8,9 +8,9 @@ use super::{
     SendOutcome,
 };
 use crate::protocol::{
-    ActorAddress, ActorList, Broadcast, BroadcastAck, Discover, Discovered, Heartbeat,
-    HeartbeatAck, Json, ListActors, Metrics, Pattern, Publish, Published, QueueStats, Reply, Send,
-    Subscribed, Topic, Unsubscribed, Verb,
+    ActorAddress, ActorList, AuthToken, Broadcast, BroadcastAck, Discover, Discovered, Heartbeat,
+    HeartbeatAck, Json, ListActors, Metrics, Pattern, Publish, Published, QueueStats, RefreshToken,
+    Reply, Send, Subscribed, TokenRefreshed, Topic, Unsubscribed, Verb,
 };
 use crate::runtime::Runtime;
 
@@ -188,6 +188,14 @@ impl Client {
     pub async fn heartbeat(&self) -> Result<HeartbeatAck, ClientError> {
         match self.ask(Verb::Heartbeat(Heartbeat { timestamp: Json::NULL })).await? {
             Reply::HeartbeatAck(ack) => Ok(ack),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Shows the hub a newer token of the same principal, for this session and for later ones.
+    pub async fn refresh_token(&self, token: AuthToken) -> Result<TokenRefreshed, ClientError> {
+        match self.ask(Verb::RefreshToken(RefreshToken { token })).await? {
+            Reply::TokenRefreshed(refreshed) => Ok(refreshed),
             other => Err(unexpected(&other)),
         }
     }

@@ -25,6 +25,7 @@ pub use view::{AddressRow, OwnerRow, SessionRow, TopicRow, View};
 use counters::Minute;
 use state::{Deadlines, Outcomes, Registry, Sessions, Topics};
 
+use crate::auth::Access;
 use crate::protocol::CloseReason;
 use crate::time::Timestamp;
 
@@ -32,6 +33,7 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone)]
 pub struct Hub {
     config: Config,
+    access: Access,
     ids: Ids,
     sessions: Sessions,
     registry: Registry,
@@ -45,10 +47,16 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// An empty hub.
+    /// An empty hub that lets everybody in.
     pub fn new(config: Config, ids: Ids) -> Self {
+        Self::with_access(config, ids, Access::Open)
+    }
+
+    /// An empty hub that lets in whom `access` says.
+    pub fn with_access(config: Config, ids: Ids, access: Access) -> Self {
         Self {
             config,
+            access,
             ids,
             sessions: Sessions::default(),
             registry: Registry::default(),
@@ -115,6 +123,7 @@ impl Hub {
                 Deadline::Connect(key) => self.close(now, key, CloseReason::ConnectTimeout),
                 Deadline::Idle(key) => self.idle(now, key),
                 Deadline::SlowConsumer(key) => self.close(now, key, CloseReason::SlowConsumer),
+                Deadline::Token(key) => self.close(now, key, CloseReason::TokenExpired),
                 Deadline::Address(address) => self.address_due(now, &address),
                 Deadline::Outcomes => self.outcomes_due(now),
             }

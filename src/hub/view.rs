@@ -27,8 +27,8 @@ pub struct SessionRow {
     pub addresses: Vec<ActorAddress>,
     /// Messages and bytes that wait to be written.
     pub queued: (usize, usize),
-    /// Which deadlines are armed for it: connect, idle, slow consumer.
-    pub deadlines: [Option<Timestamp>; 3],
+    /// Which deadlines are armed for it: connect, idle, slow consumer, token.
+    pub deadlines: [Option<Timestamp>; 4],
 }
 
 /// What the hub knows of one address.
@@ -122,6 +122,7 @@ impl Hub {
                 at(Deadline::Connect(key)),
                 at(Deadline::Idle(key)),
                 at(Deadline::SlowConsumer(key)),
+                at(Deadline::Token(key)),
             ],
         })
     }
@@ -145,7 +146,10 @@ impl Hub {
 fn note_owners<'a>(view: &mut View, deadlines: impl Iterator<Item = &'a Deadline>) {
     for deadline in deadlines {
         match deadline {
-            Deadline::Connect(key) | Deadline::Idle(key) | Deadline::SlowConsumer(key) => {
+            Deadline::Connect(key)
+            | Deadline::Idle(key)
+            | Deadline::SlowConsumer(key)
+            | Deadline::Token(key) => {
                 view.sessions.insert(*key, None);
             }
             Deadline::Address(address) => {

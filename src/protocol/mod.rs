@@ -24,11 +24,12 @@ pub use reply::{
     ActorList, BroadcastAck, Connected, DeliveryAck, DeliveryStatus, DisconnectNotice,
     Disconnected, Discovered, DiscoveredActor, HeartbeatAck, HubCapabilities, ListedActor, Metrics,
     Notice, PauseNotice, Published, QueueStats, Registered, Renewed, Reply, Subscribed,
-    UnknownActor, Unregistered, Unsubscribed,
+    TokenRefreshed, UnknownActor, Unregistered, Unsubscribed,
 };
 pub use request::{
     Broadcast, ClientFrame, Connect, Disconnect, Discover, Heartbeat, ListActors, Page, Publish,
-    Register, Renew, Request, Send, Subscribe, Subscription, Unregister, Unsubscribe, Verb,
+    RefreshToken, Register, Renew, Request, Send, Subscribe, Subscription, Unregister, Unsubscribe,
+    Verb,
 };
 
 /// The version of the protocol that this hub speaks; a client must bear the same major number.

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::address::RenewalToken;
-use super::{ActorAddress, Json, MessageId, Refusal, SessionId, SubscriptionId, Topic};
+use super::{ActorAddress, AuthToken, Json, MessageId, Refusal, SessionId, SubscriptionId, Topic};
 use crate::time::Timestamp;
 
 /// The answer to one request. Its envelope's `correlationId` is the request's id.
@@ -26,6 +26,7 @@ pub enum Reply {
     Published(Published),
     QueueStats(QueueStats),
     Metrics(Metrics),
+    TokenRefreshed(TokenRefreshed),
     Error(Refusal),
 }
 
@@ -49,6 +50,7 @@ impl Reply {
             Reply::Published(_) => "hub:published",
             Reply::QueueStats(_) => "hub:queue_stats_response",
             Reply::Metrics(_) => "hub:metrics_response",
+            Reply::TokenRefreshed(_) => "hub:token_refreshed",
             Reply::Error(_) => "hub:error",
         }
     }
@@ -68,6 +70,7 @@ impl Reply {
                 let actors = list.actors.iter();
                 actors.map(|a| actor_len(&a.address, &a.capabilities, &a.metadata)).sum()
             }
+            Reply::TokenRefreshed(refreshed) => refreshed.token.as_str().len(),
             Reply::Connected(_)
             | Reply::Disconnected(_)
             | Reply::Unregistered(_)
@@ -364,4 +367,13 @@ pub struct Metrics {
     pub window_start: Timestamp,
     /// When the hub answered.
     pub timestamp: Timestamp,
+}
+
+/// The session lives as long as this token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenRefreshed {
+    /// The one that the client sent.
+    pub token: AuthToken,
+    pub expires_at: Timestamp,
 }

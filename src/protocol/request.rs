@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::address::RenewalToken;
-use super::{ActorAddress, Glob, Json, MessageId, Pattern, Refusal, SubscriptionId, Topic};
+use super::{
+    ActorAddress, AuthToken, Glob, Json, MessageId, Pattern, Refusal, SubscriptionId, Topic,
+};
 use crate::time::Timestamp;
 
 /// One frame from a client.
@@ -57,6 +59,7 @@ pub enum Verb {
     QueueStats,
     /// What the hub counted in the present minute.
     Metrics,
+    RefreshToken(RefreshToken),
 }
 
 impl Verb {
@@ -78,6 +81,7 @@ impl Verb {
             Verb::Publish(_) => "hub:publish",
             Verb::QueueStats => "hub:queue_stats",
             Verb::Metrics => "hub:metrics",
+            Verb::RefreshToken(_) => "hub:refresh_token",
         }
     }
 }
@@ -91,7 +95,7 @@ pub struct Connect {
     /// At least one.
     pub capabilities: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub auth_token: Option<String>,
+    pub auth_token: Option<AuthToken>,
     /// A JSON object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_metadata: Option<Json>,
@@ -278,4 +282,10 @@ pub struct Publish {
     #[serde(rename = "type")]
     pub kind: String,
     pub data: Json,
+}
+
+/// Shows a newer token of the same principal, before the present one expires.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RefreshToken {
+    pub token: AuthToken,
 }

@@ -8,6 +8,8 @@ mod identity;
 mod registration;
 mod renewal;
 
+mod auth;
+
 mod resume;
 mod takeover;
 

@@ -107,8 +107,18 @@ impl ClientState {
     pub(super) fn resolve_reply(&mut self, id: CommandId, reply: Reply) {
         let result = match reply {
             Reply::Error(refusal) => Err(ClientError::Refused(refusal)),
-            reply => Ok(Outcome::Replied(Box::new(reply))),
+            reply => {
+                self.keep_token(&reply);
+                Ok(Outcome::Replied(Box::new(reply)))
+            }
         };
         self.resolve(id, result);
+    }
+
+    /// The next session must not begin with a token that this one has outlived.
+    fn keep_token(&mut self, reply: &Reply) {
+        if let Reply::TokenRefreshed(refreshed) = reply {
+            self.config.auth_token = Some(refreshed.token.clone());
+        }
     }
 }

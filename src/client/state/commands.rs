@@ -48,7 +48,8 @@ impl ClientState {
                 | Verb::Discover(_)
                 | Verb::ListActors(_)
                 | Verb::QueueStats
-                | Verb::Metrics,
+                | Verb::Metrics
+                | Verb::RefreshToken(_),
                 _,
             ) => None,
             (_, Some(from)) => self.actors.is_wanted(from).then(|| from.clone()),

@@ -31,15 +31,21 @@ impl Hub {
 
     pub(super) fn connect(
         &mut self,
-        _now: Timestamp,
+        now: Timestamp,
         key: SessionKey,
         connect: &Connect,
     ) -> Result<Reply, Refusal> {
         check_version(&connect.protocol_version)?;
+        let grant = self.admit(now, connect.auth_token.as_ref())?;
+        let actor_identity = grant.as_ref().map(|grant| grant.principal.actor.clone());
+        self.deadlines.disarm(&Deadline::Connect(key));
+        if let Some(grant) = &grant {
+            self.deadlines.arm(Deadline::Token(key), grant.expires_at);
+        }
         let session = self.sessions.open_mut(key).expect("a request comes from an open session");
         session.phase = Phase::Connected;
+        session.grant = grant;
         let session_id = session.id.clone();
-        self.deadlines.disarm(&Deadline::Connect(key));
         self.audit(Record::SessionConnected { session: key, session_id: session_id.clone() });
         Ok(Reply::Connected(Connected {
             session_id,
@@ -51,7 +57,7 @@ impl Hub {
                 supports_backpressure: true,
                 supported_content_types: vec!["application/json".to_owned()],
             },
-            actor_identity: None,
+            actor_identity,
         }))
     }
 

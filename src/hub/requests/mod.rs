@@ -1,6 +1,7 @@
 //! The verbs: what the hub does with each input, one file a domain. This one reads frames, decides
 //! who acts, and answers.
 
+mod access;
 mod broadcast;
 mod connection;
 mod directory;
@@ -105,6 +106,7 @@ impl Hub {
             Verb::Subscribe(subscribe) => self.subscribe(key, request, subscribe),
             Verb::Unsubscribe(unsubscribe) => self.unsubscribe(now, key, request, unsubscribe),
             Verb::Publish(publish) => self.publish(now, key, request, publish),
+            Verb::RefreshToken(refresh) => self.refresh_token(now, key, refresh),
             Verb::QueueStats => Ok(self.queue_stats(now, key)),
             Verb::Metrics => Ok(self.metrics(now)),
         }

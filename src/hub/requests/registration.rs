@@ -19,6 +19,7 @@ impl Hub {
         register: &Register,
     ) -> Result<Reply, Refusal> {
         let address = &register.actor_address;
+        self.check_principal(key, address)?;
         self.check_registrable(address)?;
         let known = self.registry.get(address);
         let version = known.map_or(1, |known| known.version + 1);
@@ -29,6 +30,7 @@ impl Hub {
         }
         let (expires_at, renewal_token) = (now + register.ttl, RenewalToken::new(self.ids.fresh()));
         let standing = Standing::Live { owner: key, expires_at, token: renewal_token };
+        let principal = self.principal(key);
         self.registry.insert(
             address.clone(),
             Registration {
@@ -37,6 +39,7 @@ impl Hub {
                 metadata: register.metadata.clone(),
                 registered_at: now,
                 ttl: register.ttl,
+                principal,
                 standing,
             },
         );

@@ -37,7 +37,8 @@ impl Hub {
             | Verb::Subscribe(_)
             | Verb::Unsubscribe(_)
             | Verb::QueueStats
-            | Verb::Metrics => None,
+            | Verb::Metrics
+            | Verb::RefreshToken(_) => None,
         }
     }
 

@@ -17,6 +17,8 @@ pub enum Deadline {
     Idle(SessionKey),
     /// The session must have left its queue's bound.
     SlowConsumer(SessionKey),
+    /// The session's token expires.
+    Token(SessionKey),
     /// A live registration expires, or a detached one is forgotten.
     Address(ActorAddress),
     /// Outcomes of asks are old enough to be forgotten. Armed while any is remembered.
@@ -47,7 +49,12 @@ impl Deadlines {
     }
 
     pub fn disarm_session(&mut self, key: SessionKey) {
-        for deadline in [Deadline::Connect(key), Deadline::Idle(key), Deadline::SlowConsumer(key)] {
+        for deadline in [
+            Deadline::Connect(key),
+            Deadline::Idle(key),
+            Deadline::SlowConsumer(key),
+            Deadline::Token(key),
+        ] {
             self.disarm(&deadline);
         }
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Touched;
+use crate::auth::Principal;
 use crate::hub::SessionKey;
 use crate::protocol::{ActorAddress, Json, RenewalToken};
 use crate::time::Timestamp;
@@ -16,6 +17,8 @@ pub(crate) struct Registration {
     pub metadata: Json,
     pub registered_at: Timestamp,
     pub ttl: Duration,
+    /// Who alone may have the address while the hub knows it; none with auth off.
+    pub principal: Option<Principal>,
     pub standing: Standing,
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::Serialize;
 
 use super::{RequestPace, Touched};
+use crate::auth::Grant;
 use crate::hub::{Config, Peer, SessionKey, Written};
 use crate::protocol::{ActorAddress, Outgoing, SessionId};
 use crate::time::Timestamp;
@@ -26,6 +27,8 @@ pub(crate) struct Session {
     pub id: SessionId,
     pub peer: Peer,
     pub phase: Phase,
+    /// What its token grants it; none before hub:connect, and with auth off.
+    pub grant: Option<Grant>,
     /// What the session owns, in the order of registration.
     pub addresses: Vec<ActorAddress>,
     /// Who the client last claimed to be: only ever the `to` of what the hub tells it.
@@ -47,6 +50,7 @@ impl Session {
             id,
             peer,
             phase: Phase::Connecting,
+            grant: None,
             addresses: Vec::new(),
             claimed: None,
             last_seen: now,

@@ -19,6 +19,29 @@ fn an_ask_ends_with_its_reply() {
 }
 
 #[test]
+fn a_refreshed_token_opens_the_next_session_and_a_refused_one_does_not() {
+    let tokens = ["old", "newer", "bad"].map(AuthToken::new);
+    let mut talk =
+        Conversation::registered(ClientConfig { auth_token: Some(tokens[0].clone()), ..alice() });
+    for (token, accepted) in [(&tokens[1], true), (&tokens[2], false)] {
+        talk.ask(Verb::RefreshToken(RefreshToken { token: token.clone() }));
+        let [request] = talk.requests().try_into().unwrap();
+        let refreshed = TokenRefreshed { token: token.clone(), expires_at: talk.now };
+        let refused = refusal(ErrorCode::InvalidToken);
+        talk.reply(
+            &request,
+            if accepted { Reply::TokenRefreshed(refreshed) } else { Reply::Error(refused) },
+        );
+    }
+    talk.lose();
+    talk.pass(seconds(2));
+    talk.input(Input::Opened);
+    let verbs = talk.verbs();
+    let [Verb::Connect(connect)] = verbs.as_slice() else { panic!("a connect: {verbs:?}") };
+    assert_eq!(connect.auth_token.as_ref(), Some(&tokens[1]));
+}
+
+#[test]
 fn an_ask_ends_with_its_refusal() {
     let mut talk = Conversation::registered(alice());
     let id = talk.ask(say("hi"));

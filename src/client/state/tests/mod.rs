@@ -8,9 +8,9 @@ use super::*;
 use crate::client::{ActorConfig, Message, RequestCommand};
 use crate::protocol::codec::{HubBody, HubMessage};
 use crate::protocol::{
-    Connected, DeliveryAck, DeliveryStatus, DisconnectNotice, Disconnected, ErrorCode,
-    HubCapabilities, Notice, Refusal, Registered, Renewed, Reply, Route, Send, Subscribed,
-    SubscriptionId, Topic, Unsubscribed,
+    AuthToken, Connected, DeliveryAck, DeliveryStatus, DisconnectNotice, Disconnected, ErrorCode,
+    HubCapabilities, Notice, RefreshToken, Refusal, Registered, Renewed, Reply, Route, Send,
+    Subscribed, SubscriptionId, TokenRefreshed, Topic, Unsubscribed,
 };
 use crate::protocol::{RenewalToken, Subscription};
 

@@ -135,6 +135,9 @@ impl<'a> RawEnvelope<'a> {
             "hub:publish" => read!("hub:publish", self.publish(frame).map(Verb::Publish)),
             "hub:queue_stats" => read!("hub:queue_stats", Ok(Verb::QueueStats)),
             "hub:metrics" => read!("hub:metrics", Ok(Verb::Metrics)),
+            "hub:refresh_token" => {
+                read!("hub:refresh_token", self.refresh_token().map(Verb::RefreshToken))
+            }
             _ => (kind.to_owned().into(), Err(unknown_type(kind))),
         }
     }

@@ -12,9 +12,9 @@ use crate::protocol::codec::fields::{
     Raw, flag, name, object, optional_integer, optional_name, optional_string, strings,
 };
 use crate::protocol::{
-    ActorAddress, Broadcast, Connect, Disconnect, Discover, Glob, Heartbeat, ListActors, Page,
-    Publish, Refusal, Register, Renew, RenewalToken, Send, Subscribe, Subscription, SubscriptionId,
-    Topic, Unregister, Unsubscribe,
+    ActorAddress, AuthToken, Broadcast, Connect, Disconnect, Discover, Glob, Heartbeat, ListActors,
+    Page, Publish, RefreshToken, Refusal, Register, Renew, RenewalToken, Send, Subscribe,
+    Subscription, SubscriptionId, Topic, Unregister, Unsubscribe,
 };
 
 const TOPIC: &str = "a string of 1 to 256 bytes";
@@ -42,9 +42,22 @@ impl RawEnvelope<'_> {
         Ok(Connect {
             protocol_version: required_string("protocolVersion", VERSION, fields.protocol_version)?,
             capabilities: strings("capabilities", fields.capabilities)?,
-            auth_token: optional_string("authToken", TEXT, fields.auth_token)?.map(Cow::into_owned),
+            auth_token: optional_string("authToken", TEXT, fields.auth_token)?
+                .map(|text| AuthToken::new(&text)),
             client_metadata,
         })
+    }
+
+    pub(super) fn refresh_token(&self) -> Result<RefreshToken, Refusal> {
+        #[derive(Deserialize, Default)]
+        #[serde(default)]
+        struct Fields<'a> {
+            #[serde(borrow)]
+            token: Raw<'a>,
+        }
+        let fields: Fields<'_> = object("payload", self.payload)?;
+        let token = name("token", TEXT, fields.token, |text| Ok(AuthToken::new(text)))?;
+        Ok(RefreshToken { token })
     }
 
     pub(super) fn heartbeat(&self, frame: &Bytes) -> Result<Heartbeat, Refusal> {

@@ -156,6 +156,7 @@ fn decode_reply(envelope: &Envelope) -> Result<Option<Reply>, serde_json::Error>
         "hub:subscribed" => Reply::Subscribed(read(payload)?),
         "hub:unsubscribed" => Reply::Unsubscribed(read(payload)?),
         "hub:published" => Reply::Published(read(payload)?),
+        "hub:token_refreshed" => Reply::TokenRefreshed(read(payload)?),
         "hub:queue_stats_response" => Reply::QueueStats(read(payload)?),
         "hub:metrics_response" => Reply::Metrics(read(payload)?),
         "hub:error" => Reply::Error(read::<ErrorPayload>(payload)?.into()),

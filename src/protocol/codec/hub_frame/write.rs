@@ -107,6 +107,7 @@ fn reply_payload(reply: &Reply) -> String {
         Reply::Subscribed(payload) => to_json(payload),
         Reply::Unsubscribed(payload) => to_json(payload),
         Reply::Published(payload) => to_json(payload),
+        Reply::TokenRefreshed(payload) => to_json(payload),
         Reply::QueueStats(payload) => to_json(payload),
         Reply::Metrics(payload) => to_json(payload),
         Reply::Error(refusal) => to_json(&ErrorPayload::from(refusal)),

@@ -1,0 +1,97 @@
+//! Who may connect and register with auth on (protocol, section 5). A refusal never repeats what a
+//! token holds.
+
+use crate::auth::{Access, Grant, Keys, Principal, TokenError, authenticate};
+use crate::hub::{Deadline, Hub, SessionKey};
+use crate::protocol::{
+    ActorAddress, AuthToken, ErrorCode, RefreshToken, Refusal, Reply, TokenRefreshed,
+};
+use crate::time::Timestamp;
+
+impl Hub {
+    /// What the token grants; nothing with auth off, where none is looked at.
+    pub(super) fn admit(
+        &self,
+        now: Timestamp,
+        token: Option<&AuthToken>,
+    ) -> Result<Option<Grant>, Refusal> {
+        let Access::Tokens(keys) = &self.access else { return Ok(None) };
+        verify(token.ok_or_else(no_token)?, keys, now).map(Some)
+    }
+
+    /// Whether the session's principal may have the address, also from whoever has it now (I10).
+    pub(super) fn check_principal(
+        &self,
+        key: SessionKey,
+        address: &ActorAddress,
+    ) -> Result<(), Refusal> {
+        let session = self.sessions.open(key).expect("a request comes from an open session");
+        let Some(grant) = &session.grant else { return Ok(()) };
+        if !grant.allows(address) {
+            return Err(Refusal::new(
+                ErrorCode::Unauthorized,
+                format!("the token does not allow {address}"),
+                "Register an address that the token names, or connect with another token.",
+            ));
+        }
+        match self.registry.get(address) {
+            Some(known) if known.principal.as_ref() != Some(&grant.principal) => Err(Refusal::new(
+                ErrorCode::Unauthorized,
+                format!("{address} belongs to another principal"),
+                "Register another address, or wait until this one is given up.",
+            )),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    pub(super) fn principal(&self, key: SessionKey) -> Option<Principal> {
+        Some(self.sessions.get(key)?.grant.as_ref()?.principal.clone())
+    }
+
+    /// From here on the session lives as long as the new token.
+    pub(super) fn refresh_token(
+        &mut self,
+        now: Timestamp,
+        key: SessionKey,
+        refresh: &RefreshToken,
+    ) -> Result<Reply, Refusal> {
+        let Access::Tokens(keys) = &self.access else {
+            return Err(Refusal::new(
+                ErrorCode::InvalidToken,
+                "this hub takes no tokens",
+                "Go on without a token.",
+            ));
+        };
+        let grant = verify(&refresh.token, keys, now)?;
+        if self.principal(key).as_ref() != Some(&grant.principal) {
+            return Err(Refusal::new(
+                ErrorCode::InvalidToken,
+                "the token is another principal's",
+                "Use a token of the same sub and actorId, or open another connection.",
+            ));
+        }
+        let expires_at = grant.expires_at;
+        let session = self.sessions.open_mut(key).expect("a request comes from an open session");
+        session.grant = Some(grant);
+        self.deadlines.arm(Deadline::Token(key), expires_at);
+        Ok(Reply::TokenRefreshed(TokenRefreshed { token: refresh.token.clone(), expires_at }))
+    }
+}
+
+fn verify(token: &AuthToken, keys: &Keys, now: Timestamp) -> Result<Grant, Refusal> {
+    authenticate(token, keys, now).map_err(|error: TokenError| {
+        Refusal::new(
+            ErrorCode::InvalidToken,
+            error.to_string(),
+            "Get a new token from whoever issues tokens for this hub.",
+        )
+    })
+}
+
+fn no_token() -> Refusal {
+    Refusal {
+        code: ErrorCode::Unauthorized,
+        resolution: "Send hub:connect with a token of this hub in its metadata.".into(),
+        ..Refusal::missing("authToken", "a token that this hub accepts")
+    }
+}

@@ -1,0 +1,288 @@
+//! With auth on, a token says on whose behalf a session acts (protocol, section 5).
+
+use serde_json::{Value, json};
+use signal_hub::hub::SessionKey;
+use signal_hub::protocol::CloseReason;
+
+use crate::fixture::*;
+
+fn refreshed(key: SessionKey, token: &str, expires_in: u64) -> Seen {
+    let payload = json!({ "token": token, "expiresAt": expires_in });
+    reply(key, "hub:token_refreshed", payload)
+}
+
+fn not_allowed(key: SessionKey, name: &str) -> Seen {
+    refusal(key, "unauthorized", &format!("the token does not allow {}", at(name)))
+}
+
+fn anothers(key: SessionKey, name: &str) -> Seen {
+    refusal(key, "unauthorized", &format!("{} belongs to another principal", at(name)))
+}
+
+/// A session of `name`'s principal that owns `@(name)`.
+fn owner(hub: &mut Conversation, name: &str) -> SessionKey {
+    let key = hub.admitted(&token(name));
+    hub.asks(key, register(name)).accepted();
+    key
+}
+
+#[test]
+fn a_token_opens_a_session_and_says_for_whom() {
+    for bearer in ["", "bearer ", "Bearer ", "BEARER "] {
+        let mut hub = Conversation::with_tokens();
+        let session = hub.opened();
+        let heard = hub.asks(session, connect_as(&format!("{bearer}{}", token("alice"))));
+        assert_eq!(heard.metadata(), json!({ "actorIdentity": "@(alice)" }), "{bearer}");
+        heard.accepted();
+        assert_eq!(hub.known("alice"), Value::Null, "a token is not a registration");
+    }
+}
+
+#[test]
+fn a_session_without_a_token_is_refused_and_closed() {
+    let mut hub = Conversation::with_tokens();
+    let session = hub.opened();
+    let details = json!({
+        "field": "authToken", "expected": "a token that this hub accepts", "received": "nothing",
+    });
+    hub.asks(session, connect())
+        .gets([
+            refusal(session, "unauthorized", "authToken is required").because(details),
+            closed(session, CloseReason::Unauthorized),
+        ])
+        .records([
+            refused(session, "hub:connect", "unauthorized"),
+            session_closed(session, 4001, json!({ "closed": "unauthorized" }), json!([])),
+        ]);
+    let session = hub.opened();
+    hub.tells(session, connect()).gets([closed(session, CloseReason::Unauthorized)]);
+}
+
+#[test]
+fn a_token_that_is_not_valid_is_refused_and_its_session_closed() {
+    let good = token("alice");
+    let (unsigned, _) = good.rsplit_once('.').expect("three parts");
+    // {"alg":"none"}
+    let none = format!("eyJhbGciOiJub25lIn0.{}.", good.split('.').nth(1).expect("three parts"));
+    let not_a_jwt = "the token is not a signed JWT";
+    for (token, message) in [
+        (String::new(), not_a_jwt),
+        ("garbage".to_owned(), not_a_jwt),
+        ("a.b.c".to_owned(), not_a_jwt),
+        (none, not_a_jwt),
+        (format!("{unsigned}.AAAA"), "the token's signature is wrong"),
+        (claims("alice", json!({ "exp": 0 })), "the token has expired"),
+        (claims("alice", json!({ "nbf": 1 })), "the token is not valid yet"),
+        (
+            claims("alice", json!({ "iss": "someone" })),
+            "the token's claim iss is missing or not valid",
+        ),
+        (
+            claims("alice", json!({ "actorId": null })),
+            "the token's claim actorId is missing or not valid",
+        ),
+    ] {
+        let mut hub = Conversation::with_tokens();
+        let session = hub.opened();
+        hub.asks(session, connect_as(&token)).gets([
+            refusal(session, "invalid_token", message),
+            closed(session, CloseReason::Unauthorized),
+        ]);
+    }
+}
+
+#[test]
+fn with_auth_off_a_token_means_nothing() {
+    let mut hub = Conversation::new();
+    let session = hub.opened();
+    let heard = hub.asks(session, connect_as("garbage"));
+    assert_eq!(heard.metadata(), json!({ "actorIdentity": null }));
+    hub.asks(session, register("anyone")).accepted();
+}
+
+#[test]
+fn the_tokens_own_address_can_be_registered_and_no_other() {
+    let mut hub = Conversation::with_tokens();
+    let alice = hub.admitted(&token("alice"));
+    for other in ["bob", "alice/two", "cloudflare/signal-hub"] {
+        hub.asks(alice, register(other)).gets([not_allowed(alice, other)]).records([refused(
+            alice,
+            "hub:register",
+            "unauthorized",
+        )]);
+    }
+    hub.asks(alice, register("alice")).gets([registered(alice, "alice", "token-1", 1)]);
+}
+
+#[test]
+fn what_the_tokens_patterns_match_can_be_registered_too() {
+    let mut hub = Conversation::with_tokens();
+    let alice = hub.admitted(&claims("alice", json!({ "actors": ["team/*", "*/log"] })));
+    for allowed in ["alice", "team/a", "team/a/b", "any/log"] {
+        hub.asks(alice, register(allowed)).accepted();
+    }
+    for other in ["team", "xteam/a", "log"] {
+        hub.asks(alice, register(other)).gets([not_allowed(alice, other)]);
+    }
+}
+
+#[test]
+fn not_even_a_pattern_for_all_gives_the_hubs_own_address() {
+    let mut hub = Conversation::with_tokens();
+    let alice = hub.admitted(&claims("alice", json!({ "actors": ["*"] })));
+    let message = "@(cloudflare/signal-hub) is the hub's own address";
+    hub.asks(alice, register("cloudflare/signal-hub")).gets([refusal(
+        alice,
+        "unauthorized",
+        message,
+    )]);
+}
+
+#[test]
+fn only_the_same_principal_takes_over() {
+    let mut hub = Conversation::with_tokens();
+    let old = owner(&mut hub, "alice");
+    hub.asks(old, subscribe("news")).accepted();
+    let before = hub.belongings();
+    for stranger in [
+        claims("bob", json!({ "actors": ["alice"] })),
+        claims("alice", json!({ "sub": "user-eve" })),
+    ] {
+        let stranger = hub.admitted(&stranger);
+        hub.asks(stranger, register("alice"))
+            .gets([anothers(stranger, "alice")])
+            .records([refused(stranger, "hub:register", "unauthorized")]);
+        assert_eq!(hub.belongings(), before);
+    }
+    let new = hub.admitted(&token("alice"));
+    hub.asks(new, register("alice")).gets([
+        duplicate(old, "alice"),
+        closed(old, CloseReason::DuplicateConnection),
+        registration(
+            new,
+            json!({
+                "actorAddress": "@(alice)", "expiresAt": 300_000, "renewalToken": "token-2",
+                "version": 2, "resumed": false, "subscriptions": ["news"],
+            }),
+        ),
+    ]);
+}
+
+#[test]
+fn only_the_same_principal_resumes() {
+    let mut hub = Conversation::with_tokens();
+    let old = owner(&mut hub, "alice");
+    hub.asks(old, subscribe("news")).accepted();
+    hub.loses(old);
+    let before = hub.belongings();
+    let bob = hub.admitted(&claims("bob", json!({ "actors": ["alice"] })));
+    hub.asks(bob, register("alice")).gets([anothers(bob, "alice")]);
+    assert_eq!(hub.belongings(), before);
+    let new = hub.admitted(&token("alice"));
+    let payload = hub.asks(new, register("alice")).accepted().payload();
+    assert_eq!((&payload["resumed"], &payload["subscriptions"]), (&json!(true), &json!(["news"])));
+}
+
+#[test]
+fn an_address_that_is_given_up_is_free_for_whoever_may_have_it() {
+    let bobs = claims("bob", json!({ "actors": ["alice"] }));
+    let mut hub = Conversation::with_tokens();
+    let alice = owner(&mut hub, "alice");
+    let bob = hub.admitted(&bobs);
+    hub.asks(alice, unregister("alice")).accepted();
+    hub.asks(bob, register("alice")).gets([registered(bob, "alice", "token-2", 1)]);
+
+    let mut hub = Conversation::with_tokens();
+    let alice = owner(&mut hub, "alice");
+    let bob = hub.admitted(&bobs);
+    hub.loses(alice);
+    hub.after(seconds(30));
+    hub.asks(bob, register("alice")).gets([registered(bob, "alice", "token-2", 1)]);
+}
+
+#[test]
+fn a_session_ends_with_its_token_and_may_come_back_with_another() {
+    let mut hub = Conversation::with_tokens();
+    let alice = owner(&mut hub, "alice");
+    hub.after(seconds(30)).nothing();
+    hub.pongs(alice);
+    hub.after(milliseconds(29_999)).nothing();
+    let why = json!({ "closed": "token_expired" });
+    hub.after(milliseconds(1)).gets([closed(alice, CloseReason::TokenExpired)]).records([
+        detached("alice", alice, why.clone()),
+        session_closed(alice, 4001, why, json!(["@(alice)"])),
+    ]);
+    let late = hub.opened();
+    hub.asks(late, connect_as(&token("alice"))).gets([
+        refusal(late, "invalid_token", "the token has expired"),
+        closed(late, CloseReason::Unauthorized),
+    ]);
+    let new = hub.admitted(&claims("alice", json!({ "exp": 600 })));
+    assert_eq!(hub.asks(new, register("alice")).accepted().payload()["resumed"], true);
+    hub.comes_to_rest();
+}
+
+#[test]
+fn a_newer_token_of_the_same_principal_prolongs_the_session() {
+    let mut hub = Conversation::with_tokens();
+    let alice = owner(&mut hub, "alice");
+    let newer = claims("alice", json!({ "exp": 90, "actors": ["team/*"] }));
+    hub.asks(alice, register("team/a")).gets([not_allowed(alice, "team/a")]);
+    hub.asks(alice, refresh(&format!("Bearer {newer}")))
+        .gets([refreshed(alice, &newer, 90_000)])
+        .records([]);
+    hub.asks(alice, register("team/a")).accepted();
+    hub.after(seconds(45)).nothing();
+    hub.pongs(alice);
+    hub.after(milliseconds(44_999)).nothing();
+    hub.after(milliseconds(1)).gets([closed(alice, CloseReason::TokenExpired)]);
+}
+
+#[test]
+fn a_token_that_does_not_prolong_the_session_changes_nothing() {
+    let mut hub = Conversation::with_tokens();
+    let alice = owner(&mut hub, "alice");
+    let another = "the token is another principal's";
+    hub.drains_all(alice);
+    let digest = hub.digest();
+    for (token, message) in [
+        ("garbage".to_owned(), "the token is not a signed JWT"),
+        (claims("alice", json!({ "exp": 0 })), "the token has expired"),
+        (claims("alice", json!({ "exp": 90, "sub": "user-eve" })), another),
+        (claims("bob", json!({ "exp": 90, "sub": "user-alice" })), another),
+    ] {
+        hub.asks(alice, refresh(&token))
+            .gets([refusal(alice, "invalid_token", message)])
+            .records([refused(alice, "hub:refresh_token", "invalid_token")]);
+    }
+    let no_token = say("hub:refresh_token", json!({}));
+    hub.asks(alice, no_token).gets([missing(alice, "token", "a string")]);
+    hub.drains_all(alice);
+    assert_eq!(hub.digest(), digest);
+    hub.after(seconds(30));
+    hub.pongs(alice);
+    hub.after(seconds(30)).gets([closed(alice, CloseReason::TokenExpired)]);
+}
+
+#[test]
+fn with_auth_off_no_token_is_valid() {
+    let mut hub = Conversation::new();
+    let alice = hub.registered("alice");
+    hub.asks(alice, refresh(&token("alice"))).gets([refusal(
+        alice,
+        "invalid_token",
+        "this hub takes no tokens",
+    )]);
+}
+
+#[test]
+fn no_record_and_no_debug_text_holds_a_token() {
+    let mut hub = Conversation::with_tokens();
+    let newer = claims("alice", json!({ "exp": 90 }));
+    let session = hub.opened();
+    let heard = hub.asks(session, connect_as(&token("alice")));
+    assert!(!heard.all_records().contains("eyJ"), "{}", heard.all_records());
+    let heard = hub.asks(session, refresh(&newer));
+    assert!(!heard.all_records().contains("eyJ"), "{}", heard.all_records());
+    assert!(!hub.debug_text().contains("eyJ") && !hub.debug_text().contains("a secret"));
+}
