@@ -1,5 +1,7 @@
 //! The command line. It composes what the library offers and decides nothing.
 
+mod access;
+mod token_tool;
 mod tools;
 
 use std::io::{self, Write};
@@ -29,6 +31,7 @@ enum Command {
     Serve(Serve),
     Send(tools::Send),
     Listen(tools::Listen),
+    Token(token_tool::Token),
 }
 
 #[derive(Debug, clap::Args)]
@@ -36,6 +39,8 @@ struct Serve {
     /// Where to listen; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:9000", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
+    #[command(flatten)]
+    access: access::Arguments,
 }
 
 #[tokio::main]
@@ -46,6 +51,7 @@ async fn main() -> ExitCode {
         Command::Serve(arguments) => serve(arguments).await,
         Command::Send(arguments) => arguments.run().await,
         Command::Listen(arguments) => arguments.run().await,
+        Command::Token(arguments) => arguments.run(),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("signal-hub: {error:#}");
@@ -63,9 +69,11 @@ async fn serve(arguments: Serve) -> anyhow::Result<ExitCode> {
     // Caught from before the line on stdout: whoever reads it may signal at once.
     let interrupt = signal(SignalKind::interrupt()).context("cannot catch SIGINT")?;
     let terminate = signal(SignalKind::terminate()).context("cannot catch SIGTERM")?;
+    let access = arguments.access.load(arguments.listen)?;
     let server = Server::bind(Tokio, arguments.listen, Config::default(), ())
         .await
-        .with_context(|| format!("cannot listen on {}", arguments.listen))?;
+        .with_context(|| format!("cannot listen on {}", arguments.listen))?
+        .with_access(access);
     writeln!(io::stdout(), "listening on ws://{}/ws", server.local_address()?)
         .context("cannot write to stdout")?;
     server.run(first_of(interrupt, terminate)).await?;

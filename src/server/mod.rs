@@ -28,6 +28,7 @@ use tokio_util::task::TaskTracker;
 pub use observer::Observer;
 
 use self::owner::{Event, Owner};
+use crate::auth::Access;
 use crate::hub::{Config, Hub, Ids, Input, SessionKey};
 use crate::runtime::{Listener, Runtime};
 
@@ -44,6 +45,7 @@ pub struct Server<R: Runtime, O> {
     runtime: R,
     listener: R::Listener,
     config: Config,
+    access: Access,
     observer: O,
 }
 
@@ -57,7 +59,12 @@ impl<R: Runtime, O: Observer> Server<R, O> {
         observer: O,
     ) -> io::Result<Self> {
         let listener = runtime.listen(address).await?;
-        Ok(Self { runtime, listener, config, observer })
+        Ok(Self { runtime, listener, config, access: Access::Open, observer })
+    }
+
+    /// The same server, for those whom `access` lets in; without this it is open to everybody.
+    pub fn with_access(self, access: Access) -> Self {
+        Self { access, ..self }
     }
 
     /// Where this listens, the chosen port included.
@@ -70,7 +77,8 @@ impl<R: Runtime, O: Observer> Server<R, O> {
     /// last connection is gone: after `shutdown_timeout` and `close_timeout` at the latest.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), OwnerLost> {
         let (events, inbox) = mpsc::channel(EVENTS_MAX);
-        let hub = Hub::new(self.config.clone(), Ids::new(self.runtime.random_seed()));
+        let ids = Ids::new(self.runtime.random_seed());
+        let hub = Hub::with_access(self.config.clone(), ids, self.access);
         let owner = Owner::new(self.runtime.clone(), hub, self.observer);
         let (ended, end) = oneshot::channel();
         self.runtime.spawn(async move {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use signal_hub::auth::Access;
 use signal_hub::hub::{CloseCause, Config, Hub, Input, SessionKey};
 use signal_hub::runtime::{Runtime, Tokio};
 use signal_hub::server::{Observer, OwnerLost, Server};
@@ -30,11 +31,21 @@ impl Running {
         Self::observed_by(config, |_: &Input| {}).await
     }
 
+    /// A server for those whom `access` lets in.
+    pub async fn with_access(config: Config, access: Access) -> Self {
+        Self::of(config, access, |_: &Input| {}).await
+    }
+
     /// `look` sees each input before the hub does, in the hub's task.
     pub async fn observed_by(config: Config, look: impl FnMut(&Input) + Send + 'static) -> Self {
+        Self::of(config, Access::Open, look).await
+    }
+
+    async fn of(config: Config, access: Access, look: impl FnMut(&Input) + Send + 'static) -> Self {
         let (seen, inputs) = mpsc::unbounded_channel();
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let server = Server::bind(Tokio, address, config, Recorder { look, seen }).await.unwrap();
+        let server = server.with_access(access);
         let address = server.local_address().unwrap();
         let (stop, stopped) = oneshot::channel();
         let (ended, end) = oneshot::channel();

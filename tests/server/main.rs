@@ -3,6 +3,7 @@
 // Clippy's leave to unwrap in tests does not reach their fixtures.
 #![allow(clippy::unwrap_used)]
 
+mod auth;
 mod clients;
 mod command;
 mod fixture;

@@ -1,0 +1,151 @@
+//! A server that demands tokens, and the commands that go with it.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+use signal_hub::auth::{Access, Keys};
+use signal_hub::hub::Config;
+
+use crate::fixture::{Client, Running};
+
+const SECRET: &str = "a secret of more than thirty-two bytes";
+
+fn signal_hub(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_signal-hub"));
+    command.args(arguments).env_remove("SIGNAL_HUB_AUTH_SECRET").env_remove("SIGNAL_HUB_TOKEN");
+    command
+}
+
+fn output(arguments: &[&str]) -> Output {
+    signal_hub(arguments).output().unwrap()
+}
+
+fn token(arguments: &[&str]) -> String {
+    let mut command = signal_hub(&["token", "--sub", "user-1"]);
+    let output = command.args(arguments).env("SIGNAL_HUB_AUTH_SECRET", SECRET).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+}
+
+/// A file of this test process.
+fn file(name: &str, content: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&path, content).unwrap();
+    path
+}
+
+async fn connect(client: &mut Client, token: Option<&str>) -> Value {
+    let mut metadata = json!({ "protocolVersion": "0.1.0", "capabilities": ["test"] });
+    if let Some(token) = token {
+        metadata["authToken"] = json!(token);
+    }
+    client.ask("@(alice)", "hub:connect", json!(null), metadata).await;
+    client.hear().await
+}
+
+#[tokio::test]
+async fn a_client_gets_in_with_a_token_and_only_with_one() {
+    let access = Access::Tokens(Keys::from_secret(SECRET.as_bytes()).unwrap());
+    let hub = Running::with_access(Config::default(), access).await;
+    for (bad, code) in [(None, "unauthorized"), (Some("garbage"), "invalid_token")] {
+        let mut client = hub.connect().await;
+        assert_eq!(connect(&mut client, bad).await["payload"]["code"], code);
+        assert_eq!(client.close_frame().await, (4001, "unauthorized".to_owned()));
+    }
+    let mut client = hub.connect().await;
+    let token = token(&["--actor", "alice", "--actors", "team/*"]);
+    let connected = connect(&mut client, Some(&format!("Bearer {token}"))).await;
+    assert_eq!(connected["metadata"]["actorIdentity"], "@(alice)");
+    for (address, answer) in
+        [("@(bob)", "hub:error"), ("@(alice)", "hub:registered"), ("@(team/a)", "hub:registered")]
+    {
+        let payload = json!({ "actorAddress": address, "capabilities": ["test"] });
+        client.ask(address, "hub:register", payload, json!({})).await;
+        assert_eq!(client.hear().await["type"], answer, "{address}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_is_closed_when_its_token_expires() {
+    let access = Access::Tokens(Keys::from_secret(SECRET.as_bytes()).unwrap());
+    let hub = Running::with_access(Config::default(), access).await;
+    let mut client = hub.connect().await;
+    let token = token(&["--actor", "alice", "--ttl", "2s"]);
+    assert_eq!(connect(&mut client, Some(&token)).await["type"], "hub:connected");
+    assert_eq!(client.close_frame().await, (4001, "the token expired".to_owned()));
+}
+
+#[test]
+fn serve_demands_tokens_where_it_has_a_key_and_send_shows_one() {
+    let secret = file("serve-secret", &format!("{SECRET}\n"));
+    let secret = secret.to_str().unwrap();
+    let mut serving = signal_hub(&["serve", "--listen", "127.0.0.1:0"])
+        .args(["--auth-secret-file", secret])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(serving.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let url = line.trim_end().strip_prefix("listening on ").unwrap();
+    let send = ["send", "--hub", url, "--as", "@(alice)", "--to", "@(alice)", "--type", "t"];
+    let stranger = output(&send);
+    let token = token(&["--actor", "alice"]);
+    let bearer = signal_hub(&send).env("SIGNAL_HUB_TOKEN", token).output().unwrap();
+    serving.kill().unwrap();
+    serving.wait().unwrap();
+    assert_eq!(stranger.status.code(), Some(1));
+    assert_eq!(bearer.status.code(), Some(0), "{}", String::from_utf8_lossy(&bearer.stderr));
+}
+
+#[test]
+fn what_the_world_can_reach_is_not_served_without_a_key_by_mistake() {
+    let refused = output(&["serve", "--listen", "0.0.0.0:0"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let stderr = String::from_utf8(refused.stderr).unwrap();
+    assert!(stderr.contains("--allow-unauthenticated"), "{stderr}");
+    let mut serving = signal_hub(&["serve", "--listen", "0.0.0.0:0", "--allow-unauthenticated"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(serving.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    serving.kill().unwrap();
+    serving.wait().unwrap();
+    assert!(line.starts_with("listening on ws://0.0.0.0:"), "{line}");
+}
+
+#[test]
+fn a_key_that_is_not_usable_is_an_error_that_does_not_repeat_it() {
+    let short = file("short-secret", "too short");
+    let no_key = file("no-key.pem", "no key at all");
+    for (flag, file, message) in [
+        ("--auth-secret-file", &short, "at least 32 bytes"),
+        ("--auth-public-key", &no_key, "expected an RSA or Ed25519 public key"),
+        ("--auth-public-key", &PathBuf::from("nowhere"), "cannot read nowhere"),
+    ] {
+        let output = output(&["serve", "--listen", "127.0.0.1:0", flag, file.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(1));
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.contains(message), "{stderr}");
+        assert!(!stderr.contains("too short") && !stderr.contains("no key at all"), "{stderr}");
+    }
+}
+
+#[test]
+fn a_token_that_no_hub_would_take_is_not_printed() {
+    let secret = file("token-secret", SECRET);
+    let secret = secret.to_str().unwrap();
+    for bad in [["--actor", "a b", "--ttl", "1h"], ["--actor", "alice", "--ttl", "0s"]] {
+        let output =
+            output(&[&["token", "--sub", "s", "--secret-file", secret], &bad[..]].concat());
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{bad:?}");
+    }
+    let output = output(&["token", "--sub", "s", "--actor", "alice"]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("--secret-file"), "{stderr}");
+}
