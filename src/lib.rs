@@ -4,6 +4,7 @@
 //!
 //! - [`time`]: the one clock value the core knows.
 //! - [`protocol`]: the words on the wire, pure data.
+//! - [`auth`]: who a token says its bearer is, a pure function.
 //! - [`hub`]: the core: a function from (state, now, input) to (state, outputs), no I/O.
 //! - [`runtime`]: what the shells need from the world (tasks, clock, sockets), and tokio's answer.
 //! - [`server`]: the shell that serves a hub to WebSocket clients.
@@ -12,6 +13,8 @@
 pub mod time;
 
 pub mod protocol;
+
+pub mod auth;
 
 pub mod hub;
 

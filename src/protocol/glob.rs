@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// A pattern: `*` stands for any run of characters, `/` included and none at all; everything else
 /// stands for itself, and the whole name must match.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Glob {
     /// No two stars in a row: they would say no more than one.
     text: Arc<str>,

@@ -9,6 +9,7 @@ mod json;
 mod refusal;
 mod reply;
 mod request;
+mod token;
 
 pub mod codec;
 
@@ -31,6 +32,7 @@ pub use request::{
     RefreshToken, Register, Renew, Request, Send, Subscribe, Subscription, Unregister, Unsubscribe,
     Verb,
 };
+pub use token::AuthToken;
 
 /// The version of the protocol that this hub speaks; a client must bear the same major number.
 pub const PROTOCOL_VERSION: &str = "0.1.0";
