@@ -133,7 +133,8 @@ impl Scratch {
 
     fn build(&self) -> Result<PathBuf> {
         let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            .args(["build", "--quiet", "--locked", "--package", "signal-hub-sim"])
+            // The selection of `cargo run`, so that the dependencies are those built already.
+            .args(["build", "--quiet", "--locked", "--bin", "signal-hub-sim"])
             .current_dir(&self.copy)
             .env("CARGO_TARGET_DIR", self.source.join("target/mutants/programs"))
             .env("CARGO_BUILD_BUILD_DIR", self.source.join("target"))

@@ -181,6 +181,9 @@ async fn a_client_that_does_not_read_holds_up_nobody_and_is_closed() {
     let config = Config {
         slow_consumer_timeout: Duration::from_millis(100),
         close_timeout: Duration::from_millis(100),
+        // A flood, and all under one id.
+        rate_limit_per_second: 0,
+        dedupe_window: Duration::ZERO,
         ..Config::default()
     };
     let mut hub = Running::start(config).await;

@@ -28,6 +28,7 @@ impl Observer for Subscriptions {
                 }
             }
         }
+        unsubscribe_takes_effect(&after)?;
         resumed_with_all(&after)
     }
 }
@@ -70,7 +71,7 @@ fn topics_change_by_request(
     let gained: BTreeSet<&Topic> = after.topics.difference(&before.topics).collect();
     let lost: BTreeSet<&Topic> = before.topics.difference(&after.topics).collect();
     if gained.is_empty() && lost.is_empty() {
-        return unsubscribe_took_effect(hub, after, address);
+        return Ok(());
     }
     let (invariant, lawful) = match verb(hub) {
         Some(Verb::Subscribe(subscribe)) => {
@@ -94,17 +95,20 @@ fn topics_change_by_request(
     }
 }
 
-/// An accepted unsubscribe leaves nothing of that subscription.
-fn unsubscribe_took_effect(
-    hub: &HubEvent,
-    after: &AddressRow,
-    address: &ActorAddress,
-) -> Result<(), Violation> {
-    for reply in replies(hub) {
-        if let Reply::Unsubscribed(unsubscribed) = reply
-            && after.topics.contains(&unsubscribed.topic)
-        {
-            let evidence = format!("{address} unsubscribed from {} and has it", unsubscribed.topic);
+/// An accepted unsubscribe takes the topic from one address of the session that asked.
+fn unsubscribe_takes_effect(after: &After<'_>) -> Result<(), Violation> {
+    for reply in replies(after.event) {
+        let Reply::Unsubscribed(unsubscribed) = reply else { continue };
+        let topic = &unsubscribed.topic;
+        let session = after.event.input.session().and_then(|key| after.world.session(key));
+        let has = |row: Option<&AddressRow>| row.is_some_and(|row| row.topics.contains(topic));
+        let lost = session
+            .into_iter()
+            .flat_map(|row| &row.addresses)
+            .any(|address| has(after.world.address(address)) && !has(after.address(address)));
+        if !lost {
+            let evidence =
+                format!("an unsubscribe from {topic} was accepted and took it from nobody");
             return Err(Violation::new(Invariant::I15, evidence));
         }
     }

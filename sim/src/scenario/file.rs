@@ -54,8 +54,11 @@ pub fn read(text: &str) -> Result<Scenario, InvalidScenario> {
 fn check_names(scenario: &Scenario, step: usize, action: &Action) -> Result<(), InvalidScenario> {
     let known = |name: &str| scenario.actors.iter().any(|actor| actor == name);
     let named: Vec<&str> = match action {
-        Action::Send { actor, to } | Action::Ask { actor, to } => vec![actor, to],
+        Action::Send { actor, to } | Action::Ask { actor, to } | Action::AskTwice { actor, to } => {
+            vec![actor, to]
+        }
         Action::Publish { actor, .. }
+        | Action::Broadcast { actor, .. }
         | Action::Subscribe { actor, .. }
         | Action::Unsubscribe { actor, .. }
         | Action::Reconnect { actor, .. }
