@@ -6,9 +6,9 @@ use bytes::Bytes;
 use insta::assert_snapshot;
 use signal_hub::protocol::codec::{decode_client_frame, encode_client_frame};
 use signal_hub::protocol::{
-    Broadcast, ClientFrame, Connect, Disconnect, Discover, Glob, Heartbeat, Json, ListActors, Page,
-    Pattern, Publish, Register, Renew, RenewalToken, Request, Send, Subscribe, Subscription,
-    SubscriptionId, Unregister, Unsubscribe, Verb,
+    AuthToken, Broadcast, ClientFrame, Connect, Disconnect, Discover, Glob, Heartbeat, Json,
+    ListActors, Page, Pattern, Publish, RefreshToken, Register, Renew, RenewalToken, Request, Send,
+    Subscribe, Subscription, SubscriptionId, Unregister, Unsubscribe, Verb,
 };
 
 use super::{NOW, address, data, hub, message_id, pretty, topic, uuid};
@@ -48,7 +48,7 @@ fn requests_about_the_session() {
     let connect = Connect {
         protocol_version: "0.1.0".to_owned(),
         capabilities: vec!["chat".to_owned()],
-        auth_token: Some("bearer x.y.z".to_owned()),
+        auth_token: Some(AuthToken::new("bearer x.y.z")),
         client_metadata: Some(data()),
     };
     assert_snapshot!("connect", pretty([request(Verb::Connect(connect))]));
@@ -108,6 +108,8 @@ fn requests_about_messages() {
 fn requests_for_figures() {
     assert_snapshot!("queue_stats", pretty([request(Verb::QueueStats)]));
     assert_snapshot!("metrics", pretty([request(Verb::Metrics)]));
+    let refresh = RefreshToken { token: AuthToken::new("x.y.z") };
+    assert_snapshot!("refresh_token", pretty([request(Verb::RefreshToken(refresh))]));
 }
 
 #[test]

@@ -9,11 +9,11 @@ use insta::assert_snapshot;
 use serde_json::json;
 use signal_hub::protocol::codec::{HubFrame, decode_hub_frame, encode_hub_frame};
 use signal_hub::protocol::{
-    ActorList, Body, BroadcastAck, Connected, Delivery, DeliveryAck, DeliveryStatus, Details,
-    DisconnectNotice, Disconnected, Discovered, DiscoveredActor, ErrorCode, HeartbeatAck,
+    ActorList, AuthToken, Body, BroadcastAck, Connected, Delivery, DeliveryAck, DeliveryStatus,
+    Details, DisconnectNotice, Disconnected, Discovered, DiscoveredActor, ErrorCode, HeartbeatAck,
     HubCapabilities, Json, ListedActor, Metrics, Notice, Outgoing, PauseNotice, Published,
     QueueStats, Refusal, Registered, RenewalToken, Renewed, Reply, Route, SessionId, Subscribed,
-    SubscriptionId, UnknownActor, Unregistered, Unsubscribed,
+    SubscriptionId, TokenRefreshed, UnknownActor, Unregistered, Unsubscribed,
 };
 
 use super::{NOW, address, data, hub, message_id, pretty, topic, uuid};
@@ -202,6 +202,13 @@ fn every_error_code_has_its_name() {
         codes.iter().map(|code| serde_json::to_string(code).unwrap()).collect();
     assert_snapshot!("error_codes", names.join("\n"));
     assert!(codes.iter().zip(&names).all(|(code, name)| format!("\"{}\"", code.as_str()) == *name));
+}
+
+#[test]
+fn a_refreshed_token() {
+    let token = AuthToken::new("x.y.z");
+    let refreshed = TokenRefreshed { token, expires_at: NOW + Duration::from_secs(60) };
+    assert_snapshot!("token_refreshed", reply(Reply::TokenRefreshed(refreshed)));
 }
 
 #[test]
