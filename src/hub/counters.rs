@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::DropReason;
+use crate::protocol::ErrorCode;
 use crate::time::Timestamp;
 
 /// Totals since the hub began.
@@ -13,6 +15,8 @@ pub struct Counters {
     pub frames_received: u64,
     pub requests_handled: u64,
     pub requests_refused: u64,
+    /// The refused requests again, one by one.
+    pub refusals: Refusals,
     pub frames_malformed: u64,
     /// Frames that came from a session that was already over.
     pub frames_ignored: u64,
@@ -21,10 +25,57 @@ pub struct Counters {
     pub messages_delivered: u64,
     /// Copies that were not handed over.
     pub messages_dropped: u64,
+    /// The dropped copies again, one by one.
+    pub drops: Drops,
     /// Copies that were handed over and whose time to live was over before they could be written.
     pub messages_expired: u64,
     pub takeovers: u64,
     pub resumes: u64,
+}
+
+impl Counters {
+    pub(super) fn count_drop(&mut self, why: DropReason) {
+        self.messages_dropped += 1;
+        *self.drops.of(why) += 1;
+    }
+
+    pub(super) fn count_refusal(&mut self, code: ErrorCode) {
+        self.requests_refused += 1;
+        if let Some(count) = self.refusals.0.get_mut(code as usize) {
+            *count += 1;
+        }
+    }
+}
+
+/// Dropped messages by reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Drops {
+    pub queue_full: u64,
+    pub unknown_actor: u64,
+    pub detached: u64,
+    pub expired: u64,
+}
+
+impl Drops {
+    fn of(&mut self, why: DropReason) -> &mut u64 {
+        match why {
+            DropReason::QueueFull => &mut self.queue_full,
+            DropReason::UnknownActor => &mut self.unknown_actor,
+            DropReason::Detached => &mut self.detached,
+            DropReason::Expired => &mut self.expired,
+        }
+    }
+}
+
+/// Refused requests by code, in the order of [`ErrorCode::ALL`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Refusals([u64; ErrorCode::ALL.len()]);
+
+impl Refusals {
+    /// Each code and how often it was given.
+    pub fn iter(&self) -> impl Iterator<Item = (ErrorCode, u64)> {
+        ErrorCode::ALL.into_iter().zip(self.0)
+    }
 }
 
 /// The present minute and the totals at its beginning.
@@ -42,6 +93,22 @@ impl Minute {
         let start = Timestamp::from_millis(now.as_millis() / Self::MILLIS * Self::MILLIS);
         if self.start != start {
             *self = Self { start, before: *totals };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_is_counted_under_its_own_code() {
+        for code in ErrorCode::ALL {
+            let mut counters = Counters::default();
+            counters.count_refusal(code);
+            let counted: Vec<_> =
+                counters.refusals.iter().filter(|(_, count)| *count > 0).collect();
+            assert_eq!(counted, [(code, 1)]);
         }
     }
 }

@@ -10,16 +10,18 @@ mod io;
 mod requests;
 mod sending;
 mod state;
+mod totals;
 mod view;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 pub use audit::{DropReason, EndReason, ForgetReason, Record};
 pub use config::{Config, InvalidConfig};
-pub use counters::Counters;
+pub use counters::{Counters, Drops, Refusals};
 pub use ids::Ids;
 pub use io::{CloseCause, Expired, Input, Output, Peer, SessionKey, Written};
 pub use state::{Deadline, Phase};
+pub use totals::Totals;
 pub use view::{AddressRow, OwnerRow, SessionRow, TopicRow, View};
 
 use counters::Minute;

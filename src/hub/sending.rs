@@ -82,7 +82,7 @@ impl Hub {
             self.pause_feeder(now, sender, recipient, to);
         }
         if let Handover::Dropped(why) = handover {
-            self.counters.messages_dropped += 1;
+            self.counters.count_drop(why);
             let message = delivery.origin.clone();
             self.audit(Record::MessageDropped { to: to.clone(), message, why });
         }

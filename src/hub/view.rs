@@ -11,7 +11,7 @@ use crate::protocol::{ActorAddress, SessionId, Topic};
 use crate::time::Timestamp;
 
 /// Rows of the hub's state by key. `None`: there is no such row (any more).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct View {
     pub sessions: BTreeMap<SessionKey, Option<SessionRow>>,
     pub addresses: BTreeMap<ActorAddress, Option<AddressRow>>,
@@ -60,12 +60,20 @@ pub struct TopicRow {
 impl Hub {
     /// All rows.
     pub fn view(&self) -> View {
-        let registered = self.registry.iter().map(|(address, _)| address);
-        let armed = self.deadlines.iter().map(|(deadline, _)| deadline);
+        self.view_of_first(usize::MAX)
+    }
+
+    /// The first `rows_max` rows of every table, and those that they name.
+    pub fn view_of_first(&self, rows_max: usize) -> View {
+        let registered = self.registry.iter().map(|(address, _)| address).take(rows_max);
+        let subscribed = self.topics.addresses().take(rows_max);
+        let armed = self.deadlines.iter().map(|(deadline, _)| deadline).take(rows_max);
+        let topics = self.topics.topics().take(rows_max);
         let mut view = View::default();
-        view.sessions.extend(self.sessions.keys().into_iter().map(|key| (key, None)));
-        view.addresses.extend(registered.chain(self.topics.addresses()).map(|a| (a.clone(), None)));
-        view.topics.extend(self.topics.topics().map(|topic| (topic.clone(), None)));
+        view.sessions
+            .extend(self.sessions.keys().into_iter().take(rows_max).map(|key| (key, None)));
+        view.addresses.extend(registered.chain(subscribed).map(|a| (a.clone(), None)));
+        view.topics.extend(topics.map(|topic| (topic.clone(), None)));
         note_owners(&mut view, armed);
         self.fill(&mut view);
         view

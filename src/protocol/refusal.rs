@@ -26,6 +26,20 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    /// Every code, in the order of the variants.
+    pub const ALL: [ErrorCode; 10] = [
+        ErrorCode::VersionMismatch,
+        ErrorCode::Unauthorized,
+        ErrorCode::RateLimited,
+        ErrorCode::UnknownActor,
+        ErrorCode::MessageTooLarge,
+        ErrorCode::MessageExpired,
+        ErrorCode::Timeout,
+        ErrorCode::InternalError,
+        ErrorCode::InvalidToken,
+        ErrorCode::BroadcastLimitExceeded,
+    ];
+
     /// The code as it stands on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -81,7 +81,7 @@ impl Hub {
         if now <= request.timestamp + ttl + self.config.clock_skew {
             return Ok(());
         }
-        self.counters.messages_dropped += 1;
+        self.counters.count_drop(DropReason::Expired);
         let (to, message) = (to.clone(), request.id.clone());
         self.audit(Record::MessageDropped { to, message, why: DropReason::Expired });
         Err(Refusal::new(

@@ -130,8 +130,8 @@ impl Hub {
     }
 
     fn refuse(&mut self, now: Timestamp, key: SessionKey, request: &Request, refusal: Refusal) {
-        self.counters.requests_refused += 1;
         let code = refusal.code;
+        self.counters.count_refusal(code);
         self.audit(Record::RequestRefused {
             session: key,
             code,

@@ -169,6 +169,10 @@ impl Sessions {
         self.rows.remove(&key)
     }
 
+    pub fn iter(&self) -> impl Iterator<Item = &Session> {
+        self.rows.values()
+    }
+
     pub fn keys(&self) -> Vec<SessionKey> {
         self.rows.keys().copied().collect()
     }
