@@ -32,6 +32,10 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// The wall clock.
     fn now(&self) -> Timestamp;
 
+    /// How long the world has been running: never goes back, and measures what `now` is too coarse
+    /// or too free for.
+    fn monotonic(&self) -> Duration;
+
     /// A fresh seed for a random generator; unpredictable in the real world.
     fn random_seed(&self) -> [u8; 32];
 

@@ -80,6 +80,10 @@ impl Runtime for SimRuntime {
         Timestamp::from_millis(milliseconds.saturating_add_signed(self.host.clock_skew()))
     }
 
+    fn monotonic(&self) -> Duration {
+        TimeHandle::current().elapsed()
+    }
+
     fn random_seed(&self) -> [u8; 32] {
         self.host.random_seed()
     }

@@ -5,12 +5,16 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{Listener, Runtime};
 use crate::time::Timestamp;
+
+/// What the monotonic clock counts from.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// The tokio runtime that the caller runs in.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,6 +36,10 @@ impl Runtime for Tokio {
     fn now(&self) -> Timestamp {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn monotonic(&self) -> Duration {
+        START.elapsed()
     }
 
     fn random_seed(&self) -> [u8; 32] {
