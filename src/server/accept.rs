@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::future::pending;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
@@ -11,20 +10,12 @@ use super::{Shell, connection};
 use crate::hub::Peer;
 use crate::runtime::{Listener, Runtime};
 
-/// Connections beyond `sessions_max`: those in the handshake, those in the close handshake, health
-/// checks, and those that the hub refuses with a word because it is full.
-const CONNECTIONS_SPARE: usize = 1_024;
-
-/// The pause after a failed accept: most often files have run out, and trying at once would only
-/// burn the processor.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
 /// Accepts until dropped.
 pub(super) async fn accept_all<R: Runtime>(
     shell: &Arc<Shell<R>>,
     mut listener: R::Listener,
 ) -> Infallible {
-    let connections_max = shell.config.sessions_max.saturating_add(CONNECTIONS_SPARE);
+    let connections_max = shell.limits.connections(shell.config.sessions_max);
     let permits = Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS)));
     loop {
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
@@ -32,15 +23,20 @@ pub(super) async fn accept_all<R: Runtime>(
         };
         match listener.accept().await {
             Ok((stream, address)) => {
+                let per_peer_max = shell.limits.connections_per_peer_max;
+                let Some(place) = shell.tally.admit(address.ip(), per_peer_max) else {
+                    tracing::debug!(peer = %address, "connections_per_peer_max is reached");
+                    continue;
+                };
                 let connection = connection::serve(Arc::clone(shell), stream, Peer { address });
                 shell.runtime.spawn(shell.connections.track_future(async move {
                     connection.await;
-                    drop(permit);
+                    drop((permit, place));
                 }));
             }
             Err(error) => {
                 tracing::warn!(%error, "accept failed");
-                shell.runtime.sleep(ACCEPT_PAUSE).await;
+                shell.runtime.sleep(shell.limits.accept_pause).await;
             }
         }
     }

@@ -4,6 +4,8 @@ use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::select;
 
@@ -20,12 +22,30 @@ pub(super) async fn serve<R: Runtime>(shell: Arc<Shell<R>>, stream: R::Stream, p
         () = shell.stopping.cancelled() => None,
         () = shell.runtime.sleep(shell.config.connect_timeout) => {
             tracing::debug!(peer = %peer.address, "no WebSocket within connect_timeout");
+            shell.tally.handshakes_timed_out.add_one();
             None
         }
-        upgraded = http::serve(&shell.runtime, stream) => upgraded,
+        upgraded = shake_hands(&shell, stream, peer) => upgraded,
     };
     if let Some(stream) = upgraded {
         serve_session(&shell, stream, peer).await;
+    }
+}
+
+/// TLS if there is to be any, then HTTP.
+async fn shake_hands<R: Runtime>(
+    shell: &Shell<R>,
+    stream: R::Stream,
+    peer: Peer,
+) -> Option<TokioIo<Upgraded>> {
+    let Some(tls) = &shell.tls else { return http::serve(shell, stream).await };
+    match tls.acceptor().accept(stream).await {
+        Ok(stream) => http::serve(shell, stream).await,
+        Err(error) => {
+            tracing::debug!(peer = %peer.address, %error, "TLS handshake failed");
+            shell.tally.handshakes_failed.add_one();
+            None
+        }
     }
 }
 

@@ -10,8 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{
-    ALLOW, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT,
-    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+    ALLOW, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, ORIGIN,
+    SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -20,12 +20,12 @@ use hyper::{Method, Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use sha1_smol::Sha1;
+use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::Shell;
 use crate::runtime::Runtime;
 use crate::time::Timestamp;
 
-/// Bytes of one request that are held before the connection is refused.
-const REQUEST_BYTES_MAX: usize = 16 * 1024;
 /// The only version of the WebSocket protocol there is.
 const WEBSOCKET_VERSION: &str = "13";
 /// What a key is hashed with (RFC 6455, section 1.3).
@@ -33,10 +33,14 @@ const WEBSOCKET_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// Answers requests on `stream` until one of them upgrades it; None if none did. The upgraded
 /// stream begins with the bytes that were already read behind the request.
-pub(super) async fn serve<R: Runtime>(runtime: &R, stream: R::Stream) -> Option<TokioIo<Upgraded>> {
+pub(super) async fn serve<R, S>(shell: &Shell<R>, stream: S) -> Option<TokioIo<Upgraded>>
+where
+    R: Runtime,
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let upgrade = Mutex::new(None);
     let service = service_fn(|mut request: Request<_>| {
-        let response = match answer(&request, runtime.now()) {
+        let response = match answer(shell, &request) {
             Answer::Upgrade(response) => {
                 let mut upgrade = upgrade.lock().unwrap_or_else(PoisonError::into_inner);
                 *upgrade = Some(hyper::upgrade::on(&mut request));
@@ -49,7 +53,7 @@ pub(super) async fn serve<R: Runtime>(runtime: &R, stream: R::Stream) -> Option<
     // No date header: hyper takes it from the system's clock, not from the runtime's.
     let connection = http1::Builder::new()
         .auto_date_header(false)
-        .max_buf_size(REQUEST_BYTES_MAX)
+        .max_buf_size(shell.limits.request_bytes_max)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades()
         .await;
@@ -66,18 +70,32 @@ enum Answer {
     Plain(Response<Full<Bytes>>),
 }
 
-fn answer<B>(request: &Request<B>, now: Timestamp) -> Answer {
+fn answer<R: Runtime, B>(shell: &Shell<R>, request: &Request<B>) -> Answer {
     match request.uri().path() {
         "/" | "/ws" => match accept_key(request) {
-            Ok(accept) => Answer::Upgrade(switching_protocols(&accept)),
+            Ok(accept) if shell.limits.allows(origin(request)) => {
+                Answer::Upgrade(switching_protocols(&accept))
+            }
+            Ok(_) => {
+                shell.tally.refused_origin.add_one();
+                Answer::Plain(HandshakeRefusal::Origin.response())
+            }
             Err(refusal) => Answer::Plain(refusal.response()),
         },
-        "/health" if matches!(*request.method(), Method::GET | Method::HEAD) => {
-            Answer::Plain(health(now))
-        }
-        "/health" => Answer::Plain(HandshakeRefusal::Method.response()),
+        "/health" if is_read(request) => Answer::Plain(health(shell.runtime.now())),
+        "/health" => Answer::Plain(method_not_allowed()),
         _ => Answer::Plain(text(StatusCode::NOT_FOUND, "not found")),
     }
+}
+
+/// Whose page asks, if one does.
+fn origin<B>(request: &Request<B>) -> Option<&[u8]> {
+    request.headers().get(ORIGIN).map(HeaderValue::as_bytes)
+}
+
+/// Whether the request only asks for something.
+pub(super) fn is_read<B>(request: &Request<B>) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD)
 }
 
 /// Why a request does not become a WebSocket.
@@ -87,17 +105,17 @@ enum HandshakeRefusal {
     NoUpgrade,
     Version,
     Key,
+    Origin,
 }
 
 impl HandshakeRefusal {
     fn response(self) -> Response<Full<Bytes>> {
         match self {
-            Self::Method => {
-                with(text(StatusCode::METHOD_NOT_ALLOWED, "use GET"), ALLOW, "GET, HEAD")
-            }
+            Self::Method => method_not_allowed(),
             Self::NoUpgrade => upgrade_required("this is a WebSocket endpoint"),
             Self::Version => upgrade_required("the WebSocket version must be 13"),
             Self::Key => text(StatusCode::BAD_REQUEST, "Sec-WebSocket-Key must be 16 bytes"),
+            Self::Origin => text(StatusCode::FORBIDDEN, "pages of this origin may not connect"),
         }
     }
 }
@@ -160,7 +178,7 @@ struct Health {
     timestamp: Timestamp,
 }
 
-fn health(timestamp: Timestamp) -> Response<Full<Bytes>> {
+pub(super) fn health(timestamp: Timestamp) -> Response<Full<Bytes>> {
     let health = Health {
         status: "healthy",
         service: env!("CARGO_PKG_NAME"),
@@ -168,10 +186,19 @@ fn health(timestamp: Timestamp) -> Response<Full<Bytes>> {
         timestamp,
     };
     let body = serde_json::to_vec(&health).expect("three words and a number are JSON");
-    with(Response::new(Full::from(body)), CONTENT_TYPE, "application/json")
+    document("application/json", body)
 }
 
-fn text(status: StatusCode, message: &'static str) -> Response<Full<Bytes>> {
+/// A body of some type.
+pub(super) fn document(kind: &str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    with(Response::new(Full::from(body.into())), CONTENT_TYPE, kind)
+}
+
+pub(super) fn method_not_allowed() -> Response<Full<Bytes>> {
+    with(text(StatusCode::METHOD_NOT_ALLOWED, "use GET"), ALLOW, "GET, HEAD")
+}
+
+pub(super) fn text(status: StatusCode, message: &'static str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(message));
     *response.status_mut() = status;
     with(response, CONTENT_TYPE, "text/plain; charset=utf-8")

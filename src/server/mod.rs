@@ -6,34 +6,43 @@
 //! the owner, which never waits.
 
 mod accept;
+mod admin;
 mod audit;
 mod connection;
 mod http;
+mod limits;
+mod metrics;
 mod observer;
 mod owner;
 mod session;
 mod socket;
+mod tally;
+mod tls;
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::select;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use limits::Limits;
 pub use observer::Observer;
+pub use tls::{Tls, TlsError};
 
 use self::owner::{Event, Owner};
+use self::tally::Tally;
 use crate::auth::Access;
 use crate::hub::{Config, Hub, Ids, Input, SessionKey};
 use crate::runtime::{Listener, Runtime};
 
-/// Inputs on their way to the hub's owner; a reader waits while there are so many.
-const EVENTS_MAX: usize = 1_024;
+/// How many audit lines their writer has lost.
+pub type AuditLinesLost = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// The hub's owner ended before the server did: a defect of ours, the process is of no more use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +56,10 @@ pub struct Server<R: Runtime, O> {
     config: Config,
     access: Access,
     observer: O,
+    limits: Limits,
+    tls: Option<Tls>,
+    admin: Option<R::Listener>,
+    audit_lines_lost: Option<AuditLinesLost>,
 }
 
 impl<R: Runtime, O: Observer> Server<R, O> {
@@ -59,12 +72,53 @@ impl<R: Runtime, O: Observer> Server<R, O> {
         observer: O,
     ) -> io::Result<Self> {
         let listener = runtime.listen(address).await?;
-        Ok(Self { runtime, listener, config, access: Access::Open, observer })
+        Ok(Self {
+            runtime,
+            listener,
+            config,
+            access: Access::Open,
+            observer,
+            limits: Limits::default(),
+            tls: None,
+            admin: None,
+            audit_lines_lost: None,
+        })
     }
 
     /// The same server, for those whom `access` lets in; without this it is open to everybody.
     pub fn with_access(self, access: Access) -> Self {
         Self { access, ..self }
+    }
+
+    /// Gives the shell other bounds than the default ones.
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Serves TLS and nothing else on the port.
+    pub fn with_tls(self, tls: Tls) -> Self {
+        Self { tls: Some(tls), ..self }
+    }
+
+    /// Tells operators in `/metrics` what was lost of the audit.
+    pub fn with_audit_lines_lost(self, lost: AuditLinesLost) -> Self {
+        Self { audit_lines_lost: Some(lost), ..self }
+    }
+
+    /// Serves `/metrics`, `/debug` and `/health` to this machine; any address but a loopback one
+    /// is an error.
+    pub async fn with_admin(self, address: SocketAddr) -> io::Result<Self> {
+        if !address.ip().is_loopback() {
+            let why = "the admin listener must have a loopback address";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        let admin = Some(self.runtime.listen(address).await?);
+        Ok(Self { admin, ..self })
+    }
+
+    /// Where the admin listener listens, if there is one.
+    pub fn admin_address(&self) -> io::Result<Option<SocketAddr>> {
+        self.admin.as_ref().map(Listener::local_address).transpose()
     }
 
     /// Where this listens, the chosen port included.
@@ -76,7 +130,7 @@ impl<R: Runtime, O: Observer> Server<R, O> {
     /// `shutdown_timeout` to close its sessions, closes those that are left, and returns when the
     /// last connection is gone: after `shutdown_timeout` and `close_timeout` at the latest.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), OwnerLost> {
-        let (events, inbox) = mpsc::channel(EVENTS_MAX);
+        let (events, inbox) = mpsc::channel(self.limits.events_max);
         let ids = Ids::new(self.runtime.random_seed());
         let hub = Hub::with_access(self.config.clone(), ids, self.access);
         let owner = Owner::new(self.runtime.clone(), hub, self.observer);
@@ -87,12 +141,24 @@ impl<R: Runtime, O: Observer> Server<R, O> {
             let _ = ended.send(());
         });
 
-        let shell = Arc::new(Shell::new(self.runtime, self.config, events));
+        let shell = Arc::new(Shell {
+            limits: self.limits,
+            tls: self.tls,
+            audit_lines_lost: self.audit_lines_lost,
+            ..Shell::new(self.runtime, self.config, events)
+        });
+        let admin = async {
+            match self.admin {
+                Some(listener) => admin::accept_all(&shell, listener).await,
+                None => pending().await,
+            }
+        };
         select! {
             biased;
             () = shutdown => {}
             () = shell.events.closed() => {}
             never = accept::accept_all(&shell, self.listener) => match never {},
+            never = admin => match never {},
         }
         shell.shut_down().await;
         drop(shell);
@@ -104,6 +170,12 @@ impl<R: Runtime, O: Observer> Server<R, O> {
 struct Shell<R> {
     runtime: R,
     config: Config,
+    limits: Limits,
+    tls: Option<Tls>,
+    audit_lines_lost: Option<AuditLinesLost>,
+    /// When the server began, by the monotonic clock.
+    began: Duration,
+    tally: Tally,
     events: mpsc::Sender<Event>,
     sessions_opened: AtomicU64,
     /// Cancelled by a shutdown: nobody new gets as far as a session.
@@ -114,8 +186,13 @@ struct Shell<R> {
 impl<R: Runtime> Shell<R> {
     fn new(runtime: R, config: Config, events: mpsc::Sender<Event>) -> Self {
         Self {
+            began: runtime.monotonic(),
             runtime,
             config,
+            limits: Limits::default(),
+            tls: None,
+            audit_lines_lost: None,
+            tally: Tally::default(),
             events,
             sessions_opened: AtomicU64::new(0),
             stopping: CancellationToken::new(),

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use tokio::select;
 use tokio::sync::{mpsc, oneshot};
 
+use super::metrics::Histogram;
 use super::{Observer, audit};
 use crate::hub::{Hub, Input, Output, Peer, SessionKey};
 use crate::protocol::{CloseReason, Outgoing};
@@ -21,6 +22,19 @@ pub(super) enum Event {
     Input(Input),
     /// The hub's time is over: close every session that it left open, and every later one.
     CloseAll,
+    /// Look at the hub, in the owner's task: copy what is wanted and be done.
+    Inspect(Question),
+}
+
+/// Looks at the hub.
+pub(super) type Question = Box<dyn FnOnce(&Facts<'_>) + Send>;
+
+/// What there is to look at.
+pub(super) struct Facts<'a> {
+    pub now: Timestamp,
+    pub hub: &'a Hub,
+    /// How long inputs took.
+    pub handling: &'a Histogram,
 }
 
 /// The owner's end of a session. Dropped without a reason, it closes the session 1011.
@@ -65,6 +79,7 @@ pub(super) struct Owner<R: Runtime, O> {
     /// Ordered, so that closing all of them goes the same way in every run.
     outboxes: BTreeMap<SessionKey, Outbox>,
     outputs: Vec<Output>,
+    handling: Histogram,
     /// Never goes back, whatever the wall clock does.
     now: Timestamp,
     closing_all: bool,
@@ -74,7 +89,8 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
     pub(super) fn new(runtime: R, hub: Hub, observer: O) -> Self {
         let (outboxes, outputs) = (BTreeMap::new(), Vec::new());
         let now = runtime.now();
-        Self { runtime, hub, observer, outboxes, outputs, now, closing_all: false }
+        let handling = Histogram::default();
+        Self { runtime, hub, observer, outboxes, outputs, handling, now, closing_all: false }
     }
 
     /// Feeds the hub until nobody is left who could send an event.
@@ -115,6 +131,10 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
                     self.close(key, CloseReason::ServerShutdown);
                 }
             }
+            Event::Inspect(question) => {
+                let now = self.now.max(self.runtime.now());
+                question(&Facts { now, hub: &self.hub, handling: &self.handling });
+            }
         }
     }
 
@@ -130,7 +150,9 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
         self.now = self.now.max(self.runtime.now());
         self.observer.before(self.now, &input, &self.hub);
         let mut outputs = std::mem::take(&mut self.outputs);
+        let begin = self.runtime.monotonic();
         outputs.extend(self.hub.handle(self.now, input));
+        self.handling.observe(self.runtime.monotonic().saturating_sub(begin));
         self.observer.after(self.now, &outputs, &self.hub);
         for output in outputs.drain(..) {
             self.carry_out(output);

@@ -1,7 +1,7 @@
 //! A server on a free port, and clients that speak to it.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use signal_hub::auth::Access;
 use signal_hub::hub::{CloseCause, Config, Hub, Input, SessionKey};
 use signal_hub::runtime::{Runtime, Tokio};
-use signal_hub::server::{Observer, OwnerLost, Server};
+use signal_hub::server::{Limits, Observer, OwnerLost, Server, Tls};
 use signal_hub::time::Timestamp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -18,9 +18,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
+pub const FREE_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
 /// A server under test.
 pub struct Running {
     pub address: SocketAddr,
+    /// Where the admin listener listens, if there is one.
+    pub admin: Option<SocketAddr>,
     inputs: mpsc::UnboundedReceiver<Input>,
     stop: oneshot::Sender<()>,
     end: oneshot::Receiver<Result<(), OwnerLost>>,
@@ -43,17 +47,37 @@ impl Running {
 
     async fn of(config: Config, access: Access, look: impl FnMut(&Input) + Send + 'static) -> Self {
         let (seen, inputs) = mpsc::unbounded_channel();
-        let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let server = Server::bind(Tokio, address, config, Recorder { look, seen }).await.unwrap();
-        let server = server.with_access(access);
+        let server = Server::bind(Tokio, FREE_PORT, config, Recorder { look, seen }).await;
+        Self::run(server.unwrap().with_access(access), inputs)
+    }
+
+    /// A server with an admin listener and these limits.
+    pub async fn limited(config: Config, limits: Limits) -> Self {
+        let (seen, inputs) = mpsc::unbounded_channel();
+        let recorder = Recorder { look: |_: &Input| {}, seen };
+        let server = Server::bind(Tokio, FREE_PORT, config, recorder).await.unwrap();
+        let server = server.with_limits(limits).with_admin(FREE_PORT).await.unwrap();
+        Self::run(server, inputs)
+    }
+
+    /// A server that speaks TLS.
+    pub async fn encrypted(config: Config, tls: Tls) -> Self {
+        let (seen, inputs) = mpsc::unbounded_channel();
+        let recorder = Recorder { look: |_: &Input| {}, seen };
+        let server = Server::bind(Tokio, FREE_PORT, config, recorder).await.unwrap();
+        Self::run(server.with_tls(tls), inputs)
+    }
+
+    fn run<O: Observer>(server: Server<Tokio, O>, inputs: mpsc::UnboundedReceiver<Input>) -> Self {
         let address = server.local_address().unwrap();
+        let admin = server.admin_address().unwrap();
         let (stop, stopped) = oneshot::channel();
         let (ended, end) = oneshot::channel();
         Tokio.spawn(async move {
             let result = server.run(async { stopped.await.unwrap_or_default() }).await;
             ended.send(result).unwrap_or_default();
         });
-        Self { address, inputs, stop, end }
+        Self { address, admin, inputs, stop, end }
     }
 
     pub async fn connect(&self) -> Client {
@@ -67,11 +91,28 @@ impl Running {
 
     /// Sends `request` as it stands and reads until the server closes the connection.
     pub async fn http(&self, request: &str) -> String {
-        let mut stream = self.tcp().await;
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        within(stream.read_to_string(&mut answer)).await.unwrap();
-        answer
+        http(self.address, request).await
+    }
+
+    /// What the admin listener has at `path`: the head and the body.
+    pub async fn admin(&self, path: &str) -> (String, String) {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let answer = http(self.admin.expect("there is an admin listener"), &request).await;
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
+        (head.to_owned(), body.to_owned())
+    }
+
+    /// The value of one line of `/metrics`, such as `sessions{phase="connected"}`.
+    pub async fn metric(&self, sample: &str) -> f64 {
+        let (_, page) = self.admin("/metrics").await;
+        let begin = format!("signal_hub_{sample} ");
+        let mut values = page.lines().filter_map(|line| line.strip_prefix(&begin));
+        values.next().unwrap_or_else(|| panic!("{sample} is not in\n{page}")).parse().unwrap()
+    }
+
+    /// Asks until the value is there.
+    pub async fn metric_becomes(&self, sample: &str, wanted: f64) {
+        within(async { while self.metric(sample).await != wanted {} }).await;
     }
 
     pub async fn tcp(&self) -> TcpStream {
@@ -114,6 +155,15 @@ impl Running {
         }
         (rest, end)
     }
+}
+
+/// Sends `request` to `address` as it stands and reads until the connection is closed.
+pub async fn http(address: SocketAddr, request: &str) -> String {
+    let mut stream = within(TcpStream::connect(address)).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    within(stream.read_to_string(&mut answer)).await.unwrap();
+    answer
 }
 
 struct Recorder<F> {

@@ -3,12 +3,15 @@
 // Clippy's leave to unwrap in tests does not reach their fixtures.
 #![allow(clippy::unwrap_used)]
 
+mod admin;
 mod auth;
 mod clients;
 mod command;
 mod fixture;
 mod http;
+mod limits;
 mod protocol_page;
 mod sessions;
 mod shutdown;
 mod stranger;
+mod tls;

@@ -45,7 +45,9 @@ impl Events {
     async fn input(&mut self) -> Option<Input> {
         match self.0.recv().await? {
             Event::Input(input) => Some(input),
-            Event::Opened(..) | Event::CloseAll => panic!("there is one session"),
+            Event::Opened(..) | Event::CloseAll | Event::Inspect(_) => {
+                panic!("there is one session")
+            }
         }
     }
 }

@@ -1,0 +1,66 @@
+//! What the shell itself may use, next to the hub's own bounds (docs/OPERATIONS.md).
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::duration_text;
+
+/// Connections beyond `sessions_max`: those in the handshake, those in the close handshake, health
+/// checks, and those that the hub refuses with a word because it is full.
+const CONNECTIONS_SPARE: usize = 1_024;
+
+/// The shell's bounds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Open connections, sessions or not; further ones wait in the backlog. Zero: `sessions_max`
+    /// and 1,024 more.
+    pub connections_max: usize,
+    /// Open connections from one IP address; further ones are closed at once. Zero: no bound.
+    pub connections_per_peer_max: usize,
+    /// The origins whose pages may connect, such as `https://example.org`; none named: all.
+    pub allowed_origins: Vec<String>,
+    /// Bytes of one HTTP request that are held before the connection is refused.
+    pub request_bytes_max: usize,
+    /// Inputs on their way to the hub's owner; a reader waits while there are so many.
+    pub events_max: usize,
+    /// The pause after a failed accept: most often files have run out, and trying at once would
+    /// only burn the processor.
+    #[serde(with = "duration_text")]
+    pub accept_pause: Duration,
+    /// Rows of each table that `/debug` shows.
+    pub debug_rows_max: usize,
+}
+
+impl Limits {
+    /// What `connections_max` comes to.
+    pub(super) fn connections(&self, sessions_max: usize) -> usize {
+        match self.connections_max {
+            0 => sessions_max.saturating_add(CONNECTIONS_SPARE),
+            connections_max => connections_max,
+        }
+    }
+
+    /// Whether a page of this origin may connect. What sends no origin is no page.
+    pub(super) fn allows(&self, origin: Option<&[u8]>) -> bool {
+        let Some(origin) = origin else { return true };
+        let mut allowed = self.allowed_origins.iter();
+        self.allowed_origins.is_empty()
+            || allowed.any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(origin))
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: 0,
+            connections_per_peer_max: 0,
+            allowed_origins: Vec::new(),
+            request_bytes_max: 16 * 1024,
+            events_max: 1_024,
+            accept_pause: Duration::from_millis(100),
+            debug_rows_max: 1_000,
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! What Prometheus reads: every number of the hub and its shell, in the text format, version 0.0.4.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use crate::hub::{Counters, Drops, Totals};
+
+/// Upper bounds of the histogram's buckets, in nanoseconds. An input takes a microsecond or so; a
+/// large fan-out takes milliseconds.
+const BOUNDS: [u64; 15] = [
+    1_000,
+    2_000,
+    5_000,
+    10_000,
+    20_000,
+    50_000,
+    100_000,
+    200_000,
+    500_000,
+    1_000_000,
+    2_000_000,
+    5_000_000,
+    10_000_000,
+    100_000_000,
+    1_000_000_000,
+];
+
+/// How long things took.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Histogram {
+    /// Not cumulative; what is beyond the last bound is only in `count`.
+    buckets: [u64; BOUNDS.len()],
+    count: u64,
+    sum: Duration,
+}
+
+impl Histogram {
+    pub(super) fn observe(&mut self, took: Duration) {
+        let bucket = BOUNDS.partition_point(|bound| u128::from(*bound) < took.as_nanos());
+        if let Some(bucket) = self.buckets.get_mut(bucket) {
+            *bucket += 1;
+        }
+        self.count += 1;
+        self.sum += took;
+    }
+}
+
+/// What one page is written from.
+#[derive(Debug)]
+pub(super) struct Scrape {
+    pub totals: Totals,
+    pub counters: Counters,
+    pub handling: Histogram,
+    pub shell: ShellNumbers,
+}
+
+/// What the shell knows without the hub.
+#[derive(Debug)]
+pub(super) struct ShellNumbers {
+    pub connections: usize,
+    pub accepted: u64,
+    pub refused_per_peer: u64,
+    pub refused_origin: u64,
+    pub handshakes_timed_out: u64,
+    pub handshakes_failed: u64,
+    pub events_queued: usize,
+    pub audit_lines_lost: u64,
+    pub uptime: Duration,
+}
+
+/// The page.
+pub(super) fn render(scrape: &Scrape) -> String {
+    let mut page = Page(String::with_capacity(8 * 1024));
+    page.totals(&scrape.totals);
+    page.counters(&scrape.counters);
+    page.handling(&scrape.handling);
+    page.shell(&scrape.shell);
+    page.0
+}
+
+struct Page(String);
+
+impl Page {
+    // Each function takes its numbers apart, so that a new one cannot be left out unnoticed.
+
+    fn totals(&mut self, totals: &Totals) {
+        let Totals {
+            connecting,
+            connected,
+            disconnecting,
+            registrations,
+            detached,
+            topics,
+            subscriptions,
+            queued_messages,
+            queued_bytes,
+            deadlines,
+        } = *totals;
+        self.head("sessions", Kind::Gauge, "Sessions by phase.");
+        for (phase, count) in
+            [("connecting", connecting), ("connected", connected), ("disconnecting", disconnecting)]
+        {
+            self.labelled("sessions", "phase", phase, count as u64);
+        }
+        for (name, help, value) in [
+            ("registrations", "Addresses that a session owns.", registrations),
+            ("detached", "Addresses kept for their owner to come back.", detached),
+            ("topics", "Topics with a subscriber.", topics),
+            ("subscriptions", "Subscriptions of all addresses.", subscriptions),
+            ("queue_messages", "Messages in the outgoing queues of all sessions.", queued_messages),
+            ("queue_bytes", "Bytes in the outgoing queues of all sessions.", queued_bytes),
+            ("deadlines", "Deadlines that are armed.", deadlines),
+        ] {
+            self.one(name, Kind::Gauge, help, value as u64);
+        }
+    }
+
+    fn counters(&mut self, counters: &Counters) {
+        let Counters {
+            sessions_opened,
+            sessions_closed,
+            frames_received,
+            requests_handled,
+            requests_refused: _,
+            refusals,
+            frames_malformed,
+            frames_ignored,
+            messages_sent,
+            messages_delivered,
+            messages_dropped: _,
+            drops,
+            messages_expired,
+            takeovers,
+            resumes,
+        } = *counters;
+        for (name, help, value) in [
+            ("sessions_opened_total", "Sessions that began.", sessions_opened),
+            ("sessions_closed_total", "Sessions that are gone.", sessions_closed),
+            ("frames_received_total", "Frames from clients.", frames_received),
+            ("requests_handled_total", "Requests that were carried out.", requests_handled),
+            ("frames_malformed_total", "Frames that are no envelope.", frames_malformed),
+            ("frames_ignored_total", "Frames from sessions already over.", frames_ignored),
+            ("messages_sent_total", "Messages put into outgoing queues.", messages_sent),
+            ("messages_delivered_total", "Application messages handed over.", messages_delivered),
+            (
+                "messages_expired_total",
+                "Messages whose time was over in a queue.",
+                messages_expired,
+            ),
+            ("takeovers_total", "Addresses that moved to another session.", takeovers),
+            ("resumes_total", "Detached addresses that came back.", resumes),
+        ] {
+            self.one(name, Kind::Counter, help, value);
+        }
+        self.head("requests_refused_total", Kind::Counter, "Requests that were refused, by code.");
+        for (code, count) in refusals.iter() {
+            self.labelled("requests_refused_total", "code", code.as_str(), count);
+        }
+        let Drops { queue_full, unknown_actor, detached, expired } = drops;
+        self.head("messages_dropped_total", Kind::Counter, "Messages not delivered, by reason.");
+        for (reason, count) in [
+            ("queue_full", queue_full),
+            ("unknown_actor", unknown_actor),
+            ("detached", detached),
+            ("expired", expired),
+        ] {
+            self.labelled("messages_dropped_total", "reason", reason, count);
+        }
+    }
+
+    fn handling(&mut self, handling: &Histogram) {
+        self.head("handle_seconds", Kind::Histogram, "How long the hub took for one input.");
+        let mut below = 0;
+        for (bound, count) in BOUNDS.into_iter().zip(handling.buckets) {
+            below += count;
+            let bound = Duration::from_nanos(bound).as_secs_f64().to_string();
+            self.labelled("handle_seconds_bucket", "le", &bound, below);
+        }
+        self.labelled("handle_seconds_bucket", "le", "+Inf", handling.count);
+        self.line("handle_seconds_sum", handling.sum.as_secs_f64());
+        self.line("handle_seconds_count", handling.count);
+    }
+
+    fn shell(&mut self, shell: &ShellNumbers) {
+        let ShellNumbers {
+            connections,
+            accepted,
+            refused_per_peer,
+            refused_origin,
+            handshakes_timed_out,
+            handshakes_failed,
+            events_queued,
+            audit_lines_lost,
+            uptime,
+        } = *shell;
+        self.one("connections", Kind::Gauge, "Open connections.", connections as u64);
+        self.one("connections_accepted_total", Kind::Counter, "Connections accepted.", accepted);
+        let help = "Connections that never became a session, by reason.";
+        self.head("connections_refused_total", Kind::Counter, help);
+        for (reason, count) in [
+            ("per_peer", refused_per_peer),
+            ("origin", refused_origin),
+            ("handshake_timeout", handshakes_timed_out),
+            ("tls", handshakes_failed),
+        ] {
+            self.labelled("connections_refused_total", "reason", reason, count);
+        }
+        let help = "Inputs that wait for the hub's owner.";
+        self.one("events_queued", Kind::Gauge, help, events_queued as u64);
+        let help = "Audit lines that the writer could not keep up with.";
+        self.one("audit_lines_dropped_total", Kind::Counter, help, audit_lines_lost);
+        self.head("uptime_seconds", Kind::Gauge, "How long the server has been running.");
+        self.line("uptime_seconds", uptime.as_secs_f64());
+        self.head("build_info", Kind::Gauge, "Always 1; the label tells the version.");
+        self.labelled("build_info", "version", env!("CARGO_PKG_VERSION"), 1);
+    }
+
+    fn one(&mut self, name: &str, kind: Kind, help: &str, value: u64) {
+        self.head(name, kind, help);
+        self.line(name, value);
+    }
+
+    fn head(&mut self, name: &str, kind: Kind, help: &str) {
+        let kind = match kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        };
+        self.push(format_args!("# HELP signal_hub_{name} {help}\n"));
+        self.push(format_args!("# TYPE signal_hub_{name} {kind}\n"));
+    }
+
+    fn line(&mut self, name: &str, value: impl std::fmt::Display) {
+        self.push(format_args!("signal_hub_{name} {value}\n"));
+    }
+
+    /// Our label values are words and numbers: nothing in them needs an escape.
+    fn labelled(&mut self, name: &str, label: &str, word: &str, value: u64) {
+        self.push(format_args!("signal_hub_{name}{{{label}=\"{word}\"}} {value}\n"));
+    }
+
+    fn push(&mut self, text: std::fmt::Arguments<'_>) {
+        self.0.write_fmt(text).expect("a String takes everything");
+    }
+}
+
+enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_add_up_and_take_what_is_at_their_bound() {
+        let mut handling = Histogram::default();
+        for nanoseconds in [0, 1_000, 1_001, 2_000_000_000] {
+            handling.observe(Duration::from_nanos(nanoseconds));
+        }
+        let mut page = Page(String::new());
+        page.handling(&handling);
+        for line in [
+            "signal_hub_handle_seconds_bucket{le=\"0.000001\"} 2",
+            "signal_hub_handle_seconds_bucket{le=\"0.000002\"} 3",
+            "signal_hub_handle_seconds_bucket{le=\"1\"} 3",
+            "signal_hub_handle_seconds_bucket{le=\"+Inf\"} 4",
+            "signal_hub_handle_seconds_sum 2.000002001",
+            "signal_hub_handle_seconds_count 4",
+        ] {
+            assert!(page.0.lines().any(|found| found == line), "{line} is not in\n{}", page.0);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Who may connect, and how many at once.
+
+use signal_hub::hub::{Config, SessionKey};
+use signal_hub::server::Limits;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::join;
+
+use crate::fixture::{Running, UPGRADE, within};
+
+async fn limited(limits: Limits) -> Running {
+    Running::limited(Config::default(), limits).await
+}
+
+/// The first line that a page of `origin` gets.
+async fn status(hub: &Running, origin: Option<&str>) -> String {
+    let line = origin.map(|origin| format!("Host: hub\r\nOrigin: {origin}\r\n"));
+    let request = UPGRADE.replace("Host: hub\r\n", &line.unwrap_or("Host: hub\r\n".to_owned()));
+    let mut stream = hub.tcp().await;
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut begin = [0; 12];
+    within(stream.read_exact(&mut begin)).await.unwrap();
+    String::from_utf8_lossy(&begin).into_owned()
+}
+
+#[tokio::test]
+async fn pages_of_other_origins_are_refused() {
+    let allowed_origins = vec!["https://a.example".to_owned(), "http://b.example:81".to_owned()];
+    let hub = limited(Limits { allowed_origins, ..Limits::default() }).await;
+    for (origin, code) in [
+        (None, "101"),
+        (Some("https://a.example"), "101"),
+        (Some("HTTP://B.example:81"), "101"),
+        (Some("https://a.example.evil.example"), "403"),
+        (Some("http://a.example"), "403"),
+        (Some("null"), "403"),
+    ] {
+        assert_eq!(status(&hub, origin).await, format!("HTTP/1.1 {code}"), "{origin:?}");
+    }
+    assert_eq!(hub.metric("connections_refused_total{reason=\"origin\"}").await, 3.0);
+}
+
+#[tokio::test]
+async fn every_origin_may_connect_where_none_is_named() {
+    let hub = limited(Limits::default()).await;
+    assert_eq!(status(&hub, Some("https://anywhere.example")).await, "HTTP/1.1 101");
+}
+
+#[tokio::test]
+async fn a_peer_with_enough_connections_gets_no_more_until_one_ends() {
+    let mut hub = limited(Limits { connections_per_peer_max: 2, ..Limits::default() }).await;
+    let (first, _second) = (hub.connect().await, hub.connect().await);
+    let mut third = hub.tcp().await;
+    let mut answer = Vec::new();
+    within(third.read_to_end(&mut answer)).await.unwrap_or_default();
+    assert_eq!(answer, b"");
+    assert_eq!(hub.metric("connections_refused_total{reason=\"per_peer\"}").await, 1.0);
+    drop(first);
+    hub.closed(SessionKey(0)).await;
+    hub.metric_becomes("connections", 1.0).await;
+    hub.connect().await;
+}
+
+#[tokio::test]
+async fn beyond_all_connections_the_next_waits_for_one_to_end() {
+    let mut hub = limited(Limits { connections_max: 1, ..Limits::default() }).await;
+    let first = hub.connect().await;
+    let waiting = hub.tcp().await;
+    assert_eq!(hub.metric("connections_accepted_total").await, 1.0);
+    drop(first);
+    join!(
+        biased;
+        hub.metric_becomes("connections_accepted_total", 2.0),
+        hub.metric_becomes("connections", 1.0),
+    );
+    drop(waiting);
+    hub.closed(SessionKey(0)).await;
+}
