@@ -12,6 +12,7 @@ mod http;
 mod limits;
 mod protocol_page;
 mod sessions;
+mod settings;
 mod shutdown;
 mod stranger;
 mod tls;

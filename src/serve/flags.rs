@@ -1,0 +1,53 @@
+//! The table of settings as flags of the command line.
+
+use std::collections::BTreeMap;
+
+use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
+use serde_json::Value;
+
+use super::table::SETTINGS;
+use super::value::unit;
+
+/// The settings that were given as flags, by name, as they were written.
+#[derive(Debug, Default)]
+pub struct Flags(pub BTreeMap<&'static str, String>);
+
+impl Args for Flags {
+    fn augment_args(command: Command) -> Command {
+        let arguments = SETTINGS.iter().map(|setting| {
+            let default = match setting.default() {
+                Value::Null => String::new(),
+                Value::String(text) => format!(" [default: {text}]"),
+                Value::Array(_) => String::new(),
+                other => format!(" [default: {other}]"),
+            };
+            Arg::new(setting.name)
+                .long(setting.flag())
+                .value_name(unit(setting.kind).to_uppercase())
+                .help(format!("{}{default}", setting.about))
+                .help_heading("Settings (also in --config and as SIGNAL_HUB_<NAME>)")
+        });
+        command.args(arguments)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        let mut flags = Self::default();
+        flags.update_from_arg_matches(matches)?;
+        Ok(flags)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        for setting in SETTINGS {
+            if let Some(text) = matches.get_one::<String>(setting.name) {
+                self.0.insert(setting.name, text.clone());
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,58 @@
+//! What must hold between settings. Each rule names both sides and where they come from.
+
+use super::settings::{Effective, Mistake, Settings};
+
+/// The rules that are broken.
+pub fn broken(settings: &Settings) -> Vec<Mistake> {
+    let (Ok(hub), Ok(limits), Ok(process)) =
+        (settings.hub(), settings.limits(), settings.process())
+    else {
+        return [settings.hub().err(), settings.limits().err(), settings.process().err()]
+            .into_iter()
+            .flatten()
+            .collect();
+    };
+    let rules = [
+        (
+            hub.idle_timeout > hub.ping_interval,
+            ("idle_timeout", "must be longer than", "ping_interval"),
+            "or a healthy client that only listens is taken for dead",
+        ),
+        (
+            hub.idle_timeout > hub.heartbeat_interval,
+            ("idle_timeout", "must be longer than", "heartbeat_interval"),
+            "or a client that sends heartbeats as told is taken for dead",
+        ),
+        (
+            hub.queue_bytes_max >= hub.message_bytes_max,
+            ("queue_bytes_max", "must be no less than", "message_bytes_max"),
+            "or the largest message fits into no queue",
+        ),
+        (
+            limits.connections_max == 0 || limits.connections_max >= hub.sessions_max,
+            ("connections_max", "must be 0 or no less than", "sessions_max"),
+            "or the hub is never full and clients wait without a word",
+        ),
+        (
+            process.tls_cert.is_some() == process.tls_key.is_some(),
+            ("tls_cert", "must come together with", "tls_key"),
+            "one is of no use without the other",
+        ),
+    ];
+    let broken = rules.into_iter().filter(|(holds, ..)| !holds);
+    broken
+        .map(|(_, (left, must, right), why)| {
+            let (left, right) = (told(settings, left), told(settings, right));
+            Mistake(format!("{left} {must} {right}: {why}"))
+        })
+        .collect()
+}
+
+fn told(settings: &Settings, name: &str) -> String {
+    let Effective { value, source } = settings.effective(name);
+    match value {
+        serde_json::Value::Null => format!("{name} (not set)"),
+        serde_json::Value::String(text) => format!("{name} = {text} ({source})"),
+        other => format!("{name} = {other} ({source})"),
+    }
+}

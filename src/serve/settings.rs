@@ -1,0 +1,207 @@
+//! The effective settings: flags over the environment over the file over the defaults, each value
+//! with its source, every mistake told at once.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use signal_hub::hub::Config;
+use signal_hub::server::Limits;
+use toml::de::DeTable;
+
+use super::process::Process;
+use super::table::{Part, SETTINGS, Setting, find};
+use super::value::{parse, parse_toml};
+use super::{rules, value};
+
+/// Where settings may come from, apart from the defaults.
+#[derive(Debug, Default)]
+pub struct Sources<'a> {
+    /// By name.
+    pub flags: BTreeMap<&'static str, String>,
+    /// By the variable's name.
+    pub environment: BTreeMap<String, String>,
+    /// The file's path and text.
+    pub file: Option<(&'a str, &'a str)>,
+}
+
+/// Where one value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    Default,
+    File { path: String, line: usize },
+    Environment { variable: String },
+    Flag { name: String },
+}
+
+/// What is wrong with the settings, in one line that names the setting and the source.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Mistake(pub String);
+
+/// One value and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effective {
+    pub value: Value,
+    pub source: Source,
+}
+
+/// Every setting's effective value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    rows: BTreeMap<&'static str, Effective>,
+}
+
+impl Settings {
+    /// Lays the sources over each other; all mistakes, if there are any.
+    pub fn read(sources: &Sources<'_>) -> Result<Self, Vec<Mistake>> {
+        let mut mistakes = Vec::new();
+        let mut rows = BTreeMap::new();
+        for setting in SETTINGS {
+            rows.insert(
+                setting.name,
+                Effective { value: setting.default(), source: Source::Default },
+            );
+        }
+        let mut take =
+            |setting: &Setting, value: Result<Value, String>, source: Source, text: &str| {
+                match value {
+                    Ok(value) => {
+                        rows.insert(setting.name, Effective { value, source });
+                    }
+                    Err(why) => {
+                        mistakes
+                            .push(Mistake(format!("{} = {text} ({source}): {why}", setting.name)));
+                    }
+                }
+            };
+        // The fallback for `log` that everything in Rust has, below the file.
+        if let (Some(log), Some(text)) = (find("log"), sources.environment.get("RUST_LOG")) {
+            let source = Source::Environment { variable: "RUST_LOG".to_owned() };
+            take(log, parse(log.kind, text), source, text);
+        }
+        let mut strangers = Vec::new();
+        if let Some((path, text)) = sources.file {
+            strangers = read_file(path, text, &mut take);
+        }
+        for setting in SETTINGS {
+            if let Some(text) = sources.environment.get(&setting.variable()) {
+                let source = Source::Environment { variable: setting.variable() };
+                take(setting, parse(setting.kind, text), source, text);
+            }
+            if let Some(text) = sources.flags.get(setting.name) {
+                let source = Source::Flag { name: setting.flag() };
+                take(setting, parse(setting.kind, text), source, text);
+            }
+        }
+        mistakes.extend(strangers);
+        let settings = Self { rows };
+        if mistakes.is_empty() {
+            mistakes = rules::broken(&settings);
+        }
+        match mistakes.is_empty() {
+            true => Ok(settings),
+            false => Err(mistakes),
+        }
+    }
+
+    /// The effective value of a setting.
+    pub fn effective(&self, name: &str) -> &Effective {
+        self.rows.get(name).expect("every setting in the table has a row")
+    }
+
+    pub fn hub(&self) -> Result<Config, Mistake> {
+        self.part(Part::Hub)
+    }
+
+    pub fn limits(&self) -> Result<Limits, Mistake> {
+        self.part(Part::Limits)
+    }
+
+    pub fn process(&self) -> Result<Process, Mistake> {
+        self.part(Part::Process)
+    }
+
+    fn part<T: DeserializeOwned>(&self, part: Part) -> Result<T, Mistake> {
+        let fields: Map<String, Value> = SETTINGS
+            .iter()
+            .filter(|setting| setting.part == part)
+            .map(|setting| (setting.name.to_owned(), self.effective(setting.name).value.clone()))
+            .collect();
+        serde_json::from_value(Value::Object(fields)).map_err(|why| Mistake(why.to_string()))
+    }
+
+    /// As a file that says the same, with the sources in comments.
+    pub fn to_toml(&self) -> String {
+        let mut text =
+            format!("# Effective settings of signal-hub {}.\n", env!("CARGO_PKG_VERSION"));
+        for setting in SETTINGS {
+            let Effective { value, source } = self.effective(setting.name);
+            text += &format!("\n# {}\n# {}.\n", setting.about, value::allowed(setting.kind));
+            text += &match toml_value(value) {
+                Some(value) => format!("{} = {value} # {source}\n", setting.name),
+                None => format!("# {} is not set # {source}\n", setting.name),
+            };
+        }
+        text
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Default => f.write_str("default"),
+            Source::File { path, line } => write!(f, "{}:{line}", path.escape_debug()),
+            Source::Environment { variable } => write!(f, "env {variable}"),
+            Source::Flag { name } => write!(f, "flag --{name}"),
+        }
+    }
+}
+
+/// Takes what the file says; gives back what is wrong with the file itself.
+fn read_file(
+    path: &str,
+    text: &str,
+    take: &mut impl FnMut(&Setting, Result<Value, String>, Source, &str),
+) -> Vec<Mistake> {
+    let line = |at: usize| text[..at.min(text.len())].matches('\n').count() + 1;
+    let table = match DeTable::parse(text) {
+        Ok(table) => table.into_inner(),
+        Err(error) => {
+            let line = error.span().map_or(1, |span| line(span.start));
+            return vec![Mistake(format!("{path}:{line}: not TOML: {}", error.message()))];
+        }
+    };
+    let mut mistakes = Vec::new();
+    for (key, value) in &table {
+        let line = line(key.span().start);
+        let name: &str = key.get_ref();
+        match find(name) {
+            Some(setting) => {
+                let source = Source::File { path: path.to_owned(), line };
+                let written = text.get(value.span()).unwrap_or_default();
+                take(setting, parse_toml(setting.kind, value.get_ref()), source, written);
+            }
+            None => mistakes.push(Mistake(format!(
+                "{path}:{line}: there is no setting {name}; did you mean {}?",
+                nearest(name)
+            ))),
+        }
+    }
+    mistakes
+}
+
+/// The setting whose name is most like this word.
+fn nearest(word: &str) -> &'static str {
+    let distance = |setting: &&Setting| strsim::damerau_levenshtein(setting.name, word);
+    SETTINGS.iter().min_by_key(distance).map_or("listen", |setting| setting.name)
+}
+
+fn toml_value(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::Number(number) => Some(number.to_string()),
+        other => toml::Value::try_from(other).ok().map(|value| value.to_string()),
+    }
+}

@@ -1,0 +1,53 @@
+//! SIGINT and SIGTERM: the first asks for an orderly end, the second ends the process at once.
+
+use std::io;
+use std::process::ExitCode;
+
+use tokio::select;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Both signals, caught from here on.
+pub struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+/// Which signal came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caught {
+    Interrupt,
+    Terminate,
+}
+
+impl Signals {
+    pub fn catch() -> io::Result<Self> {
+        let interrupt = signal(SignalKind::interrupt())?;
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Self { interrupt, terminate })
+    }
+
+    pub async fn next(&mut self) -> Caught {
+        select! {
+            biased;
+            _ = self.interrupt.recv() => Caught::Interrupt,
+            _ = self.terminate.recv() => Caught::Terminate,
+        }
+    }
+}
+
+impl Caught {
+    pub fn name(self) -> &'static str {
+        match self {
+            Caught::Interrupt => "SIGINT",
+            Caught::Terminate => "SIGTERM",
+        }
+    }
+
+    /// What a shell says of a process that the signal killed: 128 and the signal's number.
+    pub fn exit_code(self) -> ExitCode {
+        match self {
+            Caught::Interrupt => ExitCode::from(130),
+            Caught::Terminate => ExitCode::from(143),
+        }
+    }
+}

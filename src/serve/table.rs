@@ -1,0 +1,201 @@
+//! The one table of settings. Flags, environment, file, `--print-config` and docs/OPERATIONS.md
+//! are all made from it; the defaults are those of the structs that the settings fill.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use signal_hub::hub::Config;
+use signal_hub::server::Limits;
+
+use super::process::Process;
+
+/// One setting, named as in the file: `--idle-timeout`, `SIGNAL_HUB_IDLE_TIMEOUT`, `idle_timeout`.
+#[derive(Debug)]
+pub struct Setting {
+    pub name: &'static str,
+    pub part: Part,
+    pub kind: Kind,
+    /// One sentence or two, without the unit and the default.
+    pub about: &'static str,
+}
+
+/// Which struct a setting fills.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// [`Process`].
+    Process,
+    /// [`Limits`].
+    Limits,
+    /// [`Config`].
+    Hub,
+}
+
+/// What may stand in a setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Duration {
+        min: Duration,
+        max: Duration,
+    },
+    Count {
+        unit: &'static str,
+        min: u64,
+        max: u64,
+    },
+    ActorAddress,
+    /// `address:port`.
+    Socket,
+    /// `address:port` of a loopback interface.
+    Loopback,
+    Path,
+    Filter,
+    /// Origins of web pages; with commas between them outside the file.
+    Origins,
+}
+
+impl Setting {
+    pub fn flag(&self) -> String {
+        self.name.replace('_', "-")
+    }
+
+    pub fn variable(&self) -> String {
+        format!("SIGNAL_HUB_{}", self.name.to_uppercase())
+    }
+
+    /// What it is if nobody says anything; null: it is off.
+    pub fn default(&self) -> Value {
+        let fields = match self.part {
+            Part::Process => fields(&Process::default()),
+            Part::Limits => fields(&Limits::default()),
+            Part::Hub => fields(&Config::default()),
+        };
+        fields.get(self.name).cloned().unwrap_or_default()
+    }
+}
+
+/// The setting of this name.
+pub fn find(name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.name == name)
+}
+
+fn fields<T: Serialize>(part: &T) -> Map<String, Value> {
+    match serde_json::to_value(part) {
+        Ok(Value::Object(fields)) => fields,
+        Ok(_) | Err(_) => Map::new(),
+    }
+}
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+const MANY: u64 = 100_000_000;
+const GIBIBYTE: u64 = 1024 * 1024 * 1024;
+
+const fn time(min: Duration, max: Duration) -> Kind {
+    Kind::Duration { min, max }
+}
+
+const fn count(unit: &'static str, min: u64, max: u64) -> Kind {
+    Kind::Count { unit, min, max }
+}
+
+const fn setting(part: Part, name: &'static str, kind: Kind, about: &'static str) -> Setting {
+    Setting { name, part, kind, about }
+}
+
+const fn process(name: &'static str, kind: Kind, about: &'static str) -> Setting {
+    setting(Part::Process, name, kind, about)
+}
+
+const fn limits(name: &'static str, kind: Kind, about: &'static str) -> Setting {
+    setting(Part::Limits, name, kind, about)
+}
+
+const fn hub(name: &'static str, kind: Kind, about: &'static str) -> Setting {
+    setting(Part::Hub, name, kind, about)
+}
+
+/// Every setting, in the order in which people read them.
+#[rustfmt::skip]
+pub static SETTINGS: &[Setting] = &[
+    process("listen", Kind::Socket, "Where to listen; port 0 takes a free one."),
+    process("admin_listen", Kind::Loopback, "Where /metrics, /debug and /health are served, to this machine only; off if not set."),
+    process("tls_cert", Kind::Path, "The certificate chain as PEM, the server's own first; with it the port speaks TLS only."),
+    process("tls_key", Kind::Path, "The private key of the certificate, as PEM."),
+    process("log", Kind::Filter, "What is logged to stderr: a level, or a filter as in RUST_LOG, which counts where this is not set."),
+    process("audit", Kind::Path, "Where audit records are appended, one JSON object a line; `-` is stdout; off if not set."),
+    process("audit_lines_max", count("lines", 1, 1_000_000), "Audit lines that wait to be written; further ones are dropped and counted."),
+    limits("allowed_origins", Kind::Origins, "Origins whose web pages may connect; others get 403. None named: all may. What sends no Origin is no page and may."),
+    limits("connections_max", count("connections", 0, MANY), "Open connections, sessions or not; further ones wait in the backlog. 0: sessions_max and 1,024 more."),
+    limits("connections_per_peer_max", count("connections", 0, MANY), "Open connections from one IP address; further ones are closed at once. 0: no bound."),
+    limits("request_bytes_max", count("bytes", 8 * 1024, GIBIBYTE), "One HTTP request, while it is read."),
+    limits("events_max", count("inputs", 1, MANY), "Inputs on their way to the hub; readers wait while there are so many."),
+    limits("accept_pause", time(MILLISECOND, HOUR), "The pause after a failed accept."),
+    limits("debug_rows_max", count("rows", 1, MANY), "Rows of each table that /debug shows."),
+    hub("hub_address", Kind::ActorAddress, "The hub's own address; nobody can register it."),
+    hub("connect_timeout", time(MILLISECOND, HOUR), "From accept to the end of the handshakes, and from there to hub:connect (close 4005)."),
+    hub("idle_timeout", time(MILLISECOND, DAY), "Silence that closes a session 4004."),
+    hub("ping_interval", time(MILLISECOND, DAY), "How often the hub pings at WebSocket level."),
+    hub("heartbeat_interval", time(MILLISECOND, DAY), "What clients are told to send heartbeats at."),
+    hub("resume_window", time(Duration::ZERO, DAY), "How long a detached address keeps its subscriptions; 0s: not at all."),
+    hub("slow_consumer_timeout", time(MILLISECOND, HOUR), "How long a session may stay at its queue's bound; then it is closed 1013."),
+    hub("clock_skew", time(Duration::ZERO, DAY), "What clocks may differ by before a message counts as expired on arrival."),
+    hub("shutdown_timeout", time(Duration::ZERO, HOUR), "How long a shutdown waits for queues to empty."),
+    hub("close_timeout", time(MILLISECOND, HOUR), "How long the hub waits for the peer's part of a close handshake."),
+    hub("message_bytes_max", count("bytes", 1024, GIBIBYTE), "The largest frame that is read."),
+    hub("queue_messages_max", count("messages", 1, MANY), "Messages in one session's outgoing queue."),
+    hub("queue_bytes_max", count("bytes", 1024, 64 * GIBIBYTE), "Bytes in one session's outgoing queue."),
+    hub("sessions_max", count("sessions", 1, MANY), "Open sessions."),
+    hub("registrations_max", count("addresses", 1, MANY), "Registered and detached addresses."),
+    hub("subscriptions_per_session_max", count("subscriptions", 1, MANY), "Subscriptions that the addresses of one session hold together."),
+    hub("malformed_per_minute_max", count("frames", 1, u32::MAX as u64), "Malformed frames within a minute; the last of them closes the session 1008."),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::serve::value::parse;
+
+    fn names(part: Part) -> Vec<&'static str> {
+        let mut names: Vec<_> =
+            SETTINGS.iter().filter(|row| row.part == part).map(|row| row.name).collect();
+        names.sort_unstable();
+        names
+    }
+
+    fn keys<T: Serialize>(part: &T) -> Vec<String> {
+        let mut keys: Vec<_> = fields(part).into_iter().map(|(key, _)| key).collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    #[test]
+    fn no_field_is_without_its_setting() {
+        assert_eq!(names(Part::Hub), keys(&Config::default()));
+        assert_eq!(names(Part::Limits), keys(&Limits::default()));
+        assert_eq!(names(Part::Process), keys(&Process::default()));
+    }
+
+    #[test]
+    fn no_two_settings_share_a_name() {
+        let mut names: Vec<_> = SETTINGS.iter().map(|setting| setting.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), SETTINGS.len());
+    }
+
+    #[test]
+    fn every_default_is_allowed() {
+        for setting in SETTINGS {
+            let text = match setting.default() {
+                Value::Null => continue,
+                Value::String(text) => text,
+                Value::Array(_) => String::new(),
+                other => other.to_string(),
+            };
+            assert_eq!(parse(setting.kind, &text), Ok(setting.default()), "{}", setting.name);
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The sources over each other, the mistakes in them, and the manual's table.
+
+use std::fs;
+use std::path::Path;
+
+use super::settings::{Mistake, Settings, Source, Sources};
+use super::table::{SETTINGS, find};
+use super::value::{allowed, unit};
+
+const FILE: &str = "\nidle_timeout = \"90s\"\nping_interval = \"5s\"\nsessions_max = 7\n";
+
+fn sources<'a>(
+    file: Option<&'a str>,
+    environment: &[(&str, &str)],
+    flags: &[(&str, &str)],
+) -> Sources<'a> {
+    let owned = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect()
+    };
+    let flags = flags.iter().map(|(name, text)| (find(name).unwrap().name, text.to_string()));
+    Sources {
+        flags: flags.collect(),
+        environment: owned(environment),
+        file: file.map(|text| ("hub.toml", text)),
+    }
+}
+
+fn mistakes(sources: &Sources<'_>) -> Vec<String> {
+    let mistakes = Settings::read(sources).expect_err("there is a mistake");
+    mistakes.into_iter().map(|Mistake(text)| text).collect()
+}
+
+#[test]
+fn a_flag_goes_before_the_environment_and_that_before_the_file() {
+    let environment =
+        [("SIGNAL_HUB_PING_INTERVAL", "6s"), ("SIGNAL_HUB_SESSIONS_MAX", "8"), ("OTHER", "x")];
+    let settings =
+        Settings::read(&sources(Some(FILE), &environment, &[("sessions_max", "9")])).unwrap();
+    let found = ["connect_timeout", "idle_timeout", "ping_interval", "sessions_max"].map(|name| {
+        let effective = settings.effective(name);
+        format!("{} {}", effective.value, effective.source)
+    });
+    assert_eq!(
+        found,
+        [
+            "\"10s\" default",
+            "\"1m 30s\" hub.toml:2",
+            "\"6s\" env SIGNAL_HUB_PING_INTERVAL",
+            "9 flag --sessions-max",
+        ]
+    );
+    assert_eq!(settings.hub().unwrap().sessions_max, 9);
+}
+
+#[test]
+fn rust_log_counts_below_the_file() {
+    let environment = [("RUST_LOG", "debug")];
+    let settings = Settings::read(&sources(None, &environment, &[])).unwrap();
+    let variable = "RUST_LOG".to_owned();
+    assert_eq!(settings.effective("log").source, Source::Environment { variable });
+    let settings = Settings::read(&sources(Some("log = \"warn\""), &environment, &[])).unwrap();
+    assert_eq!(settings.process().unwrap().log, "warn");
+}
+
+#[test]
+fn what_is_printed_can_be_read_back() {
+    let file = "allowed_origins = [\"https://a.example\"]\naudit = \"a \\\"b\\\"\\n\"\n";
+    let settings = Settings::read(&sources(Some(file), &[], &[("listen", "[::1]:0")])).unwrap();
+    let printed = settings.to_toml();
+    assert!(printed.contains("listen = \"[::1]:0\" # flag --listen\n"), "{printed}");
+    assert!(printed.contains("# admin_listen is not set # default\n"), "{printed}");
+    let again = Settings::read(&sources(Some(&printed), &[], &[])).unwrap();
+    for setting in SETTINGS {
+        let [before, after] = [&settings, &again].map(|all| &all.effective(setting.name).value);
+        assert_eq!(before, after, "{}", setting.name);
+    }
+}
+
+#[test]
+fn a_wrong_value_is_told_with_its_source_and_what_is_allowed() {
+    for (file, environment, flag, told) in [
+        (
+            Some("idle_timeout = \"soon\""),
+            None,
+            None,
+            "idle_timeout = \"soon\" (hub.toml:1): expected a duration such as 1m 30s, from 1ms to 1day",
+        ),
+        (
+            Some("\nidle_timeout = 60"),
+            None,
+            None,
+            "idle_timeout = 60 (hub.toml:2): expected a duration such as 1m 30s, from 1ms to 1day, in quotes",
+        ),
+        (
+            Some("sessions_max = \"7\""),
+            None,
+            None,
+            "sessions_max = \"7\" (hub.toml:1): expected a whole number of sessions, 1 to 100000000",
+        ),
+        (
+            None,
+            Some(("SIGNAL_HUB_SESSIONS_MAX", "0")),
+            None,
+            "sessions_max = 0 (env SIGNAL_HUB_SESSIONS_MAX): expected a whole number of sessions, 1 to 100000000",
+        ),
+        (
+            None,
+            None,
+            Some(("admin_listen", "0.0.0.0:9001")),
+            "admin_listen = 0.0.0.0:9001 (flag --admin-listen): expected a loopback address and a port such as 127.0.0.1:9001 or [::1]:9001",
+        ),
+        (
+            None,
+            None,
+            Some(("allowed_origins", "https://a.example, b.example")),
+            "allowed_origins = https://a.example, b.example (flag --allowed-origins): \"b.example\" is no origin: expected origins such as https://example.org:8443, without a path",
+        ),
+    ] {
+        let sources = sources(file, environment.as_slice(), flag.as_slice());
+        assert_eq!(mistakes(&sources), [told]);
+    }
+}
+
+#[test]
+fn a_file_is_told_where_it_is_wrong() {
+    assert_eq!(
+        mistakes(&sources(Some("# x\nidle_timout = \"1s\"\n"), &[], &[])),
+        ["hub.toml:2: there is no setting idle_timout; did you mean idle_timeout?"]
+    );
+    let [mistake] = &mistakes(&sources(Some("\n\nlisten = \n"), &[], &[]))[..] else {
+        panic!("there is one mistake");
+    };
+    assert!(mistake.starts_with("hub.toml:3: not TOML: "), "{mistake}");
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let file = "idle_timout = \"1s\"\nping_interval = 3\n";
+    assert_eq!(mistakes(&sources(Some(file), &[], &[("listen", "nowhere")])).len(), 3);
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_told_with_both_sources() {
+    for (flags, told) in [
+        (
+            &[("ping_interval", "1m")][..],
+            "idle_timeout = 1m (default) must be longer than ping_interval = 1m (flag --ping-interval)",
+        ),
+        (&[("heartbeat_interval", "2m")], "idle_timeout = 1m (default) must be longer than heart"),
+        (&[("queue_bytes_max", "1024")], "queue_bytes_max = 1024 (flag --queue-bytes-max) must be"),
+        (&[("connections_max", "5")], "connections_max = 5 (flag --connections-max) must be 0 or"),
+        (&[("tls_key", "k")], "tls_cert (not set) must come together with tls_key = k (flag"),
+    ] {
+        let [mistake] = &mistakes(&sources(None, &[], flags))[..] else {
+            panic!("there is one mistake");
+        };
+        assert!(mistake.starts_with(told), "{mistake}");
+    }
+}
+
+/// With SIGNAL_HUB_UPDATE set, the table is written instead.
+#[test]
+fn the_manuals_table_is_the_codes() {
+    let (begin, end) = ("<!-- settings -->\n", "<!-- end of settings -->");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/OPERATIONS.md");
+    let manual = fs::read_to_string(&path).unwrap();
+    let (head, rest) = manual.split_once(begin).unwrap();
+    let (_, tail) = rest.split_once(end).unwrap();
+    let updated = format!("{head}{begin}{}{end}{tail}", manual_table());
+    if std::env::var_os("SIGNAL_HUB_UPDATE").is_some() {
+        fs::write(&path, &updated).unwrap();
+    } else {
+        assert!(manual == updated, "run this test with SIGNAL_HUB_UPDATE=1");
+    }
+}
+
+fn manual_table() -> String {
+    let mut table =
+        "| setting | unit | default | allowed | what it is |\n|---|---|---|---|---|\n".to_owned();
+    for setting in SETTINGS {
+        let default = match setting.default() {
+            serde_json::Value::Null => "off".to_owned(),
+            serde_json::Value::String(text) => format!("`{text}`"),
+            serde_json::Value::Array(_) => "none".to_owned(),
+            other => format!("`{other}`"),
+        };
+        let (name, unit, allowed) = (setting.name, unit(setting.kind), allowed(setting.kind));
+        table += &format!("| `{name}` | {unit} | {default} | {allowed} | {} |\n", setting.about);
+    }
+    table
+}

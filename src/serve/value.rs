@@ -1,0 +1,113 @@
+//! What stands in a setting: read by its kind, checked against its range, in the form that the
+//! structs read (serde's).
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use humantime::format_duration;
+use serde_json::Value;
+use signal_hub::protocol::ActorAddress;
+use toml::de::DeValue;
+use tracing_subscriber::EnvFilter;
+
+use super::table::Kind;
+
+/// Reads a value as flags and the environment give it. The error says what is allowed.
+pub fn parse(kind: Kind, text: &str) -> Result<Value, String> {
+    let value = match kind {
+        Kind::Duration { min, max } => humantime::parse_duration(text)
+            .ok()
+            .filter(|duration| (min..=max).contains(duration))
+            .map(|duration| format_duration(duration).to_string().into()),
+        Kind::Count { min, max, .. } => text
+            .replace('_', "")
+            .parse()
+            .ok()
+            .filter(|count| (min..=max).contains(count))
+            .map(Value::from),
+        Kind::ActorAddress => ActorAddress::parse(text).ok().map(|_| text.into()),
+        Kind::Socket => text.parse().ok().map(|address: SocketAddr| address.to_string().into()),
+        Kind::Loopback => text
+            .parse()
+            .ok()
+            .filter(|address: &SocketAddr| address.ip().is_loopback())
+            .map(|address| address.to_string().into()),
+        Kind::Path => (!text.is_empty()).then(|| text.into()),
+        Kind::Filter => EnvFilter::try_new(text).ok().map(|_| text.into()),
+        Kind::Origins => {
+            return origins(text.split(',').map(str::trim).filter(|origin| !origin.is_empty()));
+        }
+    };
+    value.ok_or_else(|| format!("expected {}", allowed(kind)))
+}
+
+/// Reads a value as the file gives it.
+pub fn parse_toml(kind: Kind, value: &DeValue<'_>) -> Result<Value, String> {
+    match (kind, value) {
+        (Kind::Count { .. }, DeValue::Integer(integer)) => {
+            match u64::from_str_radix(integer.as_str(), integer.radix()) {
+                Ok(count) => parse(kind, &count.to_string()),
+                Err(_) => Err(format!("expected {}", allowed(kind))),
+            }
+        }
+        (Kind::Count { .. }, _) => Err(format!("expected {}", allowed(kind))),
+        (Kind::Origins, DeValue::Array(items)) => {
+            let texts: Option<Vec<&str>> =
+                items.iter().map(|item| item.get_ref().as_str()).collect();
+            origins(texts.ok_or_else(|| format!("expected {}", allowed(kind)))?.into_iter())
+        }
+        (_, DeValue::String(text)) => parse(kind, text),
+        (_, _) => Err(format!("expected {}, in quotes", allowed(kind))),
+    }
+}
+
+/// The range, for a person.
+pub fn allowed(kind: Kind) -> String {
+    match kind {
+        Kind::Duration { min, max } => {
+            format!("a duration such as 1m 30s, from {} to {}", short(min), short(max))
+        }
+        Kind::Count { unit, min, max } => format!("a whole number of {unit}, {min} to {max}"),
+        Kind::ActorAddress => "an actor address such as @(path)".to_owned(),
+        Kind::Socket => "an address and a port such as 127.0.0.1:9000".to_owned(),
+        Kind::Loopback => {
+            "a loopback address and a port such as 127.0.0.1:9001 or [::1]:9001".to_owned()
+        }
+        Kind::Path => "the path of a file".to_owned(),
+        Kind::Filter => {
+            "a level such as debug or a filter such as info,signal_hub=debug".to_owned()
+        }
+        Kind::Origins => "origins such as https://example.org:8443, without a path".to_owned(),
+    }
+}
+
+/// What the value is counted in, for a table's column.
+pub fn unit(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Duration { .. } => "duration",
+        Kind::Count { unit, .. } => unit,
+        Kind::ActorAddress => "actor address",
+        Kind::Socket | Kind::Loopback => "address:port",
+        Kind::Path => "path",
+        Kind::Filter => "filter",
+        Kind::Origins => "origins",
+    }
+}
+
+fn short(duration: Duration) -> String {
+    format_duration(duration).to_string()
+}
+
+fn origins<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Value, String> {
+    let mut origins = Vec::new();
+    for text in texts {
+        let is_origin = text.split_once("://").is_some_and(|(scheme, host)| {
+            !scheme.is_empty() && !host.is_empty() && !host.contains('/')
+        });
+        if !is_origin {
+            return Err(format!("{text:?} is no origin: expected {}", allowed(Kind::Origins)));
+        }
+        origins.push(Value::from(text));
+    }
+    Ok(Value::Array(origins))
+}
