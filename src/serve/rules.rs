@@ -29,6 +29,21 @@ pub fn broken(settings: &Settings) -> Vec<Mistake> {
             "or the largest message fits into no queue",
         ),
         (
+            hub.pause_threshold > hub.resume_threshold,
+            ("pause_threshold", "must be greater than", "resume_threshold"),
+            "or senders are told to pause and to resume at once",
+        ),
+        (
+            hub.pause_threshold < hub.queue_messages_max,
+            ("pause_threshold", "must be less than", "queue_messages_max"),
+            "or messages are dropped before anybody is told to pause",
+        ),
+        (
+            hub.rate_limit_per_second == 0 || hub.rate_limit_burst > 0,
+            ("rate_limit_burst", "must not be 0 with", "rate_limit_per_second"),
+            "or no request is ever let through",
+        ),
+        (
             limits.connections_max == 0 || limits.connections_max >= hub.sessions_max,
             ("connections_max", "must be 0 or no less than", "sessions_max"),
             "or the hub is never full and clients wait without a word",
@@ -40,12 +55,16 @@ pub fn broken(settings: &Settings) -> Vec<Mistake> {
         ),
     ];
     let broken = rules.into_iter().filter(|(holds, ..)| !holds);
-    broken
+    let mut mistakes: Vec<Mistake> = broken
         .map(|(_, (left, must, right), why)| {
             let (left, right) = (told(settings, left), told(settings, right));
             Mistake(format!("{left} {must} {right}: {why}"))
         })
-        .collect()
+        .collect();
+    if let (true, Err(why)) = (mistakes.is_empty(), hub.check()) {
+        mistakes.push(Mistake(why.to_string()));
+    }
+    mistakes
 }
 
 fn told(settings: &Settings, name: &str) -> String {

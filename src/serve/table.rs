@@ -151,6 +151,13 @@ pub static SETTINGS: &[Setting] = &[
     hub("registrations_max", count("addresses", 1, MANY), "Registered and detached addresses."),
     hub("subscriptions_per_session_max", count("subscriptions", 1, MANY), "Subscriptions that the addresses of one session hold together."),
     hub("malformed_per_minute_max", count("frames", 1, u32::MAX as u64), "Malformed frames within a minute; the last of them closes the session 1008."),
+    hub("broadcast_recipients_max", count("actors", 1, MANY), "Actors that one broadcast may go to; beyond it is refused."),
+    hub("rate_limit_per_second", count("requests", 0, MANY), "Requests a second that one session may make for long; 0: any number."),
+    hub("rate_limit_burst", count("requests", 0, MANY), "Requests that one session may make at once after a pause."),
+    hub("dedupe_window", time(Duration::ZERO, DAY), "How long an ask that comes again gets its first outcome; 0s: not at all."),
+    hub("dedupe_entries_max", count("outcomes", 1, MANY), "Outcomes that are remembered for asks that may come again; the oldest goes first."),
+    hub("pause_threshold", count("messages", 2, MANY), "Messages in a session's outgoing queue beyond which those who feed it are told to pause."),
+    hub("resume_threshold", count("messages", 1, MANY), "Messages in it below which they are told to resume."),
 ];
 
 #[cfg(test)]

@@ -148,6 +148,18 @@ fn settings_that_contradict_each_other_are_told_with_both_sources() {
         ),
         (&[("heartbeat_interval", "2m")], "idle_timeout = 1m (default) must be longer than heart"),
         (&[("queue_bytes_max", "1024")], "queue_bytes_max = 1024 (flag --queue-bytes-max) must be"),
+        (
+            &[("resume_threshold", "900")],
+            "pause_threshold = 768 (default) must be greater than res",
+        ),
+        (
+            &[("queue_messages_max", "768")],
+            "pause_threshold = 768 (default) must be less than queue",
+        ),
+        (
+            &[("rate_limit_burst", "0")],
+            "rate_limit_burst = 0 (flag --rate-limit-burst) must not be",
+        ),
         (&[("connections_max", "5")], "connections_max = 5 (flag --connections-max) must be 0 or"),
         (&[("tls_key", "k")], "tls_cert (not set) must come together with tls_key = k (flag"),
     ] {
