@@ -74,6 +74,7 @@ impl Actor {
             recorder: self.recorder.clone(),
             client: name,
             connection: 0,
+            up: false,
         };
         tap.record(ClientEvent::Started { address: self.address.clone() });
         let node = Handle::current().create_node().name(tap.client.to_string()).build();
@@ -190,6 +191,7 @@ struct Tap {
     recorder: Recorder,
     client: ClientName,
     connection: u32,
+    up: bool,
 }
 
 impl Tap {
@@ -213,12 +215,16 @@ impl Observer for Tap {
             TransportChange::Dialling => {}
             TransportChange::Up => {
                 self.connection += 1;
+                self.up = true;
                 self.record(ClientEvent::Opened { connection: self.connection });
             }
             TransportChange::Lost(Loss::ConnectFailed(why)) => {
                 self.record(ClientEvent::Said(format!("cannot connect: {why}")));
             }
             TransportChange::Lost(_) | TransportChange::Abandoned => {
+                if !std::mem::replace(&mut self.up, false) {
+                    return self.record(ClientEvent::Said("gives up connecting".to_owned()));
+                }
                 self.record(ClientEvent::Lost { connection: self.connection });
             }
         }

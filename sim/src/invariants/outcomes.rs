@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use signal_hub::hub::{Input, Output, SessionKey};
 use signal_hub::protocol::{
-    ActorAddress, Body, ClientFrame, MessageId, Outgoing, Reply, Request, Verb,
+    ActorAddress, Body, ClientFrame, MessageId, Outgoing, Pattern, Reply, Request, Verb,
 };
 
 use super::world::{After, World};
@@ -15,6 +15,8 @@ use crate::history::{Event, HubEvent, What};
 #[derive(Default)]
 pub struct Outcomes {
     first: BTreeMap<(ActorAddress, MessageId), Reply>,
+    /// Copies of asks that were carried out while their session ended: a retry is told of them.
+    untold: BTreeMap<(ActorAddress, MessageId), usize>,
 }
 
 impl Observer for Outcomes {
@@ -23,9 +25,14 @@ impl Observer for Outcomes {
         let Input::Frame(key, Ok(ClientFrame::Request(request))) = &hub.input else {
             return Ok(());
         };
-        let Some(reply) = reply_to(hub, *key, request) else { return Ok(()) };
         let copies = copies(hub, request).count();
         let ask = (request.from.clone(), request.id.clone());
+        let Some(reply) = reply_to(hub, *key, request) else {
+            if copies > 0 && request.pattern == Pattern::Ask {
+                self.untold.insert(ask, copies);
+            }
+            return Ok(());
+        };
         match self.first.get(&ask) {
             Some(first) if first == reply && copies == 0 => Ok(()),
             Some(first) => Err(Violation::new(
@@ -36,14 +43,19 @@ impl Observer for Outcomes {
                 ),
             )),
             None => {
+                let untold = self.untold.remove(&ask);
                 self.first.insert(ask, reply.clone());
-                honest(hub, world, request, reply, copies)
+                match untold {
+                    Some(untold) => told_of(request, reply, untold + copies),
+                    None => honest(hub, world, request, reply, copies),
+                }
             }
         }
     }
 
     fn hub_restarted(&mut self) {
         self.first.clear();
+        self.untold.clear();
     }
 }
 
@@ -79,13 +91,17 @@ fn honest(
     reply: &Reply,
     copies: usize,
 ) -> Result<(), Violation> {
+    if let Reply::BroadcastAck(ack) = reply {
+        everyone(hub, world, request, ack.delivered_count + ack.failed_count)?;
+    }
+    told_of(request, reply, copies)
+}
+
+fn told_of(request: &Request, reply: &Reply, copies: usize) -> Result<(), Violation> {
     let told = match reply {
         Reply::DeliveryAck(_) => 1,
         Reply::Published(published) => published.subscriber_count,
-        Reply::BroadcastAck(ack) => {
-            everyone(hub, world, request, ack.delivered_count + ack.failed_count)?;
-            ack.delivered_count
-        }
+        Reply::BroadcastAck(ack) => ack.delivered_count,
         _ => 0,
     };
     match told == copies {
