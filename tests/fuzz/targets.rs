@@ -81,6 +81,7 @@ pub fn hub(bytes: &[u8]) {
 const LINES_MAX: usize = 100;
 const SESSIONS_MAX: u64 = 9;
 const WAIT_MAX: u64 = 400_000;
+const DRAINED_MAX: u64 = 1_000_000;
 
 struct Play {
     hub: Hub,
@@ -150,7 +151,8 @@ impl Play {
             b'a' => self.hears(Input::Alive(key)),
             b'd' => {
                 let mut numbers = rest.split(|byte| *byte == b' ').filter_map(number_in);
-                let mut next = || numbers.next().unwrap_or(1) as usize;
+                // No shell writes more; the sum over a second must not overflow.
+                let mut next = || numbers.next().unwrap_or(1).min(DRAINED_MAX) as usize;
                 let (messages, bytes) = (next(), next());
                 let written = Written { messages, bytes, expired: Vec::new() };
                 self.hears(Input::Drained(key, written));
