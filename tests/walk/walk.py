@@ -272,6 +272,35 @@ async def walk_ends(url, alice):
     expect(await vague.closed() == 1008, "close 1008")
 
 
+async def walk_backpressure(url):
+    alice = await Client.open(url, "@(alice)")
+    slow = await Client.open(url, "@(slow)")
+    for client in (alice, slow):
+        await client.connect()
+        await client.register()
+    slow.socket.transport.pause_reading()
+    paused = None
+    sent = 0
+    while paused is None:
+        expect(sent < 500, "hub:pause before 500 large messages")
+        request = await alice.say("hub:send", {"to": slow.address, "type": "bulk",
+                                               "data": "x" * 100_000})
+        sent += 1
+        while (heard := await alice.hear())["correlationId"] != request:
+            expect(heard["type"] == "hub:pause", "nothing else unasked")
+            paused = heard["payload"]
+    expect(paused["reason"] == "slow_consumer", "the reason")
+    expect(paused["actorAddress"] == slow.address, "who is slow")
+    expect(paused["queueDepth"] > 8, "how much waits")
+    slow.socket.transport.resume_reading()
+    for _ in range(sent):
+        expect((await slow.hear())["type"] == "bulk", "all of it, late")
+    resumed = await alice.hear()
+    expect((resumed["type"], resumed["payload"]) == ("hub:resume", {}), "hub:resume")
+    await alice.socket.close()
+    await slow.socket.close()
+
+
 async def walk_with_tokens(url, token_for):
     stranger = await Client.open(url, "@(alice)")
     error = await stranger.ask("hub:connect", "hub:error",
@@ -318,6 +347,10 @@ def main():
     with Hub(program) as url:
         asyncio.run(walk_open(url))
     print("walked through every message without tokens")
+    with Hub(program, "--pause-threshold", "8", "--resume-threshold", "2",
+             "--queue-bytes-max", "100000000") as url:
+        asyncio.run(walk_backpressure(url))
+    print("walked through backpressure")
     with tempfile.TemporaryDirectory() as folder:
         secret = os.path.join(folder, "secret")
         with open(secret, "w", encoding="utf-8") as file:

@@ -123,7 +123,7 @@ impl Queue {
         self.messages = self.messages.saturating_sub(written.messages);
         self.bytes = self.bytes.saturating_sub(written.bytes);
         self.flow = self.flow.at(now);
-        self.flow.messages += written.messages as u64;
+        self.flow.messages = self.flow.messages.saturating_add(written.messages as u64);
     }
 
     /// Messages that left the queue in the last whole second.
