@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::backend::{self, Outcome};
 use crate::history::Keep;
-use crate::scenario;
+use crate::scenario::{self, Profile};
 
 /// Events that are kept of each run, for the story of a failure.
 const EVENTS_KEPT: usize = 5_000;
@@ -29,6 +29,7 @@ pub struct Findings {
 /// Plays the storm of every seed on `jobs` threads; `progress` hears of each run. With
 /// `fail_fast`, no run begins after a failure.
 pub fn run(
+    profile: Profile,
     seeds: Range<u64>,
     jobs: usize,
     fail_fast: bool,
@@ -45,7 +46,8 @@ pub fn run(
                     if seed >= seeds.end {
                         return;
                     }
-                    let outcome = backend::play(&scenario::storm(seed), Keep::Last(EVENTS_KEPT));
+                    let outcome =
+                        backend::play(&scenario::generate(profile, seed), Keep::Last(EVENTS_KEPT));
                     progress(&outcome);
                     if fail_fast && outcome.violation.is_some() {
                         stop.store(true, Ordering::Relaxed);

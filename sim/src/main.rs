@@ -12,7 +12,7 @@ use signal_hub_sim::backend::{self, Outcome};
 use signal_hub_sim::campaign::{self, Findings};
 use signal_hub_sim::history::Keep;
 use signal_hub_sim::mutants::{Mutant, SEEDS, Scratch};
-use signal_hub_sim::scenario::Scenario;
+use signal_hub_sim::scenario::{Profile, Scenario};
 use signal_hub_sim::seeds::Seeds;
 use signal_hub_sim::{report, scenario};
 
@@ -43,6 +43,9 @@ enum Command {
     Scenario {
         #[arg(long)]
         seed: u64,
+        /// What kind of minute the seed makes.
+        #[arg(long, value_enum, default_value_t)]
+        profile: Profile,
     },
     /// Plants known bugs in a scratch copy and sees that the invariants find them.
     Mutants {
@@ -57,6 +60,9 @@ struct Run {
     /// A up to B, B left out.
     #[arg(long, value_name = "A..B", default_value = "0..200", conflicts_with = "seed")]
     seeds: Seeds,
+    /// What kind of minute each seed makes.
+    #[arg(long, value_enum, default_value_t)]
+    profile: Profile,
     /// One seed.
     #[arg(long)]
     seed: Option<u64>,
@@ -94,7 +100,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Run(run) => run.play(),
         Command::Replay { file, trace } => replay(&file, trace),
-        Command::Scenario { seed } => print_scenario(seed),
+        Command::Scenario { seed, profile } => print_scenario(profile, seed),
         Command::Mutants { only } => mutants(only.as_deref()),
     };
     result.unwrap_or_else(|error| {
@@ -106,9 +112,9 @@ fn main() -> ExitCode {
 impl Run {
     fn play(self) -> anyhow::Result<ExitCode> {
         match self.seed {
-            Some(seed) if self.trace => Ok(play(&scenario::storm(seed), true)),
-            Some(seed) if self.check_determinism => check_determinism(seed..seed + 1),
-            None if self.check_determinism => check_determinism(self.seeds.0),
+            Some(seed) if self.trace => Ok(play(&scenario::generate(self.profile, seed), true)),
+            Some(seed) if self.check_determinism => check_determinism(self.profile, seed..seed + 1),
+            None if self.check_determinism => check_determinism(self.profile, self.seeds.0),
             Some(seed) => Ok(self.campaign(seed..seed + 1)),
             None => Ok(self.campaign(self.seeds.0.clone())),
         }
@@ -123,7 +129,7 @@ impl Run {
         #[expect(clippy::disallowed_methods, reason = "outside the simulation, for the summary")]
         let clock = std::time::Instant::now;
         let (start, cpu_start) = (clock(), cpu_time());
-        let findings = campaign::run(seeds, jobs, self.fail_fast, &|outcome| {
+        let findings = campaign::run(self.profile, seeds, jobs, self.fail_fast, &|outcome| {
             if outcome.violation.is_some() {
                 bar.suspend(|| eprintln!("{}", report::failure(outcome)));
             }
@@ -171,19 +177,20 @@ fn play(scenario: &Scenario, trace: bool) -> ExitCode {
     }
 }
 
-fn print_scenario(seed: u64) -> anyhow::Result<ExitCode> {
-    println!("{}", serde_json::to_string_pretty(&scenario::storm(seed))?);
+fn print_scenario(profile: Profile, seed: u64) -> anyhow::Result<ExitCode> {
+    print!("{}", scenario::write(&scenario::generate(profile, seed)));
     Ok(ExitCode::SUCCESS)
 }
 
-fn check_determinism(seeds: Range<u64>) -> anyhow::Result<ExitCode> {
+fn check_determinism(profile: Profile, seeds: Range<u64>) -> anyhow::Result<ExitCode> {
     let bar = progress_bar(seeds.end - seeds.start);
     let program = std::env::current_exe()?;
     for seed in seeds {
-        let here: Outcome = backend::play(&scenario::storm(seed), Keep::All);
+        let here: Outcome = backend::play(&scenario::generate(profile, seed), Keep::All);
         let here = report::transcript(&here.events);
         let there = std::process::Command::new(&program)
-            .args(["run", "--trace", "--seed", &seed.to_string()])
+            .args(["run", "--trace", "--seed", &seed.to_string(), "--profile"])
+            .arg(format!("{profile:?}").to_lowercase())
             .output()?;
         let there = String::from_utf8_lossy(&there.stdout);
         if here != there {

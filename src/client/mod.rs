@@ -26,6 +26,7 @@ pub mod state;
 mod driver;
 mod handle;
 mod link;
+mod raw;
 mod transport;
 
 pub use command::{ClientError, Command, CommandId, Outcome, RequestCommand, SendOutcome};
@@ -34,3 +35,4 @@ pub use dice::Dice;
 pub use event::{Ending, Event, Loss, Message};
 pub use handle::{Client, Events};
 pub use observer::{Observer, TransportChange};
+pub use raw::{RawArrival, RawTransport};

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use signal_hub_sim::backend;
 use signal_hub_sim::history::Keep;
+use signal_hub_sim::scenario::Profile;
 use signal_hub_sim::{report, scenario};
 
 fn transcript_of_a_process(seed: u64) -> Vec<u8> {
@@ -16,7 +17,7 @@ fn transcript_of_a_process(seed: u64) -> Vec<u8> {
 }
 
 fn transcript_here(seed: u64) -> String {
-    report::transcript(&backend::play(&scenario::storm(seed), Keep::All).events)
+    report::transcript(&backend::play(&scenario::generate(Profile::Swarm, seed), Keep::All).events)
 }
 
 /// Where two transcripts part, for a message that helps.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use signal_hub_sim::history::Keep;
+use signal_hub_sim::scenario::Profile;
 use signal_hub_sim::{backend, report, scenario};
 
 fn files() -> Vec<PathBuf> {
@@ -28,8 +29,8 @@ fn every_scenario_keeps_every_invariant() {
 
 #[test]
 fn a_seed_and_its_scenario_file_play_the_same() {
-    let storm = scenario::storm(5);
-    let text = serde_json::to_string_pretty(&storm).expect("a scenario is JSON");
+    let storm = scenario::generate(Profile::Swarm, 5);
+    let text = scenario::write(&storm);
     let read = scenario::read(&text).expect("a generated scenario can be played");
     let transcript = |scenario| report::transcript(&backend::play(scenario, Keep::All).events);
     assert!(transcript(&read) == transcript(&storm));

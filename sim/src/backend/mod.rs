@@ -1,17 +1,19 @@
 //! Plays one scenario from its first step to the last deadline, and has everything judged.
 
-mod actors;
 mod director;
-mod hub_process;
+mod full;
+mod raw_session;
+mod simulated;
+mod stage;
+mod words;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
-use madsim::runtime::Runtime as Madsim;
-
 use crate::history::{Event, Keep, Recorder};
 use crate::invariants::{Invariant, Violation};
+use crate::runtime;
 use crate::scenario::Scenario;
 
 /// What a run came to.
@@ -29,15 +31,19 @@ pub struct Outcome {
     pub simulated: Duration,
 }
 
-/// Plays the scenario with the real server and the real clients on a simulated network. The run
-/// gets a thread of its own: what a thread has once drawn at random would show in a second run.
+/// Plays the scenario with the real server and the real clients on a simulated network.
 pub fn play(scenario: &Scenario, keep: Keep) -> Outcome {
-    let recorder = Recorder::new(keep);
-    let simulated = std::thread::scope(|scope| {
-        let run = std::thread::Builder::new().name(format!("seed {}", scenario.seed));
-        let play = || play_here(scenario, &recorder);
-        let thread = run.spawn_scoped(scope, play).expect("a run needs one more thread");
-        thread.join().expect("a run catches its panics")
+    let recorder = Recorder::new(scenario, keep);
+    let (shared, recording) = (Arc::new(scenario.clone()), recorder.clone());
+    let play = move || runtime::simulate(shared.seed, move || simulated::play(shared, recording));
+    let simulated = panic::catch_unwind(AssertUnwindSafe(play)).unwrap_or_else(|payload| {
+        let message = payload
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or(payload.downcast_ref::<&str>().copied())
+            .unwrap_or("(no message)");
+        recorder.accuse(Violation::new(Invariant::NoPanic, message));
+        Duration::ZERO
     });
     let recording = recorder.finish();
     Outcome {
@@ -48,21 +54,4 @@ pub fn play(scenario: &Scenario, keep: Keep) -> Outcome {
         hub_inputs: recording.hub_inputs,
         simulated,
     }
-}
-
-fn play_here(scenario: &Scenario, recorder: &Recorder) -> Duration {
-    let scenario = Arc::new(scenario.clone());
-    let madsim = Madsim::with_seed_and_config(scenario.seed, madsim::Config::default());
-    let played = panic::catch_unwind(AssertUnwindSafe(|| {
-        madsim.block_on(director::direct(Arc::clone(&scenario), recorder.clone()))
-    }));
-    played.unwrap_or_else(|payload| {
-        let message = payload
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or(payload.downcast_ref::<&str>().copied())
-            .unwrap_or("(no message)");
-        recorder.accuse(Violation::new(Invariant::NoPanic, message));
-        Duration::ZERO
-    })
 }

@@ -1,20 +1,24 @@
 //! What happened in a run: the only thing that invariants, reports and people read. Compact values
 //! are recorded; text is made only for those who want to see it.
 
+mod inbox;
 mod recorder;
 mod text;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use signal_hub::client::Loss;
 use signal_hub::hub::{Input, Output, View};
 use signal_hub::protocol::codec::HubFrame;
 use signal_hub::protocol::{ActorAddress, ClientFrame};
 use signal_hub::time::Timestamp;
 
+pub use inbox::PROBE;
 pub use recorder::{Keep, Recorder};
 
 use crate::net::NetEventKind;
+use crate::scenario::{Step, Who};
 
 /// One event of a run, in virtual time.
 #[derive(Debug, Clone)]
@@ -39,6 +43,8 @@ pub enum What {
     Net(NetEventKind),
     /// The run itself went on to another part.
     Run(Milestone),
+    /// A step of the scenario begins; they count from 1.
+    Step { number: usize, step: Arc<Step> },
 }
 
 /// One call of `Hub::handle`.
@@ -52,12 +58,32 @@ pub struct HubEvent {
     pub touched: View,
 }
 
-/// Names one client: an actor may have had several, one after the other.
+/// Names one client or one raw connection: an actor may have several.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ClientName {
     pub actor: Arc<str>,
-    /// Counts the clients of the actor, from 1.
+    pub kind: ClientKind,
+    /// Counts the clients of the actor, from 1; of a raw connection, the number in its name.
     pub number: u32,
+}
+
+/// What speaks for an actor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ClientKind {
+    /// The client of this project.
+    Client,
+    /// A connection that does what steps say and nothing else.
+    Raw,
+}
+
+impl ClientName {
+    /// Who that is in the words of a scenario.
+    pub fn who(&self) -> Who {
+        match self.kind {
+            ClientKind::Client => Who::Client(self.actor.to_string()),
+            ClientKind::Raw => Who::Raw(self.actor.to_string(), self.number),
+        }
+    }
 }
 
 /// What a client did or saw.
@@ -74,6 +100,7 @@ pub enum ClientEvent {
     /// The WebSocket is gone.
     Lost {
         connection: u32,
+        why: Loss,
     },
     Sent(Box<ClientFrame>),
     Received(Box<HubFrame>),

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::inbox::Inboxes;
 use super::{Event, What};
 use crate::invariants::{Judge, Violation, World};
+use crate::scenario::{Expectation, Scenario, What as Doing, Who};
 
 /// How much of a history is kept after it was judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,12 +25,14 @@ pub struct Recorder(Arc<Shared>);
 
 struct Shared {
     violated: Notify,
+    arrived: Notify,
     inner: Mutex<Inner>,
 }
 
 struct Inner {
     keep: Keep,
     judge: Judge,
+    inboxes: Inboxes,
     events: VecDeque<Event>,
     count: u64,
     hub_inputs: u64,
@@ -45,16 +49,23 @@ pub struct Recording {
 }
 
 impl Recorder {
-    pub fn new(keep: Keep) -> Self {
+    /// Takes down a run of `scenario`.
+    pub fn new(scenario: &Scenario, keep: Keep) -> Self {
+        let expecting = scenario.steps.iter().filter_map(|step| match &step.what {
+            Doing::Act { who, action, .. } => action.is_expectation().then(|| who.clone()),
+            Doing::Hub(_) | Doing::Network(_) => None,
+        });
         let inner = Inner {
             keep,
             judge: Judge::new(),
+            inboxes: Inboxes::of(expecting),
             events: VecDeque::new(),
             count: 0,
             hub_inputs: 0,
             violation: None,
         };
-        Self(Arc::new(Shared { violated: Notify::new(), inner: Mutex::new(inner) }))
+        let (violated, arrived) = (Notify::new(), Notify::new());
+        Self(Arc::new(Shared { violated, arrived, inner: Mutex::new(inner) }))
     }
 
     /// Takes down and judges one event. After a violation nothing more is taken down.
@@ -67,6 +78,9 @@ impl Recorder {
         inner.count += 1;
         inner.hub_inputs += u64::from(matches!(event.what, What::Hub(_)));
         let verdict = inner.judge.observe(&event);
+        if inner.inboxes.observe(&event) {
+            self.0.arrived.notify_waiters();
+        }
         if let Keep::Last(most) = inner.keep
             && inner.events.len() >= most
         {
@@ -94,6 +108,43 @@ impl Recorder {
         loop {
             let notified = self.0.violated.notified();
             if self.is_violated() {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    /// Ends when `who` has seen what is expected; it and everything before it is then seen.
+    pub async fn sees(&self, who: &Who, expected: &Expectation) {
+        self.until(|inboxes| inboxes.take(who, expected)).await;
+    }
+
+    /// Ends when the latest connection is closed, with the code of its close frame.
+    pub async fn closed(&self, who: &Who) -> Option<u16> {
+        let mut code = None;
+        self.until(|inboxes| {
+            let closed = inboxes.closed(who);
+            code = closed.flatten();
+            closed.is_some()
+        })
+        .await;
+        code
+    }
+
+    /// The types of what has come to `who` and was not expected so far.
+    pub fn unseen(&self, who: &Who) -> Vec<String> {
+        self.lock().inboxes.unseen(who)
+    }
+
+    /// Whether the probe has arrived.
+    pub fn has_probe(&self, payload: &str) -> bool {
+        self.lock().inboxes.has_probe(payload)
+    }
+
+    async fn until(&self, mut come: impl FnMut(&mut Inboxes) -> bool) {
+        loop {
+            let notified = self.0.arrived.notified();
+            if come(&mut self.lock().inboxes) {
                 return;
             }
             notified.await;

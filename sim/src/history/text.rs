@@ -6,7 +6,7 @@ use signal_hub::hub::{Input, Output};
 use signal_hub::protocol::codec::{HubBody, HubFrame, encode_client_frame};
 use signal_hub::protocol::{Body, ClientFrame, Malformed, Reply};
 
-use super::{ClientEvent, ClientName, Event, HubEvent, Milestone, What};
+use super::{ClientEvent, ClientKind, ClientName, Event, HubEvent, Milestone, What};
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -19,13 +19,17 @@ impl fmt::Display for Event {
             What::Client { client, event } => write!(f, "{client:<9} {event}"),
             What::Net(event) => write!(f, "net       {event}"),
             What::Run(milestone) => write!(f, "run       {milestone}"),
+            What::Step { number, step } => write!(f, "step {number:<4} {step}"),
         }
     }
 }
 
 impl fmt::Display for ClientName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&format!("{}#{}", self.actor, self.number))
+        match self.kind {
+            ClientKind::Client => f.pad(&format!("{}#{}", self.actor, self.number)),
+            ClientKind::Raw => f.pad(&format!("{}/{}", self.actor, self.number)),
+        }
     }
 }
 
@@ -132,7 +136,9 @@ impl fmt::Display for ClientEvent {
         match self {
             ClientEvent::Started { address } => write!(f, "starts, to be {address}"),
             ClientEvent::Opened { connection } => write!(f, "connection {connection} is open"),
-            ClientEvent::Lost { connection } => write!(f, "connection {connection} is lost"),
+            ClientEvent::Lost { connection, why } => {
+                write!(f, "connection {connection} is lost: {why}")
+            }
             ClientEvent::Sent(frame) => write!(f, "sends {}", encode_client_frame(frame)),
             ClientEvent::Received(frame) => received_text(f, frame),
             ClientEvent::Ended => f.write_str("ends"),

@@ -126,7 +126,11 @@ impl Observer for Arrival {
                     return self.received(client, message);
                 }
             }
-            What::Client { .. } | What::Net(_) | What::Run(_) | What::HubStopped { .. } => {}
+            What::Client { .. }
+            | What::Net(_)
+            | What::Step { .. }
+            | What::Run(_)
+            | What::HubStopped { .. } => {}
         }
         Ok(())
     }
@@ -176,7 +180,8 @@ impl Arrival {
         let Some((sender, number)) = self.order.get(origin).copied() else { return Ok(()) };
         let connection = self.connections.get(client).copied().unwrap_or_default();
         let latest = self.latest.entry((sender, client.clone(), connection)).or_default();
-        if number <= *latest {
+        // One request may bring a session several copies: one for each of its addresses.
+        if number < *latest {
             return Err(Violation::new(
                 Invariant::I20,
                 format!("{client} got request {number} of s{} after request {latest}", sender.1.0),

@@ -39,6 +39,8 @@ pub enum Invariant {
     I23,
     I24,
     I34,
+    /// What the scenario itself says must be seen.
+    Expected,
     /// Our own mistake: the hub, the server or a client panicked.
     NoPanic,
     L1,
@@ -67,6 +69,7 @@ impl Invariant {
             Invariant::I23 => "honest counts",
             Invariant::I24 => "one outcome per ask",
             Invariant::I34 => "no leak",
+            Invariant::Expected => "as the scenario says",
             Invariant::NoPanic => "nothing panics",
             Invariant::L1 => "whoever keeps trying is registered",
             Invariant::L2 => "half-open sessions end",
@@ -133,6 +136,9 @@ impl Invariant {
             Invariant::I34 => {
                 "With all clients gone and all deadlines past, every table is empty and the \
                  counters balance."
+            }
+            Invariant::Expected => {
+                "Whoever is said to see something sees it, in time and in order."
             }
             Invariant::NoPanic => "Neither the hub nor a client panics, whatever happens to it.",
             Invariant::L1 => {

@@ -73,6 +73,7 @@ impl World {
             }
             What::Hub(event) => self.apply_rows(&event.touched),
             What::HubStopped { .. } | What::Client { .. } | What::Net(_) | What::Run(_) => {}
+            What::Step { .. } => {}
         }
     }
 

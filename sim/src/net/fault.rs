@@ -14,7 +14,7 @@ use super::link::LinkConfig;
 ///
 /// Each fault says when it *took effect*: when something first went another way because of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "fault", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Fault {
     /// From now on the link carries what is sent from one host to the other in this way. Takes
     /// effect with the first segment sent over it.

@@ -9,6 +9,7 @@ use signal_hub::protocol::{ActorAddress, Body, ClientFrame, Notice, Reply, Verb}
 
 use crate::history::{ClientEvent, Event, HubEvent, What};
 use crate::net::NetEventKind;
+use crate::scenario::{self, Step};
 
 /// As many lines as a person reads at once.
 const LINES: usize = 16;
@@ -51,7 +52,7 @@ impl Subjects {
                 subjects.traffic = matches!(event, ClientEvent::Received(_));
             }
             Some(What::HubStarted { .. } | What::HubStopped { .. } | What::Net(_))
-            | Some(What::Run(_))
+            | Some(What::Run(_) | What::Step { .. })
             | None => {}
         }
         for actor in &subjects.actors {
@@ -84,7 +85,16 @@ impl Subjects {
                 self.actors.iter().any(|actor| text.contains(&format!("\"{actor}\"")))
             }
             What::Net(_) => false,
+            What::Step { step, .. } => self.is_about(step),
             What::HubStarted { .. } | What::HubStopped { .. } | What::Run(_) => true,
+        }
+    }
+
+    fn is_about(&self, step: &Step) -> bool {
+        match &step.what {
+            scenario::What::Act { who, .. } => self.names(who.actor()),
+            scenario::What::Hub(_) => true,
+            scenario::What::Network(fault) => fault.hosts().iter().any(|host| self.names(host)),
         }
     }
 

@@ -1,24 +1,24 @@
-//! Scenario files: JSON, checked before anything is played.
+//! Scenario files: JSON, checked before anything is played, with errors that name file and line.
 
+use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::path::Path;
 
-use super::{Action, HUB_HOST, Scenario};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{Action, ActorKind, HUB_HOST, Scenario, Step, VERSION, What, Who};
 
 /// A scenario that cannot be played.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidScenario {
     #[error("cannot read {file}: {error}")]
     Unreadable { file: String, error: std::io::Error },
-    #[error("{file}: {error}")]
+    #[error("{file}:{error}")]
     File { file: String, error: Box<InvalidScenario> },
-    #[error("not a scenario: {0}")]
-    Format(#[from] serde_json::Error),
-    #[error("step {step} names {name:?}; the actors are {actors}")]
-    UnknownActor { step: usize, name: String, actors: String },
-    #[error("{0:?} is no name for an actor: use letters, digits and . _ ~ - only, and not \"hub\"")]
-    ActorName(String),
-    #[error("step {0} comes before the one above it: put the steps in the order of time")]
-    Order(usize),
+    /// `line` counts from 1; `what` names the field and, if one is near, the word that was meant.
+    #[error("{line}: {what}")]
+    Line { line: usize, what: String },
 }
 
 /// Reads and checks a file.
@@ -32,51 +32,170 @@ pub fn read_file(path: &Path) -> Result<Scenario, InvalidScenario> {
     }
 }
 
+/// Steps are read one by one: an error in one is known by its line.
+#[derive(Deserialize)]
+struct Outline<'a> {
+    version: Option<u32>,
+    #[serde(borrow, default)]
+    steps: Vec<&'a RawValue>,
+}
+
 /// Reads and checks the text of a file.
 pub fn read(text: &str) -> Result<Scenario, InvalidScenario> {
-    let scenario: Scenario = serde_json::from_str(text)?;
-    for actor in &scenario.actors {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
-        if actor.is_empty() || actor == HUB_HOST || actor.len() > 64 || !actor.bytes().all(plain) {
-            return Err(InvalidScenario::ActorName(actor.clone()));
-        }
+    let outline: Outline<'_> = serde_json::from_str(text).map_err(|error| at_error(&error))?;
+    if outline.version != Some(VERSION) {
+        let what = match outline.version {
+            Some(version) => format!("version {version} is unknown: this program reads {VERSION}"),
+            None => format!("the format has no version: add \"version\": {VERSION}"),
+        };
+        return Err(InvalidScenario::Line { line: 1, what });
     }
-    let mut before = None;
-    for (number, step) in (1..).zip(&scenario.steps) {
-        if before.replace(step.at).is_some_and(|before| before > step.at) {
-            return Err(InvalidScenario::Order(number));
-        }
-        check_names(&scenario, number, &step.action)?;
+    let line_of = |step: &RawValue| {
+        let offset = step.get().as_ptr().addr() - text.as_ptr().addr();
+        1 + text[..offset].matches('\n').count()
+    };
+    for (number, raw) in (1..).zip(&outline.steps) {
+        serde_json::from_str::<Step>(raw.get()).map_err(|error| InvalidScenario::Line {
+            line: line_of(raw),
+            what: format!("step {number}: {}", explained(&error)),
+        })?;
+    }
+    let scenario: Scenario = serde_json::from_str(text).map_err(|error| at_error(&error))?;
+    check_actors(&scenario)?;
+    for (step, raw) in scenario.steps.iter().zip(&outline.steps) {
+        check_step(&scenario, step)
+            .map_err(|what| InvalidScenario::Line { line: line_of(raw), what })?;
     }
     Ok(scenario)
 }
 
-fn check_names(scenario: &Scenario, step: usize, action: &Action) -> Result<(), InvalidScenario> {
-    let known = |name: &str| scenario.actors.iter().any(|actor| actor == name);
-    let named: Vec<&str> = match action {
-        Action::Send { actor, to } | Action::Ask { actor, to } | Action::AskTwice { actor, to } => {
-            vec![actor, to]
-        }
-        Action::Publish { actor, .. }
-        | Action::Broadcast { actor, .. }
-        | Action::Subscribe { actor, .. }
-        | Action::Unsubscribe { actor, .. }
-        | Action::Reconnect { actor, .. }
-        | Action::Replace { actor }
-        | Action::Leave { actor, .. } => vec![actor],
-        Action::RestartHub { .. } => Vec::new(),
-        Action::Net { fault } => {
-            fault.hosts().into_iter().filter(|host| *host != HUB_HOST).collect()
-        }
-    };
-    match named.into_iter().find(|name| !known(name)) {
-        None => Ok(()),
-        Some(name) => Err(InvalidScenario::UnknownActor {
-            step,
-            name: name.to_owned(),
-            actors: scenario.actors.join(", "),
-        }),
+/// A file as people write it: a line a step.
+pub fn write(scenario: &Scenario) -> String {
+    let outline = Scenario { steps: Vec::new(), ..scenario.clone() };
+    let head = serde_json::to_string_pretty(&outline).expect("a scenario is JSON");
+    let (head, _) = head.rsplit_once("\"steps\"").expect("a scenario has steps");
+    let mut text = format!("{head}\"steps\": [");
+    for (number, step) in scenario.steps.iter().enumerate() {
+        let comma = if number == 0 { "" } else { "," };
+        write!(text, "{comma}\n    {step}").expect("writing to a String cannot fail");
     }
+    text.push_str("\n  ]\n}\n");
+    text
+}
+
+fn at_error(error: &serde_json::Error) -> InvalidScenario {
+    InvalidScenario::Line { line: error.line(), what: explained(error) }
+}
+
+/// What serde says, without its position, and which of the words it knows is the nearest.
+fn explained(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" at line ").next().unwrap_or_default();
+    let mut words = text.split('`').skip(1).step_by(2);
+    let wrong = words.next().unwrap_or_default();
+    let is_unknown = text.starts_with("unknown ");
+    let nearest = words
+        .max_by(|a, b| strsim::jaro_winkler(wrong, a).total_cmp(&strsim::jaro_winkler(wrong, b)));
+    match nearest {
+        Some(nearest) if is_unknown && strsim::jaro_winkler(wrong, nearest) > 0.7 => {
+            format!("{text}; did you mean `{nearest}`?")
+        }
+        Some(_) | None => text.to_owned(),
+    }
+}
+
+fn check_actors(scenario: &Scenario) -> Result<(), InvalidScenario> {
+    let mut names = BTreeSet::new();
+    for actor in &scenario.actors {
+        let name = &actor.name;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
+        let what = if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {
+            format!("{name:?} is no name for an actor: use letters, digits and . _ ~ - only")
+        } else if name == HUB_HOST || name == "network" {
+            format!("an actor cannot be called {name:?}: steps need that word")
+        } else if !names.insert(name) {
+            format!("two actors are called {name:?}")
+        } else {
+            continue;
+        };
+        return Err(InvalidScenario::Line { line: 1, what });
+    }
+    Ok(())
+}
+
+fn check_step(scenario: &Scenario, step: &Step) -> Result<(), String> {
+    match &step.what {
+        What::Hub(_) => Ok(()),
+        What::Network(fault) => fault
+            .hosts()
+            .into_iter()
+            .filter(|host| *host != HUB_HOST)
+            .try_for_each(|host| known(scenario, &host.parse().map_err(|_| host.to_owned())?)),
+        What::Act { who, speaker, action } => {
+            known(scenario, who)?;
+            check_names(speaker, action)?;
+            let word = || {
+                serde_json::to_value(action).map_or_else(|_| String::new(), |v| v["do"].to_string())
+            };
+            match (who, action) {
+                (Who::Client(actor), action) if action.is_for_raw_only() => {
+                    Err(format!("{} is for raw connections, such as {actor}/1", word()))
+                }
+                (Who::Raw(actor, _), action) if action.is_for_client_only() => {
+                    Err(format!("{} is for clients, such as {actor}", word()))
+                }
+                (Who::Client(actor), action)
+                    if !matches!(action, Action::Start)
+                        && scenario
+                            .actors
+                            .iter()
+                            .any(|known| known.name == *actor && known.kind == ActorKind::Raw) =>
+                {
+                    Err(format!("{actor} has no client: name a connection, such as {actor}/1"))
+                }
+                (Who::Client(_) | Who::Raw(..), _) => Ok(()),
+            }
+        }
+    }
+}
+
+fn known(scenario: &Scenario, who: &Who) -> Result<(), String> {
+    let names = || scenario.actors.iter().map(|actor| actor.name.as_str());
+    if names().any(|name| name == who.actor()) {
+        return Ok(());
+    }
+    let near = |name: &&str| strsim::jaro_winkler(name, who.actor());
+    let nearest = names().max_by(|a, b| near(a).total_cmp(&near(b)));
+    match nearest.filter(|name| near(name) > 0.7) {
+        Some(name) => Err(format!("nobody is called {:?}; did you mean {name:?}?", who.actor())),
+        None => {
+            let all: Vec<&str> = names().collect();
+            Err(format!("nobody is called {:?}; the actors are {}", who.actor(), all.join(", ")))
+        }
+    }
+}
+
+/// Names and ids that become part of the protocol's words.
+fn check_names(speaker: &Option<String>, action: &Action) -> Result<(), String> {
+    let named = match action {
+        Action::Tell { to, .. } | Action::Ask { to, .. } | Action::AskTwice { to } => Some(to),
+        Action::Register { address, .. }
+        | Action::Unregister { address }
+        | Action::Renew { address, .. } => address.as_ref(),
+        _ => None,
+    };
+    for name in named.into_iter().chain(speaker) {
+        let address = match name.starts_with("@(") {
+            true => signal_hub::protocol::ActorAddress::parse(name),
+            false => signal_hub::protocol::ActorAddress::from_path(name),
+        };
+        address.map_err(|error| format!("{name:?} is no address: {error}"))?;
+    }
+    if let Action::Ask { id: Some(id), .. } = action {
+        signal_hub::protocol::MessageId::parse(id)
+            .map_err(|error| format!("{id:?} is no id: {error}"))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -84,38 +203,55 @@ mod tests {
     use super::*;
 
     fn error(steps: &str) -> String {
-        let text = format!(
-            r#"{{ "seed": 1, "actors": ["alice"], "duration": "5s", "steps": [{steps}] }}"#
-        );
+        let text =
+            format!("{{ \"version\": 1,\n \"actors\": [\"alice\"],\n \"steps\": [\n{steps}\n] }}");
         read(&text).expect_err("it cannot be played").to_string()
     }
 
     #[test]
     fn a_step_that_names_nobody_is_refused() {
-        let steps = r#"{ "at": "1s", "action": { "do": "ask", "actor": "alice", "to": "bob" } }"#;
-        assert_eq!(error(steps), r#"step 1 names "bob"; the actors are alice"#);
+        let error = error(r#"{ "at": "1s", "who": "alise", "do": "start" }"#);
+        assert_eq!(error, r#"4: nobody is called "alise"; did you mean "alice"?"#);
     }
 
     #[test]
     fn a_fault_on_an_unknown_host_is_refused() {
-        let fault = r#"{ "fault": "stall", "from": "hub", "to": "bob", "lasts": "1s" }"#;
-        let steps = format!(r#"{{ "at": "1s", "action": {{ "do": "net", "fault": {fault} }} }}"#);
-        assert_eq!(error(&steps), r#"step 1 names "bob"; the actors are alice"#);
+        let fault =
+            r#"{ "who": "network", "do": "stall", "from": "hub", "to": "bob", "lasts": "1s" }"#;
+        assert_eq!(error(fault), r#"4: nobody is called "bob"; the actors are alice"#);
     }
 
     #[test]
-    fn steps_out_of_order_are_refused() {
-        let step = |at: &str| {
-            format!(r#"{{ "at": "{at}", "action": {{ "do": "replace", "actor": "alice" }} }}"#)
-        };
-        let error = error(&format!("{},{}", step("2s"), step("1s")));
-        assert!(error.starts_with("step 2 comes before"), "{error}");
+    fn an_unknown_word_is_told_with_the_one_that_was_meant() {
+        let error = error(
+            "{ \"who\": \"alice\", \"do\": \"start\" },\n{ \"who\": \"alice\", \"do\": \"subscibe\" }",
+        );
+        assert!(error.starts_with("5: step 2: unknown variant `subscibe`"), "{error}");
+        assert!(error.ends_with("did you mean `subscribe`?"), "{error}");
     }
 
     #[test]
-    fn an_unknown_word_is_told_with_those_that_are_known() {
-        let steps = r#"{ "at": "1s", "action": { "do": "dance", "actor": "alice" } }"#;
-        let error = error(steps);
-        assert!(error.contains("unknown variant `dance`, expected one of `send`"), "{error}");
+    fn an_unknown_field_is_an_error() {
+        let error = error(r#"{ "who": "alice", "do": "leave", "pause": "1s", "puase": "2s" }"#);
+        assert!(error.contains("unknown field `puase`"), "{error}");
+        assert!(error.contains("did you mean `pause`?"), "{error}");
+    }
+
+    #[test]
+    fn a_word_of_raw_connections_is_not_for_clients() {
+        let error = error(r#"{ "who": "alice", "do": "ping" }"#);
+        assert_eq!(error, r#"4: "ping" is for raw connections, such as alice/1"#);
+    }
+
+    #[test]
+    fn a_file_of_another_version_is_refused() {
+        let error = read(r#"{ "version": 2, "actors": [] }"#).expect_err("it is unknown");
+        assert_eq!(error.to_string(), "1: version 2 is unknown: this program reads 1");
+    }
+
+    #[test]
+    fn a_step_needs_all_its_fields() {
+        let error = error(r#"{ "who": "alice", "do": "leave" }"#);
+        assert_eq!(error, "4: step 1: missing field `pause`");
     }
 }

@@ -1,31 +1,40 @@
 //! A scenario is the whole input of a run: who takes part, how the hub and the network are set,
 //! and who does what when. It is data; the same scenario always plays the same.
 
+mod action;
 mod file;
 mod generator;
+mod step;
 
-use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use signal_hub::hub::Config;
-use signal_hub::protocol::Topic;
 use signal_hub::time::duration_text;
 
-pub use file::{InvalidScenario, read, read_file};
-pub use generator::storm;
+pub use action::{Action, Expectation, HubAction, Speech, WhichToken};
+pub use file::{InvalidScenario, read, read_file, write};
+pub use generator::{Profile, generate};
+pub use step::{Step, What, When, Who};
 
-use crate::net::{Fault, LinkConfig, Seen};
+use crate::net::LinkConfig;
 
 /// The name of the host that the hub runs on.
 pub const HUB_HOST: &str = "hub";
 /// Where the hub listens on its host.
 pub const HUB_PORT: u16 = 9000;
+/// The version of the format that this program reads and writes.
+pub const VERSION: u32 = 1;
 
 /// Who does what when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
+    /// Where editors find the format.
+    #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// Of the format: 1.
+    pub version: u32,
     /// What happens, in a few words.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub title: String,
@@ -33,129 +42,138 @@ pub struct Scenario {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub why: String,
     /// Seeds everything that is drawn during the run: ids, jitter, loss.
+    #[serde(default)]
     pub seed: u64,
     #[serde(default)]
     pub hub: Config,
     /// Every link, both ways, unless a fault says otherwise.
     #[serde(default)]
     pub network: LinkConfig,
-    /// How long a registration lives, in seconds.
-    #[serde(default = "registration_ttl_seconds")]
-    pub registration_ttl_seconds: u64,
-    /// Each has one client from the start, on a host of its own, named like the actor.
-    pub actors: Vec<String>,
-    /// When the faults end and the calm is waited for.
-    #[serde(with = "duration_text")]
-    pub duration: Duration,
-    /// In the order of time.
+    /// How long a registration lives that names no time of its own, in whole seconds.
+    #[serde(with = "duration_text", default = "registration_ttl")]
+    pub registration_ttl: Duration,
+    /// Each has a host of its own, named like the actor.
+    pub actors: Vec<Actor>,
+    /// What comes after the last step.
+    #[serde(default)]
+    pub ending: Ending,
+    /// Why what the actors see depends on who is first; without it, all backends must show the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub races: Option<String>,
+    /// In the order in which they begin.
     pub steps: Vec<Step>,
 }
 
-fn registration_ttl_seconds() -> u64 {
-    300
+impl Scenario {
+    /// The longest time that a registration of this scenario can live without renewal.
+    pub fn registration_ttl_max(&self) -> Duration {
+        let named = self.steps.iter().filter_map(|step| match &step.what {
+            What::Act { action: Action::Register { ttl, .. }, .. } => *ttl,
+            What::Act { .. } | What::Hub(_) | What::Network(_) => None,
+        });
+        named.fold(self.registration_ttl, Duration::max)
+    }
 }
 
-/// One action at one time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Step {
-    /// From the start of the run.
-    #[serde(with = "duration_text")]
-    pub at: Duration,
-    pub action: Action,
+fn registration_ttl() -> Duration {
+    Duration::from_secs(300)
 }
 
-/// What may happen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Action {
-    /// Tells another actor something.
-    Send {
-        actor: String,
-        to: String,
-    },
-    /// Asks the hub to deliver, and waits for its answer.
-    Ask {
-        actor: String,
-        to: String,
-    },
-    /// Asks the hub to deliver and, when it knows the outcome or has lost hope, asks the same again.
-    AskTwice {
-        actor: String,
-        to: String,
-    },
-    /// Sends to everyone who is registered.
-    Broadcast {
-        actor: String,
-        exclude_self: bool,
-    },
-    Publish {
-        actor: String,
-        topic: Topic,
-    },
-    Subscribe {
-        actor: String,
-        topic: Topic,
-    },
-    Unsubscribe {
-        actor: String,
-        topic: Topic,
-    },
-    /// The actor's connection breaks: its client sees that at once and comes back; the hub sees it
-    /// when it is said to.
-    Reconnect {
-        actor: String,
-        hub_sees: Seen,
-    },
-    /// Another client of the same actor starts; the present one has to go.
-    Replace {
-        actor: String,
-    },
-    /// The client says goodbye; another one starts after the pause.
-    Leave {
-        actor: String,
-        #[serde(with = "duration_text")]
-        pause: Duration,
-    },
-    /// The hub ends and begins again with empty tables.
-    RestartHub {
-        abruptly: bool,
-        #[serde(with = "duration_text")]
-        pause: Duration,
-    },
-    /// Something happens to the network.
-    Net {
-        fault: Fault,
-    },
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Action::Send { actor, to } => write!(f, "{actor} tells {to}"),
-            Action::Ask { actor, to } => write!(f, "{actor} asks {to}"),
-            Action::AskTwice { actor, to } => write!(f, "{actor} asks {to} the same twice"),
-            Action::Broadcast { actor, exclude_self: true } => {
-                write!(f, "{actor} broadcasts to all others")
-            }
-            Action::Broadcast { actor, exclude_self: false } => write!(f, "{actor} broadcasts"),
-            Action::Publish { actor, topic } => write!(f, "{actor} publishes on {topic}"),
-            Action::Subscribe { actor, topic } => write!(f, "{actor} subscribes to {topic}"),
-            Action::Unsubscribe { actor, topic } => {
-                write!(f, "{actor} unsubscribes from {topic}")
-            }
-            Action::Reconnect { actor, hub_sees } => {
-                write!(f, "{actor}'s connection breaks; the hub sees it: {hub_sees:?}")
-            }
-            Action::Replace { actor } => write!(f, "another client of {actor} starts"),
-            Action::Leave { actor, pause } => write!(f, "{actor} leaves for {pause:?}"),
-            Action::RestartHub { abruptly: true, pause } => {
-                write!(f, "the hub crashes; it is back after {pause:?}")
-            }
-            Action::RestartHub { abruptly: false, pause } => {
-                write!(f, "the hub shuts down; it is back after {pause:?}")
-            }
-            Action::Net { fault } => write!(f, "network: {fault:?}"),
+impl Default for Scenario {
+    fn default() -> Self {
+        Self {
+            schema: None,
+            version: VERSION,
+            title: String::new(),
+            why: String::new(),
+            seed: 0,
+            hub: Config::default(),
+            network: LinkConfig::default(),
+            registration_ttl: registration_ttl(),
+            actors: Vec::new(),
+            ending: Ending::default(),
+            races: None,
+            steps: Vec::new(),
         }
     }
+}
+
+/// Somebody who takes part: `"alice"`, or with more to say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "ActorText", into = "ActorText")]
+pub struct Actor {
+    /// Its host and its address: `alice` is `@(alice)`.
+    pub name: String,
+    pub kind: ActorKind,
+    /// What else its client registers, after `name`.
+    pub addresses: Vec<String>,
+}
+
+impl Actor {
+    /// An actor with a client.
+    pub fn client(name: &str) -> Self {
+        Self { name: name.to_owned(), kind: ActorKind::Client, addresses: Vec::new() }
+    }
+}
+
+/// Who speaks for an actor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActorKind {
+    /// The client of this project, from the start: it connects, registers, and comes back.
+    #[default]
+    Client,
+    /// Nobody, until a step opens a connection for it: `alice/1`.
+    Raw,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+enum ActorText {
+    Name(String),
+    Full(ActorFields),
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ActorFields {
+    name: String,
+    #[serde(default)]
+    kind: ActorKind,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    addresses: Vec<String>,
+}
+
+impl From<ActorText> for Actor {
+    fn from(text: ActorText) -> Self {
+        match text {
+            ActorText::Name(name) => Self::client(&name),
+            ActorText::Full(ActorFields { name, kind, addresses }) => {
+                Self { name, kind, addresses }
+            }
+        }
+    }
+}
+
+impl From<Actor> for ActorText {
+    fn from(actor: Actor) -> Self {
+        let Actor { name, kind, addresses } = actor;
+        match kind {
+            ActorKind::Client if addresses.is_empty() => ActorText::Name(name),
+            ActorKind::Client | ActorKind::Raw => {
+                ActorText::Full(ActorFields { name, kind, addresses })
+            }
+        }
+    }
+}
+
+/// What comes after the last step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// Nothing.
+    #[default]
+    Stop,
+    /// The faults are lifted, everybody comes back, is probed, and leaves; nothing may be left.
+    Calm,
 }

@@ -9,5 +9,6 @@ mod hub_frame;
 
 pub use client_frame::{decode_client_frame, encode_client_frame};
 pub use hub_frame::{
-    HubBody, HubFrame, HubMessage, InvalidHubFrame, decode_hub_frame, encode_hub_frame,
+    HubBody, HubFrame, HubMessage, InvalidHubFrame, decode_hub_frame, encode_hub_frame, hand_over,
+    payload_text,
 };

@@ -4,6 +4,9 @@ mod payloads;
 mod read;
 mod write;
 
+mod handover;
+
+pub use handover::{hand_over, payload_text};
 pub use read::{HubBody, HubFrame, HubMessage, InvalidHubFrame, decode_hub_frame};
 pub use write::encode_hub_frame;
 
@@ -34,8 +37,11 @@ mod tests {
     }
 
     fn round_trip(body: Body) -> HubBody {
-        let text = encode_hub_frame(&outgoing(body), &hub());
-        match decode_hub_frame(&Bytes::from(text)).expect("a frame of the hub") {
+        let outgoing = outgoing(body);
+        let text = encode_hub_frame(&outgoing, &hub());
+        let frame = decode_hub_frame(&Bytes::from(text)).expect("a frame of the hub");
+        assert_eq!(frame, hand_over(&outgoing, &hub()), "without bytes it is the same");
+        match frame {
             HubFrame::Message(message) => message.body,
             HubFrame::Pong => panic!("not a pong"),
         }

@@ -32,6 +32,17 @@ pub struct HubMessage {
     pub body: HubBody,
 }
 
+impl HubMessage {
+    /// The envelope's `type`.
+    pub fn type_name(&self) -> &str {
+        match &self.body {
+            HubBody::Reply { reply, .. } => reply.type_name(),
+            HubBody::Notice(notice) => notice.type_name(),
+            HubBody::Delivery { kind, .. } | HubBody::Unknown { kind, .. } => kind,
+        }
+    }
+}
+
 /// What an envelope from the hub carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HubBody {

@@ -91,7 +91,7 @@ fn to_json<T: Serialize>(payload: &T) -> String {
     serde_json::to_string(payload).expect("a payload has string keys and holds valid JSON")
 }
 
-fn reply_payload(reply: &Reply) -> String {
+pub(super) fn reply_payload(reply: &Reply) -> String {
     match reply {
         Reply::Connected(payload) => to_json(payload),
         Reply::HeartbeatAck(payload) => to_json(payload),
@@ -115,7 +115,7 @@ fn reply_payload(reply: &Reply) -> String {
 }
 
 /// The SEAG client reads the outcome of a registration from the metadata.
-fn reply_metadata(reply: &Reply) -> String {
+pub(super) fn reply_metadata(reply: &Reply) -> String {
     match reply {
         Reply::Connected(connected) => {
             to_json(&ConnectedMetadata { actor_identity: connected.actor_identity.clone() })
@@ -130,7 +130,7 @@ fn reply_metadata(reply: &Reply) -> String {
     }
 }
 
-fn notice_payload(notice: &Notice) -> String {
+pub(super) fn notice_payload(notice: &Notice) -> String {
     match notice {
         Notice::Disconnect(payload) => to_json(payload),
         Notice::TakenOver { actor_address } => to_json(&TakenOver {

@@ -4,39 +4,37 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use madsim::runtime::{Handle, NodeHandle};
 use signal_hub::client::{
     ActorConfig, Client, ClientConfig, Event, Events, Loss, Observer, TransportChange,
 };
 use signal_hub::protocol::codec::HubFrame;
 use signal_hub::protocol::{ActorAddress, ClientFrame, SessionId, Topic};
+use signal_hub::runtime::Runtime;
 use signal_hub::time::Timestamp;
 
-use crate::history::{ClientEvent, ClientName, Recorder, What};
+use super::wire::{Process, Wire};
+use crate::backend::words;
+use crate::history::{ClientEvent, ClientKind, ClientName, Recorder, What};
 use crate::invariants::Agreement;
-use crate::net::{Host, Net};
-use crate::runtime::SimRuntime;
-use crate::scenario::{HUB_HOST, HUB_PORT, Scenario};
-
-/// The application type of what actors say to each other at the end.
-pub const PROBE: &str = "probe";
+use crate::scenario::{self, ActorKind, Scenario};
 
 /// One actor.
-pub struct Actor {
+pub struct Actor<W: Wire> {
     pub name: Arc<str>,
-    pub address: ActorAddress,
-    net: Net,
-    host: Host,
+    pub kind: ActorKind,
+    /// The first is its own.
+    addresses: Vec<ActorAddress>,
+    wire: W,
     recorder: Recorder,
     scenario: Arc<Scenario>,
-    clients: Vec<Running>,
+    clients: Vec<Running<W>>,
     started: u32,
     topics: BTreeSet<Topic>,
 }
 
-struct Running {
+struct Running<W: Wire> {
     client: Client,
-    node: NodeHandle,
+    process: W::Process,
     belief: Arc<Mutex<Belief>>,
 }
 
@@ -44,19 +42,23 @@ struct Running {
 #[derive(Debug, Default)]
 struct Belief {
     session: Option<SessionId>,
-    registered: bool,
+    registered: BTreeSet<ActorAddress>,
     ended: bool,
-    /// The payloads of the probes that arrived.
-    probes: BTreeSet<String>,
 }
 
-impl Actor {
-    pub fn new(name: &str, net: &Net, recorder: &Recorder, scenario: &Arc<Scenario>) -> Self {
+impl<W: Wire> Actor<W> {
+    pub fn new(
+        actor: &scenario::Actor,
+        wire: &W,
+        recorder: &Recorder,
+        scenario: &Arc<Scenario>,
+    ) -> Self {
+        let names = std::iter::once(&actor.name).chain(&actor.addresses);
         Self {
-            name: name.into(),
-            address: ActorAddress::from_path(name).expect("an actor's name is a path"),
-            net: net.clone(),
-            host: net.host(name),
+            name: actor.name.as_str().into(),
+            kind: actor.kind,
+            addresses: names.map(|name| words::address(name)).collect(),
+            wire: wire.clone(),
             recorder: recorder.clone(),
             scenario: Arc::clone(scenario),
             clients: Vec::new(),
@@ -65,42 +67,58 @@ impl Actor {
         }
     }
 
+    /// Its own address.
+    pub fn address(&self) -> &ActorAddress {
+        &self.addresses[0]
+    }
+
     /// Starts one more client; it wants the topics that the actor wants now.
     pub fn start(&mut self) {
         self.started += 1;
-        let name = ClientName { actor: Arc::clone(&self.name), number: self.started };
+        let (actor, number) = (Arc::clone(&self.name), self.started);
         let tap = Tap {
-            net: self.net.clone(),
+            wire: self.wire.clone(),
             recorder: self.recorder.clone(),
-            client: name,
+            client: ClientName { actor, kind: ClientKind::Client, number },
             connection: 0,
             up: false,
         };
-        tap.record(ClientEvent::Started { address: self.address.clone() });
-        let node = Handle::current().create_node().name(tap.client.to_string()).build();
+        tap.record(ClientEvent::Started { address: self.address().clone() });
+        let process = self.wire.process(&self.name, &tap.client.to_string());
         let belief = Arc::<Mutex<Belief>>::default();
-        let runtime = SimRuntime::on(self.host.clone(), node.clone());
-        let (client, events) = Client::connect_observed(runtime, self.config(), tap.clone());
-        node.spawn(follow(events, Arc::clone(&belief), tap));
-        self.clients.push(Running { client, node, belief });
+        let runtime = process.runtime();
+        let (client, events) =
+            Client::connect_observed(runtime.clone(), self.config(), tap.clone());
+        runtime.spawn(follow(events, Arc::clone(&belief), tap));
+        self.clients.push(Running { client, process, belief });
     }
 
     fn config(&self) -> ClientConfig {
-        let hub = format!("ws://{HUB_HOST}:{HUB_PORT}/ws").parse().expect("the hub has a URL");
-        let ttl = Duration::from_secs(self.scenario.registration_ttl_seconds);
-        let topics = self.topics.iter().cloned().collect();
-        let actor = ActorConfig { ttl, topics, ..ActorConfig::new(self.address.clone()) };
+        let ttl = self.scenario.registration_ttl;
+        let actors = self.addresses.iter().enumerate().map(|(number, address)| {
+            let topics = match number {
+                0 => self.topics.iter().cloned().collect(),
+                _ => Vec::new(),
+            };
+            ActorConfig { ttl, topics, ..ActorConfig::new(address.clone()) }
+        });
         ClientConfig {
+            hub_address: self.scenario.hub.hub_address.clone(),
             backoff_max: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(5),
-            ..ClientConfig::new(hub, vec![actor])
+            ..ClientConfig::new(self.wire.hub_url(&self.name), actors.collect())
         }
     }
 
     /// The youngest client that has not ended, and where it runs.
-    pub fn client(&self) -> Option<(Client, NodeHandle)> {
+    pub fn client(&self) -> Option<(Client, W::Process)> {
         let alive = self.clients.iter().rev().find(|running| !running.belief().ended);
-        alive.map(|running| (running.client.clone(), running.node.clone()))
+        alive.map(|running| (running.client.clone(), running.process.clone()))
+    }
+
+    /// Where its clients run.
+    pub fn processes(&self) -> Vec<W::Process> {
+        self.clients.iter().map(|running| running.process.clone()).collect()
     }
 
     /// Remembers what the actor wants, for its clients to come.
@@ -115,27 +133,22 @@ impl Actor {
     /// What each client that has not ended believes.
     pub fn beliefs(&self) -> Vec<Agreement> {
         let alive = self.clients.iter().map(Running::belief).filter(|belief| !belief.ended);
-        alive
-            .map(|belief| Agreement {
-                address: self.address.clone(),
-                session: belief.session.clone().filter(|_| belief.registered),
-            })
-            .collect()
-    }
-
-    pub fn has_probe(&self, payload: &str) -> bool {
-        self.clients.iter().any(|running| running.belief().probes.contains(payload))
+        let own = |belief: MutexGuard<'_, Belief>| Agreement {
+            address: self.address().clone(),
+            session: belief.session.clone().filter(|_| belief.registered.contains(self.address())),
+        };
+        alive.map(own).collect()
     }
 
     /// Ends all clients in the middle of whatever they do; the network is told before.
     pub fn kill(&mut self) {
         for running in self.clients.drain(..) {
-            Handle::current().kill(running.node.id());
+            running.process.kill();
         }
     }
 }
 
-impl Running {
+impl<W: Wire> Running<W> {
     fn belief(&self) -> MutexGuard<'_, Belief> {
         lock(&self.belief)
     }
@@ -146,25 +159,24 @@ fn lock(belief: &Mutex<Belief>) -> MutexGuard<'_, Belief> {
 }
 
 /// Follows a client's events, as its user would.
-async fn follow(mut events: Events, belief: Arc<Mutex<Belief>>, tap: Tap) {
+async fn follow<W: Wire>(mut events: Events, belief: Arc<Mutex<Belief>>, tap: Tap<W>) {
     while let Some(event) = events.next().await {
         let mut belief = lock(&belief);
         match event {
             Event::Connected { session, .. } => {
                 belief.session = Some(session);
-                belief.registered = false;
+                belief.registered.clear();
             }
-            Event::Registered { .. } => belief.registered = true,
-            Event::TakenOver { .. } | Event::RegistrationRefused { .. } => {
-                belief.registered = false;
+            Event::Registered { address, .. } => {
+                belief.registered.insert(address);
+            }
+            Event::TakenOver { address } | Event::RegistrationRefused { address, .. } => {
+                belief.registered.remove(&address);
             }
             Event::Disconnected { why, .. } => {
                 belief.session = None;
-                belief.registered = false;
+                belief.registered.clear();
                 tap.record(ClientEvent::Said(format!("lost its session: {why}")));
-            }
-            Event::Delivered(message) if message.kind == PROBE => {
-                belief.probes.insert(message.payload.to_string());
             }
             Event::Ended { .. } => {
                 belief.ended = true;
@@ -186,22 +198,22 @@ async fn follow(mut events: Events, belief: Arc<Mutex<Belief>>, tap: Tap) {
 
 /// Records what a client says and hears.
 #[derive(Clone)]
-struct Tap {
-    net: Net,
+struct Tap<W> {
+    wire: W,
     recorder: Recorder,
     client: ClientName,
     connection: u32,
     up: bool,
 }
 
-impl Tap {
+impl<W: Wire> Tap<W> {
     fn record(&self, event: ClientEvent) {
         let what = What::Client { client: self.client.clone(), event };
-        self.recorder.record(self.net.elapsed(), what);
+        self.recorder.record(self.wire.elapsed(), what);
     }
 }
 
-impl Observer for Tap {
+impl<W: Wire> Observer for Tap<W> {
     fn sent(&mut self, _now: Timestamp, frame: &ClientFrame) {
         self.record(ClientEvent::Sent(Box::new(frame.clone())));
     }
@@ -211,22 +223,22 @@ impl Observer for Tap {
     }
 
     fn transport(&mut self, _now: Timestamp, change: &TransportChange) {
-        match change {
-            TransportChange::Dialling => {}
+        let why = match change {
+            TransportChange::Dialling => return,
             TransportChange::Up => {
                 self.connection += 1;
                 self.up = true;
-                self.record(ClientEvent::Opened { connection: self.connection });
+                return self.record(ClientEvent::Opened { connection: self.connection });
             }
             TransportChange::Lost(Loss::ConnectFailed(why)) => {
-                self.record(ClientEvent::Said(format!("cannot connect: {why}")));
+                return self.record(ClientEvent::Said(format!("cannot connect: {why}")));
             }
-            TransportChange::Lost(_) | TransportChange::Abandoned => {
-                if !std::mem::replace(&mut self.up, false) {
-                    return self.record(ClientEvent::Said("gives up connecting".to_owned()));
-                }
-                self.record(ClientEvent::Lost { connection: self.connection });
-            }
+            TransportChange::Lost(why) => why.clone(),
+            TransportChange::Abandoned => Loss::Dropped,
+        };
+        if !std::mem::replace(&mut self.up, false) {
+            return self.record(ClientEvent::Said("gives up connecting".to_owned()));
         }
+        self.record(ClientEvent::Lost { connection: self.connection, why });
     }
 }

@@ -1,78 +1,73 @@
 //! The hub's process: the real server on the hub's host, started, stopped, crashed, started again.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use madsim::runtime::{Handle, NodeHandle};
-use madsim::task::JoinHandle;
-use signal_hub::hub::{Counters, Hub, Input, Output};
+use signal_hub::hub::{Hub, Input, Output};
+use signal_hub::runtime::Runtime;
 use signal_hub::server::{Observer, Server};
 use signal_hub::time::Timestamp;
 use tokio::sync::oneshot;
 
+use super::wire::{Process, Wire};
+use crate::backend::stage::Left;
 use crate::history::{HubEvent, Recorder, What};
-use crate::net::{Net, Peers};
-use crate::runtime::SimRuntime;
-use crate::scenario::{HUB_HOST, HUB_PORT, Scenario};
+use crate::net::Peers;
+use crate::scenario::{HUB_HOST, Scenario};
 
 /// How often the world that observers keep is compared with the hub itself, in inputs.
 const COMPARE_EVERY: u64 = 256;
 
-/// What was left in the hub at its latest input: rows in its tables, and its counters.
-pub type Left = ([usize; 5], Counters);
-
 /// The hub's process, running or not.
-pub struct HubProcess {
-    net: Net,
+pub struct HubProcess<W: Wire> {
+    wire: W,
     recorder: Recorder,
     scenario: Arc<Scenario>,
     restarts: u32,
-    running: Option<Running>,
+    running: Option<Running<W>>,
     left: Arc<Mutex<Option<Left>>>,
 }
 
-struct Running {
-    node: NodeHandle,
+struct Running<W: Wire> {
+    process: W::Process,
     stop: oneshot::Sender<()>,
-    ended: JoinHandle<()>,
+    ended: oneshot::Receiver<()>,
 }
 
-impl HubProcess {
-    pub fn new(net: Net, recorder: Recorder, scenario: Arc<Scenario>) -> Self {
+impl<W: Wire> HubProcess<W> {
+    pub fn new(wire: W, recorder: Recorder, scenario: Arc<Scenario>) -> Self {
         let left = Arc::default();
-        Self { net, recorder, scenario, restarts: 0, running: None, left }
+        Self { wire, recorder, scenario, restarts: 0, running: None, left }
     }
 
     /// Starts a hub with empty tables.
     pub fn start(&mut self) {
         let started = What::HubStarted { restarts: self.restarts };
-        self.recorder.record(self.net.elapsed(), started);
+        self.recorder.record(self.wire.elapsed(), started);
         self.restarts += 1;
-        let node = Handle::current().create_node().name(HUB_HOST).build();
+        let process = self.wire.process(HUB_HOST, HUB_HOST);
         let (stop, stopped) = oneshot::channel::<()>();
-        let runtime = SimRuntime::new(self.net.host(HUB_HOST));
+        let (end, ended) = oneshot::channel::<()>();
+        let (wire, runtime) = (self.wire.clone(), process.runtime());
         let config = self.scenario.hub.clone();
         let tap = Tap {
-            net: self.net.clone(),
+            wire: self.wire.clone(),
             recorder: self.recorder.clone(),
             left: Arc::clone(&self.left),
             input: None,
             inputs: 0,
         };
-        let ended = node.spawn(async move {
-            let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, HUB_PORT));
-            let server = Server::bind(runtime, address, config, tap)
-                .await
-                .expect("nobody else listens at the hub's port");
-            let shutdown = async {
-                // A stop that is dropped is no stop: the process is killed then.
-                if stopped.await.is_err() {
-                    std::future::pending::<()>().await;
-                }
+        process.runtime().spawn(async move {
+            let bound = Server::bind(runtime, wire.hub_binds(), config, tap).await;
+            let server = bound.expect("the hub's host lets it listen");
+            wire.hub_listens(server.local_address().expect("a listening server has an address"));
+            let stopped = async move {
+                // Only dropped when the process is.
+                let _ = stopped.await;
             };
-            server.run(shutdown).await.expect("the hub's owner lives as long as the server");
+            server.run(stopped).await.expect("a hub that is stopped ends well");
+            let _ = end.send(());
         });
-        self.running = Some(Running { node, stop, ended });
+        self.running = Some(Running { process, stop, ended });
     }
 
     /// Shuts the hub down and waits until it has ended.
@@ -81,16 +76,21 @@ impl HubProcess {
         // The receiver is gone only with the process.
         let _ = running.stop.send(());
         let _ = running.ended.await;
-        Handle::current().kill(running.node.id());
-        self.recorder.record(self.net.elapsed(), What::HubStopped { abruptly: false });
+        running.process.kill();
+        self.recorder.record(self.wire.elapsed(), What::HubStopped { abruptly: false });
     }
 
     /// Ends the hub in the middle of whatever it does.
     pub fn crash(&mut self, peers: Peers) {
         let Some(running) = self.running.take() else { return };
-        self.net.crash(HUB_HOST, peers).expect("the hub's host exists from the start");
-        Handle::current().kill(running.node.id());
-        self.recorder.record(self.net.elapsed(), What::HubStopped { abruptly: true });
+        self.wire.crash(HUB_HOST, peers);
+        running.process.kill();
+        self.recorder.record(self.wire.elapsed(), What::HubStopped { abruptly: true });
+    }
+
+    /// Its process, if it runs.
+    pub fn process(&self) -> Option<W::Process> {
+        self.running.as_ref().map(|running| running.process.clone())
     }
 
     /// What is left in the hub.
@@ -100,15 +100,15 @@ impl HubProcess {
 }
 
 /// Records every input of the hub with what came of it.
-struct Tap {
-    net: Net,
+struct Tap<W> {
+    wire: W,
     recorder: Recorder,
     left: Arc<Mutex<Option<Left>>>,
     input: Option<Input>,
     inputs: u64,
 }
 
-impl Observer for Tap {
+impl<W: Wire> Observer for Tap<W> {
     fn before(&mut self, _now: Timestamp, input: &Input, _hub: &Hub) {
         self.input = Some(input.clone());
     }
@@ -116,7 +116,7 @@ impl Observer for Tap {
     fn after(&mut self, now: Timestamp, outputs: &[Output], hub: &Hub) {
         let input = self.input.take().expect("there is an input before its outputs");
         let event = HubEvent { now, input, outputs: outputs.to_vec(), touched: hub.touched() };
-        self.recorder.record(self.net.elapsed(), What::Hub(Box::new(event)));
+        self.recorder.record(self.wire.elapsed(), What::Hub(Box::new(event)));
         *self.left.lock().unwrap_or_else(PoisonError::into_inner) =
             Some((hub.sizes(), *hub.counters()));
         self.inputs += 1;

@@ -1,0 +1,329 @@
+//! The full stack: the real server, the real clients and raw connections, on whatever wire.
+
+mod actor;
+mod hub_process;
+mod raw;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use signal_hub::client::{Client, RequestCommand};
+use signal_hub::protocol::{self, ActorAddress, Json, Pattern, Verb};
+use signal_hub::runtime::Runtime;
+use tokio::sync::oneshot;
+
+use self::actor::Actor;
+use self::hub_process::HubProcess;
+use self::raw::{Order, Raw};
+pub use self::wire::{Process, Wire};
+use super::raw_session::RawSession;
+use super::stage::{Doing, Left, Stage};
+use super::words;
+use crate::history::{ClientKind, ClientName, PROBE, Recorder};
+use crate::invariants::Agreement;
+use crate::net::{Choice, End, Fault, Notice, Peers, Seen};
+use crate::scenario::{Action, ActorKind, HUB_HOST, HubAction, Scenario, What, Who};
+
+/// Everything that takes part in a run.
+pub struct FullStack<W: Wire> {
+    scenario: Arc<Scenario>,
+    wire: W,
+    recorder: Recorder,
+    /// Of the tasks that play steps.
+    stage: W::Process,
+    hub: Arc<tokio::sync::Mutex<HubProcess<W>>>,
+    actors: BTreeMap<String, Arc<Mutex<Actor<W>>>>,
+    raws: Mutex<BTreeMap<Who, Raw<W>>>,
+}
+
+impl<W: Wire> FullStack<W> {
+    /// `stage` is a process that nothing happens to.
+    pub fn new(scenario: Arc<Scenario>, wire: &W, stage: W::Process, recorder: &Recorder) -> Self {
+        let hub = HubProcess::new(wire.clone(), recorder.clone(), Arc::clone(&scenario));
+        let actors = scenario.actors.iter().map(|actor| {
+            let name = actor.name.clone();
+            (name, Arc::new(Mutex::new(Actor::new(actor, wire, recorder, &scenario))))
+        });
+        Self {
+            actors: actors.collect(),
+            wire: wire.clone(),
+            recorder: recorder.clone(),
+            stage,
+            hub: Arc::new(tokio::sync::Mutex::new(hub)),
+            raws: Mutex::default(),
+            scenario,
+        }
+    }
+
+    /// Ends whoever is still there, so that nothing of the run outlives it.
+    pub fn clear(&self) {
+        self.vanish();
+        if let Ok(mut hub) = self.hub.try_lock() {
+            hub.crash(Peers::SeeNothing);
+        }
+    }
+
+    fn actor(&self, name: &str) -> &Arc<Mutex<Actor<W>>> {
+        self.actors.get(name).expect("a step names an actor of its scenario")
+    }
+
+    fn client_acts(
+        &self,
+        number: usize,
+        actor: &str,
+        speaker: Option<&str>,
+        action: &Action,
+    ) -> Doing {
+        let shared = self.actor(actor);
+        let mut locked = lock(shared);
+        match action {
+            Action::Subscribe { topic } if speaker.is_none() => locked.want(topic),
+            Action::Unsubscribe { topic } if speaker.is_none() => locked.want_no_more(topic),
+            Action::Start => {
+                locked.start();
+                return done();
+            }
+            Action::Leave { pause } => {
+                drop(locked);
+                return self.leave(Arc::clone(shared), *pause);
+            }
+            Action::Crash { peers, pause } => {
+                self.wire.crash(actor, *peers);
+                locked.kill();
+                drop(locked);
+                return self.start_later(Arc::clone(shared), *pause);
+            }
+            Action::Pause { lasts } => {
+                let processes = locked.processes();
+                return self.pause(processes, *lasts);
+            }
+            Action::Reconnect { hub_sees } => return self.fault(reconnect(actor, *hub_sees)),
+            Action::PauseReading { lasts } => return self.fault(pause_reading(actor, *lasts)),
+            _ => {}
+        }
+        let ttl = self.scenario.registration_ttl;
+        let command = words::command(number, locked.address(), speaker, ttl, action);
+        let (Some(command), Some((client, process))) = (command, locked.client()) else {
+            return done();
+        };
+        let twice = matches!(action, Action::AskTwice { .. });
+        self.spawn(&process, async move {
+            // Storms make calls fail; the history tells what became of each.
+            if twice {
+                let _ = client.command(command.clone()).await;
+            }
+            let _ = client.command(command).await;
+        })
+    }
+
+    fn leave(&self, actor: Arc<Mutex<Actor<W>>>, pause: Duration) -> Doing {
+        let wire = self.wire.clone();
+        self.spawn(&self.stage, async move {
+            let leaving: Option<(Client, _)> = lock(&actor).client();
+            if let Some((client, _)) = leaving {
+                // Whatever came of it, the client has ended.
+                let _ = client.disconnect(None).await;
+            }
+            wire.sleep(pause).await;
+            lock(&actor).start();
+        })
+    }
+
+    fn start_later(&self, actor: Arc<Mutex<Actor<W>>>, pause: Duration) -> Doing {
+        let wire = self.wire.clone();
+        self.spawn(&self.stage, async move {
+            wire.sleep(pause).await;
+            lock(&actor).start();
+        })
+    }
+
+    fn pause(&self, processes: Vec<W::Process>, lasts: Duration) -> Doing {
+        let wire = self.wire.clone();
+        self.spawn(&self.stage, async move {
+            processes.iter().for_each(Process::pause);
+            wire.sleep(lasts).await;
+            processes.iter().for_each(Process::resume);
+        })
+    }
+
+    fn raw_acts(&self, number: usize, who: &Who, speaker: Option<&str>, action: &Action) -> Doing {
+        let host = who.to_string();
+        let mut raws = lock(&self.raws);
+        let raw = raws.entry(who.clone()).or_insert_with(|| self.raw(who));
+        match action {
+            Action::Reconnect { hub_sees } => return self.fault(reconnect(&host, *hub_sees)),
+            Action::PauseReading { lasts } => return self.fault(pause_reading(&host, *lasts)),
+            Action::Pause { lasts } => return self.pause(vec![raw.process.clone()], *lasts),
+            _ => {}
+        }
+        let (done, when_done) = oneshot::channel();
+        let speaker = speaker.map(str::to_owned);
+        let order = Order { number, speaker, action: action.clone(), done };
+        // A connection whose process is gone does nothing.
+        let _ = raw.orders.send(order);
+        Box::pin(async move {
+            let _ = when_done.await;
+        })
+    }
+
+    fn raw(&self, who: &Who) -> Raw<W> {
+        let Who::Raw(actor, number) = who else { unreachable!("only these are raw") };
+        let (kind, number) = (ClientKind::Raw, *number);
+        let name = ClientName { actor: actor.as_str().into(), kind, number };
+        let hub = self.scenario.hub.hub_address.clone();
+        let ttl = self.scenario.registration_ttl;
+        let session = RawSession::new(&who.to_string(), words::address(actor), hub, ttl);
+        Raw::start(&self.wire, name, session, self.recorder.clone())
+    }
+
+    fn hub_acts(&self, action: &HubAction) -> Doing {
+        let (hub, wire) = (Arc::clone(&self.hub), self.wire.clone());
+        match *action {
+            HubAction::Restart { abruptly, pause } => self.spawn(&self.stage, async move {
+                let mut hub = hub.lock().await;
+                match abruptly {
+                    true => hub.crash(Peers::SeeReset),
+                    false => hub.stop().await,
+                }
+                wire.sleep(pause).await;
+                hub.start();
+            }),
+            HubAction::Shutdown => {
+                self.spawn(&self.stage, async move { hub.lock().await.stop().await })
+            }
+            HubAction::Pause { lasts } => {
+                let process = hub.try_lock().ok().and_then(|hub| hub.process());
+                self.pause(process.into_iter().collect(), lasts)
+            }
+        }
+    }
+
+    fn fault(&self, fault: Fault) -> Doing {
+        self.wire.inject(fault);
+        done()
+    }
+
+    fn spawn(&self, on: &W::Process, task: impl Future<Output = ()> + Send + 'static) -> Doing {
+        let (end, ended) = oneshot::channel::<()>();
+        on.runtime().spawn(async move {
+            task.await;
+            let _ = end.send(());
+        });
+        Box::pin(async move {
+            // A process that dies takes the sender along: then it is done, too.
+            let _ = ended.await;
+        })
+    }
+}
+
+impl<W: Wire> Stage for FullStack<W> {
+    fn elapsed(&self) -> Duration {
+        self.wire.elapsed()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.wire.sleep(duration).await;
+    }
+
+    fn begin(&self) {
+        if let Ok(mut hub) = self.hub.try_lock() {
+            hub.start();
+        }
+        self.return_the_absent();
+    }
+
+    fn act(&self, number: usize, what: &What) -> Doing {
+        match what {
+            What::Act { who: Who::Client(actor), speaker, action } => {
+                self.client_acts(number, actor, speaker.as_deref(), action)
+            }
+            What::Act { who, speaker, action } => {
+                self.raw_acts(number, who, speaker.as_deref(), action)
+            }
+            What::Hub(action) => self.hub_acts(action),
+            What::Network(fault) => self.fault(fault.clone()),
+        }
+    }
+
+    async fn heal(&self) {
+        self.wire.heal();
+        for (who, raw) in std::mem::take(&mut *lock(&self.raws)) {
+            self.wire.crash(&who.to_string(), Peers::SeeNothing);
+            raw.process.kill();
+        }
+        // A hub on its way down comes up again before the lock is free.
+        let mut hub = self.hub.lock().await;
+        if hub.process().is_none() {
+            hub.start();
+        }
+    }
+
+    fn return_the_absent(&self) {
+        for actor in &self.scenario.actors {
+            let mut actor = lock(self.actor(&actor.name));
+            if actor.kind == ActorKind::Client && actor.client().is_none() {
+                actor.start();
+            }
+        }
+    }
+
+    fn beliefs(&self) -> Vec<Agreement> {
+        self.actors.values().flat_map(|actor| lock(actor).beliefs()).collect()
+    }
+
+    fn probe(&self, actor: &str, to: &ActorAddress, payload: Json) {
+        let Some((client, process)) = lock(self.actor(actor)).client() else { return };
+        let verb =
+            Verb::Send(protocol::Send { to: to.clone(), kind: PROBE.to_owned(), data: payload });
+        let ask = RequestCommand::new(Pattern::Ask, verb);
+        drop(self.spawn(&process, async move {
+            // The history tells whether it arrives.
+            let _ = client.request(ask).await;
+        }));
+    }
+
+    fn latency_max(&self) -> Duration {
+        self.wire.latency_max()
+    }
+
+    fn vanish(&self) {
+        for (who, raw) in std::mem::take(&mut *lock(&self.raws)) {
+            self.wire.crash(&who.to_string(), Peers::SeeNothing);
+            raw.process.kill();
+        }
+        for actor in &self.scenario.actors {
+            self.wire.crash(&actor.name, Peers::SeeNothing);
+            lock(self.actor(&actor.name)).kill();
+        }
+    }
+
+    async fn left(&self) -> Option<Left> {
+        self.hub.lock().await.left()
+    }
+}
+
+fn done() -> Doing {
+    Box::pin(std::future::ready(()))
+}
+
+fn reconnect(host: &str, hub_sees: Seen) -> Fault {
+    Fault::Sever {
+        connections: latest(host),
+        client_sees: Notice::reset(Seen::Now),
+        server_sees: Notice::end_of_stream(hub_sees),
+    }
+}
+
+fn pause_reading(host: &str, lasts: Duration) -> Fault {
+    Fault::PauseReading { connections: latest(host), end: End::Client, lasts }
+}
+
+fn latest(host: &str) -> Choice {
+    Choice::Latest { client: host.to_owned(), server: HUB_HOST.to_owned() }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}

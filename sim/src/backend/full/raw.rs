@@ -1,0 +1,188 @@
+//! A raw connection: one WebSocket that says what steps say, records what comes, and does nothing
+//! of its own but answer pings.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use signal_hub::client::{Loss, RawArrival, RawTransport};
+use signal_hub::protocol::MessageId;
+use signal_hub::protocol::codec::{HubBody, HubFrame, decode_hub_frame, encode_client_frame};
+use signal_hub::runtime::Runtime;
+use tokio::select;
+use tokio::sync::{mpsc, oneshot};
+
+use super::wire::{Process, Wire};
+use crate::backend::raw_session::RawSession;
+use crate::history::{ClientEvent, ClientName, Recorder, What};
+use crate::scenario::Action;
+
+/// The longest frame that is read, in bytes.
+const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How long a close handshake may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What a step wants of a raw connection, and how it hears that it is done.
+pub struct Order {
+    pub number: usize,
+    pub speaker: Option<String>,
+    pub action: Action,
+    pub done: oneshot::Sender<()>,
+}
+
+/// A raw connection that is under way.
+pub struct Raw<W: Wire> {
+    pub process: W::Process,
+    pub orders: mpsc::UnboundedSender<Order>,
+}
+
+impl<W: Wire> Raw<W> {
+    /// Starts its process; nothing is opened yet.
+    pub fn start(wire: &W, name: ClientName, session: RawSession, recorder: Recorder) -> Self {
+        // A host of its own: faults can single it out.
+        let host = name.who().to_string();
+        let process = wire.process(&host, &host);
+        let (orders, received) = mpsc::unbounded_channel();
+        let task = Task {
+            wire: wire.clone(),
+            runtime: process.runtime(),
+            name,
+            session,
+            recorder,
+            connection: 0,
+            transport: None,
+            awaited: BTreeMap::new(),
+        };
+        process.runtime().spawn(task.run(received));
+        Self { process, orders }
+    }
+}
+
+struct Task<W: Wire> {
+    wire: W,
+    runtime: <W::Process as Process>::Runtime,
+    name: ClientName,
+    session: RawSession,
+    recorder: Recorder,
+    connection: u32,
+    transport: Option<RawTransport>,
+    awaited: BTreeMap<MessageId, oneshot::Sender<()>>,
+}
+
+impl<W: Wire> Task<W> {
+    async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
+        loop {
+            select! {
+                biased;
+                arrival = arrival(&mut self.transport) => self.arrived(arrival),
+                order = orders.recv() => match order {
+                    Some(order) => self.obey(order).await,
+                    None => return,
+                },
+            }
+        }
+    }
+
+    async fn obey(&mut self, order: Order) {
+        let Order { number, speaker, action, done } = order;
+        if matches!(action, Action::Open | Action::Connect { .. }) && self.transport.is_none() {
+            self.open().await;
+        }
+        match &action {
+            Action::Open => {}
+            Action::Close => self.close().await,
+            Action::Write { text } => self.write(text.clone()),
+            action => {
+                let now = self.runtime.now();
+                let said = self.session.say(now, number, speaker.as_deref(), action);
+                let Some((frame, awaited)) = said else { return };
+                if self.transport.is_none() {
+                    self.record(ClientEvent::Said("has no connection to say it on".to_owned()));
+                    return;
+                }
+                self.record(ClientEvent::Sent(Box::new(frame.clone())));
+                self.write(encode_client_frame(&frame));
+                if let Some(id) = awaited {
+                    self.awaited.insert(id, done);
+                    return;
+                }
+            }
+        }
+        // Whoever gave the order may not wait for it.
+        let _ = done.send(());
+    }
+
+    async fn open(&mut self) {
+        let hub = self.wire.hub_url(&self.name.who().to_string());
+        match RawTransport::dial(self.runtime.clone(), hub, FRAME_BYTES_MAX).await {
+            Ok(transport) => {
+                self.transport = Some(transport);
+                self.connection += 1;
+                self.record(ClientEvent::Opened { connection: self.connection });
+            }
+            Err(loss) => self.record(ClientEvent::Said(loss.to_string())),
+        }
+    }
+
+    fn write(&mut self, text: String) {
+        if let Some(transport) = &mut self.transport {
+            transport.queue(text);
+        }
+    }
+
+    async fn close(&mut self) {
+        let Some(transport) = self.transport.take() else { return };
+        select! {
+            biased;
+            () = transport.finish() => {}
+            () = self.runtime.sleep(CLOSE_TIMEOUT) => {}
+        }
+        self.lost(Loss::Dropped);
+    }
+
+    fn arrived(&mut self, arrival: RawArrival) {
+        let bytes = match arrival {
+            RawArrival::Frame(bytes) => bytes,
+            RawArrival::Lost(loss) => {
+                self.transport = None;
+                return self.lost(loss);
+            }
+        };
+        match decode_hub_frame(&bytes) {
+            Ok(frame) => {
+                self.session.received(&frame);
+                let answered = answered(&frame).and_then(|id| self.awaited.remove(id));
+                self.record(ClientEvent::Received(Box::new(frame)));
+                if let Some(done) = answered {
+                    let _ = done.send(());
+                }
+            }
+            Err(error) => self.record(ClientEvent::Said(format!("cannot read: {error}"))),
+        }
+    }
+
+    fn lost(&mut self, why: Loss) {
+        self.record(ClientEvent::Lost { connection: self.connection, why });
+        // A dropped sender tells that there is nothing to wait for.
+        self.awaited.clear();
+    }
+
+    fn record(&self, event: ClientEvent) {
+        let what = What::Client { client: self.name.clone(), event };
+        self.recorder.record(self.wire.elapsed(), what);
+    }
+}
+
+async fn arrival(transport: &mut Option<RawTransport>) -> RawArrival {
+    match transport {
+        Some(transport) => transport.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn answered(frame: &HubFrame) -> Option<&MessageId> {
+    let HubFrame::Message(message) = frame else { return None };
+    match &message.body {
+        HubBody::Reply { correlation, .. } => correlation.as_ref(),
+        HubBody::Notice(_) | HubBody::Delivery { .. } | HubBody::Unknown { .. } => None,
+    }
+}

@@ -1,0 +1,137 @@
+//! What a raw connection says: frames made of steps, with what it has been told so far. No I/O, no
+//! answers of its own, no coming back.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use signal_hub::protocol::codec::{HubBody, HubFrame};
+use signal_hub::protocol::{
+    ActorAddress, AuthToken, ClientFrame, Connect, Disconnect, Json, MessageId, PROTOCOL_VERSION,
+    Pattern, Register, Renew, RenewalToken, Reply, Request, Subscribe, Subscription, Unregister,
+    Unsubscribe, Verb,
+};
+use signal_hub::time::Timestamp;
+
+use super::words::{self, Words};
+use crate::scenario::{Action, WhichToken};
+
+/// The state of one raw connection, over all its openings.
+pub struct RawSession {
+    name: String,
+    own: ActorAddress,
+    hub: ActorAddress,
+    registration_ttl: Duration,
+    requests: u32,
+    /// The latest renewal token of each address, and the one before it.
+    tokens: BTreeMap<ActorAddress, [Option<RenewalToken>; 2]>,
+}
+
+impl RawSession {
+    /// `name` as in a scenario, `own` the address of its actor.
+    pub fn new(
+        name: &str,
+        own: ActorAddress,
+        hub: ActorAddress,
+        registration_ttl: Duration,
+    ) -> Self {
+        let tokens = BTreeMap::new();
+        Self { name: name.to_owned(), own, hub, registration_ttl, requests: 0, tokens }
+    }
+
+    /// Takes note of what came.
+    pub fn received(&mut self, frame: &HubFrame) {
+        let HubFrame::Message(message) = frame else { return };
+        let HubBody::Reply { reply, .. } = &message.body else { return };
+        let (address, token) = match reply {
+            Reply::Registered(registered) => (&registered.actor_address, &registered.renewal_token),
+            Reply::Renewed(renewed) => (&renewed.actor_address, &renewed.renewal_token),
+            _ => return,
+        };
+        let tokens = self.tokens.entry(address.clone()).or_default();
+        *tokens = [Some(token.clone()), tokens[0].take()];
+    }
+
+    /// The frame that the action says, if it says one; and the id of the reply to wait for.
+    pub fn say(
+        &mut self,
+        now: Timestamp,
+        number: usize,
+        speaker: Option<&str>,
+        action: &Action,
+    ) -> Option<(ClientFrame, Option<MessageId>)> {
+        if matches!(action, Action::Ping) {
+            return Some((ClientFrame::Ping, None));
+        }
+        let speaker = speaker.map_or_else(|| self.own.clone(), words::address);
+        let words = match words::request(number, action) {
+            Some(words) => words,
+            None => Words {
+                pattern: Pattern::Ask,
+                verb: self.verb(&speaker, action)?,
+                id: None,
+                ttl: None,
+            },
+        };
+        let Words { pattern, verb, id, ttl } = words;
+        self.requests += 1;
+        let id = id.unwrap_or_else(|| {
+            let text = format!("{}-{}", self.name.replace('/', "."), self.requests);
+            MessageId::parse(&text).expect("a short plain text is an id")
+        });
+        let awaited = (pattern == Pattern::Ask).then(|| id.clone());
+        let request = Request {
+            id,
+            from: speaker,
+            to: self.hub.clone(),
+            type_name: verb.type_name().into(),
+            pattern,
+            timestamp: now,
+            ttl,
+            metadata: Json::EMPTY_OBJECT,
+            verb: Ok(verb),
+        };
+        Some((ClientFrame::Request(Box::new(request)), awaited))
+    }
+
+    fn verb(&self, speaker: &ActorAddress, action: &Action) -> Option<Verb> {
+        let named = |name: &Option<String>| name.as_deref().map(words::address);
+        Some(match action {
+            Action::Connect { protocol_version, token } => Verb::Connect(Connect {
+                protocol_version: protocol_version
+                    .as_deref()
+                    .unwrap_or(PROTOCOL_VERSION)
+                    .to_owned(),
+                capabilities: vec!["messaging".to_owned()],
+                auth_token: token.as_deref().map(AuthToken::new),
+                client_metadata: None,
+            }),
+            Action::Register { address, ttl } => Verb::Register(Register {
+                actor_address: named(address).unwrap_or_else(|| speaker.clone()),
+                capabilities: vec!["messaging".to_owned()],
+                metadata: Json::EMPTY_OBJECT,
+                ttl: ttl.unwrap_or(self.registration_ttl),
+            }),
+            Action::Unregister { address } => {
+                Verb::Unregister(Unregister { actor_address: named(address) })
+            }
+            Action::Renew { address, token } => {
+                let address = named(address).unwrap_or_else(|| speaker.clone());
+                let known = self.tokens.get(&address);
+                let renewal_token = match token {
+                    WhichToken::Latest => known.and_then(|tokens| tokens[0].clone()),
+                    WhichToken::Used => known.and_then(|tokens| tokens[1].clone()),
+                    WhichToken::None => None,
+                };
+                Verb::Renew(Renew { renewal_token })
+            }
+            Action::Subscribe { topic } => {
+                Verb::Subscribe(Subscribe { topic: topic.clone(), durable: false })
+            }
+            Action::Unsubscribe { topic } => {
+                Verb::Unsubscribe(Unsubscribe { subscription: Subscription::Topic(topic.clone()) })
+            }
+            Action::Disconnect => Verb::Disconnect(Disconnect { reason: None }),
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,130 @@
+//! The simulated backend: the full stack on madsim and our own network.
+
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use madsim::runtime::{Handle, NodeHandle};
+use signal_hub::client::HubUrl;
+
+use super::director;
+use super::full::{FullStack, Process, Wire};
+use crate::history::{Recorder, What};
+use crate::net::{Fault, Host, Net, Peers};
+use crate::runtime::SimRuntime;
+use crate::scenario::{HUB_HOST, HUB_PORT, Scenario, Who};
+
+/// Plays the scenario to its end or to the first violation; tells how long that took.
+pub async fn play(scenario: Arc<Scenario>, recorder: Recorder) -> Duration {
+    let network_recorder = recorder.clone();
+    let net = Net::new(
+        scenario.seed,
+        scenario.network.clone(),
+        Box::new(move |event| network_recorder.record(event.at, What::Net(event.kind))),
+    );
+    let wire = SimWire { net: net.clone() };
+    wire.name_hosts(&scenario);
+    let stage =
+        FullStack::new(Arc::clone(&scenario), &wire, wire.process(HUB_HOST, "stage"), &recorder);
+    tokio::select! {
+        biased;
+        () = recorder.violated() => {}
+        () = director::direct(&scenario, &stage, &recorder) => {}
+    }
+    let took = net.elapsed();
+    stage.clear();
+    net.stop();
+    took
+}
+
+/// The simulated network and its hosts.
+#[derive(Clone)]
+struct SimWire {
+    net: Net,
+}
+
+impl SimWire {
+    /// Hosts get their addresses and seeds in the order of naming: that of the scenario.
+    fn name_hosts(&self, scenario: &Scenario) {
+        self.net.host(HUB_HOST);
+        for actor in &scenario.actors {
+            self.net.host(&actor.name);
+        }
+        for step in &scenario.steps {
+            if let crate::scenario::What::Act { who: who @ Who::Raw(..), .. } = &step.what {
+                self.net.host(&who.to_string());
+            }
+        }
+    }
+}
+
+impl Wire for SimWire {
+    type Process = SimProcess;
+
+    fn elapsed(&self) -> Duration {
+        self.net.elapsed()
+    }
+
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static {
+        madsim::time::sleep(duration)
+    }
+
+    fn process(&self, host: &str, name: &str) -> SimProcess {
+        let node = Handle::current().create_node().name(name).build();
+        SimProcess { host: self.net.host(host), node }
+    }
+
+    fn hub_binds(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::UNSPECIFIED, HUB_PORT))
+    }
+
+    fn hub_listens(&self, _address: SocketAddr) {}
+
+    fn hub_url(&self, _host: &str) -> HubUrl {
+        format!("ws://{HUB_HOST}:{HUB_PORT}/ws").parse().expect("the hub has a URL")
+    }
+
+    fn inject(&self, fault: Fault) {
+        self.net.inject(fault).expect("a fault names hosts of its scenario");
+    }
+
+    fn crash(&self, host: &str, peers: Peers) {
+        self.net.crash(host, peers).expect("a host of the scenario exists");
+    }
+
+    fn heal(&self) {
+        self.net.heal();
+    }
+
+    fn latency_max(&self) -> Duration {
+        self.net.latency_max()
+    }
+}
+
+/// A node of madsim on a host of ours.
+#[derive(Clone)]
+struct SimProcess {
+    host: Host,
+    node: NodeHandle,
+}
+
+impl Process for SimProcess {
+    type Runtime = SimRuntime;
+
+    fn runtime(&self) -> SimRuntime {
+        SimRuntime::on(self.host.clone(), self.node.clone())
+    }
+
+    fn kill(&self) {
+        Handle::current().kill(self.node.id());
+    }
+
+    fn pause(&self) {
+        Handle::current().pause(self.node.id());
+    }
+
+    fn resume(&self) {
+        Handle::current().resume(self.node.id());
+    }
+}

@@ -1,0 +1,174 @@
+//! From the words of a scenario to those of the protocol.
+
+use std::time::Duration;
+
+use signal_hub::client::{ActorConfig, Command, RequestCommand};
+use signal_hub::protocol::{
+    self, ActorAddress, AuthToken, Broadcast, Discover, Glob, Heartbeat, Json, ListActors,
+    MessageId, Pattern, Publish, RefreshToken, Verb,
+};
+
+use crate::scenario::{Action, Speech};
+
+/// The application type of what steps say.
+const NOTE: &str = "note";
+
+/// The address that a scenario means: an actor's name, or an address as it is.
+pub fn address(name: &str) -> ActorAddress {
+    let address = match name.starts_with("@(") {
+        true => ActorAddress::parse(name),
+        false => ActorAddress::from_path(name),
+    };
+    address.expect("names were checked when the scenario was read")
+}
+
+/// What step `number` says: no two steps say the same.
+fn payload(number: usize, speech: &Speech) -> Json {
+    let mut payload = serde_json::json!({ "step": number });
+    if let Some(text) = &speech.text {
+        payload["text"] = text.as_str().into();
+    }
+    if speech.padding > 0 {
+        payload["padding"] = "~".repeat(speech.padding).into();
+    }
+    payload.into()
+}
+
+/// A request, apart from who makes it.
+pub struct Words {
+    pub pattern: Pattern,
+    pub verb: Verb,
+    pub id: Option<MessageId>,
+    pub ttl: Option<Duration>,
+}
+
+impl Words {
+    fn ask(verb: Verb) -> Self {
+        Self { pattern: Pattern::Ask, verb, id: None, ttl: None }
+    }
+}
+
+/// The request that the action makes, if it makes one that needs to know nothing but the step.
+pub fn request(number: usize, action: &Action) -> Option<Words> {
+    let send = |to: &str, speech: &Speech| {
+        let (to, data) = (address(to), payload(number, speech));
+        Verb::Send(protocol::Send { to, kind: NOTE.to_owned(), data })
+    };
+    let id = |id: &str| MessageId::parse(id).ok();
+    Some(match action {
+        Action::Tell { to, speech } => {
+            Words { pattern: Pattern::Tell, ttl: speech.ttl, ..Words::ask(send(to, speech)) }
+        }
+        Action::Ask { to, id: again, speech } => Words {
+            id: again.as_deref().and_then(id),
+            ttl: speech.ttl,
+            ..Words::ask(send(to, speech))
+        },
+        Action::AskTwice { to } => {
+            Words { id: id(&format!("twice-{number}")), ..Words::ask(send(to, &Speech::default())) }
+        }
+        Action::Broadcast { exclude_self, speech } => {
+            let broadcast = Broadcast {
+                exclude_self: *exclude_self,
+                ..Broadcast::new(NOTE, payload(number, speech))
+            };
+            Words { ttl: speech.ttl, ..Words::ask(Verb::Broadcast(broadcast)) }
+        }
+        Action::Publish { topic, speech } => {
+            let (topic, data) = (topic.clone(), payload(number, speech));
+            let publish = Publish { topic, kind: NOTE.to_owned(), data };
+            Words { ttl: speech.ttl, ..Words::ask(Verb::Publish(publish)) }
+        }
+        Action::Discover { pattern } => {
+            let pattern = pattern.as_deref().map_or_else(Glob::any, Glob::new);
+            Words::ask(Verb::Discover(Discover { pattern, ..Discover::default() }))
+        }
+        Action::ListActors => Words::ask(Verb::ListActors(ListActors::default())),
+        Action::QueueStats => Words::ask(Verb::QueueStats),
+        Action::Metrics => Words::ask(Verb::Metrics),
+        Action::Heartbeat => Words::ask(Verb::Heartbeat(Heartbeat { timestamp: Json::NULL })),
+        Action::RefreshToken { token } => {
+            Words::ask(Verb::RefreshToken(RefreshToken { token: AuthToken::new(token) }))
+        }
+        Action::Subscribe { .. }
+        | Action::Unsubscribe { .. }
+        | Action::Register { .. }
+        | Action::Unregister { .. }
+        | Action::Renew { .. }
+        | Action::Disconnect
+        | Action::Start
+        | Action::Leave { .. }
+        | Action::Crash { .. }
+        | Action::Reconnect { .. }
+        | Action::Pause { .. }
+        | Action::Open
+        | Action::Connect { .. }
+        | Action::Write { .. }
+        | Action::Ping
+        | Action::Close
+        | Action::PauseReading { .. }
+        | Action::Sees(_)
+        | Action::Refused { .. }
+        | Action::SeesNo { .. }
+        | Action::ClosedWith { .. } => return None,
+    })
+}
+
+/// What a client is told to do, if the action is for its command queue. `own` is the actor's own
+/// address, `ttl` that of registrations that name none.
+pub fn command(
+    number: usize,
+    own: &ActorAddress,
+    speaker: Option<&str>,
+    ttl: Duration,
+    action: &Action,
+) -> Option<Command> {
+    let speaker = speaker.map(address);
+    if let Some(Words { pattern, verb, id, ttl }) = request(number, action) {
+        let request =
+            RequestCommand { from: speaker, id, ttl, ..RequestCommand::new(pattern, verb) };
+        return Some(Command::Request(Box::new(request)));
+    }
+    let named = |name: &Option<String>| name.as_deref().map_or_else(|| own.clone(), address);
+    match action {
+        Action::Subscribe { topic } => {
+            Some(Command::Subscribe { address: speaker, topic: topic.clone() })
+        }
+        Action::Unsubscribe { topic } => {
+            Some(Command::Unsubscribe { address: speaker, topic: topic.clone() })
+        }
+        Action::Register { address: name, ttl: wanted } => {
+            let ttl = wanted.unwrap_or(ttl);
+            Some(Command::Register(ActorConfig { ttl, ..ActorConfig::new(named(name)) }))
+        }
+        Action::Unregister { address: name } => Some(Command::Unregister(named(name))),
+        Action::Disconnect => Some(Command::Disconnect { reason: None }),
+        Action::Tell { .. }
+        | Action::Ask { .. }
+        | Action::AskTwice { .. }
+        | Action::Broadcast { .. }
+        | Action::Publish { .. }
+        | Action::Discover { .. }
+        | Action::ListActors
+        | Action::QueueStats
+        | Action::Metrics
+        | Action::Heartbeat
+        | Action::RefreshToken { .. }
+        | Action::Renew { .. }
+        | Action::Start
+        | Action::Leave { .. }
+        | Action::Crash { .. }
+        | Action::Reconnect { .. }
+        | Action::Pause { .. }
+        | Action::Open
+        | Action::Connect { .. }
+        | Action::Write { .. }
+        | Action::Ping
+        | Action::Close
+        | Action::PauseReading { .. }
+        | Action::Sees(_)
+        | Action::Refused { .. }
+        | Action::SeesNo { .. }
+        | Action::ClosedWith { .. } => None,
+    }
+}

@@ -1,0 +1,158 @@
+//! From a seed to a scenario: a minute of traffic in bad weather. A profile says what may happen
+//! and how often; `swarm` lets each seed choose.
+
+mod dice;
+mod kinds;
+mod traffic;
+mod trouble;
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+use signal_hub::hub::Config;
+
+use self::dice::Dice;
+use self::kinds::{Kind, Weights};
+use super::{Actor, ActorKind, Ending, Scenario, Step, When};
+use crate::net::{Fault, LinkConfig};
+
+const NAMES: [&str; 8] = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi"];
+/// How long steps are played.
+const LASTS: Duration = Duration::from_secs(60);
+
+/// What kind of minute it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, ValueEnum)]
+pub enum Profile {
+    /// Traffic, and nothing goes wrong.
+    Calm,
+    /// Everything that can happen to connections, at a moderate rate.
+    Storm,
+    /// The network is slow, lossy and stalls; connections survive.
+    Flaky,
+    /// Clients of one actor displace each other.
+    Takeover,
+    /// Connections die and one end or both are never told.
+    Halfopen,
+    /// Thirty actors, all at once.
+    Crowd,
+    /// The hub crashes and shuts down, again and again.
+    Restart,
+    /// Each seed enables its own operations and faults, at its own rates.
+    #[default]
+    Swarm,
+}
+
+/// The scenario of a seed. The same seed and profile always give the same one.
+pub fn generate(profile: Profile, seed: u64) -> Scenario {
+    let mut dice = Dice::new(seed, profile as u64);
+    let weights = Weights::of(profile, &mut dice);
+    let mut scenario = Scenario {
+        title: format!("{profile:?} {seed}").to_lowercase(),
+        seed,
+        hub: hub(&mut dice, &weights),
+        network: LinkConfig {
+            latency: dice.millis(1, 40),
+            jitter: dice.millis(0, 20),
+            // Small enough that whoever does not read soon makes the hub's queue grow.
+            window_bytes: dice.between(1_024, 32_768),
+            ..LinkConfig::default()
+        },
+        registration_ttl: Duration::from_secs(dice.between(10, 60) as u64),
+        actors: actors(profile, &mut dice),
+        ending: Ending::Calm,
+        races: Some("a storm".to_owned()),
+        ..Scenario::default()
+    };
+    traffic::plan(&mut dice, &weights, &mut scenario);
+    trouble::plan(&mut dice, &weights, &mut scenario);
+    scenario.steps.sort_by_key(|step| match step.when {
+        When::At(at) => at,
+        When::After(_) | When::Then => unreachable!("a storm knows its times"),
+    });
+    scenario.steps.push(Step::fault(LASTS, Fault::Heal));
+    scenario
+}
+
+fn actors(profile: Profile, dice: &mut Dice) -> Vec<Actor> {
+    let number = match profile {
+        Profile::Crowd => 30,
+        Profile::Takeover => dice.between(2, 4),
+        _ => dice.between(3, NAMES.len()),
+    };
+    let name = |number: usize| match number / NAMES.len() {
+        0 => NAMES[number].to_owned(),
+        again => format!("{}{}", NAMES[number % NAMES.len()], again + 1),
+    };
+    let mut actors: Vec<Actor> = (0..number).map(|n| Actor::client(&name(n))).collect();
+    if dice.one_in(2) {
+        let first = &mut actors[0];
+        first.addresses = vec![format!("{}/desk", first.name), format!("{}/phone", first.name)];
+    }
+    actors.push(Actor { kind: ActorKind::Raw, ..Actor::client("mallory") });
+    actors
+}
+
+/// Limits are mostly far away and sometimes near.
+fn hub(dice: &mut Dice, weights: &Weights) -> Config {
+    let queue_messages_max = dice.between(4, 64);
+    let near = |dice: &mut Dice| weights.has(Kind::Limits) && dice.one_in(4);
+    let plenty = Config::default();
+    Config {
+        connect_timeout: dice.millis(2_000, 6_000),
+        idle_timeout: dice.millis(8_000, 16_000),
+        ping_interval: dice.millis(2_000, 4_000),
+        heartbeat_interval: dice.millis(2_000, 4_000),
+        resume_window: if near(dice) { Duration::ZERO } else { dice.millis(3_000, 15_000) },
+        slow_consumer_timeout: dice.millis(2_000, 6_000),
+        queue_messages_max,
+        pause_threshold: queue_messages_max / 2,
+        resume_threshold: queue_messages_max / 4,
+        rate_limit_per_second: if near(dice) { 2 } else { plenty.rate_limit_per_second },
+        rate_limit_burst: if near(dice) { 8 } else { plenty.rate_limit_burst },
+        message_bytes_max: if near(dice) { 3_000 } else { plenty.message_bytes_max },
+        broadcast_recipients_max: if near(dice) { 2 } else { plenty.broadcast_recipients_max },
+        subscriptions_per_session_max: if near(dice) {
+            2
+        } else {
+            plenty.subscriptions_per_session_max
+        },
+        dedupe_window: if near(dice) { Duration::ZERO } else { dice.millis(5_000, 60_000) },
+        dedupe_entries_max: if near(dice) { 4 } else { plenty.dedupe_entries_max },
+        malformed_per_minute_max: if near(dice) { 2 } else { plenty.malformed_per_minute_max },
+        ..plenty
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_always_gives_the_same_scenario() {
+        for profile in Profile::value_variants() {
+            assert_eq!(generate(*profile, 7), generate(*profile, 7));
+            assert_ne!(generate(*profile, 7), generate(*profile, 8));
+        }
+    }
+
+    #[test]
+    fn a_scenario_goes_through_its_file_unaltered() {
+        for seed in 0..20 {
+            let scenario = generate(Profile::Swarm, seed);
+            let text = super::super::write(&scenario);
+            assert_eq!(super::super::read(&text).expect("a scenario"), scenario);
+        }
+    }
+
+    #[test]
+    fn every_kind_of_step_comes_up() {
+        let mut words = std::collections::BTreeSet::new();
+        for seed in 0..200 {
+            for step in generate(Profile::Swarm, seed).steps {
+                let step = serde_json::to_value(&step).expect("a step is JSON");
+                words.insert(step["do"].as_str().expect("a step does something").to_owned());
+            }
+        }
+        assert!(words.len() > 30, "{words:?}");
+    }
+}

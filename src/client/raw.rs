@@ -1,0 +1,54 @@
+//! One WebSocket to a hub and nothing else: no session, no coming back. For tools and tests that
+//! say each word themselves.
+
+use bytes::Bytes;
+
+use super::transport::{Arrival, Reading, Transport, Unwritten};
+use super::{HubUrl, Loss};
+use crate::runtime::Runtime;
+
+/// A WebSocket to a hub. Dropped, it ends without a close frame.
+pub struct RawTransport(Transport);
+
+/// What comes.
+#[derive(Debug)]
+pub enum RawArrival {
+    /// The bytes of one text or binary message.
+    Frame(Bytes),
+    /// Nothing more will come.
+    Lost(Loss),
+}
+
+impl RawTransport {
+    /// Connects and shakes hands; reads no frame longer than `frame_bytes_max`. It has no timeout of
+    /// its own.
+    ///
+    /// # Errors
+    /// [`Loss::ConnectFailed`] says why no WebSocket came about.
+    pub async fn dial<R: Runtime>(
+        runtime: R,
+        hub: HubUrl,
+        frame_bytes_max: usize,
+    ) -> Result<Self, Loss> {
+        Transport::dial(runtime, hub, frame_bytes_max).await.map(Self)
+    }
+
+    /// Queues a text message; [`RawTransport::next`] writes it.
+    pub fn queue(&mut self, text: String) {
+        self.0.queue(text);
+    }
+
+    /// Writes what is queued, all the while, and waits for what comes. Dropping the future loses
+    /// nothing.
+    pub async fn next(&mut self) -> RawArrival {
+        match self.0.next(Reading::Open).await {
+            Arrival::Frame(bytes) => RawArrival::Frame(bytes),
+            Arrival::Lost(loss) => RawArrival::Lost(loss),
+        }
+    }
+
+    /// Writes what is queued, then closes with a handshake. It has no timeout of its own.
+    pub async fn finish(self) {
+        self.0.close(Unwritten::Write).await;
+    }
+}

@@ -1,0 +1,48 @@
+//! A message from the hub as a client would read it, without a byte in between.
+
+use super::read::{HubBody, HubFrame, HubMessage};
+use super::write::{notice_payload, reply_metadata, reply_payload};
+use crate::protocol::{ActorAddress, Body, Json, MessageId, Outgoing};
+
+/// What a client reads of `message` once it was written and read again; `hub` is the hub's own
+/// address.
+pub fn hand_over(message: &Outgoing, hub: &ActorAddress) -> HubFrame {
+    let (from, ttl, metadata, body) = match &message.body {
+        Body::Pong => return HubFrame::Pong,
+        Body::Reply { correlation, reply } => {
+            let metadata = Json::parse(reply_metadata(reply)).expect("metadata is JSON");
+            let reply = reply.as_ref().clone();
+            (hub, None, metadata, HubBody::Reply { correlation: correlation.clone(), reply })
+        }
+        Body::Notice(notice) => (hub, None, Json::EMPTY_OBJECT, HubBody::Notice(notice.clone())),
+        Body::Delivery(delivery) => {
+            let body = HubBody::Delivery {
+                kind: delivery.kind.clone(),
+                payload: delivery.payload.clone(),
+                route: delivery.route.clone(),
+                origin: Some(delivery.origin.clone()),
+            };
+            (&delivery.from, delivery.ttl, delivery.metadata.clone(), body)
+        }
+    };
+    HubFrame::Message(Box::new(HubMessage {
+        id: MessageId::from(message.id),
+        from: from.clone(),
+        to: message.to.clone(),
+        timestamp: message.timestamp,
+        ttl,
+        metadata,
+        body,
+    }))
+}
+
+/// The payload of a message from the hub, as JSON.
+pub fn payload_text(body: &HubBody) -> String {
+    match body {
+        HubBody::Reply { reply, .. } => reply_payload(reply),
+        HubBody::Notice(notice) => notice_payload(notice),
+        HubBody::Delivery { payload, .. } | HubBody::Unknown { payload, .. } => {
+            payload.as_str().to_owned()
+        }
+    }
+}
