@@ -57,7 +57,7 @@ impl Recorder {
         });
         let inner = Inner {
             keep,
-            judge: Judge::new(),
+            judge: Judge::new(&scenario.hub),
             inboxes: Inboxes::of(expecting),
             events: VecDeque::new(),
             count: 0,

@@ -1,27 +1,52 @@
 //! What is delivered, to whom, in which order, and what asks get: I8, I15, I18, I19, I20, I24.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
-use signal_hub::hub::{Input, Output, SessionKey};
+use signal_hub::hub::{Config, Input, Output, SessionKey};
 use signal_hub::protocol::codec::{HubBody, HubFrame, HubMessage};
 use signal_hub::protocol::{
     ActorAddress, Body, ClientFrame, Delivery, ErrorCode, Json, MessageId, Pattern, Reply, Request,
     Route, Verb,
 };
+use signal_hub::time::Timestamp;
 
 use super::world::{After, World};
 use super::{Invariant, Observer, Violation};
 use crate::history::{ClientEvent, ClientName, Event, HubEvent, What};
 
 /// I8, I18, I19 at the hub: each delivery is a copy of the request that the hub is handling.
-#[derive(Default)]
 pub struct Handover {
-    delivered: BTreeSet<(MessageId, ActorAddress)>,
+    /// How long the hub promises to know an ask again.
+    dedupe_window: Duration,
+    delivered: BTreeSet<Copy>,
+    /// The same, oldest first.
+    order: VecDeque<(Timestamp, Copy)>,
+}
+
+/// One sender's message for one recipient.
+type Copy = (ActorAddress, MessageId, ActorAddress);
+
+impl Handover {
+    pub fn new(config: &Config) -> Self {
+        let (delivered, order) = (BTreeSet::new(), VecDeque::new());
+        Self { dedupe_window: config.dedupe_window, delivered, order }
+    }
+
+    fn forget(&mut self, now: Timestamp) {
+        while let Some((at, copy)) = self.order.front()
+            && now.since(*at) >= self.dedupe_window
+        {
+            self.delivered.remove(copy);
+            self.order.pop_front();
+        }
+    }
 }
 
 impl Observer for Handover {
     fn observe(&mut self, event: &Event, world: &World) -> Result<(), Violation> {
         let What::Hub(hub) = &event.what else { return Ok(()) };
+        self.forget(hub.now);
         for output in &hub.outputs {
             let Output::Send(_, message) = output else { continue };
             let Body::Delivery(delivery) = &message.body else { continue };
@@ -36,7 +61,9 @@ impl Observer for Handover {
                 ));
             }
             carried_unaltered(world, request, delivery, &message.to)?;
-            if !self.delivered.insert((delivery.origin.clone(), message.to.clone())) {
+            let copy = (delivery.from.clone(), delivery.origin.clone(), message.to.clone());
+            self.order.push_back((hub.now, copy.clone()));
+            if !self.delivered.insert(copy) {
                 let evidence = format!("{} goes to {} again", delivery.origin, message.to);
                 return Err(Violation::new(Invariant::I18, evidence));
             }
@@ -47,6 +74,7 @@ impl Observer for Handover {
     /// A hub that begins anew cannot know what was asked of the one before.
     fn hub_restarted(&mut self) {
         self.delivered.clear();
+        self.order.clear();
     }
 }
 
@@ -94,7 +122,7 @@ fn carried_unaltered(
 /// I18, I19, I20 at the clients: what arrives is what the hub handed over, once and in order.
 #[derive(Default)]
 pub struct Arrival {
-    handed_over: BTreeMap<(MessageId, ActorAddress), HandedOver>,
+    handed_over: BTreeMap<Copy, HandedOver>,
     /// For each request, who sent it and the how manieth of that session it was.
     order: BTreeMap<MessageId, (Sender, u64)>,
     count: BTreeMap<Sender, u64>,
@@ -152,7 +180,8 @@ impl Arrival {
                 payload: delivery.payload.clone(),
                 arrived: false,
             };
-            self.handed_over.insert((delivery.origin.clone(), message.to.clone()), handed_over);
+            let copy = (delivery.from.clone(), delivery.origin.clone(), message.to.clone());
+            self.handed_over.insert(copy, handed_over);
         }
         if carried {
             self.order.insert(request.id.clone(), (sender, *count));
@@ -162,7 +191,7 @@ impl Arrival {
     fn received(&mut self, client: &ClientName, message: &HubMessage) -> Result<(), Violation> {
         let HubBody::Delivery { kind, payload, origin, .. } = &message.body else { return Ok(()) };
         let Some(origin) = origin else { return Err(invented(&message.to, "it has no origin")) };
-        let key = (origin.clone(), message.to.clone());
+        let key = (message.from.clone(), origin.clone(), message.to.clone());
         let Some(handed_over) = self.handed_over.get_mut(&key) else {
             return Err(invented(&message.to, "the hub did not hand it over"));
         };

@@ -8,9 +8,11 @@ use super::{Invariant, Violation, World};
 /// What a client believes of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Agreement {
-    pub address: ActorAddress,
-    /// The session that it registered on, if it thinks that it is registered.
     pub session: Option<SessionId>,
+    /// The actor's own address, unless another client took it over from this one.
+    pub wanted: Option<ActorAddress>,
+    /// Whether it thinks that this address is registered on its session.
+    pub registered: bool,
 }
 
 /// L1 and L2: the hub's sessions are exactly those that the clients believe in, each owning its
@@ -18,19 +20,20 @@ pub struct Agreement {
 pub fn check_agreement(world: &World, clients: &[Agreement]) -> Result<(), Violation> {
     let mut agreed: Vec<SessionKey> = Vec::new();
     for client in clients {
-        let owner = world.owner(&client.address);
-        let row = owner.and_then(|key| world.session(key));
-        match (owner, row, &client.session) {
-            (Some(key), Some(row), Some(session)) if row.id == *session => agreed.push(key),
-            _ => {
-                let owner = row.map_or("nobody".to_owned(), |row| row.id.to_string());
-                let believed =
-                    client.session.as_ref().map_or("unregistered", |session| session.as_str());
-                return Err(Violation::new(
-                    Invariant::L1,
-                    format!("{}: the hub says {owner}, the client {believed}", client.address),
-                ));
-            }
+        let own = world.sessions().find(|(_, row)| Some(&row.id) == client.session.as_ref());
+        let own = own.map(|(key, _)| key);
+        agreed.extend(own);
+        let Some(wanted) = &client.wanted else { continue };
+        let owner = world.owner(wanted);
+        if owner.is_none() || owner != own || !client.registered {
+            let row = owner.and_then(|key| world.session(key));
+            let owner = row.map_or("nobody".to_owned(), |row| row.id.to_string());
+            let believed = client.session.as_ref().map_or("no session", |session| session.as_str());
+            let registered = if client.registered { "registered" } else { "unregistered" };
+            return Err(Violation::new(
+                Invariant::L1,
+                format!("{wanted}: the hub says {owner}, the client {registered} on {believed}"),
+            ));
         }
     }
     match world.sessions().find(|(key, _)| !agreed.contains(key)) {

@@ -12,6 +12,7 @@ mod world;
 use std::fmt;
 
 use serde::Serialize;
+use signal_hub::hub::Config;
 
 pub use liveness::{Agreement, check_agreement};
 pub use resources::check_rest;
@@ -197,8 +198,8 @@ pub struct Judge {
 }
 
 impl Judge {
-    /// A judge of everything that is judged event by event.
-    pub fn new() -> Self {
+    /// A judge of everything that is judged event by event, of a hub with this configuration.
+    pub fn new(config: &Config) -> Self {
         let observers: Vec<Box<dyn Observer>> = vec![
             // Where one event breaks several, the first of these is what the story is about.
             Box::new(identity::Names),
@@ -206,10 +207,10 @@ impl Judge {
             Box::new(identity::LastRegistration::default()),
             Box::new(identity::Takeover),
             Box::new(subscriptions::Subscriptions),
-            Box::new(delivery::Handover::default()),
+            Box::new(delivery::Handover::new(config)),
             Box::new(delivery::Arrival::default()),
             Box::new(delivery::Replies),
-            Box::new(outcomes::Outcomes::default()),
+            Box::new(outcomes::Outcomes::new(config)),
         ];
         Self { world: World::default(), observers }
     }
@@ -229,11 +230,5 @@ impl Judge {
         }
         self.world.apply(event);
         Ok(())
-    }
-}
-
-impl Default for Judge {
-    fn default() -> Self {
-        Self::new()
     }
 }

@@ -1,22 +1,46 @@
 //! What acknowledgements say: the copies handed over, and to a retry what was said first: I23, I24.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
-use signal_hub::hub::{Input, Output, SessionKey};
+use signal_hub::hub::{Config, Input, Output, SessionKey};
 use signal_hub::protocol::{
     ActorAddress, Body, ClientFrame, MessageId, Outgoing, Pattern, Reply, Request, Verb,
 };
+use signal_hub::time::Timestamp;
 
 use super::world::{After, World};
 use super::{Invariant, Observer, Violation};
 use crate::history::{Event, HubEvent, What};
 
 /// I23, I24: for what delivers, the reply against the copies and against an earlier reply.
-#[derive(Default)]
 pub struct Outcomes {
-    first: BTreeMap<(ActorAddress, MessageId), Reply>,
+    /// How long the hub promises to know an ask again.
+    dedupe_window: Duration,
+    first: BTreeMap<Ask, Reply>,
     /// Copies of asks that were carried out while their session ended: a retry is told of them.
-    untold: BTreeMap<(ActorAddress, MessageId), usize>,
+    untold: BTreeMap<Ask, usize>,
+    /// All that are in either, oldest first.
+    order: VecDeque<(Timestamp, Ask)>,
+}
+
+type Ask = (ActorAddress, MessageId);
+
+impl Outcomes {
+    pub fn new(config: &Config) -> Self {
+        let (first, untold, order) = Default::default();
+        Self { dedupe_window: config.dedupe_window, first, untold, order }
+    }
+
+    fn forget(&mut self, now: Timestamp) {
+        while let Some((at, ask)) = self.order.front()
+            && now.since(*at) >= self.dedupe_window
+        {
+            self.first.remove(ask);
+            self.untold.remove(ask);
+            self.order.pop_front();
+        }
+    }
 }
 
 impl Observer for Outcomes {
@@ -25,10 +49,12 @@ impl Observer for Outcomes {
         let Input::Frame(key, Ok(ClientFrame::Request(request))) = &hub.input else {
             return Ok(());
         };
+        self.forget(hub.now);
         let copies = copies(hub, request).count();
         let ask = (request.from.clone(), request.id.clone());
         let Some(reply) = reply_to(hub, *key, request) else {
             if copies > 0 && request.pattern == Pattern::Ask {
+                self.order.push_back((hub.now, ask.clone()));
                 self.untold.insert(ask, copies);
             }
             return Ok(());
@@ -44,6 +70,9 @@ impl Observer for Outcomes {
             )),
             None => {
                 let untold = self.untold.remove(&ask);
+                if untold.is_none() {
+                    self.order.push_back((hub.now, ask.clone()));
+                }
                 self.first.insert(ask, reply.clone());
                 match untold {
                     Some(untold) => told_of(request, reply, untold + copies),
@@ -56,6 +85,7 @@ impl Observer for Outcomes {
     fn hub_restarted(&mut self) {
         self.first.clear();
         self.untold.clear();
+        self.order.clear();
     }
 }
 

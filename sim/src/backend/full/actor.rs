@@ -43,6 +43,8 @@ struct Running<W: Wire> {
 struct Belief {
     session: Option<SessionId>,
     registered: BTreeSet<ActorAddress>,
+    /// Addresses that it has lost for good.
+    given_up: BTreeSet<ActorAddress>,
     ended: bool,
 }
 
@@ -110,10 +112,22 @@ impl<W: Wire> Actor<W> {
         }
     }
 
-    /// The youngest client that has not ended, and where it runs.
+    /// The youngest client that wants the actor's own address or, without one, that has not ended;
+    /// and where it runs.
     pub fn client(&self) -> Option<(Client, W::Process)> {
-        let alive = self.clients.iter().rev().find(|running| !running.belief().ended);
+        let wanting = |running: &&Running<W>| running.belief().wants(self.address());
+        let alive = self
+            .clients
+            .iter()
+            .rev()
+            .find(wanting)
+            .or_else(|| self.clients.iter().rev().find(|running| !running.belief().ended));
         alive.map(|running| (running.client.clone(), running.process.clone()))
+    }
+
+    /// Whether nobody tries to be at its own address.
+    pub fn is_absent(&self) -> bool {
+        !self.clients.iter().any(|running| running.belief().wants(self.address()))
     }
 
     /// Where its clients run.
@@ -134,8 +148,9 @@ impl<W: Wire> Actor<W> {
     pub fn beliefs(&self) -> Vec<Agreement> {
         let alive = self.clients.iter().map(Running::belief).filter(|belief| !belief.ended);
         let own = |belief: MutexGuard<'_, Belief>| Agreement {
-            address: self.address().clone(),
-            session: belief.session.clone().filter(|_| belief.registered.contains(self.address())),
+            session: belief.session.clone(),
+            wanted: belief.wants(self.address()).then(|| self.address().clone()),
+            registered: belief.registered.contains(self.address()),
         };
         alive.map(own).collect()
     }
@@ -145,6 +160,12 @@ impl<W: Wire> Actor<W> {
         for running in self.clients.drain(..) {
             running.process.kill();
         }
+    }
+}
+
+impl Belief {
+    fn wants(&self, address: &ActorAddress) -> bool {
+        !self.ended && !self.given_up.contains(address)
     }
 }
 
@@ -170,7 +191,12 @@ async fn follow<W: Wire>(mut events: Events, belief: Arc<Mutex<Belief>>, tap: Ta
             Event::Registered { address, .. } => {
                 belief.registered.insert(address);
             }
-            Event::TakenOver { address } | Event::RegistrationRefused { address, .. } => {
+            Event::TakenOver { address }
+            | Event::RegistrationRefused { address, retry_in: None, .. } => {
+                belief.registered.remove(&address);
+                belief.given_up.insert(address);
+            }
+            Event::RegistrationRefused { address, retry_in: Some(_), .. } => {
                 belief.registered.remove(&address);
             }
             Event::Disconnected { why, .. } => {

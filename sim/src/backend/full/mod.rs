@@ -263,7 +263,7 @@ impl<W: Wire> Stage for FullStack<W> {
     fn return_the_absent(&self) {
         for actor in &self.scenario.actors {
             let mut actor = lock(self.actor(&actor.name));
-            if actor.kind == ActorKind::Client && actor.client().is_none() {
+            if actor.kind == ActorKind::Client && actor.is_absent() {
                 actor.start();
             }
         }

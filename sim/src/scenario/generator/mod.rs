@@ -117,7 +117,6 @@ fn hub(dice: &mut Dice, weights: &Weights) -> Config {
             plenty.subscriptions_per_session_max
         },
         dedupe_window: if near(dice) { Duration::ZERO } else { dice.millis(5_000, 60_000) },
-        dedupe_entries_max: if near(dice) { 4 } else { plenty.dedupe_entries_max },
         malformed_per_minute_max: if near(dice) { 2 } else { plenty.malformed_per_minute_max },
         ..plenty
     }
