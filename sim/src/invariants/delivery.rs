@@ -122,9 +122,9 @@ fn carried_unaltered(
 /// I18, I19, I20 at the clients: what arrives is what the hub handed over, once and in order.
 #[derive(Default)]
 pub struct Arrival {
-    handed_over: BTreeMap<Copy, HandedOver>,
-    /// For each request, who sent it and the how manieth of that session it was.
-    order: BTreeMap<MessageId, (Sender, u64)>,
+    /// Copies that have not arrived; several of one message if the hub forgot an ask and was asked
+    /// again.
+    under_way: BTreeMap<Copy, Vec<HandedOver>>,
     count: BTreeMap<Sender, u64>,
     /// For each sender and receiving connection, the last that arrived.
     latest: BTreeMap<(Sender, ClientName, u32), u64>,
@@ -135,7 +135,9 @@ pub struct Arrival {
 struct HandedOver {
     kind: String,
     payload: Json,
-    arrived: bool,
+    sender: Sender,
+    /// The how manieth request of the sender it was.
+    number: u64,
 }
 
 /// A session of one life of the hub.
@@ -166,57 +168,58 @@ impl Observer for Arrival {
 
 impl Arrival {
     fn note(&mut self, hub: &HubEvent) {
-        let Some((key, request)) = request(hub) else { return };
+        let Some((key, _)) = request(hub) else { return };
         let sender = (self.restarts, key);
         let count = self.count.entry(sender).or_default();
         *count += 1;
-        let mut carried = false;
         for output in &hub.outputs {
             let Output::Send(_, message) = output else { continue };
             let Body::Delivery(delivery) = &message.body else { continue };
-            carried = true;
             let handed_over = HandedOver {
                 kind: delivery.kind.clone(),
                 payload: delivery.payload.clone(),
-                arrived: false,
+                sender,
+                number: *count,
             };
             let copy = (delivery.from.clone(), delivery.origin.clone(), message.to.clone());
-            self.handed_over.insert(copy, handed_over);
-        }
-        if carried {
-            self.order.insert(request.id.clone(), (sender, *count));
+            self.under_way.entry(copy).or_default().push(handed_over);
         }
     }
 
     fn received(&mut self, client: &ClientName, message: &HubMessage) -> Result<(), Violation> {
         let HubBody::Delivery { kind, payload, origin, .. } = &message.body else { return Ok(()) };
         let Some(origin) = origin else { return Err(invented(&message.to, "it has no origin")) };
-        let key = (message.from.clone(), origin.clone(), message.to.clone());
-        let Some(handed_over) = self.handed_over.get_mut(&key) else {
+        let copy = (message.from.clone(), origin.clone(), message.to.clone());
+        let Some(under_way) = self.under_way.get_mut(&copy) else {
             return Err(invented(&message.to, "the hub did not hand it over"));
         };
-        if (&handed_over.kind, &handed_over.payload) != (kind, payload) {
-            return Err(invented(&message.to, "it was altered on the way"));
-        }
-        if std::mem::replace(&mut handed_over.arrived, true) {
+        if under_way.is_empty() {
             let evidence = format!("{origin} reached {} again, at {client}", message.to);
             return Err(Violation::new(Invariant::I18, evidence));
         }
-        self.in_order(client, origin)
-    }
-
-    fn in_order(&mut self, client: &ClientName, origin: &MessageId) -> Result<(), Violation> {
-        let Some((sender, number)) = self.order.get(origin).copied() else { return Ok(()) };
         let connection = self.connections.get(client).copied().unwrap_or_default();
-        let latest = self.latest.entry((sender, client.clone(), connection)).or_default();
+        let latest = |sender| {
+            let latest = self.latest.get(&(sender, client.clone(), connection));
+            latest.copied().unwrap_or_default()
+        };
+        let same = |copy: &HandedOver| (&copy.kind, &copy.payload) == (kind, payload);
+        // An earlier copy may have been lost with its connection.
+        let in_order = |copy: &HandedOver| same(copy) && copy.number >= latest(copy.sender);
+        let Some(place) =
+            under_way.iter().position(in_order).or_else(|| under_way.iter().position(same))
+        else {
+            return Err(invented(&message.to, "it was altered on the way"));
+        };
+        let HandedOver { sender, number, .. } = under_way.remove(place);
         // One request may bring a session several copies: one for each of its addresses.
-        if number < *latest {
+        let before = latest(sender);
+        if number < before {
             return Err(Violation::new(
                 Invariant::I20,
-                format!("{client} got request {number} of s{} after request {latest}", sender.1.0),
+                format!("{client} got request {number} of s{} after request {before}", sender.1.0),
             ));
         }
-        *latest = number;
+        self.latest.insert((sender, client.clone(), connection), number);
         Ok(())
     }
 }

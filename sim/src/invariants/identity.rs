@@ -164,8 +164,15 @@ impl Observer for LastRegistration {
         let What::Hub(hub) = &event.what else { return Ok(()) };
         self.release(hub.now, hub, world);
         for output in &hub.outputs {
-            if let Output::Audit(Record::ActorRegistered { actor_address, session, .. }) = output {
-                self.holders.insert(actor_address.clone(), *session);
+            match output {
+                Output::Audit(Record::ActorRegistered { actor_address, session, .. }) => {
+                    self.holders.insert(actor_address.clone(), *session);
+                }
+                // Its queue may overflow at the very reply that tells of the registration.
+                Output::Close(key, reason) if *reason != CloseReason::DuplicateConnection => {
+                    self.holders.retain(|_, holder| holder != key);
+                }
+                Output::Send(..) | Output::Close(..) | Output::Audit(_) => {}
             }
         }
         let after = After { world, event: hub };
@@ -199,13 +206,7 @@ impl LastRegistration {
                 Input::Closed(key, _) => key == holder,
                 _ => false,
             };
-            let closed = hub.outputs.iter().any(|output| match output {
-                Output::Close(key, reason) => {
-                    key == holder && *reason != CloseReason::DuplicateConnection
-                }
-                Output::Send(..) | Output::Audit(_) => false,
-            });
-            !(expired || ended || closed || gives_up(hub, *holder, address))
+            !(expired || ended || gives_up(hub, *holder, address))
         });
     }
 }
@@ -237,9 +238,11 @@ impl Observer for Takeover {
         });
         let told: Vec<SessionKey> = hub.outputs.iter().filter_map(duplicate_notice).collect();
         match moved {
-            // A session whose queue overflows at the notice is closed in its stead.
+            // A session whose queue overflows at the notice is closed in its stead; one whose own
+            // deadline is due ended before.
             Some((_, old))
-                if hub.outputs.contains(&Output::Close(old, CloseReason::SlowConsumer)) => {}
+                if hub.outputs.contains(&Output::Close(old, CloseReason::SlowConsumer))
+                    || world.session_due(old, hub.now) && told.is_empty() => {}
             Some((address, old)) => told_once(hub, &after, address, old, &told)?,
             None => {
                 if let Some(key) = told.first() {

@@ -51,7 +51,7 @@ impl Observer for Outcomes {
         };
         self.forget(hub.now);
         let copies = copies(hub, request).count();
-        let ask = (request.from.clone(), request.id.clone());
+        let ask = (world.acting_identity(*key, &request.from), request.id.clone());
         let Some(reply) = reply_to(hub, *key, request) else {
             if copies > 0 && request.pattern == Pattern::Ask {
                 self.order.push_back((hub.now, ask.clone()));

@@ -43,6 +43,16 @@ impl World {
         self.address(address)?.registration?.owner
     }
 
+    /// Who acts in a request: the sender that it names if that is the session's, else the session's
+    /// first address.
+    pub fn acting_identity(&self, key: SessionKey, claimed: &ActorAddress) -> ActorAddress {
+        let owned = self.session(key).map_or(&[][..], |row| row.addresses.as_slice());
+        match owned.contains(claimed) {
+            true => claimed.clone(),
+            false => owned.first().unwrap_or(claimed).clone(),
+        }
+    }
+
     pub fn is_open(&self, key: SessionKey) -> bool {
         self.session(key).is_some_and(is_open)
     }
