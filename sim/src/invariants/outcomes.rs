@@ -155,8 +155,10 @@ fn everyone(
         return Ok(());
     }
     let after = After { world, event: hub };
+    let sender = hub.input.session().map(|key| world.acting_identity(key, &request.from));
     let meant = |address: &&ActorAddress| {
-        after.owner(address).is_some() && !(broadcast.exclude_self && **address == request.from)
+        let is_sender = Some(*address) == sender.as_ref();
+        after.owner(address).is_some() && !(broadcast.exclude_self && is_sender)
     };
     let registered = world.addresses().filter(meant).count();
     match registered == counted {

@@ -161,6 +161,17 @@ impl Action {
         )
     }
 
+    /// Whom it speaks to.
+    pub fn recipient(&self) -> Option<&str> {
+        match self {
+            Action::Tell { to, .. } | Action::Ask { to, .. } | Action::AskTwice { to } => Some(to),
+            Action::Register { address, .. }
+            | Action::Unregister { address }
+            | Action::Renew { address, .. } => address.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Whether only a raw connection can do it: a client does as its own rules say.
     pub const fn is_for_raw_only(&self) -> bool {
         matches!(

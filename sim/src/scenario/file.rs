@@ -177,14 +177,7 @@ fn known(scenario: &Scenario, who: &Who) -> Result<(), String> {
 
 /// Names and ids that become part of the protocol's words.
 fn check_names(speaker: &Option<String>, action: &Action) -> Result<(), String> {
-    let named = match action {
-        Action::Tell { to, .. } | Action::Ask { to, .. } | Action::AskTwice { to } => Some(to),
-        Action::Register { address, .. }
-        | Action::Unregister { address }
-        | Action::Renew { address, .. } => address.as_ref(),
-        _ => None,
-    };
-    for name in named.into_iter().chain(speaker) {
+    for name in action.recipient().into_iter().chain(speaker.as_deref()) {
         let address = match name.starts_with("@(") {
             true => signal_hub::protocol::ActorAddress::parse(name),
             false => signal_hub::protocol::ActorAddress::from_path(name),

@@ -4,6 +4,7 @@
 mod action;
 mod file;
 mod generator;
+mod shrinker;
 mod step;
 
 use std::time::Duration;
@@ -15,9 +16,10 @@ use signal_hub::time::duration_text;
 pub use action::{Action, Expectation, HubAction, Speech, WhichToken};
 pub use file::{InvalidScenario, read, read_file, write};
 pub use generator::{Profile, generate};
+pub use shrinker::{Progress, Shrunk, shrink};
 pub use step::{Step, What, When, Who};
 
-use crate::net::LinkConfig;
+use crate::net::{Fault, LinkConfig};
 
 /// The name of the host that the hub runs on.
 pub const HUB_HOST: &str = "hub";

@@ -1,0 +1,287 @@
+//! Makes a failing scenario as short as it can be: whatever can go while the same invariant still
+//! breaks goes. It knows nothing of backends: whoever asks says what fails.
+
+mod reduce;
+
+use std::time::Duration;
+
+use self::reduce::{simpler_hub, simpler_network, simpler_steps};
+use super::{Actor, Ending, Fault, Scenario, Step, What, When, Who};
+
+/// What is known while it shrinks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// What is being tried.
+    pub pass: &'static str,
+    /// Scenarios played so far.
+    pub tries: usize,
+    /// Steps of the shortest that still fails.
+    pub steps: usize,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shrunk {
+    pub scenario: Scenario,
+    /// Scenarios played.
+    pub tries: usize,
+    /// Whether nothing more can go; otherwise time was up.
+    pub finished: bool,
+}
+
+/// Shrinks `scenario`, which fails at `failed_at`. `fails` plays a scenario and says whether it
+/// fails in the same way, and when; `time_is_up` is asked before each try.
+pub fn shrink(
+    scenario: &Scenario,
+    failed_at: Duration,
+    fails: &mut dyn FnMut(&Scenario) -> Option<Duration>,
+    time_is_up: &mut dyn FnMut(Progress) -> bool,
+) -> Shrunk {
+    let mut shrinker = Shrinker {
+        best: scenario.clone(),
+        failed_at,
+        tries: 0,
+        pass: "",
+        up: false,
+        fails,
+        time_is_up,
+    };
+    loop {
+        let before = shrinker.best.clone();
+        shrinker.cut_the_end();
+        shrinker.drop_steps();
+        shrinker.drop_actors();
+        shrinker.simplify_the_world();
+        shrinker.simplify_steps();
+        shrinker.bring_forward();
+        if shrinker.up || shrinker.best == before {
+            break;
+        }
+    }
+    Shrunk { scenario: shrinker.best, tries: shrinker.tries, finished: !shrinker.up }
+}
+
+struct Shrinker<'a> {
+    best: Scenario,
+    /// When the best one fails.
+    failed_at: Duration,
+    tries: usize,
+    pass: &'static str,
+    up: bool,
+    fails: &'a mut dyn FnMut(&Scenario) -> Option<Duration>,
+    time_is_up: &'a mut dyn FnMut(Progress) -> bool,
+}
+
+impl Shrinker<'_> {
+    /// Keeps the candidate if it still fails.
+    fn attempt(&mut self, candidate: Scenario) -> bool {
+        let progress =
+            Progress { pass: self.pass, tries: self.tries, steps: self.best.steps.len() };
+        self.up = self.up || (self.time_is_up)(progress);
+        if self.up || candidate == self.best {
+            return false;
+        }
+        self.tries += 1;
+        match (self.fails)(&candidate) {
+            Some(at) => {
+                self.best = candidate;
+                self.failed_at = at;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn with_steps(&self, steps: Vec<Step>) -> Scenario {
+        Scenario { steps, ..self.best.clone() }
+    }
+
+    /// What comes after the failure has no part in it.
+    fn cut_the_end(&mut self) {
+        self.pass = "cutting the end";
+        let failed_at = self.failed_at;
+        let begun = |step: &&Step| match step.when {
+            When::At(at) => at <= failed_at,
+            When::After(_) | When::Then => true,
+        };
+        let steps: Vec<Step> = self.best.steps.iter().take_while(begun).cloned().collect();
+        let wait = heal_at(failed_at);
+        let stopped = Scenario { ending: Ending::Stop, ..self.with_steps(steps.clone()) };
+        let waiting = [steps.clone(), vec![wait]].concat();
+        let mut waited = stopped.clone();
+        waited.steps = waiting;
+        let _ =
+            self.attempt(stopped) || self.attempt(waited) || self.attempt(self.with_steps(steps));
+    }
+
+    /// Takes out ever smaller parts.
+    fn drop_steps(&mut self) {
+        self.pass = "dropping steps";
+        let mut size = self.best.steps.len().div_ceil(2).max(1);
+        loop {
+            let mut from = self.best.steps.len();
+            while from > 0 && !self.up {
+                let until = from;
+                from = from.saturating_sub(size);
+                let mut steps = self.best.steps.clone();
+                steps.drain(from..until.min(steps.len()));
+                self.attempt(self.with_steps(steps));
+            }
+            if size == 1 || self.up {
+                return;
+            }
+            size = size.div_ceil(2);
+        }
+    }
+
+    fn drop_actors(&mut self) {
+        self.pass = "dropping actors";
+        for name in self.best.actors.iter().map(|actor| actor.name.clone()).collect::<Vec<_>>() {
+            let actors: Vec<Actor> =
+                self.best.actors.iter().filter(|actor| actor.name != name).cloned().collect();
+            let steps = self.best.steps.iter().filter(|step| !names(step, &name)).cloned();
+            let candidate = Scenario { actors, steps: steps.collect(), ..self.best.clone() };
+            self.attempt(candidate);
+        }
+        for place in 0..self.best.actors.len() {
+            let mut candidate = self.best.clone();
+            candidate.actors[place].addresses.clear();
+            self.attempt(candidate);
+        }
+    }
+
+    /// Back to the defaults, all at once or one by one.
+    fn simplify_the_world(&mut self) {
+        self.pass = "simplifying hub and network";
+        let plain = Scenario::default();
+        self.attempt(Scenario { hub: plain.hub.clone(), ..self.best.clone() });
+        self.attempt(Scenario { network: plain.network.clone(), ..self.best.clone() });
+        self.attempt(Scenario { registration_ttl: plain.registration_ttl, ..self.best.clone() });
+        self.attempt(Scenario { seed: 0, ..self.best.clone() });
+        for hub in simpler_hub(&self.best.hub) {
+            let hub = hub(&self.best.hub);
+            self.attempt(Scenario { hub, ..self.best.clone() });
+        }
+        for network in simpler_network(&self.best.network) {
+            let network = network(&self.best.network);
+            self.attempt(Scenario { network, ..self.best.clone() });
+        }
+    }
+
+    fn simplify_steps(&mut self) {
+        self.pass = "simplifying steps";
+        let mut place = 0;
+        while place < self.best.steps.len() && !self.up {
+            for simpler in simpler_steps(&self.best.steps[place]) {
+                let mut steps = self.best.steps.clone();
+                steps[place] = simpler;
+                self.attempt(self.with_steps(steps));
+            }
+            place += 1;
+        }
+    }
+
+    /// Less waiting between steps, and rounder times.
+    fn bring_forward(&mut self) {
+        self.pass = "bringing steps forward";
+        for place in 0..self.best.steps.len() {
+            let before = match place {
+                0 => Duration::ZERO,
+                _ => at(&self.best.steps[place - 1]).unwrap_or_default(),
+            };
+            let Some(here) = at(&self.best.steps[place]) else { continue };
+            for gap in [0, 10, 100, 500, 1_000, 2_000, 5_000, 10_000, 20_000] {
+                let wanted = round(before) + Duration::from_millis(gap);
+                if wanted >= here || self.attempt(self.moved(place, here - wanted)) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// All steps from `place` on come so much earlier.
+    fn moved(&self, place: usize, earlier: Duration) -> Scenario {
+        let mut steps = self.best.steps.clone();
+        for step in &mut steps[place..] {
+            if let When::At(at) = &mut step.when {
+                *at = at.saturating_sub(earlier);
+            }
+        }
+        self.with_steps(steps)
+    }
+}
+
+/// A step that does little but waits until then.
+fn heal_at(at: Duration) -> Step {
+    Step::fault(round(at) + Duration::from_millis(10), Fault::Heal)
+}
+
+/// Up to whole hundredths of a second.
+fn round(time: Duration) -> Duration {
+    let step = Duration::from_millis(10).as_nanos();
+    let rounded = time.as_nanos().div_ceil(step) * step;
+    Duration::from_nanos(u64::try_from(rounded).unwrap_or(u64::MAX))
+}
+
+fn at(step: &Step) -> Option<Duration> {
+    match step.when {
+        When::At(at) => Some(at),
+        When::After(_) | When::Then => None,
+    }
+}
+
+/// Whether the step is of the actor or about its host.
+fn names(step: &Step, actor: &str) -> bool {
+    match &step.what {
+        What::Act { who, speaker, action } => {
+            let to = action.recipient();
+            who.actor() == actor || to == Some(actor) || speaker.as_deref() == Some(actor)
+        }
+        What::Hub(_) => false,
+        What::Network(fault) => fault
+            .hosts()
+            .iter()
+            .any(|host| host.parse::<Who>().is_ok_and(|who| who.actor() == actor)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Profile, generate};
+    use super::*;
+
+    /// Fails where bob subscribes and the hub then restarts: at that time.
+    fn restart_after_subscribe(scenario: &Scenario) -> Option<Duration> {
+        let mut subscribed = false;
+        for step in &scenario.steps {
+            let text = step.to_string();
+            subscribed |= text.contains("\"bob\"") && text.contains("\"subscribe\"");
+            if subscribed && text.contains("\"restart\"") {
+                return at(step);
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn what_has_no_part_in_the_failure_goes() {
+        let scenario = generate(Profile::Restart, 3);
+        let failed_at = restart_after_subscribe(&scenario).expect("such steps are there");
+        let fails = &mut |candidate: &Scenario| restart_after_subscribe(candidate);
+        let shrunk = shrink(&scenario, failed_at, fails, &mut |_| false);
+        assert!(shrunk.finished);
+        assert_eq!(shrunk.scenario.steps.len(), 2, "{}", super::super::write(&shrunk.scenario));
+        assert_eq!(shrunk.scenario.actors.len(), 1);
+        assert_eq!(shrunk.scenario.hub, Scenario::default().hub);
+        assert_eq!(shrunk.scenario.ending, Ending::Stop);
+    }
+
+    #[test]
+    fn it_stops_when_its_time_is_up() {
+        let scenario = generate(Profile::Restart, 3);
+        let fails = &mut |_: &Scenario| Some(Duration::ZERO);
+        let shrunk = shrink(&scenario, Duration::MAX, fails, &mut |progress| progress.tries == 5);
+        assert!(!shrunk.finished);
+        assert_eq!(shrunk.tries, 5);
+    }
+}
