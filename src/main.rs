@@ -1,6 +1,5 @@
 //! The command line. It composes what the library offers and decides nothing.
 
-mod access;
 mod serve;
 mod token_tool;
 mod tools;

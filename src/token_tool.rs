@@ -14,7 +14,7 @@ use signal_hub::protocol::AuthToken;
 use signal_hub::runtime::{Runtime, Tokio};
 use signal_hub::time::Timestamp;
 
-use crate::access::shared_secret;
+use crate::serve::shared_secret;
 
 /// Print a token for a hub that shares this secret (HS256). For development.
 #[derive(Debug, Args)]

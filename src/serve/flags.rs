@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
 use serde_json::Value;
 
-use super::table::SETTINGS;
+use super::table::{Kind, SETTINGS, Setting};
 use super::value::unit;
 
 /// The settings that were given as flags, by name, as they were written.
@@ -14,18 +14,22 @@ pub struct Flags(pub BTreeMap<&'static str, String>);
 
 impl Args for Flags {
     fn augment_args(command: Command) -> Command {
-        let arguments = SETTINGS.iter().map(|setting| {
+        let arguments = settings().map(|setting| {
             let default = match setting.default() {
                 Value::Null => String::new(),
                 Value::String(text) => format!(" [default: {text}]"),
                 Value::Array(_) => String::new(),
                 other => format!(" [default: {other}]"),
             };
-            Arg::new(setting.name)
+            let argument = Arg::new(setting.name)
                 .long(setting.flag())
                 .value_name(unit(setting.kind).to_uppercase())
                 .help(format!("{}{default}", setting.about))
-                .help_heading("Settings (also in --config and as SIGNAL_HUB_<NAME>)")
+                .help_heading("Settings (also in --config and as SIGNAL_HUB_<NAME>)");
+            match setting.kind == Kind::Switch {
+                true => argument.num_args(0..=1).require_equals(true).default_missing_value("true"),
+                false => argument,
+            }
         });
         command.args(arguments)
     }
@@ -43,11 +47,16 @@ impl FromArgMatches for Flags {
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
-        for setting in SETTINGS {
+        for setting in settings() {
             if let Some(text) = matches.get_one::<String>(setting.name) {
                 self.0.insert(setting.name, text.clone());
             }
         }
         Ok(())
     }
+}
+
+/// All but secrets: anybody on the machine can list the arguments of a process.
+fn settings() -> impl Iterator<Item = &'static Setting> {
+    SETTINGS.iter().filter(|setting| setting.kind != Kind::Secret)
 }

@@ -1,5 +1,6 @@
 //! `signal-hub serve`: from settings to a running server (docs/OPERATIONS.md).
 
+mod access;
 mod flags;
 mod logging;
 mod process;
@@ -23,13 +24,13 @@ use signal_hub::server::{Server, Tls};
 use tokio::select;
 use tokio::sync::oneshot;
 
+pub use access::shared_secret;
 pub use logging::begin_plainly;
 
 use self::flags::Flags;
 use self::process::Process;
 use self::settings::{Mistake, Settings, Sources};
 use self::signals::Signals;
-use crate::access;
 
 /// Wrong arguments or settings.
 const USAGE: u8 = 2;
@@ -47,8 +48,6 @@ pub struct Serve {
     /// Print every effective setting as TOML, with its source, and exit.
     #[arg(long)]
     print_config: bool,
-    #[command(flatten)]
-    access: access::Arguments,
     #[command(flatten)]
     flags: Flags,
 }
@@ -68,7 +67,7 @@ impl Serve {
             write!(io::stdout(), "{}", settings.to_toml()).context("cannot write to stdout")?;
             return Ok(ExitCode::SUCCESS);
         }
-        serve(&settings, &self.access).await
+        serve(&settings).await
     }
 
     fn settings(&self) -> Result<Settings, Vec<Mistake>> {
@@ -91,12 +90,12 @@ impl Serve {
     }
 }
 
-async fn serve(settings: &Settings, access: &access::Arguments) -> anyhow::Result<ExitCode> {
+async fn serve(settings: &Settings) -> anyhow::Result<ExitCode> {
     let process = settings.process()?;
     let writers = logging::begin(&process)?;
     // Caught from before the line on stdout: whoever reads it may signal at once.
     let signals = Signals::catch().context("cannot catch signals")?;
-    let access = access.load(process.listen)?;
+    let access = access::load(&process)?;
     let mut server = Server::bind(Tokio, process.listen, settings.hub()?, ())
         .await
         .with_context(|| format!("cannot listen on {}", process.listen))?

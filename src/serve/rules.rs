@@ -1,6 +1,15 @@
 //! What must hold between settings. Each rule names both sides and where they come from.
 
+use signal_hub::hub::Config;
+use signal_hub::server::Limits;
+
+use super::process::Process;
 use super::settings::{Effective, Mistake, Settings};
+use super::table::find;
+use super::value::{is_set, repeated};
+
+/// Whether it holds, what must hold of which two settings, and why.
+type Rule = (bool, (&'static str, &'static str, &'static str), &'static str);
 
 /// The rules that are broken.
 pub fn broken(settings: &Settings) -> Vec<Mistake> {
@@ -12,7 +21,22 @@ pub fn broken(settings: &Settings) -> Vec<Mistake> {
             .flatten()
             .collect();
     };
-    let rules = [
+    let rules = of_the_hub(&hub, &limits).into_iter().chain(of_the_process(&process));
+    let broken = rules.filter(|(holds, ..)| !holds);
+    let mut mistakes: Vec<Mistake> = broken
+        .map(|(_, (left, must, right), why)| {
+            let (left, right) = (told(settings, left), told(settings, right));
+            Mistake(format!("{left} {must} {right}: {why}"))
+        })
+        .collect();
+    if let (true, Err(why)) = (mistakes.is_empty(), hub.check()) {
+        mistakes.push(Mistake(why.to_string()));
+    }
+    mistakes
+}
+
+fn of_the_hub(hub: &Config, limits: &Limits) -> [Rule; 7] {
+    [
         (
             hub.idle_timeout > hub.ping_interval,
             ("idle_timeout", "must be longer than", "ping_interval"),
@@ -48,30 +72,50 @@ pub fn broken(settings: &Settings) -> Vec<Mistake> {
             ("connections_max", "must be 0 or no less than", "sessions_max"),
             "or the hub is never full and clients wait without a word",
         ),
+    ]
+}
+
+fn of_the_process(process: &Process) -> [Rule; 5] {
+    let (secret, file) = (process.auth_secret, process.auth_secret_file.is_some());
+    let public_key = process.auth_public_key.is_some();
+    let is_open = !(secret || file || public_key);
+    let one_key = "there is one key that tokens are verified with";
+    [
         (
             process.tls_cert.is_some() == process.tls_key.is_some(),
             ("tls_cert", "must come together with", "tls_key"),
             "one is of no use without the other",
         ),
-    ];
-    let broken = rules.into_iter().filter(|(holds, ..)| !holds);
-    let mut mistakes: Vec<Mistake> = broken
-        .map(|(_, (left, must, right), why)| {
-            let (left, right) = (told(settings, left), told(settings, right));
-            Mistake(format!("{left} {must} {right}: {why}"))
-        })
-        .collect();
-    if let (true, Err(why)) = (mistakes.is_empty(), hub.check()) {
-        mistakes.push(Mistake(why.to_string()));
-    }
-    mistakes
+        (
+            !(file && public_key),
+            ("auth_secret_file", "must not come with", "auth_public_key"),
+            one_key,
+        ),
+        (!(file && secret), ("auth_secret_file", "must not come with", "auth_secret"), one_key),
+        (
+            !(public_key && secret),
+            ("auth_public_key", "must not come with", "auth_secret"),
+            one_key,
+        ),
+        (
+            !is_open
+                || process.allow_unauthenticated
+                || process.listen.ip().to_canonical().is_loopback(),
+            ("allow_unauthenticated", "must be true where no key is set, with", "listen"),
+            "or whoever can reach the address is served by mistake",
+        ),
+    ]
 }
 
 fn told(settings: &Settings, name: &str) -> String {
     let Effective { value, source } = settings.effective(name);
-    match value {
-        serde_json::Value::Null => format!("{name} (not set)"),
-        serde_json::Value::String(text) => format!("{name} = {text} ({source})"),
-        other => format!("{name} = {other} ({source})"),
+    let kind = find(name).expect("a rule names settings").kind;
+    let text = match value {
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    match is_set(kind, value) {
+        true => format!("{name} = {} ({source})", repeated(kind, &text)),
+        false => format!("{name} (not set)"),
     }
 }

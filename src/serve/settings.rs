@@ -11,8 +11,8 @@ use signal_hub::server::Limits;
 use toml::de::DeTable;
 
 use super::process::Process;
-use super::table::{Part, SETTINGS, Setting, find};
-use super::value::{parse, parse_toml};
+use super::table::{Kind, Part, SETTINGS, Setting, find};
+use super::value::{is_set, parse, parse_toml, repeated};
 use super::{rules, value};
 
 /// Where settings may come from, apart from the defaults.
@@ -71,6 +71,7 @@ impl Settings {
                         rows.insert(setting.name, Effective { value, source });
                     }
                     Err(why) => {
+                        let text = repeated(setting.kind, text);
                         mistakes
                             .push(Mistake(format!("{} = {text} ({source}): {why}", setting.name)));
                     }
@@ -137,12 +138,8 @@ impl Settings {
         let mut text =
             format!("# Effective settings of signal-hub {}.\n", env!("CARGO_PKG_VERSION"));
         for setting in SETTINGS {
-            let Effective { value, source } = self.effective(setting.name);
             text += &format!("\n# {}\n# {}.\n", setting.about, value::allowed(setting.kind));
-            text += &match toml_value(value) {
-                Some(value) => format!("{} = {value} # {source}\n", setting.name),
-                None => format!("# {} is not set # {source}\n", setting.name),
-            };
+            text += &toml_line(setting, self.effective(setting.name));
         }
         text
     }
@@ -198,10 +195,21 @@ fn nearest(word: &str) -> &'static str {
     SETTINGS.iter().min_by_key(distance).map_or("listen", |setting| setting.name)
 }
 
-fn toml_value(value: &Value) -> Option<String> {
+fn toml_line(setting: &Setting, Effective { value, source }: &Effective) -> String {
+    let name = setting.name;
+    if !is_set(setting.kind, value) {
+        return format!("# {name} is not set # {source}\n");
+    }
+    let value = toml_value(value);
+    match setting.kind == Kind::Secret {
+        true => format!("# {name} = {} # {source}\n", repeated(setting.kind, &value)),
+        false => format!("{name} = {value} # {source}\n"),
+    }
+}
+
+fn toml_value(value: &Value) -> String {
     match value {
-        Value::Null => None,
-        Value::Number(number) => Some(number.to_string()),
-        other => toml::Value::try_from(other).ok().map(|value| value.to_string()),
+        Value::Number(number) => number.to_string(),
+        other => toml::Value::try_from(other).map(|value| value.to_string()).unwrap_or_default(),
     }
 }

@@ -49,6 +49,11 @@ pub enum Kind {
     /// `address:port` of a loopback interface.
     Loopback,
     Path,
+    /// On or off; as a flag without a value, on.
+    Switch,
+    /// Only in the environment: anybody can list arguments, and files are copied and shown. What
+    /// stands in it is looked at and let go.
+    Secret,
     Filter,
     /// Origins of web pages; with commas between them outside the file.
     Origins,
@@ -124,6 +129,10 @@ pub static SETTINGS: &[Setting] = &[
     process("admin_listen", Kind::Loopback, "Where /metrics, /debug and /health are served, to this machine only; off if not set."),
     process("tls_cert", Kind::Path, "The certificate chain as PEM, the server's own first; with it the port speaks TLS only."),
     process("tls_key", Kind::Path, "The private key of the certificate, as PEM."),
+    process("auth_secret_file", Kind::Path, "A file with a secret: bearers of tokens that are signed with it (HS256) are let in, and nobody else."),
+    process("auth_secret", Kind::Secret, "The same secret itself; in the environment only, and never printed."),
+    process("auth_public_key", Kind::Path, "A public key as PEM: bearers of tokens that its owner signed are let in, and nobody else. RS256 for an RSA key, EdDSA for an Ed25519 key."),
+    process("allow_unauthenticated", Kind::Switch, "Without a key, serve everybody who can reach an address that is not this machine's alone."),
     process("log", Kind::Filter, "What is logged to stderr: a level, or a filter as in RUST_LOG, which counts where this is not set."),
     process("audit", Kind::Path, "Where audit records are appended, one JSON object a line; `-` is stdout; off if not set."),
     process("audit_lines_max", count("lines", 1, 1_000_000), "Audit lines that wait to be written; further ones are dropped and counted."),
@@ -163,7 +172,7 @@ pub static SETTINGS: &[Setting] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serve::value::parse;
+    use crate::serve::value::{is_set, parse};
 
     fn names(part: Part) -> Vec<&'static str> {
         let mut names: Vec<_> =
@@ -197,7 +206,7 @@ mod tests {
     fn every_default_is_allowed() {
         for setting in SETTINGS {
             let text = match setting.default() {
-                Value::Null => continue,
+                value if !is_set(setting.kind, &value) => continue,
                 Value::String(text) => text,
                 Value::Array(_) => String::new(),
                 other => other.to_string(),

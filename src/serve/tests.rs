@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::settings::{Mistake, Settings, Source, Sources};
 use super::table::{SETTINGS, find};
-use super::value::{allowed, unit};
+use super::value::{allowed, is_set, unit};
 
 const FILE: &str = "\nidle_timeout = \"90s\"\nping_interval = \"5s\"\nsessions_max = 7\n";
 
@@ -122,6 +122,69 @@ fn a_wrong_value_is_told_with_its_source_and_what_is_allowed() {
 }
 
 #[test]
+fn a_switch_is_true_or_false() {
+    let expected = "expected true or false";
+    for (file, environment, told) in [
+        (
+            Some("allow_unauthenticated = 1"),
+            None,
+            format!("allow_unauthenticated = 1 (hub.toml:1): {expected}"),
+        ),
+        (
+            None,
+            Some(("SIGNAL_HUB_ALLOW_UNAUTHENTICATED", "yes")),
+            format!(
+                "allow_unauthenticated = yes (env SIGNAL_HUB_ALLOW_UNAUTHENTICATED): {expected}"
+            ),
+        ),
+    ] {
+        assert_eq!(mistakes(&sources(file, environment.as_slice(), &[])), [told]);
+    }
+    let settings = Settings::read(&sources(Some("allow_unauthenticated = true"), &[], &[]));
+    assert!(settings.unwrap().process().unwrap().allow_unauthenticated);
+}
+
+#[test]
+fn a_secret_is_taken_from_the_environment_and_repeated_nowhere() {
+    let long = "a secret of more than thirty-two bytes";
+    let environment = [("SIGNAL_HUB_AUTH_SECRET", long)];
+    let settings = Settings::read(&sources(None, &environment, &[])).unwrap();
+    let printed = settings.to_toml();
+    let line = "# auth_secret = (set, not shown) # env SIGNAL_HUB_AUTH_SECRET\n";
+    assert!(printed.contains(line), "{printed}");
+    assert!(!format!("{printed}{settings:?}").contains(long));
+    let in_file = format!("auth_secret = \"{long}\"");
+    for (file, environment, flags, told) in [
+        (
+            Some(in_file.as_str()),
+            None,
+            &[][..],
+            "auth_secret = (set, not shown) (hub.toml:1): a secret must not stand here: name a file that holds it, as auth_secret_file",
+        ),
+        (
+            None,
+            Some(("SIGNAL_HUB_AUTH_SECRET", "short")),
+            &[],
+            "auth_secret = (set, not shown) (env SIGNAL_HUB_AUTH_SECRET): expected 32 bytes or more",
+        ),
+        (
+            None,
+            Some(environment[0]),
+            &[("auth_public_key", "k")],
+            "auth_public_key = k (flag --auth-public-key) must not come with auth_secret = (set, not shown) (env SIGNAL_HUB_AUTH_SECRET): there is one key that tokens are verified with",
+        ),
+        (
+            Some("auth_secret_file = \"s\""),
+            Some(environment[0]),
+            &[],
+            "auth_secret_file = s (hub.toml:1) must not come with auth_secret = (set, not shown) (env SIGNAL_HUB_AUTH_SECRET): there is one key that tokens are verified with",
+        ),
+    ] {
+        assert_eq!(mistakes(&sources(file, environment.as_slice(), flags)), [told]);
+    }
+}
+
+#[test]
 fn a_file_is_told_where_it_is_wrong() {
     assert_eq!(
         mistakes(&sources(Some("# x\nidle_timout = \"1s\"\n"), &[], &[])),
@@ -161,6 +224,14 @@ fn settings_that_contradict_each_other_are_told_with_both_sources() {
             "rate_limit_burst = 0 (flag --rate-limit-burst) must not be",
         ),
         (&[("connections_max", "5")], "connections_max = 5 (flag --connections-max) must be 0 or"),
+        (
+            &[("auth_secret_file", "s"), ("auth_public_key", "k")],
+            "auth_secret_file = s (flag --auth-secret-file) must not come with auth_pub",
+        ),
+        (
+            &[("listen", "0.0.0.0:0")],
+            "allow_unauthenticated = false (default) must be true where no key is set, with listen = 0",
+        ),
         (&[("tls_key", "k")], "tls_cert (not set) must come together with tls_key = k (flag"),
     ] {
         let [mistake] = &mistakes(&sources(None, &[], flags))[..] else {
@@ -191,7 +262,7 @@ fn manual_table() -> String {
         "| setting | unit | default | allowed | what it is |\n|---|---|---|---|---|\n".to_owned();
     for setting in SETTINGS {
         let default = match setting.default() {
-            serde_json::Value::Null => "off".to_owned(),
+            value if !is_set(setting.kind, &value) => "off".to_owned(),
             serde_json::Value::String(text) => format!("`{text}`"),
             serde_json::Value::Array(_) => "none".to_owned(),
             other => format!("`{other}`"),

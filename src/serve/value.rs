@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use humantime::format_duration;
 use serde_json::Value;
+use signal_hub::auth::Keys;
 use signal_hub::protocol::ActorAddress;
 use toml::de::DeValue;
 use tracing_subscriber::EnvFilter;
@@ -33,6 +34,8 @@ pub fn parse(kind: Kind, text: &str) -> Result<Value, String> {
             .filter(|address: &SocketAddr| address.ip().is_loopback())
             .map(|address| address.to_string().into()),
         Kind::Path => (!text.is_empty()).then(|| text.into()),
+        Kind::Switch => text.parse::<bool>().ok().map(Value::from),
+        Kind::Secret => (text.len() >= Keys::SECRET_BYTES_MIN).then_some(Value::Bool(true)),
         Kind::Filter => EnvFilter::try_new(text).ok().map(|_| text.into()),
         Kind::Origins => {
             return origins(text.split(',').map(str::trim).filter(|origin| !origin.is_empty()));
@@ -56,6 +59,12 @@ pub fn parse_toml(kind: Kind, value: &DeValue<'_>) -> Result<Value, String> {
                 items.iter().map(|item| item.get_ref().as_str()).collect();
             origins(texts.ok_or_else(|| format!("expected {}", allowed(kind)))?.into_iter())
         }
+        (Kind::Switch, DeValue::Boolean(switch)) => Ok(Value::Bool(*switch)),
+        (Kind::Switch, _) => Err(format!("expected {}", allowed(kind))),
+        (Kind::Secret, _) => {
+            Err("a secret must not stand here: name a file that holds it, as auth_secret_file"
+                .to_owned())
+        }
         (_, DeValue::String(text)) => parse(kind, text),
         (_, _) => Err(format!("expected {}, in quotes", allowed(kind))),
     }
@@ -74,6 +83,8 @@ pub fn allowed(kind: Kind) -> String {
             "a loopback address and a port such as 127.0.0.1:9001 or [::1]:9001".to_owned()
         }
         Kind::Path => "the path of a file".to_owned(),
+        Kind::Switch => "true or false".to_owned(),
+        Kind::Secret => format!("{} bytes or more", Keys::SECRET_BYTES_MIN),
         Kind::Filter => {
             "a level such as debug or a filter such as info,signal_hub=debug".to_owned()
         }
@@ -89,8 +100,26 @@ pub fn unit(kind: Kind) -> &'static str {
         Kind::ActorAddress => "actor address",
         Kind::Socket | Kind::Loopback => "address:port",
         Kind::Path => "path",
+        Kind::Switch => "switch",
+        Kind::Secret => "secret",
         Kind::Filter => "filter",
         Kind::Origins => "origins",
+    }
+}
+
+/// Whether the setting has this value, and is not off.
+pub fn is_set(kind: Kind, value: &Value) -> bool {
+    match kind == Kind::Secret {
+        true => *value == Value::Bool(true),
+        false => !value.is_null(),
+    }
+}
+
+/// The text of a value as it may be repeated to a person.
+pub fn repeated(kind: Kind, text: &str) -> &str {
+    match kind == Kind::Secret {
+        true => "(set, not shown)",
+        false => text,
     }
 }
 

@@ -104,9 +104,9 @@ fn serve_demands_tokens_where_it_has_a_key_and_send_shows_one() {
 #[test]
 fn what_the_world_can_reach_is_not_served_without_a_key_by_mistake() {
     let refused = output(&["serve", "--listen", "0.0.0.0:0"]);
-    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(refused.status.code(), Some(2));
     let stderr = String::from_utf8(refused.stderr).unwrap();
-    assert!(stderr.contains("--allow-unauthenticated"), "{stderr}");
+    assert!(stderr.contains("allow_unauthenticated"), "{stderr}");
     let mut serving = signal_hub(&["serve", "--listen", "0.0.0.0:0", "--allow-unauthenticated"])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -117,6 +117,19 @@ fn what_the_world_can_reach_is_not_served_without_a_key_by_mistake() {
     serving.kill().unwrap();
     serving.wait().unwrap();
     assert!(line.starts_with("listening on ws://0.0.0.0:"), "{line}");
+}
+
+#[test]
+fn a_secret_is_no_argument_and_is_not_printed() {
+    let mut printing = signal_hub(&["serve", "--print-config"]);
+    let printed = printing.env("SIGNAL_HUB_AUTH_SECRET", SECRET).output().unwrap();
+    assert_eq!(printed.status.code(), Some(0));
+    let text = String::from_utf8(printed.stdout).unwrap();
+    assert!(text.contains("(set, not shown) # env SIGNAL_HUB_AUTH_SECRET"), "{text}");
+    assert!(!text.contains(SECRET), "{text}");
+    let refused = output(&["serve", "--auth-secret", SECRET]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(!String::from_utf8(refused.stderr).unwrap().contains(SECRET));
 }
 
 #[test]
