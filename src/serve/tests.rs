@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use super::settings::{Mistake, Settings, Source, Sources};
-use super::table::{SETTINGS, find};
+use super::table::{Kind, SETTINGS, find};
 use super::value::{allowed, is_set, unit};
 
 const FILE: &str = "\nidle_timeout = \"90s\"\nping_interval = \"5s\"\nsessions_max = 7\n";
@@ -115,9 +116,51 @@ fn a_wrong_value_is_told_with_its_source_and_what_is_allowed() {
             Some(("allowed_origins", "https://a.example, b.example")),
             "allowed_origins = https://a.example, b.example (flag --allowed-origins): \"b.example\" is no origin: expected origins such as https://example.org:8443, without a path",
         ),
+        (
+            Some("batch_messages_max = 0"),
+            None,
+            None,
+            "batch_messages_max = 0 (hub.toml:1): expected a whole number of messages, 1 to 100000000",
+        ),
+        (
+            None,
+            Some(("SIGNAL_HUB_PONGS_QUEUED_MAX", "0")),
+            None,
+            "pongs_queued_max = 0 (env SIGNAL_HUB_PONGS_QUEUED_MAX): expected a whole number of pings, 1 to 100000000",
+        ),
+        (
+            None,
+            None,
+            Some(("admin_timeout", "2")),
+            "admin_timeout = 2 (flag --admin-timeout): expected a duration such as 1m 30s, from 1ms to 1h",
+        ),
     ] {
         let sources = sources(file, environment.as_slice(), flag.as_slice());
         assert_eq!(mistakes(&sources), [told]);
+    }
+}
+
+/// Whatever the setting: one above its greatest value, and one below its smallest.
+#[test]
+fn a_value_out_of_its_range_is_told_with_the_range() {
+    for setting in SETTINGS {
+        let wrong = match setting.kind {
+            Kind::Count { min, max, .. } => [min.checked_sub(1), Some(max + 1)]
+                .map(|count| count.map(|count| count.to_string())),
+            Kind::Duration { min, max } => {
+                let beyond = max + Duration::from_secs(1);
+                [min.checked_sub(Duration::from_nanos(1)), Some(beyond)].map(|duration| {
+                    duration.map(|duration| humantime::format_duration(duration).to_string())
+                })
+            }
+            Kind::ActorAddress | Kind::Socket | Kind::Loopback | Kind::Path => continue,
+            Kind::Switch | Kind::Secret | Kind::Filter | Kind::Origins => continue,
+        };
+        for text in wrong.into_iter().flatten() {
+            let (name, flag, allowed) = (setting.name, setting.flag(), allowed(setting.kind));
+            let told = format!("{name} = {text} (flag --{flag}): expected {allowed}");
+            assert_eq!(mistakes(&sources(None, &[], &[(name, &text)])), [told]);
+        }
     }
 }
 

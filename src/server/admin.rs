@@ -4,7 +4,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -25,10 +24,6 @@ use crate::hub::{Counters, Totals, View};
 use crate::runtime::{Listener, Runtime};
 use crate::time::Timestamp;
 
-/// Connections that are served at once; further ones are closed.
-const CONNECTIONS_MAX: usize = 16;
-/// How long the hub's owner may take to answer before the hub counts as unwell.
-const PATIENCE: Duration = Duration::from_secs(2);
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Serves until dropped.
@@ -36,7 +31,8 @@ pub(super) async fn accept_all<R: Runtime>(
     shell: &Arc<Shell<R>>,
     mut listener: R::Listener,
 ) -> Infallible {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let connections_max = shell.limits.admin_connections_max;
+    let permits = Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS)));
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -167,6 +163,6 @@ where
     select! {
         biased;
         answer = answer => answer,
-        () = shell.runtime.sleep(PATIENCE) => None,
+        () = shell.runtime.sleep(shell.limits.admin_timeout) => None,
     }
 }

@@ -6,29 +6,46 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::duration_text;
 
-/// Connections beyond `sessions_max`: those in the handshake, those in the close handshake, health
-/// checks, and those that the hub refuses with a word because it is full.
-const CONNECTIONS_SPARE: usize = 1_024;
-
 /// The shell's bounds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Open connections, sessions or not; further ones wait in the backlog. Zero: `sessions_max`
-    /// and 1,024 more.
+    /// and `connections_spare`.
     pub connections_max: usize,
+    /// Connections beyond `sessions_max`: those in the handshake, those in the close handshake,
+    /// health checks, and those that the hub refuses with a word because it is full.
+    pub connections_spare: usize,
     /// Open connections from one IP address; further ones are closed at once. Zero: no bound.
     pub connections_per_peer_max: usize,
     /// The origins whose pages may connect, such as `https://example.org`; none named: all.
     pub allowed_origins: Vec<String>,
     /// Bytes of one HTTP request that are held before the connection is refused.
     pub request_bytes_max: usize,
+    /// How far beyond `message_bytes_max` a message is still read, so that the hub can say what is
+    /// wrong with it; twice that bound if that is more. The codec answers larger ones, with a bare
+    /// close 1009.
+    pub excess_bytes_min: usize,
+    /// Messages that are written before the hub hears that they have left the queue.
+    pub batch_messages_max: usize,
+    /// Bytes that are written before the hub hears that they have left the queue: few enough for a
+    /// slow but living peer to show progress within `slow_consumer_timeout`.
+    pub batch_bytes_max: usize,
+    /// Pings that are answered before the answers must have left: a peer that pings and never
+    /// reads is not read any more.
+    pub pongs_queued_max: usize,
     /// Inputs on their way to the hub's owner; a reader waits while there are so many.
     pub events_max: usize,
     /// The pause after a failed accept: most often files have run out, and trying at once would
     /// only burn the processor.
     #[serde(with = "duration_text")]
     pub accept_pause: Duration,
+    /// Connections that the admin listener serves at once; further ones are closed.
+    pub admin_connections_max: usize,
+    /// How long the hub's owner may take to answer the admin listener before the hub counts as
+    /// unwell.
+    #[serde(with = "duration_text")]
+    pub admin_timeout: Duration,
     /// Rows of each table that `/debug` shows.
     pub debug_rows_max: usize,
 }
@@ -37,7 +54,7 @@ impl Limits {
     /// What `connections_max` comes to.
     pub(super) fn connections(&self, sessions_max: usize) -> usize {
         match self.connections_max {
-            0 => sessions_max.saturating_add(CONNECTIONS_SPARE),
+            0 => sessions_max.saturating_add(self.connections_spare),
             connections_max => connections_max,
         }
     }
@@ -55,11 +72,18 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: 0,
+            connections_spare: 1_024,
             connections_per_peer_max: 0,
             allowed_origins: Vec::new(),
             request_bytes_max: 16 * 1024,
+            excess_bytes_min: 64 * 1024,
+            batch_messages_max: 256,
+            batch_bytes_max: 64 * 1024,
+            pongs_queued_max: 64,
             events_max: 1_024,
             accept_pause: Duration::from_millis(100),
+            admin_connections_max: 16,
+            admin_timeout: Duration::from_secs(2),
             debug_rows_max: 1_000,
         }
     }

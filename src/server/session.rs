@@ -19,15 +19,6 @@ use crate::protocol::codec::{decode_client_frame, encode_hub_frame};
 use crate::protocol::{Body, CloseReason, Malformed, Outgoing};
 use crate::runtime::Runtime;
 
-/// Messages that are written before the hub hears that they have left the queue.
-const BATCH_MESSAGES: usize = 256;
-/// Bytes that are written before the hub hears that they have left the queue: few enough for a
-/// slow but living peer to show progress within `slow_consumer_timeout`.
-const BATCH_BYTES: usize = 64 * 1024;
-/// Pings that are answered before the answers must have left: a peer that pings and never reads
-/// is not read any more.
-const PONGS_QUEUED_MAX: usize = 64;
-
 /// A WebSocket and whom it belongs to.
 pub(super) struct Session<'a, R, S> {
     shell: &'a Shell<R>,
@@ -59,7 +50,7 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin,
 {
     pub(super) fn new(shell: &'a Shell<R>, key: SessionKey, stream: S) -> Self {
-        let socket = Socket::new(stream, shell.config.message_bytes_max, BATCH_BYTES);
+        let socket = Socket::new(stream, shell.config.message_bytes_max, &shell.limits);
         Self { shell, key, socket }
     }
 
@@ -123,7 +114,7 @@ where
                 pongs_queued += 1;
             }
             self.tell(self.input(message)).await;
-            if pongs_queued == PONGS_QUEUED_MAX {
+            if pongs_queued == self.shell.limits.pongs_queued_max {
                 pongs_queued = 0;
                 if self.socket.flush().await.is_err() {
                     return ReadEnd::Lost;
@@ -189,6 +180,7 @@ where
         first: Outgoing,
         outgoing: &mut UnboundedReceiver<Outgoing>,
     ) -> Result<(), Error> {
+        let limits = &self.shell.limits;
         let mut written = Written::default();
         let mut next = Some(first);
         while let Some(message) = next {
@@ -204,7 +196,8 @@ where
                     self.socket.feed(Message::text(text)).await?;
                 }
             }
-            let is_full = written.messages == BATCH_MESSAGES || written.bytes >= BATCH_BYTES;
+            let is_full = written.messages >= limits.batch_messages_max
+                || written.bytes >= limits.batch_bytes_max;
             next = if is_full { None } else { outgoing.try_recv().ok() };
         }
         self.socket.flush().await?;

@@ -8,23 +8,21 @@ use std::task::{Poll, ready};
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_websockets::{Config, Error, Limits, Message, ServerBuilder, WebSocketStream};
+use tokio_websockets::{Config, Error, Message, ServerBuilder, WebSocketStream};
 
-/// How far beyond `message_bytes_max` a message is still read, so that the hub can say what is
-/// wrong with it; twice the bound if that is more. The codec answers larger ones, with a bare
-/// close 1009.
-const EXCESS_BYTES_MIN: usize = 64 * 1024;
+use super::Limits;
 
 /// A WebSocket. The lock is never waited for: both users run in one task and hold it for one poll.
 pub(super) struct Socket<S>(Mutex<WebSocketStream<S>>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Takes over `stream` behind the HTTP upgrade. Writes happen at the latest when
-    /// `flush_bytes` have gathered.
-    pub(super) fn new(stream: S, message_bytes_max: usize, flush_bytes: usize) -> Self {
-        let excess = message_bytes_max.max(EXCESS_BYTES_MIN);
-        let limits = Limits::default().max_payload_len(message_bytes_max.checked_add(excess));
-        let config = Config::default().flush_threshold(flush_bytes);
+    /// `batch_bytes_max` have gathered.
+    pub(super) fn new(stream: S, message_bytes_max: usize, limits: &Limits) -> Self {
+        let excess = message_bytes_max.max(limits.excess_bytes_min);
+        let config = Config::default().flush_threshold(limits.batch_bytes_max);
+        let limits = tokio_websockets::Limits::default()
+            .max_payload_len(message_bytes_max.checked_add(excess));
         Self(Mutex::new(ServerBuilder::new().limits(limits).config(config).serve(stream)))
     }
 

@@ -10,9 +10,11 @@ use serde_json::{Value, json};
 use signal_hub::hub::Config;
 use signal_hub::runtime::Tokio;
 use signal_hub::server::{Limits, Server};
+use tokio::io::AsyncReadExt;
 use tokio::join;
+use tokio::net::TcpStream;
 
-use crate::fixture::{FREE_PORT, Running, http};
+use crate::fixture::{FREE_PORT, Running, http, within};
 
 async fn hub() -> Running {
     Running::limited(Config::default(), Limits::default()).await
@@ -162,6 +164,17 @@ async fn the_admin_listener_is_for_loopback_addresses_only() {
     let server = Server::bind(Tokio, FREE_PORT, Config::default(), ()).await.unwrap();
     let everywhere = SocketAddr::from(([0, 0, 0, 0], 0));
     assert!(server.with_admin(everywhere).await.is_err());
+}
+
+#[tokio::test]
+async fn the_admin_listener_serves_so_many_at_once_and_no_more() {
+    let limits = Limits { admin_connections_max: 1, ..Limits::default() };
+    let hub = Running::limited(Config::default(), limits).await;
+    let _silent = TcpStream::connect(hub.admin.unwrap()).await.unwrap();
+    let mut answer = Vec::new();
+    let mut second = TcpStream::connect(hub.admin.unwrap()).await.unwrap();
+    within(second.read_to_end(&mut answer)).await.unwrap_or_default();
+    assert_eq!(answer, b"");
 }
 
 #[tokio::test]

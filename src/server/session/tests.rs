@@ -14,9 +14,9 @@ use crate::protocol::{
     ActorAddress, Body, CloseReason, Delivery, Json, MessageId, Outgoing, Route,
 };
 use crate::runtime::{Runtime, Tokio};
-use crate::server::Shell;
 use crate::server::connection::serve_session;
 use crate::server::owner::{Event, Outbox};
+use crate::server::{Limits, Shell};
 use crate::time::Timestamp;
 
 const KEY: SessionKey = SessionKey(0);
@@ -30,9 +30,17 @@ struct Events(mpsc::Receiver<Event>);
 
 /// A session whose pipe holds `pipe_bytes` each way, and the client's end of the pipe.
 async fn session(config: Config, pipe_bytes: usize) -> (Owner, DuplexStream) {
+    session_within(Limits::default(), config, pipe_bytes).await
+}
+
+async fn session_within(
+    limits: Limits,
+    config: Config,
+    pipe_bytes: usize,
+) -> (Owner, DuplexStream) {
     let (client, server) = duplex(pipe_bytes);
     let (sender, mut events) = mpsc::channel(16);
-    let shell = Shell::new(Tokio, config, sender);
+    let shell = Shell { limits, ..Shell::new(Tokio, config, sender) };
     let peer = Peer { address: SocketAddr::from(([127, 0, 0, 1], 1)) };
     Tokio.spawn(async move { serve_session(&shell, server, peer).await });
     match events.recv().await {
@@ -69,6 +77,17 @@ async fn what_is_queued_is_written_together_and_reported_once() {
     owner.send_pongs(3);
     let written = Written { messages: 3, ..Written::default() };
     assert_eq!(owner.events.input().await, Some(Input::Drained(KEY, written)));
+}
+
+#[tokio::test]
+async fn a_batch_ends_at_its_bound_and_the_next_begins() {
+    let limits = Limits { batch_messages_max: 2, ..Limits::default() };
+    let (mut owner, _client) = session_within(limits, Config::default(), 4096).await;
+    owner.send_pongs(3);
+    for messages in [2, 1] {
+        let written = Written { messages, ..Written::default() };
+        assert_eq!(owner.events.input().await, Some(Input::Drained(KEY, written)));
+    }
 }
 
 #[tokio::test]
@@ -139,5 +158,5 @@ async fn a_peer_that_pings_and_never_reads_is_not_read_any_more() {
         }
         assert!(pings_heard < 200, "the answers pile up");
     }
-    assert!(pings_heard >= super::PONGS_QUEUED_MAX);
+    assert!(pings_heard >= Limits::default().pongs_queued_max);
 }
