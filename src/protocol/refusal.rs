@@ -55,6 +55,21 @@ impl ErrorCode {
             ErrorCode::BroadcastLimitExceeded => "BROADCAST_LIMIT_EXCEEDED",
         }
     }
+
+    /// What closes a session whose `hub:connect` was refused with this code (protocol, section 3).
+    pub const fn closes_connect(self) -> CloseReason {
+        match self {
+            ErrorCode::VersionMismatch => CloseReason::VersionMismatch,
+            ErrorCode::Unauthorized | ErrorCode::InvalidToken => CloseReason::Unauthorized,
+            ErrorCode::RateLimited
+            | ErrorCode::UnknownActor
+            | ErrorCode::MessageTooLarge
+            | ErrorCode::MessageExpired
+            | ErrorCode::Timeout
+            | ErrorCode::InternalError
+            | ErrorCode::BroadcastLimitExceeded => CloseReason::InternalError,
+        }
+    }
 }
 
 /// The payload of `hub:error`: why a request was refused and what to try.

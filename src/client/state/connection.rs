@@ -6,8 +6,8 @@ use super::registration::refusal_in;
 use super::{ClientState, Output, Owner, Phase, Purpose, Session};
 use crate::client::{ClientError, CommandId, Ending, Event, Loss, Outcome};
 use crate::protocol::{
-    CloseReason, Connect, Connected, Disconnect, ErrorCode, Heartbeat, Json, PROTOCOL_VERSION,
-    Refusal, Reply, SessionId, Verb,
+    CloseReason, Connect, Connected, Disconnect, Heartbeat, Json, PROTOCOL_VERSION, Reply,
+    SessionId, Verb,
 };
 use crate::time::Timestamp;
 
@@ -192,19 +192,10 @@ impl ClientState {
 
 /// Why a client must not come back after `loss`, if it must not (protocol, section 3).
 fn ending_of(loss: &Loss) -> Option<Ending> {
-    const UNAUTHORIZED: u16 = CloseReason::Unauthorized.code();
-    const VERSION_MISMATCH: u16 = CloseReason::VersionMismatch.code();
-    const DUPLICATE_CONNECTION: u16 = CloseReason::DuplicateConnection.code();
-    const TOO_MANY_MALFORMED: u16 = CloseReason::TooManyMalformed.code();
     match loss {
-        Loss::Closed { code, .. } => match *code {
-            Some(UNAUTHORIZED) => Some(Ending::Unauthorized),
-            Some(VERSION_MISMATCH) => Some(Ending::VersionMismatch),
-            Some(DUPLICATE_CONNECTION) => Some(Ending::DuplicateConnection),
-            Some(TOO_MANY_MALFORMED) => Some(Ending::TooManyMalformed),
-            Some(_) | None => None,
-        },
-        Loss::Refused(refusal) => ending_of_refusal(refusal),
+        Loss::Closed { code, .. } => ending_of_close((*code)?),
+        // The close frame would say the same; it may not have come.
+        Loss::Refused(refusal) => ending_of_close(refusal.code.closes_connect().code()),
         Loss::ConnectFailed(_)
         | Loss::Broken(_)
         | Loss::Silent
@@ -213,16 +204,16 @@ fn ending_of(loss: &Loss) -> Option<Ending> {
     }
 }
 
-fn ending_of_refusal(refusal: &Refusal) -> Option<Ending> {
-    match refusal.code {
-        ErrorCode::VersionMismatch => Some(Ending::VersionMismatch),
-        ErrorCode::Unauthorized | ErrorCode::InvalidToken => Some(Ending::Unauthorized),
-        ErrorCode::RateLimited
-        | ErrorCode::UnknownActor
-        | ErrorCode::MessageTooLarge
-        | ErrorCode::MessageExpired
-        | ErrorCode::Timeout
-        | ErrorCode::InternalError
-        | ErrorCode::BroadcastLimitExceeded => None,
+fn ending_of_close(code: u16) -> Option<Ending> {
+    const UNAUTHORIZED: u16 = CloseReason::Unauthorized.code();
+    const VERSION_MISMATCH: u16 = CloseReason::VersionMismatch.code();
+    const DUPLICATE_CONNECTION: u16 = CloseReason::DuplicateConnection.code();
+    const TOO_MANY_MALFORMED: u16 = CloseReason::TooManyMalformed.code();
+    match code {
+        UNAUTHORIZED => Some(Ending::Unauthorized),
+        VERSION_MISMATCH => Some(Ending::VersionMismatch),
+        DUPLICATE_CONNECTION => Some(Ending::DuplicateConnection),
+        TOO_MANY_MALFORMED => Some(Ending::TooManyMalformed),
+        _ => None,
     }
 }

@@ -143,10 +143,10 @@ impl Hub {
         let (to, id, error) = (&request.from, Some(&request.id), Reply::Error(refusal));
         match (request.pattern, ends) {
             (Pattern::Ask, true) => {
-                self.reply_last(now, key, to, id, error, failed_connect(code));
+                self.reply_last(now, key, to, id, error, code.closes_connect());
             }
             (Pattern::Ask, false) => self.reply(now, key, to, id, error),
-            (Pattern::Tell, true) => self.close(now, key, failed_connect(code)),
+            (Pattern::Tell, true) => self.close(now, key, code.closes_connect()),
             (Pattern::Tell, false) => {}
         }
     }
@@ -221,19 +221,5 @@ impl Hub {
                 "Send hub:register and wait for hub:registered.",
             )
         })
-    }
-}
-
-fn failed_connect(code: ErrorCode) -> CloseReason {
-    match code {
-        ErrorCode::VersionMismatch => CloseReason::VersionMismatch,
-        ErrorCode::Unauthorized | ErrorCode::InvalidToken => CloseReason::Unauthorized,
-        ErrorCode::RateLimited
-        | ErrorCode::UnknownActor
-        | ErrorCode::MessageTooLarge
-        | ErrorCode::MessageExpired
-        | ErrorCode::Timeout
-        | ErrorCode::InternalError
-        | ErrorCode::BroadcastLimitExceeded => CloseReason::InternalError,
     }
 }
