@@ -7,6 +7,7 @@ use super::{CloseCause, SessionKey};
 use crate::protocol::{
     ActorAddress, CloseReason, ErrorCode, MessageId, Pattern, SessionId, SubscriptionId, Topic,
 };
+use crate::time::Timestamp;
 
 /// One decision of the hub. Never holds a payload or a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -19,6 +20,12 @@ pub enum Record {
     SessionConnected {
         session: SessionKey,
         session_id: SessionId,
+    },
+    /// From here on the session may do what its new token grants, until that expires.
+    TokenRefreshed {
+        session: SessionKey,
+        session_id: SessionId,
+        expires_at: Timestamp,
     },
     ActorRegistered {
         actor_address: ActorAddress,

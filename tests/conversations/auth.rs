@@ -11,6 +11,13 @@ fn refreshed(key: SessionKey, token: &str, expires_in: u64) -> Seen {
     reply(key, "hub:token_refreshed", payload)
 }
 
+fn token_refreshed(key: SessionKey, expires_at: u64) -> Value {
+    json!({
+        "event": "token_refreshed", "session": key, "sessionId": format!("session-{}", key.0),
+        "expiresAt": expires_at,
+    })
+}
+
 fn not_allowed(key: SessionKey, name: &str) -> Seen {
     refusal(key, "unauthorized", &format!("the token does not allow {}", at(name)))
 }
@@ -230,7 +237,7 @@ fn a_newer_token_of_the_same_principal_prolongs_the_session() {
     hub.asks(alice, register("team/a")).gets([not_allowed(alice, "team/a")]);
     hub.asks(alice, refresh(&format!("Bearer {newer}")))
         .gets([refreshed(alice, &newer, 90_000)])
-        .records([]);
+        .records([token_refreshed(alice, 90_000)]);
     hub.asks(alice, register("team/a")).accepted();
     hub.after(seconds(45)).nothing();
     hub.pongs(alice);

@@ -2,7 +2,7 @@
 //! token holds.
 
 use crate::auth::{Access, Grant, Keys, Principal, TokenError, authenticate};
-use crate::hub::{Deadline, Hub, SessionKey};
+use crate::hub::{Deadline, Hub, Record, SessionKey};
 use crate::protocol::{
     ActorAddress, AuthToken, ErrorCode, RefreshToken, Refusal, Reply, TokenRefreshed,
 };
@@ -73,7 +73,9 @@ impl Hub {
         let expires_at = grant.expires_at;
         let session = self.sessions.open_mut(key).expect("a request comes from an open session");
         session.grant = Some(grant);
+        let session_id = session.id.clone();
         self.deadlines.arm(Deadline::Token(key), expires_at);
+        self.audit(Record::TokenRefreshed { session: key, session_id, expires_at });
         Ok(Reply::TokenRefreshed(TokenRefreshed { token: refresh.token.clone(), expires_at }))
     }
 }
