@@ -2,8 +2,9 @@
 
 usage: walk.py PROGRAM
 
-PROGRAM is the built `signal-hub`. The walk starts it on a free port, once without and once with
-tokens, and exits 1 at the first answer that is not what docs/PROTOCOL.md says.
+PROGRAM is the built `signal-hub`. The walk starts it on free ports, without and with tokens, and
+exits 1 at the first answer that is not what docs/PROTOCOL.md says. It takes 75 seconds, because one
+part waits for the default idle_timeout while the others are played.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ HUB = "@(cloudflare/signal-hub)"
 KEYS = {"id", "from", "to", "type", "pattern", "timestamp", "payload", "metadata",
         "correlationId", "ttl", "signature"}
 SECONDS = 10
+IDLE_TIMEOUT = 60
 
 
 class Client:
@@ -33,7 +35,8 @@ class Client:
 
     @classmethod
     async def open(cls, url, address):
-        return cls(await websockets.connect(url), address)
+        # Without pings of its own: what keeps the session alive is the answer to the hub's.
+        return cls(await websockets.connect(url, ping_interval=None), address)
 
     async def say(self, kind, payload=None, pattern="ask", **envelope):
         message = {"id": str(uuid.uuid4()), "from": self.address, "to": HUB, "type": kind,
@@ -322,6 +325,27 @@ async def walk_with_tokens(url, token_for):
     await alice.socket.close()
 
 
+async def walk_idling(url):
+    """Who only answers pings stays; who answers nothing is closed."""
+    quiet = await Client.open(url, "@(quiet)")
+    mute = await Client.open(url, "@(mute)")
+    for client in (quiet, mute):
+        await client.connect()
+        await client.register()
+    mute.socket.transport.pause_reading()
+    await asyncio.sleep(IDLE_TIMEOUT + SECONDS)
+    watcher = await Client.open(url, "@(watcher)")
+    await watcher.connect()
+    listed = (await watcher.ask("hub:list_actors", "hub:actor_list"))["payload"]
+    addresses = [actor["address"] for actor in listed["actors"]]
+    expect(addresses == [quiet.address], f"the quiet one alone, not {addresses}")
+    await quiet.hear_nothing()
+    mute.socket.transport.resume_reading()
+    code = await mute.closed()
+    expect(code == 4004, f"close 4004, not {code}")
+    return f"after {IDLE_TIMEOUT + SECONDS} s of silence {addresses} is there, the mute one got {code}"
+
+
 class Hub:
     """A hub on a free port."""
 
@@ -340,17 +364,26 @@ class Hub:
         expect(self.process.wait(SECONDS) == 0, "a clean end on SIGTERM")
 
 
-def main():
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    program = os.path.abspath(sys.argv[1])
+async def walk(program):
+    idling = asyncio.create_task(idle(program))
     with Hub(program) as url:
-        asyncio.run(walk_open(url))
+        await walk_open(url)
     print("walked through every message without tokens")
     with Hub(program, "--pause-threshold", "8", "--resume-threshold", "2",
              "--queue-bytes-max", "100000000") as url:
-        asyncio.run(walk_backpressure(url))
+        await walk_backpressure(url)
     print("walked through backpressure")
+    await with_tokens(program)
+    print("walked through what tokens change")
+    print(f"walked through idling: {await idling}")
+
+
+async def idle(program):
+    with Hub(program) as url:
+        return await walk_idling(url)
+
+
+async def with_tokens(program):
     with tempfile.TemporaryDirectory() as folder:
         secret = os.path.join(folder, "secret")
         with open(secret, "w", encoding="utf-8") as file:
@@ -361,8 +394,13 @@ def main():
             return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
         with Hub(program, "--auth-secret-file", secret) as url:
-            asyncio.run(walk_with_tokens(url, token_for))
-    print("walked through what tokens change")
+            await walk_with_tokens(url, token_for)
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    asyncio.run(walk(os.path.abspath(sys.argv[1])))
 
 
 if __name__ == "__main__":
