@@ -238,6 +238,7 @@ fn a_newer_token_of_the_same_principal_prolongs_the_session() {
     hub.asks(alice, refresh(&format!("Bearer {newer}")))
         .gets([refreshed(alice, &newer, 90_000)])
         .records([token_refreshed(alice, 90_000)]);
+    hub.tells(alice, refresh(&newer)).gets([]).records([token_refreshed(alice, 90_000)]);
     hub.asks(alice, register("team/a")).accepted();
     hub.after(seconds(45)).nothing();
     hub.pongs(alice);

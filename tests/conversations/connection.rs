@@ -88,6 +88,36 @@ fn a_connect_without_its_fields_ends_the_session() {
 }
 
 #[test]
+fn a_client_may_tell_about_itself() {
+    let metadata = |about: Value| {
+        json!({
+            "protocolVersion": "0.1.0", "capabilities": ["chat"], "clientMetadata": about,
+        })
+    };
+    for about in [Value::Null, json!({}), json!({ "name": "browser" })] {
+        let mut hub = Conversation::new();
+        let session = hub.opened();
+        hub.asks(session, connect_with(metadata(about))).accepted();
+    }
+    let mut hub = Conversation::new();
+    let session = hub.opened();
+    hub.asks(session, connect_with(metadata(json!("browser")))).gets([
+        invalid(session, "clientMetadata", "an object", "string"),
+        closed(session, CloseReason::InternalError),
+    ]);
+}
+
+#[test]
+fn a_session_may_end_before_it_connects() {
+    for cause in [CloseCause::Client, CloseCause::Lost, CloseCause::Protocol] {
+        let mut hub = Conversation::new();
+        let session = hub.opened();
+        assert_eq!(hub.ends(session, cause).events(), ["session_closed"]);
+        assert_eq!(hub.sizes(), [0; 5]);
+    }
+}
+
+#[test]
 fn a_failed_connect_leaves_its_records() {
     let mut hub = Conversation::new();
     let session = hub.opened();

@@ -93,6 +93,20 @@ fn a_limit_is_1_to_100_and_more_is_told() {
 }
 
 #[test]
+fn without_a_limit_a_hundred_are_shown() {
+    let mut hub = Conversation::new();
+    let alice = hub.registered("alice");
+    for number in 1..101 {
+        hub.tells(alice, register(&format!("alice/{number}"))).accepted();
+    }
+    for kind in ["hub:discover", "hub:list_actors"] {
+        let shown = hub.asks(alice, say(kind, Value::Null)).payload();
+        assert_eq!(shown["actors"].as_array().map(Vec::len), Some(100), "{kind}");
+        assert_eq!(shown["hasMore"], true, "{kind}");
+    }
+}
+
+#[test]
 fn only_live_registrations_are_found() {
     let mut hub = Conversation::new();
     let alice = hub.registered("alice");
@@ -161,5 +175,14 @@ fn a_long_list_weighs_what_it_is() {
         hub.drains_all(alice);
         hub.asks(alice, ask).accepted();
         assert!(hub.queued(alice).1 >= 10_000, "{:?}", hub.queued(alice));
+    }
+}
+
+#[test]
+fn told_questions_are_quiet() {
+    let mut hub = Conversation::new();
+    let alice = hub.registered("alice");
+    for kind in ["hub:discover", "hub:list_actors", "hub:queue_stats", "hub:metrics"] {
+        hub.tells(alice, say(kind, Value::Null)).nothing();
     }
 }

@@ -2,15 +2,16 @@
 //! nobody.
 
 use serde_json::{Value, json};
-use signal_hub::protocol::CloseReason;
+use signal_hub::protocol::{ActorAddress, CloseReason};
 
 use crate::fixture::*;
 
 /// The verbs that need an acting identity.
-fn acts() -> [Say; 6] {
+fn acts() -> [Say; 7] {
     [
         send("bob", "chat", Value::Null),
         publish("news", "chat", Value::Null),
+        broadcast("chat", Value::Null),
         subscribe("news"),
         unsubscribe("news"),
         say("hub:unregister", Value::Null),
@@ -97,4 +98,18 @@ fn the_session_of_a_superseded_claim_acts_no_more() {
         reply(new, "hub:disconnect", json!({ "acknowledged": true })),
         closed(new, CloseReason::ClientDisconnect),
     ]);
+}
+
+#[test]
+fn the_hub_goes_by_the_address_that_it_was_given() {
+    let mut hub = Conversation::with(|config| {
+        config.hub_address = ActorAddress::parse("@(hub/two)").expect("an address");
+    });
+    let alice = hub.connected("alice");
+    hub.asks(alice, register("hub/two")).gets([refusal(
+        alice,
+        "unauthorized",
+        "@(hub/two) is the hub's own address",
+    )]);
+    hub.asks(alice, register("cloudflare/signal-hub")).accepted();
 }

@@ -95,6 +95,31 @@ fn every_field_is_of_its_type() {
 }
 
 #[test]
+fn an_id_has_1_to_128_bytes() {
+    let mut hub = Conversation::new();
+    let alice = hub.registered("alice");
+    hub.asks(alice, heartbeat().with("id", "m".repeat(128))).accepted();
+    let rule = "a string of 1 to 128 bytes";
+    for bad in [String::new(), "m".repeat(129)] {
+        hub.asks(alice, heartbeat().with("id", bad))
+            .gets([invalid(alice, "id", rule, "string").with("correlationId", Value::Null)]);
+    }
+}
+
+#[test]
+fn what_may_be_absent_may_be_null_and_what_is_unused_is_read() {
+    let mut hub = Conversation::new();
+    let alice = hub.registered("alice");
+    for field in ["payload", "metadata", "correlationId", "ttl", "signature"] {
+        hub.asks(alice, heartbeat().with(field, Value::Null)).accepted();
+    }
+    for field in ["correlationId", "signature"] {
+        hub.asks(alice, heartbeat().with(field, "x")).accepted();
+    }
+    assert_eq!(hub.counters().frames_malformed, 0);
+}
+
+#[test]
 fn metadata_whose_keys_are_no_text_is_refused() {
     let mut hub = Conversation::new();
     let [alice, _] = hub.all_registered(["alice", "bob"]);

@@ -143,10 +143,12 @@ fn messages_of_one_sender_keep_their_order() {
     let mut hub = Conversation::new();
     let alice = hub.registered("alice");
     let bob = hub.subscribed("bob", "news");
+    let others = json!({ "type": "third", "excludeSelf": true });
     let mut heard = hub.tells(alice, send("bob", "first", Value::Null));
     heard.extend(hub.tells(alice, publish("news", "second", Value::Null)));
-    heard.extend(hub.tells(alice, send("bob", "third", Value::Null)));
-    let kinds = ["first", "second", "third"].map(|kind| (bob, kind.to_owned()));
+    heard.extend(hub.tells(alice, say("hub:broadcast", others)));
+    heard.extend(hub.tells(alice, send("bob", "fourth", Value::Null)));
+    let kinds = ["first", "second", "third", "fourth"].map(|kind| (bob, kind.to_owned()));
     assert_eq!(heard.kinds(), kinds);
 }
 
