@@ -133,6 +133,14 @@ mod tests {
         assert_eq!((glob.as_str(), glob.matches("a-b")), ("a*b", true));
     }
 
+    /// Trying every way to share the name out among the stars would not end.
+    #[test]
+    fn a_name_that_almost_matches_is_soon_given_up() {
+        let name = "a".repeat(100_000);
+        assert!(!Glob::new(&format!("{}b", "*a".repeat(1_000))).matches(&name));
+        assert!(!Glob::new(&format!("{}b*", "*a".repeat(1_000))).matches(&name));
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig {
             rng_seed: proptest::test_runner::RngSeed::Fixed(1),
