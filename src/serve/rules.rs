@@ -101,8 +101,8 @@ fn of_the_process(process: &Process) -> [Rule; 5] {
             !is_open
                 || process.allow_unauthenticated
                 || process.listen.ip().to_canonical().is_loopback(),
-            ("allow_unauthenticated", "must be true where no key is set, with", "listen"),
-            "or whoever can reach the address is served by mistake",
+            ("allow_unauthenticated", "must be true without a key and with", "listen"),
+            "everybody who can reach the address would be served; better set auth_secret_file",
         ),
     ]
 }

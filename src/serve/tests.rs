@@ -273,7 +273,7 @@ fn settings_that_contradict_each_other_are_told_with_both_sources() {
         ),
         (
             &[("listen", "0.0.0.0:0")],
-            "allow_unauthenticated = false (default) must be true where no key is set, with listen = 0",
+            "allow_unauthenticated = false (default) must be true without a key and with listen = 0",
         ),
         (&[("tls_key", "k")], "tls_cert (not set) must come together with tls_key = k (flag"),
     ] {
