@@ -166,3 +166,26 @@ where
         () = shell.runtime.sleep(shell.limits.admin_timeout) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::hub::Config;
+    use crate::runtime::Tokio;
+    use crate::server::Limits;
+
+    #[tokio::test]
+    async fn a_hub_that_does_not_answer_in_time_is_unwell() {
+        let (events, _unread) = mpsc::channel(1);
+        let limits = Limits { admin_timeout: Duration::from_millis(10), ..Limits::default() };
+        let shell = Shell { limits, ..Shell::new(Tokio, Config::default(), events) };
+        for path in ["/health", "/metrics", "/debug"] {
+            let response = answer(&shell, &Request::get(path).body(()).unwrap()).await;
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        }
+    }
+}

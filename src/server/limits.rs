@@ -88,3 +88,16 @@ impl Default for Limits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zero_connections_are_room_for_every_session_and_some_spare() {
+        let limits = Limits { connections_spare: 3, ..Limits::default() };
+        assert_eq!(limits.connections(10), 13);
+        assert_eq!(limits.connections(usize::MAX), usize::MAX);
+        assert_eq!(Limits { connections_max: 5, ..limits }.connections(10), 5);
+    }
+}
