@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use signal_hub_sim::backend::{self, Outcome};
@@ -38,6 +39,9 @@ enum Command {
         /// Prints the whole transcript on stdout.
         #[arg(long)]
         trace: bool,
+        /// Writes the run as one HTML page.
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
     },
     /// Prints the scenario of a seed, as a file that can be replayed and edited.
     Scenario {
@@ -69,6 +73,9 @@ struct Run {
     /// Prints the whole transcript on stdout.
     #[arg(long, requires = "seed")]
     trace: bool,
+    /// Writes the run as one HTML page.
+    #[arg(long, value_name = "FILE", requires = "seed", conflicts_with = "check_determinism")]
+    html: Option<PathBuf>,
     /// Threads; all cores unless given.
     #[arg(long)]
     jobs: Option<usize>,
@@ -99,7 +106,7 @@ fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Run(run) => run.play(),
-        Command::Replay { file, trace } => replay(&file, trace),
+        Command::Replay { file, trace, html } => replay(&file, trace, html.as_deref()),
         Command::Scenario { seed, profile } => print_scenario(profile, seed),
         Command::Mutants { only } => mutants(only.as_deref()),
     };
@@ -112,7 +119,11 @@ fn main() -> ExitCode {
 impl Run {
     fn play(self) -> anyhow::Result<ExitCode> {
         match self.seed {
-            Some(seed) if self.trace => Ok(play(&scenario::generate(self.profile, seed), true)),
+            Some(seed) if self.trace || self.html.is_some() => {
+                let command = report::replay_command(self.profile, seed);
+                let scenario = scenario::generate(self.profile, seed);
+                play(&scenario, &command, self.trace, self.html.as_deref())
+            }
             Some(seed) if self.check_determinism => check_determinism(self.profile, seed..seed + 1),
             None if self.check_determinism => check_determinism(self.profile, self.seeds.0),
             Some(seed) => Ok(self.campaign(seed..seed + 1)),
@@ -156,16 +167,27 @@ fn exit_code(findings: &Findings) -> ExitCode {
     }
 }
 
-fn replay(file: &Path, trace: bool) -> anyhow::Result<ExitCode> {
-    Ok(play(&scenario::read_file(file)?, trace))
+fn replay(file: &Path, trace: bool, html: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let command = format!("cargo sim replay {}", file.display());
+    play(&scenario::read_file(file)?, &command, trace, html)
 }
 
-fn play(scenario: &Scenario, trace: bool) -> ExitCode {
+/// `command` does the same again.
+fn play(
+    scenario: &Scenario,
+    command: &str,
+    trace: bool,
+    html: Option<&Path>,
+) -> anyhow::Result<ExitCode> {
     let outcome = backend::play(scenario, Keep::All);
     if trace {
         print!("{}", report::transcript(&outcome.events));
     }
-    match &outcome.violation {
+    if let Some(file) = html {
+        std::fs::write(file, report::html(scenario, command, &outcome))
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    Ok(match &outcome.violation {
         None => {
             eprintln!("passed: {} events in {:.1?}", outcome.event_count, outcome.simulated);
             ExitCode::SUCCESS
@@ -174,7 +196,7 @@ fn play(scenario: &Scenario, trace: bool) -> ExitCode {
             eprintln!("{}", report::failure(&outcome));
             ExitCode::from(if violation.invariant.is_liveness() { 3 } else { 2 })
         }
-    }
+    })
 }
 
 fn print_scenario(profile: Profile, seed: u64) -> anyhow::Result<ExitCode> {

@@ -1,10 +1,13 @@
 //! What people get to see: a failure as a story, a campaign as a few numbers.
 
+mod html;
+mod links;
 mod story;
 
 use std::fmt::Write;
 use std::time::Duration;
 
+pub use html::html;
 pub use story::story;
 
 use crate::backend::Outcome;

@@ -1,0 +1,147 @@
+//! Pages of runs, left in the build folder for tests/browser: one that passed, one that failed, one
+//! with many events.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use signal_hub::hub::{Output, Record};
+use signal_hub::protocol::{ClientFrame, Json, Verb};
+use signal_hub_sim::backend::{self, Outcome};
+use signal_hub_sim::history::{ClientEvent, Event, Keep, What};
+use signal_hub_sim::invariants::{Judge, Violation};
+use signal_hub_sim::report;
+use signal_hub_sim::scenario::{self, Scenario, Step};
+
+/// What a page must show as text and never obey.
+const HOSTILE: &str = "</script><img src=x onerror=\"document.title='owned'\"><!--<script>";
+
+fn write(name: &str, page: &str) {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pictures");
+    std::fs::create_dir_all(&folder).expect("the build folder can be written");
+    std::fs::write(folder.join(name), page).expect("the build folder can be written");
+}
+
+fn data_of(page: &str) -> serde_json::Value {
+    let (_, rest) = page.split_once(r#"id="data">"#).expect("a page has data");
+    let (data, _) = rest.split_once("</script>").expect("the data ends");
+    serde_json::from_str(data).expect("the data is JSON")
+}
+
+/// The events at which something arrives.
+fn arrivals(data: &serde_json::Value) -> impl Iterator<Item = u64> {
+    let arrows = data["arrows"].as_array().expect("arrows").iter();
+    arrows.filter_map(|arrow| arrow["to"].as_u64())
+}
+
+/// The run up to the first takeover that would have forgotten the topics of the address, as the
+/// judge sees it.
+fn takeover_that_forgets(outcome: Outcome) -> Option<Outcome> {
+    let mut judge = Judge::new();
+    let mut events: Vec<Event> = Vec::new();
+    for mut event in outcome.events.iter().cloned() {
+        forget_topics(&mut event);
+        let verdict = judge.observe(&event);
+        events.push(event);
+        if let Err(violation) = verdict {
+            let event_count = events.len() as u64;
+            let violation = Some(violation);
+            return Some(Outcome { violation, events, event_count, ..outcome });
+        }
+    }
+    None
+}
+
+fn forget_topics(event: &mut Event) {
+    let What::Hub(hub) = &mut event.what else { return };
+    let is_takeover = |output: &Output| {
+        matches!(output, Output::Audit(Record::DuplicateConnectionDetected { .. }))
+    };
+    if hub.outputs.iter().any(is_takeover) {
+        hub.touched.addresses.values_mut().flatten().for_each(|row| row.topics.clear());
+    }
+}
+
+fn a_failure() -> (Scenario, Outcome) {
+    let play = |seed| {
+        let scenario = scenario::storm(seed);
+        let outcome = takeover_that_forgets(backend::play(&scenario, Keep::All))?;
+        (outcome.events.len() > 1_000).then_some((scenario, outcome))
+    };
+    (0..50).find_map(play).expect("some storm has a takeover of an address with topics")
+}
+
+/// Has the last message of a client carry the hostile text.
+fn say_something_hostile(events: &mut [Event]) {
+    let sends = events.iter_mut().rev().find_map(|event| match &mut event.what {
+        What::Client { event: ClientEvent::Sent(frame), .. } => match frame.as_mut() {
+            ClientFrame::Request(request) => match &mut request.verb {
+                Ok(Verb::Send(send)) => Some(&mut send.data),
+                Ok(_) | Err(_) => None,
+            },
+            ClientFrame::Ping => None,
+        },
+        _ => None,
+    });
+    *sends.expect("a storm has messages") = Json::from(serde_json::json!(HOSTILE));
+}
+
+#[test]
+fn a_page_of_a_run_that_passed_tells_every_event() {
+    let scenario = scenario::storm(7);
+    let outcome = backend::play(&scenario, Keep::All);
+    let page = report::html(&scenario, "cargo sim run --seed 7 --trace", &outcome);
+    let data = data_of(&page);
+    assert_eq!(data["events"].as_array().map(Vec::len), Some(outcome.events.len()));
+    assert!(data["violation"].is_null());
+    let arrived: BTreeSet<u64> = arrivals(&data).collect();
+    let events = data["events"].as_array().expect("events").iter().zip(0_u64..);
+    for (event, number) in events.filter(|(event, _)| event["kind"] == "hub") {
+        let comes_with_a_frame = !event["types"][0].as_str().is_some_and(|t| t.starts_with('('));
+        let is_told = arrived.contains(&number) || event["envelope"].is_string();
+        assert!(is_told || !comes_with_a_frame, "{event}");
+    }
+    write("passed.html", &page);
+}
+
+#[test]
+fn a_page_of_a_failure_names_the_invariant_and_survives_hostile_data() {
+    let (scenario, mut outcome) = a_failure();
+    let plain = report::html(&scenario, &report::replay_command(outcome.seed), &outcome);
+    assert_eq!(data_of(&plain)["violation"]["invariant"], "I14 subscriptions survive reconnection");
+    write("failed.html", &plain);
+
+    say_something_hostile(&mut outcome.events);
+    let violation = outcome.violation.clone().expect("it failed");
+    let evidence = format!("{} {HOSTILE}", violation.evidence);
+    outcome.violation = Some(Violation { evidence, ..violation });
+    let scenario = Scenario { title: format!("A title {HOSTILE}"), ..scenario };
+    let page = report::html(&scenario, "cargo sim replay </script>", &outcome);
+    assert_eq!(page.matches("</script>").count(), plain.matches("</script>").count());
+    let said = data_of(&page);
+    let events = said["events"].as_array().expect("events").iter();
+    let hostile = events.filter_map(|event| event["envelope"].as_str()).filter(|frame| {
+        let envelope: serde_json::Value = serde_json::from_str(frame).expect("a frame");
+        envelope["payload"]["data"] == HOSTILE
+    });
+    assert_eq!(hostile.count(), 1);
+    write("hostile.html", &page);
+}
+
+#[test]
+fn a_page_can_hold_twenty_thousand_events() {
+    let storm = scenario::storm(3);
+    let times = 9;
+    let again = |round: u32| {
+        let steps = storm.steps.iter().cloned();
+        let later = storm.duration * round;
+        steps.map(move |step| Step { at: step.at + later, ..step })
+    };
+    let steps: Vec<Step> = (0..times).flat_map(again).collect();
+    let duration: Duration = storm.duration * times;
+    let long = Scenario { title: "A long storm".to_owned(), steps, duration, ..storm.clone() };
+    let outcome = backend::play(&long, Keep::All);
+    assert!(outcome.violation.is_none(), "{}", report::failure(&outcome));
+    assert!(outcome.events.len() > 20_000, "{} events", outcome.events.len());
+    write("long.html", &report::html(&long, "cargo sim replay long.json", &outcome));
+}
