@@ -129,6 +129,22 @@ fn a_page_of_a_failure_names_the_invariant_and_survives_hostile_data() {
 }
 
 #[test]
+fn the_story_of_a_failure_is_a_picture_that_fits_a_screen() {
+    let (_, outcome) = a_failure();
+    let text = report::failure(&outcome);
+    let (_, story) = text.split_once("story ").expect("a failure has its story");
+    let lines: Vec<&str> = story.lines().collect();
+    assert!((8..=42).contains(&lines.len()), "{text}");
+    assert!(lines.iter().all(|line| line.chars().count() <= 140), "{text}");
+    for drawn in ["▶", "◀", "│", "hub:subscribe", "#2"] {
+        assert!(story.contains(drawn), "{drawn} is missing:\n{text}");
+    }
+    let broken = lines.iter().filter(|line| line.starts_with('✗'));
+    assert_eq!(broken.count(), 1, "{text}");
+    write("failed.txt", &text);
+}
+
+#[test]
 fn a_page_can_hold_twenty_thousand_events() {
     let storm = scenario::storm(3);
     let times = 9;

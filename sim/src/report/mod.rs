@@ -2,6 +2,7 @@
 
 mod html;
 mod links;
+mod picture;
 mod story;
 
 use std::fmt::Write;
@@ -36,12 +37,12 @@ pub fn failure(outcome: &Outcome) -> String {
         ),
         format!("seed     {}", outcome.seed),
         format!("replay   {}", replay_command(outcome.seed)),
-        "story    (seconds, who, what; s1, s2, ... are sessions of the hub)".to_owned(),
     ];
     for line in lines {
         text.push_str(&line);
         text.push('\n');
     }
+    text.push_str("story    ");
     text.push_str(&story(&outcome.events));
     text
 }

@@ -1,5 +1,5 @@
 //! The few events that a failure is about: those of the addresses and sessions that its last event
-//! touched, each told in one line.
+//! touched.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -7,25 +7,34 @@ use std::fmt::Write;
 use signal_hub::hub::{Input, Output, SessionKey};
 use signal_hub::protocol::{ActorAddress, Body, ClientFrame, Notice, Reply, Verb};
 
+use super::picture::picture;
 use crate::history::{ClientEvent, Event, HubEvent, What};
 use crate::net::NetEventKind;
 use crate::scenario::{self, Step};
 
-/// As many lines as a person reads at once.
-const LINES: usize = 16;
+/// As many as a person reads at once.
+const EVENTS: usize = 16;
 
-/// The story of the last event.
+/// The story of the last event: as a picture, or line by line where no client is known.
 pub fn story(events: &[Event]) -> String {
+    let chosen = chosen(events);
+    picture(events, &chosen).unwrap_or_else(|| {
+        let lines = chosen.iter().map(|number| line(&events[*number]));
+        format!(
+            "(seconds, who, what; s1, s2, ... are sessions of the hub)\n{}",
+            lines.collect::<String>()
+        )
+    })
+}
+
+/// The events of the story, in their order.
+fn chosen(events: &[Event]) -> Vec<usize> {
     let about = Subjects::of(events);
-    let mut lines: Vec<String> = Vec::new();
-    for (number, event) in events.iter().enumerate().rev() {
-        let last = number + 1 == events.len();
-        if lines.len() < LINES && (last || about.tells(event)) {
-            lines.push(line(event));
-        }
-    }
-    lines.reverse();
-    lines.concat()
+    let numbered = events.iter().enumerate().rev();
+    let told = numbered.filter(|(number, event)| number + 1 == events.len() || about.tells(event));
+    let mut chosen: Vec<usize> = told.map(|(number, _)| number).take(EVENTS).collect();
+    chosen.reverse();
+    chosen
 }
 
 /// What a failure is about.
@@ -123,7 +132,7 @@ impl Subjects {
 /// Whether the event is about application data.
 fn carries_data(hub: &HubEvent) -> bool {
     let Input::Frame(_, Ok(ClientFrame::Request(request))) = &hub.input else { return false };
-    matches!(request.verb, Ok(Verb::Send(_) | Verb::Publish(_)))
+    matches!(request.verb, Ok(Verb::Send(_) | Verb::Publish(_) | Verb::Broadcast(_)))
 }
 
 fn line(event: &Event) -> String {
@@ -131,7 +140,8 @@ fn line(event: &Event) -> String {
     let mut text = event.to_string();
     // The first line tells the input; what follows are outputs, told shorter here.
     text.truncate(text.find('\n').unwrap_or(text.len()));
-    let told: Vec<String> = hub.outputs.iter().filter_map(output).collect();
+    let told = hub.outputs.iter().filter_map(output);
+    let told: Vec<String> = told.map(|(key, what)| format!("s{}: {what}", key.0)).collect();
     if !told.is_empty() {
         let _ = write!(text, "\n                => {}", told.join(", "));
     }
@@ -139,23 +149,25 @@ fn line(event: &Event) -> String {
     text
 }
 
-fn output(output: &Output) -> Option<String> {
+/// What the hub says to whom, in a few words.
+pub(super) fn output(output: &Output) -> Option<(SessionKey, String)> {
     match output {
-        Output::Send(key, message) => Some(match &message.body {
-            Body::Reply { reply, .. } => match reply.as_ref() {
-                Reply::Error(refusal) => format!("s{}: {}", key.0, refusal.code.as_str()),
-                reply => format!("s{}: {}", key.0, reply.type_name()),
-            },
-            Body::Notice(Notice::Disconnect(notice)) => {
-                format!("s{}: hub:disconnect {}", key.0, notice.reason)
-            }
-            Body::Notice(notice) => format!("s{}: {}", key.0, notice.type_name()),
-            Body::Delivery(delivery) => {
-                format!("s{}: {} for {}", key.0, delivery.payload, message.to)
-            }
-            Body::Pong => format!("s{}: pong", key.0),
-        }),
-        Output::Close(key, reason) => Some(format!("s{}: close {}", key.0, reason.code())),
+        Output::Send(key, message) => {
+            let what = match &message.body {
+                Body::Reply { reply, .. } => match reply.as_ref() {
+                    Reply::Error(refusal) => refusal.code.as_str().to_owned(),
+                    reply => reply.type_name().to_owned(),
+                },
+                Body::Notice(Notice::Disconnect(notice)) => {
+                    format!("hub:disconnect {}", notice.reason)
+                }
+                Body::Notice(notice) => notice.type_name().to_owned(),
+                Body::Delivery(delivery) => format!("{} for {}", delivery.payload, message.to),
+                Body::Pong => "pong".to_owned(),
+            };
+            Some((*key, what))
+        }
+        Output::Close(key, reason) => Some((*key, format!("close {}", reason.code()))),
         Output::Audit(_) => None,
     }
 }

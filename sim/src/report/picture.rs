@@ -1,0 +1,318 @@
+//! A story as a picture in text: time runs down, every client has a column, the hub the last one,
+//! and what they say to each other are arrows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use signal_hub::hub::{Input, Output, SessionKey};
+use signal_hub::protocol::{ClientFrame, Malformed, Request, Subscription, Verb};
+
+use super::links::{Arrow, Carries, Connection, HubSession, Links, Place};
+use super::story::output;
+use crate::history::{ClientEvent, ClientName, Event, HubEvent, What};
+use crate::net::NetEventKind;
+
+/// Columns beside the hub's; what others say and hear is noted beside the hub.
+const CLIENTS_MAX: usize = 3;
+const LINES_MAX: usize = 40;
+/// Where the first column stands: the time is before it.
+const LEFT: usize = 14;
+/// Characters from one client's column to the next, and from the first to the hub's at least.
+const COLUMN: usize = 31;
+const SPAN_MIN: usize = 50;
+/// Characters behind the hub's column.
+const NOTE_LENGTH: usize = 40;
+
+/// The chosen events, if any client takes part in them.
+pub fn picture(events: &[Event], chosen: &[usize]) -> Option<String> {
+    let links = Links::of(events);
+    let columns = Columns::of(events, chosen, &links)?;
+    let mut painter = Painter { links: &links, columns, lines: Vec::new(), lost: lost(events) };
+    let mut place = Place::default();
+    let mut next = chosen.iter().peekable();
+    for (number, event) in events.iter().enumerate() {
+        place.pass(event);
+        if next.next_if_eq(&&number).is_some() {
+            painter.event(number, event, &place, number + 1 == events.len());
+        }
+    }
+    let shown = painter.lines.len().saturating_sub(LINES_MAX);
+    let mut text = format!(
+        "(seconds; s1, s2, ... are sessions of the hub; {BROKEN} marks the event that broke it)\n"
+    );
+    text.push_str(&painter.columns.heading());
+    for line in &painter.lines[shown..] {
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    Some(text)
+}
+
+const BROKEN: char = '✗';
+
+/// The connections that clients saw end: what has not come over them never will.
+fn lost(events: &[Event]) -> BTreeSet<Connection> {
+    let lost = events.iter().filter_map(|event| {
+        let What::Client { client, event } = &event.what else { return None };
+        let ClientEvent::Lost { connection } = event else { return None };
+        Some(Connection { client: client.clone(), number: *connection })
+    });
+    lost.collect()
+}
+
+/// Who has a column: the clients that came last into the story.
+struct Columns {
+    clients: Vec<ClientName>,
+}
+
+impl Columns {
+    fn of(events: &[Event], chosen: &[usize], links: &Links) -> Option<Self> {
+        let mut latest: BTreeMap<&ClientName, usize> = BTreeMap::new();
+        let mut place = Place::default();
+        for (number, event) in events.iter().enumerate() {
+            place.pass(event);
+            if chosen.binary_search(&number).is_err() {
+                continue;
+            }
+            match &event.what {
+                What::Client { client, .. } => drop(latest.insert(client, number)),
+                What::Hub(hub) => {
+                    let told = hub.outputs.iter().filter_map(|o| output(o).map(|(key, _)| key));
+                    let keys = hub.input.session().into_iter().chain(told);
+                    let known = keys.filter_map(|key| links.sessions.get(&place.session(key)));
+                    latest.extend(known.map(|connection| (&connection.client, number)));
+                }
+                What::HubStarted { .. } | What::HubStopped { .. } | What::Net(_) | What::Run(_) => {
+                }
+            }
+        }
+        let mut ranked: Vec<(usize, &ClientName)> =
+            latest.into_iter().map(|(c, n)| (n, c)).collect();
+        ranked.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
+        let mut clients: Vec<ClientName> =
+            ranked.into_iter().take(CLIENTS_MAX).map(|(_, client)| client.clone()).collect();
+        clients.sort();
+        (!clients.is_empty()).then_some(Self { clients })
+    }
+
+    fn at(&self, column: usize) -> usize {
+        LEFT + column * COLUMN
+    }
+
+    fn hub(&self) -> usize {
+        LEFT + self.span()
+    }
+
+    fn span(&self) -> usize {
+        (self.clients.len() * COLUMN).max(SPAN_MIN)
+    }
+
+    fn client(&self, client: &ClientName) -> Option<usize> {
+        self.clients.iter().position(|known| known == client).map(|column| self.at(column))
+    }
+
+    /// The column of a host: that of its actor's youngest client.
+    fn host(&self, host: &str) -> Option<usize> {
+        let own = |client: &ClientName| *client.actor == *host;
+        self.clients.iter().rposition(own).map(|column| self.at(column))
+    }
+
+    fn heading(&self) -> String {
+        let mut line = format!("{:>13}", "seconds");
+        let names = self.clients.iter().map(ToString::to_string).enumerate();
+        let columns = names.map(|(column, name)| (self.at(column), name));
+        for (at, name) in columns.chain([(self.hub(), "hub".to_owned())]) {
+            let gap = at.saturating_sub(line.chars().count());
+            line.push_str(&" ".repeat(gap));
+            line.push_str(&name);
+        }
+        line.push('\n');
+        line
+    }
+}
+
+/// Who says something to whom.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Towards {
+    Hub,
+    Client,
+    /// It never arrived there.
+    Nobody,
+}
+
+struct Painter<'a> {
+    links: &'a Links,
+    columns: Columns,
+    lines: Vec<String>,
+    lost: BTreeSet<Connection>,
+}
+
+impl Painter<'_> {
+    fn event(&mut self, number: usize, event: &Event, place: &Place, is_last: bool) {
+        let begin = self.lines.len();
+        match &event.what {
+            What::Hub(hub) => self.hub(number, hub, place),
+            What::Client { client, event } => match self.columns.client(client) {
+                Some(at) => self.mark(at, &event.to_string()),
+                None => self.mark(self.columns.hub(), &format!("{client} {event}")),
+            },
+            What::Net(NetEventKind::Injected { fault, .. }) => {
+                let at = fault.hosts().iter().find_map(|host| self.columns.host(host));
+                self.mark(at.unwrap_or(self.columns.hub()), &format!("fault {fault}"));
+            }
+            What::Net(net) => self.mark(LEFT, &net.to_string()),
+            What::HubStarted { .. } => self.mark(self.columns.hub(), "starts, with empty tables"),
+            What::HubStopped { abruptly: true } => self.mark(self.columns.hub(), "crashes"),
+            What::HubStopped { abruptly: false } => self.mark(self.columns.hub(), "has shut down"),
+            What::Run(milestone) => {
+                let line = format!("═══ {milestone} {}", "═".repeat(self.columns.span()));
+                self.lines.push(line.chars().take(self.columns.span()).collect());
+            }
+        }
+        let time = format!("{:>12.6}", event.at.as_secs_f64());
+        for (place, line) in self.lines[begin..].iter_mut().enumerate() {
+            let sign = if is_last && place == 0 { BROKEN } else { ' ' };
+            let time = if place == 0 { time.as_str() } else { "" };
+            *line =
+                format!("{sign}{time:>12} {}{line}", if line.starts_with('═') { " " } else { "" });
+        }
+    }
+
+    fn hub(&mut self, number: usize, hub: &HubEvent, place: &Place) {
+        let lane = |key: &SessionKey| self.lane(place.session(*key));
+        let hub_at = self.columns.hub();
+        match &hub.input {
+            Input::Frame(key, frame) => {
+                let (label, id) = match frame {
+                    Ok(ClientFrame::Ping) => ("ping".to_owned(), String::new()),
+                    Ok(ClientFrame::Request(request)) => (said(request), id(request)),
+                    Err(Malformed::Frame { refusal, .. }) => {
+                        (format!("nonsense: {}", refusal.message), String::new())
+                    }
+                    Err(Malformed::TooLarge { .. }) => ("too much".to_owned(), String::new()),
+                };
+                let note = format!("s{} {id}", key.0);
+                self.arrow(lane(key), Towards::Hub, '─', &label, &note);
+            }
+            Input::Closed(key, cause) => {
+                let note = format!("s{} is gone: {cause:?}", key.0);
+                self.arrow(lane(key), Towards::Hub, '╌', "", &note);
+            }
+            Input::Opened(key, _) => {
+                self.arrow(lane(key), Towards::Hub, '╌', "opens", &format!("s{}", key.0));
+            }
+            Input::Alive(key) => self.mark(hub_at, &format!("s{} is alive", key.0)),
+            Input::Drained(key, _) => self.mark(hub_at, &format!("s{} took messages", key.0)),
+            Input::Tick => self.mark(hub_at, "a deadline is due"),
+            Input::Shutdown => self.mark(hub_at, "is to shut down"),
+        }
+        for (index, one) in hub.outputs.iter().enumerate() {
+            let Some((key, label)) = output(one) else { continue };
+            let stroke = if matches!(one, Output::Close(..)) { '╌' } else { '─' };
+            let lane = self.lane(place.session(key));
+            let towards = self.fate(number, index);
+            self.arrow(lane, towards, stroke, &label, &format!("s{}", key.0));
+        }
+    }
+
+    fn lane(&self, session: HubSession) -> Option<usize> {
+        self.columns.client(&self.links.sessions.get(&session)?.client)
+    }
+
+    fn fate(&self, number: usize, index: usize) -> Towards {
+        let arrows = &self.links.arrows;
+        let begin = arrows.partition_point(|arrow| arrow.from < number);
+        let mine = arrows[begin..].iter().take_while(|arrow| arrow.from == number);
+        let is_over = |arrow: &Arrow| arrow.to.is_none() && self.lost.contains(&arrow.connection);
+        match mine.into_iter().find(|arrow| arrow.carries == Carries::Output(index)) {
+            Some(arrow) if is_over(arrow) => Towards::Nobody,
+            Some(_) | None => Towards::Client,
+        }
+    }
+
+    /// One line between a client's column and the hub's; a session that nobody is known to have
+    /// speaks from nowhere.
+    fn arrow(
+        &mut self,
+        lane: Option<usize>,
+        towards: Towards,
+        stroke: char,
+        label: &str,
+        note: &str,
+    ) {
+        let hub = self.columns.hub();
+        let Some(at) = lane else {
+            let verb = if towards == Towards::Hub { "" } else { "to " };
+            return self.mark(hub, &format!("{verb}{note}: {label}"));
+        };
+        let mut line = self.empty();
+        for cell in &mut line[at - LEFT + 1..hub - LEFT] {
+            *cell = if *cell == '│' { '┼' } else { stroke };
+        }
+        (line[at - LEFT], line[hub - LEFT]) = ('├', '┤');
+        match towards {
+            Towards::Hub => line[hub - LEFT - 1] = '▶',
+            Towards::Client => line[at - LEFT + 1] = '◀',
+            Towards::Nobody => line[at - LEFT + 1] = '✕',
+        }
+        let room = hub - at - 6;
+        let label = cut(label, room);
+        if !label.is_empty() {
+            write(&mut line, at - LEFT + 3, &format!(" {label} "));
+        }
+        write(&mut line, hub - LEFT + 2, &cut(note, NOTE_LENGTH));
+        self.lines.push(line.into_iter().collect());
+    }
+
+    /// One line of somebody alone.
+    fn mark(&mut self, at: usize, text: &str) {
+        let mut line = self.empty();
+        let room = if at == self.columns.hub() { NOTE_LENGTH } else { self.columns.hub() - at - 4 };
+        line[at - LEFT] = '●';
+        write(&mut line, at - LEFT + 1, &format!(" {} ", cut(text, room)));
+        self.lines.push(line.into_iter().collect());
+    }
+
+    fn empty(&self) -> Vec<char> {
+        let mut line = vec![' '; self.columns.span() + NOTE_LENGTH + 4];
+        for column in 0..self.columns.clients.len() {
+            line[self.columns.at(column) - LEFT] = '│';
+        }
+        line[self.columns.span()] = '│';
+        line
+    }
+}
+
+fn write(line: &mut [char], at: usize, text: &str) {
+    line[at..].iter_mut().zip(text.chars()).for_each(|(cell, c)| *cell = c);
+}
+
+/// So many characters of it, each of which leaves the line whole.
+fn cut(text: &str, length: usize) -> String {
+    let plain = text.chars().map(|c| if c.is_control() { '·' } else { c });
+    match text.chars().nth(length) {
+        Some(_) => plain.take(length.saturating_sub(1)).chain(['…']).collect(),
+        None => plain.collect(),
+    }
+}
+
+fn id(request: &Request) -> String {
+    let id: String = request.id.as_str().chars().take(8).collect();
+    format!("({id})")
+}
+
+/// What is asked for, and about what.
+fn said(request: &Request) -> String {
+    let about = match &request.verb {
+        Ok(Verb::Register(register)) => register.actor_address.to_string(),
+        Ok(Verb::Send(send)) => format!("to {} {}", send.to, send.data),
+        Ok(Verb::Publish(publish)) => format!("{} {}", publish.topic, publish.data),
+        Ok(Verb::Subscribe(subscribe)) => subscribe.topic.to_string(),
+        Ok(Verb::Unsubscribe(unsubscribe)) => match &unsubscribe.subscription {
+            Subscription::Topic(topic) => topic.to_string(),
+            Subscription::Id(id) => id.to_string(),
+        },
+        Ok(_) => String::new(),
+        Err(refusal) => refusal.message.to_string(),
+    };
+    format!("{} {} {about}", request.pattern.as_str(), request.type_name).trim_end().to_owned()
+}
