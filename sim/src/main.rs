@@ -142,7 +142,15 @@ impl Run {
         let (start, cpu_start) = (clock(), cpu_time());
         let findings = campaign::run(self.profile, seeds, jobs, self.fail_fast, &|outcome| {
             if outcome.violation.is_some() {
-                bar.suspend(|| eprintln!("{}", report::failure(outcome)));
+                bar.suspend(|| {
+                    eprintln!(
+                        "{}",
+                        report::failure(
+                            outcome,
+                            &report::replay_command(self.profile, outcome.seed)
+                        )
+                    )
+                });
             }
             bar.inc(1);
         });
@@ -193,7 +201,7 @@ fn play(
             ExitCode::SUCCESS
         }
         Some(violation) => {
-            eprintln!("{}", report::failure(&outcome));
+            eprintln!("{}", report::failure(&outcome, command));
             ExitCode::from(if violation.invariant.is_liveness() { 3 } else { 2 })
         }
     })

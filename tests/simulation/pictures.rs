@@ -11,7 +11,7 @@ use signal_hub_sim::backend::{self, Outcome};
 use signal_hub_sim::history::{ClientEvent, Event, Keep, What};
 use signal_hub_sim::invariants::{Judge, Violation};
 use signal_hub_sim::report;
-use signal_hub_sim::scenario::{self, Scenario, Step};
+use signal_hub_sim::scenario::{self, Profile, Scenario, Step, When};
 
 /// What a page must show as text and never obey.
 const HOSTILE: &str = "</script><img src=x onerror=\"document.title='owned'\"><!--<script>";
@@ -37,7 +37,7 @@ fn arrivals(data: &serde_json::Value) -> impl Iterator<Item = u64> {
 /// The run up to the first takeover that would have forgotten the topics of the address, as the
 /// judge sees it.
 fn takeover_that_forgets(outcome: Outcome) -> Option<Outcome> {
-    let mut judge = Judge::new();
+    let mut judge = Judge::new(&signal_hub::hub::Config::default());
     let mut events: Vec<Event> = Vec::new();
     for mut event in outcome.events.iter().cloned() {
         forget_topics(&mut event);
@@ -64,7 +64,7 @@ fn forget_topics(event: &mut Event) {
 
 fn a_failure() -> (Scenario, Outcome) {
     let play = |seed| {
-        let scenario = scenario::storm(seed);
+        let scenario = scenario::generate(Profile::Storm, seed);
         let outcome = takeover_that_forgets(backend::play(&scenario, Keep::All))?;
         (outcome.events.len() > 1_000).then_some((scenario, outcome))
     };
@@ -88,7 +88,7 @@ fn say_something_hostile(events: &mut [Event]) {
 
 #[test]
 fn a_page_of_a_run_that_passed_tells_every_event() {
-    let scenario = scenario::storm(7);
+    let scenario = scenario::generate(Profile::Storm, 7);
     let outcome = backend::play(&scenario, Keep::All);
     let page = report::html(&scenario, "cargo sim run --seed 7 --trace", &outcome);
     let data = data_of(&page);
@@ -107,7 +107,8 @@ fn a_page_of_a_run_that_passed_tells_every_event() {
 #[test]
 fn a_page_of_a_failure_names_the_invariant_and_survives_hostile_data() {
     let (scenario, mut outcome) = a_failure();
-    let plain = report::html(&scenario, &report::replay_command(outcome.seed), &outcome);
+    let plain =
+        report::html(&scenario, &report::replay_command(Profile::Storm, outcome.seed), &outcome);
     assert_eq!(data_of(&plain)["violation"]["invariant"], "I14 subscriptions survive reconnection");
     write("failed.html", &plain);
 
@@ -131,7 +132,7 @@ fn a_page_of_a_failure_names_the_invariant_and_survives_hostile_data() {
 #[test]
 fn the_story_of_a_failure_is_a_picture_that_fits_a_screen() {
     let (_, outcome) = a_failure();
-    let text = report::failure(&outcome);
+    let text = report::failure(&outcome, "cargo sim");
     let (_, story) = text.split_once("story ").expect("a failure has its story");
     let lines: Vec<&str> = story.lines().collect();
     assert!((8..=42).contains(&lines.len()), "{text}");
@@ -146,18 +147,19 @@ fn the_story_of_a_failure_is_a_picture_that_fits_a_screen() {
 
 #[test]
 fn a_page_can_hold_twenty_thousand_events() {
-    let storm = scenario::storm(3);
+    let storm = scenario::generate(Profile::Storm, 3);
     let times = 9;
-    let again = |round: u32| {
-        let steps = storm.steps.iter().cloned();
-        let later = storm.duration * round;
-        steps.map(move |step| Step { at: step.at + later, ..step })
+    let again = |round: u64| {
+        let later = move |when| match when {
+            When::At(at) => When::At(at + Duration::from_secs(60 * round)),
+            When::After(_) | When::Then => when,
+        };
+        storm.steps.iter().cloned().map(move |step| Step { when: later(step.when), ..step })
     };
     let steps: Vec<Step> = (0..times).flat_map(again).collect();
-    let duration: Duration = storm.duration * times;
-    let long = Scenario { title: "A long storm".to_owned(), steps, duration, ..storm.clone() };
+    let long = Scenario { title: "A long storm".to_owned(), steps, ..storm.clone() };
     let outcome = backend::play(&long, Keep::All);
-    assert!(outcome.violation.is_none(), "{}", report::failure(&outcome));
+    assert!(outcome.violation.is_none(), "{}", report::failure(&outcome, "cargo sim"));
     assert!(outcome.events.len() > 20_000, "{} events", outcome.events.len());
     write("long.html", &report::html(&long, "cargo sim replay long.json", &outcome));
 }

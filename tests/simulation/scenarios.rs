@@ -23,7 +23,12 @@ fn every_scenario_keeps_every_invariant() {
         let scenario = scenario::read_file(&file).unwrap_or_else(|error| panic!("{error}"));
         assert!(!scenario.title.is_empty() && !scenario.why.is_empty(), "{}", file.display());
         let outcome = backend::play(&scenario, Keep::All);
-        assert!(outcome.violation.is_none(), "{}\n{}", file.display(), report::failure(&outcome));
+        assert!(
+            outcome.violation.is_none(),
+            "{}\n{}",
+            file.display(),
+            report::failure(&outcome, &format!("cargo sim replay {}", file.display()))
+        );
     }
 }
 

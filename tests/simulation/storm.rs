@@ -6,14 +6,20 @@ use signal_hub_sim::report;
 use signal_hub_sim::scenario::Profile;
 use signal_hub_sim::seeds::Seeds;
 
+const PROFILE: Profile = Profile::Swarm;
+
 #[test]
 fn every_seed_keeps_every_invariant() {
     let seeds = Seeds::from_environment(|name| std::env::var(name).ok(), 0..300)
         .unwrap_or_else(|error| panic!("{error}"));
     let count = seeds.0.end - seeds.0.start;
-    let findings = campaign::run(Profile::Swarm, seeds.0, 2, false, &|_| {});
+    let findings = campaign::run(PROFILE, seeds.0, 2, false, &|_| {});
     assert_eq!(findings.runs, count);
     assert!(findings.hub_inputs > 100 * count, "a storm gives the hub something to do");
-    let failures: Vec<String> = findings.failures.values().map(report::failure).collect();
+    let failures: Vec<String> = findings
+        .failures
+        .iter()
+        .map(|(seed, outcome)| report::failure(outcome, &report::replay_command(PROFILE, *seed)))
+        .collect();
     assert!(failures.is_empty(), "{} of {count} failed\n{}", failures.len(), failures.join("\n"));
 }

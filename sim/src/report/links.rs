@@ -71,8 +71,11 @@ impl Links {
                 What::Client { client, event } => {
                     tracer.client(number, place.connection(client), event);
                 }
-                What::HubStarted { .. } | What::HubStopped { .. } | What::Net(_) | What::Run(_) => {
-                }
+                What::HubStarted { .. }
+                | What::HubStopped { .. }
+                | What::Net(_)
+                | What::Run(_)
+                | What::Step { .. } => {}
             }
         }
         Self { sessions: tracer.sessions, arrows: tracer.arrows }
@@ -97,7 +100,8 @@ impl Place {
             | What::Hub(_)
             | What::HubStopped { .. }
             | What::Net(_)
-            | What::Run(_) => {}
+            | What::Run(_)
+            | What::Step { .. } => {}
         }
     }
 
@@ -147,7 +151,8 @@ fn sessions(events: &[Event]) -> BTreeMap<HubSession, Connection> {
             | What::HubStarted { .. }
             | What::HubStopped { .. }
             | What::Net(_)
-            | What::Run(_) => {}
+            | What::Run(_)
+            | What::Step { .. } => {}
         }
     }
     for (session, id) in said {
@@ -318,7 +323,7 @@ mod tests {
     use crate::scenario;
 
     fn storm() -> Vec<Event> {
-        backend::play(&scenario::storm(7), Keep::All).events
+        backend::play(&scenario::generate(scenario::Profile::Storm, 7), Keep::All).events
     }
 
     #[test]

@@ -14,14 +14,17 @@ pub use story::story;
 use crate::backend::Outcome;
 use crate::campaign::Findings;
 use crate::history::Event;
+use crate::scenario::Profile;
 
 /// The command that plays a seed again and prints everything.
-pub fn replay_command(seed: u64) -> String {
-    format!("cargo sim run --seed {seed} --trace")
+pub fn replay_command(profile: Profile, seed: u64) -> String {
+    let profile = format!("{profile:?}").to_lowercase();
+    format!("cargo sim run --profile {profile} --seed {seed} --trace")
 }
 
-/// A failed run: what does not hold, the seed, what happened around it, and how to see it again.
-pub fn failure(outcome: &Outcome) -> String {
+/// A failed run: what does not hold, the seed, what happened around it, and the command
+/// that plays it again.
+pub fn failure(outcome: &Outcome, replay: &str) -> String {
     let Some(violation) = &outcome.violation else { return String::new() };
     let invariant = violation.invariant;
     let mut text = String::new();
@@ -36,7 +39,7 @@ pub fn failure(outcome: &Outcome) -> String {
             outcome.event_count
         ),
         format!("seed     {}", outcome.seed),
-        format!("replay   {}", replay_command(outcome.seed)),
+        format!("replay   {replay}"),
     ];
     for line in lines {
         text.push_str(&line);

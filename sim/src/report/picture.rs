@@ -10,6 +10,7 @@ use super::links::{Arrow, Carries, Connection, HubSession, Links, Place};
 use super::story::output;
 use crate::history::{ClientEvent, ClientName, Event, HubEvent, What};
 use crate::net::NetEventKind;
+use crate::scenario;
 
 /// Columns beside the hub's; what others say and hear is noted beside the hub.
 const CLIENTS_MAX: usize = 3;
@@ -53,7 +54,7 @@ const BROKEN: char = '✗';
 fn lost(events: &[Event]) -> BTreeSet<Connection> {
     let lost = events.iter().filter_map(|event| {
         let What::Client { client, event } = &event.what else { return None };
-        let ClientEvent::Lost { connection } = event else { return None };
+        let ClientEvent::Lost { connection, .. } = event else { return None };
         Some(Connection { client: client.clone(), number: *connection })
     });
     lost.collect()
@@ -81,8 +82,11 @@ impl Columns {
                     let known = keys.filter_map(|key| links.sessions.get(&place.session(key)));
                     latest.extend(known.map(|connection| (&connection.client, number)));
                 }
-                What::HubStarted { .. } | What::HubStopped { .. } | What::Net(_) | What::Run(_) => {
-                }
+                What::HubStarted { .. }
+                | What::HubStopped { .. }
+                | What::Net(_)
+                | What::Run(_)
+                | What::Step { .. } => {}
             }
         }
         let mut ranked: Vec<(usize, &ClientName)> =
@@ -163,6 +167,16 @@ impl Painter<'_> {
             What::HubStarted { .. } => self.mark(self.columns.hub(), "starts, with empty tables"),
             What::HubStopped { abruptly: true } => self.mark(self.columns.hub(), "crashes"),
             What::HubStopped { abruptly: false } => self.mark(self.columns.hub(), "has shut down"),
+            What::Step { step, .. } => {
+                let at = match &step.what {
+                    scenario::What::Act { who, .. } => self.columns.host(who.actor()),
+                    scenario::What::Network(fault) => {
+                        fault.hosts().iter().find_map(|host| self.columns.host(host))
+                    }
+                    scenario::What::Hub(_) => None,
+                };
+                self.mark(at.unwrap_or(self.columns.hub()), &step.in_short());
+            }
             What::Run(milestone) => {
                 let line = format!("═══ {milestone} {}", "═".repeat(self.columns.span()));
                 self.lines.push(line.chars().take(self.columns.span()).collect());

@@ -9,7 +9,6 @@ use signal_hub::protocol::{ActorAddress, Body, ClientFrame, Notice, Reply, Verb}
 
 use super::picture::picture;
 use crate::history::{ClientEvent, Event, HubEvent, What};
-use crate::net::NetEventKind;
 use crate::scenario::{self, Step};
 
 /// As many as a person reads at once.
@@ -89,10 +88,7 @@ impl Subjects {
             What::Client { client, event } => {
                 event.is_own_doing() && self.names(client.actor.as_ref())
             }
-            What::Net(NetEventKind::Injected { fault, .. }) => {
-                let text = fault.to_string();
-                self.actors.iter().any(|actor| text.contains(&format!("\"{actor}\"")))
-            }
+            // Faults are told as the steps that bring them about.
             What::Net(_) => false,
             What::Step { step, .. } => self.is_about(step),
             What::HubStarted { .. } | What::HubStopped { .. } | What::Run(_) => true,

@@ -28,6 +28,21 @@ impl Step {
         Self { when: When::At(at), what: What::Act { who, speaker: None, action } }
     }
 
+    /// Who does what, on one line for people.
+    pub fn in_short(&self) -> String {
+        let Ok(Value::Object(fields)) = serde_json::to_value(self) else { return String::new() };
+        let word = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
+        let mut text = format!("{}: {}", word("who"), word("do"));
+        for (name, value) in fields.iter().filter(|(name, _)| !FRAME_FIELDS.contains(&&***name)) {
+            match value {
+                _ if name == "do" => {}
+                Value::String(value) => text.push_str(&format!(" {name} {value}")),
+                value => text.push_str(&format!(" {name} {value}")),
+            }
+        }
+        text
+    }
+
     /// A fault, so long after the start.
     pub fn fault(at: Duration, fault: Fault) -> Self {
         Self { when: When::At(at), what: What::Network(fault) }

@@ -61,7 +61,8 @@ pub fn spans(events: &[Event], lanes: &Lanes) -> Vec<FaultSpan> {
             | What::Client { .. }
             | What::HubStarted { .. }
             | What::HubStopped { .. }
-            | What::Run(_) => {}
+            | What::Run(_)
+            | What::Step { .. } => {}
         }
     }
     spans
@@ -120,7 +121,8 @@ fn over(fault: &Fault, open: &BTreeMap<ConnectionId, &str>, later: &[Event]) -> 
         | What::Hub(_)
         | What::Client { .. }
         | What::HubStopped { .. }
-        | What::Run(_) => false,
+        | What::Run(_)
+        | What::Step { .. } => false,
     };
     later.iter().find(ends).map(|event| event.at)
 }

@@ -120,10 +120,12 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::history::ClientName;
+    use signal_hub::client::Loss;
+
+    use crate::history::{ClientKind, ClientName};
 
     fn event(seconds: u64, actor: &str, number: u32, event: ClientEvent) -> Event {
-        let client = ClientName { actor: actor.into(), number };
+        let client = ClientName { actor: actor.into(), kind: ClientKind::Client, number };
         Event { at: Duration::from_secs(seconds), what: What::Client { client, event } }
     }
 
@@ -132,7 +134,7 @@ mod tests {
         let events = [
             event(1, "bob", 1, ClientEvent::Opened { connection: 1 }),
             event(2, "alice", 1, ClientEvent::Said("x".into())),
-            event(3, "bob", 1, ClientEvent::Lost { connection: 1 }),
+            event(3, "bob", 1, ClientEvent::Lost { connection: 1, why: Loss::Silent }),
             event(4, "bob", 1, ClientEvent::Opened { connection: 2 }),
             event(5, "bob", 2, ClientEvent::Opened { connection: 1 }),
             event(6, "carol", 1, ClientEvent::Ended),

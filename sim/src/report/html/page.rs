@@ -155,9 +155,11 @@ impl Writer<'_> {
                     let lane = connection(kind).and_then(|id| clients.get(&id));
                     lane.copied().unwrap_or(self.lanes.hub)
                 }
-                What::Hub(_) | What::HubStarted { .. } | What::HubStopped { .. } | What::Run(_) => {
-                    self.lanes.hub
-                }
+                What::Hub(_)
+                | What::HubStarted { .. }
+                | What::HubStopped { .. }
+                | What::Run(_)
+                | What::Step { .. } => self.lanes.hub,
             };
             rows.push(self.row(event, lane, &place));
         }
@@ -222,6 +224,7 @@ impl Writer<'_> {
             What::HubStarted { .. } => row.kind = "start",
             What::HubStopped { .. } => row.kind = "stop",
             What::Run(_) => {}
+            What::Step { .. } => row.kind = "step",
         }
         row
     }
@@ -315,7 +318,9 @@ fn kind(event: &Event) -> String {
             "(fault)".to_owned()
         }
         What::Net(_) => "(network)".to_owned(),
-        What::HubStarted { .. } | What::HubStopped { .. } | What::Run(_) => "(run)".to_owned(),
+        What::HubStarted { .. } | What::HubStopped { .. } | What::Run(_) | What::Step { .. } => {
+            "(run)".to_owned()
+        }
     }
 }
 
@@ -369,6 +374,7 @@ fn text(event: &Event) -> String {
         What::Client { client, event } => format!("{client} {event}"),
         What::Net(event) => event.to_string(),
         What::Run(milestone) => milestone.to_string(),
+        What::Step { number, step } => format!("step {number}: {step}"),
     };
     shortened(told.lines().next().unwrap_or_default())
 }
