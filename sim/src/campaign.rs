@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::backend::{self, Outcome};
+use crate::backend::{self, Backend, Outcome, Skipped};
 use crate::history::Keep;
 use crate::scenario::{self, Profile};
 
@@ -24,12 +24,15 @@ pub struct Findings {
     pub simulated: Duration,
     /// The failed runs, by seed.
     pub failures: BTreeMap<u64, Outcome>,
+    /// The runs that the backend could not do: they have not passed.
+    pub skipped: BTreeMap<u64, Skipped>,
 }
 
 /// Plays the storm of every seed on `jobs` threads; `progress` hears of each run. With
 /// `fail_fast`, no run begins after a failure.
 pub fn run(
     profile: Profile,
+    backend: Backend,
     seeds: Range<u64>,
     jobs: usize,
     fail_fast: bool,
@@ -46,13 +49,15 @@ pub fn run(
                     if seed >= seeds.end {
                         return;
                     }
-                    let outcome =
-                        backend::play(&scenario::generate(profile, seed), Keep::Last(EVENTS_KEPT));
-                    progress(&outcome);
-                    if fail_fast && outcome.violation.is_some() {
-                        stop.store(true, Ordering::Relaxed);
+                    let scenario = scenario::generate(profile, seed);
+                    let played = backend::play(&scenario, backend, Keep::Last(EVENTS_KEPT));
+                    if let Ok(outcome) = &played {
+                        progress(outcome);
+                        if fail_fast && outcome.violation.is_some() {
+                            stop.store(true, Ordering::Relaxed);
+                        }
                     }
-                    findings.lock().unwrap_or_else(PoisonError::into_inner).add(seed, outcome);
+                    findings.lock().unwrap_or_else(PoisonError::into_inner).add(seed, played);
                 }
             });
         }
@@ -61,7 +66,14 @@ pub fn run(
 }
 
 impl Findings {
-    fn add(&mut self, seed: u64, outcome: Outcome) {
+    fn add(&mut self, seed: u64, played: Result<Outcome, Skipped>) {
+        let outcome = match played {
+            Ok(outcome) => outcome,
+            Err(skipped) => {
+                self.skipped.insert(seed, skipped);
+                return;
+            }
+        };
         self.runs += 1;
         self.events += outcome.event_count;
         self.hub_inputs += outcome.hub_inputs;

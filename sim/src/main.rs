@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use signal_hub_sim::backend::{self, Outcome};
+use signal_hub_sim::backend::{self, Backend, Outcome};
 use signal_hub_sim::campaign::{self, Findings};
 use signal_hub_sim::history::Keep;
 use signal_hub_sim::mutants::{Mutant, SEEDS, Scratch};
@@ -36,6 +36,9 @@ enum Command {
     Replay {
         /// A scenario, as those in scenarios/.
         file: PathBuf,
+        /// What it is played on.
+        #[arg(long, value_enum, default_value_t)]
+        backend: Backend,
         /// Prints the whole transcript on stdout.
         #[arg(long)]
         trace: bool,
@@ -67,6 +70,9 @@ struct Run {
     /// What kind of minute each seed makes.
     #[arg(long, value_enum, default_value_t)]
     profile: Profile,
+    /// What they are played on.
+    #[arg(long, value_enum, default_value_t)]
+    backend: Backend,
     /// One seed.
     #[arg(long)]
     seed: Option<u64>,
@@ -106,7 +112,9 @@ fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Run(run) => run.play(),
-        Command::Replay { file, trace, html } => replay(&file, trace, html.as_deref()),
+        Command::Replay { file, backend, trace, html } => {
+            replay(&file, backend, trace, html.as_deref())
+        }
         Command::Scenario { seed, profile } => print_scenario(profile, seed),
         Command::Mutants { only } => mutants(only.as_deref()),
     };
@@ -122,10 +130,10 @@ impl Run {
             Some(seed) if self.trace || self.html.is_some() => {
                 let command = report::replay_command(self.profile, seed);
                 let scenario = scenario::generate(self.profile, seed);
-                play(&scenario, &command, self.trace, self.html.as_deref())
+                play(&scenario, self.backend, &command, self.trace, self.html.as_deref())
             }
-            Some(seed) if self.check_determinism => check_determinism(self.profile, seed..seed + 1),
-            None if self.check_determinism => check_determinism(self.profile, self.seeds.0),
+            Some(seed) if self.check_determinism => self.check_determinism(seed..seed + 1),
+            None if self.check_determinism => self.check_determinism(self.seeds.0.clone()),
             Some(seed) => Ok(self.campaign(seed..seed + 1)),
             None => Ok(self.campaign(self.seeds.0.clone())),
         }
@@ -140,7 +148,7 @@ impl Run {
         #[expect(clippy::disallowed_methods, reason = "outside the simulation, for the summary")]
         let clock = std::time::Instant::now;
         let (start, cpu_start) = (clock(), cpu_time());
-        let findings = campaign::run(self.profile, seeds, jobs, self.fail_fast, &|outcome| {
+        let progress = |outcome: &Outcome| {
             if outcome.violation.is_some() {
                 bar.suspend(|| {
                     eprintln!(
@@ -153,7 +161,9 @@ impl Run {
                 });
             }
             bar.inc(1);
-        });
+        };
+        let (profile, backend) = (self.profile, self.backend);
+        let findings = campaign::run(profile, backend, seeds, jobs, self.fail_fast, &progress);
         bar.finish_and_clear();
         let cpu = cpu_time().zip(cpu_start).map(|(end, start)| end.saturating_sub(start));
         match self.format {
@@ -161,6 +171,34 @@ impl Run {
             Format::Json => println!("{}", report::json(&findings)),
         }
         exit_code(&findings)
+    }
+
+    fn check_determinism(&self, seeds: Range<u64>) -> anyhow::Result<ExitCode> {
+        let bar = progress_bar(seeds.end - seeds.start);
+        let program = std::env::current_exe()?;
+        for seed in seeds {
+            let scenario = scenario::generate(self.profile, seed);
+            let here: Outcome = backend::play(&scenario, self.backend, Keep::All)?;
+            let here = report::transcript(&here.events);
+            let there = std::process::Command::new(&program)
+                .args(["run", "--trace", "--seed", &seed.to_string()])
+                .args(["--profile", &format!("{:?}", self.profile).to_lowercase()])
+                .args(["--backend", &format!("{:?}", self.backend).to_lowercase()])
+                .output()?;
+            let there = String::from_utf8_lossy(&there.stdout);
+            if here != there {
+                let number = here.lines().zip(there.lines()).take_while(|(a, b)| a == b).count();
+                let line = |text: &str| text.lines().nth(number).unwrap_or("(the end)").to_owned();
+                println!("seed {seed} differs from line {} on", number + 1);
+                println!("this process:  {}", line(&here));
+                println!("other process: {}", line(&there));
+                return Ok(ExitCode::from(4));
+            }
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        println!("every seed played the same in two processes");
+        Ok(ExitCode::SUCCESS)
     }
 }
 
@@ -175,19 +213,25 @@ fn exit_code(findings: &Findings) -> ExitCode {
     }
 }
 
-fn replay(file: &Path, trace: bool, html: Option<&Path>) -> anyhow::Result<ExitCode> {
+fn replay(
+    file: &Path,
+    backend: Backend,
+    trace: bool,
+    html: Option<&Path>,
+) -> anyhow::Result<ExitCode> {
     let command = format!("cargo sim replay {}", file.display());
-    play(&scenario::read_file(file)?, &command, trace, html)
+    play(&scenario::read_file(file)?, backend, &command, trace, html)
 }
 
 /// `command` does the same again.
 fn play(
     scenario: &Scenario,
+    backend: Backend,
     command: &str,
     trace: bool,
     html: Option<&Path>,
 ) -> anyhow::Result<ExitCode> {
-    let outcome = backend::play(scenario, Keep::All);
+    let outcome = backend::play(scenario, backend, Keep::All)?;
     if trace {
         print!("{}", report::transcript(&outcome.events));
     }
@@ -209,32 +253,6 @@ fn play(
 
 fn print_scenario(profile: Profile, seed: u64) -> anyhow::Result<ExitCode> {
     print!("{}", scenario::write(&scenario::generate(profile, seed)));
-    Ok(ExitCode::SUCCESS)
-}
-
-fn check_determinism(profile: Profile, seeds: Range<u64>) -> anyhow::Result<ExitCode> {
-    let bar = progress_bar(seeds.end - seeds.start);
-    let program = std::env::current_exe()?;
-    for seed in seeds {
-        let here: Outcome = backend::play(&scenario::generate(profile, seed), Keep::All);
-        let here = report::transcript(&here.events);
-        let there = std::process::Command::new(&program)
-            .args(["run", "--trace", "--seed", &seed.to_string(), "--profile"])
-            .arg(format!("{profile:?}").to_lowercase())
-            .output()?;
-        let there = String::from_utf8_lossy(&there.stdout);
-        if here != there {
-            let number = here.lines().zip(there.lines()).take_while(|(a, b)| a == b).count();
-            let line = |text: &str| text.lines().nth(number).unwrap_or("(the end)").to_owned();
-            println!("seed {seed} differs from line {} on", number + 1);
-            println!("this process:  {}", line(&here));
-            println!("other process: {}", line(&there));
-            return Ok(ExitCode::from(4));
-        }
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
-    println!("every seed played the same in two processes");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -17,7 +17,10 @@ fn transcript_of_a_process(seed: u64) -> Vec<u8> {
 }
 
 fn transcript_here(seed: u64) -> String {
-    report::transcript(&backend::play(&scenario::generate(Profile::Swarm, seed), Keep::All).events)
+    report::transcript(
+        &backend::play(&scenario::generate(Profile::Swarm, seed), Backend::Simulated, Keep::All)
+            .events,
+    )
 }
 
 /// Where two transcripts part, for a message that helps.

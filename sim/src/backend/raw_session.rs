@@ -135,3 +135,12 @@ impl RawSession {
         })
     }
 }
+
+/// The id of the request that the frame replies to.
+pub fn answered(frame: &HubFrame) -> Option<&MessageId> {
+    let HubFrame::Message(message) = frame else { return None };
+    match &message.body {
+        HubBody::Reply { correlation, .. } => correlation.as_ref(),
+        HubBody::Notice(_) | HubBody::Delivery { .. } | HubBody::Unknown { .. } => None,
+    }
+}

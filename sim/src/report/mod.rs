@@ -63,7 +63,11 @@ pub fn transcript(events: &[Event]) -> String {
 pub fn summary(findings: &Findings, took: Duration, cpu: Option<Duration>) -> String {
     let mut text = String::new();
     let failed = findings.failures.len() as u64;
-    let _ = writeln!(text, "{} passed, {failed} failed", findings.runs - failed);
+    let _ = write!(text, "{} passed, {failed} failed", findings.runs - failed);
+    let _ = match findings.skipped.len() {
+        0 => writeln!(text),
+        skipped => writeln!(text, ", {skipped} skipped"),
+    };
     let mut rates = |what: &str, span: Duration| {
         let seconds = span.as_secs_f64().max(1e-9);
         let _ = writeln!(
@@ -79,6 +83,9 @@ pub fn summary(findings: &Findings, took: Duration, cpu: Option<Duration>) -> St
     // The system counts CPU time in hundredths of a second.
     if let Some(cpu) = cpu.filter(|cpu| *cpu >= Duration::from_millis(500)) {
         rates("by CPU time ", cpu);
+    }
+    for (seed, skipped) in &findings.skipped {
+        let _ = writeln!(text, "seed {seed}: {skipped}");
     }
     for (seed, outcome) in &findings.failures {
         if let Some(violation) = &outcome.violation {

@@ -2,11 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use signal_hub::client::{
-    ActorConfig, Client, ClientConfig, Event, Events, Loss, Observer, TransportChange,
-};
+use signal_hub::client::{Client, ClientConfig, Event, Events, Loss, Observer, TransportChange};
 use signal_hub::protocol::codec::HubFrame;
 use signal_hub::protocol::{ActorAddress, ClientFrame, SessionId, Topic};
 use signal_hub::runtime::Runtime;
@@ -55,11 +52,10 @@ impl<W: Wire> Actor<W> {
         recorder: &Recorder,
         scenario: &Arc<Scenario>,
     ) -> Self {
-        let names = std::iter::once(&actor.name).chain(&actor.addresses);
         Self {
             name: actor.name.as_str().into(),
             kind: actor.kind,
-            addresses: names.map(|name| words::address(name)).collect(),
+            addresses: words::addresses(actor),
             wire: wire.clone(),
             recorder: recorder.clone(),
             scenario: Arc::clone(scenario),
@@ -96,20 +92,8 @@ impl<W: Wire> Actor<W> {
     }
 
     fn config(&self) -> ClientConfig {
-        let ttl = self.scenario.registration_ttl;
-        let actors = self.addresses.iter().enumerate().map(|(number, address)| {
-            let topics = match number {
-                0 => self.topics.iter().cloned().collect(),
-                _ => Vec::new(),
-            };
-            ActorConfig { ttl, topics, ..ActorConfig::new(address.clone()) }
-        });
-        ClientConfig {
-            hub_address: self.scenario.hub.hub_address.clone(),
-            backoff_max: Duration::from_secs(5),
-            connect_timeout: Duration::from_secs(5),
-            ..ClientConfig::new(self.wire.hub_url(&self.name), actors.collect())
-        }
+        let hub = self.wire.hub_url(&self.name);
+        words::client_config(&self.scenario, hub, &self.addresses, &self.topics)
     }
 
     /// The youngest client that wants the actor's own address or, without one, that has not ended;

@@ -1,0 +1,108 @@
+//! The actors: each has a host and, one after the other, clients on it.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use signal_hub::protocol::{ActorAddress, Topic};
+
+use super::client::ClientId;
+use super::world::World;
+use crate::backend::words;
+use crate::history::{ClientKind, ClientName};
+use crate::invariants::Agreement;
+use crate::scenario::{self, ActorKind, Scenario};
+
+/// One actor.
+pub struct Actor {
+    pub kind: ActorKind,
+    name: Arc<str>,
+    /// The first is its own.
+    addresses: Vec<ActorAddress>,
+    world: Rc<RefCell<World>>,
+    scenario: Arc<Scenario>,
+    clients: Vec<ClientId>,
+    started: u32,
+    topics: BTreeSet<Topic>,
+}
+
+impl Actor {
+    pub fn new(
+        actor: &scenario::Actor,
+        world: &Rc<RefCell<World>>,
+        scenario: &Arc<Scenario>,
+    ) -> Self {
+        Self {
+            kind: actor.kind,
+            name: actor.name.as_str().into(),
+            addresses: words::addresses(actor),
+            world: Rc::clone(world),
+            scenario: Arc::clone(scenario),
+            clients: Vec::new(),
+            started: 0,
+            topics: BTreeSet::new(),
+        }
+    }
+
+    /// Its own address.
+    pub fn address(&self) -> &ActorAddress {
+        &self.addresses[0]
+    }
+
+    /// Starts one more client; it wants the topics that the actor wants now.
+    pub fn start(&mut self) {
+        self.started += 1;
+        let (actor, number) = (Arc::clone(&self.name), self.started);
+        let name = ClientName { actor, kind: ClientKind::Client, number };
+        let hub = words::hub_url();
+        let config = words::client_config(&self.scenario, hub, &self.addresses, &self.topics);
+        let address = self.address().clone();
+        let mut world = self.world.borrow_mut();
+        let host = world.network.host(&self.name);
+        self.clients.push(world.start_client(name, host, config, address));
+        world.settle();
+    }
+
+    /// The youngest client that has not ended.
+    pub fn client(&self) -> Option<ClientId> {
+        let mut world = self.world.borrow_mut();
+        let mut alive = |id: &&ClientId| world.client(**id).is_some_and(|c| !c.belief.ended);
+        self.clients.iter().rev().find(|id| alive(id)).copied()
+    }
+
+    pub fn clients(&self) -> Vec<ClientId> {
+        self.clients.clone()
+    }
+
+    /// Remembers what the actor wants, for its clients to come.
+    pub fn want(&mut self, topic: &Topic) {
+        self.topics.insert(topic.clone());
+    }
+
+    pub fn want_no_more(&mut self, topic: &Topic) {
+        self.topics.remove(topic);
+    }
+
+    /// What each client that has not ended believes.
+    pub fn beliefs(&self) -> Vec<Agreement> {
+        let mut world = self.world.borrow_mut();
+        let mut beliefs = Vec::new();
+        for id in &self.clients {
+            let Some(belief) = world.client(*id).map(|client| &client.belief) else { continue };
+            if !belief.ended {
+                let registered = belief.registered.contains(self.address());
+                let session = belief.session.clone().filter(|_| registered);
+                beliefs.push(Agreement { address: self.address().clone(), session });
+            }
+        }
+        beliefs
+    }
+
+    /// Ends all clients in the middle of whatever they do; the network is told before.
+    pub fn kill(&mut self) {
+        for id in self.clients.drain(..) {
+            self.world.borrow_mut().kill_client(id);
+        }
+    }
+}
