@@ -185,8 +185,9 @@ impl<S: Stage> Director<'_, S> {
             let actors = self.scenario.actors.iter();
             actors.filter(|actor| actor.kind == ActorKind::Client).map(|actor| &actor.name)
         };
-        for from in clients() {
-            for to in clients() {
+        // By turns: one actor after the other has time to regain its rate.
+        for to in clients() {
+            for from in clients() {
                 let payload: Json = serde_json::json!(format!("{from} to {to}")).into();
                 for attempt in 1.. {
                     self.stage.probe(from, &words::address(to), payload.clone());

@@ -416,7 +416,8 @@ async fn stop_hub(world: &RefCell<World>) {
     let _ = running.await;
     with(world, World::shut_down);
     let alone = world.borrow_mut().alone();
-    let timeout = sleep(world, world.borrow().scenario.hub.shutdown_timeout);
+    let shutdown_timeout = world.borrow().scenario.hub.shutdown_timeout;
+    let timeout = sleep(world, shutdown_timeout);
     tokio::select! {
         biased;
         _ = alone => {}
