@@ -1,5 +1,6 @@
 //! Plays one scenario from its first step to the last deadline, and has everything judged.
 
+mod belief;
 mod core;
 mod director;
 mod full;

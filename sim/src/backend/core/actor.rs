@@ -9,6 +9,7 @@ use signal_hub::protocol::{ActorAddress, Topic};
 
 use super::client::ClientId;
 use super::world::World;
+use crate::backend::belief::Belief;
 use crate::backend::words;
 use crate::history::{ClientKind, ClientName};
 use crate::invariants::Agreement;
@@ -64,11 +65,21 @@ impl Actor {
         world.settle();
     }
 
-    /// The youngest client that has not ended.
+    /// The youngest client that wants the actor's own address or, without one, that has not ended.
     pub fn client(&self) -> Option<ClientId> {
+        let wanting = self.youngest(|belief| belief.wants(self.address()));
+        wanting.or_else(|| self.youngest(|belief| !belief.has_ended()))
+    }
+
+    /// Whether nobody tries to be at its own address.
+    pub fn is_absent(&self) -> bool {
+        self.youngest(|belief| belief.wants(self.address())).is_none()
+    }
+
+    fn youngest(&self, fits: impl Fn(&Belief) -> bool) -> Option<ClientId> {
         let mut world = self.world.borrow_mut();
-        let mut alive = |id: &&ClientId| world.client(**id).is_some_and(|c| !c.belief.ended);
-        self.clients.iter().rev().find(|id| alive(id)).copied()
+        let mut fits = |id: &&ClientId| world.client(**id).is_some_and(|c| fits(&c.belief));
+        self.clients.iter().rev().find(|id| fits(id)).copied()
     }
 
     pub fn clients(&self) -> Vec<ClientId> {
@@ -87,16 +98,9 @@ impl Actor {
     /// What each client that has not ended believes.
     pub fn beliefs(&self) -> Vec<Agreement> {
         let mut world = self.world.borrow_mut();
-        let mut beliefs = Vec::new();
-        for id in &self.clients {
-            let Some(belief) = world.client(*id).map(|client| &client.belief) else { continue };
-            if !belief.ended {
-                let registered = belief.registered.contains(self.address());
-                let session = belief.session.clone().filter(|_| registered);
-                beliefs.push(Agreement { address: self.address().clone(), session });
-            }
-        }
-        beliefs
+        let own = self.address();
+        let beliefs = self.clients.iter();
+        beliefs.filter_map(|id| world.client(*id)?.belief.agreement(own)).collect()
     }
 
     /// Ends all clients in the middle of whatever they do; the network is told before.

@@ -1,12 +1,12 @@
 //! The clients by messages: what a client's shell does with its state, and what its user reads.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use signal_hub::client::state::{ClientState, Input, Output};
 use signal_hub::client::{ClientConfig, Command, CommandId, Dice, Event as Told, Loss};
 use signal_hub::protocol::codec::hand_over;
-use signal_hub::protocol::{ActorAddress, CloseReason, Outgoing, SessionId};
+use signal_hub::protocol::{ActorAddress, CloseReason, Outgoing};
 use tokio::sync::oneshot;
 
 use super::agenda::Event;
@@ -15,6 +15,7 @@ use super::message::Message;
 use super::network::{Dial, HostId, Read, Sending};
 use super::raw::RawId;
 use super::world::World;
+use crate::backend::belief::Belief;
 use crate::history::{ClientEvent, ClientName, What};
 use crate::net::{ConnectionId, End};
 
@@ -42,14 +43,6 @@ pub struct Client {
     pub paused: bool,
     deferred: Vec<Event>,
     pub belief: Belief,
-}
-
-/// What a client knows of itself, by its events.
-#[derive(Debug, Default)]
-pub struct Belief {
-    pub session: Option<SessionId>,
-    pub registered: BTreeSet<ActorAddress>,
-    pub ended: bool,
 }
 
 /// A client's or a raw connection's end of a connection.
@@ -202,41 +195,7 @@ impl World {
     /// Follows a client's event, as its user would.
     fn told(&mut self, id: ClientId, event: Told) {
         let Some(client) = self.client(id) else { return };
-        let belief = &mut client.belief;
-        let said = match event {
-            Told::Connected { session, .. } => {
-                belief.session = Some(session);
-                belief.registered.clear();
-                return;
-            }
-            Told::Registered { address, .. } => {
-                belief.registered.insert(address);
-                return;
-            }
-            Told::TakenOver { address } | Told::RegistrationRefused { address, .. } => {
-                belief.registered.remove(&address);
-                return;
-            }
-            Told::Disconnected { why, .. } => {
-                belief.session = None;
-                belief.registered.clear();
-                ClientEvent::Said(format!("lost its session: {why}"))
-            }
-            Told::Ended { .. } => {
-                belief.ended = true;
-                ClientEvent::Ended
-            }
-            Told::Invalid { why } => ClientEvent::Said(format!("cannot read: {why}")),
-            Told::Delivered(_)
-            | Told::Renewed { .. }
-            | Told::SubscriptionRefused { .. }
-            | Told::Paused { .. }
-            | Told::Resumed
-            | Told::HubError { .. }
-            | Told::CloseAnnounced { .. }
-            | Told::Unknown { .. }
-            | Told::ConnectFailed { .. } => return,
-        };
+        let Some(said) = client.belief.follow(event) else { return };
         let name = client.name.clone();
         self.record_client(&name, said);
     }

@@ -344,7 +344,7 @@ impl Stage for CoreStage {
     fn return_the_absent(&self) {
         for actor in &self.scenario.actors {
             let mut actor = self.actor(&actor.name).borrow_mut();
-            if actor.kind == ActorKind::Client && actor.client().is_none() {
+            if actor.kind == ActorKind::Client && actor.is_absent() {
                 actor.start();
             }
         }

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use signal_hub::client::{Client, ClientConfig, Event, Events, Loss, Observer, TransportChange};
+use signal_hub::client::{Client, ClientConfig, Events, Loss, Observer, TransportChange};
 use signal_hub::protocol::codec::HubFrame;
-use signal_hub::protocol::{ActorAddress, ClientFrame, SessionId, Topic};
+use signal_hub::protocol::{ActorAddress, ClientFrame, Topic};
 use signal_hub::runtime::Runtime;
 use signal_hub::time::Timestamp;
 
 use super::wire::{Process, Wire};
+use crate::backend::belief::Belief;
 use crate::backend::words;
 use crate::history::{ClientEvent, ClientKind, ClientName, Recorder, What};
 use crate::invariants::Agreement;
@@ -33,16 +34,6 @@ struct Running<W: Wire> {
     client: Client,
     process: W::Process,
     belief: Arc<Mutex<Belief>>,
-}
-
-/// What a client knows of itself, by its events.
-#[derive(Debug, Default)]
-struct Belief {
-    session: Option<SessionId>,
-    registered: BTreeSet<ActorAddress>,
-    /// Addresses that it has lost for good.
-    given_up: BTreeSet<ActorAddress>,
-    ended: bool,
 }
 
 impl<W: Wire> Actor<W> {
@@ -100,12 +91,10 @@ impl<W: Wire> Actor<W> {
     /// and where it runs.
     pub fn client(&self) -> Option<(Client, W::Process)> {
         let wanting = |running: &&Running<W>| running.belief().wants(self.address());
-        let alive = self
-            .clients
-            .iter()
-            .rev()
-            .find(wanting)
-            .or_else(|| self.clients.iter().rev().find(|running| !running.belief().ended));
+        let alive =
+            self.clients.iter().rev().find(wanting).or_else(|| {
+                self.clients.iter().rev().find(|running| !running.belief().has_ended())
+            });
         alive.map(|running| (running.client.clone(), running.process.clone()))
     }
 
@@ -130,13 +119,8 @@ impl<W: Wire> Actor<W> {
 
     /// What each client that has not ended believes.
     pub fn beliefs(&self) -> Vec<Agreement> {
-        let alive = self.clients.iter().map(Running::belief).filter(|belief| !belief.ended);
-        let own = |belief: MutexGuard<'_, Belief>| Agreement {
-            session: belief.session.clone(),
-            wanted: belief.wants(self.address()).then(|| self.address().clone()),
-            registered: belief.registered.contains(self.address()),
-        };
-        alive.map(own).collect()
+        let beliefs = self.clients.iter().map(Running::belief);
+        beliefs.filter_map(|belief| belief.agreement(self.address())).collect()
     }
 
     /// Ends all clients in the middle of whatever they do; the network is told before.
@@ -144,12 +128,6 @@ impl<W: Wire> Actor<W> {
         for running in self.clients.drain(..) {
             running.process.kill();
         }
-    }
-}
-
-impl Belief {
-    fn wants(&self, address: &ActorAddress) -> bool {
-        !self.ended && !self.given_up.contains(address)
     }
 }
 
@@ -166,43 +144,8 @@ fn lock(belief: &Mutex<Belief>) -> MutexGuard<'_, Belief> {
 /// Follows a client's events, as its user would.
 async fn follow<W: Wire>(mut events: Events, belief: Arc<Mutex<Belief>>, tap: Tap<W>) {
     while let Some(event) = events.next().await {
-        let mut belief = lock(&belief);
-        match event {
-            Event::Connected { session, .. } => {
-                belief.session = Some(session);
-                belief.registered.clear();
-            }
-            Event::Registered { address, .. } => {
-                belief.registered.insert(address);
-            }
-            Event::TakenOver { address }
-            | Event::RegistrationRefused { address, retry_in: None, .. } => {
-                belief.registered.remove(&address);
-                belief.given_up.insert(address);
-            }
-            Event::RegistrationRefused { address, retry_in: Some(_), .. } => {
-                belief.registered.remove(&address);
-            }
-            Event::Disconnected { why, .. } => {
-                belief.session = None;
-                belief.registered.clear();
-                tap.record(ClientEvent::Said(format!("lost its session: {why}")));
-            }
-            Event::Ended { .. } => {
-                belief.ended = true;
-                tap.record(ClientEvent::Ended);
-            }
-            Event::Invalid { why } => tap.record(ClientEvent::Said(format!("cannot read: {why}"))),
-            Event::Delivered(_)
-            | Event::Renewed { .. }
-            | Event::SubscriptionRefused { .. }
-            | Event::Paused { .. }
-            | Event::Resumed
-            | Event::HubError { .. }
-            | Event::CloseAnnounced { .. }
-            | Event::Unknown { .. }
-            | Event::ConnectFailed { .. } => {}
-        }
+        let said = lock(&belief).follow(event);
+        said.into_iter().for_each(|said| tap.record(said));
     }
 }
 
