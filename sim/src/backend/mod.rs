@@ -5,10 +5,12 @@ mod core;
 mod director;
 mod full;
 mod raw_session;
+mod real;
 mod simulated;
 mod stage;
 mod words;
 
+use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +21,25 @@ use crate::history::{Event, Keep, Recorder};
 use crate::invariants::{Invariant, Violation};
 use crate::runtime;
 use crate::scenario::Scenario;
+
+/// What a scenario is played on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, ValueEnum)]
+pub enum Backend {
+    /// Whole messages on a queue of events: fast.
+    Core,
+    /// The full stack on a simulated network, in virtual time: the same every time.
+    #[default]
+    Simulated,
+    /// The full stack on tokio and loopback TCP, in real time.
+    Real,
+}
+
+/// A backend cannot play the scenario: it has neither passed nor failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("skipped: {reason}")]
+pub struct Skipped {
+    pub reason: String,
+}
 
 /// What a run came to.
 #[derive(Debug, Clone)]
@@ -31,27 +52,8 @@ pub struct Outcome {
     pub event_count: u64,
     /// Calls of `Hub::handle`.
     pub hub_inputs: u64,
-    /// How long the run took in virtual time.
+    /// How long the run took by its own clock.
     pub simulated: Duration,
-}
-
-/// What a scenario is played on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, ValueEnum)]
-pub enum Backend {
-    /// Whole messages on a queue of events: fast.
-    Core,
-    /// The real server and the real clients on a simulated network.
-    #[default]
-    Simulated,
-    /// The real server and the real clients on tokio and real sockets.
-    Real,
-}
-
-/// A scenario that needs what the backend cannot do. It was not played and has not passed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("skipped: {reason}")]
-pub struct Skipped {
-    pub reason: String,
 }
 
 /// Plays the scenario on the backend, if that can.
@@ -59,32 +61,22 @@ pub struct Skipped {
 /// # Errors
 /// If it cannot, with the reason.
 pub fn play(scenario: &Scenario, backend: Backend, keep: Keep) -> Result<Outcome, Skipped> {
-    let unable = match backend {
-        Backend::Core => core::cannot(scenario),
-        Backend::Simulated => None,
-        Backend::Real => Some(Skipped { reason: "there is no real backend yet".to_owned() }),
-    };
-    if let Some(skipped) = unable {
-        return Err(skipped);
-    }
     let recorder = Recorder::new(scenario, keep);
-    let (shared, recording) = (Arc::new(scenario.clone()), recorder.clone());
-    let play = move || match backend {
-        Backend::Core => core::play(shared, recording),
-        Backend::Simulated => {
-            runtime::simulate(shared.seed, move || simulated::play(shared, recording))
-        }
-        Backend::Real => unreachable!("it was skipped"),
+    let shared = Arc::new(scenario.clone());
+    let took = match backend {
+        Backend::Core => match core::cannot(scenario) {
+            Some(skipped) => return Err(skipped),
+            None => caught(&recorder, {
+                let recording = recorder.clone();
+                move || core::play(shared, recording)
+            }),
+        },
+        Backend::Simulated => caught(&recorder, {
+            let recording = recorder.clone();
+            move || runtime::simulate(shared.seed, move || simulated::play(shared, recording))
+        }),
+        Backend::Real => real::play(shared, &recorder)?,
     };
-    let simulated = panic::catch_unwind(AssertUnwindSafe(play)).unwrap_or_else(|payload| {
-        let message = payload
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or(payload.downcast_ref::<&str>().copied())
-            .unwrap_or("(no message)");
-        recorder.accuse(Violation::new(Invariant::NoPanic, message));
-        Duration::ZERO
-    });
     let recording = recorder.finish();
     Ok(Outcome {
         seed: scenario.seed,
@@ -92,6 +84,24 @@ pub fn play(scenario: &Scenario, backend: Backend, keep: Keep) -> Result<Outcome
         events: recording.events,
         event_count: recording.count,
         hub_inputs: recording.hub_inputs,
-        simulated,
+        simulated: took,
     })
+}
+
+/// A panic of the hub or a client is a violation like any other.
+fn caught(recorder: &Recorder, play: impl FnOnce() -> Duration) -> Duration {
+    panic::catch_unwind(AssertUnwindSafe(play)).unwrap_or_else(|payload| {
+        recorder.accuse(panicked(&*payload));
+        Duration::ZERO
+    })
+}
+
+/// What a panic breaks.
+fn panicked(payload: &(dyn Any + Send)) -> Violation {
+    let message = payload
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or(payload.downcast_ref::<&str>().copied())
+        .unwrap_or("(no message)");
+    Violation::new(Invariant::NoPanic, message)
 }

@@ -85,6 +85,20 @@ pub(crate) struct PerEnd<T> {
     pub(crate) server: T,
 }
 
+impl<T> PerEnd<T> {
+    pub(crate) const fn of(client: T, server: T) -> Self {
+        Self { client, server }
+    }
+
+    /// The value of this end, and that of the other one.
+    pub(crate) const fn pair(&mut self, end: End) -> (&mut T, &mut T) {
+        match end {
+            End::Client => (&mut self.client, &mut self.server),
+            End::Server => (&mut self.server, &mut self.client),
+        }
+    }
+}
+
 impl<T> Index<End> for PerEnd<T> {
     type Output = T;
 
@@ -123,7 +137,7 @@ impl Connection {
             client: Endpoint::new(client, Owner::Stream),
             server: Endpoint::new(server, Owner::Absent),
         };
-        let sent = PerEnd { client: Direction::default(), server: Direction::default() };
+        let sent = PerEnd::of(Direction::default(), Direction::default());
         Self { ends, sent, established: false, severed: false, black_hole: None }
     }
 

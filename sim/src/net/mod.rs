@@ -42,6 +42,8 @@ pub(crate) use random::Dice;
 pub use random::stable_hash;
 pub use stream::SimStream;
 
+pub(crate) use inject::directions;
+
 use world::World;
 
 /// The network of one run. Cloning gives another handle to the same network.
