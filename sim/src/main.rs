@@ -1,6 +1,8 @@
 //! The simulator's commands. Results go to stdout, everything else to stderr; the exit code tells
 //! the kind of failure.
 
+mod commands;
+
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -54,6 +56,12 @@ enum Command {
         #[arg(long, value_enum, default_value_t)]
         profile: Profile,
     },
+    /// Shrinks a scenario that fails and leaves the result in failures/.
+    Shrink(commands::Shrink),
+    /// Moves a failure's file to scenarios/found/, where `cargo test` plays it from now on.
+    Adopt(commands::Adopt),
+    /// Plays every scenario file on every backend and compares what their actors see.
+    Scenarios(commands::Scenarios),
     /// Plants known bugs in a scratch copy and sees that the invariants find them.
     Mutants {
         /// Only the mutants whose name contains this; the null and the canary always run.
@@ -116,6 +124,9 @@ fn main() -> ExitCode {
             replay(&file, backend, trace, html.as_deref())
         }
         Command::Scenario { seed, profile } => print_scenario(profile, seed),
+        Command::Shrink(shrink) => shrink.run(),
+        Command::Adopt(adopt) => adopt.run(),
+        Command::Scenarios(scenarios) => scenarios.run(),
         Command::Mutants { only } => mutants(only.as_deref()),
     };
     result.unwrap_or_else(|error| {

@@ -22,7 +22,11 @@ fn failure(file: &Path) -> Option<String> {
     let scenario = scenario::read_file(file).unwrap_or_else(|error| panic!("{error}"));
     match backend::play(&scenario, Backend::Real, Keep::All) {
         Ok(outcome) if outcome.violation.is_none() => None,
-        Ok(outcome) => Some(format!("{}\n{}", file.display(), report::failure(&outcome))),
+        Ok(outcome) => Some(format!(
+            "{}\n{}",
+            file.display(),
+            report::failure(&outcome, "cargo sim replay FILE --backend real")
+        )),
         Err(skipped) if !skipped.reason.is_empty() => {
             eprintln!("{}: {skipped}", file.display());
             None

@@ -11,6 +11,7 @@ mod stage;
 mod words;
 
 use std::any::Any;
+use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,17 @@ pub enum Backend {
     Simulated,
     /// The full stack on tokio and loopback TCP, in real time.
     Real,
+}
+
+/// As the command line has it.
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Backend::Core => "core",
+            Backend::Simulated => "simulated",
+            Backend::Real => "real",
+        })
+    }
 }
 
 /// A backend cannot play the scenario: it has neither passed nor failed.
