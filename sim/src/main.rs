@@ -62,6 +62,8 @@ enum Command {
     Adopt(commands::Adopt),
     /// Plays every scenario file on every backend and compares what their actors see.
     Scenarios(commands::Scenarios),
+    /// Prints the JSON Schema of scenario files.
+    Schema,
     /// Plants known bugs in a scratch copy and sees that the invariants find them.
     Mutants {
         /// Only the mutants whose name contains this; the null and the canary always run.
@@ -127,6 +129,10 @@ fn main() -> ExitCode {
         Command::Shrink(shrink) => shrink.run(),
         Command::Adopt(adopt) => adopt.run(),
         Command::Scenarios(scenarios) => scenarios.run(),
+        Command::Schema => {
+            print!("{}", scenario::schema());
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Mutants { only } => mutants(only.as_deref()),
     };
     result.unwrap_or_else(|error| {

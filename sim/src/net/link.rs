@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use signal_hub::time::duration_text;
 
@@ -9,14 +10,16 @@ use super::fault::{ConnectMode, FaultId, Seen};
 use super::random::Dice;
 
 /// How one direction of a link carries bytes. Whatever it says, bytes stay in order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LinkConfig {
     /// How long a segment travels at least.
     #[serde(with = "duration_text")]
+    #[schemars(with = "String")]
     pub latency: Duration,
     /// How much longer it may travel, drawn for each segment.
     #[serde(with = "duration_text")]
+    #[schemars(with = "String")]
     pub jitter: Duration,
     /// What all connections together may send; none is unlimited.
     pub bytes_per_second: Option<u64>,
@@ -29,6 +32,7 @@ pub struct LinkConfig {
     /// How long a lost segment is missed before it is sent again, doubled at each further loss; also
     /// how long held bytes need to flow once a partition is healed.
     #[serde(with = "duration_text")]
+    #[schemars(with = "String")]
     pub retransmit_after: Duration,
     /// When an orderly end reaches the other side, counted from the moment it would arrive.
     pub fin: Seen,
