@@ -123,7 +123,7 @@ impl<W: Wire> Actor<W> {
         beliefs.filter_map(|belief| belief.agreement(self.address())).collect()
     }
 
-    /// Ends all clients in the middle of whatever they do; the network is told before.
+    /// Ends all clients in the middle of whatever they do. In a crash, the network is told before.
     pub fn kill(&mut self) {
         for running in self.clients.drain(..) {
             running.process.kill();

@@ -264,6 +264,8 @@ impl<W: Wire> Stage for FullStack<W> {
         for actor in &self.scenario.actors {
             let mut actor = lock(self.actor(&actor.name));
             if actor.kind == ActorKind::Client && actor.is_absent() {
+                // One that still has other addresses would take them back from the new one.
+                actor.kill();
                 actor.start();
             }
         }
