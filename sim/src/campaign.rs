@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::backend::{self, Backend, Outcome, Skipped};
 use crate::history::Keep;
-use crate::scenario::{self, Profile};
+use crate::scenario::{self, Profile, Scenario};
 
 /// Events that are kept of each run, for the story of a failure.
 const EVENTS_KEPT: usize = 5_000;
@@ -50,7 +50,7 @@ pub fn run(
                         return;
                     }
                     let scenario = scenario::generate(profile, seed);
-                    let played = backend::play(&scenario, backend, Keep::Last(EVENTS_KEPT));
+                    let played = play(&scenario, backend);
                     if let Ok(outcome) = &played {
                         progress(outcome);
                         if fail_fast && outcome.violation.is_some() {
@@ -63,6 +63,21 @@ pub fn run(
         }
     });
     findings.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What fails is played again for its story, if it plays the same again.
+fn play(scenario: &Scenario, backend: Backend) -> Result<Outcome, Skipped> {
+    let story = Keep::Last(EVENTS_KEPT);
+    match backend {
+        Backend::Real => backend::play(scenario, backend, story),
+        Backend::Core | Backend::Simulated => {
+            let outcome = backend::play(scenario, backend, Keep::Nothing)?;
+            match outcome.violation {
+                Some(_) => backend::play(scenario, backend, story),
+                None => Ok(outcome),
+            }
+        }
+    }
 }
 
 impl Findings {
