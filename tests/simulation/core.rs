@@ -16,7 +16,9 @@ fn every_seed_keeps_every_invariant_on_core() {
         let failures: Vec<String> = findings
             .failures
             .iter()
-            .map(|(seed, outcome)| report::failure(outcome, &report::replay_command(profile, *seed)))
+            .map(|(seed, outcome)| {
+                report::failure(outcome, &report::replay_command(profile, *seed))
+            })
             .collect();
         assert!(failures.is_empty(), "{profile:?}\n{}", failures.join("\n"));
         assert_eq!((findings.runs, findings.skipped.len()), (count, 0));
