@@ -123,19 +123,40 @@ fn a_hub_whose_clock_is_set_forward_closes_nobody_and_expires_nothing() {
     });
 }
 
-/// The hub's time is nearly an hour ahead for long; the wall clocks agree.
+#[test]
+fn a_client_whose_clock_is_set_back_or_forward_renews_in_time() {
+    for jump in [-HOUR, HOUR] {
+        play(async move || {
+            let world = World::new(0).await;
+            let (_client, mut events) = world.alice().await;
+            world.set_clock("alice", jump);
+            assert_stays_registered(&mut events).await;
+            world.net.stop();
+        });
+    }
+}
+
+/// The hub's time is nearly an hour ahead for long, or the client's is behind; their wall clocks
+/// agree.
 #[test]
 fn messages_expire_by_the_wall_clock_once_it_was_corrected() {
-    play(async || {
-        let world = World::new(HOUR).await;
-        let (client, _events) = world.alice().await;
-        world.set_clock("hub", 0);
-        let verb =
-            Verb::Send(Send { to: address("alice"), kind: "note".to_owned(), data: Json::NULL });
-        let request = RequestCommand::new(Pattern::Ask, verb);
-        let request = RequestCommand { ttl: Some(seconds(1)), ..request };
-        let outcome = client.request(request).await;
-        assert!(outcome.is_ok(), "{outcome:?}");
-        world.net.stop();
-    });
+    for (hub, alice) in [(HOUR, 0), (0, -HOUR)] {
+        play(async move || {
+            let world = World::new(hub).await;
+            world.set_clock("alice", alice);
+            let (client, _events) = world.alice().await;
+            world.set_clock("hub", 0);
+            world.set_clock("alice", 0);
+            let verb = Verb::Send(Send {
+                to: address("alice"),
+                kind: "note".to_owned(),
+                data: Json::NULL,
+            });
+            let request = RequestCommand::new(Pattern::Ask, verb);
+            let request = RequestCommand { ttl: Some(seconds(1)), ..request };
+            let outcome = client.request(request).await;
+            assert!(outcome.is_ok(), "{outcome:?}");
+            world.net.stop();
+        });
+    }
 }
