@@ -105,7 +105,8 @@ fn a_hub_whose_clock_is_set_back_still_closes_who_is_silent() {
                 break loss;
             }
         };
-        let closed = Loss::Closed { code: Some(4004), reason: "idle_timeout".to_owned() };
+        let closed =
+            Loss::Closed { code: Some(4004), reason: "silent for idle_timeout".to_owned() };
         assert_eq!(lost, closed);
         assert!(TimeHandle::current().elapsed() - begin < seconds(1), "it was closed before");
         world.net.stop();
