@@ -106,26 +106,33 @@ impl Scenarios {
         let backends = if self.backend.is_empty() { &all[..] } else { &self.backend };
         let files = files(&self.directory)?;
         anyhow::ensure!(!files.is_empty(), "{}: no scenarios", self.directory.display());
+        let read = files.into_iter().map(|file| Ok((scenario::read_file(&file)?, file)));
+        let scenarios = read.collect::<Result<Vec<_>, scenario::InvalidScenario>>()?;
         let mut worst = 0;
-        for file in files {
-            let scenario = scenario::read_file(&file)?;
-            // Real time passes on one of them, so they all play at once.
-            let fates: Vec<(Backend, Fate)> = std::thread::scope(|scope| {
-                let play = |backend: &Backend| {
-                    let (backend, scenario) = (*backend, &scenario);
-                    (backend, scope.spawn(move || fate(scenario, backend)))
+        // Real time passes on one of the backends, so several files play at once.
+        for together in scenarios.chunks(AT_ONCE) {
+            let fates = std::thread::scope(|scope| {
+                let play = |(scenario, _): &'_ (Scenario, PathBuf)| {
+                    let scenario = scenario.clone();
+                    scope
+                        .spawn(move || backends.iter().map(|b| (*b, fate(&scenario, *b))).collect())
                 };
-                let playing: Vec<_> = backends.iter().map(play).collect();
-                let joined = playing.into_iter();
-                joined
-                    .map(|(b, thread)| (b, thread.join().expect("a run catches panics")))
-                    .collect()
+                let playing: Vec<_> = together.iter().map(play).collect();
+                let joined = playing.into_iter().map(|thread| thread.join());
+                joined.map(|fates| fates.expect("a run catches panics")).collect::<Vec<Fates>>()
             });
-            worst = worst.max(compare(&file, &scenario, fates));
+            for ((scenario, file), fates) in together.iter().zip(fates) {
+                worst = worst.max(compare(file, scenario, fates));
+            }
         }
         Ok(ExitCode::from(worst))
     }
 }
+
+/// How many files play at the same time.
+const AT_ONCE: usize = 16;
+
+type Fates = Vec<(Backend, Fate)>;
 
 fn fate(scenario: &Scenario, backend: Backend) -> Fate {
     match backend::play(scenario, backend, Keep::All) {
@@ -136,7 +143,7 @@ fn fate(scenario: &Scenario, backend: Backend) -> Fate {
 }
 
 /// Prints a line for each backend; the exit code is the answer.
-fn compare(file: &Path, scenario: &Scenario, fates: Vec<(Backend, Fate)>) -> u8 {
+fn compare(file: &Path, scenario: &Scenario, fates: Fates) -> u8 {
     let mut worst = 0;
     let mut expected = failures::snapshot_beside(file);
     for (backend, fate) in fates {
