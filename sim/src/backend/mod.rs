@@ -7,6 +7,7 @@ mod simulated;
 mod stage;
 mod words;
 
+use std::collections::BTreeSet;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use crate::history::{Event, Keep, Recorder};
 use crate::invariants::{Invariant, Violation};
 use crate::runtime;
 use crate::scenario::Scenario;
+use crate::situations::{Shape, Sightings};
 
 /// What a run came to.
 #[derive(Debug, Clone)]
@@ -27,6 +29,10 @@ pub struct Outcome {
     pub event_count: u64,
     /// Calls of `Hub::handle`.
     pub hub_inputs: u64,
+    /// How often each situation came up.
+    pub sightings: Sightings,
+    /// The shapes that the hub had.
+    pub shapes: BTreeSet<Shape>,
     /// How long the run took in virtual time.
     pub simulated: Duration,
 }
@@ -52,6 +58,8 @@ pub fn play(scenario: &Scenario, keep: Keep) -> Outcome {
         events: recording.events,
         event_count: recording.count,
         hub_inputs: recording.hub_inputs,
+        sightings: recording.sightings,
+        shapes: recording.shapes,
         simulated,
     }
 }

@@ -17,6 +17,7 @@ use signal_hub::hub::Config;
 pub use liveness::{Agreement, check_agreement};
 pub use resources::check_rest;
 pub use world::World;
+pub(crate) use world::{After, is_open};
 
 use crate::history::Event;
 
