@@ -1,73 +1,160 @@
 //! Many seeds on many threads. The results are those of the seeds alone: neither the number of
-//! threads nor their order shows.
+//! threads nor their order shows, because each run counts only after all before it.
+
+mod failure;
+mod findings;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+
+pub use failure::{DistinctFailure, Failure};
+pub use findings::{Findings, Stopped, Verdict};
 
 use crate::backend::{self, Outcome};
 use crate::history::Keep;
 use crate::scenario::{self, Profile};
+use crate::seeds::Shard;
+use crate::situations::{self, Situation};
 
 /// Events that are kept of each run, for the story of a failure.
 const EVENTS_KEPT: usize = 5_000;
 
-/// What a campaign found.
-#[derive(Debug, Default)]
-pub struct Findings {
-    pub runs: u64,
-    pub events: u64,
-    pub hub_inputs: u64,
-    /// Virtual time of all runs together.
-    pub simulated: Duration,
-    /// The failed runs, by seed.
-    pub failures: BTreeMap<u64, Outcome>,
+/// Which seeds to play, and when to stop before the last.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub profile: Profile,
+    pub seeds: Range<u64>,
+    pub shard: Shard,
+    pub jobs: usize,
+    /// No run counts after a failure.
+    pub fail_fast: bool,
+    /// Stop when all situations have come up and for so many runs no new shape.
+    pub until_saturated: Option<u64>,
 }
 
-/// Plays the storm of every seed on `jobs` threads; `progress` hears of each run. With
-/// `fail_fast`, no run begins after a failure.
-pub fn run(
-    profile: Profile,
-    seeds: Range<u64>,
-    jobs: usize,
-    fail_fast: bool,
-    progress: &(dyn Fn(&Outcome) + Sync),
+impl Plan {
+    /// All these seeds on two threads.
+    pub fn of(profile: Profile, seeds: Range<u64>) -> Self {
+        let shard = Shard::WHOLE;
+        Self { profile, seeds, shard, jobs: 2, fail_fast: false, until_saturated: None }
+    }
+
+    /// How many runs that is at most.
+    pub fn runs_max(&self) -> u64 {
+        self.shard.share(&self.seeds)
+    }
+}
+
+/// What those who wait may say and hear.
+pub struct Watcher<'a> {
+    /// Asked before each run: then no more begin.
+    pub time_is_up: &'a (dyn Fn() -> bool + Sync),
+    /// Hears of each run, in the order of seeds, and what the campaign has found so far.
+    pub progress: &'a (dyn Fn(&Findings, &Outcome) + Sync),
+}
+
+impl Watcher<'_> {
+    /// Nobody waits.
+    pub const SILENT: Watcher<'static> =
+        Watcher { time_is_up: &|| false, progress: &|_findings, _outcome| {} };
+}
+
+/// Plays the storms of the plan.
+pub fn run(plan: &Plan, watcher: &Watcher<'_>) -> Findings {
+    let play =
+        |seed| backend::play(&scenario::generate(plan.profile, seed), Keep::Last(EVENTS_KEPT));
+    run_with(plan, &play, watcher)
+}
+
+/// The same with whatever plays a seed.
+pub fn run_with(
+    plan: &Plan,
+    play: &(dyn Fn(u64) -> Outcome + Sync),
+    watcher: &Watcher<'_>,
 ) -> Findings {
-    let next = AtomicU64::new(seeds.start);
-    let stop = AtomicBool::new(false);
-    let findings = Mutex::new(Findings::default());
+    let next = AtomicU64::new(0);
+    let over = AtomicBool::new(false);
+    let desk = Mutex::new(Desk::new(plan));
+    let lock = || desk.lock().unwrap_or_else(PoisonError::into_inner);
     std::thread::scope(|scope| {
-        for _ in 0..jobs.max(1) {
+        for _ in 0..plan.jobs.max(1) {
             scope.spawn(|| {
-                while !stop.load(Ordering::Relaxed) {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end {
+                while !over.load(Ordering::Relaxed) {
+                    if next.load(Ordering::Relaxed) >= plan.runs_max() {
                         return;
                     }
-                    let outcome =
-                        backend::play(&scenario::generate(profile, seed), Keep::Last(EVENTS_KEPT));
-                    progress(&outcome);
-                    if fail_fast && outcome.violation.is_some() {
-                        stop.store(true, Ordering::Relaxed);
+                    if (watcher.time_is_up)() {
+                        lock().findings.stopped.get_or_insert(Stopped::TimeUp);
+                        over.store(true, Ordering::Relaxed);
+                        return;
                     }
-                    findings.lock().unwrap_or_else(PoisonError::into_inner).add(seed, outcome);
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(seed) = plan.shard.seed(&plan.seeds, number) else { return };
+                    let outcome = play(seed);
+                    if lock().hand_in(number, outcome, watcher.progress) {
+                        over.store(true, Ordering::Relaxed);
+                    }
                 }
             });
         }
     });
-    findings.into_inner().unwrap_or_else(PoisonError::into_inner)
+    desk.into_inner().unwrap_or_else(PoisonError::into_inner).findings
 }
 
-impl Findings {
-    fn add(&mut self, seed: u64, outcome: Outcome) {
-        self.runs += 1;
-        self.events += outcome.event_count;
-        self.hub_inputs += outcome.hub_inputs;
-        self.simulated += outcome.simulated;
-        if outcome.violation.is_some() {
-            self.failures.insert(seed, outcome);
+/// Where runs are handed in, in whatever order, and counted in that of the seeds.
+struct Desk<'a> {
+    plan: &'a Plan,
+    required: Vec<Situation>,
+    waiting: BTreeMap<u64, Outcome>,
+    counted: u64,
+    over: bool,
+    findings: Findings,
+}
+
+impl<'a> Desk<'a> {
+    fn new(plan: &'a Plan) -> Self {
+        let required = situations::required(plan.profile);
+        let (waiting, findings) = (BTreeMap::new(), Findings::default());
+        Self { plan, required, waiting, counted: 0, over: false, findings }
+    }
+
+    /// Says whether the campaign is over: what comes later does not count.
+    fn hand_in(
+        &mut self,
+        number: u64,
+        mut outcome: Outcome,
+        progress: &dyn Fn(&Findings, &Outcome),
+    ) -> bool {
+        if outcome.violation.is_none() {
+            outcome.events = Vec::new();
         }
+        self.waiting.insert(number, outcome);
+        while !self.over
+            && let Some(outcome) = self.waiting.remove(&self.counted)
+        {
+            self.counted += 1;
+            self.findings.add(&outcome);
+            progress(&self.findings, &outcome);
+            if let Some(stopped) = self.reason_to_stop(&outcome) {
+                self.findings.stopped = Some(stopped);
+                self.over = true;
+            }
+        }
+        self.over
+    }
+
+    fn reason_to_stop(&self, outcome: &Outcome) -> Option<Stopped> {
+        if self.counted == self.plan.runs_max() {
+            return None;
+        }
+        if self.plan.fail_fast && outcome.violation.is_some() {
+            return Some(Stopped::Failure);
+        }
+        let runs = self.plan.until_saturated?;
+        let saturated = self.findings.runs_without_new_shape >= runs
+            && self.findings.sightings.missing(&self.required).is_empty();
+        saturated.then_some(Stopped::Saturated)
     }
 }

@@ -1,7 +1,7 @@
 //! Storms as part of `cargo test`. `SIM_SEED=42` plays one seed, `SIM_SEEDS=1..1000` many;
 //! `MADSIM_TEST_SEED` and `MADSIM_TEST_NUM` do the same.
 
-use signal_hub_sim::campaign;
+use signal_hub_sim::campaign::{self, Plan, Watcher};
 use signal_hub_sim::report;
 use signal_hub_sim::scenario::Profile;
 use signal_hub_sim::seeds::Seeds;
@@ -13,13 +13,15 @@ fn every_seed_keeps_every_invariant() {
     let seeds = Seeds::from_environment(|name| std::env::var(name).ok(), 0..300)
         .unwrap_or_else(|error| panic!("{error}"));
     let count = seeds.0.end - seeds.0.start;
-    let findings = campaign::run(PROFILE, seeds.0, 2, false, &|_| {});
+    let findings = campaign::run(&Plan::of(PROFILE, seeds.0), &Watcher::SILENT);
     assert_eq!(findings.runs, count);
     assert!(findings.hub_inputs > 100 * count, "a storm gives the hub something to do");
     let failures: Vec<String> = findings
         .failures
         .iter()
-        .map(|(seed, outcome)| report::failure(outcome, &report::replay_command(PROFILE, *seed)))
+        .map(|(seed, failure)| {
+            report::failure(&failure.outcome, &report::replay_command(PROFILE, *seed))
+        })
         .collect();
     assert!(failures.is_empty(), "{} of {count} failed\n{}", failures.len(), failures.join("\n"));
 }

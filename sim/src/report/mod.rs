@@ -1,5 +1,6 @@
 //! What people get to see: a failure as a story, a campaign as a few numbers.
 
+mod campaign;
 mod html;
 mod links;
 mod picture;
@@ -8,11 +9,11 @@ mod story;
 use std::fmt::Write;
 use std::time::Duration;
 
+pub use campaign::{annotations, json, junit, summary};
 pub use html::html;
 pub use story::story;
 
 use crate::backend::Outcome;
-use crate::campaign::Findings;
 use crate::history::Event;
 use crate::scenario::Profile;
 
@@ -57,57 +58,4 @@ pub fn transcript(events: &[Event]) -> String {
         let _ = writeln!(text, "{event}");
     }
     text
-}
-
-/// A campaign in numbers. `cpu` is what it took of all cores together.
-pub fn summary(findings: &Findings, took: Duration, cpu: Option<Duration>) -> String {
-    let mut text = String::new();
-    let failed = findings.failures.len() as u64;
-    let _ = writeln!(text, "{} passed, {failed} failed", findings.runs - failed);
-    let mut rates = |what: &str, span: Duration| {
-        let seconds = span.as_secs_f64().max(1e-9);
-        let _ = writeln!(
-            text,
-            "{what}: {:.1} seeds/s, {:.0} hub inputs/s, {:.0} simulated s/s ({:.1} s)",
-            findings.runs as f64 / seconds,
-            findings.hub_inputs as f64 / seconds,
-            findings.simulated.as_secs_f64() / seconds,
-            seconds,
-        );
-    };
-    rates("by the clock", took);
-    // The system counts CPU time in hundredths of a second.
-    if let Some(cpu) = cpu.filter(|cpu| *cpu >= Duration::from_millis(500)) {
-        rates("by CPU time ", cpu);
-    }
-    for (seed, outcome) in &findings.failures {
-        if let Some(violation) = &outcome.violation {
-            let _ = writeln!(text, "seed {seed}: {}", violation.invariant);
-        }
-    }
-    text
-}
-
-/// The violated invariants by seed, for programs.
-pub fn json(findings: &Findings) -> String {
-    let failures: Vec<serde_json::Value> = findings
-        .failures
-        .iter()
-        .filter_map(|(seed, outcome)| {
-            let violation = outcome.violation.as_ref()?;
-            Some(serde_json::json!({
-                "seed": seed,
-                "invariant": violation.invariant,
-                "evidence": violation.evidence,
-                "event": outcome.event_count,
-            }))
-        })
-        .collect();
-    serde_json::json!({
-        "runs": findings.runs,
-        "events": findings.events,
-        "hubInputs": findings.hub_inputs,
-        "failures": failures,
-    })
-    .to_string()
 }

@@ -17,7 +17,7 @@ use super::{Actor, ActorKind, Ending, Scenario, Step, When};
 use crate::net::{Fault, LinkConfig};
 
 const NAMES: [&str; 8] = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi"];
-/// How long steps are played.
+/// How long steps are played, unless somebody wants otherwise.
 const LASTS: Duration = Duration::from_secs(60);
 
 /// What kind of minute it is.
@@ -44,7 +44,12 @@ pub enum Profile {
 
 /// The scenario of a seed. The same seed and profile always give the same one.
 pub fn generate(profile: Profile, seed: u64) -> Scenario {
-    let mut dice = Dice::new(seed, profile as u64);
+    generate_lasting(profile, seed, LASTS)
+}
+
+/// The same for a storm that lasts longer, with as much more traffic and trouble.
+pub fn generate_lasting(profile: Profile, seed: u64, lasts: Duration) -> Scenario {
+    let mut dice = Dice::new(seed, profile as u64, lasts);
     let weights = Weights::of(profile, &mut dice);
     let mut scenario = Scenario {
         title: format!("{profile:?} {seed}").to_lowercase(),
@@ -69,7 +74,7 @@ pub fn generate(profile: Profile, seed: u64) -> Scenario {
         When::At(at) => at,
         When::After(_) | When::Then => unreachable!("a storm knows its times"),
     });
-    scenario.steps.push(Step::fault(LASTS, Fault::Heal));
+    scenario.steps.push(Step::fault(lasts, Fault::Heal));
     scenario
 }
 
