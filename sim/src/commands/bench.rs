@@ -19,7 +19,7 @@ const GROWTH_MAX: f64 = 1.2;
 #[derive(Args)]
 pub struct Bench {
     /// Long storms; ten times as many short ones are played beside them.
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 10)]
     storms: u64,
     #[arg(long, value_enum, default_value_t = Profile::Storm)]
     profile: Profile,

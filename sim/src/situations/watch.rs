@@ -13,7 +13,7 @@ use signal_hub::protocol::{
 use signal_hub::time::Timestamp;
 
 use super::{Sightings, Situation};
-use crate::history::{ClientEvent, ClientName, Event, HubEvent, What};
+use crate::history::{ClientEvent, ClientName, Event, HubEvent, Milestone, What};
 use crate::invariants::{After, World, is_open};
 use crate::net::{FaultId, NetEventKind};
 use crate::scenario::{Action, HubAction, Scenario, Step, What as Doing};
@@ -29,6 +29,8 @@ pub struct Watch {
     hub: AtHub,
     clients: AtClients,
     faults: BTreeMap<FaultId, Situation>,
+    /// What the director does by itself, after the steps, is no situation.
+    milestone: Milestone,
     /// How the hub went down while clients were connected.
     down: Option<Situation>,
 }
@@ -67,6 +69,7 @@ impl Watch {
             hub: AtHub::default(),
             clients: AtClients::default(),
             faults: BTreeMap::new(),
+            milestone: Milestone::Storm,
             down: None,
         }
     }
@@ -78,6 +81,9 @@ impl Watch {
 
     /// Reads one event; `world` is the hub before it.
     pub fn observe(&mut self, event: &Event, world: &World) {
+        if self.milestone >= Milestone::Leave {
+            return;
+        }
         match &event.what {
             What::HubStarted { .. } => {
                 self.hub = AtHub::default();
@@ -98,7 +104,9 @@ impl Watch {
                 self.losses(hub, world);
             }
             What::Client { client, event } => self.client(client, event),
-            What::Net(NetEventKind::Injected { id, fault }) => {
+            What::Net(NetEventKind::Injected { id, fault })
+                if self.milestone == Milestone::Storm =>
+            {
                 self.faults.insert(*id, Situation::of_fault(fault));
             }
             What::Net(NetEventKind::TookEffect { id }) => {
@@ -107,7 +115,8 @@ impl Watch {
                 }
             }
             What::Step { step, .. } => self.step(step, world),
-            What::Net(_) | What::Run(_) => {}
+            What::Run(milestone) => self.milestone = *milestone,
+            What::Net(_) => {}
         }
     }
 
@@ -265,16 +274,20 @@ impl Watch {
             ClientEvent::Opened { .. } => {
                 clients.connected.insert(client.clone());
             }
-            ClientEvent::Lost { why, .. } => {
+            ClientEvent::Lost { .. } => {
                 let registering = clients.registering.remove(client).is_some();
                 clients.connected.remove(client);
                 clients.asking.remove(client);
                 self.saw_if(registering, Situation::CloseBeforeRegisterReply);
-                self.saw_if(matches!(why, Loss::Silent), Situation::SilentHubFound);
             }
             ClientEvent::Sent(frame) => clients.sent(client, frame),
             ClientEvent::Received(frame) => clients.received(client, frame),
-            ClientEvent::Started { .. } | ClientEvent::Ended | ClientEvent::Said(_) => {}
+            // The stream itself is then dropped on request.
+            ClientEvent::Said(text) => {
+                let silent = text.ends_with(&Loss::Silent.to_string());
+                self.saw_if(silent, Situation::SilentHubFound);
+            }
+            ClientEvent::Started { .. } | ClientEvent::Ended => {}
         }
     }
 

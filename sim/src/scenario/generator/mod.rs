@@ -3,6 +3,7 @@
 
 mod dice;
 mod kinds;
+mod rare;
 mod traffic;
 mod trouble;
 
@@ -19,6 +20,8 @@ use crate::net::{Fault, LinkConfig};
 const NAMES: [&str; 8] = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi"];
 /// How long steps are played, unless somebody wants otherwise.
 const LASTS: Duration = Duration::from_secs(60);
+/// Of the streams of a seed, that of what is rare; the profiles have the lower ones.
+const RARE: u64 = 1_000;
 
 /// What kind of minute it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, ValueEnum)]
@@ -47,7 +50,8 @@ pub fn generate(profile: Profile, seed: u64) -> Scenario {
     generate_lasting(profile, seed, LASTS)
 }
 
-/// The same for a storm that lasts longer, with as much more traffic and trouble.
+/// The same for a storm that lasts longer, with as much more traffic and trouble. Every minute the
+/// network heals: what nobody ends would add up until nothing happens any more.
 pub fn generate_lasting(profile: Profile, seed: u64, lasts: Duration) -> Scenario {
     let mut dice = Dice::new(seed, profile as u64, lasts);
     let weights = Weights::of(profile, &mut dice);
@@ -70,6 +74,12 @@ pub fn generate_lasting(profile: Profile, seed: u64, lasts: Duration) -> Scenari
     };
     traffic::plan(&mut dice, &weights, &mut scenario);
     trouble::plan(&mut dice, &weights, &mut scenario);
+    if profile == Profile::Swarm {
+        rare::plan(&mut Dice::new(seed, RARE, lasts), &mut scenario);
+    }
+    for minute in 1..lasts.as_secs().div_ceil(LASTS.as_secs()) as u32 {
+        scenario.steps.push(Step::fault(LASTS * minute, Fault::Heal));
+    }
     scenario.steps.sort_by_key(|step| match step.when {
         When::At(at) => at,
         When::After(_) | When::Then => unreachable!("a storm knows its times"),
