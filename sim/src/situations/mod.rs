@@ -22,7 +22,7 @@ pub fn required(profile: Profile) -> Vec<Situation> {
     let usual = [S::ConnectAccepted, S::RegisterAccepted, S::SendAccepted, S::PublishAccepted];
     let peculiar: &[Situation] = match profile {
         Profile::Swarm => return Situation::ALL.to_vec(),
-        Profile::Calm | Profile::Crowd => &[S::BroadcastAccepted, S::LinkHealed],
+        Profile::Calm | Profile::Crowd => &[S::BroadcastAccepted, S::SubscribeAccepted, S::DiscoverAccepted],
         Profile::Storm => &[
             S::OldCloseAfterTakeover,
             S::HalfOpenFoundBySilence,
