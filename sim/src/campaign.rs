@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 pub use failure::{DistinctFailure, Failure};
 pub use findings::{Findings, Stopped, Verdict};
 
-use crate::backend::{self, Outcome};
+use crate::backend::{self, Backend, Outcome, Skipped};
 use crate::history::Keep;
 use crate::scenario::{self, Profile};
 use crate::seeds::Shard;
@@ -25,6 +25,7 @@ const EVENTS_KEPT: usize = 5_000;
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub profile: Profile,
+    pub backend: Backend,
     pub seeds: Range<u64>,
     pub shard: Shard,
     pub jobs: usize,
@@ -36,9 +37,14 @@ pub struct Plan {
 
 impl Plan {
     /// All these seeds on two threads.
-    pub fn of(profile: Profile, seeds: Range<u64>) -> Self {
-        let shard = Shard::WHOLE;
-        Self { profile, seeds, shard, jobs: 2, fail_fast: false, until_saturated: None }
+    pub fn of(profile: Profile, backend: Backend, seeds: Range<u64>) -> Self {
+        let (shard, jobs) = (Shard::WHOLE, 2);
+        Self { profile, backend, seeds, shard, jobs, fail_fast: false, until_saturated: None }
+    }
+
+    /// What has to come up in it.
+    pub fn required(&self) -> Vec<Situation> {
+        situations::required(self.profile, self.backend)
     }
 
     /// How many runs that is at most.
@@ -46,6 +52,9 @@ impl Plan {
         self.shard.share(&self.seeds)
     }
 }
+
+/// What becomes of a seed.
+pub type Played = Result<Outcome, Skipped>;
 
 /// What those who wait may say and hear.
 pub struct Watcher<'a> {
@@ -63,15 +72,17 @@ impl Watcher<'_> {
 
 /// Plays the storms of the plan.
 pub fn run(plan: &Plan, watcher: &Watcher<'_>) -> Findings {
-    let play =
-        |seed| backend::play(&scenario::generate(plan.profile, seed), Keep::Last(EVENTS_KEPT));
+    let play = |seed| {
+        let scenario = scenario::generate(plan.profile, seed);
+        backend::play(&scenario, plan.backend, Keep::Last(EVENTS_KEPT))
+    };
     run_with(plan, &play, watcher)
 }
 
 /// The same with whatever plays a seed.
 pub fn run_with(
     plan: &Plan,
-    play: &(dyn Fn(u64) -> Outcome + Sync),
+    play: &(dyn Fn(u64) -> Played + Sync),
     watcher: &Watcher<'_>,
 ) -> Findings {
     let next = AtomicU64::new(0);
@@ -92,8 +103,8 @@ pub fn run_with(
                     }
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     let Some(seed) = plan.shard.seed(&plan.seeds, number) else { return };
-                    let outcome = play(seed);
-                    if lock().hand_in(number, outcome, watcher.progress) {
+                    let played = play(seed);
+                    if lock().hand_in(number, (seed, played), watcher.progress) {
                         over.store(true, Ordering::Relaxed);
                     }
                 }
@@ -107,7 +118,7 @@ pub fn run_with(
 struct Desk<'a> {
     plan: &'a Plan,
     required: Vec<Situation>,
-    waiting: BTreeMap<u64, Outcome>,
+    waiting: BTreeMap<u64, (u64, Played)>,
     counted: u64,
     over: bool,
     findings: Findings,
@@ -115,7 +126,7 @@ struct Desk<'a> {
 
 impl<'a> Desk<'a> {
     fn new(plan: &'a Plan) -> Self {
-        let required = situations::required(plan.profile);
+        let required = plan.required();
         let (waiting, findings) = (BTreeMap::new(), Findings::default());
         Self { plan, required, waiting, counted: 0, over: false, findings }
     }
@@ -124,20 +135,27 @@ impl<'a> Desk<'a> {
     fn hand_in(
         &mut self,
         number: u64,
-        mut outcome: Outcome,
+        (seed, mut played): (u64, Played),
         progress: &dyn Fn(&Findings, &Outcome),
     ) -> bool {
-        if outcome.violation.is_none() {
+        if let Ok(outcome) = &mut played
+            && outcome.violation.is_none()
+        {
             outcome.events = Vec::new();
         }
-        self.waiting.insert(number, outcome);
+        self.waiting.insert(number, (seed, played));
         while !self.over
-            && let Some(outcome) = self.waiting.remove(&self.counted)
+            && let Some((seed, played)) = self.waiting.remove(&self.counted)
         {
             self.counted += 1;
-            self.findings.add(&outcome);
-            progress(&self.findings, &outcome);
-            if let Some(stopped) = self.reason_to_stop(&outcome) {
+            match played {
+                Ok(outcome) => {
+                    self.findings.add(&outcome);
+                    progress(&self.findings, &outcome);
+                }
+                Err(skipped) => self.findings.skip(seed, skipped),
+            }
+            if let Some(stopped) = self.reason_to_stop(seed) {
                 self.findings.stopped = Some(stopped);
                 self.over = true;
             }
@@ -145,11 +163,11 @@ impl<'a> Desk<'a> {
         self.over
     }
 
-    fn reason_to_stop(&self, outcome: &Outcome) -> Option<Stopped> {
+    fn reason_to_stop(&self, seed: u64) -> Option<Stopped> {
         if self.counted == self.plan.runs_max() {
             return None;
         }
-        if self.plan.fail_fast && outcome.violation.is_some() {
+        if self.plan.fail_fast && self.findings.failures.contains_key(&seed) {
             return Some(Stopped::Failure);
         }
         let runs = self.plan.until_saturated?;

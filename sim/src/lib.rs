@@ -11,6 +11,7 @@
 //! - [`history`]: what happened.
 //! - [`invariants`]: what must hold, judged on the history alone.
 //! - [`situations`]: what must have happened for that to mean something.
+//! - [`failures`]: shrunk to what they take, as files.
 //! - [`report`]: what people get to see.
 //! - [`mutants`]: known bugs, planted to see the invariants find them.
 
@@ -38,6 +39,8 @@ pub mod history;
 pub mod invariants;
 
 pub mod situations;
+
+pub mod failures;
 
 pub mod report;
 

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use signal_hub_sim::backend;
+use signal_hub_sim::backend::{self, Backend};
 use signal_hub_sim::history::Keep;
 use signal_hub_sim::scenario::Profile;
 use signal_hub_sim::{report, scenario};
@@ -17,7 +17,9 @@ fn transcript_of_a_process(seed: u64) -> Vec<u8> {
 }
 
 fn transcript_here(seed: u64) -> String {
-    report::transcript(&backend::play(&scenario::generate(Profile::Swarm, seed), Keep::All).events)
+    let scenario = scenario::generate(Profile::Swarm, seed);
+    let outcome = backend::play(&scenario, Backend::Simulated, Keep::All);
+    report::transcript(&outcome.expect("a storm can be played").events)
 }
 
 /// Where two transcripts part, for a message that helps.

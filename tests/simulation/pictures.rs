@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use signal_hub::hub::{Output, Record};
 use signal_hub::protocol::{ClientFrame, Json, Verb};
-use signal_hub_sim::backend::{self, Outcome};
+use signal_hub_sim::backend::{self, Backend, Outcome};
 use signal_hub_sim::history::{ClientEvent, Event, Keep, What};
 use signal_hub_sim::invariants::{Judge, Violation};
 use signal_hub_sim::report;
@@ -52,6 +52,10 @@ fn takeover_that_forgets(outcome: Outcome) -> Option<Outcome> {
     None
 }
 
+fn play(scenario: &Scenario) -> Outcome {
+    backend::play(scenario, Backend::Simulated, Keep::All).expect("a storm can be played")
+}
+
 fn forget_topics(event: &mut Event) {
     let What::Hub(hub) = &mut event.what else { return };
     let is_takeover = |output: &Output| {
@@ -65,7 +69,7 @@ fn forget_topics(event: &mut Event) {
 fn a_failure() -> (Scenario, Outcome) {
     let play = |seed| {
         let scenario = scenario::generate(Profile::Storm, seed);
-        let outcome = takeover_that_forgets(backend::play(&scenario, Keep::All))?;
+        let outcome = takeover_that_forgets(play(&scenario))?;
         (outcome.events.len() > 1_000).then_some((scenario, outcome))
     };
     (0..50).find_map(play).expect("some storm has a takeover of an address with topics")
@@ -89,7 +93,7 @@ fn say_something_hostile(events: &mut [Event]) {
 #[test]
 fn a_page_of_a_run_that_passed_tells_every_event() {
     let scenario = scenario::generate(Profile::Storm, 7);
-    let outcome = backend::play(&scenario, Keep::All);
+    let outcome = play(&scenario);
     let page = report::html(&scenario, "cargo sim run --seed 7 --trace", &outcome);
     let data = data_of(&page);
     assert_eq!(data["events"].as_array().map(Vec::len), Some(outcome.events.len()));
@@ -107,8 +111,11 @@ fn a_page_of_a_run_that_passed_tells_every_event() {
 #[test]
 fn a_page_of_a_failure_names_the_invariant_and_survives_hostile_data() {
     let (scenario, mut outcome) = a_failure();
-    let plain =
-        report::html(&scenario, &report::replay_command(Profile::Storm, outcome.seed), &outcome);
+    let plain = report::html(
+        &scenario,
+        &report::replay_command(Profile::Storm, Backend::Simulated, outcome.seed),
+        &outcome,
+    );
     assert_eq!(data_of(&plain)["violation"]["invariant"], "I14 subscriptions survive reconnection");
     write("failed.html", &plain);
 
@@ -158,7 +165,7 @@ fn a_page_can_hold_twenty_thousand_events() {
     };
     let steps: Vec<Step> = (0..times).flat_map(again).collect();
     let long = Scenario { title: "A long storm".to_owned(), steps, ..storm.clone() };
-    let outcome = backend::play(&long, Keep::All);
+    let outcome = play(&long);
     assert!(outcome.violation.is_none(), "{}", report::failure(&outcome, "cargo sim"));
     assert!(outcome.events.len() > 20_000, "{} events", outcome.events.len());
     write("long.html", &report::html(&long, "cargo sim replay long.json", &outcome));

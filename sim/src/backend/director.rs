@@ -178,6 +178,7 @@ impl<S: Stage> Director<'_, S> {
     /// crowd could reach are not what is probed.
     async fn probe(&self) -> Result<(), Violation> {
         self.reach(Milestone::Probe);
+        let usual = self.scenario.network.latency_max() * 2 + PROBE_SLACK;
         let within = self.stage.latency_max() * 2 + PROBE_SLACK;
         // A client that has just come back may have used up what it may ask for.
         let attempts = if self.scenario.hub.rate_limit_per_second < 50 { 3 } else { 1 };
@@ -185,12 +186,17 @@ impl<S: Stage> Director<'_, S> {
             let actors = self.scenario.actors.iter();
             actors.filter(|actor| actor.kind == ActorKind::Client).map(|actor| &actor.name)
         };
-        for from in clients() {
-            for to in clients() {
+        // By turns: one actor after the other has time to regain its rate.
+        for to in clients() {
+            for from in clients() {
                 let payload: Json = serde_json::json!(format!("{from} to {to}")).into();
                 for attempt in 1.. {
                     self.stage.probe(from, &words::address(to), payload.clone());
-                    self.stage.sleep(within).await;
+                    let end = self.stage.elapsed() + within;
+                    self.stage.sleep(usual).await;
+                    while !self.recorder.has_probe(payload.as_str()) && self.stage.elapsed() < end {
+                        self.stage.sleep(LOOK_EVERY).await;
+                    }
                     if self.recorder.has_probe(payload.as_str()) {
                         break;
                     }

@@ -1,22 +1,59 @@
 //! Plays one scenario from its first step to the last deadline, and has everything judged.
 
+mod belief;
+mod core;
 mod director;
 mod full;
 mod raw_session;
+mod real;
 mod simulated;
 mod stage;
 mod words;
 
+use std::any::Any;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
+
+use clap::ValueEnum;
 
 use crate::history::{Event, Keep, Recorder};
 use crate::invariants::{Invariant, Violation};
 use crate::runtime;
 use crate::scenario::Scenario;
 use crate::situations::{Shape, Sightings};
+
+/// What a scenario is played on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, ValueEnum)]
+pub enum Backend {
+    /// Whole messages on a queue of events: fast.
+    Core,
+    /// The full stack on a simulated network, in virtual time: the same every time.
+    #[default]
+    Simulated,
+    /// The full stack on tokio and loopback TCP, in real time.
+    Real,
+}
+
+/// As the command line has it.
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Backend::Core => "core",
+            Backend::Simulated => "simulated",
+            Backend::Real => "real",
+        })
+    }
+}
+
+/// A backend cannot play the scenario: it has neither passed nor failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("skipped: {reason}")]
+pub struct Skipped {
+    pub reason: String,
+}
 
 /// What a run came to.
 #[derive(Debug, Clone)]
@@ -33,26 +70,33 @@ pub struct Outcome {
     pub sightings: Sightings,
     /// The shapes that the hub had.
     pub shapes: BTreeSet<Shape>,
-    /// How long the run took in virtual time.
+    /// How long the run took by its own clock.
     pub simulated: Duration,
 }
 
-/// Plays the scenario with the real server and the real clients on a simulated network.
-pub fn play(scenario: &Scenario, keep: Keep) -> Outcome {
+/// Plays the scenario on the backend, if that can.
+///
+/// # Errors
+/// If it cannot, with the reason.
+pub fn play(scenario: &Scenario, backend: Backend, keep: Keep) -> Result<Outcome, Skipped> {
     let recorder = Recorder::new(scenario, keep);
-    let (shared, recording) = (Arc::new(scenario.clone()), recorder.clone());
-    let play = move || runtime::simulate(shared.seed, move || simulated::play(shared, recording));
-    let simulated = panic::catch_unwind(AssertUnwindSafe(play)).unwrap_or_else(|payload| {
-        let message = payload
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or(payload.downcast_ref::<&str>().copied())
-            .unwrap_or("(no message)");
-        recorder.accuse(Violation::new(Invariant::NoPanic, message));
-        Duration::ZERO
-    });
+    let shared = Arc::new(scenario.clone());
+    let took = match backend {
+        Backend::Core => match core::cannot(scenario) {
+            Some(skipped) => return Err(skipped),
+            None => caught(&recorder, {
+                let recording = recorder.clone();
+                move || core::play(shared, recording)
+            }),
+        },
+        Backend::Simulated => caught(&recorder, {
+            let recording = recorder.clone();
+            move || runtime::simulate(shared.seed, move || simulated::play(shared, recording))
+        }),
+        Backend::Real => real::play(shared, &recorder)?,
+    };
     let recording = recorder.finish();
-    Outcome {
+    Ok(Outcome {
         seed: scenario.seed,
         violation: recording.violation,
         events: recording.events,
@@ -60,6 +104,24 @@ pub fn play(scenario: &Scenario, keep: Keep) -> Outcome {
         hub_inputs: recording.hub_inputs,
         sightings: recording.sightings,
         shapes: recording.shapes,
-        simulated,
-    }
+        simulated: took,
+    })
+}
+
+/// A panic of the hub or a client is a violation like any other.
+fn caught(recorder: &Recorder, play: impl FnOnce() -> Duration) -> Duration {
+    panic::catch_unwind(AssertUnwindSafe(play)).unwrap_or_else(|payload| {
+        recorder.accuse(panicked(&*payload));
+        Duration::ZERO
+    })
+}
+
+/// What a panic breaks.
+fn panicked(payload: &(dyn Any + Send)) -> Violation {
+    let message = payload
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or(payload.downcast_ref::<&str>().copied())
+        .unwrap_or("(no message)");
+    Violation::new(Invariant::NoPanic, message)
 }

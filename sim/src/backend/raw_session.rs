@@ -48,7 +48,7 @@ impl RawSession {
             _ => return,
         };
         let tokens = self.tokens.entry(address.clone()).or_default();
-        *tokens = [Some(token.clone()), tokens[0].take()];
+        *tokens = [Some(*token), tokens[0].take()];
     }
 
     /// The frame that the action says, if it says one; and the id of the reply to wait for.
@@ -118,8 +118,8 @@ impl RawSession {
                 let address = named(address).unwrap_or_else(|| speaker.clone());
                 let known = self.tokens.get(&address);
                 let renewal_token = match token {
-                    WhichToken::Latest => known.and_then(|tokens| tokens[0].clone()),
-                    WhichToken::Used => known.and_then(|tokens| tokens[1].clone()),
+                    WhichToken::Latest => known.and_then(|tokens| tokens[0]),
+                    WhichToken::Used => known.and_then(|tokens| tokens[1]),
                     WhichToken::None => None,
                 };
                 Verb::Renew(Renew { renewal_token })
@@ -133,5 +133,14 @@ impl RawSession {
             Action::Disconnect => Verb::Disconnect(Disconnect { reason: None }),
             _ => return None,
         })
+    }
+}
+
+/// The id of the request that the frame replies to.
+pub fn answered(frame: &HubFrame) -> Option<&MessageId> {
+    let HubFrame::Message(message) = frame else { return None };
+    match &message.body {
+        HubBody::Reply { correlation, .. } => correlation.as_ref(),
+        HubBody::Notice(_) | HubBody::Delivery { .. } | HubBody::Unknown { .. } => None,
     }
 }

@@ -10,6 +10,7 @@ use signal_hub::client::HubUrl;
 
 use super::director;
 use super::full::{FullStack, Process, Wire};
+use super::words;
 use crate::history::{Recorder, What};
 use crate::net::{Fault, Host, Net, Peers};
 use crate::runtime::SimRuntime;
@@ -82,7 +83,7 @@ impl Wire for SimWire {
     fn hub_listens(&self, _address: SocketAddr) {}
 
     fn hub_url(&self, _host: &str) -> HubUrl {
-        format!("ws://{HUB_HOST}:{HUB_PORT}/ws").parse().expect("the hub has a URL")
+        words::hub_url()
     }
 
     fn inject(&self, fault: Fault) {

@@ -1,14 +1,16 @@
 //! From the words of a scenario to those of the protocol.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use signal_hub::client::{ActorConfig, Command, RequestCommand};
+use signal_hub::client::{ActorConfig, ClientConfig, Command, HubUrl, RequestCommand};
 use signal_hub::protocol::{
     self, ActorAddress, AuthToken, Broadcast, Discover, Glob, Heartbeat, Json, ListActors,
-    MessageId, Pattern, Publish, RefreshToken, Verb,
+    MessageId, Pattern, Publish, RefreshToken, Topic, Verb,
 };
 
-use crate::scenario::{Action, Speech};
+use crate::net::Choice;
+use crate::scenario::{Action, Actor, HUB_HOST, HUB_PORT, Scenario, Speech};
 
 /// The application type of what steps say.
 const NOTE: &str = "note";
@@ -20,6 +22,45 @@ pub fn address(name: &str) -> ActorAddress {
         false => ActorAddress::from_path(name),
     };
     address.expect("names were checked when the scenario was read")
+}
+
+/// All addresses of an actor; the first is its own.
+pub fn addresses(actor: &Actor) -> Vec<ActorAddress> {
+    let names = std::iter::once(&actor.name).chain(&actor.addresses);
+    names.map(|name| address(name)).collect()
+}
+
+/// How the clients of an actor are set that wants these topics now.
+pub fn client_config(
+    scenario: &Scenario,
+    hub: HubUrl,
+    addresses: &[ActorAddress],
+    topics: &BTreeSet<Topic>,
+) -> ClientConfig {
+    let ttl = scenario.registration_ttl;
+    let actors = addresses.iter().enumerate().map(|(number, address)| {
+        let topics = match number {
+            0 => topics.iter().cloned().collect(),
+            _ => Vec::new(),
+        };
+        ActorConfig { ttl, topics, ..ActorConfig::new(address.clone()) }
+    });
+    ClientConfig {
+        hub_address: scenario.hub.hub_address.clone(),
+        backoff_max: Duration::from_secs(5),
+        connect_timeout: Duration::from_secs(5),
+        ..ClientConfig::new(hub, actors.collect())
+    }
+}
+
+/// Where clients find a hub that has its own host.
+pub fn hub_url() -> HubUrl {
+    format!("ws://{HUB_HOST}:{HUB_PORT}/ws").parse().expect("the hub has a URL")
+}
+
+/// The youngest connection of a host.
+pub fn latest(host: &str) -> Choice {
+    Choice::Latest { client: host.to_owned(), server: HUB_HOST.to_owned() }
 }
 
 /// What step `number` says: no two steps say the same.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::Plan;
 use super::failure::{DistinctFailure, Failure};
-use crate::backend::Outcome;
-use crate::scenario::Profile;
+use crate::backend::{Outcome, Skipped};
 use crate::situations::{self, Shape, Sightings, Situation};
 
 /// What a campaign found.
@@ -20,6 +20,8 @@ pub struct Findings {
     pub simulated: Duration,
     /// The failed runs, by seed.
     pub failures: BTreeMap<u64, Failure>,
+    /// The runs that the backend could not do: they have not passed.
+    pub skipped: BTreeMap<u64, Skipped>,
     /// How often each situation came up.
     pub sightings: Sightings,
     /// The shapes that a hub had.
@@ -74,6 +76,11 @@ impl Findings {
         }
     }
 
+    /// Notes a seed that the backend cannot play.
+    pub fn skip(&mut self, seed: u64, skipped: Skipped) {
+        self.skipped.insert(seed, skipped);
+    }
+
     /// Adds what another shard found.
     pub fn merge(&mut self, other: Findings) {
         self.runs += other.runs;
@@ -83,6 +90,7 @@ impl Findings {
         self.sightings.merge(&other.sightings);
         self.shapes.extend(other.shapes);
         self.failures.extend(other.failures);
+        self.skipped.extend(other.skipped);
         self.runs_without_new_shape = 0;
         self.stopped = self.stopped.or(other.stopped);
     }
@@ -99,13 +107,13 @@ impl Findings {
         distinct
     }
 
-    /// Situations of the profile that never came up.
-    pub fn missing(&self, profile: Profile) -> Vec<Situation> {
-        self.sightings.missing(&situations::required(profile))
+    /// What had to come up and never did.
+    pub fn missing(&self, plan: &Plan) -> Vec<Situation> {
+        self.sightings.missing(&plan.required())
     }
 
-    /// What this means for a campaign of the profile.
-    pub fn verdict(&self, profile: Profile) -> Verdict {
+    /// What this means for a campaign of the plan.
+    pub fn verdict(&self, plan: &Plan) -> Verdict {
         let violations = || self.failures.values().map(|failure| failure.violation.invariant);
         if violations().any(|invariant| !invariant.is_liveness()) {
             return Verdict::Unsafe;
@@ -113,7 +121,7 @@ impl Findings {
         if violations().next().is_some() {
             return Verdict::NotLive;
         }
-        let missing = self.missing(profile);
+        let missing = self.missing(plan);
         match self.runs >= situations::ENFORCED_FROM && !missing.is_empty() {
             true => Verdict::Void(missing),
             false => Verdict::Passed,

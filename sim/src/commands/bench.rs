@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use signal_hub_sim::backend;
+use signal_hub_sim::backend::{self, Backend};
 use signal_hub_sim::history::Keep;
 use signal_hub_sim::scenario::{self, Profile};
 
@@ -38,13 +38,21 @@ impl Bench {
         if cfg!(debug_assertions) {
             eprintln!("these are the numbers of a build without --release");
         }
+        for backend in [Backend::Core, Backend::Simulated] {
+            println!("on {backend}");
+            self.measure_one(backend);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn measure_one(&self, backend: Backend) {
         let (mut short, mut long) = (Cost::default(), Cost::default());
         // In turn, so that whatever else the machine does slows both.
         for seed in 0..self.storms {
             for part in 0..10 {
-                short.add(self.play(seed * 10 + part, SHORT));
+                short.add(play(self.profile, backend, seed * 10 + part, SHORT));
             }
-            long.add(self.play(seed, LONG));
+            long.add(play(self.profile, backend, seed, LONG));
         }
         for (what, cost) in [("100 s storms  ", short), ("1,000 s storms", long)] {
             println!(
@@ -58,22 +66,27 @@ impl Bench {
         let growth = long.nanos_per_event() / short.nanos_per_event();
         let verdict = if growth <= GROWTH_MAX { "does not grow" } else { "GROWS" };
         println!("ratio: {growth:.2}; the cost of an event {verdict} with the length of a run");
-        Ok(ExitCode::SUCCESS)
     }
+}
 
-    fn play(&self, seed: u64, lasts: Duration) -> Cost {
-        let scenario = scenario::generate_lasting(self.profile, seed, lasts);
-        let (begun, cpu_begun) = (now(), cpu_time());
-        let outcome = backend::play(&scenario, Keep::Last(0));
-        let cpu = cpu_time().zip(cpu_begun).map(|(end, begun)| end.saturating_sub(begun));
-        if let Some(violation) = &outcome.violation {
-            eprintln!("seed {seed} failed: {}", violation.invariant);
+fn play(profile: Profile, backend: Backend, seed: u64, lasts: Duration) -> Cost {
+    let scenario = scenario::generate_lasting(profile, seed, lasts);
+    let (begun, cpu_begun) = (now(), cpu_time());
+    let outcome = match backend::play(&scenario, backend, Keep::Last(0)) {
+        Ok(outcome) => outcome,
+        Err(skipped) => {
+            eprintln!("seed {seed}: {skipped}");
+            return Cost::default();
         }
-        Cost {
-            events: outcome.event_count,
-            hub_inputs: outcome.hub_inputs,
-            cpu: cpu.unwrap_or_else(|| now() - begun),
-        }
+    };
+    let cpu = cpu_time().zip(cpu_begun).map(|(end, begun)| end.saturating_sub(begun));
+    if let Some(violation) = &outcome.violation {
+        eprintln!("seed {seed} failed: {}", violation.invariant);
+    }
+    Cost {
+        events: outcome.event_count,
+        hub_inputs: outcome.hub_inputs,
+        cpu: cpu.unwrap_or_else(|| now() - begun),
     }
 }
 

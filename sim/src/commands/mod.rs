@@ -1,13 +1,25 @@
 //! The larger commands, one file each.
 
 mod bench;
+mod files;
 mod progress;
 mod run;
 
-pub use bench::Bench;
-pub use run::Run;
-
 use std::time::{Duration, Instant};
+
+pub use bench::Bench;
+pub use files::{Adopt, Scenarios, Shrink};
+pub use run::Run;
+use signal_hub_sim::backend::Outcome;
+
+/// What a run comes to, for whoever started the program.
+pub fn exit_code_of(outcome: &Outcome) -> u8 {
+    match &outcome.violation {
+        None => 0,
+        Some(violation) if violation.invariant.is_liveness() => 3,
+        Some(_) => 2,
+    }
+}
 
 /// The time of day, for people who wait.
 fn now() -> Instant {

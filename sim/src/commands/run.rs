@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use signal_hub_sim::backend::{self, Outcome};
+use signal_hub_sim::backend::{self, Backend, Outcome};
 use signal_hub_sim::campaign::{self, Findings, Plan, Watcher};
 use signal_hub_sim::history::Keep;
 use signal_hub_sim::report;
@@ -28,6 +28,9 @@ pub struct Run {
     /// What kind of minute each seed makes.
     #[arg(long, value_enum, default_value_t)]
     profile: Profile,
+    /// What they are played on.
+    #[arg(long, value_enum, default_value_t)]
+    backend: Backend,
     /// One seed.
     #[arg(long)]
     seed: Option<u64>,
@@ -73,13 +76,11 @@ impl Run {
     pub fn play(self) -> anyhow::Result<ExitCode> {
         match self.seed {
             Some(seed) if self.trace || self.html.is_some() => {
-                let command = report::replay_command(self.profile, seed);
+                let command = report::replay_command(self.profile, self.backend, seed);
                 let scenario = scenario::generate(self.profile, seed);
-                crate::play(&scenario, &command, self.trace, self.html.as_deref())
+                crate::play(&scenario, self.backend, &command, self.trace, self.html.as_deref())
             }
-            Some(_) | None if self.check_determinism => {
-                check_determinism(self.profile, self.seeds())
-            }
+            Some(_) | None if self.check_determinism => self.check_determinism(self.seeds()),
             Some(_) | None => self.campaign(),
         }
     }
@@ -99,6 +100,7 @@ impl Run {
         let cores = || std::thread::available_parallelism().ok().map(usize::from);
         Plan {
             profile: self.profile,
+            backend: self.backend,
             seeds: self.seeds(),
             shard: self.shard.unwrap_or(Shard::WHOLE),
             jobs: self.jobs.or_else(cores).unwrap_or(1),
@@ -125,24 +127,24 @@ impl Run {
         let cpu = cpu_time().zip(cpu_start).map(|(end, start)| end.saturating_sub(start));
         match self.format {
             Format::Text => {
-                print!("{}", report::summary(&findings, self.profile, progress.elapsed(), cpu));
+                print!("{}", report::summary(&findings, &plan, progress.elapsed(), cpu));
             }
-            Format::Json => println!("{}", report::json(&findings, self.profile)),
+            Format::Json => println!("{}", report::json(&findings, &plan)),
         }
         if let Some(file) = &self.junit {
-            std::fs::write(file, report::junit(&findings, self.profile)?)
+            std::fs::write(file, report::junit(&findings, &plan)?)
                 .with_context(|| format!("cannot write {}", file.display()))?;
         }
         if std::env::var("GITHUB_ACTIONS").is_ok_and(|value| value == "true") {
-            eprint!("{}", report::annotations(&findings, self.profile));
+            eprint!("{}", report::annotations(&findings, &plan));
         }
-        Ok(ExitCode::from(findings.verdict(self.profile).exit_code()))
+        Ok(ExitCode::from(findings.verdict(&plan).exit_code()))
     }
 
     /// Tells the whole story of a failure unless one like it was told.
     fn tell_failure(&self, progress: &Progress, findings: &Findings, outcome: &Outcome) {
         let Some(failure) = findings.failures.get(&outcome.seed) else { return };
-        let replay = report::replay_command(self.profile, outcome.seed);
+        let replay = report::replay_command(self.profile, self.backend, outcome.seed);
         match failure.outcome.events.is_empty() {
             false => progress.say(&report::failure(outcome, &replay)),
             true => progress.say(&format!(
@@ -151,27 +153,29 @@ impl Run {
             )),
         }
     }
-}
 
-fn check_determinism(profile: Profile, seeds: Range<u64>) -> anyhow::Result<ExitCode> {
-    let program = std::env::current_exe()?;
-    for seed in seeds {
-        let here: Outcome = backend::play(&scenario::generate(profile, seed), Keep::All);
-        let here = report::transcript(&here.events);
-        let there = std::process::Command::new(&program)
-            .args(["run", "--trace", "--seed", &seed.to_string(), "--profile"])
-            .arg(format!("{profile:?}").to_lowercase())
-            .output()?;
-        let there = String::from_utf8_lossy(&there.stdout);
-        if here != there {
-            let number = here.lines().zip(there.lines()).take_while(|(a, b)| a == b).count();
-            let line = |text: &str| text.lines().nth(number).unwrap_or("(the end)").to_owned();
-            println!("seed {seed} differs from line {} on", number + 1);
-            println!("this process:  {}", line(&here));
-            println!("other process: {}", line(&there));
-            return Ok(ExitCode::from(4));
+    fn check_determinism(&self, seeds: Range<u64>) -> anyhow::Result<ExitCode> {
+        let program = std::env::current_exe()?;
+        for seed in seeds {
+            let scenario = scenario::generate(self.profile, seed);
+            let here: Outcome = backend::play(&scenario, self.backend, Keep::All)?;
+            let here = report::transcript(&here.events);
+            let there = std::process::Command::new(&program)
+                .args(["run", "--trace", "--seed", &seed.to_string()])
+                .args(["--profile", &format!("{:?}", self.profile).to_lowercase()])
+                .args(["--backend", &format!("{:?}", self.backend).to_lowercase()])
+                .output()?;
+            let there = String::from_utf8_lossy(&there.stdout);
+            if here != there {
+                let number = here.lines().zip(there.lines()).take_while(|(a, b)| a == b).count();
+                let line = |text: &str| text.lines().nth(number).unwrap_or("(the end)").to_owned();
+                println!("seed {seed} differs from line {} on", number + 1);
+                println!("this process:  {}", line(&here));
+                println!("other process: {}", line(&there));
+                return Ok(ExitCode::from(4));
+            }
         }
+        println!("every seed played the same in two processes");
+        Ok(ExitCode::SUCCESS)
     }
-    println!("every seed played the same in two processes");
-    Ok(ExitCode::SUCCESS)
 }

@@ -4,6 +4,7 @@
 mod inbox;
 mod recorder;
 mod text;
+mod untimed;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use signal_hub::time::Timestamp;
 
 pub use inbox::PROBE;
 pub use recorder::{Keep, Recorder};
+pub use untimed::untimed;
 
 use crate::net::NetEventKind;
 use crate::scenario::{Step, Who};

@@ -73,7 +73,11 @@ fn topics_change_by_request(
         return Ok(());
     }
     let gained: BTreeSet<&Topic> = after.topics.difference(&before.topics).collect();
-    let lost: BTreeSet<&Topic> = before.topics.difference(&after.topics).collect();
+    let mut lost: BTreeSet<&Topic> = before.topics.difference(&after.topics).collect();
+    if world.address_due(address, hub.now) && lost.len() == before.topics.len() {
+        // The hub forgot the address first, and then got to know it anew.
+        lost.clear();
+    }
     if gained.is_empty() && lost.is_empty() {
         return Ok(());
     }

@@ -10,6 +10,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fault::FaultId;
@@ -17,7 +18,9 @@ use super::host::HostId;
 use super::link::Blamed;
 
 /// A connection, in the order of connecting, from 1 on; never used again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct ConnectionId(pub u64);
 
@@ -28,7 +31,9 @@ impl fmt::Display for ConnectionId {
 }
 
 /// One end of a connection: who connected is the client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
     Client,
@@ -56,7 +61,7 @@ impl fmt::Display for End {
 }
 
 /// What a connection looks like from above.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ConnectionState {
     /// The client has no answer yet.
@@ -80,9 +85,23 @@ pub struct ConnectionInfo {
 
 /// A value for each end.
 #[derive(Debug)]
-pub(super) struct PerEnd<T> {
-    client: T,
-    server: T,
+pub(crate) struct PerEnd<T> {
+    pub(crate) client: T,
+    pub(crate) server: T,
+}
+
+impl<T> PerEnd<T> {
+    pub(crate) const fn of(client: T, server: T) -> Self {
+        Self { client, server }
+    }
+
+    /// The value of this end, and that of the other one.
+    pub(crate) const fn pair(&mut self, end: End) -> (&mut T, &mut T) {
+        match end {
+            End::Client => (&mut self.client, &mut self.server),
+            End::Server => (&mut self.server, &mut self.client),
+        }
+    }
 }
 
 impl<T> Index<End> for PerEnd<T> {
@@ -123,7 +142,7 @@ impl Connection {
             client: Endpoint::new(client, Owner::Stream),
             server: Endpoint::new(server, Owner::Absent),
         };
-        let sent = PerEnd { client: Direction::default(), server: Direction::default() };
+        let sent = PerEnd::of(Direction::default(), Direction::default());
         Self { ends, sent, established: false, severed: false, black_hole: None }
     }
 
@@ -266,11 +285,11 @@ pub(super) fn keep_waker(slot: &mut Option<Waker>, context: &Context<'_>) {
 
 /// What travels between two ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(crate) enum Piece<T = Bytes> {
     Connect,
     Accepted,
     Refused,
-    Data(Bytes),
+    Data(T),
     Fin,
     Reset,
 }
@@ -285,20 +304,20 @@ impl Piece {
 }
 
 #[derive(Debug)]
-pub(super) struct Segment {
-    pub(super) arrives: Duration,
-    pub(super) piece: Piece,
+pub(crate) struct Segment<T = Bytes> {
+    pub(crate) arrives: Duration,
+    pub(crate) piece: Piece<T>,
 }
 
-impl Segment {
+impl<T> Segment<T> {
     fn is_fin(&self) -> bool {
-        self.piece == Piece::Fin
+        matches!(self.piece, Piece::Fin)
     }
 }
 
 /// What became of the orderly end of a direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Fin {
+pub(crate) enum Fin {
     #[default]
     Unsent,
     Sent,
@@ -310,35 +329,49 @@ pub(super) enum Fin {
 
 /// What one end has sent. While anything is in flight, either its first segment has its arrival
 /// planned or the direction is parked.
-#[derive(Debug, Default)]
-pub(super) struct Direction {
-    pub(super) in_flight: VecDeque<Segment>,
+#[derive(Debug)]
+pub(crate) struct Direction<T = Bytes> {
+    pub(crate) in_flight: VecDeque<Segment<T>>,
     /// Bytes in flight or unread.
-    pub(super) window_used: usize,
-    pub(super) fin: Fin,
-    pub(super) reset_sent: bool,
+    pub(crate) window_used: usize,
+    pub(crate) fin: Fin,
+    pub(crate) reset_sent: bool,
     /// When the first segment arrives; a plan for another time is stale.
-    pub(super) due: Option<Duration>,
+    pub(crate) due: Option<Duration>,
     /// Held without a time at which to look again.
-    pub(super) parked: bool,
+    pub(crate) parked: bool,
     last_arrival: Duration,
 }
 
-impl Direction {
+impl<T> Default for Direction<T> {
+    fn default() -> Self {
+        Self {
+            in_flight: VecDeque::new(),
+            window_used: 0,
+            fin: Fin::Unsent,
+            reset_sent: false,
+            due: None,
+            parked: false,
+            last_arrival: Duration::ZERO,
+        }
+    }
+}
+
+impl<T> Direction<T> {
     /// Puts `piece` behind all others; returns its arrival if that has to be planned.
-    pub(super) fn push(&mut self, arrives: Duration, piece: Piece) -> Option<Duration> {
+    pub(crate) fn push(&mut self, arrives: Duration, piece: Piece<T>) -> Option<Duration> {
         self.last_arrival = self.last_arrival.max(arrives);
         self.push_at(self.last_arrival, piece)
     }
 
     /// Puts the end behind everything, `late` later than it would arrive.
-    pub(super) fn push_late_fin(&mut self, arrives: Duration, late: Duration) -> Option<Duration> {
+    pub(crate) fn push_late_fin(&mut self, arrives: Duration, late: Duration) -> Option<Duration> {
         self.fin = Fin::Late;
         self.push_at(self.last_arrival.max(arrives).saturating_add(late), Piece::Fin)
     }
 
     /// Puts a reset behind everything but a late end, which it overtakes.
-    pub(super) fn push_reset(&mut self, arrives: Duration) -> Option<Duration> {
+    pub(crate) fn push_reset(&mut self, arrives: Duration) -> Option<Duration> {
         self.reset_sent = true;
         if self.fin == Fin::Late && self.in_flight.back().is_some_and(Segment::is_fin) {
             self.in_flight.pop_back();
@@ -349,7 +382,7 @@ impl Direction {
         self.push(arrives, Piece::Reset)
     }
 
-    fn push_at(&mut self, arrives: Duration, piece: Piece) -> Option<Duration> {
+    fn push_at(&mut self, arrives: Duration, piece: Piece<T>) -> Option<Duration> {
         self.in_flight.push_back(Segment { arrives, piece });
         if self.parked || self.due.is_some() {
             return None;
@@ -359,14 +392,14 @@ impl Direction {
     }
 
     /// Drops everything in flight; the window stays as full as it is.
-    pub(super) fn lose_all(&mut self) {
+    pub(crate) fn lose_all(&mut self) {
         self.in_flight.clear();
         self.due = None;
         self.parked = false;
     }
 
     /// Lets everything arrive by `at`; returns the first arrival if that has to be planned anew.
-    pub(super) fn hurry(&mut self, at: Duration) -> Option<Duration> {
+    pub(crate) fn hurry(&mut self, at: Duration) -> Option<Duration> {
         for segment in &mut self.in_flight {
             if self.fin != Fin::Late || !segment.is_fin() {
                 segment.arrives = segment.arrives.min(at);
@@ -382,7 +415,7 @@ impl Direction {
     }
 
     /// Looks again at what is parked; returns the time for it, if anything is.
-    pub(super) fn unpark(&mut self, at: Duration) -> Option<Duration> {
+    pub(crate) fn unpark(&mut self, at: Duration) -> Option<Duration> {
         if !std::mem::take(&mut self.parked) {
             return None;
         }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use signal_hub::time::duration_text;
 
@@ -13,7 +14,7 @@ use super::link::LinkConfig;
 /// Something done to the network. Hosts go by their names.
 ///
 /// Each fault says when it *took effect*: when something first went another way because of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Fault {
     /// From now on the link carries what is sent from one host to the other in this way. Takes
@@ -25,6 +26,7 @@ pub enum Fault {
         from: String,
         to: String,
         #[serde(with = "duration_text")]
+        #[schemars(with = "String")]
         lasts: Duration,
     },
     /// Lets nothing pass until the partition is over; held bytes then flow after a retransmission
@@ -47,6 +49,7 @@ pub enum Fault {
     PauseHostReading {
         host: String,
         #[serde(with = "duration_text")]
+        #[schemars(with = "String")]
         lasts: Duration,
     },
     /// The same for one end of connections.
@@ -54,6 +57,7 @@ pub enum Fault {
         connections: Choice,
         end: End,
         #[serde(with = "duration_text")]
+        #[schemars(with = "String")]
         lasts: Duration,
     },
     /// All streams and listeners of the host die without a word of their own. This is the network's
@@ -125,7 +129,7 @@ pub enum FaultError {
 }
 
 /// Which directions of a link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Ways {
     OneWay,
@@ -133,7 +137,7 @@ pub enum Ways {
 }
 
 /// What becomes of a connect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ConnectMode {
     /// It is accepted if someone listens.
@@ -147,16 +151,22 @@ pub enum ConnectMode {
 }
 
 /// When something is seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Seen {
     Now,
-    After(#[serde(with = "duration_text")] Duration),
+    After(
+        #[serde(with = "duration_text")]
+        #[schemars(with = "String")]
+        Duration,
+    ),
     Never,
 }
 
 /// As what the end of a connection is seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
     /// An orderly end: what has arrived is read first, then the end of the stream; writes fail.
@@ -166,7 +176,7 @@ pub enum Ending {
 }
 
 /// When and how one end learns that its connection was cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Notice {
     pub when: Seen,
@@ -186,7 +196,7 @@ impl Notice {
 }
 
 /// What the peers of a host that crashes see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Peers {
     /// The process died and its kernel lives: peers see resets, connects are refused.
@@ -197,7 +207,7 @@ pub enum Peers {
 }
 
 /// Which of the connections that are open.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Choice {
     Id(ConnectionId),

@@ -272,7 +272,8 @@ impl World {
     }
 }
 
-fn directions<'a>(
+/// The directions that a fault between two hosts is about.
+pub(crate) fn directions<'a>(
     from: &'a str,
     to: &'a str,
     ways: Ways,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use signal_hub::time::duration_text;
 
@@ -9,14 +10,16 @@ use super::fault::{ConnectMode, FaultId, Seen};
 use super::random::Dice;
 
 /// How one direction of a link carries bytes. Whatever it says, bytes stay in order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LinkConfig {
     /// How long a segment travels at least.
     #[serde(with = "duration_text")]
+    #[schemars(with = "String")]
     pub latency: Duration,
     /// How much longer it may travel, drawn for each segment.
     #[serde(with = "duration_text")]
+    #[schemars(with = "String")]
     pub jitter: Duration,
     /// What all connections together may send; none is unlimited.
     pub bytes_per_second: Option<u64>,
@@ -29,6 +32,7 @@ pub struct LinkConfig {
     /// How long a lost segment is missed before it is sent again, doubled at each further loss; also
     /// how long held bytes need to flow once a partition is healed.
     #[serde(with = "duration_text")]
+    #[schemars(with = "String")]
     pub retransmit_after: Duration,
     /// When an orderly end reaches the other side, counted from the moment it would arrive.
     pub fin: Seen,
@@ -58,31 +62,31 @@ impl LinkConfig {
 
 /// A condition and the fault that is to blame for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Blamed<T> {
-    pub(super) value: T,
-    pub(super) fault: FaultId,
+pub(crate) struct Blamed<T> {
+    pub(crate) value: T,
+    pub(crate) fault: FaultId,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span {
-    pub(super) from: Duration,
-    pub(super) until: Duration,
+pub(crate) struct Span {
+    pub(crate) from: Duration,
+    pub(crate) until: Duration,
 }
 
 #[derive(Debug)]
-pub(super) struct Link {
-    pub(super) config: LinkConfig,
-    pub(super) reconfigured: Option<FaultId>,
-    pub(super) stall: Option<Blamed<Span>>,
+pub(crate) struct Link {
+    pub(crate) config: LinkConfig,
+    pub(crate) reconfigured: Option<FaultId>,
+    pub(crate) stall: Option<Blamed<Span>>,
     /// Since when nothing passes.
-    pub(super) partition: Option<Blamed<Duration>>,
-    pub(super) connects: Option<Blamed<ConnectMode>>,
+    pub(crate) partition: Option<Blamed<Duration>>,
+    pub(crate) connects: Option<Blamed<ConnectMode>>,
     busy_until: Duration,
     dice: Dice,
 }
 
 impl Link {
-    pub(super) fn new(config: LinkConfig, dice: Dice) -> Self {
+    pub(crate) fn new(config: LinkConfig, dice: Dice) -> Self {
         Self {
             config,
             reconfigured: None,
@@ -95,7 +99,7 @@ impl Link {
     }
 
     /// When a segment of `bytes` that is sent now arrives.
-    pub(super) fn arrival(&mut self, now: Duration, bytes: usize) -> Duration {
+    pub(crate) fn arrival(&mut self, now: Duration, bytes: usize) -> Duration {
         let mut arrival = now.saturating_add(self.config.latency);
         if let Some(rate) = self.config.bytes_per_second {
             let nanos = (bytes as u128 * 1_000_000_000).div_ceil(u128::from(rate.max(1)));
@@ -119,7 +123,7 @@ impl Link {
     }
 
     /// Ends every condition and restores `config`.
-    pub(super) fn heal(&mut self, config: &LinkConfig) {
+    pub(crate) fn heal(&mut self, config: &LinkConfig) {
         self.config.clone_from(config);
         self.reconfigured = None;
         self.stall = None;
@@ -129,7 +133,7 @@ impl Link {
     }
 
     /// Holds what arrives from `from` on until `until`, or longer if it is held already.
-    pub(super) fn stall(&mut self, span: Span, fault: FaultId) {
+    pub(crate) fn stall(&mut self, span: Span, fault: FaultId) {
         let until = self.stall.map_or(span.until, |stall| stall.value.until.max(span.until));
         let from = match self.stall {
             Some(stall) if stall.value.until >= span.from => stall.value.from,

@@ -29,15 +29,20 @@ mod world;
 mod tests;
 
 pub use connection::{ConnectionId, ConnectionInfo, ConnectionState, End};
+pub(crate) use connection::{Direction, Fin, PerEnd, Piece};
 pub use event::{NetEvent, NetEventKind, Sink};
 pub use fault::{
     Choice, ConnectMode, Ending, Fault, FaultError, FaultId, FaultRecord, Notice, Peers, Seen, Ways,
 };
 pub use host::Host;
 pub use link::LinkConfig;
+pub(crate) use link::{Blamed, Link, Span};
 pub use listener::SimListener;
+pub(crate) use random::Dice;
 pub use random::stable_hash;
 pub use stream::SimStream;
+
+pub(crate) use inject::directions;
 
 use world::World;
 

@@ -22,26 +22,26 @@ const fn mix(hash: u64, word: u64) -> u64 {
 
 /// One purpose's random numbers.
 #[derive(Debug, Clone)]
-pub(super) struct Dice(ChaCha8Rng);
+pub(crate) struct Dice(ChaCha8Rng);
 
 impl Dice {
     /// The dice of `purpose` in the run of `seed`.
-    pub(super) fn split(seed: u64, purpose: &str) -> Self {
+    pub(crate) fn split(seed: u64, purpose: &str) -> Self {
         Self(ChaCha8Rng::seed_from_u64(mix(seed, stable_hash(purpose.as_bytes()))))
     }
 
     /// A number in `0..=most`.
-    pub(super) fn up_to(&mut self, most: u64) -> u64 {
+    pub(crate) fn up_to(&mut self, most: u64) -> u64 {
         let scaled = u128::from(self.0.next_u64()) * (u128::from(most) + 1);
         (scaled >> 64) as u64
     }
 
     /// Whether something with this many chances in a thousand happens.
-    pub(super) fn happens(&mut self, per_mille: u16) -> bool {
+    pub(crate) fn happens(&mut self, per_mille: u16) -> bool {
         per_mille > 0 && self.up_to(999) < u64::from(per_mille)
     }
 
-    pub(super) fn seed(&mut self) -> [u8; 32] {
+    pub(crate) fn seed(&mut self) -> [u8; 32] {
         let mut seed = [0; 32];
         self.0.fill_bytes(&mut seed);
         seed

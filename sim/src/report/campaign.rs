@@ -6,25 +6,23 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde_json::{Value, json};
 
-use super::{failure, replay_command};
-use crate::campaign::{DistinctFailure, Findings, Stopped, Verdict};
+use super::{failure, profile_word as word, replay_command};
+use crate::campaign::{DistinctFailure, Findings, Plan, Stopped, Verdict};
 use crate::invariants::Invariant;
-use crate::scenario::Profile;
-use crate::situations::{ENFORCED_FROM, Situation, required};
+use crate::situations::{ENFORCED_FROM, Situation};
 
 /// Seeds that are told of failures that are alike.
 const SEEDS_MAX: usize = 20;
 
 /// A campaign in numbers. `cpu` is what it took of all cores together.
-pub fn summary(
-    findings: &Findings,
-    profile: Profile,
-    took: Duration,
-    cpu: Option<Duration>,
-) -> String {
+pub fn summary(findings: &Findings, plan: &Plan, took: Duration, cpu: Option<Duration>) -> String {
     let mut text = String::new();
     let failed = findings.failures.len() as u64;
-    let _ = writeln!(text, "{} passed, {failed} failed", findings.runs - failed);
+    let _ = write!(text, "{} passed, {failed} failed", findings.runs - failed);
+    let _ = match findings.skipped.len() {
+        0 => writeln!(text),
+        skipped => writeln!(text, ", {skipped} skipped"),
+    };
     if let Some(stopped) = findings.stopped {
         let _ = writeln!(text, "stopped before the last seed: {}", reason(stopped));
     }
@@ -33,7 +31,10 @@ pub fn summary(
     if let Some(cpu) = cpu.filter(|cpu| *cpu >= Duration::from_millis(500)) {
         rates(&mut text, findings, "by CPU time ", cpu);
     }
-    situations(&mut text, findings, profile);
+    situations(&mut text, findings, plan);
+    for (seed, skipped) in findings.skipped.iter().take(SEEDS_MAX) {
+        let _ = writeln!(text, "seed {seed}: {skipped}");
+    }
     for distinct in findings.distinct_failures() {
         let DistinctFailure { first, seeds } = &distinct;
         let _ = writeln!(
@@ -60,8 +61,8 @@ fn rates(text: &mut String, findings: &Findings, what: &str, span: Duration) {
     );
 }
 
-fn situations(text: &mut String, findings: &Findings, profile: Profile) {
-    let (required, missing) = (required(profile), findings.missing(profile));
+fn situations(text: &mut String, findings: &Findings, plan: &Plan) {
+    let (required, missing) = (plan.required(), findings.missing(plan));
     let _ = writeln!(
         text,
         "{} of {} situations came up, {} shapes",
@@ -70,8 +71,7 @@ fn situations(text: &mut String, findings: &Findings, profile: Profile) {
         findings.shapes.len()
     );
     if !missing.is_empty() {
-        let (names, void) =
-            (names(&missing), matches!(findings.verdict(profile), Verdict::Void(_)));
+        let (names, void) = (names(&missing), matches!(findings.verdict(plan), Verdict::Void(_)));
         let meaning = match void {
             true => "VOID: this proves nothing, as these never came up",
             false => "never came up",
@@ -101,7 +101,7 @@ const fn reason(stopped: Stopped) -> &'static str {
 }
 
 /// Everything that was found, for programs. No rates: the same seeds always give the same text.
-pub fn json(findings: &Findings, profile: Profile) -> String {
+pub fn json(findings: &Findings, plan: &Plan) -> String {
     let failures: Vec<Value> = findings
         .failures
         .iter()
@@ -141,9 +141,11 @@ pub fn json(findings: &Findings, profile: Profile) -> String {
         })
         .collect();
     json!({
-        "profile": format!("{profile:?}").to_lowercase(),
-        "exitCode": findings.verdict(profile).exit_code(),
+        "profile": word(plan.profile),
+        "backend": plan.backend.to_string(),
+        "exitCode": findings.verdict(plan).exit_code(),
         "runs": findings.runs,
+        "skipped": findings.skipped.keys().collect::<Vec<_>>(),
         "events": findings.events,
         "hubInputs": findings.hub_inputs,
         "simulatedMilliseconds": findings.simulated.as_millis() as u64,
@@ -152,7 +154,7 @@ pub fn json(findings: &Findings, profile: Profile) -> String {
         "failures": failures,
         "distinctFailures": distinct,
         "situations": situations,
-        "missing": findings.missing(profile),
+        "missing": findings.missing(plan),
     })
     .to_string()
 }
@@ -161,24 +163,24 @@ pub fn json(findings: &Findings, profile: Profile) -> String {
 ///
 /// # Errors
 /// If the text cannot be made.
-pub fn junit(findings: &Findings, profile: Profile) -> Result<String, quick_junit::SerializeError> {
-    let name = format!("{profile:?}").to_lowercase();
+pub fn junit(findings: &Findings, plan: &Plan) -> Result<String, quick_junit::SerializeError> {
+    let name = format!("{} on {}", word(plan.profile), plan.backend);
     let mut invariants = TestSuite::new(format!("{name}: invariants"));
     for invariant in Invariant::ALL {
         let distinct = findings.distinct_failures();
         let broken = distinct.iter().filter(|d| d.first.violation.invariant == invariant);
-        let mut cases: Vec<TestCase> = broken.map(|d| failed_case(d, profile)).collect();
+        let mut cases: Vec<TestCase> = broken.map(|d| failed_case(d, plan)).collect();
         if cases.is_empty() {
             cases.push(TestCase::new(invariant.to_string(), TestCaseStatus::success()));
         }
         for mut case in cases {
-            case.set_classname(format!("simulation.{name}"));
+            case.set_classname(format!("simulation.{}", word(plan.profile)));
             invariants.add_test_case(case);
         }
     }
     let mut situations = TestSuite::new(format!("{name}: situations"));
-    let (missing, enforced) = (findings.missing(profile), findings.runs >= ENFORCED_FROM);
-    for situation in required(profile) {
+    let (missing, enforced) = (findings.missing(plan), findings.runs >= ENFORCED_FROM);
+    for situation in plan.required() {
         let mut status = match (missing.contains(&situation), enforced) {
             (false, _) => TestCaseStatus::success(),
             (true, true) => TestCaseStatus::non_success(NonSuccessKind::Failure),
@@ -186,7 +188,7 @@ pub fn junit(findings: &Findings, profile: Profile) -> Result<String, quick_juni
         };
         status.set_message(situation.sentence());
         let mut case = TestCase::new(situation.name(), status);
-        case.set_classname(format!("simulation.{name}"));
+        case.set_classname(format!("simulation.{}", word(plan.profile)));
         situations.add_test_case(case);
     }
     let mut report = Report::new("signal-hub simulation");
@@ -194,7 +196,7 @@ pub fn junit(findings: &Findings, profile: Profile) -> Result<String, quick_juni
     report.to_string()
 }
 
-fn failed_case(distinct: &DistinctFailure<'_>, profile: Profile) -> TestCase {
+fn failed_case(distinct: &DistinctFailure<'_>, plan: &Plan) -> TestCase {
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
     let first = distinct.first;
     status.set_message(format!(
@@ -202,13 +204,13 @@ fn failed_case(distinct: &DistinctFailure<'_>, profile: Profile) -> TestCase {
         some_seeds(&distinct.seeds),
         first.violation.evidence
     ));
-    let replay = replay_command(profile, first.outcome.seed);
+    let replay = replay_command(plan.profile, plan.backend, first.outcome.seed);
     status.set_description(failure(&first.outcome, &replay));
     TestCase::new(format!("{}, broken by {}", first.violation.invariant, first.broken_by), status)
 }
 
 /// What GitHub shows beside a change: a line for each distinct failure and for what is missing.
-pub fn annotations(findings: &Findings, profile: Profile) -> String {
+pub fn annotations(findings: &Findings, plan: &Plan) -> String {
     let mut text = String::new();
     for DistinctFailure { first, seeds } in findings.distinct_failures() {
         let seed = first.outcome.seed;
@@ -216,12 +218,12 @@ pub fn annotations(findings: &Findings, profile: Profile) -> String {
             "{}\nseeds {}\n{}",
             first.violation.evidence,
             some_seeds(&seeds),
-            replay_command(profile, seed)
+            replay_command(plan.profile, plan.backend, seed)
         );
         let title = format!("{} (seed {seed})", first.violation.invariant);
         let _ = writeln!(text, "::error title={}::{}", property(&title), escaped(&message));
     }
-    if let Verdict::Void(missing) = findings.verdict(profile) {
+    if let Verdict::Void(missing) = findings.verdict(plan) {
         let message = format!("never came up: {}", names(&missing));
         let _ = writeln!(text, "::error title=void campaign::{}", escaped(&message));
     }

@@ -318,12 +318,13 @@ fn arrive(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend;
+    use crate::backend::{self, Backend};
     use crate::history::Keep;
     use crate::scenario;
 
     fn storm() -> Vec<Event> {
-        backend::play(&scenario::generate(scenario::Profile::Storm, 7), Keep::All).events
+        let storm = scenario::generate(scenario::Profile::Storm, 7);
+        backend::play(&storm, Backend::Simulated, Keep::All).expect("it can be played").events
     }
 
     #[test]

@@ -13,14 +13,22 @@ pub use campaign::{annotations, json, junit, summary};
 pub use html::html;
 pub use story::story;
 
-use crate::backend::Outcome;
+use crate::backend::{Backend, Outcome};
 use crate::history::Event;
 use crate::scenario::Profile;
 
 /// The command that plays a seed again and prints everything.
-pub fn replay_command(profile: Profile, seed: u64) -> String {
-    let profile = format!("{profile:?}").to_lowercase();
-    format!("cargo sim run --profile {profile} --seed {seed} --trace")
+pub fn replay_command(profile: Profile, backend: Backend, seed: u64) -> String {
+    let mut command = format!("cargo sim run --profile {} --seed {seed}", profile_word(profile));
+    if backend != Backend::default() {
+        command.push_str(&format!(" --backend {backend}"));
+    }
+    command + " --trace"
+}
+
+/// As the command line has it.
+fn profile_word(profile: Profile) -> String {
+    format!("{profile:?}").to_lowercase()
 }
 
 /// A failed run: what does not hold, the seed, what happened around it, and the command

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use signal_hub::protocol::{ErrorCode, Topic};
@@ -10,7 +11,7 @@ use signal_hub::time::duration_text;
 use crate::net::{Peers, Seen};
 
 /// What a client or a raw connection does, or has to see.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Action {
     /// Tells another actor something.
@@ -39,14 +40,17 @@ pub enum Action {
         speech: Speech,
     },
     Publish {
+        #[schemars(with = "String")]
         topic: Topic,
         #[serde(flatten)]
         speech: Speech,
     },
     Subscribe {
+        #[schemars(with = "String")]
         topic: Topic,
     },
     Unsubscribe {
+        #[schemars(with = "String")]
         topic: Topic,
     },
     /// Without an address, the actor's own.
@@ -54,6 +58,7 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         address: Option<String>,
         #[serde(with = "optional_duration", default, skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "String")]
         ttl: Option<Duration>,
     },
     /// Without an address, that of whoever speaks.
@@ -87,12 +92,14 @@ pub enum Action {
     /// The client takes leave; another one starts after the pause.
     Leave {
         #[serde(with = "duration_text")]
+        #[schemars(with = "String")]
         pause: Duration,
     },
     /// The client's process dies; another one starts after the pause.
     Crash {
         peers: Peers,
         #[serde(with = "duration_text")]
+        #[schemars(with = "String")]
         pause: Duration,
     },
     /// The connection breaks: its own end sees that at once, the hub when it is said to. A client
@@ -103,6 +110,7 @@ pub enum Action {
     /// The machine stops for a while: no task runs, bytes wait.
     Pause {
         #[serde(with = "duration_text")]
+        #[schemars(with = "String")]
         lasts: Duration,
     },
 
@@ -126,6 +134,7 @@ pub enum Action {
     /// Reads nothing for a while.
     PauseReading {
         #[serde(with = "duration_text")]
+        #[schemars(with = "String")]
         lasts: Duration,
     },
 
@@ -133,6 +142,7 @@ pub enum Action {
     Sees(Expectation),
     /// Waits for `hub:error` of this code.
     Refused {
+        #[schemars(schema_with = "super::schema::error_codes")]
         code: ErrorCode,
     },
     /// Sees to it that no such message comes for so long, and none came unnoticed.
@@ -140,6 +150,7 @@ pub enum Action {
         #[serde(rename = "type")]
         kind: String,
         #[serde(rename = "for", with = "duration_text")]
+        #[schemars(with = "String")]
         lasts: Duration,
     },
     /// Waits for the end of the connection: with this close code or, without one, without any.
@@ -195,7 +206,7 @@ impl Action {
 }
 
 /// What goes with application data.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Speech {
     /// What is said; beside it the payload bears the number of the step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -205,6 +216,7 @@ pub struct Speech {
     pub padding: usize,
     /// How long the message is worth delivering.
     #[serde(with = "optional_duration", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub ttl: Option<Duration>,
 }
 
@@ -213,7 +225,7 @@ fn is_zero(number: &usize) -> bool {
 }
 
 /// Which renewal token is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WhichToken {
     /// The latest that this connection got.
@@ -226,7 +238,7 @@ pub enum WhichToken {
 }
 
 /// A message that has to come.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expectation {
     /// The envelope's type.
@@ -240,6 +252,7 @@ pub struct Expectation {
     pub payload: Option<Value>,
     /// How long to wait.
     #[serde(with = "duration_text", default = "within")]
+    #[schemars(with = "String")]
     pub within: Duration,
 }
 
@@ -248,7 +261,7 @@ fn within() -> Duration {
 }
 
 /// What happens to the hub.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub enum HubAction {
     /// The hub ends and, after a pause, begins again with empty tables.
@@ -256,6 +269,7 @@ pub enum HubAction {
         /// Whether its process dies; otherwise it shuts down in order.
         abruptly: bool,
         #[serde(with = "duration_text")]
+        #[schemars(with = "String")]
         pause: Duration,
     },
     /// The hub shuts down in order, and stays down.
@@ -263,6 +277,7 @@ pub enum HubAction {
     /// The hub's machine stops for a while: no task runs, bytes wait.
     Pause {
         #[serde(with = "duration_text")]
+        #[schemars(with = "String")]
         lasts: Duration,
     },
 }

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::io;
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::ser::Formatter;
 use serde_json::value::RawValue;
 
 use super::{Action, ActorKind, HUB_HOST, Scenario, Step, VERSION, What, Who};
@@ -69,18 +72,78 @@ pub fn read(text: &str) -> Result<Scenario, InvalidScenario> {
     Ok(scenario)
 }
 
-/// A file as people write it: a line a step.
+/// A file as people write it: a line a step, and nothing that is the default.
 pub fn write(scenario: &Scenario) -> String {
-    let outline = Scenario { steps: Vec::new(), ..scenario.clone() };
-    let head = serde_json::to_string_pretty(&outline).expect("a scenario is JSON");
-    let (head, _) = head.rsplit_once("\"steps\"").expect("a scenario has steps");
-    let mut text = format!("{head}\"steps\": [");
+    let mut head = serde_json::to_value(scenario).expect("a scenario is JSON");
+    let plain = serde_json::to_value(Scenario::default()).expect("a scenario is JSON");
+    leave_out(&mut head, &plain);
+    let mut text = format!("{{\n  \"version\": {VERSION}");
+    for name in
+        ["title", "why", "seed", "hub", "network", "registration_ttl", "actors", "ending", "races"]
+    {
+        if let Some(value) = head.get(name) {
+            write!(text, ",\n  \"{name}\": {}", spaced(value)).expect("a String takes all");
+        }
+    }
+    text.push_str(",\n  \"steps\": [");
     for (number, step) in scenario.steps.iter().enumerate() {
         let comma = if number == 0 { "" } else { "," };
-        write!(text, "{comma}\n    {step}").expect("writing to a String cannot fail");
+        write!(text, "{comma}\n    {}", spaced(step)).expect("a String takes all");
     }
     text.push_str("\n  ]\n}\n");
     text
+}
+
+fn leave_out(value: &mut Value, default: &Value) {
+    let (Value::Object(fields), Value::Object(defaults)) = (value, default) else { return };
+    fields.retain(|name, field| {
+        let default = defaults.get(name);
+        if let Some(default) = default.filter(|default| default.is_object()) {
+            leave_out(field, default);
+            return field.as_object().is_none_or(|fields| !fields.is_empty());
+        }
+        default != Some(field)
+    });
+}
+
+/// On one line, with room to read.
+fn spaced<T: Serialize>(value: &T) -> String {
+    let mut text = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut text, Spaced);
+    value.serialize(&mut serializer).expect("a scenario is JSON");
+    String::from_utf8(text).expect("JSON is UTF-8")
+}
+
+struct Spaced;
+
+impl Formatter for Spaced {
+    fn begin_object<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        writer.write_all(b"{ ")
+    }
+
+    fn end_object<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        writer.write_all(b" }")
+    }
+
+    fn begin_object_key<W: io::Write + ?Sized>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        writer.write_all(if first { b"" } else { b", " })
+    }
+
+    fn begin_object_value<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        writer.write_all(b": ")
+    }
+
+    fn begin_array_value<W: io::Write + ?Sized>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        writer.write_all(if first { b"" } else { b", " })
+    }
 }
 
 fn at_error(error: &serde_json::Error) -> InvalidScenario {

@@ -4,11 +4,13 @@
 mod action;
 mod file;
 mod generator;
+mod schema;
 mod shrinker;
 mod step;
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use signal_hub::hub::Config;
 use signal_hub::time::duration_text;
@@ -16,6 +18,7 @@ use signal_hub::time::duration_text;
 pub use action::{Action, Expectation, HubAction, Speech, WhichToken};
 pub use file::{InvalidScenario, read, read_file, write};
 pub use generator::{Profile, generate, generate_lasting};
+pub use schema::{FILE as SCHEMA_FILE, schema};
 pub use shrinker::{Progress, Shrunk, shrink};
 pub use step::{Step, What, When, Who};
 
@@ -119,7 +122,7 @@ impl Actor {
 }
 
 /// Who speaks for an actor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ActorKind {
     /// The client of this project, from the start: it connects, registers, and comes back.
@@ -136,7 +139,8 @@ enum ActorText {
     Full(ActorFields),
 }
 
-#[derive(Clone, Serialize, Deserialize)]
+/// An actor with more to say than its name.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ActorFields {
     name: String,
@@ -170,7 +174,7 @@ impl From<Actor> for ActorText {
 }
 
 /// What comes after the last step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
     /// Nothing.

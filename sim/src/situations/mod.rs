@@ -11,18 +11,36 @@ pub use shape::{SHAPE_EVERY, Shape};
 pub use sightings::{Sighting, Sightings};
 pub use watch::Watch;
 
+use crate::backend::Backend;
 use crate::scenario::Profile;
 
 /// From so many runs on, a campaign that never met a situation of its profile is void.
 pub const ENFORCED_FROM: u64 = 1_000;
 
-/// What a campaign of the profile has to meet.
-pub fn required(profile: Profile) -> Vec<Situation> {
+/// What a campaign of the profile has to meet on the backend.
+pub fn required(profile: Profile, backend: Backend) -> Vec<Situation> {
+    let possible = |situation: &Situation| match backend {
+        Backend::Simulated => true,
+        Backend::Core => !BYTES_ONLY.contains(situation),
+        // It takes as long as it says, so that there are never enough runs.
+        Backend::Real => false,
+    };
+    let mut required = of_profile(profile);
+    required.retain(possible);
+    required
+}
+
+/// What needs streams of bytes to come up.
+const BYTES_ONLY: [Situation; 0] = [];
+
+fn of_profile(profile: Profile) -> Vec<Situation> {
     use Situation as S;
     let usual = [S::ConnectAccepted, S::RegisterAccepted, S::SendAccepted, S::PublishAccepted];
     let peculiar: &[Situation] = match profile {
         Profile::Swarm => return Situation::ALL.to_vec(),
-        Profile::Calm | Profile::Crowd => &[S::BroadcastAccepted, S::SubscribeAccepted, S::DiscoverAccepted],
+        Profile::Calm | Profile::Crowd => {
+            &[S::BroadcastAccepted, S::SubscribeAccepted, S::DiscoverAccepted]
+        }
         Profile::Storm => &[
             S::OldCloseAfterTakeover,
             S::HalfOpenFoundBySilence,

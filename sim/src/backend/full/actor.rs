@@ -2,17 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use signal_hub::client::{
-    ActorConfig, Client, ClientConfig, Event, Events, Loss, Observer, TransportChange,
-};
+use signal_hub::client::{Client, ClientConfig, Events, Loss, Observer, TransportChange};
 use signal_hub::protocol::codec::HubFrame;
-use signal_hub::protocol::{ActorAddress, ClientFrame, SessionId, Topic};
+use signal_hub::protocol::{ActorAddress, ClientFrame, Topic};
 use signal_hub::runtime::Runtime;
 use signal_hub::time::Timestamp;
 
 use super::wire::{Process, Wire};
+use crate::backend::belief::Belief;
 use crate::backend::words;
 use crate::history::{ClientEvent, ClientKind, ClientName, Recorder, What};
 use crate::invariants::Agreement;
@@ -38,16 +36,6 @@ struct Running<W: Wire> {
     belief: Arc<Mutex<Belief>>,
 }
 
-/// What a client knows of itself, by its events.
-#[derive(Debug, Default)]
-struct Belief {
-    session: Option<SessionId>,
-    registered: BTreeSet<ActorAddress>,
-    /// Addresses that it has lost for good.
-    given_up: BTreeSet<ActorAddress>,
-    ended: bool,
-}
-
 impl<W: Wire> Actor<W> {
     pub fn new(
         actor: &scenario::Actor,
@@ -55,11 +43,10 @@ impl<W: Wire> Actor<W> {
         recorder: &Recorder,
         scenario: &Arc<Scenario>,
     ) -> Self {
-        let names = std::iter::once(&actor.name).chain(&actor.addresses);
         Self {
             name: actor.name.as_str().into(),
             kind: actor.kind,
-            addresses: names.map(|name| words::address(name)).collect(),
+            addresses: words::addresses(actor),
             wire: wire.clone(),
             recorder: recorder.clone(),
             scenario: Arc::clone(scenario),
@@ -96,32 +83,18 @@ impl<W: Wire> Actor<W> {
     }
 
     fn config(&self) -> ClientConfig {
-        let ttl = self.scenario.registration_ttl;
-        let actors = self.addresses.iter().enumerate().map(|(number, address)| {
-            let topics = match number {
-                0 => self.topics.iter().cloned().collect(),
-                _ => Vec::new(),
-            };
-            ActorConfig { ttl, topics, ..ActorConfig::new(address.clone()) }
-        });
-        ClientConfig {
-            hub_address: self.scenario.hub.hub_address.clone(),
-            backoff_max: Duration::from_secs(5),
-            connect_timeout: Duration::from_secs(5),
-            ..ClientConfig::new(self.wire.hub_url(&self.name), actors.collect())
-        }
+        let hub = self.wire.hub_url(&self.name);
+        words::client_config(&self.scenario, hub, &self.addresses, &self.topics)
     }
 
     /// The youngest client that wants the actor's own address or, without one, that has not ended;
     /// and where it runs.
     pub fn client(&self) -> Option<(Client, W::Process)> {
         let wanting = |running: &&Running<W>| running.belief().wants(self.address());
-        let alive = self
-            .clients
-            .iter()
-            .rev()
-            .find(wanting)
-            .or_else(|| self.clients.iter().rev().find(|running| !running.belief().ended));
+        let alive =
+            self.clients.iter().rev().find(wanting).or_else(|| {
+                self.clients.iter().rev().find(|running| !running.belief().has_ended())
+            });
         alive.map(|running| (running.client.clone(), running.process.clone()))
     }
 
@@ -146,26 +119,15 @@ impl<W: Wire> Actor<W> {
 
     /// What each client that has not ended believes.
     pub fn beliefs(&self) -> Vec<Agreement> {
-        let alive = self.clients.iter().map(Running::belief).filter(|belief| !belief.ended);
-        let own = |belief: MutexGuard<'_, Belief>| Agreement {
-            session: belief.session.clone(),
-            wanted: belief.wants(self.address()).then(|| self.address().clone()),
-            registered: belief.registered.contains(self.address()),
-        };
-        alive.map(own).collect()
+        let beliefs = self.clients.iter().map(Running::belief);
+        beliefs.filter_map(|belief| belief.agreement(self.address())).collect()
     }
 
-    /// Ends all clients in the middle of whatever they do; the network is told before.
+    /// Ends all clients in the middle of whatever they do. In a crash, the network is told before.
     pub fn kill(&mut self) {
         for running in self.clients.drain(..) {
             running.process.kill();
         }
-    }
-}
-
-impl Belief {
-    fn wants(&self, address: &ActorAddress) -> bool {
-        !self.ended && !self.given_up.contains(address)
     }
 }
 
@@ -182,43 +144,8 @@ fn lock(belief: &Mutex<Belief>) -> MutexGuard<'_, Belief> {
 /// Follows a client's events, as its user would.
 async fn follow<W: Wire>(mut events: Events, belief: Arc<Mutex<Belief>>, tap: Tap<W>) {
     while let Some(event) = events.next().await {
-        let mut belief = lock(&belief);
-        match event {
-            Event::Connected { session, .. } => {
-                belief.session = Some(session);
-                belief.registered.clear();
-            }
-            Event::Registered { address, .. } => {
-                belief.registered.insert(address);
-            }
-            Event::TakenOver { address }
-            | Event::RegistrationRefused { address, retry_in: None, .. } => {
-                belief.registered.remove(&address);
-                belief.given_up.insert(address);
-            }
-            Event::RegistrationRefused { address, retry_in: Some(_), .. } => {
-                belief.registered.remove(&address);
-            }
-            Event::Disconnected { why, .. } => {
-                belief.session = None;
-                belief.registered.clear();
-                tap.record(ClientEvent::Said(format!("lost its session: {why}")));
-            }
-            Event::Ended { .. } => {
-                belief.ended = true;
-                tap.record(ClientEvent::Ended);
-            }
-            Event::Invalid { why } => tap.record(ClientEvent::Said(format!("cannot read: {why}"))),
-            Event::Delivered(_)
-            | Event::Renewed { .. }
-            | Event::SubscriptionRefused { .. }
-            | Event::Paused { .. }
-            | Event::Resumed
-            | Event::HubError { .. }
-            | Event::CloseAnnounced { .. }
-            | Event::Unknown { .. }
-            | Event::ConnectFailed { .. } => {}
-        }
+        let said = lock(&belief).follow(event);
+        said.into_iter().for_each(|said| tap.record(said));
     }
 }
 

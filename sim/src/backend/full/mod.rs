@@ -20,11 +20,11 @@ use self::raw::{Order, Raw};
 pub use self::wire::{Process, Wire};
 use super::raw_session::RawSession;
 use super::stage::{Doing, Left, Stage};
-use super::words;
+use super::words::{self, latest};
 use crate::history::{ClientKind, ClientName, PROBE, Recorder};
 use crate::invariants::Agreement;
-use crate::net::{Choice, End, Fault, Notice, Peers, Seen};
-use crate::scenario::{Action, ActorKind, HUB_HOST, HubAction, Scenario, What, Who};
+use crate::net::{End, Fault, Notice, Peers, Seen};
+use crate::scenario::{Action, ActorKind, HubAction, Scenario, What, Who};
 
 /// Everything that takes part in a run.
 pub struct FullStack<W: Wire> {
@@ -264,6 +264,8 @@ impl<W: Wire> Stage for FullStack<W> {
         for actor in &self.scenario.actors {
             let mut actor = lock(self.actor(&actor.name));
             if actor.kind == ActorKind::Client && actor.is_absent() {
+                // One that still has other addresses would take them back from the new one.
+                actor.kill();
                 actor.start();
             }
         }
@@ -318,10 +320,6 @@ fn reconnect(host: &str, hub_sees: Seen) -> Fault {
 
 fn pause_reading(host: &str, lasts: Duration) -> Fault {
     Fault::PauseReading { connections: latest(host), end: End::Client, lasts }
-}
-
-fn latest(host: &str) -> Choice {
-    Choice::Latest { client: host.to_owned(), server: HUB_HOST.to_owned() }
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {

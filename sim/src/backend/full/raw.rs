@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use signal_hub::client::{Loss, RawArrival, RawTransport};
 use signal_hub::protocol::MessageId;
-use signal_hub::protocol::codec::{HubBody, HubFrame, decode_hub_frame, encode_client_frame};
+use signal_hub::protocol::codec::{decode_hub_frame, encode_client_frame};
 use signal_hub::runtime::Runtime;
 use tokio::select;
 use tokio::sync::{mpsc, oneshot};
 
 use super::wire::{Process, Wire};
-use crate::backend::raw_session::RawSession;
+use crate::backend::raw_session::{RawSession, answered};
 use crate::history::{ClientEvent, ClientName, Recorder, What};
 use crate::scenario::Action;
 
@@ -176,13 +176,5 @@ async fn arrival(transport: &mut Option<RawTransport>) -> RawArrival {
     match transport {
         Some(transport) => transport.next().await,
         None => std::future::pending().await,
-    }
-}
-
-fn answered(frame: &HubFrame) -> Option<&MessageId> {
-    let HubFrame::Message(message) = frame else { return None };
-    match &message.body {
-        HubBody::Reply { correlation, .. } => correlation.as_ref(),
-        HubBody::Notice(_) | HubBody::Delivery { .. } | HubBody::Unknown { .. } => None,
     }
 }

@@ -1,0 +1,82 @@
+//! What a client knows of itself, by its events.
+
+use std::collections::BTreeSet;
+
+use signal_hub::client::Event;
+use signal_hub::protocol::{ActorAddress, SessionId};
+
+use crate::history::ClientEvent;
+use crate::invariants::Agreement;
+
+/// What one client believes.
+#[derive(Debug, Default)]
+pub struct Belief {
+    session: Option<SessionId>,
+    registered: BTreeSet<ActorAddress>,
+    /// Addresses that it has lost for good.
+    given_up: BTreeSet<ActorAddress>,
+    ended: bool,
+}
+
+impl Belief {
+    /// Follows an event, as the client's user would; what is worth recording is the answer.
+    pub fn follow(&mut self, event: Event) -> Option<ClientEvent> {
+        match event {
+            Event::Connected { session, .. } => {
+                self.session = Some(session);
+                self.registered.clear();
+            }
+            Event::Registered { address, .. } => {
+                self.registered.insert(address);
+            }
+            Event::TakenOver { address }
+            | Event::RegistrationRefused { address, retry_in: None, .. } => {
+                self.registered.remove(&address);
+                self.given_up.insert(address);
+            }
+            Event::RegistrationRefused { address, retry_in: Some(_), .. } => {
+                self.registered.remove(&address);
+            }
+            Event::Disconnected { why, .. } => {
+                self.session = None;
+                self.registered.clear();
+                return Some(ClientEvent::Said(format!("lost its session: {why}")));
+            }
+            Event::Ended { .. } => {
+                self.ended = true;
+                return Some(ClientEvent::Ended);
+            }
+            Event::Invalid { why } => {
+                return Some(ClientEvent::Said(format!("cannot read: {why}")));
+            }
+            Event::Delivered(_)
+            | Event::Renewed { .. }
+            | Event::SubscriptionRefused { .. }
+            | Event::Paused { .. }
+            | Event::Resumed
+            | Event::HubError { .. }
+            | Event::CloseAnnounced { .. }
+            | Event::Unknown { .. }
+            | Event::ConnectFailed { .. } => {}
+        }
+        None
+    }
+
+    pub const fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Whether the client tries to be at the address.
+    pub fn wants(&self, address: &ActorAddress) -> bool {
+        !self.ended && !self.given_up.contains(address)
+    }
+
+    /// What a client that has not ended believes; `own` is its actor's own address.
+    pub fn agreement(&self, own: &ActorAddress) -> Option<Agreement> {
+        (!self.ended).then(|| Agreement {
+            session: self.session.clone(),
+            wanted: self.wants(own).then(|| own.clone()),
+            registered: self.registered.contains(own),
+        })
+    }
+}

@@ -1,0 +1,454 @@
+//! The core backend: the hub, the clients' state and raw sessions on a queue of events, connected by
+//! links that carry whole messages. No bytes, no tasks, no sockets: fast.
+
+mod agenda;
+mod alarm;
+mod client;
+mod executor;
+mod faults;
+mod message;
+mod network;
+mod raw;
+mod server;
+#[cfg(test)]
+mod tests;
+mod world;
+
+mod actor;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use signal_hub::client::{Command, RequestCommand};
+use signal_hub::protocol::{self, ActorAddress, Json, Pattern, Verb};
+use tokio::sync::oneshot;
+
+use self::actor::Actor;
+use self::agenda::Event;
+use self::client::ClientId;
+use self::executor::Tasks;
+use self::raw::{Order, RawId};
+use self::world::World;
+use super::Skipped;
+use super::director;
+use super::raw_session::RawSession;
+use super::stage::{Doing, Left, Stage};
+use super::words::{self, latest};
+use crate::history::{ClientKind, ClientName, PROBE, Recorder};
+use crate::invariants::Agreement;
+use crate::net::{End, Fault, Notice, Peers, Seen};
+use crate::scenario::{Action, ActorKind, HUB_HOST, HubAction, Scenario, What, Who};
+
+/// Beyond twice the bound, or so much more, the WebSocket codec itself reads no further.
+const EXCESS_BYTES_MIN: usize = 64 * 1024;
+
+/// Plays the scenario to its end or to the first violation; tells how long that took.
+pub fn play(scenario: Arc<Scenario>, recorder: Recorder) -> Duration {
+    let stage = CoreStage::new(Arc::clone(&scenario), recorder.clone());
+    let world = Rc::clone(&stage.world);
+    let root = async {
+        tokio::select! {
+            biased;
+            () = recorder.violated() => {}
+            () = director::direct(&scenario, &stage, &recorder) => {}
+        }
+    };
+    executor::run(root, &stage.tasks, || world.borrow_mut().step());
+    world.borrow().now
+}
+
+/// Why this backend cannot play the scenario, if it cannot.
+pub fn cannot(scenario: &Scenario) -> Option<Skipped> {
+    let bytes_max = scenario.hub.message_bytes_max;
+    let read_max = bytes_max.saturating_add(bytes_max.max(EXCESS_BYTES_MIN));
+    let said = |step: &crate::scenario::Step| match &step.what {
+        What::Act { action, .. } => match action {
+            Action::Write { text } => text.len(),
+            Action::Tell { speech, .. }
+            | Action::Ask { speech, .. }
+            | Action::Broadcast { speech, .. }
+            | Action::Publish { speech, .. } => {
+                speech.padding + speech.text.as_ref().map_or(0, |text| 6 * text.len())
+            }
+            _ => 0,
+        },
+        What::Hub(_) | What::Network(_) => 0,
+    };
+    let longest = scenario.steps.iter().map(said).max().unwrap_or_default();
+    (longest + 4096 > read_max).then(|| Skipped {
+        reason: "frames that are longer than the WebSocket codec reads need bytes".to_owned(),
+    })
+}
+
+struct CoreStage {
+    scenario: Arc<Scenario>,
+    world: Rc<RefCell<World>>,
+    tasks: Tasks,
+    /// Held by whoever stops and starts the hub.
+    hub: Rc<tokio::sync::Mutex<()>>,
+    actors: BTreeMap<String, Rc<RefCell<Actor>>>,
+    raws: RefCell<BTreeMap<Who, RawId>>,
+}
+
+/// What a pause stops.
+#[derive(Clone, Copy)]
+enum Process {
+    Hub(u32),
+    Client(ClientId),
+    Raw(RawId),
+}
+
+impl CoreStage {
+    fn new(scenario: Arc<Scenario>, recorder: Recorder) -> Self {
+        let mut world = World::new(Arc::clone(&scenario), recorder);
+        for actor in &scenario.actors {
+            world.network.host(&actor.name);
+        }
+        for step in &scenario.steps {
+            if let What::Act { who: who @ Who::Raw(..), .. } = &step.what {
+                world.network.host(&who.to_string());
+            }
+        }
+        let world = Rc::new(RefCell::new(world));
+        let actors = scenario.actors.iter().map(|actor| {
+            let name = actor.name.clone();
+            (name, Rc::new(RefCell::new(Actor::new(actor, &world, &scenario))))
+        });
+        Self {
+            actors: actors.collect(),
+            world,
+            tasks: Tasks::default(),
+            hub: Rc::default(),
+            raws: RefCell::default(),
+            scenario,
+        }
+    }
+
+    fn actor(&self, name: &str) -> &Rc<RefCell<Actor>> {
+        self.actors.get(name).expect("a step names an actor of its scenario")
+    }
+
+    fn client_acts(
+        &self,
+        number: usize,
+        name: &str,
+        speaker: Option<&str>,
+        action: &Action,
+    ) -> Doing {
+        let actor = self.actor(name);
+        match action {
+            Action::Subscribe { topic } if speaker.is_none() => actor.borrow_mut().want(topic),
+            Action::Unsubscribe { topic } if speaker.is_none() => {
+                actor.borrow_mut().want_no_more(topic);
+            }
+            Action::Start => {
+                actor.borrow_mut().start();
+                return done();
+            }
+            Action::Leave { pause } => return self.leave(Rc::clone(actor), *pause),
+            Action::Crash { peers, pause } => {
+                self.crash(name, *peers);
+                actor.borrow_mut().kill();
+                let (actor, wake) = (Rc::clone(actor), sleep(&self.world, *pause));
+                return self.spawn(async move {
+                    wake.await;
+                    actor.borrow_mut().start();
+                });
+            }
+            Action::Pause { lasts } => {
+                let clients = actor.borrow().clients().into_iter().map(Process::Client);
+                return self.pause(clients.collect(), *lasts);
+            }
+            Action::Reconnect { hub_sees } => return self.fault(reconnect(name, *hub_sees)),
+            Action::PauseReading { lasts } => return self.fault(pause_reading(name, *lasts)),
+            _ => {}
+        }
+        let ttl = self.scenario.registration_ttl;
+        let actor = actor.borrow();
+        let command = words::command(number, actor.address(), speaker, ttl, action);
+        let (Some(command), Some(client)) = (command, actor.client()) else { return done() };
+        if !matches!(action, Action::AskTwice { .. }) {
+            return ended(self.command(client, command));
+        }
+        let (world, first) = (Rc::clone(&self.world), self.command(client, command.clone()));
+        self.spawn(async move {
+            // Storms make calls fail; the history tells what became of each.
+            let _ = first.await;
+            let again = with(&world, |world| world.command(client, command));
+            let _ = again.await;
+        })
+    }
+
+    fn command(&self, client: ClientId, command: Command) -> oneshot::Receiver<()> {
+        with(&self.world, |world| world.command(client, command))
+    }
+
+    fn leave(&self, actor: Rc<RefCell<Actor>>, pause: Duration) -> Doing {
+        let world = Rc::clone(&self.world);
+        let leaving = actor.borrow().client();
+        let left = leaving.map(|client| self.command(client, Command::Disconnect { reason: None }));
+        self.spawn(async move {
+            if let Some(left) = left {
+                // Whatever came of it, the client has ended.
+                let _ = left.await;
+            }
+            sleep(&world, pause).await;
+            actor.borrow_mut().start();
+        })
+    }
+
+    fn pause(&self, processes: Vec<Process>, lasts: Duration) -> Doing {
+        let (world, over) = (Rc::clone(&self.world), sleep(&self.world, lasts));
+        with(&world, |world| {
+            for process in &processes {
+                match process {
+                    Process::Hub(life) => world.pause_hub(*life),
+                    Process::Client(id) => world.pause_client(*id),
+                    Process::Raw(id) => world.pause_raw(*id),
+                }
+            }
+        });
+        self.spawn(async move {
+            over.await;
+            with(&world, |world| {
+                for process in &processes {
+                    match process {
+                        Process::Hub(life) => world.resume_hub(*life),
+                        Process::Client(id) => world.resume_client(*id),
+                        Process::Raw(id) => world.resume_raw(*id),
+                    }
+                }
+            });
+        })
+    }
+
+    fn raw_acts(&self, number: usize, who: &Who, speaker: Option<&str>, action: &Action) -> Doing {
+        let host = who.to_string();
+        let raw = *self.raws.borrow_mut().entry(who.clone()).or_insert_with(|| self.raw(who));
+        match action {
+            Action::Reconnect { hub_sees } => return self.fault(reconnect(&host, *hub_sees)),
+            Action::PauseReading { lasts } => return self.fault(pause_reading(&host, *lasts)),
+            Action::Pause { lasts } => return self.pause(vec![Process::Raw(raw)], *lasts),
+            _ => {}
+        }
+        let (done, when_done) = oneshot::channel();
+        let speaker = speaker.map(str::to_owned);
+        let order = Order { number, speaker, action: action.clone(), done };
+        with(&self.world, |world| world.order(raw, order));
+        ended(when_done)
+    }
+
+    fn raw(&self, who: &Who) -> RawId {
+        let Who::Raw(actor, number) = who else { unreachable!("only these are raw") };
+        let (kind, number) = (ClientKind::Raw, *number);
+        let name = ClientName { actor: actor.as_str().into(), kind, number };
+        let hub = self.scenario.hub.hub_address.clone();
+        let ttl = self.scenario.registration_ttl;
+        let session = RawSession::new(&who.to_string(), words::address(actor), hub, ttl);
+        with(&self.world, |world| {
+            let host = world.network.host(&who.to_string());
+            world.add_raw(name, host, session)
+        })
+    }
+
+    fn hub_acts(&self, action: &HubAction) -> Doing {
+        let (hub, world) = (Rc::clone(&self.hub), Rc::clone(&self.world));
+        match *action {
+            HubAction::Restart { abruptly, pause } => self.spawn(async move {
+                let _held = hub.lock().await;
+                match abruptly {
+                    true => crash_hub(&world, Peers::SeeReset),
+                    false => stop_hub(&world).await,
+                }
+                sleep(&world, pause).await;
+                with(&world, World::start_hub);
+            }),
+            HubAction::Shutdown => self.spawn(async move {
+                let _held = hub.lock().await;
+                stop_hub(&world).await;
+            }),
+            HubAction::Pause { lasts } => {
+                let life = hub.try_lock().ok().and_then(|_| self.world.borrow().hub_life());
+                self.pause(life.map(Process::Hub).into_iter().collect(), lasts)
+            }
+        }
+    }
+
+    fn fault(&self, fault: Fault) -> Doing {
+        with(&self.world, |world| world.inject(fault));
+        done()
+    }
+
+    fn crash(&self, host: &str, peers: Peers) {
+        drop(self.fault(Fault::Crash { host: host.to_owned(), peers }));
+    }
+
+    fn crash_raws(&self) {
+        for (who, raw) in std::mem::take(&mut *self.raws.borrow_mut()) {
+            self.crash(&who.to_string(), Peers::SeeNothing);
+            with(&self.world, |world| world.kill_raw(raw));
+        }
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + 'static) -> Doing {
+        let (end, when_ended) = oneshot::channel();
+        self.tasks.spawn(async move {
+            task.await;
+            let _ = end.send(());
+        });
+        ended(when_ended)
+    }
+}
+
+impl Stage for CoreStage {
+    fn elapsed(&self) -> Duration {
+        self.world.borrow().now
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        sleep(&self.world, duration).await;
+    }
+
+    fn begin(&self) {
+        with(&self.world, World::start_hub);
+        self.return_the_absent();
+    }
+
+    fn act(&self, number: usize, what: &What) -> Doing {
+        match what {
+            What::Act { who: Who::Client(actor), speaker, action } => {
+                self.client_acts(number, actor, speaker.as_deref(), action)
+            }
+            What::Act { who, speaker, action } => {
+                self.raw_acts(number, who, speaker.as_deref(), action)
+            }
+            What::Hub(action) => self.hub_acts(action),
+            What::Network(fault) => self.fault(fault.clone()),
+        }
+    }
+
+    async fn heal(&self) {
+        drop(self.fault(Fault::Heal));
+        self.crash_raws();
+        // A hub on its way down comes up again before the lock is free.
+        let _held = self.hub.lock().await;
+        if self.world.borrow().hub_life().is_none() {
+            with(&self.world, World::start_hub);
+        }
+    }
+
+    fn return_the_absent(&self) {
+        for actor in &self.scenario.actors {
+            let mut actor = self.actor(&actor.name).borrow_mut();
+            if actor.kind == ActorKind::Client && actor.is_absent() {
+                actor.start();
+            }
+        }
+    }
+
+    fn beliefs(&self) -> Vec<Agreement> {
+        self.actors.values().flat_map(|actor| actor.borrow().beliefs()).collect()
+    }
+
+    fn probe(&self, actor: &str, to: &ActorAddress, payload: Json) {
+        let Some(client) = self.actor(actor).borrow().client() else { return };
+        let verb =
+            Verb::Send(protocol::Send { to: to.clone(), kind: PROBE.to_owned(), data: payload });
+        let ask = RequestCommand::new(Pattern::Ask, verb);
+        // The history tells whether it arrives.
+        drop(self.command(client, Command::Request(Box::new(ask))));
+    }
+
+    fn latency_max(&self) -> Duration {
+        self.world.borrow().network.latency_max()
+    }
+
+    fn vanish(&self) {
+        self.crash_raws();
+        for actor in &self.scenario.actors {
+            self.crash(&actor.name, Peers::SeeNothing);
+            self.actor(&actor.name).borrow_mut().kill();
+        }
+    }
+
+    async fn left(&self) -> Option<Left> {
+        let _held = self.hub.lock().await;
+        self.world.borrow().left()
+    }
+}
+
+/// Does something to the world, and all that follows from it at once.
+fn with<T>(world: &RefCell<World>, change: impl FnOnce(&mut World) -> T) -> T {
+    let mut world = world.borrow_mut();
+    let result = change(&mut world);
+    world.settle();
+    result
+}
+
+fn sleep(world: &RefCell<World>, duration: Duration) -> impl Future<Output = ()> + use<> {
+    let (wake, woken) = oneshot::channel();
+    world.borrow_mut().plan(duration, Event::Wake(wake));
+    async move {
+        let _ = woken.await;
+    }
+}
+
+fn crash_hub(world: &RefCell<World>, peers: Peers) {
+    if world.borrow().hub_life().is_none() {
+        return;
+    }
+    with(world, |world| {
+        world.inject(Fault::Crash { host: HUB_HOST.to_owned(), peers });
+        world.end_hub(true);
+    });
+}
+
+/// Shuts the hub down and waits until it has ended.
+async fn stop_hub(world: &RefCell<World>) {
+    if world.borrow().hub_life().is_none() {
+        return;
+    }
+    let running = world.borrow_mut().hub_running();
+    let _ = running.await;
+    with(world, World::shut_down);
+    let alone = world.borrow_mut().alone();
+    let shutdown_timeout = world.borrow().scenario.hub.shutdown_timeout;
+    let timeout = sleep(world, shutdown_timeout);
+    tokio::select! {
+        biased;
+        _ = alone => {}
+        () = timeout => {}
+    }
+    with(world, World::close_all);
+    let alone = world.borrow_mut().alone();
+    let _ = alone.await;
+    with(world, |world| world.end_hub(false));
+}
+
+/// A step that is done at once.
+fn done() -> Doing {
+    Box::pin(std::future::ready(()))
+}
+
+/// A step that is done with this, or when nobody is left to do it.
+fn ended(when: oneshot::Receiver<()>) -> Doing {
+    Box::pin(async move {
+        let _ = when.await;
+    })
+}
+
+fn reconnect(host: &str, hub_sees: Seen) -> Fault {
+    Fault::Sever {
+        connections: latest(host),
+        client_sees: Notice::reset(Seen::Now),
+        server_sees: Notice::end_of_stream(hub_sees),
+    }
+}
+
+fn pause_reading(host: &str, lasts: Duration) -> Fault {
+    Fault::PauseReading { connections: latest(host), end: End::Client, lasts }
+}

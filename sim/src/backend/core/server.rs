@@ -1,0 +1,477 @@
+//! The hub's process by messages: what the server's shell does with the hub and its sessions.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use signal_hub::hub::{
+    CloseCause, Config, Expired, Hub, Ids, Input, Output, Peer, SessionKey, Written,
+};
+use signal_hub::protocol::{Body, CloseReason, Outgoing};
+use signal_hub::time::Timestamp;
+use tokio::sync::oneshot;
+
+use super::agenda::Event;
+use super::alarm::Alarm;
+use super::message::Message;
+use super::network::{HostId, Read, Sending};
+use super::world::World;
+use crate::backend::stage::Left;
+use crate::history::{HubEvent, What};
+use crate::net::{ConnectionId, End};
+
+/// As in the server's session.
+const BATCH_MESSAGES: usize = 256;
+const BATCH_BYTES: usize = 64 * 1024;
+/// How often the world that observers keep is compared with the hub itself, in inputs.
+const COMPARE_EVERY: u64 = 256;
+
+/// One life of the hub.
+pub struct Server {
+    life: u32,
+    hub: Hub,
+    /// Never goes back, whatever the wall clock does.
+    now: Timestamp,
+    alarm: Alarm,
+    ends: BTreeMap<ConnectionId, ServerEnd>,
+    /// The connection of each session, by its key.
+    keys: Vec<ConnectionId>,
+    closing_all: bool,
+    inputs: u64,
+    outputs: Vec<Output>,
+    /// Whoever waits for the last connection to be gone.
+    alone: Option<oneshot::Sender<()>>,
+}
+
+enum ServerEnd {
+    /// There may be a WebSocket soon.
+    Shaking,
+    Session(Box<Session>),
+}
+
+struct Session {
+    key: SessionKey,
+    /// What the hub sent and the writer has not taken.
+    outbox: VecDeque<Outgoing>,
+    /// What the writer has taken and the network has not.
+    staged: VecDeque<Message>,
+    /// To be reported once nothing is staged.
+    report: Option<Written>,
+    ping_due: bool,
+    phase: Phase,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Talking,
+    /// The hub closes it: whether its close frame is staged, and what came of the peer.
+    Closing {
+        reason: CloseReason,
+        said: bool,
+        answer: Answer,
+    },
+    /// The client closed it: the answer to its close frame is staged, then the stream ends.
+    Parting,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Awaited,
+    /// The peer's close frame, or the end of its stream.
+    Came,
+}
+
+impl Server {
+    pub fn new(life: u32, config: Config, seed: [u8; 32], now: Timestamp) -> Self {
+        Self {
+            life,
+            hub: Hub::new(config, Ids::new(seed)),
+            now,
+            alarm: Alarm::default(),
+            ends: BTreeMap::new(),
+            keys: Vec::new(),
+            closing_all: false,
+            inputs: 0,
+            outputs: Vec::new(),
+            alone: None,
+        }
+    }
+
+    pub fn life(&self) -> u32 {
+        self.life
+    }
+
+    /// What is left in the hub.
+    pub fn left(&self) -> Left {
+        (self.hub.sizes(), *self.hub.counters())
+    }
+
+    fn session(&mut self, id: ConnectionId) -> Option<&mut Session> {
+        match self.ends.get_mut(&id)? {
+            ServerEnd::Session(session) => Some(session),
+            ServerEnd::Shaking => None,
+        }
+    }
+}
+
+/// What there is to be read, seen from the server.
+enum Step {
+    Go,
+    Stop,
+}
+
+impl World {
+    /// Something may have arrived for this end, or there is room to write.
+    pub(super) fn poll_server(&mut self, id: ConnectionId) {
+        if self.server.is_none() || self.hub_paused {
+            return;
+        }
+        let server = self.server.as_mut().expect("it was just there");
+        if let std::collections::btree_map::Entry::Vacant(vacant) = server.ends.entry(id) {
+            if !self.network.has(id, End::Server) {
+                return;
+            }
+            vacant.insert(ServerEnd::Shaking);
+            let timeout = self.scenario.hub.connect_timeout;
+            self.plan(timeout, Event::HandshakeTimeout(id));
+        }
+        while let Step::Go = self.read_as_server(id) {}
+        self.write_as_server(id);
+    }
+
+    fn read_as_server(&mut self, id: ConnectionId) -> Step {
+        let Some(end) = self.server.as_mut().and_then(|server| server.ends.get_mut(&id)) else {
+            return Step::Stop;
+        };
+        let phase = match end {
+            ServerEnd::Shaking => None,
+            ServerEnd::Session(session) => Some((session.key, session.phase)),
+        };
+        if matches!(phase, Some((_, Phase::Parting | Phase::Closing { answer: Answer::Came, .. })))
+        {
+            return Step::Stop;
+        }
+        match (phase, self.network.read(self.now, id, End::Server)) {
+            (_, Read::Nothing) => Step::Stop,
+            (None, Read::Message(Message::Upgrade)) => {
+                self.upgrade(id);
+                Step::Go
+            }
+            (None, _) => {
+                self.drop_server_end(id);
+                Step::Stop
+            }
+            (Some((key, Phase::Talking)), Read::Message(message)) => self.hear(id, key, message),
+            (Some((key, Phase::Talking)), Read::Ended | Read::Failed(_)) => {
+                self.end_session(id, key, CloseCause::Lost);
+                Step::Stop
+            }
+            (Some((_, Phase::Closing { .. })), Read::Message(Message::Close(_)))
+            | (Some((_, Phase::Closing { .. })), Read::Ended | Read::Failed(_)) => {
+                if let Some(session) = self.server.as_mut().and_then(|server| server.session(id))
+                    && let Phase::Closing { answer, .. } = &mut session.phase
+                {
+                    *answer = Answer::Came;
+                }
+                Step::Stop
+            }
+            (Some((_, Phase::Closing { .. } | Phase::Parting)), _) => Step::Go,
+        }
+    }
+
+    fn hear(&mut self, id: ConnectionId, key: SessionKey, message: Message) -> Step {
+        match message {
+            Message::Said(frame) => self.handle(Input::Frame(key, frame)),
+            Message::Ping | Message::Pong => self.handle(Input::Alive(key)),
+            Message::Close(_) => {
+                if let Some(session) = self.server.as_mut().and_then(|server| server.session(id)) {
+                    session.phase = Phase::Parting;
+                    session.outbox.clear();
+                    session.report = None;
+                    session.staged.push_back(Message::Close(None));
+                }
+                self.plan(self.scenario.hub.close_timeout, Event::HubCloseTimeout(id));
+                self.handle(Input::Closed(key, CloseCause::Client));
+                return Step::Stop;
+            }
+            Message::Upgrade | Message::Upgraded | Message::Sent(_) => {
+                unreachable!("a client sends frames once it has a WebSocket")
+            }
+        }
+        Step::Go
+    }
+
+    fn upgrade(&mut self, id: ConnectionId) {
+        let Some(server) = &mut self.server else { return };
+        let key = SessionKey(server.keys.len() as u64);
+        server.keys.push(id);
+        let session = Session {
+            key,
+            outbox: VecDeque::new(),
+            staged: VecDeque::from([Message::Upgraded]),
+            report: None,
+            ping_due: false,
+            phase: Phase::Talking,
+        };
+        server.ends.insert(id, ServerEnd::Session(Box::new(session)));
+        let closing_all = server.closing_all;
+        self.plan(self.scenario.hub.ping_interval, Event::PingDue(id));
+        let HostId(host) = self.network.host_of(id);
+        let [high, low] = (host as u16 + 1).to_be_bytes();
+        let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, high, low)), 49152);
+        self.handle(Input::Opened(key, Peer { address }));
+        if closing_all {
+            self.close(key, CloseReason::ServerShutdown);
+        }
+    }
+
+    fn write_as_server(&mut self, id: ConnectionId) {
+        loop {
+            let Some(session) = self.server.as_mut().and_then(|server| server.session(id)) else {
+                return;
+            };
+            if let Some(message) = session.staged.pop_front() {
+                let bytes = message.bytes();
+                match self.network.send(self.now, id, End::Server, message, bytes) {
+                    Sending::Sent => {}
+                    Sending::Full(message) => return session.staged.push_front(message),
+                    Sending::Broken => return self.cannot_write(id),
+                }
+            } else if let Some(written) = session.report.take() {
+                let key = session.key;
+                self.handle(Input::Drained(key, written));
+            } else if let Step::Stop = self.stage_next(id) {
+                return;
+            }
+        }
+    }
+
+    /// Stages what is to be written next, or ends what has nothing left to write.
+    fn stage_next(&mut self, id: ConnectionId) -> Step {
+        let wall = self.wall(HostId::HUB);
+        let Some(session) = self.server.as_mut().and_then(|server| server.session(id)) else {
+            return Step::Stop;
+        };
+        let key = session.key;
+        match &mut session.phase {
+            Phase::Parting => {
+                self.drop_server_end(id);
+                return Step::Stop;
+            }
+            Phase::Closing { said: true, answer, .. } => {
+                if *answer == Answer::Came {
+                    self.end_session(id, key, CloseCause::Hub);
+                }
+                return Step::Stop;
+            }
+            Phase::Closing { reason, said, .. } if session.outbox.is_empty() => {
+                *said = true;
+                session.staged.push_back(Message::Close(Some(*reason)));
+            }
+            Phase::Talking | Phase::Closing { .. } if session.ping_due => {
+                session.ping_due = false;
+                session.staged.push_back(Message::Ping);
+                self.plan(self.scenario.hub.ping_interval, Event::PingDue(id));
+            }
+            Phase::Talking | Phase::Closing { .. } if session.outbox.is_empty() => {
+                return Step::Stop;
+            }
+            Phase::Talking | Phase::Closing { .. } => session.stage_batch(wall),
+        }
+        Step::Go
+    }
+
+    /// The stream takes no more: whoever talks is lost, whoever closes waits for the peer.
+    fn cannot_write(&mut self, id: ConnectionId) {
+        let Some(session) = self.server.as_mut().and_then(|server| server.session(id)) else {
+            return;
+        };
+        let key = session.key;
+        session.staged.clear();
+        match &mut session.phase {
+            Phase::Talking => self.end_session(id, key, CloseCause::Lost),
+            Phase::Parting => self.drop_server_end(id),
+            Phase::Closing { said, answer, .. } => {
+                *said = true;
+                session.outbox.clear();
+                session.report = None;
+                if *answer == Answer::Came {
+                    self.end_session(id, key, CloseCause::Hub);
+                }
+            }
+        }
+    }
+
+    /// The hub closes a session behind what is queued.
+    fn close(&mut self, key: SessionKey, reason: CloseReason) {
+        let Some(server) = &mut self.server else { return };
+        let id = server.keys[key.0 as usize];
+        let Some(session) = server.session(id) else { return };
+        if session.phase != Phase::Talking {
+            return;
+        }
+        session.phase = Phase::Closing { reason, said: false, answer: Answer::Awaited };
+        self.plan(self.scenario.hub.close_timeout, Event::HubCloseTimeout(id));
+        self.network.effects.awake.push_back((id, End::Server));
+    }
+
+    fn end_session(&mut self, id: ConnectionId, key: SessionKey, cause: CloseCause) {
+        self.drop_server_end(id);
+        self.handle(Input::Closed(key, cause));
+    }
+
+    fn drop_server_end(&mut self, id: ConnectionId) {
+        let Some(server) = &mut self.server else { return };
+        server.ends.remove(&id);
+        if server.ends.is_empty()
+            && let Some(waiting) = server.alone.take()
+        {
+            let _ = waiting.send(());
+        }
+        self.network.release(self.now, id, End::Server);
+    }
+
+    fn handle(&mut self, input: Input) {
+        let wall = self.wall(HostId::HUB);
+        let Some(server) = &mut self.server else { return };
+        server.now = server.now.max(wall);
+        let recorded = input.clone();
+        let mut outputs = std::mem::take(&mut server.outputs);
+        outputs.extend(server.hub.handle(server.now, input));
+        let event = HubEvent {
+            now: server.now,
+            input: recorded,
+            outputs: outputs.clone(),
+            touched: server.hub.touched(),
+        };
+        self.recorder.record(self.now, What::Hub(Box::new(event)));
+        server.inputs += 1;
+        if server.inputs.is_multiple_of(COMPARE_EVERY) && !self.recorder.is_violated() {
+            let all = server.hub.view();
+            let told = self.recorder.world(|world| world.equals(&all));
+            assert!(told, "the rows that the hub calls touched are all that changed");
+        }
+        for output in outputs.drain(..) {
+            match output {
+                Output::Send(key, message) => self.queue(key, message),
+                Output::Close(key, reason) => self.close(key, reason),
+                Output::Audit(_) => {}
+            }
+        }
+        if let Some(server) = &mut self.server {
+            server.outputs = outputs;
+        }
+        self.set_hub_alarm();
+    }
+
+    fn queue(&mut self, key: SessionKey, message: Outgoing) {
+        let Some(server) = &mut self.server else { return };
+        let id = server.keys[key.0 as usize];
+        let Some(session) = server.session(id) else { return };
+        if session.phase == Phase::Talking {
+            session.outbox.push_back(message);
+            self.network.effects.awake.push_back((id, End::Server));
+        }
+    }
+
+    fn set_hub_alarm(&mut self) {
+        let Some(server) = &mut self.server else { return };
+        if let Some((pause, number)) = server.alarm.set(server.now, server.hub.next_deadline()) {
+            let life = server.life;
+            self.plan(pause, Event::HubAlarm { life, number });
+        }
+    }
+
+    pub(super) fn hub_alarm(&mut self, life: u32, number: u64) {
+        let wall = self.wall(HostId::HUB);
+        let Some(server) = self.server.as_mut().filter(|server| server.life == life) else {
+            return;
+        };
+        if !server.alarm.ring(number) {
+            return;
+        }
+        server.now = server.now.max(wall);
+        match server.hub.next_deadline().is_some_and(|deadline| deadline <= server.now) {
+            true => self.handle(Input::Tick),
+            false => self.set_hub_alarm(),
+        }
+    }
+
+    pub(super) fn handshake_timeout(&mut self, id: ConnectionId) {
+        let end = self.server.as_ref().and_then(|server| server.ends.get(&id));
+        if let Some(ServerEnd::Shaking) = end {
+            self.drop_server_end(id);
+        }
+    }
+
+    pub(super) fn ping_due(&mut self, id: ConnectionId) {
+        if let Some(session) = self.server.as_mut().and_then(|server| server.session(id)) {
+            session.ping_due = true;
+            self.write_as_server(id);
+        }
+    }
+
+    pub(super) fn hub_close_timeout(&mut self, id: ConnectionId) {
+        let Some(session) = self.server.as_mut().and_then(|server| server.session(id)) else {
+            return;
+        };
+        let key = session.key;
+        match session.phase {
+            Phase::Talking => {}
+            Phase::Closing { .. } => self.end_session(id, key, CloseCause::Hub),
+            Phase::Parting => self.drop_server_end(id),
+        }
+    }
+
+    /// The hub is told that it must end, and nobody new gets in.
+    pub(super) fn shut_down(&mut self) {
+        self.network.listening = false;
+        let Some(server) = &self.server else { return };
+        let shaking = server.ends.iter().filter(|(_, end)| matches!(end, ServerEnd::Shaking));
+        for id in shaking.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.drop_server_end(id);
+        }
+        self.handle(Input::Shutdown);
+    }
+
+    /// Closes whatever session the hub left open, and every later one.
+    pub(super) fn close_all(&mut self) {
+        let Some(server) = &mut self.server else { return };
+        server.closing_all = true;
+        for key in 0..server.keys.len() as u64 {
+            self.close(SessionKey(key), CloseReason::ServerShutdown);
+        }
+    }
+
+    /// Ends when the hub has no connection left; at once if it has none.
+    pub(super) fn alone(&mut self) -> oneshot::Receiver<()> {
+        let (end, ended) = oneshot::channel();
+        if let Some(server) = self.server.as_mut().filter(|server| !server.ends.is_empty()) {
+            server.alone = Some(end);
+        }
+        ended
+    }
+}
+
+impl Session {
+    /// Takes what is queued, up to a bound. What nobody wants any more is left out.
+    fn stage_batch(&mut self, now: Timestamp) {
+        let mut written = Written::default();
+        while let Some(message) = self.outbox.pop_front() {
+            written.messages += 1;
+            written.bytes += message.weight();
+            match &message.body {
+                Body::Delivery(delivery) if message.is_overdue(now) => {
+                    let (to, message) = (message.to.clone(), delivery.origin.clone());
+                    written.expired.push(Expired { to, message });
+                }
+                Body::Delivery(_) | Body::Pong | Body::Reply { .. } | Body::Notice(_) => {
+                    self.staged.push_back(Message::Sent(message));
+                }
+            }
+            if written.messages == BATCH_MESSAGES || written.bytes >= BATCH_BYTES {
+                break;
+            }
+        }
+        self.report = Some(written);
+    }
+}

@@ -1,0 +1,125 @@
+//! The real backend: the full stack on tokio and loopback TCP, its faults made by proxies. Time is
+//! real here, and so is the machine: nothing repeats exactly.
+
+mod carrier;
+mod inject;
+mod network;
+mod process;
+mod side;
+mod wire;
+mod world;
+
+#[cfg(test)]
+mod tests;
+
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use self::network::Network;
+use self::wire::RealWire;
+use super::{Skipped, director, panicked};
+use crate::backend::full::{FullStack, Wire};
+use crate::history::{Recorder, What};
+use crate::invariants::{Invariant, Violation};
+use crate::scenario::{Action, Ending, HUB_HOST, Scenario, What as Doing, When};
+
+/// A scenario whose steps take longer is not played.
+const STEPS_LAST_MAX: Duration = Duration::from_secs(30 * 60);
+/// What a run may take beyond its steps.
+const OVERTIME: Duration = Duration::from_secs(10 * 60);
+
+/// Plays the scenario to its end or to the first violation; tells how long that took.
+///
+/// # Errors
+/// If this backend cannot play it.
+pub fn play(scenario: Arc<Scenario>, recorder: &Recorder) -> Result<Duration, Skipped> {
+    let steps_last = steps_last(&scenario);
+    if steps_last > STEPS_LAST_MAX {
+        let reason = format!("its steps take {}", humantime::format_duration(steps_last));
+        return Err(Skipped { reason });
+    }
+    let bound = steps_last + OVERTIME + ending_lasts(&scenario);
+    let (ended, end) = mpsc::channel();
+    let recording = recorder.clone();
+    let run = move || {
+        let played = panic::catch_unwind(AssertUnwindSafe(|| run(&scenario, &recording)));
+        let took = played.unwrap_or_else(|payload| {
+            recording.accuse(panicked(&*payload));
+            Duration::ZERO
+        });
+        // Nobody listens to a run that is too late.
+        let _ = ended.send(took);
+    };
+    #[expect(clippy::disallowed_methods, reason = "a real run has a thread of its own")]
+    std::thread::spawn(run);
+    Ok(end.recv_timeout(bound).unwrap_or_else(|_| {
+        let evidence = format!("the run is not over after {bound:?}");
+        recorder.accuse(Violation::new(Invariant::Expected, evidence));
+        bound
+    }))
+}
+
+/// One thread: events are recorded in the order in which they happen.
+fn run(scenario: &Arc<Scenario>, recorder: &Recorder) -> Duration {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("the system lets a runtime begin");
+    let took = runtime.block_on(direct(scenario, recorder));
+    // A task that is stuck must not keep the run.
+    runtime.shutdown_background();
+    took
+}
+
+async fn direct(scenario: &Arc<Scenario>, recorder: &Recorder) -> Duration {
+    let sink = recorder.clone();
+    let network = Network::new(
+        scenario.seed,
+        scenario.network.clone(),
+        Box::new(move |event| sink.record(event.at, What::Net(event.kind))),
+    );
+    let wire = RealWire {
+        network,
+        recorder: recorder.clone(),
+        link_latency_max: scenario.network.latency_max(),
+    };
+    let stage =
+        FullStack::new(Arc::clone(scenario), &wire, wire.process(HUB_HOST, "stage"), recorder);
+    tokio::select! {
+        biased;
+        () = recorder.violated() => {}
+        () = director::direct(scenario, &stage, recorder) => {}
+    }
+    let took = wire.elapsed();
+    stage.clear();
+    took
+}
+
+/// How long the steps take if everything that is waited for comes at the last moment.
+fn steps_last(scenario: &Scenario) -> Duration {
+    scenario.steps.iter().fold(Duration::ZERO, |last, step| {
+        let begins = match step.when {
+            When::At(at) => last.max(at),
+            When::After(pause) => last.saturating_add(pause),
+            When::Then => last,
+        };
+        let lasts = match &step.what {
+            Doing::Act { action: Action::Sees(expected), .. } => expected.within,
+            Doing::Act { action: Action::SeesNo { lasts, .. }, .. } => *lasts,
+            Doing::Act { .. } | Doing::Hub(_) | Doing::Network(_) => Duration::ZERO,
+        };
+        begins.saturating_add(lasts)
+    })
+}
+
+/// How long it takes, about, until all deadlines are past.
+fn ending_lasts(scenario: &Scenario) -> Duration {
+    let hub = &scenario.hub;
+    match scenario.ending {
+        Ending::Stop => Duration::ZERO,
+        Ending::Calm => [hub.idle_timeout, hub.close_timeout, hub.resume_window, hub.dedupe_window]
+            .into_iter()
+            .fold(scenario.registration_ttl_max(), Duration::saturating_add),
+    }
+}

@@ -1,0 +1,209 @@
+//! A process that is none: a group of tokio tasks that is paused and killed as one, with a host's
+//! clock and sockets of its own.
+
+use std::any::Any;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::panic::{self, AssertUnwindSafe};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use signal_hub::runtime::{Listener, Runtime, Tokio};
+use signal_hub::time::Timestamp;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+use super::network::Network;
+use crate::backend::full::Process;
+use crate::history::Recorder;
+use crate::scenario::HUB_HOST;
+
+/// What is asked of the system as the size of a socket's buffers: small, so that whoever does not
+/// read soon pushes back. Linux takes twice as much.
+const SOCKET_BYTES: u32 = 16 * 1024;
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// A socket with small buffers.
+pub fn socket() -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_recv_buffer_size(SOCKET_BYTES)?;
+    socket.set_send_buffer_size(SOCKET_BYTES)?;
+    Ok(socket)
+}
+
+/// Listens with small buffers; port 0 lets the system choose one.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket()?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Connects with small buffers.
+pub async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = socket()?.connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// A process on a host.
+#[derive(Clone)]
+pub struct RealProcess {
+    host: Arc<str>,
+    network: Network,
+    recorder: Recorder,
+    killed: CancellationToken,
+    pause: Arc<Mutex<Pause>>,
+}
+
+#[derive(Default)]
+enum Pause {
+    #[default]
+    Running,
+    /// Who wants to go on.
+    Paused(Vec<Waker>),
+}
+
+impl RealProcess {
+    pub fn new(host: &str, network: Network, recorder: Recorder) -> Self {
+        let (killed, pause) = (CancellationToken::new(), Arc::default());
+        Self { host: host.into(), network, recorder, killed, pause }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pause> {
+        self.pause.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Process for RealProcess {
+    type Runtime = RealRuntime;
+
+    fn runtime(&self) -> RealRuntime {
+        RealRuntime(self.clone())
+    }
+
+    fn kill(&self) {
+        self.killed.cancel();
+    }
+
+    fn pause(&self) {
+        let mut pause = self.lock();
+        if let Pause::Running = *pause {
+            *pause = Pause::Paused(Vec::new());
+        }
+    }
+
+    fn resume(&self) {
+        let pause = std::mem::take(&mut *self.lock());
+        match pause {
+            Pause::Running => {}
+            Pause::Paused(waiting) => waiting.into_iter().for_each(Waker::wake),
+        }
+    }
+}
+
+/// A task of a process: runs only while the process does, and does not panic unseen.
+struct Task<F> {
+    process: RealProcess,
+    future: Pin<Box<F>>,
+}
+
+impl<F: Future<Output = ()>> Future for Task<F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if let Pause::Paused(waiting) = &mut *self.process.lock() {
+            waiting.push(context.waker().clone());
+            return Poll::Pending;
+        }
+        let poll = || self.future.as_mut().poll(context);
+        panic::catch_unwind(AssertUnwindSafe(poll)).unwrap_or_else(|payload| {
+            self.process.panicked(&*payload);
+            Poll::Ready(())
+        })
+    }
+}
+
+impl RealProcess {
+    fn panicked(&self, payload: &(dyn Any + Send)) {
+        self.recorder.accuse(crate::backend::panicked(payload));
+    }
+}
+
+/// Tokio as a process has it.
+#[derive(Clone)]
+pub struct RealRuntime(RealProcess);
+
+impl Runtime for RealRuntime {
+    type Stream = TcpStream;
+    type Listener = RealListener;
+    type Sleep = <Tokio as Runtime>::Sleep;
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let task = Task { process: self.0.clone(), future: Box::pin(task) };
+        let killed = self.0.killed.clone();
+        Tokio.spawn(async move {
+            // A task that is killed leaves nothing to tell.
+            let _ = killed.run_until_cancelled_owned(task).await;
+        });
+    }
+
+    fn sleep(&self, duration: Duration) -> Self::Sleep {
+        Tokio.sleep(duration)
+    }
+
+    fn now(&self) -> Timestamp {
+        let skew = self.0.network.clock_skew(&self.0.host);
+        Timestamp::from_millis(Tokio.now().as_millis().saturating_add_signed(skew))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Tokio.monotonic()
+    }
+
+    fn random_seed(&self) -> [u8; 32] {
+        Tokio.random_seed()
+    }
+
+    async fn listen(&self, address: SocketAddr) -> io::Result<RealListener> {
+        let listener = listen(address)?;
+        Ok(RealListener { address: listener.local_addr()?, listener, process: self.0.clone() })
+    }
+
+    async fn connect(&self, authority: &str) -> io::Result<TcpStream> {
+        let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
+        connect(authority.parse().map_err(invalid)?).await
+    }
+}
+
+/// A listener that tells the network when it is gone.
+pub struct RealListener {
+    listener: TcpListener,
+    address: SocketAddr,
+    process: RealProcess,
+}
+
+impl Listener for RealListener {
+    type Stream = TcpStream;
+
+    async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, peer) = self.listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok((stream, peer))
+    }
+
+    fn local_address(&self) -> io::Result<SocketAddr> {
+        Ok(self.address)
+    }
+}
+
+impl Drop for RealListener {
+    fn drop(&mut self) {
+        if *self.process.host == *HUB_HOST {
+            self.process.network.hub_left(self.address);
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! The proxy alone, between a socket that plays the host and one that plays the hub.
+
+use std::io::ErrorKind;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::network::{ANYWHERE, Network};
+use super::process::{connect, listen};
+use crate::net::{Choice, ConnectMode, Fault, LinkConfig, NetEventKind, Notice, Peers, Seen, Ways};
+
+const HOST: &str = "alice";
+const MS: fn(u64) -> Duration = Duration::from_millis;
+
+/// A hub that only listens, its proxies, and what these have told.
+struct Bench {
+    network: Network,
+    hub: TcpListener,
+    told: Arc<Mutex<Vec<NetEventKind>>>,
+}
+
+impl Bench {
+    fn new(link: LinkConfig) -> Self {
+        let told = Arc::<Mutex<Vec<_>>>::default();
+        let sink = Arc::clone(&told);
+        let network =
+            Network::new(1, link, Box::new(move |event| sink.lock().unwrap().push(event.kind)));
+        let hub = listen(ANYWHERE).unwrap();
+        network.hub_listens(hub.local_addr().unwrap());
+        Self { network, hub, told }
+    }
+
+    async fn dial(&self) -> TcpStream {
+        connect(self.network.door(HOST).unwrap()).await.unwrap()
+    }
+
+    /// Both ends of a connection that has carried a byte each way.
+    async fn pair(&self) -> (TcpStream, TcpStream) {
+        let mut client = self.dial().await;
+        let (mut server, _) = self.hub.accept().await.unwrap();
+        client.write_all(b"a").await.unwrap();
+        assert_eq!(server.read_u8().await.unwrap(), b'a');
+        server.write_all(b"b").await.unwrap();
+        assert_eq!(client.read_u8().await.unwrap(), b'b');
+        (client, server)
+    }
+
+    fn has_told(&self, is_it: impl Fn(&NetEventKind) -> bool) -> bool {
+        self.told.lock().unwrap().iter().any(is_it)
+    }
+
+    fn took_effect(&self) -> bool {
+        self.has_told(|kind| matches!(kind, NetEventKind::TookEffect { .. }))
+    }
+}
+
+fn play<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(test)
+}
+
+fn latest() -> Choice {
+    Choice::Latest { client: HOST.to_owned(), server: "hub".to_owned() }
+}
+
+fn sever(client_sees: Notice, server_sees: Notice) -> Fault {
+    Fault::Sever { connections: latest(), client_sees, server_sees }
+}
+
+fn to_hub(make: impl FnOnce(String, String) -> Fault) -> Fault {
+    make(HOST.to_owned(), "hub".to_owned())
+}
+
+/// Whether nothing at all comes for a while.
+async fn is_silent(stream: &mut TcpStream, bench: &Bench) -> bool {
+    let until = Some(bench.network.elapsed() + MS(300));
+    tokio::select! {
+        biased;
+        _ = stream.read_u8() => false,
+        () = bench.network.sleep_until(until) => true,
+    }
+}
+
+async fn error(stream: &mut TcpStream) -> ErrorKind {
+    stream.read_u8().await.expect_err("the connection is broken").kind()
+}
+
+#[test]
+fn bytes_arrive_in_order_and_not_before_their_latency() {
+    play(async {
+        let link = LinkConfig { latency: MS(50), jitter: MS(50), ..LinkConfig::default() };
+        let bench = Bench::new(link);
+        let (mut client, mut server) = bench.pair().await;
+        let (sent, began) = (vec![7; 40_000], bench.network.elapsed());
+        let mut arrived = vec![0; sent.len()];
+        let (wrote, read) = tokio::join!(client.write_all(&sent), server.read_exact(&mut arrived));
+        wrote.and(read.map(|_| ())).unwrap();
+        assert!(bench.network.elapsed() >= began + MS(50));
+        assert!(arrived == sent);
+    });
+}
+
+#[test]
+fn a_close_on_a_healthy_link_reaches_the_other_end_and_ends_the_connection() {
+    play(async {
+        let bench = Bench::new(LinkConfig::default());
+        let (client, mut server) = bench.pair().await;
+        drop(client);
+        assert_eq!(error(&mut server).await, ErrorKind::UnexpectedEof);
+        drop(server);
+        let closed = |kind: &NetEventKind| matches!(kind, NetEventKind::Closed { .. });
+        while !bench.has_told(closed) {
+            bench.network.sleep_until(Some(bench.network.elapsed() + MS(5))).await;
+        }
+    });
+}
+
+#[test]
+fn a_late_close_comes_late() {
+    play(async {
+        let bench = Bench::new(LinkConfig { fin: Seen::After(MS(400)), ..LinkConfig::default() });
+        let (client, mut server) = bench.pair().await;
+        let began = bench.network.elapsed();
+        drop(client);
+        assert_eq!(error(&mut server).await, ErrorKind::UnexpectedEof);
+        assert!(bench.network.elapsed() >= began + MS(400));
+    });
+}
+
+#[test]
+fn a_close_that_never_comes_leaves_a_half_open_connection() {
+    play(async {
+        let bench = Bench::new(LinkConfig { fin: Seen::Never, ..LinkConfig::default() });
+        let (client, mut server) = bench.pair().await;
+        drop(client);
+        assert!(is_silent(&mut server, &bench).await);
+    });
+}
+
+#[test]
+fn a_cut_is_seen_by_each_end_when_it_is_said_to() {
+    play(async {
+        let bench = Bench::new(LinkConfig::default());
+        let (mut client, mut server) = bench.pair().await;
+        let began = bench.network.elapsed();
+        let late = Notice::end_of_stream(Seen::After(MS(400)));
+        bench.network.inject(sever(Notice::reset(Seen::Now), late));
+        assert_eq!(error(&mut client).await, ErrorKind::ConnectionReset);
+        assert_eq!(error(&mut server).await, ErrorKind::UnexpectedEof);
+        assert!(bench.network.elapsed() >= began + MS(400));
+        assert!(bench.took_effect());
+    });
+}
+
+#[test]
+fn an_end_that_is_never_told_writes_into_the_void() {
+    play(async {
+        let bench = Bench::new(LinkConfig::default());
+        let (mut client, mut server) = bench.pair().await;
+        bench.network.inject(sever(Notice::reset(Seen::Now), Notice::NEVER));
+        assert_eq!(error(&mut client).await, ErrorKind::ConnectionReset);
+        server.write_all(b"hello?").await.unwrap();
+        assert!(is_silent(&mut server, &bench).await);
+    });
+}
+
+#[test]
+fn a_reset_is_seen_by_both_ends() {
+    play(async {
+        let bench = Bench::new(LinkConfig::default());
+        let (mut client, mut server) = bench.pair().await;
+        bench.network.inject(Fault::Reset { connections: latest() });
+        assert_eq!(error(&mut client).await, ErrorKind::ConnectionReset);
+        assert_eq!(error(&mut server).await, ErrorKind::ConnectionReset);
+    });
+}
+
+#[test]
+fn a_stall_holds_one_direction_and_lets_go() {
+    play(async {
+        let bench = Bench::new(LinkConfig::default());
+        let (mut client, mut server) = bench.pair().await;
+        let began = bench.network.elapsed();
+        bench.network.inject(to_hub(|from, to| Fault::Stall { from, to, lasts: MS(400) }));
+        client.write_all(b"c").await.unwrap();
+        server.write_all(b"d").await.unwrap();
+        assert_eq!(client.read_u8().await.unwrap(), b'd');
+        assert_eq!(server.read_u8().await.unwrap(), b'c');
+        assert!(bench.network.elapsed() >= began + MS(400));
+        assert!(bench.took_effect());
+    });
+}
+
+#[test]
+fn a_partition_holds_bytes_until_it_is_over() {
+    play(async {
+        let bench = Bench::new(LinkConfig::default());
+        let (mut client, mut server) = bench.pair().await;
+        let ways = Ways::BothWays;
+        bench.network.inject(to_hub(|from, to| Fault::Partition { from, to, ways }));
+        client.write_all(b"c").await.unwrap();
+        assert!(is_silent(&mut server, &bench).await);
+        bench.network.inject(to_hub(|from, to| Fault::Rejoin { from, to, ways }));
+        assert_eq!(server.read_u8().await.unwrap(), b'c');
+    });
+}
+
+#[test]
+fn a_refused_connect_is_reset_and_the_hub_hears_nothing() {
+    play(async {
+        let bench = Bench::new(LinkConfig::default());
+        let mode = ConnectMode::Refuse;
+        bench.network.inject(to_hub(|from, to| Fault::Connects { from, to, mode }));
+        assert_eq!(error(&mut bench.dial().await).await, ErrorKind::ConnectionReset);
+        assert!(bench.has_told(|kind| matches!(kind, NetEventKind::Refused { .. })));
+        let mode = ConnectMode::Accept;
+        bench.network.inject(to_hub(|from, to| Fault::Connects { from, to, mode }));
+        bench.pair().await;
+    });
+}
+
+#[test]
+fn a_connect_that_hangs_goes_on_when_it_may() {
+    play(async {
+        let bench = Bench::new(LinkConfig::default());
+        let mode = ConnectMode::Hang;
+        bench.network.inject(to_hub(|from, to| Fault::Connects { from, to, mode }));
+        let mut client = bench.dial().await;
+        client.write_all(b"c").await.unwrap();
+        assert!(is_silent(&mut client, &bench).await);
+        bench.network.inject(Fault::Heal);
+        let (mut server, _) = bench.hub.accept().await.unwrap();
+        assert_eq!(server.read_u8().await.unwrap(), b'c');
+    });
+}
+
+#[test]
+fn a_black_hole_swallows_both_ways_until_it_is_healed() {
+    play(async {
+        let bench = Bench::new(LinkConfig::default());
+        let mode = ConnectMode::BlackHole;
+        bench.network.inject(to_hub(|from, to| Fault::Connects { from, to, mode }));
+        let mut client = bench.dial().await;
+        let (mut server, _) = bench.hub.accept().await.unwrap();
+        client.write_all(b"c").await.unwrap();
+        server.write_all(b"d").await.unwrap();
+        assert!(is_silent(&mut server, &bench).await && is_silent(&mut client, &bench).await);
+        bench.network.inject(Fault::Heal);
+        assert_eq!(server.read_u8().await.unwrap(), b'c');
+        assert_eq!(client.read_u8().await.unwrap(), b'd');
+    });
+}
+
+#[test]
+fn whoever_reads_nothing_soon_keeps_the_other_from_writing() {
+    play(async {
+        let bench = Bench::new(LinkConfig { window_bytes: 4_096, ..LinkConfig::default() });
+        let (mut client, mut server) = bench.pair().await;
+        let lasts = Duration::from_secs(60);
+        bench.network.inject(Fault::PauseHostReading { host: HOST.to_owned(), lasts });
+        let many = vec![7; 8 * 1024 * 1024];
+        let until = Some(bench.network.elapsed() + MS(300));
+        tokio::select! {
+            biased;
+            _ = server.write_all(&many) => panic!("megabytes went where nobody reads"),
+            () = bench.network.sleep_until(until) => {}
+        }
+        bench.network.inject(Fault::Heal);
+        client.read_exact(&mut vec![0; 4_096]).await.unwrap();
+    });
+}
+
+async fn crash(peers: Peers) -> (Bench, TcpStream) {
+    let bench = Bench::new(LinkConfig::default());
+    let (client, server) = bench.pair().await;
+    bench.network.inject(Fault::Crash { host: HOST.to_owned(), peers });
+    drop(client);
+    (bench, server)
+}
+
+#[test]
+fn the_kernel_of_a_dead_process_resets_its_connections() {
+    play(async {
+        let (_bench, mut server) = crash(Peers::SeeReset).await;
+        assert_eq!(error(&mut server).await, ErrorKind::ConnectionReset);
+    });
+}
+
+#[test]
+fn a_machine_that_is_gone_says_nothing_until_it_is_back() {
+    play(async {
+        let (bench, mut server) = crash(Peers::SeeNothing).await;
+        server.write_all(b"hello?").await.unwrap();
+        assert!(is_silent(&mut server, &bench).await);
+        let _again = bench.dial().await;
+        assert_eq!(error(&mut server).await, ErrorKind::ConnectionReset);
+    });
+}
+
+#[test]
+fn without_a_hub_a_connect_is_refused() {
+    play(async {
+        let bench = Bench::new(LinkConfig::default());
+        bench.network.hub_left(bench.hub.local_addr().unwrap());
+        assert_eq!(error(&mut bench.dial().await).await, ErrorKind::ConnectionReset);
+    });
+}

@@ -1,0 +1,202 @@
+//! The commands about scenario files: shrink, adopt, scenarios, schema.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use signal_hub_sim::backend::{self, Backend, Outcome};
+use signal_hub_sim::history::{Keep, untimed};
+use signal_hub_sim::scenario::{self, Scenario};
+use signal_hub_sim::{failures, report};
+
+/// Shrinks a scenario that fails and leaves the result in failures/.
+#[derive(Args)]
+pub struct Shrink {
+    /// A scenario that fails.
+    file: PathBuf,
+    #[arg(long, value_enum, default_value_t)]
+    backend: Backend,
+    /// When to stop at the latest.
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = humantime::parse_duration)]
+    budget: Duration,
+}
+
+impl Shrink {
+    pub fn run(&self) -> anyhow::Result<ExitCode> {
+        let scenario = scenario::read_file(&self.file)?;
+        let shrunk = shrink(&scenario, self.backend, self.budget)?;
+        let file = failures::leave(Path::new(failures::DIRECTORY), &shrunk)?;
+        let replay = format!("cargo sim replay {}", file.display());
+        eprintln!("{}", report::failure(&shrunk.outcome, &replay));
+        println!("{}", file.display());
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Shrinks and says what it is doing, on stderr.
+pub fn shrink(
+    scenario: &Scenario,
+    backend: Backend,
+    budget: Duration,
+) -> anyhow::Result<failures::Shrunk> {
+    let bar = indicatif::ProgressBar::new_spinner();
+    #[expect(clippy::disallowed_methods, reason = "outside the simulation, for the budget")]
+    let start = std::time::Instant::now();
+    let shrunk = failures::shrink(scenario, backend, &mut |progress| {
+        let (pass, steps, tries) = (progress.pass, progress.steps, progress.tries);
+        bar.set_message(format!("{pass}: {steps} steps left after {tries} tries"));
+        bar.tick();
+        start.elapsed() >= budget
+    })?;
+    bar.finish_and_clear();
+    let why = if shrunk.finished { "nothing more can go" } else { "its time is up" };
+    let (from, to) = (scenario.steps.len(), shrunk.scenario.steps.len());
+    let (tries, took) = (shrunk.tries, start.elapsed());
+    eprintln!("shrunk from {from} steps to {to} in {tries} tries, {took:.1?}: {why}");
+    Ok(shrunk)
+}
+
+/// Moves a failure's file to scenarios/found/, where `cargo test` plays it from now on.
+#[derive(Args)]
+pub struct Adopt {
+    /// A file that a failure left.
+    file: PathBuf,
+}
+
+impl Adopt {
+    pub fn run(&self) -> anyhow::Result<ExitCode> {
+        let adopted = failures::adopt(&self.file, Path::new(failures::ADOPTED))?;
+        println!("{}", adopted.file.display());
+        match (&adopted.snapshot, &adopted.violation) {
+            (Some(snapshot), _) => println!("{}", snapshot.display()),
+            (None, Some(violation)) => eprintln!(
+                "it still breaks {}: cargo test fails until that is mended; adopt it again then for \
+                 its snapshot",
+                violation.invariant
+            ),
+            (None, None) => {}
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Plays every scenario file on every backend and compares what their actors see.
+#[derive(Args)]
+pub struct Scenarios {
+    /// Where the files are.
+    #[arg(default_value = "scenarios")]
+    directory: PathBuf,
+    /// Only these backends; all unless given.
+    #[arg(long, value_enum)]
+    backend: Vec<Backend>,
+}
+
+/// How a file fared on a backend.
+enum Fate {
+    Passed(Box<Outcome>),
+    Skipped(String),
+    Broke(Box<Outcome>),
+}
+
+impl Scenarios {
+    pub fn run(&self) -> anyhow::Result<ExitCode> {
+        let all = [Backend::Core, Backend::Simulated, Backend::Real];
+        let backends = if self.backend.is_empty() { &all[..] } else { &self.backend };
+        let files = files(&self.directory)?;
+        anyhow::ensure!(!files.is_empty(), "{}: no scenarios", self.directory.display());
+        let mut worst = 0;
+        for file in files {
+            let scenario = scenario::read_file(&file)?;
+            // Real time passes on one of them, so they all play at once.
+            let fates: Vec<(Backend, Fate)> = std::thread::scope(|scope| {
+                let play = |backend: &Backend| {
+                    let (backend, scenario) = (*backend, &scenario);
+                    (backend, scope.spawn(move || fate(scenario, backend)))
+                };
+                let playing: Vec<_> = backends.iter().map(play).collect();
+                let joined = playing.into_iter();
+                joined
+                    .map(|(b, thread)| (b, thread.join().expect("a run catches panics")))
+                    .collect()
+            });
+            worst = worst.max(compare(&file, &scenario, fates));
+        }
+        Ok(ExitCode::from(worst))
+    }
+}
+
+fn fate(scenario: &Scenario, backend: Backend) -> Fate {
+    match backend::play(scenario, backend, Keep::All) {
+        Err(skipped) => Fate::Skipped(skipped.reason),
+        Ok(outcome) if outcome.violation.is_some() => Fate::Broke(Box::new(outcome)),
+        Ok(outcome) => Fate::Passed(Box::new(outcome)),
+    }
+}
+
+/// Prints a line for each backend; the exit code is the answer.
+fn compare(file: &Path, scenario: &Scenario, fates: Vec<(Backend, Fate)>) -> u8 {
+    let mut worst = 0;
+    let mut expected = failures::snapshot_beside(file);
+    for (backend, fate) in fates {
+        let said = match fate {
+            Fate::Skipped(reason) => format!("skipped: {reason}"),
+            Fate::Broke(outcome) => {
+                let replay = format!("cargo sim replay {} --backend {backend}", file.display());
+                eprintln!("{}", report::failure(&outcome, &replay));
+                worst = worst.max(super::exit_code_of(&outcome));
+                outcome.violation.map_or_else(String::new, |v| format!("BROKE {}", v.invariant))
+            }
+            Fate::Passed(outcome) => {
+                let seen = untimed(&outcome.events);
+                let may_differ = scenario.races.is_some() && backend != Backend::Simulated;
+                match &expected {
+                    _ if may_differ => "passed; what is seen may differ".to_owned(),
+                    Some(expected) if *expected != seen => {
+                        worst = worst.max(2);
+                        format!("DIFFERS\n{}", first_difference(expected, &seen))
+                    }
+                    Some(_) => "passed, as expected".to_owned(),
+                    None => {
+                        expected = Some(seen);
+                        "passed".to_owned()
+                    }
+                }
+            }
+        };
+        println!("{:<60} {:<10} {said}", file.display(), backend.to_string());
+    }
+    worst
+}
+
+fn first_difference(expected: &str, seen: &str) -> String {
+    let (mut one, mut other) = (expected.lines(), seen.lines());
+    loop {
+        match (one.next(), other.next()) {
+            (Some(one), Some(other)) if one == other => {}
+            (one, other) => {
+                let text = |line: Option<&str>| line.unwrap_or("(the end)").to_owned();
+                return format!("    expected {}\n    seen     {}", text(one), text(other));
+            }
+        }
+    }
+}
+
+/// All scenario files in a folder and those in it, in order.
+fn files(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let entries = std::fs::read_dir(directory)
+        .with_context(|| format!("cannot read {}", directory.display()))?;
+    for entry in entries {
+        let path = entry?.path();
+        let is_schema = path.to_string_lossy().ends_with(".schema.json");
+        if path.is_dir() {
+            files.extend(self::files(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "json") && !is_schema {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}

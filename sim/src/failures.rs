@@ -1,0 +1,151 @@
+//! Failures as files: shrunk to what they take, named after the invariant, ready to be replayed
+//! anywhere. A seed means another storm as soon as the generator changes; a file means the same.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::backend::{self, Backend, Outcome, Skipped};
+use crate::history::{Keep, untimed};
+use crate::invariants::Violation;
+use crate::net::stable_hash;
+use crate::scenario::{self, Progress, Scenario};
+
+/// Where failures are left, from the directory that the simulator is started in.
+pub const DIRECTORY: &str = "failures";
+/// Where adopted failures stand.
+pub const ADOPTED: &str = "scenarios/found";
+/// How many of the last events of each try are kept: the shrinker reads none but the last.
+const EVENTS_KEPT: usize = 1;
+
+/// A failure that was shrunk.
+#[derive(Debug, Clone)]
+pub struct Shrunk {
+    pub scenario: Scenario,
+    /// Scenarios played to get there.
+    pub tries: usize,
+    /// Whether nothing more could go; otherwise time was up.
+    pub finished: bool,
+    /// How the shrunk scenario fails, with all its events.
+    pub outcome: Outcome,
+}
+
+/// Why a scenario cannot be shrunk.
+#[derive(Debug, thiserror::Error)]
+pub enum NotShrunk {
+    #[error(transparent)]
+    Skipped(#[from] Skipped),
+    #[error("it passes: there is nothing to shrink")]
+    Passes,
+}
+
+/// Why a file cannot be adopted.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAdopted {
+    #[error(transparent)]
+    Invalid(#[from] scenario::InvalidScenario),
+    #[error(transparent)]
+    Skipped(#[from] Skipped),
+    #[error("{0} has no name")]
+    Nameless(PathBuf),
+    #[error("{path}: {error}")]
+    File { path: PathBuf, error: std::io::Error },
+}
+
+/// A failure that was adopted.
+#[derive(Debug)]
+pub struct Adopted {
+    pub file: PathBuf,
+    /// What its actors see, for the test to compare; none while it still fails.
+    pub snapshot: Option<PathBuf>,
+    /// How it still fails.
+    pub violation: Option<Violation>,
+}
+
+/// Shrinks a scenario that fails, until nothing more can go or `time_is_up` says so. Each try has to
+/// break the same invariant.
+///
+/// # Errors
+/// If the scenario passes, or the backend cannot play it.
+pub fn shrink(
+    scenario: &Scenario,
+    backend: Backend,
+    time_is_up: &mut dyn FnMut(Progress) -> bool,
+) -> Result<Shrunk, NotShrunk> {
+    let fails = |scenario: &Scenario| -> Result<Option<(Violation, Duration)>, Skipped> {
+        let outcome = backend::play(scenario, backend, Keep::Last(EVENTS_KEPT))?;
+        let at = outcome.events.last().map_or(outcome.simulated, |event| event.at);
+        Ok(outcome.violation.map(|violation| (violation, at)))
+    };
+    let (violation, at) = fails(scenario)?.ok_or(NotShrunk::Passes)?;
+    let mut same = |candidate: &Scenario| {
+        let (found, at) = fails(candidate).ok().flatten()?;
+        (found.invariant == violation.invariant).then_some(at)
+    };
+    let shrunk = scenario::shrink(scenario, at, &mut same, time_is_up);
+    let mut scenario = shrunk.scenario;
+    scenario.title = violation.invariant.to_string();
+    scenario.races = Some("shrunk from a storm".to_owned());
+    let outcome = backend::play(&scenario, backend, Keep::All)?;
+    let violation = outcome.violation.as_ref().unwrap_or(&violation);
+    scenario.why = format!("{} Seen: {}.", violation.invariant.sentence(), violation.evidence);
+    let (tries, finished) = (shrunk.tries, shrunk.finished);
+    Ok(Shrunk { scenario, tries, finished, outcome })
+}
+
+/// Leaves a shrunk failure in `directory`; equal failures are one file.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn leave(directory: &Path, shrunk: &Shrunk) -> std::io::Result<PathBuf> {
+    let violation = shrunk.outcome.violation.as_ref();
+    let name = violation.map_or("passes".to_owned(), |v| format!("{:?}", v.invariant));
+    let steps: Vec<String> = shrunk.scenario.steps.iter().map(ToString::to_string).collect();
+    let hash = stable_hash(steps.concat().as_bytes()) as u32;
+    let file = directory.join(format!("{name}-{hash:08x}.json"));
+    fs::create_dir_all(directory)?;
+    fs::write(&file, scenario::write(&shrunk.scenario))?;
+    Ok(file)
+}
+
+/// Moves a failure's file into `directory`, with the snapshot of what its actors see.
+///
+/// # Errors
+/// If the file is no scenario, or cannot be moved.
+pub fn adopt(file: &Path, directory: &Path) -> Result<Adopted, NotAdopted> {
+    let scenario = scenario::read_file(file)?;
+    let name = file.file_name().ok_or_else(|| NotAdopted::Nameless(file.to_owned()))?;
+    let outcome = backend::play(&scenario, Backend::Simulated, Keep::All)?;
+    let target = directory.join(name);
+    let failed = |error| NotAdopted::File { path: target.clone(), error };
+    fs::create_dir_all(directory).map_err(failed)?;
+    fs::write(&target, scenario::write(&scenario)).map_err(failed)?;
+    let snapshot = match &outcome.violation {
+        Some(_) => None,
+        None => {
+            let path = target.with_extension("snap");
+            let text = snapshot(&scenario, &untimed(&outcome.events));
+            fs::write(&path, text)
+                .map_err(|error| NotAdopted::File { path: path.clone(), error })?;
+            Some(path)
+        }
+    };
+    if target.canonicalize().ok() != file.canonicalize().ok() {
+        let path = file.to_owned();
+        fs::remove_file(file).map_err(|error| NotAdopted::File { path, error })?;
+    }
+    Ok(Adopted { file: target, snapshot, violation: outcome.violation })
+}
+
+/// As the tests' snapshot library writes it.
+fn snapshot(scenario: &Scenario, seen: &str) -> String {
+    let title = serde_json::to_string(&scenario.title).unwrap_or_default();
+    format!("---\nsource: tests/simulation/scenarios.rs\ndescription: {title}\n---\n{seen}")
+}
+
+/// What the snapshot beside a scenario file says, if there is one.
+pub fn snapshot_beside(file: &Path) -> Option<String> {
+    let text = fs::read_to_string(file.with_extension("snap")).ok()?;
+    let (_, seen) = text.strip_prefix("---\n")?.split_once("\n---\n")?;
+    Some(seen.to_owned())
+}

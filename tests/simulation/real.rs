@@ -1,0 +1,55 @@
+//! Every file in scenarios/ over real sockets, in real time: it passes, or is skipped with a reason.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use signal_hub_sim::backend::{self, Backend};
+use signal_hub_sim::history::Keep;
+use signal_hub_sim::{report, scenario};
+
+/// Runs mostly wait, so there may be more of them than cores.
+const AT_ONCE: usize = 8;
+
+fn files() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+    let entries = std::fs::read_dir(folder).expect("the project has scenarios");
+    let paths = entries.map(|entry| entry.expect("the folder can be read").path());
+    paths.filter(|path| path.extension().is_some_and(|e| e == "json")).collect()
+}
+
+/// What is wrong with the run of this file, if anything is.
+fn failure(file: &Path) -> Option<String> {
+    let scenario = scenario::read_file(file).unwrap_or_else(|error| panic!("{error}"));
+    match backend::play(&scenario, Backend::Real, Keep::All) {
+        Ok(outcome) if outcome.violation.is_none() => None,
+        Ok(outcome) => Some(format!(
+            "{}\n{}",
+            file.display(),
+            report::failure(&outcome, "cargo sim replay FILE --backend real")
+        )),
+        Err(skipped) if !skipped.reason.is_empty() => {
+            eprintln!("{}: {skipped}", file.display());
+            None
+        }
+        Err(_) => Some(format!("{} is skipped for no reason", file.display())),
+    }
+}
+
+#[test]
+fn every_scenario_passes_on_real_sockets_or_says_why_it_is_skipped() {
+    let left = Mutex::new(files());
+    assert!(!left.lock().unwrap().is_empty());
+    let failures = Mutex::new(Vec::new());
+    let next = || left.lock().unwrap().pop();
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(file) = next() {
+                    failures.lock().unwrap().extend(failure(&file));
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
