@@ -10,8 +10,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::time::Timestamp;
 
+mod steady;
 mod tokio_runtime;
 
+pub use steady::SteadyClock;
 pub use tokio_runtime::{Tokio, TokioListener};
 
 /// The world that a server or a client lives in. Cloning gives another handle to the same world.
@@ -29,7 +31,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Ends no earlier than `duration` from now.
     fn sleep(&self, duration: Duration) -> Self::Sleep;
 
-    /// The wall clock.
+    /// The wall clock. It may jump: deadlines are measured with a [`SteadyClock`].
     fn now(&self) -> Timestamp;
 
     /// How long the world has been running: never goes back, and measures what `now` is too coarse

@@ -14,7 +14,7 @@ pub use findings::{Findings, Stopped, Verdict};
 
 use crate::backend::{self, Backend, Outcome, Skipped};
 use crate::history::Keep;
-use crate::scenario::{self, Profile};
+use crate::scenario::{self, Profile, Scenario};
 use crate::seeds::Shard;
 use crate::situations::{self, Situation};
 
@@ -72,11 +72,23 @@ impl Watcher<'_> {
 
 /// Plays the storms of the plan.
 pub fn run(plan: &Plan, watcher: &Watcher<'_>) -> Findings {
-    let play = |seed| {
-        let scenario = scenario::generate(plan.profile, seed);
-        backend::play(&scenario, plan.backend, Keep::Last(EVENTS_KEPT))
-    };
+    let play = |seed| play(&scenario::generate(plan.profile, seed), plan.backend);
     run_with(plan, &play, watcher)
+}
+
+/// What fails is played again for its story, if it plays the same again.
+fn play(scenario: &Scenario, backend: Backend) -> Played {
+    let story = Keep::Last(EVENTS_KEPT);
+    match backend {
+        Backend::Real => backend::play(scenario, backend, story),
+        Backend::Core | Backend::Simulated => {
+            let outcome = backend::play(scenario, backend, Keep::Nothing)?;
+            match outcome.violation {
+                Some(_) => backend::play(scenario, backend, story),
+                None => Ok(outcome),
+            }
+        }
+    }
 }
 
 /// The same with whatever plays a seed.

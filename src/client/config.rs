@@ -31,8 +31,10 @@ pub struct ClientConfig {
     pub close_timeout: Duration,
     /// The hub is lost when no frame came for so long; none: 2.5 of its heartbeat intervals.
     pub silence_timeout: Option<Duration>,
-    /// The pause before the first attempt to reconnect; it doubles with each one that fails.
+    /// The pause before the first attempt to reconnect, or to ask again what the hub refused for
+    /// now without saying how long; it doubles with each one that fails.
     pub backoff_min: Duration,
+    /// No pause becomes longer by doubling.
     pub backoff_max: Duration,
     /// A session that lasted so long, registered, makes the next pause the first again.
     pub backoff_reset_after: Duration,

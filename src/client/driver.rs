@@ -15,8 +15,9 @@ use super::{
     ClientConfig, ClientError, Command, CommandId, Dice, Event, Loss, Observer, Outcome,
     TransportChange,
 };
+use crate::protocol::ClientFrame;
 use crate::protocol::codec::{decode_hub_frame, encode_client_frame};
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, SteadyClock};
 use crate::time::Timestamp;
 
 /// What a handle wants of its driver.
@@ -28,6 +29,7 @@ pub(super) enum Order {
 
 pub(super) struct Driver<R: Runtime, O> {
     runtime: R,
+    clock: SteadyClock<R>,
     config: ClientConfig,
     state: ClientState,
     observer: O,
@@ -60,6 +62,7 @@ impl<R: Runtime, O: Observer> Driver<R, O> {
         orders: mpsc::Receiver<Order>,
         events: mpsc::Sender<Event>,
     ) -> Self {
+        let clock = SteadyClock::new(runtime.clone());
         Self {
             state: ClientState::new(config.clone(), Dice::new(runtime.random_seed())),
             config,
@@ -70,9 +73,10 @@ impl<R: Runtime, O: Observer> Driver<R, O> {
             commands: 0,
             events,
             overflow: VecDeque::new(),
-            alarm: Alarm { runtime: runtime.clone(), set: None },
+            alarm: Alarm { runtime: runtime.clone(), clock: clock.clone(), set: None },
             last: None,
             runtime,
+            clock,
         }
     }
 
@@ -124,7 +128,7 @@ impl<R: Runtime, O: Observer> Driver<R, O> {
     }
 
     fn happened(&mut self, happening: Happening) {
-        let now = self.runtime.now();
+        let now = self.clock.now();
         match happening {
             Happening::Opened(transport) => {
                 self.link = Link::Up(transport);
@@ -144,7 +148,7 @@ impl<R: Runtime, O: Observer> Driver<R, O> {
 
     fn lost(&mut self, loss: Loss) {
         let link = std::mem::replace(&mut self.link, Link::Down);
-        self.observer.transport(self.runtime.now(), &TransportChange::Lost(loss.clone()));
+        self.observer.transport(self.clock.now(), &TransportChange::Lost(loss.clone()));
         let closed_by_hub = matches!(loss, Loss::Closed { .. });
         self.handle(Input::Lost(loss));
         if let (true, Link::Up(transport)) = (closed_by_hub, link) {
@@ -181,12 +185,13 @@ impl<R: Runtime, O: Observer> Driver<R, O> {
     }
 
     fn handle(&mut self, input: Input) {
-        let now = self.runtime.now();
+        let now = self.clock.now();
         let outputs: Vec<Output> = self.state.handle(now, input).collect();
         for output in outputs {
             match output {
                 Output::Connect => self.connect(now),
                 Output::Send(frame) => {
+                    let frame = self.dated(frame);
                     self.observer.sent(now, &frame);
                     self.link.queue(encode_client_frame(&frame));
                 }
@@ -201,6 +206,14 @@ impl<R: Runtime, O: Observer> Driver<R, O> {
             }
         }
         self.pass_events_on();
+    }
+
+    /// What the hub reads of the client's time is by the wall clock.
+    fn dated(&self, mut frame: ClientFrame) -> ClientFrame {
+        if let ClientFrame::Request(request) = &mut frame {
+            request.timestamp = self.clock.to_wall(request.timestamp);
+        }
+        frame
     }
 
     fn connect(&mut self, now: Timestamp) {
@@ -275,6 +288,7 @@ async fn close<R: Runtime>(
 /// Wakes the driver when the state wants it, perhaps too early.
 struct Alarm<R: Runtime> {
     runtime: R,
+    clock: SteadyClock<R>,
     set: Option<(Timestamp, Pin<Box<R::Sleep>>)>,
 }
 
@@ -283,7 +297,7 @@ impl<R: Runtime> Alarm<R> {
     fn set(&mut self, deadline: Option<Timestamp>) {
         let Some(at) = deadline else { return self.set = None };
         if self.set.as_ref().is_none_or(|(set, _)| at < *set) {
-            let pause = at.since(self.runtime.now());
+            let pause = at.since(self.clock.now());
             self.set = Some((at, Box::pin(self.runtime.sleep(pause))));
         }
     }

@@ -1,10 +1,11 @@
 //! The hub's state as others may read it: rows without secrets, all of them or only those that the
 //! last input touched.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::rows::Rows;
 use super::state::Standing;
 use super::{Deadline, Hub, Phase, SessionKey};
 use crate::protocol::{ActorAddress, SessionId, Topic};
@@ -13,9 +14,9 @@ use crate::time::Timestamp;
 /// Rows of the hub's state by key. `None`: there is no such row (any more).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct View {
-    pub sessions: BTreeMap<SessionKey, Option<SessionRow>>,
-    pub addresses: BTreeMap<ActorAddress, Option<AddressRow>>,
-    pub topics: BTreeMap<Topic, Option<TopicRow>>,
+    pub sessions: Rows<SessionKey, SessionRow>,
+    pub addresses: Rows<ActorAddress, AddressRow>,
+    pub topics: Rows<Topic, TopicRow>,
 }
 
 /// One session.
@@ -68,29 +69,28 @@ impl Hub {
         let registered = self.registry.iter().map(|(address, _)| address).take(rows_max);
         let subscribed = self.topics.addresses().take(rows_max);
         let armed = self.deadlines.iter().map(|(deadline, _)| deadline).take(rows_max);
-        let topics = self.topics.topics().take(rows_max);
-        let mut view = View::default();
-        view.sessions
-            .extend(self.sessions.keys().into_iter().take(rows_max).map(|key| (key, None)));
-        view.addresses.extend(registered.chain(subscribed).map(|a| (a.clone(), None)));
-        view.topics.extend(topics.map(|topic| (topic.clone(), None)));
-        note_owners(&mut view, armed);
-        self.fill(&mut view);
-        view
+        let mut keys = Keys {
+            sessions: self.sessions.keys().into_iter().take(rows_max).collect(),
+            addresses: registered.chain(subscribed).cloned().collect(),
+            topics: self.topics.topics().take(rows_max).cloned().collect(),
+        };
+        keys.note_owners(armed);
+        self.rows(keys)
     }
 
     /// The rows that the last input touched, as they are now.
     pub fn touched(&self) -> View {
-        let mut view = View::default();
-        view.sessions.extend(self.sessions.touched.iter().map(|key| (*key, None)));
-        view.addresses.extend(self.registry.touched.iter().map(|a| (a.clone(), None)));
+        let mut keys = Keys {
+            sessions: self.sessions.touched.iter().copied().collect(),
+            addresses: self.registry.touched.iter().cloned().collect(),
+            topics: Vec::new(),
+        };
         for (address, topic) in self.topics.touched.iter() {
-            view.addresses.insert(address.clone(), None);
-            view.topics.insert(topic.clone(), None);
+            keys.addresses.push(address.clone());
+            keys.topics.push(topic.clone());
         }
-        note_owners(&mut view, self.deadlines.touched.iter());
-        self.fill(&mut view);
-        view
+        keys.note_owners(self.deadlines.touched.iter());
+        self.rows(keys)
     }
 
     /// Open rows in every table, for a quick look at whether anything is left (I34): sessions,
@@ -105,16 +105,14 @@ impl Hub {
         ]
     }
 
-    fn fill(&self, view: &mut View) {
-        for (key, row) in &mut view.sessions {
-            *row = self.session_row(*key);
-        }
-        for (address, row) in &mut view.addresses {
-            *row = self.address_row(address);
-        }
-        for (topic, row) in &mut view.topics {
-            let subscribers: BTreeSet<_> = self.topics.subscribers(topic).cloned().collect();
-            *row = (!subscribers.is_empty()).then_some(TopicRow { subscribers });
+    fn rows(&self, keys: Keys) -> View {
+        View {
+            sessions: Rows::of(keys.sessions, |key| self.session_row(*key)),
+            addresses: Rows::of(keys.addresses, |address| self.address_row(address)),
+            topics: Rows::of(keys.topics, |topic| {
+                let subscribers: BTreeSet<_> = self.topics.subscribers(topic).cloned().collect();
+                (!subscribers.is_empty()).then_some(TopicRow { subscribers })
+            }),
         }
     }
 
@@ -151,19 +149,24 @@ impl Hub {
     }
 }
 
-fn note_owners<'a>(view: &mut View, deadlines: impl Iterator<Item = &'a Deadline>) {
-    for deadline in deadlines {
-        match deadline {
-            Deadline::Connect(key)
-            | Deadline::Idle(key)
-            | Deadline::SlowConsumer(key)
-            | Deadline::Token(key) => {
-                view.sessions.insert(*key, None);
+/// Keys of rows, in any order and perhaps more than once.
+struct Keys {
+    sessions: Vec<SessionKey>,
+    addresses: Vec<ActorAddress>,
+    topics: Vec<Topic>,
+}
+
+impl Keys {
+    fn note_owners<'a>(&mut self, deadlines: impl Iterator<Item = &'a Deadline>) {
+        for deadline in deadlines {
+            match deadline {
+                Deadline::Connect(key)
+                | Deadline::Idle(key)
+                | Deadline::SlowConsumer(key)
+                | Deadline::Token(key) => self.sessions.push(*key),
+                Deadline::Address(address) => self.addresses.push(address.clone()),
+                Deadline::Outcomes => {}
             }
-            Deadline::Address(address) => {
-                view.addresses.insert(address.clone(), None);
-            }
-            Deadline::Outcomes => {}
         }
     }
 }

@@ -39,7 +39,7 @@ use self::owner::{Event, Owner};
 use self::tally::Tally;
 use crate::auth::Access;
 use crate::hub::{Config, Hub, Ids, Input, SessionKey};
-use crate::runtime::{Listener, Runtime};
+use crate::runtime::{Listener, Runtime, SteadyClock};
 
 /// How many audit lines their writer has lost.
 pub type AuditLinesLost = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -133,7 +133,13 @@ impl<R: Runtime, O: Observer> Server<R, O> {
         let (events, inbox) = mpsc::channel(self.limits.events_max);
         let ids = Ids::new(self.runtime.random_seed());
         let hub = Hub::with_access(self.config.clone(), ids, self.access);
-        let owner = Owner::new(self.runtime.clone(), hub, self.observer);
+        let shell = Arc::new(Shell {
+            limits: self.limits,
+            tls: self.tls,
+            audit_lines_lost: self.audit_lines_lost,
+            ..Shell::new(self.runtime.clone(), self.config, events)
+        });
+        let owner = Owner::new(self.runtime.clone(), shell.clock.clone(), hub, self.observer);
         let (ended, end) = oneshot::channel();
         self.runtime.spawn(async move {
             owner.run(inbox).await;
@@ -141,12 +147,6 @@ impl<R: Runtime, O: Observer> Server<R, O> {
             let _ = ended.send(());
         });
 
-        let shell = Arc::new(Shell {
-            limits: self.limits,
-            tls: self.tls,
-            audit_lines_lost: self.audit_lines_lost,
-            ..Shell::new(self.runtime, self.config, events)
-        });
         let admin = async {
             match self.admin {
                 Some(listener) => admin::accept_all(&shell, listener).await,
@@ -169,6 +169,8 @@ impl<R: Runtime, O: Observer> Server<R, O> {
 /// What all connections of a server share.
 struct Shell<R> {
     runtime: R,
+    /// The hub's time.
+    clock: SteadyClock<R>,
     config: Config,
     limits: Limits,
     tls: Option<Tls>,
@@ -187,6 +189,7 @@ impl<R: Runtime> Shell<R> {
     fn new(runtime: R, config: Config, events: mpsc::Sender<Event>) -> Self {
         Self {
             began: runtime.monotonic(),
+            clock: SteadyClock::new(runtime.clone()),
             runtime,
             config,
             limits: Limits::default(),

@@ -11,7 +11,7 @@ use super::metrics::Histogram;
 use super::{Observer, audit};
 use crate::hub::{Hub, Input, Output, Peer, SessionKey};
 use crate::protocol::{CloseReason, Outgoing};
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, SteadyClock};
 use crate::time::Timestamp;
 
 /// What the owner is told.
@@ -74,23 +74,25 @@ pub(super) fn session_ends() -> (Outbox, Orders) {
 /// The hub and what it needs to act.
 pub(super) struct Owner<R: Runtime, O> {
     runtime: R,
+    clock: SteadyClock<R>,
     hub: Hub,
     observer: O,
     /// Ordered, so that closing all of them goes the same way in every run.
     outboxes: BTreeMap<SessionKey, Outbox>,
     outputs: Vec<Output>,
     handling: Histogram,
-    /// Never goes back, whatever the wall clock does.
+    /// By the steady clock, when it was last looked at.
     now: Timestamp,
     closing_all: bool,
 }
 
 impl<R: Runtime, O: Observer> Owner<R, O> {
-    pub(super) fn new(runtime: R, hub: Hub, observer: O) -> Self {
+    pub(super) fn new(runtime: R, clock: SteadyClock<R>, hub: Hub, observer: O) -> Self {
         let (outboxes, outputs) = (BTreeMap::new(), Vec::new());
-        let now = runtime.now();
+        let now = clock.now();
         let handling = Histogram::default();
-        Self { runtime, hub, observer, outboxes, outputs, handling, now, closing_all: false }
+        let closing_all = false;
+        Self { runtime, clock, hub, observer, outboxes, outputs, handling, now, closing_all }
     }
 
     /// Feeds the hub until nobody is left who could send an event.
@@ -132,7 +134,7 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
                 }
             }
             Event::Inspect(question) => {
-                let now = self.now.max(self.runtime.now());
+                let now = self.clock.now();
                 question(&Facts { now, hub: &self.hub, handling: &self.handling });
             }
         }
@@ -140,14 +142,14 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
 
     /// An alarm may be early: the deadline that it was set for can have moved since.
     fn tick(&mut self) {
-        self.now = self.now.max(self.runtime.now());
+        self.now = self.clock.now();
         if self.hub.next_deadline().is_some_and(|deadline| deadline <= self.now) {
             self.handle(Input::Tick);
         }
     }
 
     fn handle(&mut self, input: Input) {
-        self.now = self.now.max(self.runtime.now());
+        self.now = self.clock.now();
         self.observer.before(self.now, &input, &self.hub);
         let mut outputs = std::mem::take(&mut self.outputs);
         let begin = self.runtime.monotonic();

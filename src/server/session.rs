@@ -16,7 +16,7 @@ use super::owner::{Event, Orders};
 use super::socket::Socket;
 use crate::hub::{CloseCause, Expired, Input, SessionKey, Written};
 use crate::protocol::codec::{decode_client_frame, encode_hub_frame};
-use crate::protocol::{Body, CloseReason, Malformed, Outgoing};
+use crate::protocol::{Body, ClientFrame, CloseReason, Malformed, Outgoing};
 use crate::runtime::Runtime;
 
 /// A WebSocket and whom it belongs to.
@@ -130,8 +130,21 @@ where
         let payload = message.into_payload();
         match payload.len() > self.shell.config.message_bytes_max {
             true => self.too_large(payload.len()),
-            false => Input::Frame(self.key, decode_client_frame(&payload.into())),
+            false => {
+                let frame = decode_client_frame(&payload.into());
+                Input::Frame(self.key, frame.map(|frame| self.dated(frame)))
+            }
         }
+    }
+
+    /// Clients date by the wall clock what may expire, and the hub judges that by its own.
+    fn dated(&self, mut frame: ClientFrame) -> ClientFrame {
+        if let ClientFrame::Request(request) = &mut frame
+            && request.ttl.is_some()
+        {
+            request.timestamp = self.shell.clock.from_wall(request.timestamp);
+        }
+        frame
     }
 
     fn too_large(&self, actual: usize) -> Input {
@@ -187,7 +200,9 @@ where
             written.messages += 1;
             written.bytes += message.weight();
             match &message.body {
-                Body::Delivery(delivery) if message.is_overdue(self.shell.runtime.now()) => {
+                Body::Delivery(delivery)
+                    if delivery.ttl.is_some() && message.is_overdue(self.shell.clock.now()) =>
+                {
                     let (to, message) = (message.to.clone(), delivery.origin.clone());
                     written.expired.push(Expired { to, message });
                 }

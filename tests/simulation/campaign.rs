@@ -75,7 +75,7 @@ fn no_run_counts_after_the_first_failure() {
 
 #[test]
 fn a_campaign_stops_when_nothing_new_comes_up() {
-    let real = backend::play(&scenario::generate(Profile::Calm, 1), Backend::Core, Keep::Last(0))
+    let real = backend::play(&scenario::generate(Profile::Calm, 1), Backend::Core, Keep::Nothing)
         .expect("the core plays storms");
     // Seed 3 is the last that brings a shape, seed 9 the first that brings every situation.
     let play = |seed| {
@@ -155,7 +155,7 @@ fn a_takeover_and_a_crash_are_seen_as_such() {
         }"#,
     )
     .expect("it is a scenario");
-    let outcome = backend::play(&scenario, Backend::Simulated, Keep::Last(0)).expect("it plays");
+    let outcome = backend::play(&scenario, Backend::Simulated, Keep::Nothing).expect("it plays");
     let times = |situation| outcome.sightings.of(situation).times;
     assert_eq!(times(Situation::SecondClientStarted), 1);
     assert_eq!(times(Situation::OldCloseAfterTakeover), 1);

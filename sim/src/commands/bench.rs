@@ -72,7 +72,7 @@ impl Bench {
 fn play(profile: Profile, backend: Backend, seed: u64, lasts: Duration) -> Cost {
     let scenario = scenario::generate_lasting(profile, seed, lasts);
     let (begun, cpu_begun) = (now(), cpu_time());
-    let outcome = match backend::play(&scenario, backend, Keep::Last(0)) {
+    let outcome = match backend::play(&scenario, backend, Keep::Nothing) {
         Ok(outcome) => outcome,
         Err(skipped) => {
             eprintln!("seed {seed}: {skipped}");

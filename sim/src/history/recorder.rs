@@ -16,6 +16,8 @@ use crate::situations::{SHAPE_EVERY, Shape, Sightings, Watch};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
     All,
+    /// None, of a run that can be played again.
+    Nothing,
     /// The last so many events: enough for the picture of a failure.
     Last(usize),
 }
@@ -42,6 +44,30 @@ struct Inner {
     count: u64,
     hub_inputs: u64,
     violation: Option<Violation>,
+}
+
+impl Inner {
+    fn take_down(&mut self, event: &Event) -> Result<(), Violation> {
+        self.count += 1;
+        self.watch.observe(event, self.judge.world());
+        let verdict = self.judge.observe(event);
+        if matches!(event.what, What::Hub(_)) {
+            self.hub_inputs += 1;
+            if self.hub_inputs.is_multiple_of(SHAPE_EVERY) {
+                self.shapes.insert(Shape::of(self.judge.world(), self.queue_messages_max));
+            }
+        }
+        verdict
+    }
+
+    fn keep(&mut self, event: Event) {
+        match self.keep {
+            Keep::Nothing => return,
+            Keep::Last(most) if self.events.len() >= most => drop(self.events.pop_front()),
+            Keep::Last(_) | Keep::All => {}
+        }
+        self.events.push_back(event);
+    }
 }
 
 /// What a run leaves behind.
@@ -83,25 +109,37 @@ impl Recorder {
 
     /// Takes down and judges one event. After a violation nothing more is taken down.
     pub fn record(&self, at: Duration, what: What) {
-        let mut inner = self.lock();
-        if inner.violation.is_some() {
-            return;
-        }
         let event = Event { at, what };
-        let verdict = inner.take_down(&event);
-        if inner.inboxes.observe(&event) {
+        let mut inner = self.lock();
+        if self.judge(&mut inner, &event) {
+            inner.keep(event);
+        }
+    }
+
+    /// The same for whoever still needs what it tells: a copy is made only if it is kept.
+    pub fn record_and_return(&self, at: Duration, what: What) -> What {
+        let event = Event { at, what };
+        let mut inner = self.lock();
+        if self.judge(&mut inner, &event) && inner.keep != Keep::Nothing {
+            inner.keep(event.clone());
+        }
+        event.what
+    }
+
+    /// Returns whether the event is part of the history.
+    fn judge(&self, inner: &mut Inner, event: &Event) -> bool {
+        if inner.violation.is_some() {
+            return false;
+        }
+        let verdict = inner.take_down(event);
+        if inner.inboxes.observe(event) {
             self.0.arrived.notify_waiters();
         }
-        if let Keep::Last(most) = inner.keep
-            && inner.events.len() >= most
-        {
-            inner.events.pop_front();
-        }
-        inner.events.push_back(event);
         if let Err(violation) = verdict {
             inner.violation = Some(violation);
             self.0.violated.notify_waiters();
         }
+        true
     }
 
     /// Adds a violation that no single event shows.
@@ -182,20 +220,5 @@ impl Recorder {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Inner {
-    fn take_down(&mut self, event: &Event) -> Result<(), Violation> {
-        self.count += 1;
-        self.watch.observe(event, self.judge.world());
-        let verdict = self.judge.observe(event);
-        if matches!(event.what, What::Hub(_)) {
-            self.hub_inputs += 1;
-            if self.hub_inputs.is_multiple_of(SHAPE_EVERY) {
-                self.shapes.insert(Shape::of(self.judge.world(), self.queue_messages_max));
-            }
-        }
-        verdict
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use signal_hub::hub::{AddressRow, Phase, SessionKey, SessionRow, TopicRow, View};
+use signal_hub::hub::{AddressRow, Phase, Rows, SessionKey, SessionRow, TopicRow, View};
 use signal_hub::protocol::{ActorAddress, Topic};
 use signal_hub::time::Timestamp;
 
@@ -148,16 +148,19 @@ impl After<'_> {
     }
 }
 
-fn put<K: Ord + Clone, V: Clone>(rows: &mut BTreeMap<K, V>, touched: &BTreeMap<K, Option<V>>) {
+fn put<K: Ord + Clone, V: Clone>(rows: &mut BTreeMap<K, V>, touched: &Rows<K, V>) {
     for (key, row) in touched {
         match row {
-            Some(row) => rows.insert(key.clone(), row.clone()),
-            None => rows.remove(key),
-        };
+            Some(row) => match rows.get_mut(key) {
+                Some(known) => known.clone_from(row),
+                None => drop(rows.insert(key.clone(), row.clone())),
+            },
+            None => drop(rows.remove(key)),
+        }
     }
 }
 
-fn same<K: Ord, V: PartialEq>(rows: &BTreeMap<K, V>, all: &BTreeMap<K, Option<V>>) -> bool {
+fn same<K: Ord, V: PartialEq>(rows: &BTreeMap<K, V>, all: &Rows<K, V>) -> bool {
     rows.len() == all.len()
         && rows.iter().all(|(key, row)| all.get(key).and_then(Option::as_ref) == Some(row))
 }

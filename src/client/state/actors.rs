@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 
 use crate::client::ActorConfig;
 use crate::protocol::{ActorAddress, RenewalToken, Topic};
+use crate::time::Timestamp;
 
 /// In the order in which they were wanted.
 #[derive(Debug)]
@@ -15,14 +16,27 @@ pub(super) struct Actors(IndexMap<ActorAddress, Actor>);
 pub(super) struct Actor {
     pub(super) config: ActorConfig,
     pub(super) registration: Registration,
-    /// Refusals since the last registration.
+    /// Refusals since the last registration or renewal.
     pub(super) refusals: u32,
+    /// The pace of the session is kept for the registration until then.
+    pub(super) registration_rests_until: Timestamp,
     /// What the user wants.
     pub(super) wanted: BTreeSet<Topic>,
     /// What the hub has confirmed to this session.
     pub(super) confirmed: BTreeSet<Topic>,
     /// Topics in requests that are not answered yet, and in how many.
     under_way: BTreeMap<Topic, usize>,
+    /// Topics that the hub refused to change for now.
+    refused: BTreeMap<Topic, Refused>,
+    /// The hub wants no request about any topic before.
+    topics_rest_until: Timestamp,
+}
+
+#[derive(Debug, Default)]
+struct Refused {
+    /// In a row.
+    times: u32,
+    again_at: Timestamp,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,13 +101,21 @@ impl Actors {
         self.0.keys().cloned().collect()
     }
 
+    /// Until when requests about topics must not take what the hub gives to registrations.
+    pub(super) fn registrations_rest_until(&self) -> Timestamp {
+        let rests = self.0.values().map(|actor| actor.registration_rests_until);
+        rests.max().unwrap_or_default()
+    }
+
     /// The session is over: wishes stay, knowledge goes.
     pub(super) fn connection_lost(&mut self) {
         for actor in self.0.values_mut() {
             actor.registration = Registration::Absent;
-            actor.refusals = 0;
+            actor.registration_accepted();
             actor.confirmed.clear();
             actor.under_way.clear();
+            actor.refused.clear();
+            actor.topics_rest_until = Timestamp::default();
         }
     }
 }
@@ -104,10 +126,19 @@ impl Actor {
             config,
             registration: Registration::Absent,
             refusals: 0,
+            registration_rests_until: Timestamp::default(),
             wanted,
             confirmed: BTreeSet::new(),
             under_way: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            topics_rest_until: Timestamp::default(),
         }
+    }
+
+    /// No refusal of the registration counts any more.
+    pub(super) fn registration_accepted(&mut self) {
+        self.refusals = 0;
+        self.registration_rests_until = Timestamp::default();
     }
 
     /// A request about the topic was written.
@@ -125,14 +156,50 @@ impl Actor {
         }
     }
 
-    /// Topics on which the hub and the user differ, and whether the user wants them: as many as
-    /// may be asked about beside those that are being asked about.
-    pub(super) fn unsettled(&self, under_way_max: usize) -> Vec<(Topic, bool)> {
-        let differing = self.wanted.symmetric_difference(&self.confirmed);
-        differing
-            .filter(|topic| !self.under_way.contains_key(*topic))
+    /// How often in a row the hub refused to change the topic.
+    pub(super) fn refusals_of(&self, topic: &Topic) -> u32 {
+        self.refused.get(topic).map_or(0, |refused| refused.times)
+    }
+
+    /// The hub refused to change the topic for now.
+    pub(super) fn topic_refused(&mut self, topic: Topic, again_at: Timestamp) {
+        let refused = self.refused.entry(topic).or_default();
+        *refused = Refused { times: refused.times.saturating_add(1), again_at };
+    }
+
+    /// No refusal of the topic counts any more.
+    pub(super) fn topic_accepted(&mut self, topic: &Topic) {
+        self.refused.remove(topic);
+    }
+
+    pub(super) fn rest_topics(&mut self, until: Timestamp) {
+        self.topics_rest_until = self.topics_rest_until.max(until);
+    }
+
+    /// Topics on which the hub and the user differ, that may be asked about now, and whether the
+    /// user wants them: as many as may be asked about beside those that are being asked about.
+    pub(super) fn unsettled(&self, now: Timestamp, under_way_max: usize) -> Vec<(Topic, bool)> {
+        self.differing()
+            .filter(|topic| self.again_at(topic) <= now)
             .take(under_way_max.saturating_sub(self.under_way.len()))
             .map(|topic| (topic.clone(), self.wanted.contains(topic)))
             .collect()
+    }
+
+    /// When the next of the differing topics may be asked about that may not be now.
+    pub(super) fn next_unsettled(&self, now: Timestamp, earliest: Timestamp) -> Option<Timestamp> {
+        let moments = self.differing().map(|topic| self.again_at(topic).max(earliest));
+        moments.filter(|at| *at > now).min()
+    }
+
+    /// Topics on which the hub and the user differ and that are not being asked about.
+    fn differing(&self) -> impl Iterator<Item = &Topic> {
+        let differing = self.wanted.symmetric_difference(&self.confirmed);
+        differing.filter(|topic| !self.under_way.contains_key(*topic))
+    }
+
+    fn again_at(&self, topic: &Topic) -> Timestamp {
+        let rests_until = self.refused.get(topic).map_or_else(Timestamp::default, |r| r.again_at);
+        rests_until.max(self.topics_rest_until)
     }
 }

@@ -24,6 +24,7 @@ impl ClientState {
                 };
                 if let Some(actor) = self.actors.find(&address) {
                     actor.wanted.insert(topic.clone());
+                    actor.topic_accepted(&topic);
                 }
                 self.submit(now, id, Errand::Subscribe { address, topic });
             }
@@ -33,6 +34,7 @@ impl ClientState {
                 };
                 if let Some(actor) = self.actors.find(&address) {
                     actor.wanted.remove(&topic);
+                    actor.topic_accepted(&topic);
                 }
                 self.submit(now, id, Errand::Unsubscribe { address, topic });
             }

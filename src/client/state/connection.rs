@@ -161,9 +161,22 @@ impl ClientState {
     }
 
     /// The pause after so many failures: it doubles up to its bound, then jitter takes up to half.
-    pub(super) fn backoff(&mut self, failures: u32) -> Duration {
-        let factor = 1_u32.checked_shl(failures).unwrap_or(u32::MAX);
-        let most = self.config.backoff_min.saturating_mul(factor).min(self.config.backoff_max);
+    fn backoff(&mut self, failures: u32) -> Duration {
+        self.doubled(self.config.backoff_min, failures)
+    }
+
+    /// The pause before what the hub refused for now is asked again, after so many earlier
+    /// refusals: as above, but never shorter than the hub says.
+    pub(super) fn retry_pause(&mut self, asked: Option<Duration>, refusals: u32) -> Duration {
+        match asked {
+            Some(asked) => self.doubled(asked.max(PAUSE_MIN), refusals).max(asked),
+            None => self.backoff(refusals),
+        }
+    }
+
+    fn doubled(&mut self, pause: Duration, times: u32) -> Duration {
+        let factor = 1_u32.checked_shl(times).unwrap_or(u32::MAX);
+        let most = pause.saturating_mul(factor).min(self.config.backoff_max);
         self.dice.jitter(most).max(PAUSE_MIN)
     }
 

@@ -62,10 +62,6 @@ impl Deadlines {
         self.by_time.retain(|(_, owner)| !owner.is_of_connection());
     }
 
-    pub(super) fn is_set(&self, owner: &Owner) -> bool {
-        self.by_owner.contains_key(owner)
-    }
-
     pub(super) fn next(&self) -> Option<Timestamp> {
         self.by_time.first().map(|(at, _)| *at)
     }

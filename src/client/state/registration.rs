@@ -14,8 +14,6 @@ use crate::time::Timestamp;
 
 /// However short a registration lives, its renewals are at least so far apart.
 const RENEWAL_PAUSE_MIN: Duration = Duration::from_millis(100);
-/// How long a request rests that the hub refused for the rate of requests, without saying how long.
-const RATE_LIMIT_PAUSE: Duration = Duration::from_secs(1);
 /// Subscriptions that are restored at once, for each address.
 const RESTORING_MAX: usize = 64;
 
@@ -67,7 +65,7 @@ impl ClientState {
             return false;
         };
         actor.registration = Registration::Held(registered.renewal_token);
-        actor.refusals = 0;
+        actor.registration_accepted();
         actor.confirmed = registered.subscriptions.iter().cloned().collect();
         if let Phase::Connected(session) = &mut self.phase {
             session.settled.get_or_insert(now);
@@ -95,8 +93,6 @@ impl ClientState {
         let error = ClientError::Refused(refusal.clone());
         let Some(actor) = self.actors.find(address) else { return };
         actor.registration = Registration::Absent;
-        let refusals = actor.refusals;
-        actor.refusals = refusals.saturating_add(1);
         let retry_in = match is_final(&refusal) {
             true => {
                 self.forget(address, &error);
@@ -104,12 +100,29 @@ impl ClientState {
             }
             false => {
                 self.fail_registrations(address, &error);
-                let pause = asked_pause(&refusal).unwrap_or_else(|| self.backoff(refusals));
-                self.deadlines.set(Owner::Registration(address.clone()), now + pause);
-                Some(pause)
+                self.rest_registration(now, address, &refusal)
             }
         };
         self.tell(Event::RegistrationRefused { address: address.clone(), refusal, retry_in });
+    }
+
+    /// Asks again later. Where the hub wants fewer requests, those about topics wait behind this one.
+    fn rest_registration(
+        &mut self,
+        now: Timestamp,
+        address: &ActorAddress,
+        refusal: &Refusal,
+    ) -> Option<Duration> {
+        let asked = asked_pause(refusal);
+        let refusals = self.actors.find(address)?.refusals;
+        let pause = self.retry_pause(asked, refusals);
+        let actor = self.actors.find(address)?;
+        actor.refusals = refusals.saturating_add(1);
+        if asked.is_some() {
+            actor.registration_rests_until = now + pause;
+        }
+        self.deadlines.set(Owner::Registration(address.clone()), now + pause);
+        Some(pause)
     }
 
     pub(super) fn registration_due(&mut self, now: Timestamp, address: &ActorAddress) {
@@ -131,12 +144,27 @@ impl ClientState {
         address: ActorAddress,
         reply: Reply,
     ) {
+        if !self.actors.is_wanted(&address) {
+            return;
+        }
+        let Reply::Renewed(renewed) = reply else {
+            return self.renewal_refused(now, &address, &refusal_in(&reply));
+        };
         let Some(actor) = self.actors.find(&address) else { return };
-        let Reply::Renewed(renewed) = reply else { return self.register(now, &address) };
         actor.registration = Registration::Held(renewed.renewal_token);
+        actor.registration_accepted();
         self.renew_later(now, hub_now, renewed.expires_at, &address);
         let (expires_at, renewal_token) = (renewed.expires_at, renewed.renewal_token);
         self.tell(Event::Renewed { address, expires_at, renewal_token });
+    }
+
+    /// Where the hub only wants fewer requests the address is held still; else it may be no more.
+    fn renewal_refused(&mut self, now: Timestamp, address: &ActorAddress, refusal: &Refusal) {
+        if asked_pause(refusal).is_some() {
+            self.rest_registration(now, address, refusal);
+        } else {
+            self.register(now, address);
+        }
     }
 
     /// Two thirds of the time that the hub gave, measured by the hub's own clock.
@@ -166,16 +194,28 @@ impl ClientState {
 
     /// Asks for what is wanted and missing, and gives up what is there and not wanted.
     pub(super) fn restore_topics(&mut self, now: Timestamp, address: &ActorAddress) {
-        let resting = self.deadlines.is_set(&Owner::Topics(address.clone()));
-        if resting || !self.actors.is_held(address) {
+        if !self.actors.is_held(address) {
             return;
         }
-        let Some(actor) = self.actors.find(address) else { return };
-        for (topic, wanted) in actor.unsettled(RESTORING_MAX) {
-            match wanted {
-                true => self.subscribe(now, address.clone(), topic, None),
-                false => self.unsubscribe(now, address.clone(), topic, None),
+        if self.actors.registrations_rest_until() <= now {
+            let Some(actor) = self.actors.find(address) else { return };
+            for (topic, wanted) in actor.unsettled(now, RESTORING_MAX) {
+                match wanted {
+                    true => self.subscribe(now, address.clone(), topic, None),
+                    false => self.unsubscribe(now, address.clone(), topic, None),
+                }
             }
+        }
+        self.restore_topics_later(now, address);
+    }
+
+    fn restore_topics_later(&mut self, now: Timestamp, address: &ActorAddress) {
+        let earliest = self.actors.registrations_rest_until();
+        let Some(actor) = self.actors.find(address) else { return };
+        let owner = Owner::Topics(address.clone());
+        match actor.next_unsettled(now, earliest) {
+            Some(at) => self.deadlines.set(owner, at),
+            None => self.deadlines.clear(&owner),
         }
     }
 
@@ -190,6 +230,7 @@ impl ClientState {
         if let Some(actor) = self.actors.find(&address) {
             actor.finish(&topic);
             if matches!(reply, Reply::Subscribed(_)) {
+                actor.topic_accepted(&topic);
                 actor.confirmed.insert(topic.clone());
             } else if !actor.confirmed.contains(&topic) {
                 self.subscription_refused(now, &address, topic, command, refusal_in(&reply));
@@ -210,10 +251,11 @@ impl ClientState {
         refusal: Refusal,
     ) {
         if command.is_none() && refusal.code == ErrorCode::RateLimited {
-            return self.rest_topics(now, address, &refusal);
+            return self.rest_topic(now, address, topic, &refusal);
         }
         if let Some(actor) = self.actors.find(address) {
             actor.wanted.remove(&topic);
+            actor.topic_accepted(&topic);
         }
         if command.is_none() {
             self.tell(Event::SubscriptionRefused { address: address.clone(), topic, refusal });
@@ -233,10 +275,11 @@ impl ClientState {
             if let Reply::Error(refusal) = &reply
                 && refusal.code == ErrorCode::RateLimited
             {
-                self.rest_topics(now, &address, refusal);
+                self.rest_topic(now, &address, topic, refusal);
             } else {
                 // Any other answer means that there is nothing left to give up.
                 actor.confirmed.remove(&topic);
+                actor.topic_accepted(&topic);
             }
         }
         match command {
@@ -245,10 +288,23 @@ impl ClientState {
         }
     }
 
-    /// The hub wants fewer requests: nothing is restored for a while.
-    fn rest_topics(&mut self, now: Timestamp, address: &ActorAddress, refusal: &Refusal) {
-        let pause = asked_pause(refusal).unwrap_or(RATE_LIMIT_PAUSE);
-        self.deadlines.set(Owner::Topics(address.clone()), now + pause);
+    /// Asks about the topic again later, and if the hub wants fewer requests about the others too.
+    fn rest_topic(
+        &mut self,
+        now: Timestamp,
+        address: &ActorAddress,
+        topic: Topic,
+        refusal: &Refusal,
+    ) {
+        let asked = asked_pause(refusal);
+        let refusals = self.actors.find(address).map_or(0, |actor| actor.refusals_of(&topic));
+        let pause = self.retry_pause(asked, refusals);
+        let Some(actor) = self.actors.find(address) else { return };
+        actor.topic_refused(topic, now + pause);
+        if let Some(asked) = asked {
+            actor.rest_topics(now + asked);
+        }
+        self.restore_topics_later(now, address);
     }
 
     pub(super) fn topic_unanswered(

@@ -151,10 +151,14 @@ impl World {
                     let Some(client) = self.client(id) else { return };
                     let (name, link) = (client.name.clone(), client.link);
                     let bytes_max = self.scenario.hub.message_bytes_max;
-                    let message = Message::said(frame.clone(), bytes_max);
-                    self.record_client(&name, ClientEvent::Sent(Box::new(frame)));
                     let link = link.expect("the state sends on an open transport only");
-                    self.queue_as_client(link, message);
+                    let event = ClientEvent::Sent(Box::new(frame));
+                    let told = What::Client { client: name, event };
+                    if let What::Client { event: ClientEvent::Sent(frame), .. } =
+                        self.recorder.record_and_return(self.now, told)
+                    {
+                        self.queue_as_client(link, Message::said(*frame, bytes_max));
+                    }
                 }
                 Output::CloseTransport => self.close_transport(id),
                 Output::Event(event) => told.push(event),
@@ -365,8 +369,13 @@ impl World {
             Holder::Client(id) => {
                 let Some(client) = self.client(id) else { return };
                 let name = client.name.clone();
-                self.record_client(&name, ClientEvent::Received(Box::new(frame.clone())));
-                self.hand_in(id, Input::Frame(Ok(frame)));
+                let event = ClientEvent::Received(Box::new(frame));
+                let told = What::Client { client: name, event };
+                if let What::Client { event: ClientEvent::Received(frame), .. } =
+                    self.recorder.record_and_return(self.now, told)
+                {
+                    self.hand_in(id, Input::Frame(Ok(*frame)));
+                }
             }
             Holder::Raw(id) => self.raw_received(id, frame),
         }

@@ -337,13 +337,11 @@ impl World {
         let recorded = input.clone();
         let mut outputs = std::mem::take(&mut server.outputs);
         outputs.extend(server.hub.handle(server.now, input));
-        let event = HubEvent {
-            now: server.now,
-            input: recorded,
-            outputs: outputs.clone(),
-            touched: server.hub.touched(),
-        };
-        self.recorder.record(self.now, What::Hub(Box::new(event)));
+        let (now, touched) = (server.now, server.hub.touched());
+        let event = HubEvent { now, input: recorded, outputs, touched };
+        let told = self.recorder.record_and_return(self.now, What::Hub(Box::new(event)));
+        let What::Hub(event) = told else { unreachable!("it is what was recorded") };
+        let mut outputs = event.outputs;
         server.inputs += 1;
         if server.inputs.is_multiple_of(COMPARE_EVERY) && !self.recorder.is_violated() {
             let all = server.hub.view();

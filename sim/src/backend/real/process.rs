@@ -115,6 +115,10 @@ impl<F: Future<Output = ()>> Future for Task<F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        // Whoever waits for the end looks at the task first, and a killed one sees nothing more.
+        if self.process.killed.is_cancelled() {
+            return Poll::Ready(());
+        }
         if let Pause::Paused(waiting) = &mut *self.process.lock() {
             waiting.push(context.waker().clone());
             return Poll::Pending;

@@ -4,12 +4,17 @@ use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use signal_hub::runtime::Runtime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 
 use super::network::{ANYWHERE, Network};
-use super::process::{connect, listen};
+use super::process::{RealProcess, connect, listen};
+use crate::backend::full::Process;
+use crate::history::{Keep, Recorder};
 use crate::net::{Choice, ConnectMode, Fault, LinkConfig, NetEventKind, Notice, Peers, Seen, Ways};
+use crate::scenario::Scenario;
 
 const HOST: &str = "alice";
 const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -305,5 +310,45 @@ fn without_a_hub_a_connect_is_refused() {
         let bench = Bench::new(LinkConfig::default());
         bench.network.hub_left(bench.hub.local_addr().unwrap());
         assert_eq!(error(&mut bench.dial().await).await, ErrorKind::ConnectionReset);
+    });
+}
+
+#[test]
+fn a_task_of_a_killed_process_does_not_see_the_others_end() {
+    play(async {
+        let bench = Bench::new(LinkConfig::default());
+        let recorder = Recorder::new(&Scenario::default(), Keep::All);
+        let process = RealProcess::new(HOST, bench.network.clone(), recorder);
+        let (keep, kept) = oneshot::channel::<()>();
+        let (tell, told) = oneshot::channel();
+        let (one, other) = (process.runtime(), process.runtime());
+        one.spawn(async move {
+            std::future::pending::<()>().await;
+            drop(keep);
+        });
+        other.spawn(async move {
+            let _ = kept.await;
+            tell.send("the other one has ended").unwrap();
+        });
+        tokio::task::yield_now().await;
+        process.kill();
+        assert!(told.await.is_err());
+    });
+}
+
+#[test]
+fn a_paused_process_goes_on_where_it_was() {
+    play(async {
+        let bench = Bench::new(LinkConfig::default());
+        let recorder = Recorder::new(&Scenario::default(), Keep::All);
+        let process = RealProcess::new(HOST, bench.network.clone(), recorder);
+        let (tell, mut told) = oneshot::channel();
+        process.pause();
+        process.runtime().spawn(async move { tell.send(()).unwrap() });
+        let until = Some(bench.network.elapsed() + MS(100));
+        bench.network.sleep_until(until).await;
+        assert!(told.try_recv().is_err());
+        process.resume();
+        told.await.unwrap();
     });
 }

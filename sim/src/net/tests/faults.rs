@@ -236,18 +236,18 @@ fn what_a_slow_link_carries_flows_once_it_is_healed() {
 #[test]
 fn faults_are_data() {
     let text = r#"[
-        {"fault": "stall", "from": "alice", "to": "hub", "lasts": "1s 500ms"},
-        {"fault": "link", "from": "hub", "to": "alice",
+        {"do": "stall", "from": "alice", "to": "hub", "lasts": "1s 500ms"},
+        {"do": "link", "from": "hub", "to": "alice",
          "config": {"latency": "20ms", "loss_per_mille": 5, "fin": {"after": "3s"}}},
-        {"fault": "sever", "connections": {"latest": {"client": "alice", "server": "hub"}},
+        {"do": "sever", "connections": {"latest": {"client": "alice", "server": "hub"}},
          "client_sees": {"when": "never", "ending": "reset"},
          "server_sees": {"when": {"after": "2s"}, "ending": "end_of_stream"}},
-        {"fault": "reset", "connections": {"id": 3}},
-        {"fault": "heal"}
+        {"do": "reset", "connections": {"id": 3}},
+        {"do": "heal"}
     ]"#;
     let faults: Vec<Fault> = serde_json::from_str(text).unwrap();
     assert_eq!(faults[0], stall(millis(1500)));
     let again: Vec<Fault> = serde_json::from_str(&serde_json::to_string(&faults).unwrap()).unwrap();
     assert_eq!(faults, again);
-    serde_json::from_str::<Fault>(r#"{"fault": "stall", "from": "alice"}"#).unwrap_err();
+    serde_json::from_str::<Fault>(r#"{"do": "stall", "from": "alice"}"#).unwrap_err();
 }

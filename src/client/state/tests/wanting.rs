@@ -2,6 +2,26 @@
 
 use super::*;
 
+fn too_fast(milliseconds: u64) -> Reply {
+    let wait = Duration::from_millis(milliseconds);
+    let details = crate::protocol::Details::RetryAfter { wait, limit: 1 };
+    Reply::Error(refusal(ErrorCode::RateLimited).with(details))
+}
+
+/// The next request of this type, and how long it took to come. The hub is heard all the while.
+fn next_request(talk: &mut Conversation, type_name: &str) -> (Duration, Request) {
+    let begin = talk.now;
+    loop {
+        let found = talk.requests().into_iter().find(|request| request.type_name == type_name);
+        if let Some(request) = found {
+            return (talk.now.since(begin), request);
+        }
+        let deadline = talk.client.next_deadline().unwrap();
+        talk.pass(deadline.since(talk.now));
+        talk.input(Input::Frame(Ok(HubFrame::Pong)));
+    }
+}
+
 #[test]
 fn topics_from_the_start_are_subscribed_to_once_registered() {
     let mut talk = Conversation::greeted(alice_subscribed_to(&["a", "b"]));
@@ -91,12 +111,83 @@ fn restoring_rests_for_as_long_as_a_rate_limited_hub_asks() {
     talk.confirm_registration(&register, 1, &[]);
     let [request] = talk.requests().try_into().unwrap();
     let wait = Duration::from_millis(700);
-    let details = crate::protocol::Details::RetryAfter { wait, limit: 1 };
-    talk.reply(&request, Reply::Error(refusal(ErrorCode::RateLimited).with(details)));
+    talk.reply(&request, too_fast(700));
     talk.pass(wait - Duration::from_millis(1));
     assert_eq!(talk.verbs(), []);
     talk.pass(Duration::from_millis(1));
     assert_eq!(talk.verbs(), [subscribe_verb("news")]);
+}
+
+#[test]
+fn a_subscription_refused_again_and_again_is_tried_ever_more_rarely() {
+    let mut talk = Conversation::greeted(alice_subscribed_to(&["news"]));
+    let [register] = talk.requests().try_into().unwrap();
+    talk.confirm_registration(&register, 1, &[]);
+    let [mut request] = talk.requests().try_into().unwrap();
+    for most in [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000].map(Duration::from_millis) {
+        talk.reply(&request, too_fast(500));
+        let pause;
+        (pause, request) = next_request(&mut talk, "hub:subscribe");
+        assert!(most / 2 <= pause && pause <= most, "{pause:?} of {most:?}");
+        assert!(pause >= Duration::from_millis(500), "{pause:?}");
+    }
+    talk.reply(&request, subscribed("news"));
+
+    talk.unsubscribe("news");
+    let (_, request) = next_request(&mut talk, "hub:unsubscribe");
+    talk.reply(&request, too_fast(500));
+    let (pause, _) = next_request(&mut talk, "hub:unsubscribe");
+    assert_eq!(pause, Duration::from_millis(500), "a success makes the pause the first again");
+}
+
+#[test]
+fn a_topic_that_the_hub_has_no_room_for_holds_up_no_other() {
+    let mut talk = Conversation::greeted(alice_subscribed_to(&["a", "b"]));
+    let [register] = talk.requests().try_into().unwrap();
+    talk.confirm_registration(&register, 1, &[]);
+    let [a, b] = talk.requests().try_into().unwrap();
+    let full = refusal(ErrorCode::RateLimited).with(crate::protocol::Details::Limit { limit: 1 });
+    talk.reply(&a, Reply::Error(full));
+    talk.pass(Duration::from_millis(400));
+    talk.reply(&b, too_fast(1));
+    assert_eq!(next_request(&mut talk, "hub:subscribe").1.verb, Ok(subscribe_verb("b")));
+}
+
+#[test]
+fn topics_wait_behind_a_registration_that_came_too_fast() {
+    let mut actors = ["a", "b"].map(|path| ActorConfig::new(address(path)));
+    actors[0].topics = vec![topic("news")];
+    let mut talk = Conversation::greeted(config(actors.into()));
+    let [a, b] = talk.requests().try_into().unwrap();
+    talk.reply(&b, too_fast(700));
+    talk.confirm_registration(&a, 1, &[]);
+    talk.pass(Duration::from_millis(699));
+    assert_eq!(talk.verbs(), []);
+    talk.pass(Duration::from_millis(1));
+    let verbs = talk.verbs();
+    let names: Vec<&str> = verbs.iter().map(Verb::type_name).collect();
+    assert_eq!(names, ["hub:register", "hub:subscribe"]);
+}
+
+#[test]
+fn a_registration_refused_again_and_again_is_tried_ever_more_rarely() {
+    let mut talk = Conversation::greeted(alice());
+    let [mut register] = talk.requests().try_into().unwrap();
+    for most in [500, 1000, 2000, 4000].map(Duration::from_millis) {
+        talk.reply(&register, too_fast(500));
+        let pause;
+        (pause, register) = next_request(&mut talk, "hub:register");
+        assert!((most / 2).max(Duration::from_millis(500)) <= pause && pause <= most, "{pause:?}");
+    }
+}
+
+#[test]
+fn a_renewal_that_came_too_fast_is_tried_again_and_no_registration() {
+    let mut talk = Conversation::registered(alice());
+    let (_, renew) = next_request(&mut talk, "hub:renew");
+    talk.reply(&renew, too_fast(500));
+    assert_eq!(next_request(&mut talk, "hub:renew").0, Duration::from_millis(500));
+    assert_eq!(talk.verbs(), []);
 }
 
 #[test]

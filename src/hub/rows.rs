@@ -1,0 +1,111 @@
+//! A small table in the order of its keys, made once and then read.
+
+use std::ops::Index;
+
+use serde::{Serialize, Serializer};
+
+/// Rows by key. `None`: there is no such row (any more).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rows<K, V>(Vec<(K, Option<V>)>);
+
+impl<K: Ord, V> Rows<K, V> {
+    /// The row of each of these keys; a key may come twice.
+    pub(super) fn of(mut keys: Vec<K>, row: impl Fn(&K) -> Option<V>) -> Self {
+        keys.sort_unstable();
+        keys.dedup();
+        let rows = keys.into_iter().map(|key| {
+            let row = row(&key);
+            (key, row)
+        });
+        Self(rows.collect())
+    }
+
+    /// The row of the key, if the table speaks of it.
+    pub fn get(&self, key: &K) -> Option<&Option<V>> {
+        let found = self.0.binary_search_by(|(known, _)| known.cmp(key));
+        found.ok().map(|nth| &self.0[nth].1)
+    }
+
+    /// Whether the table speaks of the key.
+    pub fn contains_key(&self, key: &K) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// How many keys the table speaks of.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether the table speaks of none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The keys, in order.
+    pub fn keys(&self) -> impl Iterator<Item = &K> {
+        self.0.iter().map(|(key, _)| key)
+    }
+
+    /// The rows, in the order of their keys.
+    pub fn values(&self) -> impl Iterator<Item = &Option<V>> {
+        self.0.iter().map(|(_, row)| row)
+    }
+
+    /// The rows, to be changed.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Option<V>> {
+        self.0.iter_mut().map(|(_, row)| row)
+    }
+
+    /// Keys and rows, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &Option<V>)> {
+        self.into_iter()
+    }
+}
+
+impl<K, V> Default for Rows<K, V> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+type Pair<'a, K, V> = fn(&'a (K, Option<V>)) -> (&'a K, &'a Option<V>);
+
+impl<'a, K, V> IntoIterator for &'a Rows<K, V> {
+    type Item = (&'a K, &'a Option<V>);
+    type IntoIter = std::iter::Map<std::slice::Iter<'a, (K, Option<V>)>, Pair<'a, K, V>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter().map(|(key, row)| (key, row))
+    }
+}
+
+impl<K: Ord, V> Index<&K> for Rows<K, V> {
+    type Output = Option<V>;
+
+    fn index(&self, key: &K) -> &Option<V> {
+        self.get(key).expect("the table speaks of the key")
+    }
+}
+
+/// As a map.
+impl<K: Serialize, V: Serialize> Serialize for Rows<K, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_sorted_and_found_by_key() {
+        let rows = Rows::of(vec![3, 1, 3], |key| (*key > 1).then_some(key * 10));
+        assert_eq!(rows.keys().collect::<Vec<_>>(), [&1, &3]);
+        assert_eq!(
+            (rows.get(&3), rows.get(&1), rows.get(&2)),
+            (Some(&Some(30)), Some(&None), None)
+        );
+        assert_eq!(serde_json::to_string(&rows).unwrap(), r#"{"1":null,"3":30}"#);
+    }
+}

@@ -1,0 +1,48 @@
+//! Seeds on the core backend.
+
+use signal_hub_sim::backend::{self, Backend};
+use signal_hub_sim::campaign;
+use signal_hub_sim::history::Keep;
+use signal_hub_sim::scenario::{Action, Profile, Step, Who};
+use signal_hub_sim::{report, scenario};
+
+#[test]
+fn every_seed_keeps_every_invariant_on_core() {
+    for (profile, seeds) in
+        [(Profile::Calm, 0..100), (Profile::Halfopen, 0..100), (Profile::Crowd, 0..5)]
+    {
+        let count = seeds.end;
+        let findings = campaign::run(profile, Backend::Core, seeds, 2, false, &|_| {});
+        let failures: Vec<String> = findings
+            .failures
+            .iter()
+            .map(|(seed, outcome)| {
+                report::failure(outcome, &report::replay_command(profile, *seed))
+            })
+            .collect();
+        assert!(failures.is_empty(), "{profile:?}\n{}", failures.join("\n"));
+        assert_eq!((findings.runs, findings.skipped.len()), (count, 0));
+        assert!(findings.hub_inputs > 100 * count, "a run gives the hub something to do");
+    }
+}
+
+#[test]
+fn a_seed_plays_the_same_again_on_core() {
+    let transcript = |seed| {
+        let scenario = scenario::generate(Profile::Storm, seed);
+        let outcome = backend::play(&scenario, Backend::Core, Keep::All);
+        report::transcript(&outcome.expect("core can play a storm").events)
+    };
+    assert!(transcript(3) == transcript(3));
+    assert_ne!(transcript(3), transcript(4));
+}
+
+#[test]
+fn what_needs_bytes_is_skipped_and_has_not_passed() {
+    let mut long = scenario::generate(Profile::Calm, 1);
+    let text = "~".repeat(3 * long.hub.message_bytes_max);
+    let who = Who::Raw("mallory".to_owned(), 1);
+    long.steps.push(Step::at(std::time::Duration::ZERO, who, Action::Write { text }));
+    let skipped = backend::play(&long, Backend::Core, Keep::All).expect_err("it needs bytes");
+    assert!(skipped.reason.contains("longer than the WebSocket codec reads"), "{skipped}");
+}
