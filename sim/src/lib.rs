@@ -10,6 +10,7 @@
 //! - [`net`]: its network, and what can be done to it.
 //! - [`history`]: what happened.
 //! - [`invariants`]: what must hold, judged on the history alone.
+//! - [`situations`]: what must have happened for that to mean something.
 //! - [`failures`]: shrunk to what they take, as files.
 //! - [`report`]: what people get to see.
 //! - [`mutants`]: known bugs, planted to see the invariants find them.
@@ -36,6 +37,8 @@ pub mod net;
 pub mod history;
 
 pub mod invariants;
+
+pub mod situations;
 
 pub mod failures;
 

@@ -1,5 +1,5 @@
-//! Which seeds to play: a range on the command line, or variables of the environment for
-//! `cargo test`.
+//! Which seeds to play: a range on the command line, perhaps dealt out to several machines, or
+//! variables of the environment for `cargo test`.
 
 use std::ops::Range;
 use std::str::FromStr;
@@ -8,11 +8,48 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seeds(pub Range<u64>);
 
+/// One of several equal shares of the seeds, dealt out in turn: `1/4`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    /// From 0.
+    index: u64,
+    of: u64,
+}
+
+impl Shard {
+    /// All of them.
+    pub const WHOLE: Shard = Shard { index: 0, of: 1 };
+
+    /// How many of these seeds are in the share.
+    pub fn share(self, seeds: &Range<u64>) -> u64 {
+        (seeds.end - seeds.start).saturating_sub(self.index).div_ceil(self.of)
+    }
+
+    /// One of the seeds in the share; they count from 0.
+    pub fn seed(self, seeds: &Range<u64>, number: u64) -> Option<u64> {
+        (number < self.share(seeds)).then(|| seeds.start + self.index + number * self.of)
+    }
+}
+
+impl FromStr for Shard {
+    type Err = InvalidSeeds;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSeeds> {
+        let parts = text.split_once('/').and_then(|(number, of)| {
+            let (number, of) = (number.parse::<u64>().ok()?, of.parse::<u64>().ok()?);
+            (1..=of).contains(&number).then(|| Shard { index: number - 1, of })
+        });
+        parts.ok_or(InvalidSeeds::Shard)
+    }
+}
+
 /// Text that names no seeds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSeeds {
     #[error("expected A..B with A below B, such as 0..200")]
     Range,
+    #[error("expected I/N with I from 1 to N, such as 1/4")]
+    Shard,
     #[error("{name} is {value:?}: expected {expected}")]
     Variable { name: &'static str, value: String, expected: &'static str },
 }
@@ -80,6 +117,28 @@ mod tests {
         assert_eq!("3..5".parse(), Ok(Seeds(3..5)));
         for bad in ["", "3", "5..3", "3..3", "a..b", "1..=2"] {
             assert!(bad.parse::<Seeds>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn shards_deal_out_every_seed_once() {
+        for of in 1..5 {
+            let mut seeds = Vec::new();
+            for number in 1..=of {
+                let shard: Shard = format!("{number}/{of}").parse().expect("it is a shard");
+                let share = shard.share(&(10..20));
+                seeds.extend((0..).map_while(|n| shard.seed(&(10..20), n)));
+                assert!(share == 10 / of || share == 10 / of + 1);
+            }
+            seeds.sort_unstable();
+            assert_eq!(seeds, (10..20).collect::<Vec<u64>>());
+        }
+    }
+
+    #[test]
+    fn a_shard_is_one_of_so_many() {
+        for bad in ["", "1", "0/4", "5/4", "1/0", "a/b"] {
+            assert_eq!(bad.parse::<Shard>(), Err(InvalidSeeds::Shard), "{bad}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Seeds on the core backend.
 
 use signal_hub_sim::backend::{self, Backend};
-use signal_hub_sim::campaign;
+use signal_hub_sim::campaign::{self, Plan, Watcher};
 use signal_hub_sim::history::Keep;
 use signal_hub_sim::scenario::{Action, Profile, Step, Who};
 use signal_hub_sim::{report, scenario};
@@ -12,12 +12,13 @@ fn every_seed_keeps_every_invariant_on_core() {
         [(Profile::Calm, 0..100), (Profile::Halfopen, 0..100), (Profile::Crowd, 0..5)]
     {
         let count = seeds.end;
-        let findings = campaign::run(profile, Backend::Core, seeds, 2, false, &|_| {});
+        let findings = campaign::run(&Plan::of(profile, Backend::Core, seeds), &Watcher::SILENT);
         let failures: Vec<String> = findings
             .failures
             .iter()
-            .map(|(seed, outcome)| {
-                report::failure(outcome, &report::replay_command(profile, *seed))
+            .map(|(seed, failure)| {
+                let replay = report::replay_command(profile, Backend::Core, *seed);
+                report::failure(&failure.outcome, &replay)
             })
             .collect();
         assert!(failures.is_empty(), "{profile:?}\n{}", failures.join("\n"));

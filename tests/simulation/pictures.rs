@@ -111,8 +111,11 @@ fn a_page_of_a_run_that_passed_tells_every_event() {
 #[test]
 fn a_page_of_a_failure_names_the_invariant_and_survives_hostile_data() {
     let (scenario, mut outcome) = a_failure();
-    let plain =
-        report::html(&scenario, &report::replay_command(Profile::Storm, outcome.seed), &outcome);
+    let plain = report::html(
+        &scenario,
+        &report::replay_command(Profile::Storm, Backend::Simulated, outcome.seed),
+        &outcome,
+    );
     assert_eq!(data_of(&plain)["violation"]["invariant"], "I14 subscriptions survive reconnection");
     write("failed.html", &plain);
 

@@ -2,7 +2,7 @@
 //! `MADSIM_TEST_SEED` and `MADSIM_TEST_NUM` do the same.
 
 use signal_hub_sim::backend::Backend;
-use signal_hub_sim::campaign;
+use signal_hub_sim::campaign::{self, Plan, Watcher};
 use signal_hub_sim::report;
 use signal_hub_sim::scenario::Profile;
 use signal_hub_sim::seeds::Seeds;
@@ -14,13 +14,18 @@ fn every_seed_keeps_every_invariant() {
     let seeds = Seeds::from_environment(|name| std::env::var(name).ok(), 0..300)
         .unwrap_or_else(|error| panic!("{error}"));
     let count = seeds.0.end - seeds.0.start;
-    let findings = campaign::run(PROFILE, Backend::Simulated, seeds.0, 2, false, &|_| {});
+    let findings = campaign::run(&Plan::of(PROFILE, Backend::Simulated, seeds.0), &Watcher::SILENT);
     assert_eq!(findings.runs, count);
     assert!(findings.hub_inputs > 100 * count, "a storm gives the hub something to do");
     let failures: Vec<String> = findings
         .failures
         .iter()
-        .map(|(seed, outcome)| report::failure(outcome, &report::replay_command(PROFILE, *seed)))
+        .map(|(seed, failure)| {
+            report::failure(
+                &failure.outcome,
+                &report::replay_command(PROFILE, Backend::Simulated, *seed),
+            )
+        })
         .collect();
     assert!(failures.is_empty(), "{} of {count} failed\n{}", failures.len(), failures.join("\n"));
 }

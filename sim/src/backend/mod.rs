@@ -11,6 +11,7 @@ mod stage;
 mod words;
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::history::{Event, Keep, Recorder};
 use crate::invariants::{Invariant, Violation};
 use crate::runtime;
 use crate::scenario::Scenario;
+use crate::situations::{Shape, Sightings};
 
 /// What a scenario is played on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, ValueEnum)]
@@ -64,6 +66,10 @@ pub struct Outcome {
     pub event_count: u64,
     /// Calls of `Hub::handle`.
     pub hub_inputs: u64,
+    /// How often each situation came up.
+    pub sightings: Sightings,
+    /// The shapes that the hub had.
+    pub shapes: BTreeSet<Shape>,
     /// How long the run took by its own clock.
     pub simulated: Duration,
 }
@@ -96,6 +102,8 @@ pub fn play(scenario: &Scenario, backend: Backend, keep: Keep) -> Result<Outcome
         events: recording.events,
         event_count: recording.count,
         hub_inputs: recording.hub_inputs,
+        sightings: recording.sightings,
+        shapes: recording.shapes,
         simulated: took,
     })
 }

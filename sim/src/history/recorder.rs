@@ -1,6 +1,6 @@
 //! Takes down the events of a run and has each judged at once.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use super::inbox::Inboxes;
 use super::{Event, What};
 use crate::invariants::{Judge, Violation, World};
 use crate::scenario::{Expectation, Scenario, What as Doing, Who};
+use crate::situations::{SHAPE_EVERY, Shape, Sightings, Watch};
 
 /// How much of a history is kept after it was judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +34,11 @@ struct Shared {
 
 struct Inner {
     keep: Keep,
+    seed: u64,
+    queue_messages_max: usize,
     judge: Judge,
+    watch: Watch,
+    shapes: BTreeSet<Shape>,
     inboxes: Inboxes,
     events: VecDeque<Event>,
     count: u64,
@@ -42,6 +47,19 @@ struct Inner {
 }
 
 impl Inner {
+    fn take_down(&mut self, event: &Event) -> Result<(), Violation> {
+        self.count += 1;
+        self.watch.observe(event, self.judge.world());
+        let verdict = self.judge.observe(event);
+        if matches!(event.what, What::Hub(_)) {
+            self.hub_inputs += 1;
+            if self.hub_inputs.is_multiple_of(SHAPE_EVERY) {
+                self.shapes.insert(Shape::of(self.judge.world(), self.queue_messages_max));
+            }
+        }
+        verdict
+    }
+
     fn keep(&mut self, event: Event) {
         match self.keep {
             Keep::Nothing => return,
@@ -57,6 +75,10 @@ pub struct Recording {
     pub events: Vec<Event>,
     pub count: u64,
     pub hub_inputs: u64,
+    /// How often each situation came up.
+    pub sightings: Sightings,
+    /// The shapes that the hub had.
+    pub shapes: BTreeSet<Shape>,
     /// The first violation; the last event is the one that broke it.
     pub violation: Option<Violation>,
 }
@@ -70,6 +92,10 @@ impl Recorder {
         });
         let inner = Inner {
             keep,
+            seed: scenario.seed,
+            queue_messages_max: scenario.hub.queue_messages_max,
+            watch: Watch::new(scenario),
+            shapes: BTreeSet::new(),
             judge: Judge::new(&scenario.hub),
             inboxes: Inboxes::of(expecting),
             events: VecDeque::new(),
@@ -105,9 +131,7 @@ impl Recorder {
         if inner.violation.is_some() {
             return false;
         }
-        inner.count += 1;
-        inner.hub_inputs += u64::from(matches!(event.what, What::Hub(_)));
-        let verdict = inner.judge.observe(event);
+        let verdict = inner.take_down(event);
         if inner.inboxes.observe(event) {
             self.0.arrived.notify_waiters();
         }
@@ -188,6 +212,8 @@ impl Recorder {
             events: std::mem::take(&mut inner.events).into(),
             count: inner.count,
             hub_inputs: inner.hub_inputs,
+            sightings: inner.watch.sightings(inner.seed),
+            shapes: std::mem::take(&mut inner.shapes),
             violation: inner.violation.clone(),
         }
     }

@@ -17,6 +17,7 @@ use signal_hub::hub::Config;
 pub use liveness::{Agreement, check_agreement};
 pub use resources::check_rest;
 pub use world::World;
+pub(crate) use world::{After, is_open};
 
 use crate::history::Event;
 
@@ -50,6 +51,32 @@ pub enum Invariant {
 }
 
 impl Invariant {
+    /// Every invariant, in the order of the variants.
+    pub const ALL: [Invariant; 22] = [
+        Invariant::I1,
+        Invariant::I3,
+        Invariant::I4,
+        Invariant::I5,
+        Invariant::I6,
+        Invariant::I7,
+        Invariant::I8,
+        Invariant::I9,
+        Invariant::I13,
+        Invariant::I14,
+        Invariant::I15,
+        Invariant::I18,
+        Invariant::I19,
+        Invariant::I20,
+        Invariant::I23,
+        Invariant::I24,
+        Invariant::I34,
+        Invariant::Expected,
+        Invariant::NoPanic,
+        Invariant::L1,
+        Invariant::L2,
+        Invariant::L4,
+    ];
+
     /// A few words.
     pub const fn name(self) -> &'static str {
         match self {

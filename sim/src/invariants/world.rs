@@ -31,6 +31,10 @@ impl World {
         self.addresses.keys()
     }
 
+    pub fn address_rows(&self) -> impl Iterator<Item = (&ActorAddress, &AddressRow)> {
+        self.addresses.iter()
+    }
+
     pub fn topic(&self, topic: &Topic) -> Option<&TopicRow> {
         self.topics.get(topic)
     }

@@ -17,7 +17,7 @@ use signal_hub::time::duration_text;
 
 pub use action::{Action, Expectation, HubAction, Speech, WhichToken};
 pub use file::{InvalidScenario, read, read_file, write};
-pub use generator::{Profile, generate};
+pub use generator::{Profile, generate, generate_lasting};
 pub use schema::{FILE as SCHEMA_FILE, schema};
 pub use shrinker::{Progress, Shrunk, shrink};
 pub use step::{Step, What, When, Who};

@@ -402,8 +402,9 @@ fn crash_hub(world: &RefCell<World>, peers: Peers) {
         return;
     }
     with(world, |world| {
-        world.inject(Fault::Crash { host: HUB_HOST.to_owned(), peers });
+        // First the hub: a dead one does not see its own connections end.
         world.end_hub(true);
+        world.inject(Fault::Crash { host: HUB_HOST.to_owned(), peers });
     });
 }
 

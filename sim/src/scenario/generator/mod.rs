@@ -3,6 +3,7 @@
 
 mod dice;
 mod kinds;
+mod rare;
 mod traffic;
 mod trouble;
 
@@ -17,8 +18,10 @@ use super::{Actor, ActorKind, Ending, Scenario, Step, When};
 use crate::net::{Fault, LinkConfig};
 
 const NAMES: [&str; 8] = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi"];
-/// How long steps are played.
+/// How long steps are played, unless somebody wants otherwise.
 const LASTS: Duration = Duration::from_secs(60);
+/// Of the streams of a seed, that of what is rare; the profiles have the lower ones.
+const RARE: u64 = 1_000;
 
 /// What kind of minute it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, ValueEnum)]
@@ -44,7 +47,13 @@ pub enum Profile {
 
 /// The scenario of a seed. The same seed and profile always give the same one.
 pub fn generate(profile: Profile, seed: u64) -> Scenario {
-    let mut dice = Dice::new(seed, profile as u64);
+    generate_lasting(profile, seed, LASTS)
+}
+
+/// The same for a storm that lasts longer, with as much more traffic and trouble. Every minute the
+/// network heals: what nobody ends would add up until nothing happens any more.
+pub fn generate_lasting(profile: Profile, seed: u64, lasts: Duration) -> Scenario {
+    let mut dice = Dice::new(seed, profile as u64, lasts);
     let weights = Weights::of(profile, &mut dice);
     let mut scenario = Scenario {
         title: format!("{profile:?} {seed}").to_lowercase(),
@@ -65,11 +74,17 @@ pub fn generate(profile: Profile, seed: u64) -> Scenario {
     };
     traffic::plan(&mut dice, &weights, &mut scenario);
     trouble::plan(&mut dice, &weights, &mut scenario);
+    if profile == Profile::Swarm {
+        rare::plan(&mut Dice::new(seed, RARE, lasts), &mut scenario);
+    }
+    for minute in 1..lasts.as_secs().div_ceil(LASTS.as_secs()) as u32 {
+        scenario.steps.push(Step::fault(LASTS * minute, Fault::Heal));
+    }
     scenario.steps.sort_by_key(|step| match step.when {
         When::At(at) => at,
         When::After(_) | When::Then => unreachable!("a storm knows its times"),
     });
-    scenario.steps.push(Step::fault(LASTS, Fault::Heal));
+    scenario.steps.push(Step::fault(lasts, Fault::Heal));
     scenario
 }
 

@@ -27,7 +27,7 @@ pub fn plan(dice: &mut Dice, weights: &Weights, scenario: &mut Scenario) {
         let subscribe = Action::Subscribe { topic: dice.topic() };
         push(scenario, dice.millis(100, 3_000), Who::Client(actor.name), subscribe);
     }
-    for _ in 0..dice.between(60, 200) {
+    for _ in 0..dice.times_between(60, 200) {
         let kind = draw(&weights.operations, dice);
         operation(dice, scenario, kind);
     }

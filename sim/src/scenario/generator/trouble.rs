@@ -8,7 +8,7 @@ use crate::scenario::{Action, HUB_HOST, HubAction, Scenario, Step, What, When, W
 /// As many troubles as the weights say.
 pub fn plan(dice: &mut Dice, weights: &Weights, scenario: &mut Scenario) {
     let (least, most) = weights.troubles_between;
-    for _ in 0..dice.between(least, most) {
+    for _ in 0..dice.times_between(least, most) {
         let kind = draw(&weights.troubles, dice);
         trouble(dice, scenario, kind);
     }

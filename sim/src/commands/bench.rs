@@ -1,0 +1,107 @@
+//! `bench`: what a hub input costs with all checks on, and whether long runs make it dearer.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use signal_hub_sim::backend::{self, Backend};
+use signal_hub_sim::history::Keep;
+use signal_hub_sim::scenario::{self, Profile};
+
+use super::{cpu_time, now};
+
+/// How long the two kinds of storms last, in simulated time.
+const SHORT: Duration = Duration::from_secs(100);
+const LONG: Duration = Duration::from_secs(1_000);
+/// From here on the cost of an event grows with the length of a run.
+const GROWTH_MAX: f64 = 1.2;
+
+#[derive(Args)]
+pub struct Bench {
+    /// Long storms; ten times as many short ones are played beside them.
+    #[arg(long, default_value_t = 10)]
+    storms: u64,
+    #[arg(long, value_enum, default_value_t = Profile::Storm)]
+    profile: Profile,
+}
+
+/// What some runs cost.
+#[derive(Debug, Clone, Copy, Default)]
+struct Cost {
+    events: u64,
+    hub_inputs: u64,
+    cpu: Duration,
+}
+
+impl Bench {
+    pub fn measure(self) -> anyhow::Result<ExitCode> {
+        if cfg!(debug_assertions) {
+            eprintln!("these are the numbers of a build without --release");
+        }
+        for backend in [Backend::Core, Backend::Simulated] {
+            println!("on {backend}");
+            self.measure_one(backend);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn measure_one(&self, backend: Backend) {
+        let (mut short, mut long) = (Cost::default(), Cost::default());
+        // In turn, so that whatever else the machine does slows both.
+        for seed in 0..self.storms {
+            for part in 0..10 {
+                short.add(play(self.profile, backend, seed * 10 + part, SHORT));
+            }
+            long.add(play(self.profile, backend, seed, LONG));
+        }
+        for (what, cost) in [("100 s storms  ", short), ("1,000 s storms", long)] {
+            println!(
+                "{what}: {:.0} ns/event, {:.0} hub inputs per CPU second ({} events, {:.1} s)",
+                cost.nanos_per_event(),
+                cost.inputs_per_second(),
+                cost.events,
+                cost.cpu.as_secs_f64()
+            );
+        }
+        let growth = long.nanos_per_event() / short.nanos_per_event();
+        let verdict = if growth <= GROWTH_MAX { "does not grow" } else { "GROWS" };
+        println!("ratio: {growth:.2}; the cost of an event {verdict} with the length of a run");
+    }
+}
+
+fn play(profile: Profile, backend: Backend, seed: u64, lasts: Duration) -> Cost {
+    let scenario = scenario::generate_lasting(profile, seed, lasts);
+    let (begun, cpu_begun) = (now(), cpu_time());
+    let outcome = match backend::play(&scenario, backend, Keep::Nothing) {
+        Ok(outcome) => outcome,
+        Err(skipped) => {
+            eprintln!("seed {seed}: {skipped}");
+            return Cost::default();
+        }
+    };
+    let cpu = cpu_time().zip(cpu_begun).map(|(end, begun)| end.saturating_sub(begun));
+    if let Some(violation) = &outcome.violation {
+        eprintln!("seed {seed} failed: {}", violation.invariant);
+    }
+    Cost {
+        events: outcome.event_count,
+        hub_inputs: outcome.hub_inputs,
+        cpu: cpu.unwrap_or_else(|| now() - begun),
+    }
+}
+
+impl Cost {
+    fn add(&mut self, other: Cost) {
+        self.events += other.events;
+        self.hub_inputs += other.hub_inputs;
+        self.cpu += other.cpu;
+    }
+
+    fn nanos_per_event(&self) -> f64 {
+        self.cpu.as_nanos() as f64 / self.events.max(1) as f64
+    }
+
+    fn inputs_per_second(&self) -> f64 {
+        self.hub_inputs as f64 / self.cpu.as_secs_f64().max(1e-9)
+    }
+}

@@ -1,0 +1,181 @@
+//! `run`: a seed, or a campaign of many.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use signal_hub_sim::backend::{self, Backend, Outcome};
+use signal_hub_sim::campaign::{self, Findings, Plan, Watcher};
+use signal_hub_sim::history::Keep;
+use signal_hub_sim::report;
+use signal_hub_sim::scenario::{self, Profile};
+use signal_hub_sim::seeds::{Seeds, Shard};
+
+use super::cpu_time;
+use super::progress::Progress;
+
+/// Seeds of a campaign that is bounded by nothing else.
+const SEEDS: Range<u64> = 0..200;
+
+#[derive(Args)]
+pub struct Run {
+    /// A up to B, B left out; 0..200 unless given, without end with --budget or --until-saturated.
+    #[arg(long, value_name = "A..B", conflicts_with = "seed")]
+    seeds: Option<Seeds>,
+    /// What kind of minute each seed makes.
+    #[arg(long, value_enum, default_value_t)]
+    profile: Profile,
+    /// What they are played on.
+    #[arg(long, value_enum, default_value_t)]
+    backend: Backend,
+    /// One seed.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Prints the whole transcript on stdout.
+    #[arg(long, requires = "seed")]
+    trace: bool,
+    /// Writes the run as one HTML page.
+    #[arg(long, value_name = "FILE", requires = "seed", conflicts_with = "check_determinism")]
+    html: Option<PathBuf>,
+    /// Threads; all cores unless given.
+    #[arg(long)]
+    jobs: Option<usize>,
+    /// Counts no run after a failure.
+    #[arg(long)]
+    fail_fast: bool,
+    /// Begins no run after this time, such as 60s or 10m.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    budget: Option<Duration>,
+    /// Plays one of N shares of the seeds; all shares together find what the whole does.
+    #[arg(long, value_name = "I/N", conflicts_with = "until_saturated")]
+    shard: Option<Shard>,
+    /// Stops when all situations have come up and no new shape has in so many runs.
+    #[arg(long, value_name = "RUNS", conflicts_with = "seed")]
+    until_saturated: Option<u64>,
+    /// Plays each seed again in another process and compares every event.
+    #[arg(long, conflicts_with = "trace")]
+    check_determinism: bool,
+    /// What stdout gets.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Writes what was found for programs that read JUnit.
+    #[arg(long, value_name = "FILE", conflicts_with = "check_determinism")]
+    junit: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+impl Run {
+    pub fn play(self) -> anyhow::Result<ExitCode> {
+        match self.seed {
+            Some(seed) if self.trace || self.html.is_some() => {
+                let command = report::replay_command(self.profile, self.backend, seed);
+                let scenario = scenario::generate(self.profile, seed);
+                crate::play(&scenario, self.backend, &command, self.trace, self.html.as_deref())
+            }
+            Some(_) | None if self.check_determinism => self.check_determinism(self.seeds()),
+            Some(_) | None => self.campaign(),
+        }
+    }
+
+    fn seeds(&self) -> Range<u64> {
+        let bounded =
+            self.check_determinism || self.budget.is_none() && self.until_saturated.is_none();
+        match (self.seed, &self.seeds) {
+            (Some(seed), _) => seed..seed.saturating_add(1),
+            (None, Some(seeds)) => seeds.0.clone(),
+            (None, None) if bounded => SEEDS,
+            (None, None) => 0..u64::MAX,
+        }
+    }
+
+    fn plan(&self) -> Plan {
+        let cores = || std::thread::available_parallelism().ok().map(usize::from);
+        Plan {
+            profile: self.profile,
+            backend: self.backend,
+            seeds: self.seeds(),
+            shard: self.shard.unwrap_or(Shard::WHOLE),
+            jobs: self.jobs.or_else(cores).unwrap_or(1),
+            fail_fast: self.fail_fast,
+            until_saturated: self.until_saturated,
+        }
+    }
+
+    fn campaign(&self) -> anyhow::Result<ExitCode> {
+        let plan = self.plan();
+        let progress = Progress::begin(plan.runs_max(), self.budget);
+        let cpu_start = cpu_time();
+        let findings = campaign::run(
+            &plan,
+            &Watcher {
+                time_is_up: &|| progress.time_is_up(),
+                progress: &|findings, outcome| {
+                    self.tell_failure(&progress, findings, outcome);
+                    progress.step(findings);
+                },
+            },
+        );
+        progress.end();
+        let cpu = cpu_time().zip(cpu_start).map(|(end, start)| end.saturating_sub(start));
+        match self.format {
+            Format::Text => {
+                print!("{}", report::summary(&findings, &plan, progress.elapsed(), cpu));
+            }
+            Format::Json => println!("{}", report::json(&findings, &plan)),
+        }
+        if let Some(file) = &self.junit {
+            std::fs::write(file, report::junit(&findings, &plan)?)
+                .with_context(|| format!("cannot write {}", file.display()))?;
+        }
+        if std::env::var("GITHUB_ACTIONS").is_ok_and(|value| value == "true") {
+            eprint!("{}", report::annotations(&findings, &plan));
+        }
+        Ok(ExitCode::from(findings.verdict(&plan).exit_code()))
+    }
+
+    /// Tells the whole story of a failure unless one like it was told.
+    fn tell_failure(&self, progress: &Progress, findings: &Findings, outcome: &Outcome) {
+        let Some(failure) = findings.failures.get(&outcome.seed) else { return };
+        let replay = report::replay_command(self.profile, self.backend, outcome.seed);
+        match failure.outcome.events.is_empty() {
+            false => progress.say(&report::failure(outcome, &replay)),
+            true => progress.say(&format!(
+                "seed {}: {} again, broken by {}",
+                outcome.seed, failure.violation.invariant, failure.broken_by
+            )),
+        }
+    }
+
+    fn check_determinism(&self, seeds: Range<u64>) -> anyhow::Result<ExitCode> {
+        let program = std::env::current_exe()?;
+        for seed in seeds {
+            let scenario = scenario::generate(self.profile, seed);
+            let here: Outcome = backend::play(&scenario, self.backend, Keep::All)?;
+            let here = report::transcript(&here.events);
+            let there = std::process::Command::new(&program)
+                .args(["run", "--trace", "--seed", &seed.to_string()])
+                .args(["--profile", &format!("{:?}", self.profile).to_lowercase()])
+                .args(["--backend", &format!("{:?}", self.backend).to_lowercase()])
+                .output()?;
+            let there = String::from_utf8_lossy(&there.stdout);
+            if here != there {
+                let number = here.lines().zip(there.lines()).take_while(|(a, b)| a == b).count();
+                let line = |text: &str| text.lines().nth(number).unwrap_or("(the end)").to_owned();
+                println!("seed {seed} differs from line {} on", number + 1);
+                println!("this process:  {}", line(&here));
+                println!("other process: {}", line(&there));
+                return Ok(ExitCode::from(4));
+            }
+        }
+        println!("every seed played the same in two processes");
+        Ok(ExitCode::SUCCESS)
+    }
+}

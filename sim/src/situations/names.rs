@@ -1,0 +1,210 @@
+//! The situations by name, each with what counts as one.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+use signal_hub::hub::DropReason;
+use signal_hub::protocol::{ErrorCode, Verb};
+
+use crate::net::Fault;
+
+macro_rules! situations {
+    ($($variant:ident $name:literal $sentence:literal,)*) => {
+        /// Something that has to come up in a campaign.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Situation {
+            $(#[doc = $sentence] $variant,)*
+        }
+
+        impl Situation {
+            /// Every situation, in the order of reports.
+            pub const ALL: &[Situation] = &[$(Situation::$variant,)*];
+
+            /// As reports call it.
+            pub const fn name(self) -> &'static str {
+                match self { $(Situation::$variant => $name,)* }
+            }
+
+            /// What counts as one.
+            pub const fn sentence(self) -> &'static str {
+                match self { $(Situation::$variant => $sentence,)* }
+            }
+        }
+    };
+}
+
+situations! {
+    OldCloseAfterTakeover "old close after takeover"
+        "The connection of a session that was taken over ends while another session owns the address.",
+    CloseBeforeRegisterReply "close before register reply"
+        "A client loses its connection between writing hub:register and reading the answer.",
+    ResumedLate "resume in the last tenth"
+        "A detached address is resumed in the last tenth of the resume window.",
+    ResumedAtDeadline "resume at the very deadline"
+        "A detached address is resumed in the last hundredth of the resume window.",
+    ExpiryRacesRenew "expiry races renew"
+        "hub:renew for an address is handled within 250 ms of its expiry, before or after.",
+    AskAcrossTakeover "ask across a takeover"
+        "An address is taken over while an ask from or to it is written and its answer not yet read.",
+    HalfOpenFoundBySilence "half-open found by silence"
+        "The hub closes a session because nothing came from it for idle_timeout.",
+    SilentHubFound "silent hub found"
+        "A client gives its connection up because nothing came from the hub for too long.",
+    SlowConsumerClosed "slow consumer closed"
+        "The hub closes a session whose queue stays full.",
+    SenderPaused "sender paused"
+        "The hub tells a session to pause because it feeds one that does not keep up.",
+    SenderResumed "sender resumed"
+        "The hub tells a paused session to go on.",
+    QueueFull "queue bound reached"
+        "A copy is dropped because the recipient's queue is at its bound.",
+    SentToUnknown "sent to an unknown actor"
+        "A copy is dropped because nobody is registered at the address.",
+    SentToDetached "sent to a detached actor"
+        "A copy is dropped because the recipient is detached.",
+    MessageExpired "time to live over"
+        "A copy is dropped because its time to live is over.",
+    RetryAnswered "retry answered from memory"
+        "An ask comes again and gets its first outcome; nothing is delivered.",
+    BroadcastToTheDead "broadcast to a dead recipient"
+        "A copy of a broadcast goes to a session that is never heard again and ends broken or silent.",
+    SameAddressWithinRoundTrip "same address within a round trip"
+        "Two sessions register one address within a round trip of the undisturbed network.",
+    OneOfSeveralLost "one of several addresses lost"
+        "A session that owns several addresses loses one, and keeps another.",
+    HubShutDownWithClients "hub shut down with clients"
+        "The hub shuts down in order and begins again while clients are connected.",
+    HubCrashedWithClients "hub crashed with clients"
+        "The hub's process dies and another begins while clients are connected.",
+    HubPaused "hub paused"
+        "The hub's machine stops for a while with sessions open.",
+    ClientPaused "client paused"
+        "A client's machine stops for a while with its connection open.",
+    ClientCrashed "client crashed"
+        "A client's process dies with its connection open.",
+    ClientLeft "client left"
+        "A client takes leave with its connection open.",
+    SecondClientStarted "second client started"
+        "A second client of an actor begins while the first is connected.",
+    LinkChanged "fault link" "A changed link carried something.",
+    Stalled "fault stall" "A stalled link held something.",
+    Partitioned "fault partition" "A partition held something.",
+    Rejoined "fault rejoin" "A partition ended.",
+    ConnectDecided "fault connects" "A connect was refused, hung or went into a black hole.",
+    Reset "fault reset" "An open end saw a reset.",
+    Severed "fault sever" "An open end was cut off.",
+    HostReadingPaused "fault pause_host_reading" "A host was kept from reading what had arrived.",
+    ReadingPaused "fault pause_reading" "One end was kept from reading what had arrived.",
+    Crashed "fault crash" "A host died with a stream or a listener.",
+    ClockSkewed "fault clock_skew" "A wall clock moved.",
+    LinkHealed "fault heal" "Healing ended something.",
+    RefusedVersion "error version_mismatch" "The hub answered version_mismatch.",
+    RefusedUnauthorized "error unauthorized" "The hub answered unauthorized.",
+    RefusedRate "error rate_limited" "The hub answered rate_limited.",
+    RefusedSize "error message_too_large" "The hub answered message_too_large.",
+    RefusedLate "error message_expired" "The hub answered message_expired.",
+    RefusedInternal "error internal_error" "The hub answered internal_error.",
+    RefusedToken "error invalid_token" "The hub answered invalid_token.",
+    RefusedBroadcast "error BROADCAST_LIMIT_EXCEEDED" "The hub answered BROADCAST_LIMIT_EXCEEDED.",
+    ConnectAccepted "accepted hub:connect" "hub:connect was accepted.",
+    HeartbeatAccepted "accepted hub:heartbeat" "hub:heartbeat was accepted.",
+    DisconnectAccepted "accepted hub:disconnect" "hub:disconnect was accepted.",
+    RegisterAccepted "accepted hub:register" "hub:register was accepted.",
+    UnregisterAccepted "accepted hub:unregister" "hub:unregister was accepted.",
+    RenewAccepted "accepted hub:renew" "hub:renew was accepted.",
+    DiscoverAccepted "accepted hub:discover" "hub:discover was accepted.",
+    ListAccepted "accepted hub:list_actors" "hub:list_actors was accepted.",
+    SendAccepted "accepted hub:send" "hub:send was accepted.",
+    BroadcastAccepted "accepted hub:broadcast" "hub:broadcast was accepted.",
+    SubscribeAccepted "accepted hub:subscribe" "hub:subscribe was accepted.",
+    UnsubscribeAccepted "accepted hub:unsubscribe" "hub:unsubscribe was accepted.",
+    PublishAccepted "accepted hub:publish" "hub:publish was accepted.",
+    QueueStatsAccepted "accepted hub:queue_stats" "hub:queue_stats was accepted.",
+    MetricsAccepted "accepted hub:metrics" "hub:metrics was accepted.",
+}
+
+/// What looks as if it belonged here and cannot come up, with the reason.
+pub const IMPOSSIBLE: [(&str, &str); 3] = [
+    ("error unknown_actor", "hub:unknown_actor says it; no error bears this code"),
+    ("error timeout", "the hub waits for no recipient, so nothing of its own can take too long"),
+    ("accepted hub:refresh_token", "a hub that lets everybody in takes no tokens"),
+];
+
+impl Situation {
+    /// That the fault had an effect.
+    pub const fn of_fault(fault: &Fault) -> Self {
+        match fault {
+            Fault::Link { .. } => Situation::LinkChanged,
+            Fault::Stall { .. } => Situation::Stalled,
+            Fault::Partition { .. } => Situation::Partitioned,
+            Fault::Rejoin { .. } => Situation::Rejoined,
+            Fault::Connects { .. } => Situation::ConnectDecided,
+            Fault::Reset { .. } => Situation::Reset,
+            Fault::Sever { .. } => Situation::Severed,
+            Fault::PauseHostReading { .. } => Situation::HostReadingPaused,
+            Fault::PauseReading { .. } => Situation::ReadingPaused,
+            Fault::Crash { .. } => Situation::Crashed,
+            Fault::ClockSkew { .. } => Situation::ClockSkewed,
+            Fault::Heal => Situation::LinkHealed,
+        }
+    }
+
+    /// That the hub answered the code; none if it cannot.
+    pub const fn of_error(code: ErrorCode) -> Option<Self> {
+        match code {
+            ErrorCode::VersionMismatch => Some(Situation::RefusedVersion),
+            ErrorCode::Unauthorized => Some(Situation::RefusedUnauthorized),
+            ErrorCode::RateLimited => Some(Situation::RefusedRate),
+            ErrorCode::MessageTooLarge => Some(Situation::RefusedSize),
+            ErrorCode::MessageExpired => Some(Situation::RefusedLate),
+            ErrorCode::InternalError => Some(Situation::RefusedInternal),
+            ErrorCode::InvalidToken => Some(Situation::RefusedToken),
+            ErrorCode::BroadcastLimitExceeded => Some(Situation::RefusedBroadcast),
+            ErrorCode::UnknownActor | ErrorCode::Timeout => None,
+        }
+    }
+
+    /// That the hub accepted the request; none if it cannot.
+    pub const fn of_verb(verb: &Verb) -> Option<Self> {
+        Some(match verb {
+            Verb::Connect(_) => Situation::ConnectAccepted,
+            Verb::Heartbeat(_) => Situation::HeartbeatAccepted,
+            Verb::Disconnect(_) => Situation::DisconnectAccepted,
+            Verb::Register(_) => Situation::RegisterAccepted,
+            Verb::Unregister(_) => Situation::UnregisterAccepted,
+            Verb::Renew(_) => Situation::RenewAccepted,
+            Verb::Discover(_) => Situation::DiscoverAccepted,
+            Verb::ListActors(_) => Situation::ListAccepted,
+            Verb::Send(_) => Situation::SendAccepted,
+            Verb::Broadcast(_) => Situation::BroadcastAccepted,
+            Verb::Subscribe(_) => Situation::SubscribeAccepted,
+            Verb::Unsubscribe(_) => Situation::UnsubscribeAccepted,
+            Verb::Publish(_) => Situation::PublishAccepted,
+            Verb::QueueStats => Situation::QueueStatsAccepted,
+            Verb::Metrics => Situation::MetricsAccepted,
+            Verb::RefreshToken(_) => return None,
+        })
+    }
+
+    /// That a copy was dropped for the reason.
+    pub const fn of_drop(why: DropReason) -> Self {
+        match why {
+            DropReason::QueueFull => Situation::QueueFull,
+            DropReason::UnknownActor => Situation::SentToUnknown,
+            DropReason::Detached => Situation::SentToDetached,
+            DropReason::Expired => Situation::MessageExpired,
+        }
+    }
+}
+
+impl fmt::Display for Situation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Serialize for Situation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}

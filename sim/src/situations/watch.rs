@@ -1,0 +1,348 @@
+//! Sees situations in a history. Besides the world it remembers only what is still under way.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use signal_hub::client::Loss;
+use signal_hub::hub::{CloseCause, EndReason, Input, Output, Record, SessionKey};
+use signal_hub::protocol::codec::{HubBody, HubFrame};
+use signal_hub::protocol::{
+    ActorAddress, Body, ClientFrame, CloseReason, MessageId, Pattern, Reply, Request, Route, Verb,
+};
+use signal_hub::time::Timestamp;
+
+use super::{Sightings, Situation};
+use crate::history::{ClientEvent, ClientName, Event, HubEvent, Milestone, What};
+use crate::invariants::{After, World, is_open};
+use crate::net::{FaultId, NetEventKind};
+use crate::scenario::{Action, HubAction, Scenario, Step, What as Doing};
+
+/// How near to an expiry a renewal races it.
+const NEAR_EXPIRY: Duration = Duration::from_millis(250);
+
+/// Watches one run.
+pub struct Watch {
+    resume_window: Duration,
+    round_trip: Duration,
+    times: [u64; Situation::ALL.len()],
+    hub: AtHub,
+    clients: AtClients,
+    faults: BTreeMap<FaultId, Situation>,
+    /// What the director does by itself, after the steps, is no situation.
+    milestone: Milestone,
+    /// How the hub went down while clients were connected.
+    down: Option<Situation>,
+}
+
+/// What is under way in one life of the hub.
+#[derive(Default)]
+struct AtHub {
+    /// Sessions that lost their address to another one and whose connection is still there.
+    superseded: BTreeMap<SessionKey, ActorAddress>,
+    registered: BTreeMap<ActorAddress, (SessionKey, Timestamp)>,
+    expired: BTreeMap<ActorAddress, Timestamp>,
+    /// Sessions not heard of since a copy of a broadcast went to them.
+    unheard: BTreeSet<SessionKey>,
+}
+
+/// What is under way at the clients.
+#[derive(Default)]
+struct AtClients {
+    connected: BTreeSet<ClientName>,
+    registering: BTreeMap<ClientName, MessageId>,
+    asking: BTreeMap<ClientName, Vec<Asked>>,
+}
+
+struct Asked {
+    id: MessageId,
+    from: ActorAddress,
+    to: ActorAddress,
+}
+
+impl Watch {
+    pub fn new(scenario: &Scenario) -> Self {
+        Self {
+            resume_window: scenario.hub.resume_window,
+            round_trip: 2 * (scenario.network.latency + scenario.network.jitter),
+            times: [0; Situation::ALL.len()],
+            hub: AtHub::default(),
+            clients: AtClients::default(),
+            faults: BTreeMap::new(),
+            milestone: Milestone::Storm,
+            down: None,
+        }
+    }
+
+    /// What came up so far in the run of `seed`.
+    pub fn sightings(&self, seed: u64) -> Sightings {
+        Sightings::of_run(seed, |situation| self.times[situation as usize])
+    }
+
+    /// Reads one event; `world` is the hub before it.
+    pub fn observe(&mut self, event: &Event, world: &World) {
+        if self.milestone >= Milestone::Leave {
+            return;
+        }
+        match &event.what {
+            What::HubStarted { .. } => {
+                self.hub = AtHub::default();
+                if let Some(how) = self.down.take() {
+                    self.saw(how);
+                }
+            }
+            What::HubStopped { abruptly } => {
+                if *abruptly && has_clients(world) {
+                    self.down = Some(Situation::HubCrashedWithClients);
+                }
+            }
+            What::Hub(hub) => {
+                self.input(hub, world);
+                for output in &hub.outputs {
+                    self.output(hub, output, world);
+                }
+                self.losses(hub, world);
+            }
+            What::Client { client, event } => self.client(client, event),
+            What::Net(NetEventKind::Injected { id, fault })
+                if self.milestone == Milestone::Storm =>
+            {
+                self.faults.insert(*id, Situation::of_fault(fault));
+            }
+            What::Net(NetEventKind::TookEffect { id }) => {
+                if let Some(situation) = self.faults.remove(id) {
+                    self.saw(situation);
+                }
+            }
+            What::Step { step, .. } => self.step(step, world),
+            What::Run(milestone) => self.milestone = *milestone,
+            What::Net(_) => {}
+        }
+    }
+
+    fn saw(&mut self, situation: Situation) {
+        self.times[situation as usize] += 1;
+    }
+
+    fn saw_if(&mut self, seen: bool, situation: Situation) {
+        self.times[situation as usize] += u64::from(seen);
+    }
+
+    fn input(&mut self, hub: &HubEvent, world: &World) {
+        match &hub.input {
+            Input::Frame(key, frame) => {
+                self.hub.unheard.remove(key);
+                if let Ok(ClientFrame::Request(request)) = frame {
+                    self.request(hub, *key, request, world);
+                }
+            }
+            Input::Alive(key) => {
+                self.hub.unheard.remove(key);
+            }
+            Input::Closed(key, cause) => {
+                let unheard = self.hub.unheard.remove(key);
+                let broken = *cause == CloseCause::Lost;
+                self.saw_if(unheard && broken, Situation::BroadcastToTheDead);
+                if let Some(address) = self.hub.superseded.remove(key) {
+                    let owner = world.owner(&address);
+                    let another = owner.is_some_and(|owner| owner != *key);
+                    self.saw_if(another, Situation::OldCloseAfterTakeover);
+                }
+            }
+            Input::Shutdown => {
+                if has_clients(world) {
+                    self.down = Some(Situation::HubShutDownWithClients);
+                }
+            }
+            Input::Opened(..) | Input::Drained(..) | Input::Tick => {}
+        }
+    }
+
+    fn request(&mut self, hub: &HubEvent, key: SessionKey, request: &Request, world: &World) {
+        let Ok(verb) = &request.verb else { return };
+        let refused =
+            |output: &Output| matches!(output, Output::Audit(Record::RequestRefused { .. }));
+        if let Some(accepted) = Situation::of_verb(verb)
+            && world.is_open(key)
+            && !hub.outputs.iter().any(refused)
+        {
+            self.saw(accepted);
+        }
+        if let Verb::Renew(_) = verb {
+            let address = world.acting_identity(key, &request.from);
+            let left = world.address(&address).and_then(|row| row.registration);
+            let soon = left.is_some_and(|registration| {
+                registration.owner.is_some() && registration.until.since(hub.now) <= NEAR_EXPIRY
+            });
+            let expired = self.hub.expired.get(&request.from);
+            let just_now = expired.is_some_and(|at| hub.now.since(*at) <= NEAR_EXPIRY);
+            self.saw_if(soon || just_now, Situation::ExpiryRacesRenew);
+        }
+    }
+
+    fn output(&mut self, hub: &HubEvent, output: &Output, world: &World) {
+        match output {
+            Output::Send(key, message) => match &message.body {
+                Body::Reply { reply, .. } => {
+                    if let Reply::Error(refusal) = reply.as_ref()
+                        && let Some(situation) = Situation::of_error(refusal.code)
+                    {
+                        self.saw(situation);
+                    }
+                }
+                Body::Delivery(delivery) if delivery.route == Route::Broadcast => {
+                    self.hub.unheard.insert(*key);
+                }
+                Body::Delivery(_) | Body::Pong | Body::Notice(_) => {}
+            },
+            Output::Close(key, CloseReason::IdleTimeout) => {
+                self.saw(Situation::HalfOpenFoundBySilence);
+                let unheard = self.hub.unheard.remove(key);
+                self.saw_if(unheard, Situation::BroadcastToTheDead);
+            }
+            Output::Close(_, CloseReason::SlowConsumer) => self.saw(Situation::SlowConsumerClosed),
+            Output::Close(..) => {}
+            Output::Audit(record) => self.record(hub.now, record, world),
+        }
+    }
+
+    fn record(&mut self, now: Timestamp, record: &Record, world: &World) {
+        match record {
+            Record::ActorRegistered { actor_address, session, .. } => {
+                let now_by = (*session, now);
+                let before = self.hub.registered.insert(actor_address.clone(), now_by);
+                let rival = before.is_some_and(|(other, at)| {
+                    other != *session && now.since(at) <= self.round_trip
+                });
+                self.saw_if(rival, Situation::SameAddressWithinRoundTrip);
+                self.hub.expired.remove(actor_address);
+            }
+            Record::ActorResumed { actor_address, .. } => self.resumed(now, actor_address, world),
+            Record::DuplicateConnectionDetected { actor_address, old_session, .. } => {
+                self.hub.superseded.insert(*old_session, actor_address.clone());
+                let asked = self.clients.asking.values().flatten();
+                let concerned =
+                    |ask: &Asked| ask.from == *actor_address || ask.to == *actor_address;
+                let in_flight = asked.into_iter().any(concerned);
+                self.saw_if(in_flight, Situation::AskAcrossTakeover);
+            }
+            Record::ActorDetached { actor_address, why: EndReason::Expired, .. } => {
+                self.hub.expired.insert(actor_address.clone(), now);
+            }
+            Record::MessageDropped { why, .. } => self.saw(Situation::of_drop(*why)),
+            Record::RetryAnswered { .. } => self.saw(Situation::RetryAnswered),
+            Record::SenderPaused { .. } => self.saw(Situation::SenderPaused),
+            Record::SenderResumed { .. } => self.saw(Situation::SenderResumed),
+            Record::ActorForgotten { actor_address, .. } => {
+                self.hub.registered.remove(actor_address);
+            }
+            Record::SessionOpened { .. }
+            | Record::SessionConnected { .. }
+            | Record::TokenRefreshed { .. }
+            | Record::RegistrationRenewed { .. }
+            | Record::SubscriptionAdded { .. }
+            | Record::SubscriptionRemoved { .. }
+            | Record::MessageDelivered { .. }
+            | Record::ActorDetached { .. }
+            | Record::RequestRefused { .. }
+            | Record::SessionClosed { .. } => {}
+        }
+    }
+
+    fn resumed(&mut self, now: Timestamp, address: &ActorAddress, world: &World) {
+        let registration = world.address(address).and_then(|row| row.registration);
+        let Some(detached) = registration.filter(|row| row.owner.is_none()) else { return };
+        let left = detached.until.since(now);
+        self.saw_if(left * 10 <= self.resume_window, Situation::ResumedLate);
+        self.saw_if(left * 100 <= self.resume_window, Situation::ResumedAtDeadline);
+    }
+
+    fn losses(&mut self, hub: &HubEvent, world: &World) {
+        let after = After { world, event: hub };
+        for key in hub.touched.sessions.keys() {
+            let owned = world.session(*key).map_or(0, |row| row.addresses.len());
+            if owned > 1 {
+                let left = after.session(*key).map_or(0, |row| row.addresses.len());
+                self.saw_if(left > 0 && left < owned, Situation::OneOfSeveralLost);
+            }
+        }
+    }
+
+    fn client(&mut self, client: &ClientName, event: &ClientEvent) {
+        let clients = &mut self.clients;
+        match event {
+            ClientEvent::Opened { .. } => {
+                clients.connected.insert(client.clone());
+            }
+            ClientEvent::Lost { .. } => {
+                let registering = clients.registering.remove(client).is_some();
+                clients.connected.remove(client);
+                clients.asking.remove(client);
+                self.saw_if(registering, Situation::CloseBeforeRegisterReply);
+            }
+            ClientEvent::Sent(frame) => clients.sent(client, frame),
+            ClientEvent::Received(frame) => clients.received(client, frame),
+            // The stream itself is then dropped on request.
+            ClientEvent::Said(text) => {
+                let silent = text.ends_with(&Loss::Silent.to_string());
+                self.saw_if(silent, Situation::SilentHubFound);
+            }
+            ClientEvent::Started { .. } | ClientEvent::Ended => {}
+        }
+    }
+
+    fn step(&mut self, step: &Arc<Step>, world: &World) {
+        match &step.what {
+            Doing::Hub(HubAction::Pause { .. }) => {
+                self.saw_if(has_clients(world), Situation::HubPaused);
+            }
+            Doing::Act { who, action, .. } => {
+                let situation = match action {
+                    Action::Pause { .. } => Situation::ClientPaused,
+                    Action::Crash { .. } => Situation::ClientCrashed,
+                    Action::Leave { .. } => Situation::ClientLeft,
+                    Action::Start => Situation::SecondClientStarted,
+                    _ => return,
+                };
+                let connected = self.clients.connected.iter().any(|client| client.who() == *who);
+                self.saw_if(connected, situation);
+            }
+            Doing::Hub(HubAction::Restart { .. } | HubAction::Shutdown) | Doing::Network(_) => {}
+        }
+    }
+}
+
+impl AtClients {
+    fn sent(&mut self, client: &ClientName, frame: &ClientFrame) {
+        let ClientFrame::Request(request) = frame else { return };
+        match &request.verb {
+            Ok(Verb::Register(_)) => {
+                self.registering.insert(client.clone(), request.id.clone());
+            }
+            Ok(Verb::Send(send)) if request.pattern == Pattern::Ask => {
+                let asked = Asked {
+                    id: request.id.clone(),
+                    from: request.from.clone(),
+                    to: send.to.clone(),
+                };
+                self.asking.entry(client.clone()).or_default().push(asked);
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+
+    fn received(&mut self, client: &ClientName, frame: &HubFrame) {
+        let HubFrame::Message(message) = frame else { return };
+        let HubBody::Reply { correlation: Some(id), .. } = &message.body else { return };
+        if self.registering.get(client) == Some(id) {
+            self.registering.remove(client);
+        }
+        if let Some(asking) = self.asking.get_mut(client) {
+            asking.retain(|asked| asked.id != *id);
+        }
+    }
+}
+
+fn has_clients(world: &World) -> bool {
+    world.sessions().any(|(_, row)| is_open(row))
+}
