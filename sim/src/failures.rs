@@ -140,7 +140,7 @@ pub fn adopt(file: &Path, directory: &Path) -> Result<Adopted, NotAdopted> {
 /// As the tests' snapshot library writes it.
 fn snapshot(scenario: &Scenario, seen: &str) -> String {
     let title = serde_json::to_string(&scenario.title).unwrap_or_default();
-    format!("---\nsource: tests/simulation/scenarios.rs\ndescription: {title}\n---\n{seen}")
+    format!("---\nsource: sim/../tests/simulation/scenarios.rs\ndescription: {title}\n---\n{seen}")
 }
 
 /// What the snapshot beside a scenario file says, if there is one.

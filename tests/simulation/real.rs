@@ -4,35 +4,41 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use signal_hub_sim::backend::{self, Backend};
-use signal_hub_sim::history::Keep;
-use signal_hub_sim::{report, scenario};
+use signal_hub_sim::history::{Keep, untimed};
+use signal_hub_sim::{failures, report, scenario};
 
 /// Runs mostly wait, so there may be more of them than cores.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 16;
 
 fn files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
     let entries = std::fs::read_dir(folder).expect("the project has scenarios");
     let paths = entries.map(|entry| entry.expect("the folder can be read").path());
-    paths.filter(|path| path.extension().is_some_and(|e| e == "json")).collect()
+    paths
+        .filter(|path| path.extension().is_some_and(|e| e == "json"))
+        .filter(|path| !path.ends_with(scenario::SCHEMA_FILE))
+        .collect()
 }
 
 /// What is wrong with the run of this file, if anything is.
 fn failure(file: &Path) -> Option<String> {
     let scenario = scenario::read_file(file).unwrap_or_else(|error| panic!("{error}"));
-    match backend::play(&scenario, Backend::Real, Keep::All) {
-        Ok(outcome) if outcome.violation.is_none() => None,
-        Ok(outcome) => Some(format!(
-            "{}\n{}",
-            file.display(),
-            report::failure(&outcome, "cargo sim replay FILE --backend real")
-        )),
+    let name = file.display();
+    let outcome = match backend::play(&scenario, Backend::Real, Keep::All) {
+        Ok(outcome) => outcome,
         Err(skipped) if !skipped.reason.is_empty() => {
-            eprintln!("{}: {skipped}", file.display());
-            None
+            eprintln!("{name}: {skipped}");
+            return None;
         }
-        Err(_) => Some(format!("{} is skipped for no reason", file.display())),
+        Err(_) => return Some(format!("{name} is skipped for no reason")),
+    };
+    if outcome.violation.is_some() {
+        let replay = format!("cargo sim replay {name} --backend real");
+        return Some(format!("{name}\n{}", report::failure(&outcome, &replay)));
     }
+    let (seen, expected) = (untimed(&outcome.events), failures::snapshot_beside(file)?);
+    let differs = scenario.races.is_none() && seen != expected;
+    differs.then(|| format!("{name} shows on real sockets:\n{seen}\nand not:\n{expected}"))
 }
 
 #[test]

@@ -31,6 +31,7 @@ fn check(file: &Path) {
             insta::with_settings!({
                 snapshot_path => file.parent().expect("a file is in a folder"),
                 prepend_module_to_snapshot => false,
+                snapshot_suffix => "",
                 omit_expression => true,
                 description => scenario.title.clone(),
             }, {

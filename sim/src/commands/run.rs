@@ -1,7 +1,7 @@
 //! `run`: a seed, or a campaign of many.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,13 +10,15 @@ use clap::{Args, ValueEnum};
 use signal_hub_sim::backend::{self, Backend, Outcome};
 use signal_hub_sim::campaign::{self, Findings, Plan, Watcher};
 use signal_hub_sim::history::Keep;
-use signal_hub_sim::report;
 use signal_hub_sim::scenario::{self, Profile};
 use signal_hub_sim::seeds::{Seeds, Shard};
+use signal_hub_sim::{failures, report};
 
 use super::cpu_time;
 use super::progress::Progress;
 
+/// How long the shrinking of one failure may take, while the campaign waits.
+const SHRINK_BUDGET: Duration = Duration::from_secs(30);
 /// Seeds of a campaign that is bounded by nothing else.
 const SEEDS: Range<u64> = 0..200;
 
@@ -146,12 +148,33 @@ impl Run {
         let Some(failure) = findings.failures.get(&outcome.seed) else { return };
         let replay = report::replay_command(self.profile, self.backend, outcome.seed);
         match failure.outcome.events.is_empty() {
-            false => progress.say(&report::failure(outcome, &replay)),
+            false => {
+                let (seed, invariant) = (outcome.seed, failure.violation.invariant);
+                progress.say(&format!("seed {seed} breaks {invariant}: {replay}"));
+                let shrunk = self.leave_file(seed);
+                progress.say(&shrunk.unwrap_or_else(|| report::failure(outcome, &replay)));
+            }
             true => progress.say(&format!(
                 "seed {}: {} again, broken by {}",
                 outcome.seed, failure.violation.invariant, failure.broken_by
             )),
         }
+    }
+
+    /// Shrinks the failure of a seed, leaves its file, and tells the story of that; where time is
+    /// real, nothing fails the same way twice.
+    fn leave_file(&self, seed: u64) -> Option<String> {
+        if self.backend == Backend::Real {
+            return None;
+        }
+        let scenario = scenario::generate(self.profile, seed);
+        let shrunk = super::files::shrink(&scenario, self.backend, SHRINK_BUDGET).ok()?;
+        let file = failures::leave(Path::new(failures::DIRECTORY), &shrunk).ok()?;
+        let replay = format!("cargo sim replay {} --backend {}", file.display(), self.backend);
+        let steps: Vec<String> =
+            shrunk.scenario.steps.iter().map(|step| format!("         {step}\n")).collect();
+        let story = report::failure(&shrunk.outcome, &replay);
+        Some(format!("{story}scenario {}\n{}", file.display(), steps.concat()))
     }
 
     fn check_determinism(&self, seeds: Range<u64>) -> anyhow::Result<ExitCode> {
