@@ -51,7 +51,8 @@ fn every_scenario_passes_on_real_sockets_or_says_why_it_is_skipped() {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 while let Some(file) = next() {
-                    failures.lock().unwrap().extend(failure(&file));
+                    let failed = failure(&file);
+                    failures.lock().unwrap().extend(failed);
                 }
             });
         }
