@@ -3,6 +3,10 @@
 
 mod commands;
 
+/// A campaign is made of many small values: a fifth of its time went into the system's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
