@@ -130,10 +130,7 @@ pub(crate) fn play(
         std::fs::write(file, report::html(scenario, command, &outcome))
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
-    match &outcome.violation {
-        None => eprintln!("passed: {} events in {:.1?}", outcome.event_count, outcome.simulated),
-        Some(_) => eprintln!("{}", report::failure(&outcome, command)),
-    }
+    eprintln!("{}", report::verdict(&outcome, command));
     Ok(ExitCode::from(commands::exit_code_of(&outcome)))
 }
 

@@ -182,13 +182,17 @@ impl Run {
         for seed in seeds {
             let scenario = scenario::generate(self.profile, seed);
             let here: Outcome = backend::play(&scenario, self.backend, Keep::All)?;
-            let here = report::transcript(&here.events);
+            let replay = report::replay_command(self.profile, self.backend, seed);
+            let verdict = report::verdict(&here, &replay);
+            let here = format!("{}{verdict}\n", report::transcript(&here.events));
             let there = std::process::Command::new(&program)
                 .args(["run", "--trace", "--seed", &seed.to_string()])
                 .args(["--profile", &format!("{:?}", self.profile).to_lowercase()])
                 .args(["--backend", &format!("{:?}", self.backend).to_lowercase()])
                 .output()?;
-            let there = String::from_utf8_lossy(&there.stdout);
+            // The transcript is on stdout, the report on stderr.
+            let there = [there.stdout, there.stderr].concat();
+            let there = String::from_utf8_lossy(&there);
             if here != there {
                 let number = here.lines().zip(there.lines()).take_while(|(a, b)| a == b).count();
                 let line = |text: &str| text.lines().nth(number).unwrap_or("(the end)").to_owned();

@@ -8,6 +8,7 @@ use signal_hub::protocol::{ActorAddress, Topic};
 use signal_hub::time::Timestamp;
 
 use crate::history::{Event, HubEvent, What};
+use crate::net::stable_hash;
 
 /// The rows of a hub.
 #[derive(Debug, Clone, Default)]
@@ -100,6 +101,12 @@ impl World {
         put(&mut self.sessions, &touched.sessions);
         put(&mut self.addresses, &touched.addresses);
         put(&mut self.topics, &touched.topics);
+    }
+
+    /// A number that two worlds share if they have the same rows.
+    pub fn digest(&self) -> u64 {
+        let rows = format!("{:?} {:?} {:?}", self.sessions, self.addresses, self.topics);
+        stable_hash(rows.as_bytes())
     }
 
     /// Whether these are the very rows of `all`.

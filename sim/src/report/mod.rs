@@ -14,7 +14,8 @@ pub use html::html;
 pub use story::story;
 
 use crate::backend::{Backend, Outcome};
-use crate::history::Event;
+use crate::history::{Event, What};
+use crate::invariants::World;
 use crate::scenario::Profile;
 
 /// The command that plays a seed again and prints everything.
@@ -59,11 +60,24 @@ pub fn failure(outcome: &Outcome, replay: &str) -> String {
     text
 }
 
-/// All events, one or more lines each.
+/// What a run came to; `replay` is the command that plays it again.
+pub fn verdict(outcome: &Outcome, replay: &str) -> String {
+    match &outcome.violation {
+        None => format!("passed: {} events in {:.1?}", outcome.event_count, outcome.simulated),
+        Some(_) => failure(outcome, replay),
+    }
+}
+
+/// All events, one or more lines each, and the digest of the hub's state at each milestone.
 pub fn transcript(events: &[Event]) -> String {
     let mut text = String::new();
+    let mut world = World::default();
     for event in events {
         let _ = writeln!(text, "{event}");
+        world.apply(event);
+        if matches!(event.what, What::Run(_)) {
+            let _ = writeln!(text, "                state {:016x}", world.digest());
+        }
     }
     text
 }
