@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -211,7 +212,8 @@ impl<R: Runtime, O: Observer> Driver<R, O> {
     /// What the hub reads of the client's time is by the wall clock.
     fn dated(&self, mut frame: ClientFrame) -> ClientFrame {
         if let ClientFrame::Request(request) = &mut frame {
-            request.timestamp = self.clock.to_wall(request.timestamp);
+            let timestamp = self.clock.to_wall(request.timestamp);
+            Arc::make_mut(request).timestamp = timestamp;
         }
         frame
     }

@@ -1,6 +1,7 @@
 //! What a client may ask of the hub: one type a message (protocol, section 4), checked on arrival.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -16,8 +17,8 @@ use crate::time::Timestamp;
 pub enum ClientFrame {
     /// `{"type":"ping"}`, answered with `{"type":"pong"}`.
     Ping,
-    /// An envelope.
-    Request(Box<Request>),
+    /// An envelope; whoever watches the hub may keep it, too.
+    Request(Arc<Request>),
 }
 
 /// An envelope from a client: its fields are valid, its payload is in `verb`.

@@ -3,6 +3,7 @@
 
 use std::future::pending;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::FusedFuture;
@@ -142,7 +143,8 @@ where
         if let ClientFrame::Request(request) = &mut frame
             && request.ttl.is_some()
         {
-            request.timestamp = self.shell.clock.from_wall(request.timestamp);
+            let timestamp = self.shell.clock.from_wall(request.timestamp);
+            Arc::make_mut(request).timestamp = timestamp;
         }
         frame
     }

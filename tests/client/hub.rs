@@ -1,5 +1,7 @@
 //! A hub of one connection at a time that says what the test wants it to say.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use signal_hub::client::{ActorConfig, ClientConfig, Event, Events};
@@ -60,7 +62,7 @@ impl Hub {
     pub async fn request(&mut self) -> Request {
         let text = self.0.next().await.unwrap().unwrap().into_text().unwrap();
         match decode_client_frame(&Bytes::from(text)).unwrap() {
-            ClientFrame::Request(request) => *request,
+            ClientFrame::Request(request) => Arc::unwrap_or_clone(request),
             ClientFrame::Ping => panic!("not a ping"),
         }
     }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use signal_hub::hub::{Output, Record};
@@ -79,7 +80,7 @@ fn a_failure() -> (Scenario, Outcome) {
 fn say_something_hostile(events: &mut [Event]) {
     let sends = events.iter_mut().rev().find_map(|event| match &mut event.what {
         What::Client { event: ClientEvent::Sent(frame), .. } => match frame.as_mut() {
-            ClientFrame::Request(request) => match &mut request.verb {
+            ClientFrame::Request(request) => match &mut Arc::make_mut(request).verb {
                 Ok(Verb::Send(send)) => Some(&mut send.data),
                 Ok(_) | Err(_) => None,
             },

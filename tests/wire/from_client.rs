@@ -1,5 +1,6 @@
 //! Every request that the client sends.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,7 +31,7 @@ fn request(verb: Verb) -> String {
 }
 
 fn frame(request: Request) -> String {
-    let text = encode_client_frame(&ClientFrame::Request(Box::new(request.clone())));
+    let text = encode_client_frame(&ClientFrame::Request(Arc::new(request.clone())));
     match decode_client_frame(&Bytes::from(text.clone())) {
         Ok(ClientFrame::Request(read)) => assert_eq!(read.verb, request.verb),
         other => panic!("the hub reads {other:?}"),

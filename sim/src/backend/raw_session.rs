@@ -2,6 +2,7 @@
 //! answers of its own, no coming back.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use signal_hub::protocol::codec::{HubBody, HubFrame};
@@ -90,7 +91,7 @@ impl RawSession {
             metadata: Json::EMPTY_OBJECT,
             verb: Ok(verb),
         };
-        Some((ClientFrame::Request(Box::new(request)), awaited))
+        Some((ClientFrame::Request(Arc::new(request)), awaited))
     }
 
     fn verb(&self, speaker: &ActorAddress, action: &Action) -> Option<Verb> {

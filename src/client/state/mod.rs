@@ -5,6 +5,7 @@
 //! once, and end once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{ClientConfig, ClientError, Command, CommandId, Dice, Ending, Event, Loss, Outcome};
@@ -226,7 +227,7 @@ impl ClientState {
     }
 
     fn send(&mut self, request: Request) {
-        self.outputs.push(Output::Send(ClientFrame::Request(Box::new(request))));
+        self.outputs.push(Output::Send(ClientFrame::Request(Arc::new(request))));
     }
 
     fn tell(&mut self, event: Event) {

@@ -34,7 +34,7 @@ impl Hub {
         session.last_seen = now;
         match frame {
             Ok(ClientFrame::Ping) => self.ping(now, key),
-            Ok(ClientFrame::Request(request)) => self.request(now, key, *request),
+            Ok(ClientFrame::Request(request)) => self.request(now, key, &request),
             Err(malformed) => self.malformed(now, key, malformed),
         }
     }
@@ -45,14 +45,14 @@ impl Hub {
         self.say(now, key, to, Body::Pong);
     }
 
-    fn request(&mut self, now: Timestamp, key: SessionKey, request: Request) {
+    fn request(&mut self, now: Timestamp, key: SessionKey, request: &Request) {
         if let Some(session) = self.sessions.open_mut(key) {
             session.claimed = Some(request.from.clone());
         }
-        if let Err(refusal) = self.check_pace(now, key, &request) {
-            return self.refuse_haste(now, key, &request, refusal);
+        if let Err(refusal) = self.check_pace(now, key, request) {
+            return self.refuse_haste(now, key, request, refusal);
         }
-        match self.decide(now, key, &request) {
+        match self.decide(now, key, request) {
             Ok(reply) => {
                 self.counters.requests_handled += 1;
                 let (to, id) = (&request.from, Some(&request.id));
@@ -63,7 +63,7 @@ impl Hub {
                     self.reply(now, key, to, id, reply);
                 }
             }
-            Err(refusal) => self.refuse(now, key, &request, refusal),
+            Err(refusal) => self.refuse(now, key, request, refusal),
         }
     }
 

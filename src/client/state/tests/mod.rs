@@ -188,7 +188,7 @@ impl Conversation {
         let is_request = |output: &mut Output| matches!(output, Output::Send(_));
         let sent = self.unseen.extract_if(.., is_request);
         sent.filter_map(|output| match output {
-            Output::Send(ClientFrame::Request(request)) => Some(*request),
+            Output::Send(ClientFrame::Request(request)) => Some(Arc::unwrap_or_clone(request)),
             _ => None,
         })
         .collect()

@@ -5,6 +5,7 @@ mod verbs;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use indexmap::IndexMap;
@@ -29,7 +30,7 @@ pub fn decode_client_frame(frame: &Bytes) -> Result<ClientFrame, Malformed> {
     if envelope.is_ping() {
         return Ok(ClientFrame::Ping);
     }
-    envelope.request(frame).map(|request| ClientFrame::Request(Box::new(request))).map_err(
+    envelope.request(frame).map(|request| ClientFrame::Request(Arc::new(request))).map_err(
         |refusal| {
             let id = name("id", ID, envelope.id, MessageId::parse).ok();
             Malformed::Frame { id, refusal }
@@ -249,7 +250,9 @@ mod tests {
 
     fn verb(kind: &str, payload: &str) -> Result<Verb, String> {
         match decode(&envelope(kind, payload)) {
-            Ok(ClientFrame::Request(request)) => request.verb.map_err(|r| r.message.into_owned()),
+            Ok(ClientFrame::Request(request)) => {
+                Arc::unwrap_or_clone(request).verb.map_err(|r| r.message.into_owned())
+            }
             other => panic!("not a request: {other:?}"),
         }
     }
