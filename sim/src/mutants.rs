@@ -133,8 +133,9 @@ impl Scratch {
 
     fn build(&self) -> Result<PathBuf> {
         let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            // The selection of `cargo run`, so that the dependencies are those built already.
+            // With a test, so that the dependencies are those that `cargo test` has built.
             .args(["build", "--quiet", "--locked", "--bin", "signal-hub-sim"])
+            .args(["--test", "determinism"])
             .current_dir(&self.copy)
             .env("CARGO_TARGET_DIR", self.source.join("target/mutants/programs"))
             .env("CARGO_BUILD_BUILD_DIR", self.source.join("target"))
