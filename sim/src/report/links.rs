@@ -323,7 +323,7 @@ mod tests {
     use crate::scenario;
 
     fn storm() -> Vec<Event> {
-        let storm = scenario::generate(scenario::Profile::Storm, 7);
+        let storm = scenario::generate(scenario::Profile::Halfopen, 7);
         backend::play(&storm, Backend::Simulated, Keep::All).expect("it can be played").events
     }
 
