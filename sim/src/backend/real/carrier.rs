@@ -26,7 +26,9 @@ pub async fn carry(network: Network, host: Arc<str>, client: TcpStream) {
                 world.emit(now, NetEventKind::Established { connection: id });
             });
             let sides = PerEnd::of(client, Side::new(server));
-            Carrier { network: network.clone(), id, sides, severed: false }.run(changes).await;
+            Carrier { network: network.clone(), id, sides, severed: false, answers: 0 }
+                .run(changes)
+                .await;
         }
         None => {
             client.reset();
@@ -63,6 +65,8 @@ struct Carrier {
     id: ConnectionId,
     sides: PerEnd<Side>,
     severed: bool,
+    /// Counts the resets that are on their way because nobody takes something.
+    answers: u32,
 }
 
 impl Carrier {
@@ -87,16 +91,19 @@ impl Carrier {
 
     /// Does what can be done now; returns when there will be more, if that is known.
     fn advance(&mut self, world: &mut World, now: Duration) -> Option<Duration> {
-        let mut again = self.obey(world, now);
+        let again = self.obey(world, now);
         for from in End::BOTH {
             self.sides[from].try_again();
         }
-        for from in End::BOTH {
-            self.read(world, now, from);
-            let next = self.deliver(world, now, from);
-            again = [again, next].into_iter().flatten().min();
+        End::BOTH.iter().for_each(|from| self.read(world, now, *from));
+        // What is handed over one way may be answered the other way.
+        loop {
+            let answers = self.answers;
+            let next = End::BOTH.map(|from| self.deliver(world, now, from));
+            if answers == self.answers {
+                return next.into_iter().chain([again]).flatten().min();
+            }
         }
-        again
     }
 
     /// Does what faults have decided; returns when the next such thing is due.
@@ -197,6 +204,7 @@ impl Carrier {
         if self.severed || std::mem::replace(&mut self.sides[end].refused, true) {
             return;
         }
+        self.answers += 1;
         let arrives = world.arrival(now, self.id, end.other(), 0);
         self.sides[end.other()].push_reset(arrives);
     }
