@@ -17,11 +17,12 @@ const CLIENTS_MAX: usize = 3;
 const LINES_MAX: usize = 40;
 /// Where the first column stands: the time is before it.
 const LEFT: usize = 14;
-/// Characters from one client's column to the next, and from the first to the hub's at least.
-const COLUMN: usize = 31;
+/// Characters from one client's column to the next: three, the time and a note are 140.
+const COLUMN: usize = 30;
+/// Characters from the first column to the hub's, at least.
 const SPAN_MIN: usize = 50;
 /// Characters behind the hub's column.
-const NOTE_LENGTH: usize = 40;
+const NOTE_LENGTH: usize = 34;
 
 /// The chosen events, if any client takes part in them.
 pub fn picture(events: &[Event], chosen: &[usize]) -> Option<String> {
