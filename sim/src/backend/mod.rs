@@ -2,6 +2,7 @@
 
 mod belief;
 mod core;
+mod deed;
 mod director;
 mod full;
 mod raw_session;

@@ -53,6 +53,15 @@ pub fn client_config(
     }
 }
 
+/// Remembers what an actor wants from now on.
+pub fn note_wish(topics: &mut BTreeSet<Topic>, action: &Action) {
+    if let Action::Subscribe { topic } = action {
+        topics.insert(topic.clone());
+    } else if let Action::Unsubscribe { topic } = action {
+        topics.remove(topic);
+    }
+}
+
 /// Where clients find a hub that has its own host.
 pub fn hub_url() -> HubUrl {
     format!("ws://{HUB_HOST}:{HUB_PORT}/ws").parse().expect("the hub has a URL")

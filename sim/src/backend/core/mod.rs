@@ -34,13 +34,14 @@ use self::executor::Tasks;
 use self::raw::{Order, RawId};
 use self::world::World;
 use super::Skipped;
+use super::deed::Deed;
 use super::director;
 use super::raw_session::RawSession;
 use super::stage::{Doing, Left, Stage};
-use super::words::{self, latest};
+use super::words;
 use crate::history::{ClientKind, ClientName, PROBE, Recorder};
 use crate::invariants::Agreement;
-use crate::net::{End, Fault, Notice, Peers, Seen};
+use crate::net::{Fault, Peers};
 use crate::scenario::{Action, ActorKind, HUB_HOST, HubAction, Scenario, What, Who};
 
 /// Beyond twice the bound, or so much more, the WebSocket codec itself reads no further.
@@ -140,32 +141,39 @@ impl CoreStage {
         action: &Action,
     ) -> Doing {
         let actor = self.actor(name);
-        match action {
-            Action::Subscribe { topic } if speaker.is_none() => actor.borrow_mut().want(topic),
-            Action::Unsubscribe { topic } if speaker.is_none() => {
-                actor.borrow_mut().want_no_more(topic);
+        match Deed::of(name, action) {
+            Deed::Fault(fault) => self.fault(fault),
+            Deed::Pause(lasts) => {
+                let clients = actor.borrow().clients().into_iter().map(Process::Client);
+                self.pause(clients.collect(), lasts)
             }
-            Action::Start => {
+            Deed::Start => {
                 actor.borrow_mut().start();
-                return done();
+                done()
             }
-            Action::Leave { pause } => return self.leave(Rc::clone(actor), *pause),
-            Action::Crash { peers, pause } => {
-                self.crash(name, *peers);
+            Deed::Leave(pause) => self.leave(Rc::clone(actor), pause),
+            Deed::Crash(peers, pause) => {
+                self.crash(name, peers);
                 actor.borrow_mut().kill();
-                let (actor, wake) = (Rc::clone(actor), sleep(&self.world, *pause));
-                return self.spawn(async move {
+                let (actor, wake) = (Rc::clone(actor), sleep(&self.world, pause));
+                self.spawn(async move {
                     wake.await;
                     actor.borrow_mut().start();
-                });
+                })
             }
-            Action::Pause { lasts } => {
-                let clients = actor.borrow().clients().into_iter().map(Process::Client);
-                return self.pause(clients.collect(), *lasts);
-            }
-            Action::Reconnect { hub_sees } => return self.fault(reconnect(name, *hub_sees)),
-            Action::PauseReading { lasts } => return self.fault(pause_reading(name, *lasts)),
-            _ => {}
+            Deed::Speak => self.client_speaks(number, actor, speaker, action),
+        }
+    }
+
+    fn client_speaks(
+        &self,
+        number: usize,
+        actor: &RefCell<Actor>,
+        speaker: Option<&str>,
+        action: &Action,
+    ) -> Doing {
+        if speaker.is_none() {
+            actor.borrow_mut().note_wish(action);
         }
         let ttl = self.scenario.registration_ttl;
         let actor = actor.borrow();
@@ -229,11 +237,13 @@ impl CoreStage {
     fn raw_acts(&self, number: usize, who: &Who, speaker: Option<&str>, action: &Action) -> Doing {
         let host = who.to_string();
         let raw = *self.raws.borrow_mut().entry(who.clone()).or_insert_with(|| self.raw(who));
-        match action {
-            Action::Reconnect { hub_sees } => return self.fault(reconnect(&host, *hub_sees)),
-            Action::PauseReading { lasts } => return self.fault(pause_reading(&host, *lasts)),
-            Action::Pause { lasts } => return self.pause(vec![Process::Raw(raw)], *lasts),
-            _ => {}
+        match Deed::of(&host, action) {
+            Deed::Fault(fault) => return self.fault(fault),
+            Deed::Pause(lasts) => return self.pause(vec![Process::Raw(raw)], lasts),
+            Deed::Start | Deed::Leave(_) | Deed::Crash(..) => {
+                unreachable!("reading a scenario refuses these of raw connections")
+            }
+            Deed::Speak => {}
         }
         let (done, when_done) = oneshot::channel();
         let speaker = speaker.map(str::to_owned);
@@ -440,16 +450,4 @@ fn ended(when: oneshot::Receiver<()>) -> Doing {
     Box::pin(async move {
         let _ = when.await;
     })
-}
-
-fn reconnect(host: &str, hub_sees: Seen) -> Fault {
-    Fault::Sever {
-        connections: latest(host),
-        client_sees: Notice::reset(Seen::Now),
-        server_sees: Notice::end_of_stream(hub_sees),
-    }
-}
-
-fn pause_reading(host: &str, lasts: Duration) -> Fault {
-    Fault::PauseReading { connections: latest(host), end: End::Client, lasts }
 }

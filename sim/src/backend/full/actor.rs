@@ -14,7 +14,7 @@ use crate::backend::belief::Belief;
 use crate::backend::words;
 use crate::history::{ClientEvent, ClientKind, ClientName, Recorder, What};
 use crate::invariants::Agreement;
-use crate::scenario::{self, ActorKind, Scenario};
+use crate::scenario::{self, Action, ActorKind, Scenario};
 
 /// One actor.
 pub struct Actor<W: Wire> {
@@ -109,12 +109,8 @@ impl<W: Wire> Actor<W> {
     }
 
     /// Remembers what the actor wants, for its clients to come.
-    pub fn want(&mut self, topic: &Topic) {
-        self.topics.insert(topic.clone());
-    }
-
-    pub fn want_no_more(&mut self, topic: &Topic) {
-        self.topics.remove(topic);
+    pub fn note_wish(&mut self, action: &Action) {
+        words::note_wish(&mut self.topics, action);
     }
 
     /// What each client that has not ended believes.

@@ -18,12 +18,13 @@ use self::actor::Actor;
 use self::hub_process::HubProcess;
 use self::raw::{Order, Raw};
 pub use self::wire::{Process, Wire};
+use super::deed::Deed;
 use super::raw_session::RawSession;
 use super::stage::{Doing, Left, Stage};
-use super::words::{self, latest};
+use super::words;
 use crate::history::{ClientKind, ClientName, PROBE, Recorder};
 use crate::invariants::Agreement;
-use crate::net::{End, Fault, Notice, Peers, Seen};
+use crate::net::{Fault, Peers};
 use crate::scenario::{Action, ActorKind, HubAction, Scenario, What, Who};
 
 /// Everything that takes part in a run.
@@ -77,35 +78,39 @@ impl<W: Wire> FullStack<W> {
         action: &Action,
     ) -> Doing {
         let shared = self.actor(actor);
-        let mut locked = lock(shared);
-        match action {
-            Action::Subscribe { topic } if speaker.is_none() => locked.want(topic),
-            Action::Unsubscribe { topic } if speaker.is_none() => locked.want_no_more(topic),
-            Action::Start => {
-                locked.start();
-                return done();
+        match Deed::of(actor, action) {
+            Deed::Fault(fault) => self.fault(fault),
+            Deed::Pause(lasts) => {
+                let processes = lock(shared).processes();
+                self.pause(processes, lasts)
             }
-            Action::Leave { pause } => {
-                drop(locked);
-                return self.leave(Arc::clone(shared), *pause);
+            Deed::Start => {
+                lock(shared).start();
+                done()
             }
-            Action::Crash { peers, pause } => {
-                self.wire.crash(actor, *peers);
-                locked.kill();
-                drop(locked);
-                return self.start_later(Arc::clone(shared), *pause);
+            Deed::Leave(pause) => self.leave(Arc::clone(shared), pause),
+            Deed::Crash(peers, pause) => {
+                self.wire.crash(actor, peers);
+                lock(shared).kill();
+                self.start_later(Arc::clone(shared), pause)
             }
-            Action::Pause { lasts } => {
-                let processes = locked.processes();
-                return self.pause(processes, *lasts);
-            }
-            Action::Reconnect { hub_sees } => return self.fault(reconnect(actor, *hub_sees)),
-            Action::PauseReading { lasts } => return self.fault(pause_reading(actor, *lasts)),
-            _ => {}
+            Deed::Speak => self.client_speaks(number, &mut lock(shared), speaker, action),
+        }
+    }
+
+    fn client_speaks(
+        &self,
+        number: usize,
+        actor: &mut Actor<W>,
+        speaker: Option<&str>,
+        action: &Action,
+    ) -> Doing {
+        if speaker.is_none() {
+            actor.note_wish(action);
         }
         let ttl = self.scenario.registration_ttl;
-        let command = words::command(number, locked.address(), speaker, ttl, action);
-        let (Some(command), Some((client, process))) = (command, locked.client()) else {
+        let command = words::command(number, actor.address(), speaker, ttl, action);
+        let (Some(command), Some((client, process))) = (command, actor.client()) else {
             return done();
         };
         let twice = matches!(action, Action::AskTwice { .. });
@@ -152,11 +157,13 @@ impl<W: Wire> FullStack<W> {
         let host = who.to_string();
         let mut raws = lock(&self.raws);
         let raw = raws.entry(who.clone()).or_insert_with(|| self.raw(who));
-        match action {
-            Action::Reconnect { hub_sees } => return self.fault(reconnect(&host, *hub_sees)),
-            Action::PauseReading { lasts } => return self.fault(pause_reading(&host, *lasts)),
-            Action::Pause { lasts } => return self.pause(vec![raw.process.clone()], *lasts),
-            _ => {}
+        match Deed::of(&host, action) {
+            Deed::Fault(fault) => return self.fault(fault),
+            Deed::Pause(lasts) => return self.pause(vec![raw.process.clone()], lasts),
+            Deed::Start | Deed::Leave(_) | Deed::Crash(..) => {
+                unreachable!("reading a scenario refuses these of raw connections")
+            }
+            Deed::Speak => {}
         }
         let (done, when_done) = oneshot::channel();
         let speaker = speaker.map(str::to_owned);
@@ -308,18 +315,6 @@ impl<W: Wire> Stage for FullStack<W> {
 
 fn done() -> Doing {
     Box::pin(std::future::ready(()))
-}
-
-fn reconnect(host: &str, hub_sees: Seen) -> Fault {
-    Fault::Sever {
-        connections: latest(host),
-        client_sees: Notice::reset(Seen::Now),
-        server_sees: Notice::end_of_stream(hub_sees),
-    }
-}
-
-fn pause_reading(host: &str, lasts: Duration) -> Fault {
-    Fault::PauseReading { connections: latest(host), end: End::Client, lasts }
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
