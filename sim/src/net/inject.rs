@@ -8,10 +8,11 @@ use super::agenda::Plan;
 use super::connection::{ConnectionId, End, Owner, Piece};
 use super::event::NetEventKind;
 use super::fault::{
-    Choice, ConnectMode, Ending, Fault, FaultError, FaultId, FaultRecord, Notice, Peers, Seen, Ways,
+    Choice, ConnectMode, Ending, Fault, FaultError, FaultId, FaultRecord, Notice, Peers, Seen,
 };
 use super::host::HostId;
 use super::link::{Blamed, Link, Span};
+use super::links::Links;
 use super::world::World;
 
 impl World {
@@ -35,30 +36,23 @@ impl World {
     fn strike(&mut self, now: Duration, id: FaultId, fault: &Fault) -> bool {
         match fault {
             Fault::Link { from, to, config } => {
-                let link = self.link(from, to);
-                link.config.clone_from(config);
-                link.reconfigured = Some(id);
+                self.reconfigure(from, to, config, id);
                 self.wake_writers();
                 false
             }
             Fault::Stall { from, to, lasts } => {
-                self.link(from, to)
-                    .stall(Span { from: now, until: now.saturating_add(*lasts) }, id);
+                let span = Span { from: now, until: now.saturating_add(*lasts) };
+                self.stall(from, to, span, id);
                 false
             }
             Fault::Partition { from, to, ways } => {
-                for (from, to) in directions(from, to, *ways) {
-                    let partition = &mut self.link(from, to).partition;
-                    partition.get_or_insert(Blamed { value: now, fault: id });
-                }
+                self.part(from, to, *ways, now, id);
                 false
             }
             Fault::Rejoin { from, to, ways } => {
-                let ended = directions(from, to, *ways)
-                    .filter(|(from, to)| self.link(from, to).partition.take().is_some())
-                    .count();
+                let ended = self.rejoin(from, to, *ways);
                 self.unpark(now);
-                ended > 0
+                ended
             }
             Fault::Connects { from, to, mode } => self.decide_connects(now, id, (from, to), *mode),
             Fault::Reset { connections } => self.reset(now, connections),
@@ -85,11 +79,6 @@ impl World {
         }
     }
 
-    fn link(&mut self, from: &str, to: &str) -> &mut Link {
-        let (from, to) = (self.names[from], self.names[to]);
-        &mut self.links[from.index()][to.index()]
-    }
-
     fn decide_connects(
         &mut self,
         now: Duration,
@@ -97,9 +86,8 @@ impl World {
         (from, to): (&str, &str),
         mode: ConnectMode,
     ) -> bool {
-        let blamed = (mode != ConnectMode::Accept).then_some(Blamed { value: mode, fault });
-        let before = std::mem::replace(&mut self.link(from, to).connects, blamed);
-        if before.map(|connects| connects.value) != blamed.map(|connects| connects.value) {
+        let decided = self.decide(from, to, mode, fault);
+        if decided.anew {
             let (client, server) = (self.names[from], self.names[to]);
             for connection in self.connections.values_mut() {
                 if connection.is_between(client, server) {
@@ -108,7 +96,7 @@ impl World {
             }
             self.unpark(now);
         }
-        blamed.is_none() && before.is_some()
+        decided.ended
     }
 
     fn reset(&mut self, now: Duration, choice: &Choice) -> bool {
@@ -211,11 +199,7 @@ impl World {
     fn heal(&mut self, now: Duration) -> bool {
         let mut ended = false;
         for link in self.links.iter_mut().flatten() {
-            ended |= link.reconfigured.is_some()
-                || link.stall.is_some_and(|stall| now < stall.value.until)
-                || link.partition.is_some()
-                || link.connects.is_some();
-            link.heal(&self.default_link);
+            ended |= link.heal(now, &self.default_link);
         }
         for pause in self.hosts.iter_mut().map(|host| &mut host.pause) {
             ended |= pause.take().is_some_and(|pause| now < pause.value);
@@ -272,15 +256,9 @@ impl World {
     }
 }
 
-/// The directions that a fault between two hosts is about.
-pub(crate) fn directions<'a>(
-    from: &'a str,
-    to: &'a str,
-    ways: Ways,
-) -> impl Iterator<Item = (&'a str, &'a str)> {
-    let back = match ways {
-        Ways::OneWay => None,
-        Ways::BothWays => Some((to, from)),
-    };
-    std::iter::once((from, to)).chain(back)
+impl Links for World {
+    fn link(&mut self, from: &str, to: &str) -> Option<&mut Link> {
+        let (from, to) = (self.names[from], self.names[to]);
+        Some(&mut self.links[from.index()][to.index()])
+    }
 }

@@ -122,14 +122,19 @@ impl Link {
         arrival
     }
 
-    /// Ends every condition and restores `config`.
-    pub(crate) fn heal(&mut self, config: &LinkConfig) {
+    /// Ends every condition and restores `config`; returns whether there was anything to end.
+    pub(crate) fn heal(&mut self, now: Duration, config: &LinkConfig) -> bool {
+        let ended = self.reconfigured.is_some()
+            || self.stall.is_some_and(|stall| now < stall.value.until)
+            || self.partition.is_some()
+            || self.connects.is_some();
         self.config.clone_from(config);
         self.reconfigured = None;
         self.stall = None;
         self.partition = None;
         self.connects = None;
         self.busy_until = Duration::ZERO;
+        ended
     }
 
     /// Holds what arrives from `from` on until `until`, or longer if it is held already.

@@ -19,6 +19,7 @@ mod fault;
 mod host;
 mod inject;
 mod link;
+mod links;
 mod listener;
 mod random;
 mod stream;
@@ -37,12 +38,11 @@ pub use fault::{
 pub use host::Host;
 pub use link::LinkConfig;
 pub(crate) use link::{Blamed, Link, Span};
+pub(crate) use links::Links;
 pub use listener::SimListener;
 pub(crate) use random::Dice;
 pub use random::stable_hash;
 pub use stream::SimStream;
-
-pub(crate) use inject::directions;
 
 use world::World;
 

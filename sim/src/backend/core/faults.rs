@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::network::{HostId, Network, Owner, Plan};
 use crate::net::{
     Blamed, Choice, ConnectMode, ConnectionId, End, Ending, Fault, FaultId, FaultRecord, Link,
-    NetEventKind, Notice, Peers, Piece, Seen, Span, Ways,
+    Links, NetEventKind, Notice, Peers, Piece, Seen, Span,
 };
 
 impl Network {
@@ -25,35 +25,23 @@ impl Network {
     fn strike(&mut self, now: Duration, id: FaultId, fault: &Fault) -> bool {
         match fault {
             Fault::Link { from, to, config } => {
-                if let Some(link) = self.link(from, to) {
-                    link.config.clone_from(config);
-                    link.reconfigured = Some(id);
-                }
+                self.reconfigure(from, to, config, id);
                 self.wake_everyone();
                 false
             }
             Fault::Stall { from, to, lasts } => {
-                if let Some(link) = self.link(from, to) {
-                    link.stall(Span { from: now, until: now.saturating_add(*lasts) }, id);
-                }
+                let span = Span { from: now, until: now.saturating_add(*lasts) };
+                self.stall(from, to, span, id);
                 false
             }
             Fault::Partition { from, to, ways } => {
-                for (from, to) in directions(from, to, *ways) {
-                    if let Some(link) = self.link(from, to) {
-                        link.partition.get_or_insert(Blamed { value: now, fault: id });
-                    }
-                }
+                self.part(from, to, *ways, now, id);
                 false
             }
             Fault::Rejoin { from, to, ways } => {
-                let ended = directions(from, to, *ways)
-                    .filter(|(from, to)| {
-                        self.link(from, to).is_some_and(|link| link.partition.take().is_some())
-                    })
-                    .count();
+                let ended = self.rejoin(from, to, *ways);
                 self.unpark(now);
-                ended > 0
+                ended
             }
             Fault::Connects { from, to, mode } => self.decide_connects(now, id, (from, to), *mode),
             Fault::Reset { connections } => self.reset(connections),
@@ -81,17 +69,6 @@ impl Network {
         }
     }
 
-    /// The link between these, if anything travels on it: one of them is the hub.
-    fn link(&mut self, from: &str, to: &str) -> Option<&mut Link> {
-        let (host, end) = match (self.host(from), self.host(to)) {
-            (HostId::HUB, HostId::HUB) => return None,
-            (host, HostId::HUB) => (host, End::Client),
-            (HostId::HUB, host) => (host, End::Server),
-            _ => return None,
-        };
-        Some(&mut self.hosts[host.0].links[end])
-    }
-
     fn decide_connects(
         &mut self,
         now: Duration,
@@ -99,17 +76,15 @@ impl Network {
         (from, to): (&str, &str),
         mode: ConnectMode,
     ) -> bool {
-        let blamed = (mode != ConnectMode::Accept).then_some(Blamed { value: mode, fault });
-        let client = self.host(from);
-        let Some(link) = self.link(from, to) else { return false };
-        let before = std::mem::replace(&mut link.connects, blamed);
-        if before.map(|connects| connects.value) != blamed.map(|connects| connects.value) {
+        let decided = self.decide(from, to, mode, fault);
+        if decided.anew {
+            let client = self.host(from);
             for connection in self.connections.values_mut().filter(|known| known.host == client) {
                 connection.black_hole = None;
             }
             self.unpark(now);
         }
-        blamed.is_none() && before.is_some()
+        decided.ended
     }
 
     fn reset(&mut self, choice: &Choice) -> bool {
@@ -189,11 +164,7 @@ impl Network {
         for host in &mut self.hosts {
             for end in End::BOTH {
                 let link = &mut host.links[end];
-                ended |= link.reconfigured.is_some()
-                    || link.stall.is_some_and(|stall| now < stall.value.until)
-                    || link.partition.is_some()
-                    || link.connects.is_some();
-                link.heal(&self.default_link);
+                ended |= link.heal(now, &self.default_link);
             }
             ended |= host.pause.take().is_some_and(|pause| now < pause.value);
         }
@@ -247,14 +218,15 @@ impl Network {
     }
 }
 
-fn directions<'a>(
-    from: &'a str,
-    to: &'a str,
-    ways: Ways,
-) -> impl Iterator<Item = (&'a str, &'a str)> {
-    let back = match ways {
-        Ways::OneWay => None,
-        Ways::BothWays => Some((to, from)),
-    };
-    std::iter::once((from, to)).chain(back)
+impl Links for Network {
+    /// Something travels only where one of them is the hub.
+    fn link(&mut self, from: &str, to: &str) -> Option<&mut Link> {
+        let (host, end) = match (self.host(from), self.host(to)) {
+            (HostId::HUB, HostId::HUB) => return None,
+            (host, HostId::HUB) => (host, End::Client),
+            (HostId::HUB, host) => (host, End::Server),
+            (_, _) => return None,
+        };
+        Some(&mut self.hosts[host.0].links[end])
+    }
 }

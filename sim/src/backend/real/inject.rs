@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::world::World;
 use crate::net::{
-    Blamed, Choice, ConnectMode, ConnectionId, End, Fault, FaultId, FaultRecord, NetEventKind,
-    Notice, Peers, Seen, Span, directions,
+    Blamed, Choice, ConnectMode, ConnectionId, End, Fault, FaultId, FaultRecord, Links,
+    NetEventKind, Notice, Peers, Seen, Span,
 };
 use crate::scenario::HUB_HOST;
 
@@ -27,29 +27,19 @@ impl World {
         let blamed = |until| Some(Blamed { value: until, fault: id });
         match fault {
             Fault::Link { from, to, config } => {
-                let link = self.link(from, to);
-                link.config.clone_from(config);
-                link.reconfigured = Some(id);
+                self.reconfigure(from, to, config, id);
                 false
             }
             Fault::Stall { from, to, lasts } => {
-                self.link(from, to)
-                    .stall(Span { from: now, until: now.saturating_add(*lasts) }, id);
+                let span = Span { from: now, until: now.saturating_add(*lasts) };
+                self.stall(from, to, span, id);
                 false
             }
             Fault::Partition { from, to, ways } => {
-                for (from, to) in directions(from, to, *ways) {
-                    let partition = &mut self.link(from, to).partition;
-                    partition.get_or_insert(Blamed { value: now, fault: id });
-                }
+                self.part(from, to, *ways, now, id);
                 false
             }
-            Fault::Rejoin { from, to, ways } => {
-                directions(from, to, *ways)
-                    .filter(|(from, to)| self.link(from, to).partition.take().is_some())
-                    .count()
-                    > 0
-            }
+            Fault::Rejoin { from, to, ways } => self.rejoin(from, to, *ways),
             Fault::Connects { from, to, mode } => self.decide_connects(id, (from, to), *mode),
             Fault::Reset { connections } => {
                 let now = Notice::reset(Seen::Now);
@@ -83,14 +73,12 @@ impl World {
         (from, to): (&str, &str),
         mode: ConnectMode,
     ) -> bool {
-        let decided = (mode != ConnectMode::Accept).then_some(Blamed { value: mode, fault });
-        let before = std::mem::replace(&mut self.link(from, to).connects, decided);
-        let value = |connects: Option<Blamed<ConnectMode>>| connects.map(|connects| connects.value);
-        if value(before) != value(decided) {
+        let decided = self.decide(from, to, mode, fault);
+        if decided.anew {
             let own = self.connections.values_mut().filter(|fate| *fate.client == *from);
             own.for_each(|fate| fate.black_hole = None);
         }
-        decided.is_none() && before.is_some()
+        decided.ended
     }
 
     fn sever(&mut self, now: Duration, choice: &Choice, client: Notice, server: Notice) -> bool {
@@ -135,11 +123,7 @@ impl World {
     fn heal(&mut self, now: Duration) -> bool {
         let mut ended = false;
         for link in self.links.values_mut() {
-            ended |= link.reconfigured.is_some()
-                || link.stall.is_some_and(|stall| now < stall.value.until)
-                || link.partition.is_some()
-                || link.connects.is_some();
-            link.heal(&self.default_link);
+            ended |= link.heal(now, &self.default_link);
         }
         for pause in self.hosts.values_mut().map(|host| &mut host.pause) {
             ended |= pause.take().is_some_and(|pause| now < pause.value);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::net::{
     Blamed, ConnectMode, ConnectionId, Dice, End, Ending, FaultId, FaultRecord, Link, LinkConfig,
-    NetEvent, NetEventKind, Peers, PerEnd, Sink,
+    Links, NetEvent, NetEventKind, Peers, PerEnd, Sink,
 };
 use crate::scenario::{HUB_HOST, HUB_PORT};
 
@@ -96,17 +96,17 @@ impl World {
         self.hosts.entry(name.into()).or_default()
     }
 
-    pub fn link(&mut self, from: &str, to: &str) -> &mut Link {
+    /// The link that carries what this end sends.
+    pub fn link_from(&mut self, id: ConnectionId, from: End) -> &mut Link {
+        let (from, to) = self.hosts_of(id, from);
+        self.link_between(&from, &to)
+    }
+
+    fn link_between(&mut self, from: &str, to: &str) -> &mut Link {
         let (seed, config) = (self.seed, &self.default_link);
         self.links.entry((from.into(), to.into())).or_insert_with(|| {
             Link::new(config.clone(), Dice::split(seed, &format!("link {from} > {to}")))
         })
-    }
-
-    /// The link that carries what this end sends.
-    pub fn link_from(&mut self, id: ConnectionId, from: End) -> &mut Link {
-        let (from, to) = self.hosts_of(id, from);
-        self.link(&from, &to)
     }
 
     /// The host of this end, and the other one.
@@ -242,5 +242,11 @@ impl World {
             record.took_effect = Some(now);
             self.emit(now, NetEventKind::TookEffect { id: fault });
         }
+    }
+}
+
+impl Links for World {
+    fn link(&mut self, from: &str, to: &str) -> Option<&mut Link> {
+        Some(self.link_between(from, to))
     }
 }
