@@ -6,18 +6,18 @@ use std::time::Duration;
 use signal_hub::client::state::{ClientState, Input, Output};
 use signal_hub::client::{ClientConfig, Command, CommandId, Dice, Event as Told, Loss};
 use signal_hub::protocol::codec::hand_over;
-use signal_hub::protocol::{ActorAddress, CloseReason, Outgoing};
+use signal_hub::protocol::{ActorAddress, Outgoing};
 use tokio::sync::oneshot;
 
 use super::agenda::Event;
 use super::alarm::Alarm;
+use super::client_end::Holder;
 use super::message::Message;
-use super::network::{Dial, HostId, Read, Sending};
-use super::raw::RawId;
+use super::network::HostId;
 use super::world::World;
 use crate::backend::belief::Belief;
 use crate::history::{ClientEvent, ClientName, What};
-use crate::net::{ConnectionId, End};
+use crate::net::ConnectionId;
 
 /// A client, in the order of starting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,7 +30,7 @@ pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Client {
     pub name: ClientName,
     pub host: HostId,
-    state: ClientState,
+    pub state: ClientState,
     outgoing_messages_max: usize,
     link: Option<ConnectionId>,
     /// What its user wants and the state has not been told.
@@ -41,30 +41,8 @@ pub struct Client {
     connection: u32,
     up: bool,
     pub paused: bool,
-    deferred: Vec<Event>,
+    pub deferred: Vec<Event>,
     pub belief: Belief,
-}
-
-/// A client's or a raw connection's end of a connection.
-pub struct ClientEnd {
-    pub holder: Holder,
-    pub stage: Stage,
-    pub outgoing: VecDeque<Message>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Holder {
-    Client(ClientId),
-    Raw(RawId),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    Dialling,
-    Upgrading,
-    Up,
-    /// Its close frame is on the way; only the end of the stream is awaited.
-    Closing,
 }
 
 impl World {
@@ -114,7 +92,7 @@ impl World {
         when_done
     }
 
-    fn obey(&mut self, id: ClientId) {
+    pub(super) fn obey(&mut self, id: ClientId) {
         loop {
             let Some(client) = self.client(id) else { return };
             if client.paused {
@@ -211,15 +189,6 @@ impl World {
         }
     }
 
-    pub(super) fn dial(&mut self, holder: Holder, host: HostId) -> ConnectionId {
-        // The nonce of the handshake.
-        self.network.random_seed(host);
-        let id = self.network.open(self.now, host);
-        let end = ClientEnd { holder, stage: Stage::Dialling, outgoing: VecDeque::new() };
-        self.client_ends.insert(id, end);
-        id
-    }
-
     fn close_transport(&mut self, id: ClientId) {
         let Some(client) = self.client(id) else { return };
         let (name, link, connection) = (client.name.clone(), client.link.take(), client.connection);
@@ -233,122 +202,7 @@ impl World {
         }
     }
 
-    /// Closes a transport aside.
-    fn retire(&mut self, id: ClientId, link: ConnectionId) {
-        let ended = self.client(id).is_some_and(|client| client.state.ending().is_some());
-        let Some(end) = self.client_ends.get_mut(&link) else { return };
-        if end.stage != Stage::Up {
-            return self.drop_client_end(link);
-        }
-        if !ended {
-            end.outgoing.clear();
-        }
-        self.say_goodbye(link);
-        self.plan(CLOSE_TIMEOUT, Event::ClientCloseTimeout(link));
-    }
-
-    /// Queues the close frame; what is left to do is to wait for the end of the stream.
-    pub(super) fn say_goodbye(&mut self, link: ConnectionId) {
-        if let Some(end) = self.client_ends.get_mut(&link) {
-            end.stage = Stage::Closing;
-            end.outgoing.push_back(Message::Close(None));
-            self.network.effects.awake.push_back((link, End::Client));
-        }
-    }
-
-    pub(super) fn drop_client_end(&mut self, link: ConnectionId) {
-        self.client_ends.remove(&link);
-        self.network.release(self.now, link, End::Client);
-    }
-
-    pub(super) fn queue_as_client(&mut self, link: ConnectionId, message: Message) {
-        if let Some(end) = self.client_ends.get_mut(&link) {
-            end.outgoing.push_back(message);
-            self.network.effects.awake.push_back((link, End::Client));
-        }
-    }
-
-    /// Something may have arrived for this end, or there is room to write.
-    pub(super) fn poll_client(&mut self, id: ConnectionId) {
-        while let Some(holder) = self.client_ends.get(&id).map(|end| end.holder) {
-            if self.is_paused(holder) {
-                return;
-            }
-            let Some(end) = self.client_ends.get_mut(&id) else { return };
-            let stage = end.stage;
-            if stage == Stage::Dialling {
-                match self.network.dial(id) {
-                    Dial::Pending => return,
-                    Dial::Failed(why) => return self.no_connection(id, holder, why.to_string()),
-                    Dial::Established => {
-                        end.stage = Stage::Upgrading;
-                        end.outgoing.push_back(Message::Upgrade);
-                    }
-                }
-                continue;
-            }
-            match self.network.read(self.now, id, End::Client) {
-                Read::Nothing => break,
-                Read::Message(Message::Ping) => end.outgoing.push_back(Message::Pong),
-                Read::Message(Message::Upgraded) => {
-                    end.stage = Stage::Up;
-                    self.opened(id, holder);
-                }
-                Read::Message(Message::Sent(message)) if stage == Stage::Up => {
-                    self.received(holder, &message);
-                }
-                Read::Message(Message::Close(reason)) if stage == Stage::Up => {
-                    let code = reason.map(CloseReason::code);
-                    let reason = reason.map_or("", CloseReason::text).to_owned();
-                    self.lost(id, holder, Loss::Closed { code, reason });
-                }
-                Read::Message(_) => {}
-                Read::Ended | Read::Failed(_) if stage == Stage::Closing => {
-                    self.drop_client_end(id);
-                    self.closed(id, holder);
-                }
-                Read::Ended if stage == Stage::Upgrading => {
-                    let why = "connection closed before message completed".to_owned();
-                    return self.no_connection(id, holder, why);
-                }
-                Read::Failed(why) if stage == Stage::Upgrading => {
-                    return self.no_connection(id, holder, why.to_string());
-                }
-                Read::Ended => {
-                    let why = "the stream ended without a close frame".to_owned();
-                    self.lost(id, holder, Loss::Broken(why));
-                }
-                Read::Failed(why) => self.lost(id, holder, Loss::Broken(why.to_string())),
-            }
-        }
-        self.write_as_client(id);
-    }
-
-    fn write_as_client(&mut self, id: ConnectionId) {
-        let Some(end) = self.client_ends.get_mut(&id) else { return };
-        let holder = end.holder;
-        while let Some(message) = end.outgoing.pop_front() {
-            let bytes = message.bytes();
-            match self.network.send(self.now, id, End::Client, message, bytes) {
-                Sending::Sent => {}
-                Sending::Full(message) => return end.outgoing.push_front(message),
-                // The hub's last words can still be on their way.
-                Sending::Broken => end.outgoing.clear(),
-            }
-        }
-        if let Holder::Client(id) = holder {
-            self.obey(id);
-        }
-    }
-
-    fn is_paused(&mut self, holder: Holder) -> bool {
-        match holder {
-            Holder::Client(id) => self.client(id).is_some_and(|client| client.paused),
-            Holder::Raw(id) => self.raw(id).is_some_and(|raw| raw.paused),
-        }
-    }
-
-    fn opened(&mut self, link: ConnectionId, holder: Holder) {
+    pub(super) fn opened(&mut self, link: ConnectionId, holder: Holder) {
         let id = match holder {
             Holder::Client(id) => id,
             Holder::Raw(id) => return self.raw_opened(id),
@@ -363,7 +217,7 @@ impl World {
         self.hand_in(id, Input::Opened);
     }
 
-    fn received(&mut self, holder: Holder, message: &Outgoing) {
+    pub(super) fn received(&mut self, holder: Holder, message: &Outgoing) {
         let frame = hand_over(message, &self.scenario.hub.hub_address);
         match holder {
             Holder::Client(id) => {
@@ -381,7 +235,7 @@ impl World {
         }
     }
 
-    fn no_connection(&mut self, link: ConnectionId, holder: Holder, why: String) {
+    pub(super) fn no_connection(&mut self, link: ConnectionId, holder: Holder, why: String) {
         self.drop_client_end(link);
         let loss = Loss::ConnectFailed(why);
         let id = match holder {
@@ -396,7 +250,7 @@ impl World {
         self.hand_in(id, Input::Lost(loss));
     }
 
-    fn lost(&mut self, link: ConnectionId, holder: Holder, why: Loss) {
+    pub(super) fn lost(&mut self, link: ConnectionId, holder: Holder, why: Loss) {
         let id = match holder {
             Holder::Client(id) => id,
             Holder::Raw(id) => {
@@ -420,7 +274,7 @@ impl World {
     }
 
     /// A close handshake is over.
-    fn closed(&mut self, link: ConnectionId, holder: Holder) {
+    pub(super) fn closed(&mut self, link: ConnectionId, holder: Holder) {
         match holder {
             Holder::Client(_) => {}
             Holder::Raw(id) => self.raw_closed(id, link),
@@ -449,32 +303,6 @@ impl World {
         }
         self.wake_ends(Holder::Client(id));
         self.obey(id);
-    }
-
-    pub(super) fn wake_ends(&mut self, holder: Holder) {
-        let held = self.client_ends.iter().filter(|(_, end)| end.holder == holder);
-        self.network.effects.awake.extend(held.map(|(id, _)| (*id, End::Client)));
-    }
-
-    /// Keeps what is due in a client that stands still; gives back what need not wait.
-    pub(super) fn defer(&mut self, holder: Holder, event: Event) -> Option<Event> {
-        let deferred = match holder {
-            Holder::Client(id) => {
-                let client = self.client(id)?;
-                client.paused.then_some(&mut client.deferred)
-            }
-            Holder::Raw(id) => {
-                let raw = self.raw(id)?;
-                raw.paused.then_some(&mut raw.deferred)
-            }
-        };
-        match deferred {
-            Some(deferred) => {
-                deferred.push(event);
-                None
-            }
-            None => Some(event),
-        }
     }
 
     pub(super) fn record_client(&self, name: &ClientName, event: ClientEvent) {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::network::{HostId, Network, Owner, Plan};
+use super::connection::{Connection, Owner};
+use super::network::{HostId, Network, Plan};
 use crate::net::{
     Blamed, Choice, ConnectMode, ConnectionId, End, Ending, Fault, FaultId, FaultRecord, Link,
     Links, NetEventKind, Notice, Peers, Piece, Seen, Span,
@@ -138,7 +139,7 @@ impl Network {
         let host = self.host(host);
         let end = if host == HostId::HUB { End::Server } else { End::Client };
         let listened = host == HostId::HUB && std::mem::take(&mut self.listening);
-        let of = |(id, known): (&ConnectionId, &super::network::Connection)| {
+        let of = |(id, known): (&ConnectionId, &Connection)| {
             (known.is_of(host) && known.ends[end].is_owned()).then_some(*id)
         };
         let ends: Vec<ConnectionId> = self.connections.iter().filter_map(of).collect();

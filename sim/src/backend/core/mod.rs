@@ -1,20 +1,23 @@
 //! The core backend: the hub, the clients' state and raw sessions on a queue of events, connected by
 //! links that carry whole messages. No bytes, no tasks, no sockets: fast.
 
+mod actor;
 mod agenda;
 mod alarm;
+mod arrival;
 mod client;
+mod client_end;
+mod connection;
 mod executor;
 mod faults;
 mod message;
 mod network;
 mod raw;
 mod server;
+mod session;
 #[cfg(test)]
 mod tests;
 mod world;
-
-mod actor;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

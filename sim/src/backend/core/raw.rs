@@ -8,7 +8,8 @@ use signal_hub::protocol::codec::HubFrame;
 use tokio::sync::oneshot;
 
 use super::agenda::Event;
-use super::client::{CLOSE_TIMEOUT, Holder};
+use super::client::CLOSE_TIMEOUT;
+use super::client_end::Holder;
 use super::message::Message;
 use super::network::HostId;
 use super::world::World;

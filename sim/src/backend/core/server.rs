@@ -3,25 +3,21 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use signal_hub::hub::{
-    CloseCause, Config, Expired, Hub, Ids, Input, Output, Peer, SessionKey, Written,
-};
-use signal_hub::protocol::{Body, CloseReason, Outgoing};
+use signal_hub::hub::{CloseCause, Config, Hub, Ids, Input, Output, Peer, SessionKey};
+use signal_hub::protocol::{CloseReason, Outgoing};
 use signal_hub::time::Timestamp;
 use tokio::sync::oneshot;
 
 use super::agenda::Event;
 use super::alarm::Alarm;
 use super::message::Message;
-use super::network::{HostId, Read, Sending};
+use super::network::{HostId, Read};
+use super::session::{Answer, Phase, ServerEnd, Session};
 use super::world::World;
 use crate::backend::stage::Left;
 use crate::history::{HubEvent, What};
 use crate::net::{ConnectionId, End};
 
-/// As in the server's session.
-const BATCH_MESSAGES: usize = 256;
-const BATCH_BYTES: usize = 64 * 1024;
 /// How often the world that observers keep is compared with the hub itself, in inputs.
 const COMPARE_EVERY: u64 = 256;
 
@@ -40,44 +36,6 @@ pub struct Server {
     outputs: Vec<Output>,
     /// Whoever waits for the last connection to be gone.
     alone: Option<oneshot::Sender<()>>,
-}
-
-enum ServerEnd {
-    /// There may be a WebSocket soon.
-    Shaking,
-    Session(Box<Session>),
-}
-
-struct Session {
-    key: SessionKey,
-    /// What the hub sent and the writer has not taken.
-    outbox: VecDeque<Outgoing>,
-    /// What the writer has taken and the network has not.
-    staged: VecDeque<Message>,
-    /// To be reported once nothing is staged.
-    report: Option<Written>,
-    ping_due: bool,
-    phase: Phase,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Talking,
-    /// The hub closes it: whether its close frame is staged, and what came of the peer.
-    Closing {
-        reason: CloseReason,
-        said: bool,
-        answer: Answer,
-    },
-    /// The client closed it: the answer to its close frame is staged, then the stream ends.
-    Parting,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answer {
-    Awaited,
-    /// The peer's close frame, or the end of its stream.
-    Came,
 }
 
 impl Server {
@@ -105,7 +63,7 @@ impl Server {
         (self.hub.sizes(), *self.hub.counters())
     }
 
-    fn session(&mut self, id: ConnectionId) -> Option<&mut Session> {
+    pub(super) fn session(&mut self, id: ConnectionId) -> Option<&mut Session> {
         match self.ends.get_mut(&id)? {
             ServerEnd::Session(session) => Some(session),
             ServerEnd::Shaking => None,
@@ -114,7 +72,7 @@ impl Server {
 }
 
 /// What there is to be read, seen from the server.
-enum Step {
+pub(super) enum Step {
     Go,
     Stop,
 }
@@ -224,83 +182,6 @@ impl World {
         }
     }
 
-    fn write_as_server(&mut self, id: ConnectionId) {
-        loop {
-            let Some(session) = self.server.as_mut().and_then(|server| server.session(id)) else {
-                return;
-            };
-            if let Some(message) = session.staged.pop_front() {
-                let bytes = message.bytes();
-                match self.network.send(self.now, id, End::Server, message, bytes) {
-                    Sending::Sent => {}
-                    Sending::Full(message) => return session.staged.push_front(message),
-                    Sending::Broken => return self.cannot_write(id),
-                }
-            } else if let Some(written) = session.report.take() {
-                let key = session.key;
-                self.handle(Input::Drained(key, written));
-            } else if let Step::Stop = self.stage_next(id) {
-                return;
-            }
-        }
-    }
-
-    /// Stages what is to be written next, or ends what has nothing left to write.
-    fn stage_next(&mut self, id: ConnectionId) -> Step {
-        let wall = self.wall(HostId::HUB);
-        let Some(session) = self.server.as_mut().and_then(|server| server.session(id)) else {
-            return Step::Stop;
-        };
-        let key = session.key;
-        match &mut session.phase {
-            Phase::Parting => {
-                self.drop_server_end(id);
-                return Step::Stop;
-            }
-            Phase::Closing { said: true, answer, .. } => {
-                if *answer == Answer::Came {
-                    self.end_session(id, key, CloseCause::Hub);
-                }
-                return Step::Stop;
-            }
-            Phase::Closing { reason, said, .. } if session.outbox.is_empty() => {
-                *said = true;
-                session.staged.push_back(Message::Close(Some(*reason)));
-            }
-            Phase::Talking | Phase::Closing { .. } if session.ping_due => {
-                session.ping_due = false;
-                session.staged.push_back(Message::Ping);
-                self.plan(self.scenario.hub.ping_interval, Event::PingDue(id));
-            }
-            Phase::Talking | Phase::Closing { .. } if session.outbox.is_empty() => {
-                return Step::Stop;
-            }
-            Phase::Talking | Phase::Closing { .. } => session.stage_batch(wall),
-        }
-        Step::Go
-    }
-
-    /// The stream takes no more: whoever talks is lost, whoever closes waits for the peer.
-    fn cannot_write(&mut self, id: ConnectionId) {
-        let Some(session) = self.server.as_mut().and_then(|server| server.session(id)) else {
-            return;
-        };
-        let key = session.key;
-        session.staged.clear();
-        match &mut session.phase {
-            Phase::Talking => self.end_session(id, key, CloseCause::Lost),
-            Phase::Parting => self.drop_server_end(id),
-            Phase::Closing { said, answer, .. } => {
-                *said = true;
-                session.outbox.clear();
-                session.report = None;
-                if *answer == Answer::Came {
-                    self.end_session(id, key, CloseCause::Hub);
-                }
-            }
-        }
-    }
-
     /// The hub closes a session behind what is queued.
     fn close(&mut self, key: SessionKey, reason: CloseReason) {
         let Some(server) = &mut self.server else { return };
@@ -314,12 +195,12 @@ impl World {
         self.network.effects.awake.push_back((id, End::Server));
     }
 
-    fn end_session(&mut self, id: ConnectionId, key: SessionKey, cause: CloseCause) {
+    pub(super) fn end_session(&mut self, id: ConnectionId, key: SessionKey, cause: CloseCause) {
         self.drop_server_end(id);
         self.handle(Input::Closed(key, cause));
     }
 
-    fn drop_server_end(&mut self, id: ConnectionId) {
+    pub(super) fn drop_server_end(&mut self, id: ConnectionId) {
         let Some(server) = &mut self.server else { return };
         server.ends.remove(&id);
         if server.ends.is_empty()
@@ -330,7 +211,7 @@ impl World {
         self.network.release(self.now, id, End::Server);
     }
 
-    fn handle(&mut self, input: Input) {
+    pub(super) fn handle(&mut self, input: Input) {
         let wall = self.wall(HostId::HUB);
         let Some(server) = &mut self.server else { return };
         server.now = server.now.max(wall);
@@ -447,29 +328,5 @@ impl World {
             server.alone = Some(end);
         }
         ended
-    }
-}
-
-impl Session {
-    /// Takes what is queued, up to a bound. What nobody wants any more is left out.
-    fn stage_batch(&mut self, now: Timestamp) {
-        let mut written = Written::default();
-        while let Some(message) = self.outbox.pop_front() {
-            written.messages += 1;
-            written.bytes += message.weight();
-            match &message.body {
-                Body::Delivery(delivery) if message.is_overdue(now) => {
-                    let (to, message) = (message.to.clone(), delivery.origin.clone());
-                    written.expired.push(Expired { to, message });
-                }
-                Body::Delivery(_) | Body::Pong | Body::Reply { .. } | Body::Notice(_) => {
-                    self.staged.push_back(Message::Sent(message));
-                }
-            }
-            if written.messages == BATCH_MESSAGES || written.bytes >= BATCH_BYTES {
-                break;
-            }
-        }
-        self.report = Some(written);
     }
 }

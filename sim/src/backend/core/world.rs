@@ -8,7 +8,8 @@ use signal_hub::time::Timestamp;
 use tokio::sync::oneshot;
 
 use super::agenda::{Agenda, Event};
-use super::client::{Client, ClientEnd, Holder};
+use super::client::Client;
+use super::client_end::{ClientEnd, Holder};
 use super::network::{HostId, Network};
 use super::raw::Raw;
 use super::server::Server;

@@ -1,0 +1,159 @@
+//! A session at the hub by messages: what is queued for it, and how that is written.
+
+use std::collections::VecDeque;
+
+use signal_hub::hub::{CloseCause, Expired, Input, SessionKey, Written};
+use signal_hub::protocol::{Body, CloseReason, Outgoing};
+use signal_hub::time::Timestamp;
+
+use super::agenda::Event;
+use super::message::Message;
+use super::network::{HostId, Sending};
+use super::server::Step;
+use super::world::World;
+use crate::net::{ConnectionId, End};
+
+/// As in the server's session.
+const BATCH_MESSAGES: usize = 256;
+const BATCH_BYTES: usize = 64 * 1024;
+
+pub(super) enum ServerEnd {
+    /// There may be a WebSocket soon.
+    Shaking,
+    Session(Box<Session>),
+}
+
+pub(super) struct Session {
+    pub(super) key: SessionKey,
+    /// What the hub sent and the writer has not taken.
+    pub(super) outbox: VecDeque<Outgoing>,
+    /// What the writer has taken and the network has not.
+    pub(super) staged: VecDeque<Message>,
+    /// To be reported once nothing is staged.
+    pub(super) report: Option<Written>,
+    pub(super) ping_due: bool,
+    pub(super) phase: Phase,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    Talking,
+    /// The hub closes it: whether its close frame is staged, and what came of the peer.
+    Closing {
+        reason: CloseReason,
+        said: bool,
+        answer: Answer,
+    },
+    /// The client closed it: the answer to its close frame is staged, then the stream ends.
+    Parting,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    Awaited,
+    /// The peer's close frame, or the end of its stream.
+    Came,
+}
+
+impl World {
+    pub(super) fn write_as_server(&mut self, id: ConnectionId) {
+        loop {
+            let Some(session) = self.server.as_mut().and_then(|server| server.session(id)) else {
+                return;
+            };
+            if let Some(message) = session.staged.pop_front() {
+                let bytes = message.bytes();
+                match self.network.send(self.now, id, End::Server, message, bytes) {
+                    Sending::Sent => {}
+                    Sending::Full(message) => return session.staged.push_front(message),
+                    Sending::Broken => return self.cannot_write(id),
+                }
+            } else if let Some(written) = session.report.take() {
+                let key = session.key;
+                self.handle(Input::Drained(key, written));
+            } else if let Step::Stop = self.stage_next(id) {
+                return;
+            }
+        }
+    }
+
+    /// Stages what is to be written next, or ends what has nothing left to write.
+    fn stage_next(&mut self, id: ConnectionId) -> Step {
+        let wall = self.wall(HostId::HUB);
+        let Some(session) = self.server.as_mut().and_then(|server| server.session(id)) else {
+            return Step::Stop;
+        };
+        let key = session.key;
+        match &mut session.phase {
+            Phase::Parting => {
+                self.drop_server_end(id);
+                return Step::Stop;
+            }
+            Phase::Closing { said: true, answer, .. } => {
+                if *answer == Answer::Came {
+                    self.end_session(id, key, CloseCause::Hub);
+                }
+                return Step::Stop;
+            }
+            Phase::Closing { reason, said, .. } if session.outbox.is_empty() => {
+                *said = true;
+                session.staged.push_back(Message::Close(Some(*reason)));
+            }
+            Phase::Talking | Phase::Closing { .. } if session.ping_due => {
+                session.ping_due = false;
+                session.staged.push_back(Message::Ping);
+                self.plan(self.scenario.hub.ping_interval, Event::PingDue(id));
+            }
+            Phase::Talking | Phase::Closing { .. } if session.outbox.is_empty() => {
+                return Step::Stop;
+            }
+            Phase::Talking | Phase::Closing { .. } => session.stage_batch(wall),
+        }
+        Step::Go
+    }
+
+    /// The stream takes no more: whoever talks is lost, whoever closes waits for the peer.
+    fn cannot_write(&mut self, id: ConnectionId) {
+        let Some(session) = self.server.as_mut().and_then(|server| server.session(id)) else {
+            return;
+        };
+        let key = session.key;
+        session.staged.clear();
+        match &mut session.phase {
+            Phase::Talking => self.end_session(id, key, CloseCause::Lost),
+            Phase::Parting => self.drop_server_end(id),
+            Phase::Closing { said, answer, .. } => {
+                *said = true;
+                session.outbox.clear();
+                session.report = None;
+                if *answer == Answer::Came {
+                    self.end_session(id, key, CloseCause::Hub);
+                }
+            }
+        }
+    }
+}
+
+impl Session {
+    /// Takes what is queued, up to a bound. What nobody wants any more is left out.
+    fn stage_batch(&mut self, now: Timestamp) {
+        let mut written = Written::default();
+        while let Some(message) = self.outbox.pop_front() {
+            written.messages += 1;
+            written.bytes += message.weight();
+            match &message.body {
+                Body::Delivery(delivery) if message.is_overdue(now) => {
+                    let (to, message) = (message.to.clone(), delivery.origin.clone());
+                    written.expired.push(Expired { to, message });
+                }
+                Body::Delivery(_) | Body::Pong | Body::Reply { .. } | Body::Notice(_) => {
+                    self.staged.push_back(Message::Sent(message));
+                }
+            }
+            if written.messages == BATCH_MESSAGES || written.bytes >= BATCH_BYTES {
+                break;
+            }
+        }
+        self.report = Some(written);
+    }
+}
