@@ -17,7 +17,7 @@ use crate::scenario::{Action, ActorKind, Ending, Expectation, Scenario, Step, Wh
 /// How long everybody may take to come back once the faults are over.
 const CALM_WITHIN: Duration = Duration::from_secs(120);
 /// How often the director looks whether it is calm.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// What faults leave in flight has arrived after this.
 const SETTLE: Duration = Duration::from_secs(5);
 /// What a probe may take beyond the network's latency: timers have a resolution of 1 ms.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde::Serialize;
 use signal_hub::client::{ActorConfig, ClientConfig, Command, HubUrl, RequestCommand};
 use signal_hub::protocol::{
     self, ActorAddress, AuthToken, Broadcast, Discover, Glob, Heartbeat, Json, ListActors,
@@ -74,14 +75,17 @@ pub fn latest(host: &str) -> Choice {
 
 /// What step `number` says: no two steps say the same.
 fn payload(number: usize, speech: &Speech) -> Json {
-    let mut payload = serde_json::json!({ "step": number });
-    if let Some(text) = &speech.text {
-        payload["text"] = text.as_str().into();
+    #[derive(Serialize)]
+    struct Payload<'a> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        padding: Option<String>,
+        step: usize,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        text: Option<&'a str>,
     }
-    if speech.padding > 0 {
-        payload["padding"] = "~".repeat(speech.padding).into();
-    }
-    payload.into()
+    let padding = (speech.padding > 0).then(|| "~".repeat(speech.padding));
+    let payload = Payload { padding, step: number, text: speech.text.as_deref() };
+    Json::from_value(&payload).expect("a struct of texts and numbers is JSON")
 }
 
 /// A request, apart from who makes it.

@@ -1,8 +1,12 @@
 //! What travels between a client and the hub: WebSocket messages that nobody has encoded.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use signal_hub::protocol::codec::{decode_client_frame, encode_client_frame};
-use signal_hub::protocol::{ClientFrame, CloseReason, Malformed, Outgoing, Verb};
+use signal_hub::protocol::{
+    ClientFrame, CloseReason, Json, Malformed, Outgoing, Register, Subscription, Verb,
+};
 
 /// Bytes of what surrounds a client's application data in a frame, at most.
 const CLIENT_ENVELOPE_BYTES_MAX: usize = 4096;
@@ -87,30 +91,113 @@ fn data_bytes(frame: &ClientFrame) -> usize {
 fn is_plain(frame: &ClientFrame) -> bool {
     let ClientFrame::Request(request) = frame else { return true };
     let whole = request.ttl.is_none_or(|ttl| ttl.subsec_nanos().is_multiple_of(1_000_000));
-    match &request.verb {
-        Ok(Verb::Send(send)) => whole && is_plain_kind(&send.kind),
-        Ok(Verb::Publish(publish)) => whole && is_plain_kind(&publish.kind),
-        Ok(Verb::Broadcast(broadcast)) => {
-            whole && is_plain_kind(&broadcast.kind) && broadcast.target_capability.is_none()
+    whole
+        && match &request.verb {
+            Ok(Verb::Send(send)) => is_plain_kind(&send.kind),
+            Ok(Verb::Publish(publish)) => is_plain_kind(&publish.kind),
+            Ok(Verb::Broadcast(broadcast)) => {
+                is_plain_kind(&broadcast.kind) && broadcast.target_capability.is_none()
+            }
+            Ok(Verb::Register(register)) => {
+                register.ttl.subsec_nanos() == 0
+                    && (Duration::from_secs(1)..=Register::TTL_MAX).contains(&register.ttl)
+                    && !register.capabilities.is_empty()
+                    && register.metadata == Json::EMPTY_OBJECT
+            }
+            Ok(Verb::Unsubscribe(unsubscribe)) => {
+                matches!(unsubscribe.subscription, Subscription::Topic(_))
+            }
+            // A token may stand in the metadata, too.
+            Ok(Verb::Renew(_)) => request.metadata == Json::EMPTY_OBJECT,
+            Ok(Verb::Heartbeat(_) | Verb::Subscribe(_) | Verb::QueueStats | Verb::Metrics) => true,
+            // The rest is rare, or has fields that the codec checks.
+            Ok(
+                Verb::Connect(_)
+                | Verb::Disconnect(_)
+                | Verb::Unregister(_)
+                | Verb::Discover(_)
+                | Verb::ListActors(_)
+                | Verb::RefreshToken(_),
+            )
+            | Err(_) => false,
         }
-        Ok(Verb::Heartbeat(_) | Verb::QueueStats | Verb::Metrics) => whole,
-        // The rest is rare, or has fields that the codec checks.
-        Ok(
-            Verb::Connect(_)
-            | Verb::Disconnect(_)
-            | Verb::Register(_)
-            | Verb::Unregister(_)
-            | Verb::Renew(_)
-            | Verb::Discover(_)
-            | Verb::ListActors(_)
-            | Verb::Subscribe(_)
-            | Verb::Unsubscribe(_)
-            | Verb::RefreshToken(_),
-        )
-        | Err(_) => false,
-    }
 }
 
 fn is_plain_kind(kind: &str) -> bool {
     !kind.is_empty() && !kind.starts_with("hub:")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use signal_hub::protocol::{
+        ActorAddress, Broadcast, Heartbeat, MessageId, Pattern, Publish, Renew, RenewalToken,
+        Request, Send, Subscribe, Topic, Unsubscribe,
+    };
+    use signal_hub::time::Timestamp;
+
+    use super::*;
+
+    fn request(verb: Verb) -> ClientFrame {
+        let address = |name: &str| ActorAddress::from_path(name).expect("an address");
+        ClientFrame::Request(Arc::new(Request {
+            id: MessageId::parse("1").expect("an id"),
+            from: address("alice"),
+            to: address("hub"),
+            type_name: verb.type_name().into(),
+            pattern: Pattern::Ask,
+            timestamp: Timestamp::from_millis(7),
+            ttl: Some(Duration::from_millis(1_500)),
+            metadata: Json::EMPTY_OBJECT,
+            verb: Ok(verb),
+        }))
+    }
+
+    fn register(ttl: Duration) -> Verb {
+        Verb::Register(Register {
+            actor_address: ActorAddress::from_path("alice").expect("an address"),
+            capabilities: vec!["messaging".to_owned()],
+            metadata: Json::EMPTY_OBJECT,
+            ttl,
+        })
+    }
+
+    fn plain_verbs() -> Vec<Verb> {
+        let topic = Topic::parse("news \"quoted\"").expect("a topic");
+        let data = Json::from(serde_json::json!({ "text": "\u{1f600}" }));
+        let kind = "note".to_owned();
+        let to = ActorAddress::from_path("bob").expect("an address");
+        let token = RenewalToken::parse("00000000-0000-4000-8000-000000000000").ok();
+        assert!(token.is_some());
+        vec![
+            Verb::Send(Send { to, kind: kind.clone(), data: data.clone() }),
+            Verb::Publish(Publish { topic: topic.clone(), kind, data: data.clone() }),
+            Verb::Broadcast(Broadcast::new("note", data.clone())),
+            register(Register::TTL_MAX),
+            Verb::Subscribe(Subscribe { topic: topic.clone(), durable: true }),
+            Verb::Unsubscribe(Unsubscribe { subscription: Subscription::Topic(topic) }),
+            Verb::Renew(Renew { renewal_token: token }),
+            Verb::Renew(Renew { renewal_token: None }),
+            Verb::Heartbeat(Heartbeat { timestamp: data }),
+            Verb::QueueStats,
+            Verb::Metrics,
+        ]
+    }
+
+    #[test]
+    fn what_is_plain_is_said_as_the_codec_would_read_it() {
+        for frame in plain_verbs().into_iter().map(request) {
+            assert!(is_plain(&frame), "{frame:?}");
+            let text = Bytes::from(encode_client_frame(&frame));
+            assert_eq!(decode_client_frame(&text), Ok(frame));
+        }
+    }
+
+    #[test]
+    fn what_the_codec_changes_or_refuses_is_not_plain() {
+        for seconds in [0, 3_601] {
+            assert!(!is_plain(&request(register(Duration::from_secs(seconds)))), "{seconds}");
+        }
+    }
 }
