@@ -201,8 +201,7 @@ impl<S: Stage> Director<'_, S> {
                         break;
                     }
                     if attempt == attempts {
-                        let evidence = format!("the probe {payload} did not arrive in {within:?}");
-                        return Err(Violation::new(Invariant::L4, evidence));
+                        return invariants::check_probe(payload.as_str(), false, within);
                     }
                     self.stage.sleep(SETTLE).await;
                 }
@@ -211,7 +210,8 @@ impl<S: Stage> Director<'_, S> {
         Ok(())
     }
 
-    /// I34: all clients vanish without a word; when all deadlines are past, nothing is left.
+    /// I28, I34, L5: all clients vanish without a word; when all deadlines are past, nothing is left
+    /// and the books balance.
     async fn rest(&self) -> Result<(), Violation> {
         self.reach(Milestone::Leave);
         self.stage.vanish();
@@ -220,10 +220,14 @@ impl<S: Stage> Director<'_, S> {
         let rest = (deadlines + self.scenario.registration_ttl_max()).max(hub.dedupe_window);
         self.stage.sleep(rest + SETTLE).await;
         self.reach(Milestone::Rest);
-        match self.stage.left().await {
-            Some((sizes, counters)) => invariants::check_rest(sizes, &counters),
-            None => Ok(()),
+        let Some((sizes, counters)) = self.stage.left().await else { return Ok(()) };
+        self.recorder.balance(&counters)?;
+        if invariants::check_rest(sizes).is_ok() {
+            return Ok(());
         }
+        self.stage.sleep(rest + SETTLE).await;
+        let later = self.stage.left().await.map_or(sizes, |(sizes, _)| sizes);
+        invariants::check_rest_in_time(sizes, later)
     }
 
     fn reach(&self, milestone: Milestone) {

@@ -21,7 +21,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use crate::history::{Event, Keep, Recorder};
-use crate::invariants::{Invariant, Violation};
+use crate::invariants::{Invariant, Time, Violation};
 use crate::runtime;
 use crate::scenario::Scenario;
 use crate::situations::{Shape, Sightings};
@@ -80,7 +80,11 @@ pub struct Outcome {
 /// # Errors
 /// If it cannot, with the reason.
 pub fn play(scenario: &Scenario, backend: Backend, keep: Keep) -> Result<Outcome, Skipped> {
-    let recorder = Recorder::new(scenario, keep);
+    let time = match backend {
+        Backend::Core | Backend::Simulated => Time::Virtual,
+        Backend::Real => Time::Real,
+    };
+    let recorder = Recorder::new(scenario, keep, time);
     let shared = Arc::new(scenario.clone());
     let took = match backend {
         Backend::Core => match core::cannot(scenario) {

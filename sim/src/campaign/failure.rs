@@ -6,7 +6,7 @@ use signal_hub::protocol::codec::HubFrame;
 
 use crate::backend::Outcome;
 use crate::history::{ClientEvent, Event, What};
-use crate::invariants::{Invariant, Violation};
+use crate::invariants::{Shown, Violation};
 
 /// A failed run.
 #[derive(Debug, Clone)]
@@ -29,30 +29,9 @@ impl Failure {
     /// The failure that the outcome is, if it is one.
     pub fn of(outcome: &Outcome) -> Option<Self> {
         let violation = outcome.violation.clone()?;
-        let broken_by = match violation.invariant {
-            // No event shows these: they are seen by looking.
-            Invariant::I34
-            | Invariant::Expected
-            | Invariant::NoPanic
-            | Invariant::L1
-            | Invariant::L2
-            | Invariant::L4 => "the run as a whole".to_owned(),
-            Invariant::I1
-            | Invariant::I3
-            | Invariant::I4
-            | Invariant::I5
-            | Invariant::I6
-            | Invariant::I7
-            | Invariant::I8
-            | Invariant::I9
-            | Invariant::I13
-            | Invariant::I14
-            | Invariant::I15
-            | Invariant::I18
-            | Invariant::I19
-            | Invariant::I20
-            | Invariant::I23
-            | Invariant::I24 => outcome.events.last().map(kind).unwrap_or_default(),
+        let broken_by = match violation.invariant.shown_by() {
+            Shown::ByRun => "the run as a whole".to_owned(),
+            Shown::ByEvent => outcome.events.last().map(kind).unwrap_or_default(),
         };
         Some(Self { violation, broken_by, outcome: outcome.clone() })
     }

@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use signal_hub_sim::backend::{self, Backend, Outcome};
 use signal_hub_sim::campaign::{self, Findings, Plan, Watcher};
 use signal_hub_sim::history::Keep;
+use signal_hub_sim::invariants::check_same;
 use signal_hub_sim::scenario::{self, Profile};
 use signal_hub_sim::seeds::{Seeds, Shard};
 use signal_hub_sim::{failures, report};
@@ -193,12 +194,8 @@ impl Run {
             // The transcript is on stdout, the report on stderr.
             let there = [there.stdout, there.stderr].concat();
             let there = String::from_utf8_lossy(&there);
-            if here != there {
-                let number = here.lines().zip(there.lines()).take_while(|(a, b)| a == b).count();
-                let line = |text: &str| text.lines().nth(number).unwrap_or("(the end)").to_owned();
-                println!("seed {seed} differs from line {} on", number + 1);
-                println!("this process:  {}", line(&here));
-                println!("other process: {}", line(&there));
+            if let Err(violation) = check_same(&here, &there) {
+                println!("seed {seed} breaks {}, {}", violation.invariant, violation.evidence);
                 return Ok(ExitCode::from(4));
             }
         }

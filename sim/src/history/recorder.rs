@@ -4,13 +4,17 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use signal_hub::hub::{Counters, Hub};
 use tokio::sync::Notify;
 
 use super::inbox::Inboxes;
 use super::{Event, What};
-use crate::invariants::{Judge, Violation, World};
+use crate::invariants::{Judge, Time, Violation, World, check_balance};
 use crate::scenario::{Expectation, Scenario, What as Doing, Who};
 use crate::situations::{SHAPE_EVERY, Shape, Sightings, Watch};
+
+/// How often the world that observers keep is compared with the hub itself, in inputs.
+const COMPARE_EVERY: u64 = 256;
 
 /// How much of a history is kept after it was judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +89,7 @@ pub struct Recording {
 
 impl Recorder {
     /// Takes down a run of `scenario`.
-    pub fn new(scenario: &Scenario, keep: Keep) -> Self {
+    pub fn new(scenario: &Scenario, keep: Keep, time: Time) -> Self {
         let expecting = scenario.steps.iter().filter_map(|step| match &step.what {
             Doing::Act { who, action, .. } => action.is_expectation().then(|| who.clone()),
             Doing::Hub(_) | Doing::Network(_) => None,
@@ -96,7 +100,7 @@ impl Recorder {
             queue_messages_max: scenario.hub.queue_messages_max,
             watch: Watch::new(scenario),
             shapes: BTreeSet::new(),
-            judge: Judge::new(&scenario.hub),
+            judge: Judge::of(scenario, time),
             inboxes: Inboxes::of(expecting),
             events: VecDeque::new(),
             count: 0,
@@ -140,6 +144,27 @@ impl Recorder {
             self.0.violated.notify_waiters();
         }
         true
+    }
+
+    /// Looks at the hub after an input, at the whole of it now and then (I28).
+    pub fn audit(&self, hub: &Hub, inputs: u64) {
+        let verdict = check_balance(hub.sizes()[0], hub.counters()).and_then(|()| {
+            match inputs.is_multiple_of(COMPARE_EVERY) && !self.is_violated() {
+                true => self.lock().judge.compare(hub),
+                false => Ok(()),
+            }
+        });
+        if let Err(violation) = verdict {
+            self.accuse(violation);
+        }
+    }
+
+    /// Compares the hub's counters with what the history shows (I28).
+    ///
+    /// # Errors
+    /// If they differ.
+    pub fn balance(&self, counters: &Counters) -> Result<(), Violation> {
+        self.lock().judge.balance(counters)
     }
 
     /// Adds a violation that no single event shows.

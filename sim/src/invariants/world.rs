@@ -2,9 +2,12 @@
 //! difference between this and the rows that it touched.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use signal_hub::hub::{AddressRow, Phase, Rows, SessionKey, SessionRow, TopicRow, View};
-use signal_hub::protocol::{ActorAddress, Topic};
+use signal_hub::hub::{
+    AddressRow, Input, Output, Phase, Record, Rows, SessionKey, SessionRow, TopicRow, View,
+};
+use signal_hub::protocol::{ActorAddress, ClientFrame, Register, Request, Topic, Verb};
 use signal_hub::time::Timestamp;
 
 use crate::history::{Event, HubEvent, What};
@@ -17,6 +20,24 @@ pub struct World {
     addresses: BTreeMap<ActorAddress, AddressRow>,
     topics: BTreeMap<Topic, TopicRow>,
     session_ids: BTreeSet<String>,
+    registrations: BTreeMap<ActorAddress, Registration>,
+}
+
+/// The latest accepted registration of an address.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    pub at: Timestamp,
+    request: Arc<Request>,
+}
+
+impl Registration {
+    /// What was asked for.
+    pub fn asked(&self) -> &Register {
+        match &self.request.verb {
+            Ok(Verb::Register(register)) => register,
+            Ok(_) | Err(_) => unreachable!("only registrations are kept"),
+        }
+    }
 }
 
 impl World {
@@ -28,10 +49,6 @@ impl World {
         self.addresses.get(address)
     }
 
-    pub fn addresses(&self) -> impl Iterator<Item = &ActorAddress> {
-        self.addresses.keys()
-    }
-
     pub fn address_rows(&self) -> impl Iterator<Item = (&ActorAddress, &AddressRow)> {
         self.addresses.iter()
     }
@@ -40,8 +57,28 @@ impl World {
         self.topics.get(topic)
     }
 
+    /// How many subscribers each topic has.
+    pub fn subscriber_counts(&self) -> impl Iterator<Item = usize> {
+        self.topics.values().map(|row| row.subscribers.len())
+    }
+
     pub fn sessions(&self) -> impl Iterator<Item = (SessionKey, &SessionRow)> {
         self.sessions.iter().map(|(key, row)| (*key, row))
+    }
+
+    /// How many sessions have a row.
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// How many addresses have a row.
+    pub fn address_count(&self) -> usize {
+        self.addresses.len()
+    }
+
+    /// What the present owner registered the address with, or the last one did.
+    pub fn registration(&self, address: &ActorAddress) -> Option<&Registration> {
+        self.registrations.get(address)
     }
 
     pub fn owner(&self, address: &ActorAddress) -> Option<SessionKey> {
@@ -85,8 +122,12 @@ impl World {
                 self.sessions.clear();
                 self.addresses.clear();
                 self.topics.clear();
+                self.registrations.clear();
             }
-            What::Hub(event) => self.apply_rows(&event.touched),
+            What::Hub(event) => {
+                self.apply_rows(&event.touched);
+                self.apply_registration(event);
+            }
             What::HubStopped { .. } | What::Client { .. } | What::Net(_) | What::Run(_) => {}
             What::Step { .. } => {}
         }
@@ -101,6 +142,25 @@ impl World {
         put(&mut self.sessions, &touched.sessions);
         put(&mut self.addresses, &touched.addresses);
         put(&mut self.topics, &touched.topics);
+    }
+
+    fn apply_registration(&mut self, event: &HubEvent) {
+        for (address, row) in &event.touched.addresses {
+            if row.is_none() {
+                self.registrations.remove(address);
+            }
+        }
+        let Input::Frame(_, Ok(ClientFrame::Request(request))) = &event.input else { return };
+        let Ok(Verb::Register(register)) = &request.verb else { return };
+        let address = &register.actor_address;
+        let accepted = event.outputs.iter().any(|output| {
+            matches!(output, Output::Audit(Record::ActorRegistered { actor_address, .. })
+                if actor_address == address)
+        });
+        if accepted {
+            let registration = Registration { at: event.now, request: Arc::clone(request) };
+            self.registrations.insert(address.clone(), registration);
+        }
     }
 
     /// A number that two worlds share if they have the same rows.

@@ -166,7 +166,7 @@ pub fn json(findings: &Findings, plan: &Plan) -> String {
 pub fn junit(findings: &Findings, plan: &Plan) -> Result<String, quick_junit::SerializeError> {
     let name = format!("{} on {}", word(plan.profile), plan.backend);
     let mut invariants = TestSuite::new(format!("{name}: invariants"));
-    for invariant in Invariant::ALL {
+    for &invariant in Invariant::ALL {
         let distinct = findings.distinct_failures();
         let broken = distinct.iter().filter(|d| d.first.violation.invariant == invariant);
         let mut cases: Vec<TestCase> = broken.map(|d| failed_case(d, plan)).collect();

@@ -80,9 +80,9 @@ impl World {
     /// Stages what is to be written next, or ends what has nothing left to write.
     fn stage_next(&mut self, id: ConnectionId) -> Step {
         let wall = self.wall(HostId::HUB);
-        let Some(session) = self.server.as_mut().and_then(|server| server.session(id)) else {
-            return Step::Stop;
-        };
+        let Some(server) = &mut self.server else { return Step::Stop };
+        let now = server.now.max(wall);
+        let Some(session) = server.session(id) else { return Step::Stop };
         let key = session.key;
         match &mut session.phase {
             Phase::Parting => {
@@ -107,7 +107,7 @@ impl World {
             Phase::Talking | Phase::Closing { .. } if session.outbox.is_empty() => {
                 return Step::Stop;
             }
-            Phase::Talking | Phase::Closing { .. } => session.stage_batch(wall),
+            Phase::Talking | Phase::Closing { .. } => session.stage_batch(now),
         }
         Step::Go
     }

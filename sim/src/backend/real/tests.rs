@@ -13,6 +13,7 @@ use super::network::{ANYWHERE, Network};
 use super::process::{RealProcess, connect, listen};
 use crate::backend::full::Process;
 use crate::history::{Keep, Recorder};
+use crate::invariants::Time;
 use crate::net::{Choice, ConnectMode, Fault, LinkConfig, NetEventKind, Notice, Peers, Seen, Ways};
 use crate::scenario::Scenario;
 
@@ -317,7 +318,7 @@ fn without_a_hub_a_connect_is_refused() {
 fn a_task_of_a_killed_process_does_not_see_the_others_end() {
     play(async {
         let bench = Bench::new(LinkConfig::default());
-        let recorder = Recorder::new(&Scenario::default(), Keep::All);
+        let recorder = Recorder::new(&Scenario::default(), Keep::All, Time::Real);
         let process = RealProcess::new(HOST, bench.network.clone(), recorder);
         let (keep, kept) = oneshot::channel::<()>();
         let (tell, told) = oneshot::channel();
@@ -340,7 +341,7 @@ fn a_task_of_a_killed_process_does_not_see_the_others_end() {
 fn a_paused_process_goes_on_where_it_was() {
     play(async {
         let bench = Bench::new(LinkConfig::default());
-        let recorder = Recorder::new(&Scenario::default(), Keep::All);
+        let recorder = Recorder::new(&Scenario::default(), Keep::All, Time::Real);
         let process = RealProcess::new(HOST, bench.network.clone(), recorder);
         let (tell, mut told) = oneshot::channel();
         process.pause();

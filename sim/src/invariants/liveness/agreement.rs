@@ -1,9 +1,9 @@
-//! What must come true once the faults are over: L1, L2, L4.
+//! L1, L2: who is there, in the eyes of the hub and of the clients.
 
 use signal_hub::hub::SessionKey;
 use signal_hub::protocol::{ActorAddress, SessionId};
 
-use super::{Invariant, Violation, World};
+use super::super::{Invariant, Violation, World};
 
 /// What a client believes of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]

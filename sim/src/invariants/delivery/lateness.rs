@@ -1,0 +1,170 @@
+//! I27: nothing is handed over, and nothing written, after the end of its time to live.
+//!
+//! On arrival that is the sender's time stamp and ttl, with what clocks may differ by. In the queue
+//! the ttl runs anew from the arrival, by the hub's clock. What leaves the queue together was taken
+//! out no sooner than the batch before it was reported: what was overdue then must not be written.
+//! How long the network takes from there, nobody promises.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use signal_hub::hub::{Config, Expired, Input, SessionKey, Written};
+use signal_hub::protocol::{ActorAddress, Body, MessageId};
+use signal_hub::time::Timestamp;
+
+use super::super::{HubObserver, Invariant, Moment, Verdict, broken, text};
+
+/// What a report may take from the writer to the hub, where time is real.
+const REPORT_WITHIN: Duration = Duration::from_secs(1);
+
+/// I27. Remembers queued copies that have a time to live.
+pub struct Lateness {
+    clock_skew: Duration,
+    queues: BTreeMap<SessionKey, Queue>,
+}
+
+/// The copies with a time to live in one session's queue.
+struct Queue {
+    /// Messages that left it since it is remembered.
+    drained: u64,
+    /// When the latest of them were reported.
+    since: Timestamp,
+    copies: VecDeque<Copy>,
+}
+
+struct Copy {
+    /// How many messages will have left the queue with this one.
+    place: u64,
+    until: Timestamp,
+    to: ActorAddress,
+    origin: MessageId,
+}
+
+impl Lateness {
+    pub fn new(config: &Config) -> Self {
+        Self { clock_skew: config.clock_skew, queues: BTreeMap::new() }
+    }
+}
+
+impl HubObserver for Lateness {
+    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
+        match &moment.hub.input {
+            Input::Drained(key, written) if moment.hears(*key) => {
+                self.drained(moment, *key, written)?;
+            }
+            // Of a session that is over nothing is remembered.
+            Input::Drained(..)
+            | Input::Opened(..)
+            | Input::Frame(..)
+            | Input::Alive(_)
+            | Input::Closed(..)
+            | Input::Tick
+            | Input::Shutdown => {}
+        }
+        if let Some(ttl) = moment.asked.as_ref().and_then(|asked| asked.request.ttl) {
+            self.handed_over(moment, ttl)?;
+        }
+        if !self.queues.is_empty() {
+            for key in moment.hub.touched.sessions.keys().filter(|key| moment.ended(**key)) {
+                self.queues.remove(key);
+            }
+        }
+        Ok(())
+    }
+
+    fn hub_restarted(&mut self) {
+        self.queues.clear();
+    }
+}
+
+impl Lateness {
+    fn handed_over(&mut self, moment: &Moment<'_>, ttl: Duration) -> Verdict {
+        let Some(asked) = &moment.asked else { return Ok(()) };
+        let deadline = asked.request.timestamp + ttl + self.clock_skew;
+        let mut queued_behind: BTreeMap<SessionKey, usize> = BTreeMap::new();
+        let sent: Vec<_> = moment.sent().collect();
+        for (key, message) in sent.into_iter().rev() {
+            let behind = queued_behind.entry(key).or_default();
+            let queued = moment.after.session(key).map_or(0, |row| row.queued.0);
+            let ahead = queued.saturating_sub(*behind) as u64;
+            *behind += 1;
+            let Body::Delivery(delivery) = &message.body else { continue };
+            if moment.now > deadline {
+                return broken(
+                    Invariant::I27,
+                    format!(
+                        "{} is handed over to {} {} after its deadline",
+                        delivery.origin,
+                        message.to,
+                        text(moment.now.since(deadline))
+                    ),
+                );
+            }
+            let queue = self.queues.entry(key).or_insert_with(|| Queue {
+                drained: 0,
+                since: moment.now,
+                copies: VecDeque::new(),
+            });
+            let copy = Copy {
+                place: queue.drained + ahead,
+                until: moment.now + ttl,
+                to: message.to.clone(),
+                origin: delivery.origin.clone(),
+            };
+            // Those of one event come here the last first.
+            let behind_it = queue.copies.iter().rev().take_while(|c| c.place > copy.place).count();
+            queue.copies.insert(queue.copies.len() - behind_it, copy);
+        }
+        Ok(())
+    }
+
+    fn drained(&mut self, moment: &Moment<'_>, key: SessionKey, written: &Written) -> Verdict {
+        let Some(queue) = self.queues.get_mut(&key) else {
+            return match written.expired.first() {
+                None => Ok(()),
+                Some(expired) => never_there(expired),
+            };
+        };
+        queue.drained += written.messages as u64;
+        let mut expired: Vec<&Expired> = written.expired.iter().collect();
+        while let Some(copy) = queue.copies.front().filter(|copy| copy.place <= queue.drained) {
+            let dropped = expired
+                .iter()
+                .position(|expired| expired.to == copy.to && expired.message == copy.origin);
+            match dropped {
+                Some(place) => drop(expired.remove(place)),
+                None if copy.until + REPORT_WITHIN < queue.since => {
+                    return broken(
+                        Invariant::I27,
+                        format!(
+                            "{} for {} was written at least {} after its deadline",
+                            copy.origin,
+                            copy.to,
+                            text(queue.since.since(copy.until))
+                        ),
+                    );
+                }
+                None => {}
+            }
+            queue.copies.pop_front();
+        }
+        if let Some(expired) = expired.first() {
+            return never_there(expired);
+        }
+        queue.since = moment.now;
+        if queue.copies.is_empty() {
+            self.queues.remove(&key);
+        }
+        Ok(())
+    }
+}
+
+fn never_there(expired: &Expired) -> Verdict {
+    broken(
+        Invariant::I21,
+        format!(
+            "{} for {} is reported as overdue and was not in the queue",
+            expired.message, expired.to
+        ),
+    )
+}

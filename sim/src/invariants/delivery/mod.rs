@@ -1,0 +1,17 @@
+//! What is delivered, to whom, in which order, and what is said of it: I8, I16, I18 to I27.
+
+mod arrival;
+mod handover;
+mod lateness;
+mod outcomes;
+mod recipients;
+mod replies;
+mod truth;
+
+pub(super) use arrival::Arrival;
+pub(super) use handover::Handover;
+pub(super) use lateness::Lateness;
+pub(super) use outcomes::Outcomes;
+pub(super) use recipients::Recipients;
+pub(super) use replies::Replies;
+pub(super) use truth::Truth;

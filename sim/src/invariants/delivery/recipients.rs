@@ -1,0 +1,264 @@
+//! I16, I21, I22, I23: who gets a copy of what was accepted. Each recipient gets one, or there is
+//! one record of why not.
+
+use std::collections::BTreeSet;
+
+use signal_hub::hub::{Config, DropReason, Record};
+use signal_hub::protocol::{ActorAddress, Body, Broadcast, ErrorCode, MessageId, Outgoing, Verb};
+
+use super::super::moment::Asked;
+use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+
+/// I16, I21, I22, I23.
+pub struct Recipients {
+    queue_messages_max: usize,
+    queue_bytes_max: usize,
+}
+
+/// Whom a message is meant for.
+struct Meant<'a> {
+    sure: BTreeSet<&'a ActorAddress>,
+    /// A deadline that was due may have taken these out, or made them others' before the message.
+    perhaps: BTreeSet<&'a ActorAddress>,
+}
+
+/// What became of the copies.
+#[derive(Default)]
+struct Copies<'a> {
+    handed_over: Vec<&'a ActorAddress>,
+    recorded: usize,
+    dropped: Vec<&'a ActorAddress>,
+}
+
+impl Recipients {
+    pub fn new(config: &Config) -> Self {
+        let (queue_messages_max, queue_bytes_max) =
+            (config.queue_messages_max, config.queue_bytes_max);
+        Self { queue_messages_max, queue_bytes_max }
+    }
+}
+
+impl HubObserver for Recipients {
+    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
+        let Some(asked) = &moment.asked else { return Ok(()) };
+        match asked.verb() {
+            Some(Verb::Subscribe(subscribe)) => {
+                if asked.accepted().is_none() || moment.ended(asked.session) {
+                    return Ok(());
+                }
+                let row = moment.after.session(asked.session);
+                let mut owned = row.into_iter().flat_map(|row| &row.addresses);
+                let has_it = |address| {
+                    let row = moment.after.address(address);
+                    row.is_some_and(|row| row.topics.contains(&subscribe.topic))
+                };
+                match owned.any(has_it) {
+                    true => Ok(()),
+                    false => broken(
+                        Invariant::I16,
+                        format!("s{} subscribed to {} in vain", asked.session.0, subscribe.topic),
+                    ),
+                }
+            }
+            Some(Verb::Send(send)) => self.sent(moment, asked, &send.to),
+            Some(Verb::Publish(publish)) => {
+                let row = moment.before.topic(&publish.topic);
+                let subscribers = row.into_iter().flat_map(|row| &row.subscribers);
+                self.all(moment, asked, subscribers, Invariant::I16)
+            }
+            Some(Verb::Broadcast(broadcast)) => {
+                let live = moment.before.address_rows().filter(|(address, row)| {
+                    row.registration.is_some_and(|registration| registration.owner.is_some())
+                        && wants(moment, broadcast, address)
+                });
+                self.all(moment, asked, live.map(|(address, _)| address), Invariant::I23)
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+impl Recipients {
+    fn sent(&self, moment: &Moment<'_>, asked: &Asked<'_>, to: &ActorAddress) -> Verdict {
+        let mut copies = Copies::read(moment, &asked.request.id);
+        copies.once_and_recorded(&asked.request.id)?;
+        let (delivered, dropped) = (copies.handed_over.len(), copies.dropped.len());
+        let silently = match asked.refused {
+            _ if !asked.heard || asked.retried => (delivered, dropped) != (0, 0),
+            None => delivered + dropped != 1,
+            // A queue at its bound: the drop has its record, whether or not the sender hears of it.
+            Some(ErrorCode::RateLimited) if !asked.hasty => (delivered, dropped) != (0, 1),
+            Some(ErrorCode::MessageExpired) => (delivered, dropped) != (0, 1),
+            Some(_) => (delivered, dropped) != (0, 0),
+        };
+        match silently {
+            false => Ok(()),
+            true => broken(
+                Invariant::I21,
+                format!(
+                    "{} for {to}: {delivered} copies and {dropped} records of a drop",
+                    asked.request.id
+                ),
+            ),
+        }
+    }
+
+    /// A message for many; `missing` is what it breaks if one is left out for no reason at all.
+    fn all<'a>(
+        &self,
+        moment: &'a Moment<'_>,
+        asked: &Asked<'_>,
+        recipients: impl Iterator<Item = &'a ActorAddress>,
+        missing: Invariant,
+    ) -> Verdict {
+        let mut copies = Copies::read(moment, &asked.request.id);
+        copies.once_and_recorded(&asked.request.id)?;
+        if asked.accepted().is_none() {
+            let expired = asked.refused == Some(ErrorCode::MessageExpired);
+            return match (copies.handed_over.len(), copies.dropped.len()) {
+                (0, dropped) if dropped == usize::from(expired) => Ok(()),
+                (delivered, dropped) => broken(
+                    Invariant::I21,
+                    format!(
+                        "{} was not carried out: {delivered} copies, {dropped} records of a drop",
+                        asked.request.id
+                    ),
+                ),
+            };
+        }
+        let meant = Meant::of(moment, asked, recipients);
+        let a_failure = copies.dropped.first().copied();
+        let mut reached = std::mem::take(&mut copies.handed_over);
+        reached.append(&mut copies.dropped);
+        reached.sort_unstable();
+        if let Some(twice) = reached.windows(2).find(|pair| pair[0] == pair[1]) {
+            let evidence = format!("{} has two outcomes at {}", asked.request.id, twice[0]);
+            return broken(Invariant::I21, evidence);
+        }
+        let stranger = reached
+            .iter()
+            .find(|address| !meant.sure.contains(*address) && !meant.perhaps.contains(*address));
+        if let Some(stranger) = stranger {
+            let evidence = format!("{} is not meant for {stranger}", asked.request.id);
+            return broken(Invariant::I21, evidence);
+        }
+        let left_out = meant.sure.iter().find(|address| reached.binary_search(*address).is_err());
+        match left_out {
+            None => Ok(()),
+            Some(left_out) => {
+                let id = &asked.request.id;
+                self.without_reason(moment, id, left_out, a_failure, missing)
+            }
+        }
+    }
+
+    fn without_reason(
+        &self,
+        moment: &Moment<'_>,
+        id: &MessageId,
+        left_out: &ActorAddress,
+        a_failure: Option<&ActorAddress>,
+        missing: Invariant,
+    ) -> Verdict {
+        let owner = moment.before.owner(left_out).and_then(|key| moment.before.session(key));
+        let is_full = owner.is_some_and(|row| {
+            let (messages, bytes) = row.queued;
+            messages >= self.queue_messages_max
+                || messages > 0 && bytes + Outgoing::ENVELOPE_WEIGHT > self.queue_bytes_max
+        });
+        match (is_full, a_failure) {
+            (true, _) => broken(
+                Invariant::I21,
+                format!("{id} found the queue of {left_out} full and nothing tells of it"),
+            ),
+            (false, Some(failure)) => broken(
+                Invariant::I22,
+                format!("{id} did not reach {failure}, and {left_out} is left out for it"),
+            ),
+            (false, None) => broken(missing, format!("{id} leaves {left_out} out")),
+        }
+    }
+}
+
+/// Whether a broadcast is meant for an address that has an owner.
+fn wants(moment: &Moment<'_>, broadcast: &Broadcast, address: &ActorAddress) -> bool {
+    broadcast.target_capability.as_ref().is_none_or(|wanted| {
+        let registration = moment.before.registration(address);
+        registration.is_some_and(|known| known.asked().capabilities.contains(wanted))
+    })
+}
+
+impl<'a> Meant<'a> {
+    fn of(
+        moment: &'a Moment<'_>,
+        asked: &Asked<'_>,
+        recipients: impl Iterator<Item = &'a ActorAddress>,
+    ) -> Self {
+        let mut meant = Self { sure: BTreeSet::new(), perhaps: BTreeSet::new() };
+        let row = moment.before.session(asked.session);
+        let own = row.map_or(&[][..], |row| row.addresses.as_slice());
+        let excludes =
+            matches!(asked.verb(), Some(Verb::Broadcast(broadcast)) if broadcast.exclude_self);
+        // Who acts is not sure if one of the session's addresses has just expired.
+        let who_acts = match own.iter().any(|address| moment.is_due(address)) {
+            true => None,
+            false => Some(moment.before.acting_identity(asked.session, &asked.request.from)),
+        };
+        for address in recipients {
+            let excluded = excludes
+                && match &who_acts {
+                    Some(actor) => actor == address,
+                    None => false,
+                };
+            let unsure =
+                moment.is_due(address) || excludes && who_acts.is_none() && own.contains(address);
+            match (unsure, excluded) {
+                (true, _) => drop(meant.perhaps.insert(address)),
+                (false, true) => {}
+                (false, false) => drop(meant.sure.insert(address)),
+            }
+        }
+        meant
+    }
+}
+
+impl<'a> Copies<'a> {
+    fn read(moment: &Moment<'a>, id: &MessageId) -> Self {
+        let mut copies = Self::default();
+        for (_, message) in moment.sent() {
+            if matches!(&message.body, Body::Delivery(delivery) if delivery.origin == *id) {
+                copies.handed_over.push(&message.to);
+            }
+        }
+        for record in moment.records() {
+            match record {
+                Record::MessageDelivered { message, .. } => {
+                    copies.recorded += usize::from(message == id);
+                }
+                Record::MessageDropped { to, message, why } if message == id => match why {
+                    DropReason::QueueFull
+                    | DropReason::UnknownActor
+                    | DropReason::Detached
+                    | DropReason::Expired => copies.dropped.push(to),
+                },
+                _ => {}
+            }
+        }
+        copies
+    }
+
+    fn once_and_recorded(&mut self, id: &MessageId) -> Verdict {
+        self.handed_over.sort_unstable();
+        if let Some(twice) = self.handed_over.windows(2).find(|pair| pair[0] == pair[1]) {
+            return broken(Invariant::I18, format!("{id} goes to {} twice", twice[0]));
+        }
+        let (handed_over, recorded) = (self.handed_over.len(), self.recorded);
+        match handed_over == recorded {
+            true => Ok(()),
+            false => broken(
+                Invariant::I21,
+                format!("{handed_over} copies of {id} are handed over and {recorded} recorded"),
+            ),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! I24, I26: replies go where they belong, one for each ask and none for a tell.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use signal_hub::hub::{Input, SessionKey};
+use signal_hub::protocol::{Body, ErrorCode, Pattern, Reply};
+use signal_hub::time::Timestamp;
+
+use super::super::moment::Asked;
+use super::super::world::is_open;
+use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+
+/// How often a session hears that it tells too much (docs/PROTOCOL.md, section 4).
+const HASTE_TOLD_EVERY: Duration = Duration::from_secs(1);
+
+/// I24, I26.
+#[derive(Default)]
+pub struct Replies {
+    /// When a session last heard that it tells too much.
+    told_of_haste: BTreeMap<SessionKey, Timestamp>,
+}
+
+impl HubObserver for Replies {
+    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
+        if let Input::Closed(key, _) = &moment.hub.input {
+            self.told_of_haste.remove(key);
+        }
+        let mut count = 0;
+        for (key, message) in moment.sent() {
+            let Body::Reply { correlation: Some(id), reply } = &message.body else { continue };
+            match &moment.asked {
+                Some(asked) if asked.session == key && asked.request.id == *id => {
+                    count += 1;
+                    self.quiet_tell(moment, asked, reply)?;
+                }
+                _ if matches!(moment.hub.input, Input::Frame(from, Err(_)) if from == key) => {}
+                Some(_) | None => {
+                    let kind = reply.type_name();
+                    let evidence =
+                        format!("s{} gets {kind} for {id}, which it did not ask now", key.0);
+                    return broken(Invariant::I24, evidence);
+                }
+            }
+        }
+        let Some(asked) = &moment.asked else { return Ok(()) };
+        let stays = moment.before.is_open(asked.session)
+            && moment.after.session(asked.session).is_some_and(is_open);
+        let is_ask = asked.request.pattern == Pattern::Ask;
+        if stays && is_ask && count != 1 || count > 1 {
+            let (request, session) = (asked.request, asked.session.0);
+            return broken(
+                Invariant::I24,
+                format!(
+                    "the {} {} {} of s{session} got {count} replies",
+                    request.pattern.as_str(),
+                    request.type_name,
+                    request.id
+                ),
+            );
+        }
+        Ok(())
+    }
+
+    fn hub_restarted(&mut self) {
+        self.told_of_haste.clear();
+    }
+}
+
+impl Replies {
+    fn quiet_tell(&mut self, moment: &Moment<'_>, asked: &Asked<'_>, reply: &Reply) -> Verdict {
+        if asked.request.pattern == Pattern::Ask {
+            return Ok(());
+        }
+        let may_be_told = match reply {
+            Reply::HeartbeatAck(_) | Reply::Disconnected(_) => true,
+            Reply::Error(refusal) if refusal.code == ErrorCode::RateLimited => {
+                let before = self.told_of_haste.insert(asked.session, moment.now);
+                asked.hasty
+                    && before.is_none_or(|before| moment.now.since(before) >= HASTE_TOLD_EVERY)
+            }
+            _ => false,
+        };
+        match may_be_told {
+            true => Ok(()),
+            false => broken(
+                Invariant::I26,
+                format!("the tell {} got {}", asked.request.type_name, reply.type_name()),
+            ),
+        }
+    }
+}

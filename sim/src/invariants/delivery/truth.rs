@@ -1,0 +1,214 @@
+//! I25: what a refusal says was so when the hub decided.
+//!
+//! Where a deadline that was due at that very moment may have changed the answer, nothing is said.
+
+use signal_hub::hub::{Config, DropReason, Phase, Record, SessionRow};
+use signal_hub::protocol::{
+    ActorAddress, ErrorCode, PROTOCOL_VERSION, Pattern, Reply, Request, Subscription, Verb,
+};
+
+use super::super::moment::Asked;
+use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+
+/// I25.
+pub struct Truth {
+    config: Config,
+}
+
+impl Truth {
+    pub fn new(config: &Config) -> Self {
+        Self { config: config.clone() }
+    }
+}
+
+impl HubObserver for Truth {
+    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
+        let Some(asked) = moment.asked.as_ref().filter(|asked| asked.heard) else {
+            return Ok(());
+        };
+        let said = |what: &str| {
+            let (session, request) = (asked.session.0, asked.request);
+            broken(
+                Invariant::I25,
+                format!("the {} {} of s{session} {what}", request.type_name, request.id),
+            )
+        };
+        if let Some(Reply::Error(refusal)) = asked.reply
+            && asked.refused != Some(refusal.code)
+        {
+            return said(&format!("hears {:?}, the record says {:?}", refusal.code, asked.refused));
+        }
+        if asked.hasty && asked.refused != Some(ErrorCode::RateLimited) {
+            return said("came too soon and was not refused for that");
+        }
+        let Some(row) = moment.before.session(asked.session) else { return Ok(()) };
+        match asked.refused {
+            _ if asked.hasty => Ok(()),
+            None => self.nobody_there(moment, asked),
+            Some(code) if self.is_so(moment, asked, row, code) => Ok(()),
+            Some(code) => said(&format!("was refused for {code:?}, and that is not so")),
+        }
+    }
+}
+
+impl Truth {
+    /// hub:unknown_actor exactly if nobody is registered there.
+    fn nobody_there(&self, moment: &Moment<'_>, asked: &Asked<'_>) -> Verdict {
+        let Some(Verb::Send(send)) = asked.accepted() else { return Ok(()) };
+        let (Some(reply), Pattern::Ask) = (asked.reply, asked.request.pattern) else {
+            return Ok(());
+        };
+        let somebody = moment.before.owner(&send.to).is_some();
+        let unknown = matches!(reply, Reply::UnknownActor(_));
+        match moment.is_due(&send.to) || unknown != somebody {
+            true => Ok(()),
+            false => broken(
+                Invariant::I25,
+                format!(
+                    "{} is {} and the answer is {}",
+                    send.to,
+                    if somebody { "registered" } else { "not registered" },
+                    reply.type_name()
+                ),
+            ),
+        }
+    }
+
+    fn is_so(
+        &self,
+        moment: &Moment<'_>,
+        asked: &Asked<'_>,
+        row: &SessionRow,
+        code: ErrorCode,
+    ) -> bool {
+        let request = asked.request;
+        let connects = request.type_name == "hub:connect";
+        if (row.phase == Phase::Connecting) != connects {
+            return code == ErrorCode::Unauthorized;
+        }
+        let verb = match &request.verb {
+            Ok(verb) => verb,
+            Err(refusal) => return code == refusal.code,
+        };
+        match code {
+            ErrorCode::VersionMismatch => {
+                matches!(verb, Verb::Connect(connect) if !is_spoken(&connect.protocol_version))
+            }
+            ErrorCode::Unauthorized => self.is_unauthorized(moment, asked, row, verb),
+            ErrorCode::RateLimited => self.is_at_bound(moment, asked, row, verb),
+            ErrorCode::MessageExpired => request.ttl.is_some_and(|ttl| {
+                moment.now > request.timestamp + ttl + self.config.clock_skew
+                    && matches!(verb, Verb::Send(_) | Verb::Publish(_) | Verb::Broadcast(_))
+            }),
+            ErrorCode::InternalError => has_no_such_topic(moment, asked, row, verb),
+            // What a token says, the history does not tell.
+            ErrorCode::InvalidToken => matches!(verb, Verb::RefreshToken(_) | Verb::Connect(_)),
+            ErrorCode::BroadcastLimitExceeded => self.is_broadcast_too_wide(moment, verb),
+            // Reserved, or said of frames that are no request.
+            ErrorCode::UnknownActor | ErrorCode::MessageTooLarge | ErrorCode::Timeout => false,
+        }
+    }
+
+    fn is_unauthorized(
+        &self,
+        moment: &Moment<'_>,
+        asked: &Asked<'_>,
+        row: &SessionRow,
+        verb: &Verb,
+    ) -> bool {
+        let is_own =
+            |address: &ActorAddress| row.addresses.contains(address) && !moment.is_due(address);
+        match verb {
+            // What a token allows, the history does not tell.
+            Verb::Connect(_) => true,
+            Verb::Register(register) => {
+                row.deadlines[3].is_some() || register.actor_address == self.config.hub_address
+            }
+            Verb::Unregister(unregister) => match &unregister.actor_address {
+                Some(address) => !is_own(address),
+                None => lacks_identity(moment, asked.request, row),
+            },
+            // Whether the token is spent is the business of I10.
+            Verb::Renew(renew) => {
+                renew.renewal_token.is_some() || lacks_identity(moment, asked.request, row)
+            }
+            Verb::Send(_)
+            | Verb::Broadcast(_)
+            | Verb::Subscribe(_)
+            | Verb::Unsubscribe(_)
+            | Verb::Publish(_) => lacks_identity(moment, asked.request, row),
+            Verb::Heartbeat(_)
+            | Verb::Disconnect(_)
+            | Verb::Discover(_)
+            | Verb::ListActors(_)
+            | Verb::QueueStats
+            | Verb::Metrics
+            | Verb::RefreshToken(_) => false,
+        }
+    }
+
+    fn is_at_bound(
+        &self,
+        moment: &Moment<'_>,
+        asked: &Asked<'_>,
+        row: &SessionRow,
+        verb: &Verb,
+    ) -> bool {
+        match verb {
+            Verb::Send(_) => moment.records().any(|record| {
+                matches!(record, Record::MessageDropped { message, why: DropReason::QueueFull, .. }
+                    if *message == asked.request.id)
+            }),
+            Verb::Register(register) => {
+                let address = &register.actor_address;
+                let is_new = moment.before.address(address).is_none() || moment.is_due(address);
+                is_new && moment.before.address_count() >= self.config.registrations_max
+            }
+            Verb::Subscribe(_) => {
+                let topics = row.addresses.iter().filter_map(|a| moment.before.address(a));
+                let held: usize = topics.map(|row| row.topics.len()).sum();
+                held >= self.config.subscriptions_per_session_max
+            }
+            _ => false,
+        }
+    }
+
+    fn is_broadcast_too_wide(&self, moment: &Moment<'_>, verb: &Verb) -> bool {
+        let live = moment.before.address_rows().filter(|(_, row)| {
+            row.registration.is_some_and(|registration| registration.owner.is_some())
+        });
+        matches!(verb, Verb::Broadcast(_)) && live.count() > self.config.broadcast_recipients_max
+    }
+}
+
+/// Whether nobody can act in the request: the sender that it names is another's, or the session has
+/// no address.
+fn lacks_identity(moment: &Moment<'_>, request: &Request, row: &SessionRow) -> bool {
+    let some_due = row.addresses.iter().any(|address| moment.is_due(address));
+    let others =
+        !row.addresses.contains(&request.from) && moment.before.owner(&request.from).is_some();
+    some_due || others || row.addresses.is_empty()
+}
+
+fn has_no_such_topic(
+    moment: &Moment<'_>,
+    asked: &Asked<'_>,
+    row: &SessionRow,
+    verb: &Verb,
+) -> bool {
+    let Verb::Unsubscribe(unsubscribe) = verb else { return false };
+    let Subscription::Topic(topic) = &unsubscribe.subscription else { return true };
+    let actor = moment.before.acting_identity(asked.session, &asked.request.from);
+    let has_it = moment.before.address(&actor).is_some_and(|row| row.topics.contains(topic));
+    !has_it || row.addresses.iter().any(|address| moment.is_due(address))
+}
+
+/// Whether the version is one that this protocol is a version of.
+fn is_spoken(version: &str) -> bool {
+    let numbers =
+        |version: &str| version.split('.').map(str::parse::<u64>).collect::<Result<Vec<_>, _>>();
+    match (numbers(version), numbers(PROTOCOL_VERSION)) {
+        (Ok(theirs), Ok(ours)) => theirs.len() == 3 && theirs[0] == ours[0],
+        (Err(_), _) | (_, Err(_)) => false,
+    }
+}

@@ -1,0 +1,121 @@
+//! I10: who may change what: the owner of an address, and whoever bears its current token.
+
+use std::collections::BTreeMap;
+
+use signal_hub::hub::{Record, SessionKey};
+use signal_hub::protocol::{ActorAddress, RenewalToken, Reply, Verb};
+
+use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+
+/// I10. Remembers the tokens as the hub gave them out.
+#[derive(Default)]
+pub struct Authority {
+    /// The current token of an address, if anybody was told it.
+    tokens: BTreeMap<ActorAddress, RenewalToken>,
+}
+
+impl HubObserver for Authority {
+    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
+        if let Some(asked) = moment.asked.as_ref().filter(|asked| asked.refused.is_none()) {
+            match asked.verb() {
+                Some(Verb::Renew(renew)) => {
+                    self.renewed(moment, asked.session, renew.renewal_token)?;
+                }
+                Some(Verb::Unregister(_) | Verb::Subscribe(_) | Verb::Unsubscribe(_)) => {
+                    only_its_own(moment, asked.session)?;
+                }
+                Some(
+                    Verb::Connect(_)
+                    | Verb::Heartbeat(_)
+                    | Verb::Disconnect(_)
+                    | Verb::Register(_)
+                    | Verb::Discover(_)
+                    | Verb::ListActors(_)
+                    | Verb::Send(_)
+                    | Verb::Broadcast(_)
+                    | Verb::Publish(_)
+                    | Verb::QueueStats
+                    | Verb::Metrics
+                    | Verb::RefreshToken(_),
+                )
+                | None => {}
+            }
+        }
+        self.follow(moment);
+        Ok(())
+    }
+
+    fn hub_restarted(&mut self) {
+        self.tokens.clear();
+    }
+}
+
+impl Authority {
+    fn renewed(
+        &self,
+        moment: &Moment<'_>,
+        session: SessionKey,
+        token: Option<RenewalToken>,
+    ) -> Verdict {
+        let renewed = moment.records().find_map(|record| match record {
+            Record::RegistrationRenewed { actor_address, .. } => Some(actor_address),
+            _ => None,
+        });
+        let Some(address) = renewed else { return Ok(()) };
+        let by_right = match token {
+            Some(token) => self.tokens.get(address) == Some(&token),
+            None => moment.before.owner(address) == Some(session),
+        };
+        let how = if token.is_some() { "a token that is not its current one" } else { "no token" };
+        match by_right {
+            true => Ok(()),
+            false => broken(Invariant::I10, format!("s{} renewed {address} with {how}", session.0)),
+        }
+    }
+
+    /// A token ends with the registration that it came with.
+    fn follow(&mut self, moment: &Moment<'_>) {
+        for (address, row) in &moment.hub.touched.addresses {
+            let registration = row.as_ref().and_then(|row| row.registration);
+            if registration.is_none_or(|registration| registration.owner.is_none()) {
+                self.tokens.remove(address);
+            }
+        }
+        let Some(Verb::Register(_) | Verb::Renew(_)) = moment.asked.as_ref().and_then(|a| a.verb())
+        else {
+            return;
+        };
+        for record in moment.records() {
+            if let Record::ActorRegistered { actor_address, .. }
+            | Record::RegistrationRenewed { actor_address, .. } = record
+            {
+                self.tokens.remove(actor_address);
+            }
+        }
+        for (_, reply) in moment.replies() {
+            let (address, token) = match reply {
+                Reply::Registered(told) => (&told.actor_address, told.renewal_token),
+                Reply::Renewed(told) => (&told.actor_address, told.renewal_token),
+                _ => continue,
+            };
+            self.tokens.insert(address.clone(), token);
+        }
+    }
+}
+
+fn only_its_own(moment: &Moment<'_>, session: SessionKey) -> Verdict {
+    let stranger = moment.hub.touched.addresses.iter().find(|(address, row)| {
+        let owner = moment.before.owner(address);
+        owner != Some(session)
+            && moment.before.address(address) != row.as_ref()
+            && !moment.is_due(address)
+            && !owner.is_some_and(|owner| moment.ended(owner))
+    });
+    match stranger {
+        None => Ok(()),
+        Some((address, _)) => broken(
+            Invariant::I10,
+            format!("s{} changed {address}, which it does not own", session.0),
+        ),
+    }
+}

@@ -1,0 +1,140 @@
+//! I9, I12: how sessions go, and that those which are over stay over.
+
+use signal_hub::hub::{Input, Output, Phase, Record, SessionKey};
+
+use super::super::world::is_open;
+use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+
+/// I9: whoever was over owns nothing again. Judged before takeovers are: this would be none.
+pub struct Resurrection;
+
+impl HubObserver for Resurrection {
+    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
+        for address in moment.hub.touched.addresses.keys() {
+            let owner = moment.after.owner(address);
+            if let Some(owner) = owner.filter(|owner| was_over(moment, *owner)) {
+                let evidence = format!("s{} was over and comes to own {address}", owner.0);
+                return broken(Invariant::I9, evidence);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the session was over before the event, or never was.
+fn was_over(moment: &Moment<'_>, key: SessionKey) -> bool {
+    !(moment.before.is_open(key) || moment.opens(key))
+}
+
+/// I9, I12.
+pub struct Lifecycle;
+
+impl HubObserver for Lifecycle {
+    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
+        for (key, row) in &moment.hub.touched.sessions {
+            let before = moment.before.session(*key).map(|row| row.phase);
+            let after = row.as_ref().map(|row| row.phase);
+            if !is_lawful(moment, *key, before, after) {
+                let phase =
+                    |phase: Option<Phase>| phase.map_or("gone".to_owned(), |p| format!("{p:?}"));
+                return broken(
+                    Invariant::I12,
+                    format!("s{} went from {} to {}", key.0, phase(before), phase(after)),
+                );
+            }
+            if let Some(row) = row.as_ref().filter(|row| !is_open(row))
+                && (!row.addresses.is_empty() || row.queued != (0, 0))
+            {
+                return broken(
+                    Invariant::I9,
+                    format!(
+                        "s{} is over and still lists {:?} and {} queued messages",
+                        key.0, row.addresses, row.queued.0
+                    ),
+                );
+            }
+            ends_once(moment, *key)?;
+        }
+        closed_once(moment)?;
+        nothing_to_the_closed(moment)
+    }
+}
+
+/// The state machine of docs/PROTOCOL.md, section 3. Several steps may happen in one event.
+fn is_lawful(
+    moment: &Moment<'_>,
+    key: SessionKey,
+    before: Option<Phase>,
+    after: Option<Phase>,
+) -> bool {
+    let is_gone = matches!(moment.hub.input, Input::Closed(gone, _) if gone == key);
+    match (before, after) {
+        (None, None) => true,
+        (None, Some(Phase::Connecting | Phase::Disconnecting)) => moment.opens(key),
+        (None, Some(Phase::Connected)) => false,
+        (Some(Phase::Connecting), Some(Phase::Connected)) => {
+            moment.asked.as_ref().is_some_and(|asked| {
+                asked.session == key
+                    && asked.refused.is_none()
+                    && asked.request.type_name == "hub:connect"
+            })
+        }
+        (Some(Phase::Connected), Some(Phase::Connecting))
+        | (Some(Phase::Disconnecting), Some(Phase::Connecting | Phase::Connected)) => false,
+        (Some(Phase::Connecting), Some(Phase::Connecting))
+        | (Some(Phase::Connected), Some(Phase::Connected))
+        | (Some(_), Some(Phase::Disconnecting)) => !is_gone,
+        (Some(_), None) => is_gone,
+    }
+}
+
+/// Whoever ends has one record of it, and whoever has a record ends.
+fn ends_once(moment: &Moment<'_>, key: SessionKey) -> Verdict {
+    let opens_closed = moment.opens(key) && !moment.after.session(key).is_some_and(is_open);
+    let ended = moment.ended(key) || opens_closed;
+    let records = moment
+        .records()
+        .filter(|record| matches!(record, Record::SessionClosed { session, .. } if *session == key))
+        .count();
+    match records == usize::from(ended) {
+        true => Ok(()),
+        false => broken(
+            Invariant::I12,
+            format!(
+                "s{} {} and has {records} records of its end",
+                key.0,
+                if ended { "ended" } else { "did not end" }
+            ),
+        ),
+    }
+}
+
+/// Nobody is closed who is closed already.
+fn closed_once(moment: &Moment<'_>) -> Verdict {
+    let mut seen: Vec<SessionKey> = Vec::new();
+    for (key, _) in moment.closed() {
+        if seen.contains(&key) || was_over(moment, key) {
+            return broken(Invariant::I12, format!("s{} is closed again", key.0));
+        }
+        seen.push(key);
+    }
+    Ok(())
+}
+
+fn nothing_to_the_closed(moment: &Moment<'_>) -> Verdict {
+    let mut closed: Vec<SessionKey> = Vec::new();
+    for output in &moment.hub.outputs {
+        match output {
+            Output::Close(key, _) => closed.push(*key),
+            Output::Send(key, message) => {
+                if closed.contains(key) || was_over(moment, *key) {
+                    let evidence =
+                        format!("s{} is over and is sent {}", key.0, message.type_name());
+                    return broken(Invariant::I9, evidence);
+                }
+            }
+            Output::Audit(_) => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! I7: no name anywhere is a session's.
+
+use signal_hub::protocol::{ActorAddress, Body, Reply};
+
+use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+
+/// I7.
+pub struct Names;
+
+impl HubObserver for Names {
+    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
+        let touched = &moment.hub.touched;
+        let subscribers = touched.topics.values().flatten().flat_map(|row| &row.subscribers);
+        let known = touched.addresses.iter().filter(|(_, row)| row.is_some());
+        for address in known.map(|(address, _)| address).chain(subscribers) {
+            not_a_session(moment, address, "is known to the hub")?;
+        }
+        for (_, message) in moment.sent() {
+            match &message.body {
+                Body::Delivery(delivery) => {
+                    not_a_session(moment, &delivery.from, "is the sender of a delivery")?;
+                }
+                Body::Reply { reply, .. } => registered_first(moment, reply)?,
+                Body::Pong | Body::Notice(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn not_a_session(moment: &Moment<'_>, address: &ActorAddress, what: &str) -> Verdict {
+    if !address.path().starts_with("session-") {
+        return Ok(());
+    }
+    let mut rows = moment.hub.touched.sessions.values().flatten();
+    let fresh = rows.any(|row| row.id.as_str() == address.path());
+    match fresh || moment.before.is_session_id(address.path()) {
+        true => broken(Invariant::I7, format!("the session id {address} {what}")),
+        false => Ok(()),
+    }
+}
+
+/// Before its first registration a session subscribes to nothing and routes nothing.
+fn registered_first(moment: &Moment<'_>, reply: &Reply) -> Verdict {
+    let needs_identity = matches!(
+        reply,
+        Reply::Subscribed(_)
+            | Reply::Unsubscribed(_)
+            | Reply::Published(_)
+            | Reply::DeliveryAck(_)
+            | Reply::BroadcastAck(_)
+    );
+    if !needs_identity {
+        return Ok(());
+    }
+    let session = moment.hub.input.session();
+    let row = session.and_then(|key| moment.before.session(key));
+    match row.is_some_and(|row| !row.addresses.is_empty()) {
+        true => Ok(()),
+        false => broken(
+            Invariant::I7,
+            format!("{session:?} has no registration and got {}", reply.type_name()),
+        ),
+    }
+}

@@ -1,0 +1,127 @@
+//! I1, I4: each touched row against its neighbours, and against who may have touched it.
+
+use signal_hub::hub::{AddressRow, Input, SessionKey};
+use signal_hub::protocol::{ActorAddress, CloseReason, Verb};
+
+use super::super::world::is_open;
+use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+
+/// I1, I4.
+pub struct Ownership;
+
+impl HubObserver for Ownership {
+    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
+        for (address, row) in &moment.hub.touched.addresses {
+            if moment.before.address(address) != row.as_ref() {
+                stale_is_inert(moment, address)?;
+            }
+            if let Some(owner) = row.as_ref().and_then(|row| row.registration?.owner) {
+                owner_lists(moment, address, owner)?;
+            }
+        }
+        for key in moment.hub.touched.sessions.keys() {
+            session_owns_what_it_lists(moment, *key)?;
+            session_lists_what_it_owns(moment, *key)?;
+        }
+        Ok(())
+    }
+}
+
+fn owner_lists(moment: &Moment<'_>, address: &ActorAddress, owner: SessionKey) -> Verdict {
+    let row = moment.after.session(owner).filter(|row| is_open(row));
+    let listed = row.map_or(0, |row| row.addresses.iter().filter(|a| *a == address).count());
+    match (row, listed) {
+        (Some(_), 1) => Ok(()),
+        (None, _) => {
+            broken(Invariant::I1, format!("{address} belongs to s{}, which is not open", owner.0))
+        }
+        (Some(_), listed) => broken(
+            Invariant::I1,
+            format!("{address} belongs to s{}, which lists it {listed} times", owner.0),
+        ),
+    }
+}
+
+fn session_owns_what_it_lists(moment: &Moment<'_>, key: SessionKey) -> Verdict {
+    let Some(row) = moment.after.session(key) else { return Ok(()) };
+    for address in &row.addresses {
+        let owner = moment.after.owner(address);
+        if owner != Some(key) {
+            let owner = owner.map_or("nobody".to_owned(), |owner| format!("s{}", owner.0));
+            return broken(
+                Invariant::I1,
+                format!("s{} lists {address}, which belongs to {owner}", key.0),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What a session does not list any more is not its own any more.
+fn session_lists_what_it_owns(moment: &Moment<'_>, key: SessionKey) -> Verdict {
+    let Some(before) = moment.before.session(key) else { return Ok(()) };
+    let listed = moment.after.session(key).map_or(&[][..], |row| row.addresses.as_slice());
+    let orphan = before
+        .addresses
+        .iter()
+        .find(|address| moment.after.owner(address) == Some(key) && !listed.contains(address));
+    match orphan {
+        None => Ok(()),
+        Some(address) => broken(
+            Invariant::I1,
+            format!("s{} owns {address} and does not list it any more", key.0),
+        ),
+    }
+}
+
+/// I4: an address's row changes only by its owner, by a registration, by its own deadline, or with
+/// the end of its owner.
+fn stale_is_inert(moment: &Moment<'_>, address: &ActorAddress) -> Verdict {
+    let owner = moment.before.owner(address);
+    let session = moment.hub.input.session();
+    let by_owner = session.is_some() && owner == session;
+    let by_deadline = moment.before.address_due(address, moment.now)
+        || owner.is_some_and(|owner| moment.before.session_due(owner, moment.now));
+    let by_overflow = owner.is_some_and(|owner| {
+        moment.closed().any(|close| close == (owner, CloseReason::SlowConsumer))
+    });
+    let by_request = changes_by_right(moment, address);
+    let by_shutdown = moment.hub.input == Input::Shutdown;
+    if by_owner || by_deadline || by_overflow || by_request || by_shutdown {
+        return Ok(());
+    }
+    let before = moment.before.address(address);
+    broken(
+        Invariant::I4,
+        format!(
+            "{} changed {address} from {} to {}",
+            session.map_or("time".to_owned(), |key| format!("an event about s{}", key.0)),
+            row_text(before),
+            row_text(moment.after.address(address))
+        ),
+    )
+}
+
+/// A registration of the address, or a renewal by token, by whoever sent it.
+fn changes_by_right(moment: &Moment<'_>, address: &ActorAddress) -> bool {
+    let Some(asked) = &moment.asked else { return false };
+    match asked.verb() {
+        Some(Verb::Register(register)) => {
+            moment.before.is_open(asked.session) && register.actor_address == *address
+        }
+        Some(Verb::Renew(renew)) => renew.renewal_token.is_some(),
+        _ => false,
+    }
+}
+
+fn row_text(row: Option<&AddressRow>) -> String {
+    let Some(row) = row else { return "unknown".to_owned() };
+    let topics: Vec<&str> = row.topics.iter().map(|topic| topic.as_str()).collect();
+    match row.registration {
+        Some(registration) => {
+            let owner = registration.owner.map_or("detached".into(), |key| format!("s{}", key.0));
+            format!("{owner} version {} topics {topics:?}", registration.version)
+        }
+        None => format!("unregistered topics {topics:?}"),
+    }
+}

@@ -1,0 +1,95 @@
+//! I11: a refused request changes nothing.
+//!
+//! What the refusal itself brings about is no change: its reply joins the asker's queue, and an
+//! asker whose queue cannot take it, or whose hub:connect was refused, is closed. A full queue's
+//! clock may start at the copy that finds it full. What is due at that moment happens before the
+//! request and is none of its doing.
+
+use std::collections::BTreeSet;
+
+use signal_hub::hub::{SessionKey, SessionRow, TopicRow};
+use signal_hub::protocol::ActorAddress;
+
+use super::super::world::is_open;
+use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+
+/// I11.
+pub struct Refusals;
+
+impl HubObserver for Refusals {
+    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
+        let Some(asked) = moment.asked.as_ref().filter(|asked| asked.refused.is_some()) else {
+            return Ok(());
+        };
+        let change = changed_address(moment, asked.session)
+            .or_else(|| changed_session(moment, asked.session))
+            .or_else(|| changed_topic(moment, asked.session));
+        match change {
+            None => Ok(()),
+            Some(change) => broken(
+                Invariant::I11,
+                format!(
+                    "{} {} was refused and {change}",
+                    asked.request.type_name, asked.request.id
+                ),
+            ),
+        }
+    }
+}
+
+/// Whether what became of the address is a matter of time, or of the asker's end.
+fn is_excused(moment: &Moment<'_>, asker: SessionKey, address: &ActorAddress) -> bool {
+    moment.is_due(address) || moment.before.owner(address) == Some(asker) && moment.ended(asker)
+}
+
+fn changed_address(moment: &Moment<'_>, asker: SessionKey) -> Option<String> {
+    let changed = moment.hub.touched.addresses.iter().find(|(address, row)| {
+        moment.before.address(address) != row.as_ref() && !is_excused(moment, asker, address)
+    });
+    changed.map(|(address, _)| format!("changed {address}"))
+}
+
+fn changed_session(moment: &Moment<'_>, asker: SessionKey) -> Option<String> {
+    let changed = moment.hub.touched.sessions.iter().find(|(key, row)| {
+        let Some(before) = moment.before.session(**key) else { return row.is_some() };
+        let Some(after) = row.as_ref() else { return true };
+        if !is_open(after) && is_open(before) {
+            let may_end = **key == asker || moment.timed_out(**key);
+            return !may_end;
+        }
+        before.phase != after.phase || differ(moment, before, after)
+    });
+    changed.map(|(key, _)| format!("changed s{}", key.0))
+}
+
+fn differ(moment: &Moment<'_>, before: &SessionRow, after: &SessionRow) -> bool {
+    if before.addresses != after.addresses {
+        let kept = before.addresses.iter().filter(|address| !moment.is_due(address));
+        if !kept.eq(after.addresses.iter()) {
+            return true;
+        }
+    }
+    // Silence is looked at anew when its deadline comes; the queue's clock is that of the refusal.
+    let [connect, idle, _, token] = before.deadlines;
+    let is_due = idle.is_some_and(|deadline| deadline <= moment.now);
+    let idle_moved = !is_due && idle != after.deadlines[1];
+    connect != after.deadlines[0] || token != after.deadlines[3] || idle_moved
+}
+
+fn changed_topic(moment: &Moment<'_>, asker: SessionKey) -> Option<String> {
+    let nobody = BTreeSet::new();
+    let subscribers =
+        |row: Option<&TopicRow>| row.map_or(nobody.clone(), |row| row.subscribers.clone());
+    for (topic, row) in &moment.hub.touched.topics {
+        let before = moment.before.topic(topic);
+        if before == row.as_ref() {
+            continue;
+        }
+        let (before, after) = (subscribers(before), subscribers(row.as_ref()));
+        let changed = before.symmetric_difference(&after);
+        if let Some(address) = changed.into_iter().find(|a| !is_excused(moment, asker, a)) {
+            return Some(format!("changed {address} on {topic}"));
+        }
+    }
+    None
+}

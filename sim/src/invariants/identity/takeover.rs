@@ -1,0 +1,109 @@
+//! I5, I6: who is told of a takeover, and to whom nothing goes any more.
+
+use signal_hub::hub::{Output, SessionKey};
+use signal_hub::protocol::{ActorAddress, Body, CloseReason, DisconnectNotice, Notice, Outgoing};
+
+use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+
+/// I5, I6.
+pub struct Takeover;
+
+impl HubObserver for Takeover {
+    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
+        let moved = moment.hub.touched.addresses.keys().find_map(|address| {
+            let (old, new) = (moment.before.owner(address)?, moment.after.owner(address)?);
+            (old != new).then_some((address, old))
+        });
+        let told: Vec<SessionKey> =
+            moment.sent().filter(|(_, m)| is_duplicate_notice(m)).map(|(key, _)| key).collect();
+        match moved {
+            // A session whose queue overflows at the notice is closed in its stead; one whose own
+            // deadline is due ended before.
+            Some((_, old))
+                if closes(moment, old, CloseReason::SlowConsumer)
+                    || moment.before.session_due(old, moment.now) && told.is_empty() => {}
+            Some((address, old)) => told_once(moment, address, old, &told)?,
+            None => {
+                if let Some(key) = told.first() {
+                    let evidence = format!("s{} is told of a takeover that did not happen", key.0);
+                    return broken(Invariant::I5, evidence);
+                }
+            }
+        }
+        deliveries_to_owners(moment)
+    }
+}
+
+fn closes(moment: &Moment<'_>, key: SessionKey, reason: CloseReason) -> bool {
+    moment.closed().any(|close| close == (key, reason))
+}
+
+fn is_duplicate_notice(message: &Outgoing) -> bool {
+    match &message.body {
+        Body::Notice(Notice::Disconnect(notice)) => {
+            notice.reason == DisconnectNotice::DUPLICATE_CONNECTION
+        }
+        Body::Notice(Notice::TakenOver { .. }) => true,
+        Body::Notice(Notice::Pause(_) | Notice::Resume)
+        | Body::Pong
+        | Body::Reply { .. }
+        | Body::Delivery(_) => false,
+    }
+}
+
+fn told_once(
+    moment: &Moment<'_>,
+    address: &ActorAddress,
+    old: SessionKey,
+    told: &[SessionKey],
+) -> Verdict {
+    if told != [old] {
+        let told: Vec<u64> = told.iter().map(|key| key.0).collect();
+        return broken(
+            Invariant::I5,
+            format!("{address} was taken from s{}; told of it were {told:?}", old.0),
+        );
+    }
+    let close = Output::Close(old, CloseReason::DuplicateConnection);
+    let closed_at = moment.hub.outputs.iter().position(|output| *output == close);
+    let told_at = moment.hub.outputs.iter().position(
+        |output| matches!(output, Output::Send(_, message) if is_duplicate_notice(message)),
+    );
+    if closed_at.is_some() && closed_at < told_at {
+        let evidence = format!("s{} was closed before it was told of the takeover", old.0);
+        return broken(Invariant::I5, evidence);
+    }
+    let lives_on = moment.after.session(old).is_some_and(|row| !row.addresses.is_empty());
+    match closed_at.is_some() != lives_on {
+        true => Ok(()),
+        false => broken(
+            Invariant::I5,
+            format!(
+                "s{} lost {address}: it {} other addresses, and was {}closed",
+                old.0,
+                if lives_on { "has" } else { "has no" },
+                if closed_at.is_some() { "" } else { "not " }
+            ),
+        ),
+    }
+}
+
+fn deliveries_to_owners(moment: &Moment<'_>) -> Verdict {
+    for (key, message) in moment.sent() {
+        if !matches!(message.body, Body::Delivery(_)) {
+            continue;
+        }
+        // A recipient that is closed later in the same event still owned it at the delivery.
+        let owner = moment.after.owner(&message.to).or(moment.before.owner(&message.to));
+        if owner != Some(key) {
+            return broken(
+                Invariant::I6,
+                format!(
+                    "s{} gets a delivery for {}, which belongs to {owner:?}",
+                    key.0, message.to
+                ),
+            );
+        }
+    }
+    Ok(())
+}

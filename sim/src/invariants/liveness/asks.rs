@@ -1,0 +1,95 @@
+//! L3: when everybody is back and nothing new is said for long, no client waits for an answer on a
+//! connection that it believes in.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use signal_hub::protocol::codec::{HubBody, HubFrame};
+use signal_hub::protocol::{ClientFrame, MessageId, Pattern};
+
+use super::super::{Invariant, RunObserver, Verdict, World, broken};
+use crate::history::{ClientEvent, ClientKind, ClientName, Event, Milestone, What};
+use crate::scenario::{Action, What as Doing};
+
+/// What the answer to an ask that is written takes on a healthy network, at most.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
+
+/// L3. Remembers the asks of each connection.
+#[derive(Default)]
+pub struct Asks {
+    open: BTreeMap<ClientName, BTreeMap<MessageId, Duration>>,
+    healed: bool,
+}
+
+impl RunObserver for Asks {
+    fn observe(&mut self, event: &Event, _world: &World) -> Verdict {
+        match &event.what {
+            What::Client { client, event: happened } => self.client(event.at, client, happened),
+            // A process that dies waits for nothing.
+            What::Step { step, .. } => {
+                if let Doing::Act { who, action: Action::Crash { .. }, .. } = &step.what {
+                    self.open.retain(|client, _| client.who() != *who);
+                }
+            }
+            // The connections that steps opened die with their last step.
+            What::Run(Milestone::Heal) => {
+                self.healed = true;
+                self.open.retain(|client, _| client.kind == ClientKind::Client);
+            }
+            What::Run(Milestone::Calm) => return self.all_answered(event.at),
+            What::Run(_)
+            | What::Hub(_)
+            | What::Net(_)
+            | What::HubStarted { .. }
+            | What::HubStopped { .. } => {}
+        }
+        Ok(())
+    }
+}
+
+impl Asks {
+    fn client(&mut self, at: Duration, client: &ClientName, event: &ClientEvent) {
+        match event {
+            ClientEvent::Sent(frame) => {
+                if let ClientFrame::Request(request) = frame.as_ref()
+                    && request.pattern == Pattern::Ask
+                {
+                    let id = request.id.clone();
+                    match self.open.get_mut(client) {
+                        Some(asks) => drop(asks.insert(id, at)),
+                        None => drop(self.open.insert(client.clone(), [(id, at)].into())),
+                    }
+                }
+            }
+            ClientEvent::Received(frame) => {
+                if let HubFrame::Message(message) = frame.as_ref()
+                    && let HubBody::Reply { correlation: Some(id), .. } = &message.body
+                    && let Some(asks) = self.open.get_mut(client)
+                {
+                    asks.remove(id);
+                }
+            }
+            ClientEvent::Opened { .. } | ClientEvent::Lost { .. } | ClientEvent::Ended => {
+                self.open.remove(client);
+            }
+            // Whoever comes then takes the place of one that had lost its address.
+            ClientEvent::Started { .. } if self.healed => {
+                self.open.retain(|other, _| other.actor != client.actor);
+            }
+            ClientEvent::Started { .. } | ClientEvent::Said(_) => {}
+        }
+    }
+
+    fn all_answered(&self, at: Duration) -> Verdict {
+        for (client, asks) in &self.open {
+            let forgotten = asks.iter().find(|(_, asked)| **asked + ANSWERED_WITHIN <= at);
+            if let Some((id, asked)) = forgotten {
+                return broken(
+                    Invariant::L3,
+                    format!("{client} asked {id} at {asked:?} and waits for the answer still"),
+                );
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,16 @@
+//! What must come true once the faults are over: L1 to L8. The director looks at L1, L2, L4 and
+//! L5; the others show in the history.
+
+mod agreement;
+mod asks;
+mod delays;
+mod ping_pong;
+mod promptness;
+mod shutdown;
+
+pub use agreement::{Agreement, check_agreement};
+pub(super) use asks::Asks;
+pub(super) use delays::Delays;
+pub(super) use ping_pong::PingPong;
+pub use promptness::{check_probe, check_rest_in_time};
+pub(super) use shutdown::Shutdown;

@@ -1,0 +1,78 @@
+//! L8: a shutdown tells everybody, closes everybody, and ends.
+
+use std::time::Duration;
+
+use signal_hub::hub::{Input, Output, SessionKey};
+use signal_hub::protocol::CloseReason;
+
+use super::super::world::is_open;
+use super::super::{Invariant, RunObserver, Verdict, World, broken};
+use crate::history::{Event, HubEvent, Milestone, What};
+use crate::scenario::{HubAction, Scenario, What as Doing};
+
+/// What a busy machine may add, where time is real.
+const SLACK: Duration = Duration::from_secs(5);
+
+/// L8.
+pub struct Shutdown {
+    within: Duration,
+    /// When it began.
+    since: Option<Duration>,
+}
+
+impl Shutdown {
+    /// Queues have `shutdown_timeout` to empty, and each close handshake `close_timeout`; a hub that
+    /// a step has stand still does nothing for as long.
+    pub fn new(scenario: &Scenario) -> Self {
+        let pauses = scenario.steps.iter().map(|step| match &step.what {
+            Doing::Hub(HubAction::Pause { lasts }) => *lasts,
+            Doing::Hub(HubAction::Restart { .. } | HubAction::Shutdown)
+            | Doing::Act { .. }
+            | Doing::Network(_) => Duration::ZERO,
+        });
+        let hub = &scenario.hub;
+        let within = hub.shutdown_timeout + hub.close_timeout + SLACK + pauses.sum::<Duration>();
+        Self { within, since: None }
+    }
+}
+
+impl RunObserver for Shutdown {
+    fn observe(&mut self, event: &Event, world: &World) -> Verdict {
+        match &event.what {
+            What::Hub(hub) if hub.input == Input::Shutdown => {
+                self.since = Some(event.at);
+                everybody_is_told(hub, world)
+            }
+            What::HubStopped { .. } | What::Run(Milestone::Calm) => {
+                let took = self.since.take().map(|since| event.at.saturating_sub(since));
+                match took.filter(|took| *took > self.within) {
+                    None => Ok(()),
+                    Some(took) => {
+                        broken(Invariant::L8, format!("the shutdown is not over after {took:?}"))
+                    }
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn everybody_is_told(hub: &HubEvent, world: &World) -> Verdict {
+    for (key, _) in world.sessions().filter(|(_, row)| is_open(row)) {
+        let told =
+            hub.outputs.iter().any(|output| matches!(output, Output::Send(to, _) if *to == key));
+        let closed = closes(hub, key);
+        if closed.is_none() || closed == Some(CloseReason::ServerShutdown) && !told {
+            let evidence = format!("s{} is not told of the shutdown, or not closed", key.0);
+            return broken(Invariant::L8, evidence);
+        }
+    }
+    Ok(())
+}
+
+fn closes(hub: &HubEvent, key: SessionKey) -> Option<CloseReason> {
+    hub.outputs.iter().find_map(|output| match output {
+        Output::Close(closed, reason) if *closed == key => Some(*reason),
+        Output::Send(..) | Output::Close(..) | Output::Audit(_) => None,
+    })
+}

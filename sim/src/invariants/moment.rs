@@ -1,0 +1,177 @@
+//! One input of the hub and what came of it, read once for all observers.
+
+use signal_hub::hub::{Input, Output, Record, SessionKey};
+use signal_hub::protocol::{
+    ActorAddress, Body, ClientFrame, CloseReason, ErrorCode, MessageId, Outgoing, Reply, Request,
+    Verb,
+};
+use signal_hub::time::Timestamp;
+
+use super::world::{After, World, is_open};
+use crate::history::HubEvent;
+
+/// What one event did: the world before it, the event, the world after it.
+pub struct Moment<'a> {
+    pub now: Timestamp,
+    pub hub: &'a HubEvent,
+    pub before: &'a World,
+    pub after: After<'a>,
+    /// If the input is a request.
+    pub asked: Option<Asked<'a>>,
+}
+
+/// A request and what the hub answered.
+pub struct Asked<'a> {
+    pub session: SessionKey,
+    pub request: &'a Request,
+    /// Whether the session was open when its turn came; the hub ignores the others.
+    pub heard: bool,
+    /// Whether it came sooner than the session's pace allows.
+    pub hasty: bool,
+    /// The first reply that bears its id.
+    pub reply: Option<&'a Reply>,
+    pub refused: Option<ErrorCode>,
+    /// Whether it was answered with its first outcome.
+    pub retried: bool,
+}
+
+impl<'a> Asked<'a> {
+    /// What is asked for, if the payload is that.
+    pub fn verb(&self) -> Option<&'a Verb> {
+        self.request.verb.as_ref().ok()
+    }
+
+    /// What the hub carried out now.
+    pub fn accepted(&self) -> Option<&'a Verb> {
+        let accepted = self.heard && self.refused.is_none() && !self.retried;
+        self.verb().filter(|_| accepted)
+    }
+}
+
+impl<'a> Moment<'a> {
+    /// Reads the event. `is_hasty` judges the pace of a request that is heard.
+    pub fn read(
+        hub: &'a HubEvent,
+        before: &'a World,
+        is_hasty: impl FnOnce(SessionKey, &Request) -> bool,
+    ) -> Self {
+        let after = After { world: before, event: hub };
+        let mut moment = Self { now: hub.now, hub, before, after, asked: None };
+        if let Input::Frame(session, Ok(ClientFrame::Request(request))) = &hub.input {
+            let heard = moment.hears(*session);
+            let mut asked = Asked {
+                session: *session,
+                request,
+                heard,
+                hasty: heard && is_hasty(*session, request),
+                reply: None,
+                refused: None,
+                retried: false,
+            };
+            asked.read_answer(&hub.outputs);
+            moment.asked = Some(asked);
+        }
+        moment
+    }
+
+    /// Whether the session was open when the turn of the input came: deadlines come before it.
+    pub fn hears(&self, key: SessionKey) -> bool {
+        self.before.is_open(key) && !self.timed_out(key)
+    }
+
+    /// Whether a deadline of the session ended it in this event.
+    pub fn timed_out(&self, key: SessionKey) -> bool {
+        self.before.session_due(key, self.now)
+            && self.hub.outputs.iter().any(|output| match output {
+                Output::Close(closed, reason) if *closed == key => match reason {
+                    CloseReason::IdleTimeout
+                    | CloseReason::ConnectTimeout
+                    | CloseReason::TokenExpired => true,
+                    CloseReason::SlowConsumer => self.slow_consumer_due(key),
+                    CloseReason::ClientDisconnect
+                    | CloseReason::ServerShutdown
+                    | CloseReason::TooManyMalformed
+                    | CloseReason::MessageTooLarge
+                    | CloseReason::InternalError
+                    | CloseReason::HubFull
+                    | CloseReason::Unauthorized
+                    | CloseReason::VersionMismatch
+                    | CloseReason::DuplicateConnection => false,
+                },
+                Output::Send(..) | Output::Close(..) | Output::Audit(_) => false,
+            })
+    }
+
+    fn slow_consumer_due(&self, key: SessionKey) -> bool {
+        let row = self.before.session(key);
+        row.and_then(|row| row.deadlines[2]).is_some_and(|deadline| deadline <= self.now)
+    }
+
+    /// Whether the address's own deadline, or one of its session's, came before the input.
+    pub fn is_due(&self, address: &ActorAddress) -> bool {
+        self.before.address_due(address, self.now)
+            || self.before.owner(address).is_some_and(|owner| self.timed_out(owner))
+    }
+
+    /// Whether the session began with this event.
+    pub fn opens(&self, key: SessionKey) -> bool {
+        matches!(self.hub.input, Input::Opened(opened, _) if opened == key)
+    }
+
+    /// Whether the session was open before the event and is not any more.
+    pub fn ended(&self, key: SessionKey) -> bool {
+        self.before.is_open(key) && !self.after.session(key).is_some_and(is_open)
+    }
+
+    pub fn records(&self) -> impl Iterator<Item = &'a Record> {
+        self.hub.outputs.iter().filter_map(|output| match output {
+            Output::Audit(record) => Some(record),
+            Output::Send(..) | Output::Close(..) => None,
+        })
+    }
+
+    pub fn sent(&self) -> impl Iterator<Item = (SessionKey, &'a Outgoing)> {
+        self.hub.outputs.iter().filter_map(|output| match output {
+            Output::Send(key, message) => Some((*key, message)),
+            Output::Close(..) | Output::Audit(_) => None,
+        })
+    }
+
+    pub fn closed(&self) -> impl Iterator<Item = (SessionKey, CloseReason)> {
+        self.hub.outputs.iter().filter_map(|output| match output {
+            Output::Close(key, reason) => Some((*key, *reason)),
+            Output::Send(..) | Output::Audit(_) => None,
+        })
+    }
+
+    pub fn replies(&self) -> impl Iterator<Item = (Option<&'a MessageId>, &'a Reply)> {
+        self.sent().filter_map(|(_, message)| match &message.body {
+            Body::Reply { correlation, reply } => Some((correlation.as_ref(), reply.as_ref())),
+            Body::Pong | Body::Notice(_) | Body::Delivery(_) => None,
+        })
+    }
+}
+
+impl<'a> Asked<'a> {
+    fn read_answer(&mut self, outputs: &'a [Output]) {
+        for output in outputs {
+            match output {
+                Output::Send(key, Outgoing { body: Body::Reply { correlation, reply }, .. }) => {
+                    let bears_id = correlation.as_ref() == Some(&self.request.id);
+                    if *key == self.session && bears_id && self.reply.is_none() {
+                        self.reply = Some(reply);
+                    }
+                }
+                Output::Audit(Record::RequestRefused { session, code, .. }) => {
+                    if *session == self.session {
+                        self.refused = Some(*code);
+                    }
+                }
+                Output::Audit(Record::RetryAnswered { session, .. }) => {
+                    self.retried |= *session == self.session;
+                }
+                Output::Send(..) | Output::Close(..) | Output::Audit(_) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! I29: every table is within its bound, and at a bound the protocol's policy happens, neither
+//! before nor after.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use signal_hub::hub::{Config, Input, Record, SessionKey};
+use signal_hub::protocol::{ActorAddress, CloseReason, Malformed, Verb};
+use signal_hub::time::Timestamp;
+
+use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+
+/// How long a malformed frame counts.
+const MALFORMED_WITHIN: Duration = Duration::from_secs(60);
+
+/// I29.
+pub struct Bounds {
+    config: Config,
+    stopping: bool,
+    /// When the latest malformed frames of a session came.
+    malformed: BTreeMap<SessionKey, VecDeque<Timestamp>>,
+}
+
+impl Bounds {
+    pub fn new(config: &Config) -> Self {
+        Self { config: config.clone(), stopping: false, malformed: BTreeMap::new() }
+    }
+}
+
+impl HubObserver for Bounds {
+    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
+        match &moment.hub.input {
+            Input::Opened(key, _) => self.opened(moment, *key)?,
+            Input::Frame(key, Err(malformed)) if moment.hears(*key) => {
+                self.malformed(moment, *key, malformed)?;
+            }
+            Input::Frame(..) => self.request(moment)?,
+            Input::Closed(key, _) => drop(self.malformed.remove(key)),
+            Input::Shutdown => self.stopping = true,
+            Input::Alive(_) | Input::Drained(..) | Input::Tick => {}
+        }
+        Ok(())
+    }
+
+    fn hub_restarted(&mut self) {
+        self.stopping = false;
+        self.malformed.clear();
+    }
+}
+
+impl Bounds {
+    fn opened(&self, moment: &Moment<'_>, key: SessionKey) -> Verdict {
+        let full = moment.before.session_count() >= self.config.sessions_max && !self.stopping;
+        let turned_away = moment.closed().any(|close| close == (key, CloseReason::HubFull));
+        match full == turned_away {
+            true => Ok(()),
+            false => broken(
+                Invariant::I29,
+                format!(
+                    "s{} is {} with {} sessions there",
+                    key.0,
+                    if turned_away { "turned away" } else { "let in" },
+                    moment.before.session_count()
+                ),
+            ),
+        }
+    }
+
+    fn malformed(&mut self, moment: &Moment<'_>, key: SessionKey, why: &Malformed) -> Verdict {
+        let (too_many, reason) = match why {
+            Malformed::TooLarge { .. } => (true, CloseReason::MessageTooLarge),
+            Malformed::Frame { .. } => {
+                let times = self.malformed.entry(key).or_default();
+                times.push_back(moment.now);
+                while times.front().is_some_and(|at| moment.now.since(*at) >= MALFORMED_WITHIN) {
+                    times.pop_front();
+                }
+                let too_many = times.len() >= self.config.malformed_per_minute_max as usize;
+                (too_many, CloseReason::TooManyMalformed)
+            }
+        };
+        let closed = moment.closed().any(|close| close == (key, reason));
+        match closed == too_many {
+            true => Ok(()),
+            false => broken(
+                Invariant::I29,
+                format!(
+                    "s{} {} closed at malformed frame {}",
+                    key.0,
+                    if closed { "is" } else { "is not" },
+                    self.malformed.get(&key).map_or(1, VecDeque::len)
+                ),
+            ),
+        }
+    }
+
+    fn request(&self, moment: &Moment<'_>) -> Verdict {
+        for record in moment.records() {
+            if let Record::SenderPaused { session, queue_depth, .. } = record
+                && *queue_depth <= self.config.pause_threshold
+            {
+                let evidence = format!("s{} is told to pause at {queue_depth}", session.0);
+                return broken(Invariant::I29, evidence);
+            }
+        }
+        let Some(asked) = &moment.asked else { return Ok(()) };
+        match asked.accepted() {
+            Some(Verb::Register(register)) => self.registered(moment, &register.actor_address),
+            Some(Verb::Subscribe(_)) => self.subscribed(moment, asked.session),
+            Some(Verb::Broadcast(_)) => {
+                let copies = moment.records().filter(|record| {
+                    matches!(
+                        record,
+                        Record::MessageDelivered { .. } | Record::MessageDropped { .. }
+                    )
+                });
+                let copies = copies.count();
+                match copies <= self.config.broadcast_recipients_max {
+                    true => Ok(()),
+                    false => broken(Invariant::I29, format!("a broadcast goes to {copies}")),
+                }
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn registered(&self, moment: &Moment<'_>, address: &ActorAddress) -> Verdict {
+        let touched = &moment.hub.touched.addresses;
+        let before = touched.keys().filter(|a| moment.before.address(a).is_some()).count();
+        let after = touched.values().flatten().count();
+        let known = (moment.before.address_count() + after).saturating_sub(before);
+        match known <= self.config.registrations_max {
+            true => Ok(()),
+            false => broken(
+                Invariant::I29,
+                format!("{address} is registered and the hub knows {known} addresses"),
+            ),
+        }
+    }
+
+    fn subscribed(&self, moment: &Moment<'_>, session: SessionKey) -> Verdict {
+        let added = |record: &Record| matches!(record, Record::SubscriptionAdded { .. });
+        let Some(row) = moment.before.session(session).filter(|_| moment.records().any(added))
+        else {
+            return Ok(());
+        };
+        let topics = row.addresses.iter().filter_map(|address| moment.after.address(address));
+        let held: usize = topics.map(|row| row.topics.len()).sum();
+        match held <= self.config.subscriptions_per_session_max {
+            true => Ok(()),
+            false => broken(Invariant::I29, format!("s{} holds {held} subscriptions", session.0)),
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! I28: nothing is lost from the books. What the hub counts is what the history shows, and its
+//! gauges are the sizes of its sets.
+
+use signal_hub::hub::{Counters, DropReason, Drops, Hub, Input, Phase, Record, Totals};
+use signal_hub::protocol::{ClientFrame, ErrorCode};
+
+use super::super::world::is_open;
+use super::super::{Invariant, Moment, Violation, World};
+
+/// Whether sessions and frames are accounted for; `sessions` are those with a row. After every
+/// input.
+///
+/// # Errors
+/// If they are not.
+pub fn check_balance(sessions: usize, counters: &Counters) -> Result<(), Violation> {
+    let accounted = counters.sessions_closed + sessions as u64;
+    if counters.sessions_opened != accounted {
+        return amiss("sessions opened", counters.sessions_opened, accounted);
+    }
+    let answered = counters.requests_handled
+        + counters.requests_refused
+        + counters.frames_malformed
+        + counters.frames_ignored;
+    match counters.frames_received == answered {
+        true => Ok(()),
+        false => amiss("frames received", counters.frames_received, answered),
+    }
+}
+
+fn amiss(what: &str, counted: u64, seen: u64) -> Result<(), Violation> {
+    let evidence = format!("{counted} {what}, and {seen} are accounted for");
+    Err(Violation::new(Invariant::I28, evidence))
+}
+
+/// What the history shows of what the hub counts, in one life of the hub.
+#[derive(Debug, Default)]
+pub struct Tally {
+    opened: u64,
+    closed: u64,
+    received: u64,
+    handled: u64,
+    refused: [u64; ErrorCode::ALL.len()],
+    malformed: u64,
+    ignored: u64,
+    sent: u64,
+    delivered: u64,
+    drops: Drops,
+    expired: u64,
+    takeovers: u64,
+    resumes: u64,
+}
+
+impl Tally {
+    /// Counts one input and what came of it.
+    pub fn count(&mut self, moment: &Moment<'_>) {
+        let mut refusals = 0;
+        self.sent += moment.sent().count() as u64;
+        let on_arrival = !matches!(moment.hub.input, Input::Drained(..));
+        for record in moment.records() {
+            match record {
+                Record::RequestRefused { code, .. } => {
+                    refusals += 1;
+                    self.refused[*code as usize] += 1;
+                }
+                Record::MessageDelivered { .. } => self.delivered += 1,
+                Record::MessageDropped { why, .. } if on_arrival => self.dropped(*why),
+                Record::DuplicateConnectionDetected { .. } => self.takeovers += 1,
+                Record::ActorResumed { .. } => self.resumes += 1,
+                _ => {}
+            }
+        }
+        match &moment.hub.input {
+            Input::Opened(..) => self.opened += 1,
+            Input::Closed(key, _) => {
+                self.closed += u64::from(moment.before.session(*key).is_some());
+            }
+            Input::Frame(key, frame) => {
+                self.received += 1;
+                match (moment.hears(*key), frame) {
+                    (false, _) => self.ignored += 1,
+                    (true, Err(_)) => self.malformed += 1,
+                    (true, Ok(ClientFrame::Ping)) => self.handled += 1,
+                    (true, Ok(ClientFrame::Request(_))) => self.handled += u64::from(refusals == 0),
+                }
+            }
+            Input::Drained(_, written) => self.expired += written.expired.len() as u64,
+            Input::Alive(_) | Input::Tick | Input::Shutdown => {}
+        }
+    }
+
+    fn dropped(&mut self, why: DropReason) {
+        match why {
+            DropReason::QueueFull => self.drops.queue_full += 1,
+            DropReason::UnknownActor => self.drops.unknown_actor += 1,
+            DropReason::Detached => self.drops.detached += 1,
+            DropReason::Expired => self.drops.expired += 1,
+        }
+    }
+
+    /// Whether the hub counted the same.
+    pub fn check(&self, counters: &Counters) -> Result<(), Violation> {
+        let Drops { queue_full, unknown_actor, detached, expired } = self.drops;
+        let pairs = [
+            ("sessions opened", counters.sessions_opened, self.opened),
+            ("sessions closed", counters.sessions_closed, self.closed),
+            ("frames received", counters.frames_received, self.received),
+            ("requests handled", counters.requests_handled, self.handled),
+            ("requests refused", counters.requests_refused, self.refused.iter().sum()),
+            ("frames malformed", counters.frames_malformed, self.malformed),
+            ("frames ignored", counters.frames_ignored, self.ignored),
+            ("messages sent", counters.messages_sent, self.sent),
+            ("messages delivered", counters.messages_delivered, self.delivered),
+            (
+                "messages dropped",
+                counters.messages_dropped,
+                queue_full + unknown_actor + detached + expired,
+            ),
+            ("messages dropped for full queues", counters.drops.queue_full, queue_full),
+            ("messages to nobody", counters.drops.unknown_actor, unknown_actor),
+            ("messages to detached actors", counters.drops.detached, detached),
+            ("messages overdue on arrival", counters.drops.expired, expired),
+            ("messages overdue in the queue", counters.messages_expired, self.expired),
+            ("takeovers", counters.takeovers, self.takeovers),
+            ("resumes", counters.resumes, self.resumes),
+        ];
+        let refusals = counters.refusals.iter().zip(self.refused);
+        let mut refusals = refusals.map(|((code, counted), seen)| (code.as_str(), counted, seen));
+        match pairs.into_iter().find(|(_, counted, seen)| counted != seen) {
+            Some((what, counted, seen)) => amiss(what, counted, seen),
+            None => match refusals.find(|(_, counted, seen)| counted != seen) {
+                Some((code, counted, seen)) => {
+                    amiss(&format!("refusals for {code}"), counted, seen)
+                }
+                None => Ok(()),
+            },
+        }
+    }
+}
+
+/// The hub itself against what the history tells of it: rows, counters, gauges.
+pub fn check_against(world: &World, tally: &Tally, hub: &Hub) -> Result<(), Violation> {
+    if !world.equals(&hub.view()) {
+        let evidence = "rows of the hub have changed that it does not call touched";
+        return Err(Violation::new(Invariant::I28, evidence));
+    }
+    tally.check(hub.counters())?;
+    let (gauges, sets) = (hub.totals(), totals(world, hub.sizes()[3]));
+    match gauges == sets {
+        true => Ok(()),
+        false => Err(Violation::new(
+            Invariant::I28,
+            format!("the gauges say {gauges:?}, the sets are {sets:?}"),
+        )),
+    }
+}
+
+/// The gauges as they follow from the rows. `deadlines` is how many the hub has armed: one of them
+/// may be that of remembered outcomes, which have no row.
+fn totals(world: &World, deadlines: usize) -> Totals {
+    let mut totals = Totals::default();
+    let mut armed = 0;
+    for (_, row) in world.sessions() {
+        match row.phase {
+            Phase::Connecting => totals.connecting += 1,
+            Phase::Connected => totals.connected += 1,
+            Phase::Disconnecting => totals.disconnecting += 1,
+        }
+        if is_open(row) {
+            totals.queued_messages += row.queued.0;
+            totals.queued_bytes += row.queued.1;
+        }
+        armed += row.deadlines.iter().flatten().count();
+    }
+    for (_, row) in world.address_rows() {
+        match row.registration.map(|registration| registration.owner) {
+            Some(Some(_)) => totals.registrations += 1,
+            Some(None) => totals.detached += 1,
+            None => {}
+        }
+        armed += usize::from(row.deadline.is_some());
+    }
+    for subscribers in world.subscriber_counts() {
+        totals.topics += 1;
+        totals.subscriptions += subscribers;
+    }
+    totals.deadlines = if deadlines == armed + 1 { deadlines } else { armed };
+    totals
+}

@@ -1,0 +1,24 @@
+//! Counters, queues, tables, deadlines: nothing is lost from the books, nothing grows, nothing is
+//! left behind: I17, I28 to I34.
+
+mod bounds;
+mod conservation;
+mod determinism;
+mod directory;
+mod pace;
+mod queues;
+mod rest;
+mod timeouts;
+mod timers;
+
+pub(super) use bounds::Bounds;
+pub(super) use conservation::{Tally, check_against};
+pub(super) use directory::Directory;
+pub(super) use pace::Pace;
+pub(super) use queues::Queues;
+pub(super) use timeouts::Timeouts;
+pub(super) use timers::Timers;
+
+pub use conservation::check_balance;
+pub use determinism::check_same;
+pub use rest::check_rest;

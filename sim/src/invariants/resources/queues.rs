@@ -1,0 +1,148 @@
+//! I28, I29 for the outgoing queues: each holds what was put in and not taken out, application data
+//! joins exactly where there is room, and a queue at its bound has its clock running.
+
+use std::time::Duration;
+
+use signal_hub::hub::{Config, DropReason, Input, Output, Record, SessionKey, SessionRow};
+use signal_hub::protocol::{Body, Outgoing, Verb};
+
+use super::super::world::is_open;
+use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+
+/// I28, I29.
+pub struct Queues {
+    messages_max: usize,
+    bytes_max: usize,
+    slow_consumer_timeout: Duration,
+    /// The queues that this event changes: messages and bytes, in the order of the keys.
+    changed: Vec<(SessionKey, Queued)>,
+}
+
+type Queued = (usize, usize);
+
+impl Queues {
+    pub fn new(config: &Config) -> Self {
+        Self {
+            messages_max: config.queue_messages_max,
+            bytes_max: config.queue_bytes_max,
+            slow_consumer_timeout: config.slow_consumer_timeout,
+            changed: Vec::new(),
+        }
+    }
+
+    fn has_room(&self, (messages, bytes): Queued, weight: usize) -> bool {
+        messages == 0 || messages < self.messages_max && bytes + weight <= self.bytes_max
+    }
+
+    /// What the queue holds at this point of the event.
+    fn queue(&mut self, moment: &Moment<'_>, key: SessionKey) -> &mut Queued {
+        let place = match self.changed.binary_search_by_key(&key, |(key, _)| *key) {
+            Ok(place) => place,
+            Err(place) => {
+                self.changed.insert(place, (key, at_first(moment, key)));
+                place
+            }
+        };
+        &mut self.changed[place].1
+    }
+
+    fn output(&mut self, moment: &Moment<'_>, output: &Output) -> Verdict {
+        match output {
+            Output::Send(key, message) => {
+                let (queued, weight) = (*self.queue(moment, *key), message.weight());
+                if matches!(message.body, Body::Delivery(_)) && !self.has_room(queued, weight) {
+                    let evidence = format!("s{} takes a copy beyond its bound: {queued:?}", key.0);
+                    return broken(Invariant::I29, evidence);
+                }
+                let queue = self.queue(moment, *key);
+                *queue = (queue.0 + 1, queue.1 + weight);
+            }
+            Output::Close(key, _) => *self.queue(moment, *key) = (0, 0),
+            Output::Audit(Record::MessageDropped { to, why: DropReason::QueueFull, .. }) => {
+                let Some(owner) = moment.before.owner(to) else { return Ok(()) };
+                let (queued, weight) = (*self.queue(moment, owner), weight_max(moment));
+                if self.has_room(queued, weight) {
+                    let evidence =
+                        format!("a copy for {to} is dropped, and its queue has room: {queued:?}");
+                    return broken(Invariant::I29, evidence);
+                }
+            }
+            Output::Audit(_) => {}
+        }
+        Ok(())
+    }
+
+    fn row(&self, moment: &Moment<'_>, key: SessionKey, row: &SessionRow) -> Verdict {
+        let known = self.changed.binary_search_by_key(&key, |(key, _)| *key);
+        let expected = known.map_or_else(|_| at_first(moment, key), |place| self.changed[place].1);
+        if row.queued != expected {
+            return broken(
+                Invariant::I28,
+                format!("the queue of s{} has {:?}, which is not {expected:?}", key.0, row.queued),
+            );
+        }
+        let (messages, bytes) = row.queued;
+        // Replies and notices have as much room again; hub:resume always has.
+        let within = messages <= 2 * self.messages_max + 1
+            && (messages <= 1 || bytes <= 2 * self.bytes_max + Outgoing::ENVELOPE_WEIGHT);
+        if !within {
+            let evidence = format!("the queue of s{} holds {:?}", key.0, row.queued);
+            return broken(Invariant::I29, evidence);
+        }
+        let is_full = !self.has_room(row.queued, Outgoing::ENVELOPE_WEIGHT);
+        let latest = moment.now + self.slow_consumer_timeout;
+        match is_full && row.deadlines[2].is_none_or(|deadline| deadline > latest) {
+            false => Ok(()),
+            true => broken(
+                Invariant::I29,
+                format!("the queue of s{} is full and its clock does not run", key.0),
+            ),
+        }
+    }
+}
+
+impl HubObserver for Queues {
+    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
+        self.changed.clear();
+        for output in &moment.hub.outputs {
+            self.output(moment, output)?;
+        }
+        for (key, row) in &moment.hub.touched.sessions {
+            if let Some(row) = row.as_ref().filter(|row| is_open(row)) {
+                self.row(moment, *key, row)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the queue held before, without what the input reports as taken out.
+fn at_first(moment: &Moment<'_>, key: SessionKey) -> Queued {
+    let (messages, bytes) = moment.before.session(key).map_or((0, 0), |row| row.queued);
+    match &moment.hub.input {
+        Input::Drained(drained, written) if *drained == key => {
+            (messages.saturating_sub(written.messages), bytes.saturating_sub(written.bytes))
+        }
+        _ => (messages, bytes),
+    }
+}
+
+/// What a copy of the request weighs at most; nobody sees a copy that was dropped.
+fn weight_max(moment: &Moment<'_>) -> usize {
+    /// What the hub adds to the metadata, beside the id and the topic.
+    const HUB_KEYS: usize = 96;
+    let Some(asked) = &moment.asked else { return 0 };
+    let request = asked.request;
+    let (kind, data, topic) = match asked.verb() {
+        Some(Verb::Send(send)) => (&send.kind, &send.data, 0),
+        Some(Verb::Publish(publish)) => {
+            (&publish.kind, &publish.data, publish.topic.as_str().len())
+        }
+        Some(Verb::Broadcast(broadcast)) => (&broadcast.kind, &broadcast.data, 0),
+        Some(_) | None => return 0,
+    };
+    // What has to be escaped in JSON is up to six times as long.
+    let names = 6 * (request.id.as_str().len() + topic);
+    let metadata = request.metadata.len() + HUB_KEYS + names;
+    Outgoing::ENVELOPE_WEIGHT + kind.len() + data.len() + metadata
+}

@@ -1,0 +1,103 @@
+//! I31: whoever is closed for being silent was silent.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use signal_hub::hub::{Config, Input, Phase, SessionKey};
+use signal_hub::protocol::CloseReason;
+use signal_hub::time::Timestamp;
+
+use super::super::{HubObserver, Invariant, Moment, Verdict, broken, text};
+
+/// I31. Remembers when each session gave its last sign of life.
+pub struct Timeouts {
+    idle_timeout: Duration,
+    connect_timeout: Duration,
+    heard: BTreeMap<SessionKey, Heard>,
+}
+
+struct Heard {
+    opened: Timestamp,
+    last: Timestamp,
+}
+
+impl Timeouts {
+    pub fn new(config: &Config) -> Self {
+        let (idle_timeout, connect_timeout) = (config.idle_timeout, config.connect_timeout);
+        Self { idle_timeout, connect_timeout, heard: BTreeMap::new() }
+    }
+}
+
+impl HubObserver for Timeouts {
+    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
+        let now = moment.now;
+        for (key, reason) in moment.closed() {
+            match reason {
+                CloseReason::IdleTimeout => self.was_silent(moment, key)?,
+                CloseReason::ConnectTimeout => self.never_connected(moment, key)?,
+                CloseReason::TokenExpired => token_is_over(moment, key)?,
+                CloseReason::ClientDisconnect
+                | CloseReason::ServerShutdown
+                | CloseReason::TooManyMalformed
+                | CloseReason::MessageTooLarge
+                | CloseReason::InternalError
+                | CloseReason::SlowConsumer
+                | CloseReason::HubFull
+                | CloseReason::Unauthorized
+                | CloseReason::VersionMismatch
+                | CloseReason::DuplicateConnection => {}
+            }
+        }
+        match &moment.hub.input {
+            Input::Opened(key, _) => {
+                self.heard.insert(*key, Heard { opened: now, last: now });
+            }
+            Input::Frame(key, _) | Input::Alive(key) => {
+                if let Some(heard) = self.heard.get_mut(key) {
+                    heard.last = now;
+                }
+            }
+            Input::Closed(key, _) => drop(self.heard.remove(key)),
+            Input::Drained(..) | Input::Tick | Input::Shutdown => {}
+        }
+        Ok(())
+    }
+
+    fn hub_restarted(&mut self) {
+        self.heard.clear();
+    }
+}
+
+impl Timeouts {
+    fn was_silent(&self, moment: &Moment<'_>, key: SessionKey) -> Verdict {
+        let silent = self.heard.get(&key).map_or(Duration::ZERO, |h| moment.now.since(h.last));
+        match silent >= self.idle_timeout {
+            true => Ok(()),
+            false => broken(
+                Invariant::I31,
+                format!("s{} is closed for silence after {}", key.0, text(silent)),
+            ),
+        }
+    }
+
+    fn never_connected(&self, moment: &Moment<'_>, key: SessionKey) -> Verdict {
+        let waited = self.heard.get(&key).map_or(Duration::ZERO, |h| moment.now.since(h.opened));
+        let row = moment.before.session(key);
+        let connecting = row.is_some_and(|row| row.phase == Phase::Connecting);
+        match connecting && waited >= self.connect_timeout {
+            true => Ok(()),
+            false => broken(
+                Invariant::I31,
+                format!("s{} is closed for not connecting after {}", key.0, text(waited)),
+            ),
+        }
+    }
+}
+
+fn token_is_over(moment: &Moment<'_>, key: SessionKey) -> Verdict {
+    let until = moment.before.session(key).and_then(|row| row.deadlines[3]);
+    match until.is_some_and(|until| until <= moment.now) {
+        true => Ok(()),
+        false => broken(Invariant::I31, format!("s{} is closed for a token that is good", key.0)),
+    }
+}

@@ -1,0 +1,183 @@
+//! I17, I30, I32, I33: every deadline belongs to something, and everything that must end has the
+//! deadline that the history gives it.
+
+use std::time::Duration;
+
+use signal_hub::hub::{
+    AddressRow, Config, EndReason, ForgetReason, OwnerRow, Phase, Record, SessionKey, SessionRow,
+};
+use signal_hub::protocol::{ActorAddress, Verb};
+
+use super::super::world::is_open;
+use super::super::{HubObserver, Invariant, Moment, Verdict, broken, text};
+
+/// I17, I30, I32, I33.
+pub struct Timers {
+    resume_window: Duration,
+}
+
+impl Timers {
+    pub fn new(config: &Config) -> Self {
+        Self { resume_window: config.resume_window }
+    }
+}
+
+impl HubObserver for Timers {
+    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
+        for (address, row) in &moment.hub.touched.addresses {
+            if let Some(row) = row {
+                self.address(moment, address, row)?;
+            }
+        }
+        for (key, row) in &moment.hub.touched.sessions {
+            if let Some(row) = row {
+                session(moment, *key, row)?;
+            }
+        }
+        if moment.hub.touched.addresses.is_empty() {
+            return Ok(());
+        }
+        moment.records().try_for_each(|record| self.record(moment, record))
+    }
+}
+
+impl Timers {
+    fn address(&self, moment: &Moment<'_>, address: &ActorAddress, row: &AddressRow) -> Verdict {
+        let Some(registration) = &row.registration else {
+            return match row.deadline {
+                None => Ok(()),
+                Some(_) => {
+                    broken(Invariant::I30, format!("{address} is unknown and has a deadline"))
+                }
+            };
+        };
+        if registration.until <= moment.now {
+            let (invariant, what) = match registration.owner {
+                Some(_) => (Invariant::I33, "registered"),
+                None => (Invariant::I17, "detached"),
+            };
+            return broken(
+                invariant,
+                format!("the time of {address} is over and it is still {what}"),
+            );
+        }
+        self.lives_as_long_as_it_should(moment, address, registration)?;
+        if row.deadline == Some(registration.until) {
+            return Ok(());
+        }
+        let before = moment.before.address(address).and_then(|row| row.registration);
+        let resumed = registration.owner.is_some() && before.is_some_and(|row| row.owner.is_none());
+        let invariant = match (registration.owner, prolonged(moment, address)) {
+            (Some(_), _) if resumed => Invariant::I17,
+            (None, _) => Invariant::I17,
+            (Some(_), Some(_)) => Invariant::I32,
+            (Some(_), None) => Invariant::I30,
+        };
+        broken(
+            invariant,
+            format!(
+                "{address} lives until {} and its deadline is {:?}",
+                registration.until,
+                row.deadline.map(|deadline| deadline.as_millis())
+            ),
+        )
+    }
+
+    fn lives_as_long_as_it_should(
+        &self,
+        moment: &Moment<'_>,
+        address: &ActorAddress,
+        registration: &OwnerRow,
+    ) -> Verdict {
+        let before = moment.before.address(address).and_then(|row| row.registration);
+        let unchanged = before.is_some_and(|before| {
+            before.until == registration.until
+                && before.owner.is_some() == registration.owner.is_some()
+        });
+        let (invariant, lives) = match registration.owner {
+            None => (Invariant::I17, Some(self.resume_window)),
+            Some(_) => (Invariant::I32, prolonged(moment, address)),
+        };
+        let is_prolonged = registration.owner.is_some() && lives.is_some();
+        if unchanged && !is_prolonged || lives.is_some_and(|l| registration.until == moment.now + l)
+        {
+            return Ok(());
+        }
+        let left = registration.until.since(moment.now);
+        broken(
+            invariant,
+            format!("{address} lives for another {}, which is not what it has to", text(left)),
+        )
+    }
+
+    fn record(&self, moment: &Moment<'_>, record: &Record) -> Verdict {
+        match record {
+            Record::ActorDetached { actor_address, why: EndReason::Expired, .. } => {
+                let row = moment.before.address(actor_address).and_then(|row| row.registration);
+                let over = row.is_some_and(|row| row.owner.is_some() && row.until <= moment.now);
+                match over {
+                    true => Ok(()),
+                    false => {
+                        broken(Invariant::I32, format!("{actor_address} expires before its time"))
+                    }
+                }
+            }
+            Record::ActorForgotten { actor_address, why: ForgetReason::ResumeWindowEnded } => {
+                let row = moment.before.address(actor_address).and_then(|row| row.registration);
+                let over = row.is_some_and(|row| row.owner.is_none() && row.until <= moment.now);
+                match over || self.resume_window.is_zero() {
+                    true => Ok(()),
+                    false => broken(
+                        Invariant::I17,
+                        format!("{actor_address} is forgotten and its resume window is not over"),
+                    ),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The time to live that a registration or a renewal in this event gives the address.
+fn prolonged(moment: &Moment<'_>, address: &ActorAddress) -> Option<Duration> {
+    let verb = moment.asked.as_ref()?.verb()?;
+    match verb {
+        Verb::Register(register) if register.actor_address == *address => {
+            let registered = |record: &Record| {
+                matches!(record, Record::ActorRegistered { actor_address, .. }
+                    if actor_address == address)
+            };
+            moment.records().any(registered).then_some(register.ttl)
+        }
+        Verb::Renew(_) => {
+            let renewed = |record: &Record| {
+                matches!(record, Record::RegistrationRenewed { actor_address, .. }
+                    if actor_address == address)
+            };
+            let ttl = moment.before.registration(address)?.asked().ttl;
+            moment.records().any(renewed).then_some(ttl)
+        }
+        _ => None,
+    }
+}
+
+fn session(moment: &Moment<'_>, key: SessionKey, row: &SessionRow) -> Verdict {
+    let [connect, idle, _, token] = row.deadlines;
+    let amiss = if !is_open(row) {
+        row.deadlines.iter().any(Option::is_some).then_some("is over and has a deadline")
+    } else if connect.is_some() != (row.phase == Phase::Connecting) {
+        Some("must connect in time exactly until it has connected, and that is not so")
+    } else if idle.is_none() {
+        Some("may be silent for ever")
+    } else if token.is_some() && row.phase == Phase::Connecting {
+        Some("has a token before it has shown one")
+    } else if row.deadlines.iter().flatten().any(|deadline| *deadline < moment.now) {
+        Some("has a deadline that is past")
+    } else {
+        None
+    };
+    match amiss {
+        None => Ok(()),
+        Some(amiss) => broken(Invariant::I30, format!("s{} {amiss}", key.0)),
+    }
+}
