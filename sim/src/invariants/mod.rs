@@ -8,6 +8,8 @@ mod liveness;
 mod moment;
 mod resources;
 mod subscriptions;
+#[cfg(test)]
+mod tests;
 mod world;
 
 use std::time::Duration;

@@ -1,0 +1,223 @@
+//! I17, I28 to I35.
+
+use std::time::Duration;
+
+use signal_hub::hub::Config;
+use signal_hub::protocol::{Reply, Verb};
+
+use super::super::{Invariant, Violation, check_balance, check_rest, check_same};
+use super::{Story, discover, register, renew, send, subscribe};
+
+/// The story holds, and breaks this when the hub should have obeyed another configuration.
+fn breaks_with(mut story: Story, invariant: Invariant, adjust: impl FnOnce(&mut Config)) {
+    story.holds();
+    adjust(&mut story.scenario.hub);
+    story.breaks(invariant);
+}
+
+fn broken(verdict: Result<(), Violation>) -> Option<Invariant> {
+    verdict.err().map(|violation| violation.invariant)
+}
+
+#[test]
+fn a_resume_ends_the_grace() {
+    let mut story = Story::of(["alice"]);
+    story.closes(1);
+    let grace = story.last().row("alice").deadline;
+    story.connected(2, "alice");
+    story.asks(2, "alice", register("alice"));
+    story.holds();
+    story.last().row("alice").deadline = grace;
+    story.breaks(Invariant::I17);
+}
+
+#[test]
+fn a_detached_address_is_kept_for_the_whole_window() {
+    let mut story = Story::of(["alice"]);
+    story.closes(1);
+    story.holds();
+    let row = story.last().row("alice");
+    row.registration.as_mut().unwrap().until = row.deadline.unwrap() + Duration::from_secs(1);
+    story.breaks(Invariant::I17);
+}
+
+#[test]
+fn a_queue_holds_what_was_put_in() {
+    let mut story = Story::of(["alice", "bob"]);
+    story.asks(2, "bob", send("alice"));
+    story.holds();
+    story.last().session(1).queued.0 += 1;
+    story.breaks(Invariant::I28);
+}
+
+#[test]
+fn counters_balance() {
+    let mut story = Story::of(["alice", "bob"]);
+    story.closes(1);
+    let counters = *story.hub.counters();
+    assert_eq!(check_balance(1, &counters), Ok(()));
+    let closed_twice = signal_hub::hub::Counters { sessions_closed: 2, ..counters };
+    assert_eq!(broken(check_balance(1, &closed_twice)), Some(Invariant::I28));
+    let lost = signal_hub::hub::Counters { frames_received: 9, ..counters };
+    assert_eq!(broken(check_balance(1, &lost)), Some(Invariant::I28));
+}
+
+#[test]
+fn counters_and_gauges_are_what_the_history_shows() {
+    let mut story = Story::of(["alice", "bob"]);
+    story.asks(1, "alice", subscribe("news"));
+    story.asks(2, "bob", send("nobody"));
+    let mut judge = super::Judge::new(&story.scenario.hub);
+    story.events.iter().try_for_each(|event| judge.observe(event)).unwrap();
+    assert_eq!(judge.compare(&story.hub), Ok(()));
+    let mut counters = *story.hub.counters();
+    counters.drops.unknown_actor += 1;
+    assert_eq!(broken(judge.balance(&counters)), Some(Invariant::I28));
+    story.opens(3);
+    assert_eq!(broken(judge.compare(&story.hub)), Some(Invariant::I28));
+}
+
+#[test]
+fn a_full_hub_lets_nobody_in() {
+    let mut story = Story::of(["alice"]);
+    story.opens(2);
+    breaks_with(story, Invariant::I29, |config| config.sessions_max = 1);
+}
+
+#[test]
+fn addresses_are_bounded() {
+    let story = Story::of(["alice", "bob"]);
+    breaks_with(story, Invariant::I29, |config| config.registrations_max = 1);
+}
+
+#[test]
+fn subscriptions_are_bounded() {
+    let mut story = Story::of(["alice"]);
+    story.asks(1, "alice", subscribe("news"));
+    story.asks(1, "alice", subscribe("weather"));
+    breaks_with(story, Invariant::I29, |config| config.subscriptions_per_session_max = 1);
+}
+
+/// Her two replies fill a queue of two.
+fn told_too_much(queue_messages_max: usize) -> Story {
+    let mut story = Story::with(|config| config.queue_messages_max = queue_messages_max);
+    story.all_registered(["alice", "bob"]);
+    story.tells(2, "bob", send("alice"));
+    story
+}
+
+#[test]
+fn a_copy_beyond_the_bound_is_dropped() {
+    let mut story = told_too_much(2);
+    story.holds();
+    story.last().outputs = told_too_much(4).last().outputs.clone();
+    story.breaks(Invariant::I29);
+}
+
+#[test]
+fn a_full_queue_has_its_clock_running() {
+    breaks_with(told_too_much(4), Invariant::I29, |config| config.queue_messages_max = 3);
+}
+
+#[test]
+fn a_copy_within_the_bound_is_not_dropped() {
+    breaks_with(told_too_much(2), Invariant::I29, |config| config.queue_messages_max = 3);
+}
+
+#[test]
+fn an_open_session_has_an_idle_deadline() {
+    let mut story = Story::of(["alice"]);
+    story.holds();
+    story.last().session(1).deadlines[1] = None;
+    story.breaks(Invariant::I30);
+}
+
+#[test]
+fn an_unknown_address_has_no_deadline() {
+    let mut story = Story::of(["alice"]);
+    story.last().row("alice").registration = None;
+    story.last().row("alice").topics.clear();
+    story.last().session(1).addresses.clear();
+    story.breaks(Invariant::I30);
+}
+
+#[test]
+fn whoever_speaks_is_not_closed_for_silence() {
+    let mut story = Story::of(["alice"]);
+    story.ticks_after(story.scenario.hub.idle_timeout);
+    breaks_with(story, Invariant::I31, |config| config.idle_timeout += Duration::from_secs(1));
+}
+
+#[test]
+fn whoever_has_time_to_connect_is_not_closed() {
+    let mut story = Story::new();
+    story.opens(1);
+    story.ticks_after(story.scenario.hub.connect_timeout);
+    breaks_with(story, Invariant::I31, |config| config.connect_timeout += Duration::from_secs(1));
+}
+
+#[test]
+fn a_renewal_puts_expiry_off() {
+    let mut story = Story::of(["alice"]);
+    let before = story.last().row("alice").deadline;
+    story.passes(Duration::from_secs(10));
+    story.asks(1, "alice", renew(None));
+    story.holds();
+    story.last().row("alice").deadline = before;
+    story.breaks(Invariant::I32);
+}
+
+#[test]
+fn a_registration_lives_for_its_whole_time() {
+    let mut story = Story::of(["alice"]);
+    let row = story.last().row("alice");
+    let until = signal_hub::time::Timestamp::from_millis(row.deadline.unwrap().as_millis() - 1);
+    (row.registration.as_mut().unwrap().until, row.deadline) = (until, Some(until));
+    story.breaks(Invariant::I32);
+}
+
+#[test]
+fn whoever_is_registered_is_discovered() {
+    let mut story = Story::of(["alice", "bob"]);
+    story.asks(1, "alice", discover());
+    story.holds();
+    let Reply::Discovered(told) = story.last().reply() else { panic!() };
+    told.actors.pop();
+    story.breaks(Invariant::I33);
+}
+
+#[test]
+fn whoever_has_gone_is_not_listed() {
+    let mut story = Story::of(["alice", "bob"]);
+    story.closes(2);
+    story.asks(1, "alice", Verb::ListActors(Default::default()));
+    story.holds();
+    let Reply::ActorList(told) = story.last().reply() else { panic!() };
+    told.total += 1;
+    story.breaks(Invariant::I33);
+}
+
+#[test]
+fn whoever_has_expired_is_not_registered() {
+    let mut story = Story::with(|config| config.idle_timeout = Duration::from_secs(600));
+    story.all_registered(["alice"]);
+    let registered = story.last().row("alice").clone();
+    story.ticks_after(super::TTL);
+    story.holds();
+    *story.last().row("alice") = registered;
+    story.breaks(Invariant::I33);
+}
+
+#[test]
+fn nothing_is_left_at_rest() {
+    assert_eq!(check_rest([0; 5]), Ok(()));
+    assert_eq!(broken(check_rest([0, 0, 0, 1, 0])), Some(Invariant::I34));
+}
+
+#[test]
+fn two_processes_tell_the_same() {
+    assert_eq!(check_same("one\ntwo", "one\ntwo"), Ok(()));
+    let violation = check_same("one\ntwo", "one\nthree").unwrap_err();
+    assert_eq!(violation.invariant, Invariant::I35);
+    assert!(violation.evidence.starts_with("from line 2 on"), "{}", violation.evidence);
+}
