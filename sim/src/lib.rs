@@ -5,6 +5,7 @@
 //! - [`scenario`]: who does what when, from a seed.
 //! - [`seeds`]: which seeds to play.
 //! - [`campaign`]: plays many of them.
+//! - [`explore`]: every order of events of a few actors, on the core alone.
 //! - [`backend`]: plays one scenario: the real server and the real clients on a simulated network.
 //! - [`runtime`]: the world that they live in, on madsim.
 //! - [`net`]: its network, and what can be done to it.
@@ -27,6 +28,8 @@ pub mod scenario;
 pub mod seeds;
 
 pub mod campaign;
+
+pub mod explore;
 
 pub mod backend;
 

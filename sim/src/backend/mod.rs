@@ -20,6 +20,9 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+pub(crate) use raw_session::RawSession;
+pub(crate) use words::address;
+
 use crate::history::{Event, Keep, Recorder};
 use crate::invariants::{Invariant, Time, Violation};
 use crate::runtime;
@@ -122,7 +125,7 @@ fn caught(recorder: &Recorder, play: impl FnOnce() -> Duration) -> Duration {
 }
 
 /// What a panic breaks.
-fn panicked(payload: &(dyn Any + Send)) -> Violation {
+pub(crate) fn panicked(payload: &(dyn Any + Send)) -> Violation {
     let message = payload
         .downcast_ref::<String>()
         .map(String::as_str)

@@ -1,0 +1,110 @@
+//! What makes two states one: the hub's rows without what no rule of the hub reads. Times are
+//! relative to now, sessions go by what they are instead of by key, versions, ids and tokens are
+//! left out, and so is which of an actor's connections is which. All actors do the same: which of
+//! them is the first is left out as well, their order is not.
+
+use signal_hub::hub::{AddressRow, Phase, View};
+use signal_hub::protocol::ActorAddress;
+use signal_hub::time::Timestamp;
+
+use super::setting::Setting;
+use super::state::Connection;
+
+/// See above.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Form(Vec<ActorForm>);
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct ActorForm {
+    address: Option<AddressForm>,
+    /// In ascending order.
+    connections: Vec<Option<ConnectionForm>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct AddressForm {
+    registered: Option<Until>,
+    topics: usize,
+    deadline: Option<i64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Until {
+    has_owner: bool,
+    until: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct ConnectionForm {
+    phase: Phase,
+    /// Whether its actor's address belongs to it, and whether it lists it. No other address can.
+    owns: bool,
+    lists: bool,
+    /// Messages that wait, where any can.
+    queued: usize,
+    deadlines: [Option<i64>; 4],
+    /// When it last said something; of a session that is over nobody asks.
+    heard: Option<i64>,
+    /// Whether the hub knows whom it speaks for.
+    spoke: bool,
+}
+
+impl Form {
+    pub fn of(
+        setting: &Setting,
+        now: Timestamp,
+        view: &View,
+        places: &[Option<Connection>],
+    ) -> Self {
+        let per_actor = places.chunks(setting.size.connections).zip(setting.addresses());
+        let sends = setting.size.sends > 0;
+        let form = |(places, address)| actor_form(now, view, places, address, sends);
+        let mut actors: Vec<ActorForm> = per_actor.map(form).collect();
+        let turned = |first: usize| actors[first..].iter().chain(&actors[..first]);
+        let first = (0..actors.len()).min_by(|one, other| turned(*one).cmp(turned(*other)));
+        let first = first.unwrap_or_default();
+        actors.rotate_left(first);
+        Self(actors)
+    }
+}
+
+fn actor_form(
+    now: Timestamp,
+    view: &View,
+    places: &[Option<Connection>],
+    address: &ActorAddress,
+    sends: bool,
+) -> ActorForm {
+    let known = view.addresses.get(address).and_then(Option::as_ref);
+    let owner = known.and_then(|row| row.registration?.owner);
+    let connection = |place: &Option<Connection>| {
+        let connection = place.as_ref()?;
+        let row = view.sessions.get(&connection.key).and_then(Option::as_ref)?;
+        let is_over = row.phase == Phase::Disconnecting;
+        Some(ConnectionForm {
+            phase: row.phase,
+            owns: owner == Some(connection.key),
+            lists: row.addresses.contains(address),
+            queued: if sends { row.queued.0 } else { 0 },
+            deadlines: row.deadlines.map(|at| at.map(|at| relative(now, at))),
+            heard: (!is_over).then(|| relative(now, connection.heard)),
+            spoke: connection.spoke,
+        })
+    };
+    let mut connections: Vec<_> = places.iter().map(connection).collect();
+    connections.sort_unstable();
+    ActorForm { address: known.map(|row| address_form(now, row)), connections }
+}
+
+fn address_form(now: Timestamp, row: &AddressRow) -> AddressForm {
+    let registered = row.registration.map(|registration| Until {
+        has_owner: registration.owner.is_some(),
+        until: relative(now, registration.until),
+    });
+    let deadline = row.deadline.map(|at| relative(now, at));
+    AddressForm { registered, topics: row.topics.len(), deadline }
+}
+
+fn relative(now: Timestamp, at: Timestamp) -> i64 {
+    at.as_millis().cast_signed() - now.as_millis().cast_signed()
+}

@@ -1,0 +1,83 @@
+//! What can happen next.
+
+use signal_hub::protocol::Topic;
+
+use crate::scenario::{Action, Speech, WhichToken};
+
+/// Where an actor has, or may have, a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    pub actor: usize,
+    pub slot: usize,
+}
+
+/// One thing that happens to the hub.
+///
+/// A client that is gone and whose end the hub has not noticed is no state of its own: to the hub it
+/// is one that says nothing more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Move {
+    /// A connection is accepted.
+    Open(Place),
+    /// A frame arrives; also when the session is over, as one that was under way.
+    Say(Place, Word),
+    /// What waited for the connection is written; also late, when the session is over.
+    Written(Place),
+    /// The hub notices the end of the connection: at once, late, or - without this - never.
+    Ended(Place),
+    /// Time passes.
+    Wait,
+}
+
+/// What a connection says, always for its own actor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    Connect,
+    Register,
+    Renew,
+    Subscribe,
+    Unsubscribe,
+    Unregister,
+    Disconnect,
+    Ping,
+    Ask,
+    Publish,
+}
+
+impl Word {
+    pub const ALL: [Word; 10] = [
+        Word::Connect,
+        Word::Register,
+        Word::Renew,
+        Word::Subscribe,
+        Word::Unsubscribe,
+        Word::Unregister,
+        Word::Disconnect,
+        Word::Ping,
+        Word::Ask,
+        Word::Publish,
+    ];
+    /// Those that carry no application data.
+    pub const SILENT: &[Word] = Word::ALL.split_at(8).0;
+    /// Before `hub:connect`, what else is refused is refused in the same way.
+    pub const FIRST: &[Word] = &[Word::Connect, Word::Register];
+    /// Of a session that is over nothing is looked at.
+    pub const LATE: &[Word] = &[Word::Register];
+
+    /// The word in a scenario; `to` is whom an ask is for.
+    pub fn action(self, to: &str) -> Action {
+        let topic = Topic::parse("news").expect("a topic");
+        match self {
+            Word::Connect => Action::Connect { protocol_version: None, token: None },
+            Word::Register => Action::Register { address: None, ttl: None },
+            Word::Renew => Action::Renew { address: None, token: WhichToken::None },
+            Word::Subscribe => Action::Subscribe { topic },
+            Word::Unsubscribe => Action::Unsubscribe { topic },
+            Word::Unregister => Action::Unregister { address: None },
+            Word::Disconnect => Action::Disconnect,
+            Word::Ping => Action::Ping,
+            Word::Ask => Action::Ask { to: to.to_owned(), id: None, speech: Speech::default() },
+            Word::Publish => Action::Publish { topic, speech: Speech::default() },
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! The hub at one moment of one order of events, and what each move makes of it.
+
+use std::hash::{Hash, Hasher};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+
+use signal_hub::hub::{
+    CloseCause, Hub, Ids, Input, Output, Peer, Phase, Record, SessionKey, SessionRow, View, Written,
+};
+use signal_hub::protocol::Body;
+use signal_hub::time::Timestamp;
+
+use super::form::Form;
+use super::moves::{Move, Place, Word};
+use super::setting::{BEAT, EPOCH, Setting};
+use crate::backend::panicked;
+use crate::history::{Event, HubEvent, What};
+use crate::invariants::{Judge, Violation, check_rest};
+
+/// States are one if their forms are one.
+#[derive(Debug, Clone)]
+pub struct State {
+    hub: Hub,
+    now: Timestamp,
+    /// Actor by actor.
+    places: Vec<Option<Connection>>,
+    opened: u64,
+    /// The hub's rows, for a judge.
+    known: Arc<Event>,
+    form: Arc<Form>,
+    /// Moves since the beginning, on the way that was first.
+    pub depth: usize,
+    /// What the last move broke; nothing is done after it.
+    pub broken: Option<Violation>,
+}
+
+/// A session, and what the hub knows of it and does not show.
+#[derive(Debug, Clone, Copy)]
+pub struct Connection {
+    pub key: SessionKey,
+    pub heard: Timestamp,
+    pub spoke: bool,
+    /// Whether application data waits for it; then what comes behind waits, too.
+    holds_data: bool,
+}
+
+impl PartialEq for State {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.form, &self.broken) == (&other.form, &other.broken)
+    }
+}
+
+impl Hash for State {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.form, self.broken.is_some()).hash(state);
+    }
+}
+
+impl State {
+    pub fn first(setting: &Setting) -> Self {
+        let hub = Hub::new(setting.config.clone(), Ids::new([0; 32]));
+        let places = vec![None; setting.size.actors * setting.size.connections];
+        let (now, view) = (EPOCH, hub.view());
+        let form = Arc::new(Form::of(setting, now, &view, &places));
+        let known = Arc::new(told_at_once(now, view));
+        Self { hub, now, places, opened: 0, known, form, depth: 0, broken: None }
+    }
+
+    /// What can happen next.
+    pub fn moves(&self, setting: &Setting, moves: &mut Vec<Move>) {
+        let slots = setting.size.connections;
+        for actor in 0..setting.size.actors {
+            let free = (0..slots).find(|slot| self.places[actor * slots + slot].is_none());
+            moves.extend(free.map(|slot| Move::Open(Place { actor, slot })));
+            for slot in 0..slots {
+                let place = Place { actor, slot };
+                if let Some(row) = self.session(setting, place) {
+                    let sends = setting.size.sends > 0;
+                    let words = match row.phase {
+                        Phase::Connecting => Word::FIRST,
+                        Phase::Connected if sends => &Word::ALL,
+                        Phase::Connected => Word::SILENT,
+                        Phase::Disconnecting => Word::LATE,
+                    };
+                    moves.extend(words.iter().map(|word| Move::Say(place, *word)));
+                    if row.phase == Phase::Disconnecting || sends && row.queued.0 > 0 {
+                        moves.push(Move::Written(place));
+                    }
+                    moves.push(Move::Ended(place));
+                }
+            }
+        }
+        if self.hub.next_deadline().is_some() {
+            moves.push(Move::Wait);
+        }
+    }
+
+    /// The state after a move.
+    pub fn after(&self, setting: &Setting, next: Move) -> Self {
+        let mut state = Self {
+            hub: self.hub.clone(),
+            now: self.now,
+            places: self.places.clone(),
+            opened: self.opened,
+            known: Arc::clone(&self.known),
+            form: Arc::clone(&self.form),
+            depth: self.depth + 1,
+            broken: None,
+        };
+        let verdict = panic::catch_unwind(AssertUnwindSafe(|| state.happen(setting, next)));
+        state.broken = verdict.unwrap_or_else(|payload| Err(panicked(&*payload))).err();
+        state
+    }
+
+    /// The key that the next connection gets.
+    pub fn next_key(&self) -> SessionKey {
+        SessionKey(self.opened)
+    }
+
+    /// The hub's row of the session at this place.
+    pub fn session(&self, setting: &Setting, place: Place) -> Option<&SessionRow> {
+        let key = self.key(setting, place)?;
+        self.view().sessions.get(&key)?.as_ref()
+    }
+
+    pub fn key(&self, setting: &Setting, place: Place) -> Option<SessionKey> {
+        self.places[index(setting, place)].map(|connection| connection.key)
+    }
+
+    /// The sessions that are over for the hub and not gone.
+    pub fn over(&self) -> impl Iterator<Item = SessionKey> {
+        let rows = self.view().sessions.iter();
+        rows.filter_map(|(key, row)| {
+            row.as_ref().filter(|row| row.phase == Phase::Disconnecting).map(|_| *key)
+        })
+    }
+
+    fn view(&self) -> &View {
+        match &self.known.what {
+            What::Hub(event) => &event.touched,
+            _ => unreachable!("what is known is told as the hub's own event"),
+        }
+    }
+
+    fn happen(&mut self, setting: &Setting, next: Move) -> Result<(), Violation> {
+        let mut judge = Judge::new(&setting.config);
+        judge.observe(&self.known)?;
+        let input = self.input(setting, next);
+        self.handle(setting, &mut judge, input)?;
+        if setting.size.sends > 0 {
+            self.write_what_need_not_wait(setting, &mut judge)?;
+        }
+        let view = self.hub.view();
+        let told = judge.world().equals(&view);
+        assert!(told, "the rows that the hub calls touched are all that changed");
+        if self.places.iter().all(Option::is_none) && self.hub.next_deadline().is_none() {
+            check_rest(self.hub.sizes(), self.hub.counters())?;
+        }
+        self.form = Arc::new(Form::of(setting, self.now, &view, &self.places));
+        self.known = Arc::new(told_at_once(self.now, view));
+        Ok(())
+    }
+
+    fn input(&mut self, setting: &Setting, next: Move) -> Input {
+        let expected = "a move is of a connection that is there";
+        match next {
+            Move::Open(place) => {
+                let key = self.next_key();
+                self.opened += 1;
+                let (heard, spoke, holds_data) = (self.now, false, false);
+                let connection = Connection { key, heard, spoke, holds_data };
+                self.places[index(setting, place)] = Some(connection);
+                let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 49152);
+                Input::Opened(key, Peer { address })
+            }
+            Move::Say(place, word) => {
+                let row = self.session(setting, place);
+                let is_heard = row.is_some_and(|row| row.phase != Phase::Disconnecting);
+                let connection = self.places[index(setting, place)].as_mut().expect(expected);
+                if is_heard {
+                    connection.heard = self.now;
+                    connection.spoke |= word != Word::Ping;
+                }
+                Input::Frame(connection.key, Ok(setting.frame(place.actor, word)))
+            }
+            Move::Written(place) => {
+                let queued = self.session(setting, place).map_or((0, 0), |row| row.queued);
+                let connection = self.places[index(setting, place)].as_mut().expect(expected);
+                connection.holds_data = false;
+                // Of a session that is over, what was being written when it ended.
+                let (messages, bytes) = if queued.0 == 0 { (1, 1) } else { queued };
+                Input::Drained(connection.key, Written { messages, bytes, expired: Vec::new() })
+            }
+            Move::Ended(place) => {
+                let connection = self.places[index(setting, place)].take().expect(expected);
+                Input::Closed(connection.key, CloseCause::Lost)
+            }
+            Move::Wait => {
+                self.now = self.now + BEAT;
+                Input::Tick
+            }
+        }
+    }
+
+    fn handle(
+        &mut self,
+        setting: &Setting,
+        judge: &mut Judge,
+        input: Input,
+    ) -> Result<(), Violation> {
+        let outputs: Vec<Output> = self.hub.handle(self.now, input.clone()).collect();
+        for output in &outputs {
+            if let Output::Send(key, message) = output
+                && matches!(message.body, Body::Delivery(_))
+            {
+                let mut all = self.places.iter_mut().flatten();
+                if let Some(connection) = all.find(|connection| connection.key == *key) {
+                    connection.holds_data = true;
+                }
+            }
+        }
+        let touched = self.hub.touched();
+        let hub = HubEvent { now: self.now, input, outputs, touched };
+        let event = Event { at: self.now.since(EPOCH), what: What::Hub(Box::new(hub)) };
+        if let Some(check) = setting.check {
+            check(&event, judge.world())?;
+        }
+        judge.observe(&event)
+    }
+
+    /// Replies and notices that no data is in front of.
+    fn write_what_need_not_wait(
+        &mut self,
+        setting: &Setting,
+        judge: &mut Judge,
+    ) -> Result<(), Violation> {
+        for place in 0..self.places.len() {
+            let Some(connection) = self.places[place].filter(|known| !known.holds_data) else {
+                continue;
+            };
+            let queued = judge.world().session(connection.key).map_or((0, 0), |row| row.queued);
+            if queued.0 > 0 {
+                let (messages, bytes) = queued;
+                let written = Written { messages, bytes, expired: Vec::new() };
+                self.handle(setting, judge, Input::Drained(connection.key, written))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn index(setting: &Setting, place: Place) -> usize {
+    place.actor * setting.size.connections + place.slot
+}
+
+/// The hub's whole state as one event: a judge that has read it knows all that it would know had it
+/// read how the hub came there. An end of the hub is the input that may change everything.
+fn told_at_once(now: Timestamp, view: View) -> Event {
+    let registered = view.addresses.iter().filter_map(|(address, row)| {
+        let registration = row.as_ref()?.registration?;
+        let session = registration.owner?;
+        let session_id = view.sessions.get(&session)?.as_ref()?.id.clone();
+        Some(Output::Audit(Record::ActorRegistered {
+            actor_address: address.clone(),
+            session,
+            session_id,
+            version: registration.version,
+            resumed: false,
+        }))
+    });
+    let outputs = registered.collect();
+    let hub = HubEvent { now, input: Input::Shutdown, outputs, touched: view };
+    Event { at: now.since(EPOCH), what: What::Hub(Box::new(hub)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+    use super::super::setting::Size;
+    use super::*;
+
+    fn next(setting: &Setting, state: &State) -> Vec<State> {
+        let mut moves = Vec::new();
+        state.moves(setting, &mut moves);
+        moves.into_iter().map(|next| state.after(setting, next)).collect()
+    }
+
+    #[test]
+    fn states_that_are_taken_for_one_go_on_as_one() {
+        for (actors, connections, sends, count) in SIZES {
+            let setting = Setting::new(Size { actors, connections, sends }, None);
+            let first = State::first(&setting);
+            let forms = |state: &State| -> BTreeSet<Arc<Form>> {
+                next(&setting, state).into_iter().map(|state| state.form).collect()
+            };
+            let mut known = BTreeMap::from([(Arc::clone(&first.form), forms(&first))]);
+            let mut pending = VecDeque::from([first]);
+            while let Some(state) = pending.pop_front() {
+                for state in next(&setting, &state) {
+                    let after = forms(&state);
+                    match known.get(&state.form) {
+                        Some(known) => assert_eq!(*known, after, "{:?}", state.form),
+                        None => {
+                            known.insert(Arc::clone(&state.form), after);
+                            pending.push_back(state);
+                        }
+                    }
+                }
+            }
+            assert_eq!(known.len(), count, "{actors} actors, {connections} connections");
+        }
+    }
+
+    const SIZES: [(usize, usize, usize, usize); 3] =
+        [(1, 2, 0, 274), (1, 2, 1, 338), (2, 1, 0, 1275)];
+}

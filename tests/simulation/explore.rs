@@ -1,0 +1,107 @@
+//! Every order of events of small sizes; `cargo sim explore` takes larger ones.
+
+use signal_hub::hub::{Input, Output, Phase, Record};
+use signal_hub_sim::backend::{self, Backend};
+use signal_hub_sim::explore::{Check, Explored, Found, Patience, Plan, Progress, Size, explore};
+use signal_hub_sim::history::{Event, Keep, What};
+use signal_hub_sim::invariants::{Invariant, Violation, World};
+use signal_hub_sim::scenario;
+
+const PAIR: Size = Size { actors: 1, connections: 2, sends: 0 };
+
+fn explored(plan: &Plan) -> Explored {
+    explore(plan, &mut |_| Patience::Waits)
+}
+
+/// Everything of this size, which must break nothing.
+fn sound(size: Size) -> Progress {
+    let Explored { progress, exhausted, found } = explored(&Plan::of(size));
+    assert!(found.is_none(), "{found:#?}");
+    assert!(exhausted);
+    progress
+}
+
+#[test]
+fn two_actors_with_two_connections_each_break_no_invariant_in_any_order() {
+    let progress = sound(Size { actors: 2, connections: 2, sends: 0 });
+    assert_eq!(progress, Progress { states: 37_675, reached: 897_580, depth: 23 });
+}
+
+#[test]
+fn two_connections_for_which_messages_wait_break_no_invariant_in_any_order() {
+    let progress = sound(Size { sends: 1, ..PAIR });
+    assert_eq!(progress, Progress { states: 338, reached: 5_130, depth: 12 });
+}
+
+#[test]
+fn what_was_held_back_is_not_exhausted() {
+    let shallow = explored(&Plan { depth: Some(3), ..Plan::of(PAIR) });
+    assert!(!shallow.exhausted && shallow.found.is_none());
+    assert_eq!(shallow.progress.depth, 3);
+    let large = Plan::of(Size { actors: 3, connections: 3, sends: 0 });
+    let impatient = explore(&large, &mut |_| Patience::Ended);
+    assert!(!impatient.exhausted && impatient.found.is_none());
+}
+
+/// Nobody ever takes an address over: which is wrong.
+fn no_takeover(event: &Event, _world: &World) -> Result<(), Violation> {
+    let What::Hub(hub) = &event.what else { return Ok(()) };
+    let told = |output: &Output| {
+        matches!(output, Output::Audit(Record::DuplicateConnectionDetected { .. }))
+    };
+    match hub.outputs.iter().any(told) {
+        true => Err(Violation::new(Invariant::I5, "somebody did")),
+        false => Ok(()),
+    }
+}
+
+/// No connection ends while the address that it lost belongs to another one: which is wrong.
+fn no_late_end(event: &Event, world: &World) -> Result<(), Violation> {
+    let What::Hub(hub) = &event.what else { return Ok(()) };
+    let Input::Closed(key, _) = hub.input else { return Ok(()) };
+    let is_over = world.session(key).is_some_and(|row| row.phase == Phase::Disconnecting);
+    let is_lost =
+        world.address_rows().any(|(_, row)| row.registration.is_some_and(|r| r.owner.is_some()));
+    match is_over && is_lost {
+        true => Err(Violation::new(Invariant::I4, "one did")),
+        false => Ok(()),
+    }
+}
+
+fn broken(check: Check) -> Found {
+    let plan = Plan { check: Some(check), ..Plan::of(PAIR) };
+    let Explored { exhausted, found, .. } = explored(&plan);
+    assert!(!exhausted);
+    found.expect("the check is wrong")
+}
+
+/// Whether what is found shows on the backend, too, when its file is played there.
+fn shows(found: &Found, check: Check, backend: Backend) -> bool {
+    let file = scenario::write(&found.scenario);
+    let scenario = scenario::read(&file).unwrap_or_else(|error| panic!("{error}\n{file}"));
+    let outcome = backend::play(&scenario, backend, Keep::All).expect("it can be played");
+    assert_eq!(outcome.violation, None, "{file}");
+    let mut world = World::default();
+    outcome.events.iter().any(|event| {
+        let breaks = check(event, &world).is_err();
+        world.apply(event);
+        breaks
+    })
+}
+
+#[test]
+fn a_wrong_belief_is_broken_in_as_few_moves_as_can_be() {
+    let found = broken(no_takeover);
+    assert_eq!(found.moves.len(), 6, "two opened, connected and registered: {:?}", found.moves);
+    assert_eq!(found.violation.evidence, "somebody did");
+}
+
+#[test]
+fn what_is_found_happens_again_when_its_file_is_played() {
+    for check in [no_takeover, no_late_end] {
+        let found = broken(check);
+        for backend in [Backend::Core, Backend::Simulated] {
+            assert!(shows(&found, check, backend), "{backend}: {:?}", found.moves);
+        }
+    }
+}
