@@ -34,6 +34,8 @@ struct Cli {
 enum Command {
     /// Plays storms: 60 simulated seconds of traffic and faults each, then healing, calm, probes.
     Run(commands::Run),
+    /// Explores every order of events of a few actors, on the core alone.
+    Explore(commands::Explore),
     /// Measures what a hub input costs, with all checks on, on one core.
     Bench(commands::Bench),
     /// Plays a scenario file.
@@ -84,6 +86,7 @@ fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Run(run) => run.play(),
+        Command::Explore(explore) => explore.run(),
         Command::Bench(bench) => bench.measure(),
         Command::Replay { file, backend, trace, html } => {
             replay(&file, backend, trace, html.as_deref())

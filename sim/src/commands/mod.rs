@@ -1,6 +1,7 @@
 //! The larger commands, one file each.
 
 mod bench;
+mod explore;
 mod files;
 mod progress;
 mod run;
@@ -8,6 +9,7 @@ mod run;
 use std::time::{Duration, Instant};
 
 pub use bench::Bench;
+pub use explore::Explore;
 pub use files::{Adopt, Scenarios, Shrink};
 pub use run::Run;
 use signal_hub_sim::backend::Outcome;

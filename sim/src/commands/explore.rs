@@ -1,0 +1,186 @@
+//! `explore`: every order of events of a few actors.
+
+use std::io::IsTerminal;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::builder::RangedU64ValueParser;
+use clap::{Args, ValueEnum};
+use indicatif::ProgressBar;
+use signal_hub_sim::backend::{self, Backend};
+use signal_hub_sim::explore::{
+    ACTORS_MAX, CONNECTIONS_MAX, Explored, Found, Patience, Plan, Progress, Size, explore,
+};
+use signal_hub_sim::history::Keep;
+use signal_hub_sim::{failures, report, scenario};
+
+use super::now;
+
+/// How long the shrinking of what is found may take.
+const SHRINK_BUDGET: Duration = Duration::from_secs(30);
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Explores every order of events of a few actors, on the core alone.
+///
+/// Exit codes: 0 no invariant broke, be everything explored or not: stdout says which; 1 usage or
+/// environment; 2 an invariant broke.
+#[derive(Args)]
+pub struct Explore {
+    /// Who takes part.
+    #[arg(long, default_value_t = 2, value_parser = count(1, ACTORS_MAX))]
+    actors: usize,
+    /// Connections of one actor at one time; when one is over, there may be another.
+    #[arg(long, default_value_t = 2, value_parser = count(1, CONNECTIONS_MAX))]
+    connections: usize,
+    /// Messages that may wait for one connection, which is then slow; 0: nothing is sent.
+    #[arg(long, default_value_t = 0, value_parser = count(0, 8))]
+    sends: usize,
+    /// Moves in a row at most; all there are unless given.
+    #[arg(long, value_name = "MOVES")]
+    depth: Option<usize>,
+    /// Goes no further after this time, such as 60s or 10m.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    budget: Option<Duration>,
+    /// What stdout gets.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    /// Everything that was found, without times.
+    Json,
+}
+
+fn count(min: usize, max: usize) -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(min as u64..=max as u64)
+}
+
+impl Explore {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let Self { actors, connections, sends, depth, .. } = self;
+        let plan = Plan { depth, ..Plan::of(Size { actors, connections, sends }) };
+        let mut watch = Watch::begin(self.budget);
+        let explored = explore(&plan, &mut |progress| watch.look(progress));
+        watch.bar.finish_and_clear();
+        match self.format {
+            Format::Text => print!("{}", self.text(&explored, now() - watch.begun)),
+            Format::Json => println!("{}", self.json(&explored)),
+        }
+        match &explored.found {
+            None => Ok(ExitCode::SUCCESS),
+            Some(found) => {
+                leave(found)?;
+                Ok(ExitCode::from(2))
+            }
+        }
+    }
+
+    fn text(&self, explored: &Explored, took: Duration) -> String {
+        let Progress { states, reached, depth } = explored.progress;
+        let verdict = match (&explored.found, explored.exhausted) {
+            (Some(found), _) => {
+                format!("FAILED: {} moves break {}", found.moves.len(), found.violation.invariant)
+            }
+            (None, true) => "exhausted: in no order does any invariant break".to_owned(),
+            (None, false) => "NOT exhausted: no invariant broke as far as this went".to_owned(),
+        };
+        format!(
+            "size      actors {}, connections {} each, sends {}\n\
+             states    {states} that differ, reached in {reached} ways\n\
+             depth     {depth} moves\n\
+             time      {took:.1?}\n\
+             {verdict}\n",
+            self.actors, self.connections, self.sends
+        )
+    }
+
+    fn json(&self, explored: &Explored) -> serde_json::Value {
+        let found = explored.found.as_ref().map(|found| {
+            serde_json::json!({
+                "invariant": found.violation.invariant,
+                "evidence": found.violation.evidence,
+                "moves": found.moves.len(),
+            })
+        });
+        serde_json::json!({
+            "actors": self.actors,
+            "connections": self.connections,
+            "sends": self.sends,
+            "states": explored.progress.states,
+            "reached": explored.progress.reached,
+            "depth": explored.progress.depth,
+            "exhausted": explored.exhausted,
+            "found": found,
+        })
+    }
+}
+
+/// Leaves what was found as a scenario file, shrunk if the core backend shows it, too.
+fn leave(found: &Found) -> anyhow::Result<()> {
+    let outcome = backend::play(&found.scenario, Backend::Core, Keep::Nothing)?;
+    let there = outcome.violation.map(|violation| violation.invariant);
+    if there != Some(found.violation.invariant) {
+        let name = format!("explored-{:?}.json", found.violation.invariant);
+        let file = Path::new(failures::DIRECTORY).join(name);
+        std::fs::create_dir_all(failures::DIRECTORY)?;
+        std::fs::write(&file, scenario::write(&found.scenario))?;
+        let there = there.map_or("breaks nothing".to_owned(), |other| format!("breaks {other}"));
+        eprintln!("seen     {}", found.violation.evidence);
+        eprintln!("moves    {:?}", found.moves);
+        eprintln!("scenario {}: on the core backend it {there}", file.display());
+        return Ok(());
+    }
+    let mut shrunk = super::files::shrink(&found.scenario, Backend::Core, SHRINK_BUDGET)?;
+    shrunk.scenario.races = Some("found by exploration, on whole messages".to_owned());
+    let file = failures::leave(Path::new(failures::DIRECTORY), &shrunk)?;
+    let replay = format!("cargo sim replay {} --backend core", file.display());
+    eprint!("{}", report::failure(&shrunk.outcome, &replay));
+    eprintln!("scenario {}", file.display());
+    for step in &shrunk.scenario.steps {
+        eprintln!("         {step}");
+    }
+    Ok(())
+}
+
+/// Tells whoever waits how far it is.
+struct Watch {
+    bar: ProgressBar,
+    begun: Instant,
+    /// When the latest line was written, where there is no terminal.
+    told: Option<Instant>,
+    budget: Option<Duration>,
+}
+
+impl Watch {
+    fn begin(budget: Option<Duration>) -> Self {
+        let begun = now();
+        let told = (!std::io::stderr().is_terminal()).then_some(begun);
+        let bar = if told.is_some() { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
+        Self { bar, begun, told, budget }
+    }
+
+    fn look(&mut self, progress: &Progress) -> Patience {
+        let Progress { states, reached, depth } = progress;
+        let (now, elapsed) = (now(), now() - self.begun);
+        let line = format!(
+            "{:.0} s: {states} states that differ of {reached}, {depth} moves deep",
+            elapsed.as_secs_f64()
+        );
+        match &mut self.told {
+            None => self.bar.set_message(line),
+            Some(told) if now - *told >= LINE_EVERY => {
+                *told = now;
+                eprintln!("{line}");
+            }
+            Some(_) => {}
+        }
+        self.bar.tick();
+        match self.budget.is_some_and(|budget| elapsed >= budget) {
+            true => Patience::Ended,
+            false => Patience::Waits,
+        }
+    }
+}
