@@ -31,6 +31,8 @@ fn two_actors_with_two_connections_each_break_no_invariant_in_any_order() {
 fn two_connections_for_which_messages_wait_break_no_invariant_in_any_order() {
     let progress = sound(Size { sends: 1, ..PAIR });
     assert_eq!(progress, Progress { states: 338, reached: 5_130, depth: 12 });
+    let progress = sound(Size { sends: 2, ..PAIR });
+    assert_eq!(progress, Progress { states: 612, reached: 10_652, depth: 14 });
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! I5, I6: who is told of a takeover, and to whom nothing goes any more.
 
-use signal_hub::hub::{Output, SessionKey};
+use signal_hub::hub::{Output, Record, SessionKey};
 use signal_hub::protocol::{ActorAddress, Body, CloseReason, DisconnectNotice, Notice, Outgoing};
 
 use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
@@ -11,7 +11,9 @@ pub struct Takeover;
 impl HubObserver for Takeover {
     fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
         let moved = moment.hub.touched.addresses.keys().find_map(|address| {
-            let (old, new) = (moment.before.owner(address)?, moment.after.owner(address)?);
+            let old = moment.before.owner(address)?;
+            // Its queue may overflow at the very reply that tells of the registration.
+            let new = moment.after.owner(address).or_else(|| registered(moment, address))?;
             (old != new).then_some((address, old))
         });
         let told: Vec<SessionKey> =
@@ -32,6 +34,15 @@ impl HubObserver for Takeover {
         }
         deliveries_to_owners(moment)
     }
+}
+
+fn registered(moment: &Moment<'_>, address: &ActorAddress) -> Option<SessionKey> {
+    moment.hub.outputs.iter().find_map(|output| match output {
+        Output::Audit(Record::ActorRegistered { actor_address, session, .. }) => {
+            (actor_address == address).then_some(*session)
+        }
+        Output::Send(..) | Output::Close(..) | Output::Audit(_) => None,
+    })
 }
 
 fn closes(moment: &Moment<'_>, key: SessionKey, reason: CloseReason) -> bool {
