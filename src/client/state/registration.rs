@@ -41,6 +41,10 @@ impl ClientState {
         address: ActorAddress,
         reply: Reply,
     ) {
+        // After the goodbye nothing is wanted of the session any more.
+        if !matches!(self.phase, Phase::Connected(_)) {
+            return;
+        }
         match &reply {
             Reply::Registered(registered) => {
                 if self.registered(now, hub_now, &address, registered) {
@@ -144,7 +148,8 @@ impl ClientState {
         address: ActorAddress,
         reply: Reply,
     ) {
-        if !self.actors.is_wanted(&address) {
+        // It may be about a registration that was given up, and wanted again since.
+        if !matches!(self.phase, Phase::Connected(_)) || !self.actors.is_held(&address) {
             return;
         }
         let Reply::Renewed(renewed) = reply else {

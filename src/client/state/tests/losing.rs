@@ -105,6 +105,21 @@ fn a_disconnect_is_acknowledged_and_closed_by_the_hub() {
     assert_eq!(talk.client.next_deadline(), None);
 }
 
+/// The hub had not read the goodbye yet when it registered the address.
+#[test]
+fn after_its_goodbye_a_client_writes_nothing_more() {
+    let mut talk = Conversation::greeted(alice_subscribed_to(&["news"]));
+    let tell = RequestCommand::new(Pattern::Tell, say("hello"));
+    let waiting = talk.command(Command::Request(Box::new(tell)));
+    talk.command(Command::Disconnect { reason: None });
+    let [register, _] = talk.requests().try_into().unwrap();
+    talk.outputs();
+    talk.confirm_registration(&register, 1, &[]);
+    assert_eq!(talk.outputs(), []);
+    talk.lose_by_close(1000);
+    assert!(talk.outputs().contains(&Output::Resolve(waiting, Err(ClientError::Ended))));
+}
+
 #[test]
 fn a_disconnect_that_the_hub_ignores_ends_in_time() {
     let mut talk = Conversation::registered(alice());

@@ -191,6 +191,21 @@ fn a_renewal_that_came_too_fast_is_tried_again_and_no_registration() {
 }
 
 #[test]
+fn a_renewal_does_not_stand_for_the_registration_behind_it() {
+    let mut talk = Conversation::registered(alice());
+    let (_, renew) = next_request(&mut talk, "hub:renew");
+    talk.command(Command::Unregister(address("alice")));
+    talk.command(Command::Register(ActorConfig::new(address("alice"))));
+    let tell = RequestCommand::new(Pattern::Tell, say("hello"));
+    talk.requests();
+    let (actor_address, expires_at) = (address("alice"), talk.now + seconds(300));
+    let renewed = Renewed { actor_address, expires_at, renewal_token: token(2) };
+    talk.reply(&renew, Reply::Renewed(renewed));
+    talk.command(Command::Request(Box::new(tell)));
+    assert_eq!(talk.outputs(), []);
+}
+
+#[test]
 fn many_subscriptions_are_restored_a_few_at_a_time() {
     let names: Vec<String> = (0..100).map(|number| format!("{number:03}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
