@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 
-use crate::client::ActorConfig;
+use crate::client::{ActorConfig, CommandId};
 use crate::protocol::{ActorAddress, RenewalToken, Topic};
 use crate::time::Timestamp;
 
@@ -22,6 +22,8 @@ pub(super) struct Actor {
     pub(super) registration_rests_until: Timestamp,
     /// What the user wants.
     pub(super) wanted: BTreeSet<Topic>,
+    /// Which command was the last to want the topic, if one was.
+    wanted_by: BTreeMap<Topic, CommandId>,
     /// What the hub has confirmed to this session.
     pub(super) confirmed: BTreeSet<Topic>,
     /// Topics in requests that are not answered yet, and in how many.
@@ -128,11 +130,31 @@ impl Actor {
             refusals: 0,
             registration_rests_until: Timestamp::default(),
             wanted,
+            wanted_by: BTreeMap::new(),
             confirmed: BTreeSet::new(),
             under_way: BTreeMap::new(),
             refused: BTreeMap::new(),
             topics_rest_until: Timestamp::default(),
         }
+    }
+
+    /// The user wants the topic.
+    pub(super) fn want(&mut self, topic: &Topic, command: CommandId) {
+        self.wanted.insert(topic.clone());
+        self.wanted_by.insert(topic.clone(), command);
+        self.topic_accepted(topic);
+    }
+
+    /// The user does not want the topic any more, or the hub will not have it.
+    pub(super) fn want_no_more(&mut self, topic: &Topic) {
+        self.wanted.remove(topic);
+        self.wanted_by.remove(topic);
+        self.topic_accepted(topic);
+    }
+
+    /// Whether the user has wanted the topic again after this command.
+    pub(super) fn is_wanted_since(&self, topic: &Topic, command: CommandId) -> bool {
+        self.wanted_by.get(topic).is_some_and(|last| *last > command)
     }
 
     /// No refusal of the registration counts any more.
@@ -154,6 +176,10 @@ impl Actor {
                 self.under_way.remove(topic);
             }
         }
+    }
+
+    pub(super) fn is_under_way(&self, topic: &Topic) -> bool {
+        self.under_way.contains_key(topic)
     }
 
     /// How often in a row the hub refused to change the topic.
@@ -195,7 +221,7 @@ impl Actor {
     /// Topics on which the hub and the user differ and that are not being asked about.
     fn differing(&self) -> impl Iterator<Item = &Topic> {
         let differing = self.wanted.symmetric_difference(&self.confirmed);
-        differing.filter(|topic| !self.under_way.contains_key(*topic))
+        differing.filter(|topic| !self.is_under_way(topic))
     }
 
     fn again_at(&self, topic: &Topic) -> Timestamp {

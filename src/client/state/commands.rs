@@ -23,8 +23,7 @@ impl ClientState {
                     return self.resolve(id, Err(ClientError::NoAddress));
                 };
                 if let Some(actor) = self.actors.find(&address) {
-                    actor.wanted.insert(topic.clone());
-                    actor.topic_accepted(&topic);
+                    actor.want(&topic, id);
                 }
                 self.submit(now, id, Errand::Subscribe { address, topic });
             }
@@ -33,8 +32,7 @@ impl ClientState {
                     return self.resolve(id, Err(ClientError::NoAddress));
                 };
                 if let Some(actor) = self.actors.find(&address) {
-                    actor.wanted.remove(&topic);
-                    actor.topic_accepted(&topic);
+                    actor.want_no_more(&topic);
                 }
                 self.submit(now, id, Errand::Unsubscribe { address, topic });
             }

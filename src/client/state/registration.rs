@@ -241,10 +241,10 @@ impl ClientState {
                 self.subscription_refused(now, &address, topic, command, refusal_in(&reply));
             }
         }
-        match command {
-            Some(id) => self.resolve_reply(id, reply),
-            None => self.restore_topics(now, &address),
+        if let Some(id) = command {
+            self.resolve_reply(id, reply);
         }
+        self.restore_topics(now, &address);
     }
 
     fn subscription_refused(
@@ -258,10 +258,15 @@ impl ClientState {
         if command.is_none() && refusal.code == ErrorCode::RateLimited {
             return self.rest_topic(now, address, topic, &refusal);
         }
-        if let Some(actor) = self.actors.find(address) {
-            actor.wanted.remove(&topic);
-            actor.topic_accepted(&topic);
+        let Some(actor) = self.actors.find(address) else { return };
+        let wanted_since = match command {
+            Some(command) => actor.is_wanted_since(&topic, command),
+            None => actor.is_under_way(&topic),
+        };
+        if wanted_since {
+            return;
         }
+        actor.want_no_more(&topic);
         if command.is_none() {
             self.tell(Event::SubscriptionRefused { address: address.clone(), topic, refusal });
         }
@@ -287,10 +292,10 @@ impl ClientState {
                 actor.topic_accepted(&topic);
             }
         }
-        match command {
-            Some(id) => self.resolve_reply(id, reply),
-            None => self.restore_topics(now, &address),
+        if let Some(id) = command {
+            self.resolve_reply(id, reply);
         }
+        self.restore_topics(now, &address);
     }
 
     /// Asks about the topic again later, and if the hub wants fewer requests about the others too.

@@ -105,6 +105,38 @@ fn a_refused_subscription_is_wanted_no_more() {
 }
 
 #[test]
+fn a_topic_that_was_wanted_in_vain_is_asked_for_behind_what_was_not() {
+    let mut talk = Conversation::new(ClientConfig { waiting_commands_max: 1, ..alice() });
+    talk.input(Input::Start);
+    talk.unsubscribe("news");
+    let too_many = talk.subscribe("news");
+    assert!(talk.outputs().contains(&Output::Resolve(too_many, Err(ClientError::TooMany))));
+    talk.greet();
+    let [register] = talk.requests().try_into().unwrap();
+    talk.confirm_registration(&register, 1, &[]);
+    let [unsubscribe] = talk.requests().try_into().unwrap();
+    talk.reply(&unsubscribe, unsubscribed("news"));
+    assert_eq!(talk.verbs(), [subscribe_verb("news")]);
+}
+
+/// The topic stays wanted whatever becomes of the second request, unless the hub refuses that too.
+#[test]
+fn of_two_requests_about_a_topic_the_refusal_of_the_first_decides_nothing() {
+    let mut talk = Conversation::registered(alice());
+    talk.subscribe("news");
+    talk.subscribe("news");
+    let [first, second] = talk.requests().try_into().unwrap();
+    talk.reply(&first, too_fast(700));
+    talk.reply(&second, subscribed("news"));
+    talk.lose();
+    talk.pass(seconds(1));
+    talk.greet();
+    let [register] = talk.requests().try_into().unwrap();
+    talk.confirm_registration(&register, 2, &[]);
+    assert_eq!(talk.verbs(), [subscribe_verb("news")]);
+}
+
+#[test]
 fn restoring_rests_for_as_long_as_a_rate_limited_hub_asks() {
     let mut talk = Conversation::greeted(alice_subscribed_to(&["news"]));
     let [register] = talk.requests().try_into().unwrap();
