@@ -1,0 +1,175 @@
+//! Application data: who gets a copy of what (protocol, sections 4 and 6).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::json;
+use signal_hub::hub::SessionKey;
+use signal_hub::protocol::{
+    ActorAddress, Broadcast, BroadcastAck, Delivery, DeliveryAck, DeliveryStatus, Details,
+    ErrorCode, Json, Publish, Published, Refusal, Reply, Request, Route, Send, Subscribe,
+    Subscribed, Subscription, SubscriptionId, UnknownActor, Unsubscribe, Unsubscribed,
+};
+use uuid::Uuid;
+
+use super::requests::refusal;
+use super::speaking::Copied;
+use super::{Model, Registration};
+
+impl Model {
+    pub(super) fn send(
+        &mut self,
+        key: SessionKey,
+        request: &Request,
+        send: &Send,
+    ) -> Result<Reply, Refusal> {
+        let mut metadata: BTreeMap<String, Json> = request.metadata.to().expect("an object");
+        metadata.insert("forwarded".to_owned(), json!(true).into());
+        metadata.insert("via".to_owned(), json!("hub").into());
+        metadata.insert("originalMessageId".to_owned(), json!(request.id).into());
+        let metadata = Json::from_value(&metadata).expect("an object is JSON");
+        let delivery =
+            self.delivery(key, request, &send.kind, &send.data, metadata, Route::Send)?;
+        match self.deliver(key, &send.to, &delivery) {
+            Copied::Handed => Ok(Reply::DeliveryAck(DeliveryAck {
+                message_id: request.id.clone(),
+                delivered_at: self.now,
+                status: DeliveryStatus::Delivered,
+            })),
+            Copied::NobodyThere => Ok(Reply::UnknownActor(UnknownActor {
+                actor_address: send.to.clone(),
+                message: format!("Actor not registered: {}", send.to),
+            })),
+            Copied::QueueFull => {
+                let wait = self.config.slow_consumer_timeout;
+                let details =
+                    Details::RetryAfter { wait, limit: self.config.queue_messages_max as u64 };
+                Err(refusal(ErrorCode::RateLimited).with(details))
+            }
+        }
+    }
+
+    pub(super) fn publish(
+        &mut self,
+        key: SessionKey,
+        request: &Request,
+        publish: &Publish,
+    ) -> Result<Reply, Refusal> {
+        let topic = &publish.topic;
+        let metadata = json!({ "topic": topic, "publication": true, "via": "hub" }).into();
+        let route = Route::Publication { topic: topic.clone() };
+        let delivery =
+            self.delivery(key, request, &publish.kind, &publish.data, metadata, route)?;
+        let to = self.those_who(|_, row| row.topics.contains_key(topic));
+        let subscriber_count = self.deliver_all(key, &to, &delivery);
+        Ok(Reply::Published(Published { topic: topic.clone(), subscriber_count }))
+    }
+
+    pub(super) fn broadcast(
+        &mut self,
+        key: SessionKey,
+        request: &Request,
+        broadcast: &Broadcast,
+    ) -> Result<Reply, Refusal> {
+        let metadata = json!({ "broadcast": true, "via": "hub" }).into();
+        let (kind, data) = (&broadcast.kind, &broadcast.data);
+        let delivery = self.delivery(key, request, kind, data, metadata, Route::Broadcast)?;
+        let to = self.those_who(|address, row| {
+            let target = broadcast.target_capability.as_ref();
+            let excluded = broadcast.exclude_self && *address == delivery.from;
+            !excluded && target.is_none_or(|target| row.capabilities.contains(target))
+        });
+        let limit = self.config.broadcast_recipients_max;
+        if to.len() > limit {
+            let details = Details::Limit { limit };
+            return Err(refusal(ErrorCode::BroadcastLimitExceeded).with(details));
+        }
+        let delivered_count = self.deliver_all(key, &to, &delivery);
+        Ok(Reply::BroadcastAck(BroadcastAck {
+            message_id: request.id.clone(),
+            delivered_count,
+            failed_count: to.len() - delivered_count,
+        }))
+    }
+
+    /// What is to be delivered, unless it comes from nobody or too late.
+    pub(super) fn delivery(
+        &self,
+        key: SessionKey,
+        request: &Request,
+        kind: &str,
+        data: &Json,
+        metadata: Json,
+        route: Route,
+    ) -> Result<Arc<Delivery>, Refusal> {
+        let from = self.acting_identity(key, request)?;
+        let in_time = |ttl| request.timestamp + ttl + self.config.clock_skew >= self.now;
+        if !request.ttl.is_none_or(in_time) {
+            return Err(refusal(ErrorCode::MessageExpired));
+        }
+        let (kind, data, id) = (kind.to_owned(), data.clone(), request.id.clone());
+        Ok(Arc::new(Delivery::new(from, kind, data, metadata, route, id, request.ttl)))
+    }
+
+    /// How many copies were handed over.
+    pub(super) fn deliver_all(
+        &mut self,
+        key: SessionKey,
+        to: &[ActorAddress],
+        delivery: &Arc<Delivery>,
+    ) -> usize {
+        to.iter().filter(|to| self.deliver(key, to, delivery) == Copied::Handed).count()
+    }
+
+    /// Of those who are registered, in the order of addresses.
+    pub(super) fn those_who(
+        &self,
+        fit: impl Fn(&ActorAddress, &Registration) -> bool,
+    ) -> Vec<ActorAddress> {
+        let live = self.registrations.iter().filter(|(_, row)| row.owner.is_some());
+        live.filter(|(address, row)| fit(address, row))
+            .map(|(address, _)| address.clone())
+            .collect()
+    }
+
+    pub(super) fn subscribe(
+        &mut self,
+        key: SessionKey,
+        request: &Request,
+        subscribe: &Subscribe,
+    ) -> Result<Reply, Refusal> {
+        let (address, topic) = (self.acting_identity(key, request)?, subscribe.topic.clone());
+        let own = self.sessions[&key].addresses.iter();
+        let held: usize = own.map(|own| self.registrations[own].topics.len()).sum();
+        let limit = self.config.subscriptions_per_session_max;
+        let row = self.registrations.get_mut(&address).expect("whoever acts is registered");
+        if !row.topics.contains_key(&topic) && held >= limit {
+            return Err(refusal(ErrorCode::RateLimited).with(Details::Limit { limit }));
+        }
+        let id = row.topics.entry(topic.clone()).or_default();
+        if id.is_none() {
+            *id = self.drawn.subscription.clone();
+        }
+        let unseen = || SubscriptionId::new(Uuid::nil());
+        let subscription_id = id.clone().unwrap_or_else(unseen);
+        Ok(Reply::Subscribed(Subscribed { topic, subscription_id }))
+    }
+
+    pub(super) fn unsubscribe(
+        &mut self,
+        key: SessionKey,
+        request: &Request,
+        unsubscribe: &Unsubscribe,
+    ) -> Result<Reply, Refusal> {
+        let address = self.acting_identity(key, request)?;
+        let row = self.registrations.get_mut(&address).expect("whoever acts is registered");
+        let named = |(topic, id): &(&_, &Option<SubscriptionId>)| match &unsubscribe.subscription {
+            Subscription::Topic(wanted) => *topic == wanted,
+            Subscription::Id(wanted) => id.as_ref() == Some(wanted),
+        };
+        let found = row.topics.iter().find(named).map(|(topic, _)| topic.clone());
+        let topic = found.ok_or_else(|| refusal(ErrorCode::InternalError))?;
+        row.topics.remove(&topic);
+        Ok(Reply::Unsubscribed(Unsubscribed { topic, unsubscribed_at: self.now }))
+    }
+}

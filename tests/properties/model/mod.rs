@@ -1,0 +1,296 @@
+//! A hub as docs/PROTOCOL.md describes it, as plain as can be: nothing is indexed, and whatever has
+//! to be known is looked for. It shares the words of the wire, the settings and the inputs with the
+//! hub, and no code. Tokens are left out: scenarios let everybody in.
+
+mod messaging;
+mod registration;
+pub mod requests;
+mod speaking;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use signal_hub::hub::{Config, Input, SessionKey, Written};
+use signal_hub::protocol::{
+    ActorAddress, Body, CloseReason, DisconnectNotice, Json, MessageId, Notice, Outgoing,
+    RenewalToken, Reply, SessionId, SubscriptionId, Topic,
+};
+use signal_hub::time::Timestamp;
+
+/// What a session gets to see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    /// Without its id, which is drawn at random, and without words that are for people alone.
+    Message(Outgoing),
+    Closed(CloseReason),
+}
+
+/// What each session gets to see because of one input.
+pub type Told = BTreeMap<SessionKey, Vec<Said>>;
+
+/// What the hub drew at random in answer to one input, as far as a session saw it.
+#[derive(Debug, Clone, Default)]
+pub struct Drawn {
+    pub session: Option<SessionId>,
+    pub token: Option<RenewalToken>,
+    pub subscription: Option<SubscriptionId>,
+}
+
+/// The hub that ought to be.
+pub struct Model {
+    config: Config,
+    now: Timestamp,
+    drawn: Drawn,
+    /// Those that are not over.
+    sessions: BTreeMap<SessionKey, Session>,
+    /// Over; the end of the connection is not reported yet.
+    parting: BTreeSet<SessionKey>,
+    /// Live and detached ones.
+    registrations: BTreeMap<ActorAddress, Registration>,
+    /// All renewal tokens that anybody ever saw.
+    tokens: BTreeSet<RenewalToken>,
+    /// The oldest first.
+    outcomes: Vec<Outcome>,
+    figures: Figures,
+    stopping: bool,
+    told: Told,
+}
+
+#[derive(Default)]
+struct Session {
+    connected: bool,
+    /// The earliest first.
+    addresses: Vec<ActorAddress>,
+    claimed: Option<ActorAddress>,
+    opened: Timestamp,
+    heard: Timestamp,
+    /// The outgoing queue.
+    messages: usize,
+    bytes: usize,
+    /// When the queue came to its bound, if it is there.
+    stuck: Option<Timestamp>,
+    /// How many messages left the queue in each second since 1970.
+    written: BTreeMap<u64, usize>,
+    /// Who does not keep up with this one, if it was told to pause.
+    paused_for: Option<SessionKey>,
+    /// Thousandths of a request times milliseconds: when all that was asked had flowed off.
+    pace: u128,
+    /// When it was last told that it tells too much.
+    scolded: Option<Timestamp>,
+    malformed: Vec<Timestamp>,
+}
+
+struct Registration {
+    /// None: detached.
+    owner: Option<SessionKey>,
+    /// When it expires or, detached, is forgotten.
+    until: Timestamp,
+    /// None: detached, or nobody has seen it.
+    token: Option<RenewalToken>,
+    version: u64,
+    ttl: Duration,
+    registered_at: Timestamp,
+    capabilities: Vec<String>,
+    metadata: Json,
+    /// The id of a subscription is known once somebody has seen it.
+    topics: BTreeMap<Topic, Option<SubscriptionId>>,
+}
+
+/// What became of an ask that may come again.
+struct Outcome {
+    from: ActorAddress,
+    id: MessageId,
+    kind: &'static str,
+    at: Timestamp,
+    reply: Reply,
+}
+
+/// Counted since the beginning of the present minute.
+#[derive(Default)]
+struct Figures {
+    minute: u64,
+    received: u64,
+    sent: u64,
+    errors: u64,
+    opened: u64,
+    closed: u64,
+}
+
+/// In the order in which those go that are due at the same moment.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Connect(SessionKey),
+    Idle(SessionKey),
+    Stuck(SessionKey),
+    Address(ActorAddress),
+}
+
+/// What becomes of the addresses of a session that is over.
+#[derive(Clone, Copy)]
+enum Fate {
+    Detached,
+    Forgotten,
+}
+
+impl Model {
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            now: Timestamp::default(),
+            drawn: Drawn::default(),
+            sessions: BTreeMap::new(),
+            parting: BTreeSet::new(),
+            registrations: BTreeMap::new(),
+            tokens: BTreeSet::new(),
+            outcomes: Vec::new(),
+            figures: Figures::default(),
+            stopping: false,
+            told: Told::new(),
+        }
+    }
+
+    /// What each session must get to see; `drawn` is what the hub has drawn for that.
+    pub fn handle(&mut self, now: Timestamp, input: &Input, drawn: Drawn) -> Told {
+        (self.now, self.drawn) = (now, drawn);
+        let minute = now.as_millis() / 60_000;
+        if self.figures.minute != minute {
+            self.figures = Figures { minute, ..Figures::default() };
+        }
+        self.expire();
+        match input {
+            Input::Opened(key, _) => self.opened(*key),
+            Input::Frame(key, frame) => self.frame(*key, frame),
+            Input::Alive(key) => self.alive(*key),
+            Input::Drained(key, written) => self.drained(*key, written),
+            Input::Closed(key, _) => self.gone(*key),
+            Input::Tick => {}
+            Input::Shutdown => self.shutdown(),
+        }
+        std::mem::take(&mut self.told)
+    }
+
+    fn expire(&mut self) {
+        while let Some((_, due)) = self.agenda().filter(|(at, _)| *at <= self.now).min() {
+            match due {
+                Due::Connect(key) => self.close(key, CloseReason::ConnectTimeout),
+                Due::Idle(key) => self.close(key, CloseReason::IdleTimeout),
+                Due::Stuck(key) => self.close(key, CloseReason::SlowConsumer),
+                Due::Address(address) => self.address_due(&address),
+            }
+        }
+    }
+
+    fn agenda(&self) -> impl Iterator<Item = (Timestamp, Due)> {
+        let config = &self.config;
+        let sessions = self.sessions.iter().flat_map(|(key, session)| {
+            let connect = session.opened + config.connect_timeout;
+            let idle = session.heard + config.idle_timeout;
+            let stuck = session.stuck.map(|since| since + config.slow_consumer_timeout);
+            let connect = (!session.connected).then_some((connect, Due::Connect(*key)));
+            let stuck = stuck.map(|at| (at, Due::Stuck(*key)));
+            [connect, Some((idle, Due::Idle(*key))), stuck].into_iter().flatten()
+        });
+        let addresses = self.registrations.iter();
+        sessions.chain(addresses.map(|(address, row)| (row.until, Due::Address(address.clone()))))
+    }
+
+    fn opened(&mut self, key: SessionKey) {
+        let full = self.sessions.len() + self.parting.len() >= self.config.sessions_max;
+        let session = Session { opened: self.now, heard: self.now, ..Session::default() };
+        self.sessions.insert(key, session);
+        self.figures.opened += 1;
+        if self.stopping {
+            self.close(key, CloseReason::ServerShutdown);
+        } else if full {
+            self.close(key, CloseReason::HubFull);
+        }
+    }
+
+    fn alive(&mut self, key: SessionKey) {
+        if let Some(session) = self.sessions.get_mut(&key) {
+            session.heard = self.now;
+        }
+    }
+
+    fn drained(&mut self, key: SessionKey, written: &Written) {
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        session.messages = session.messages.saturating_sub(written.messages);
+        session.bytes = session.bytes.saturating_sub(written.bytes);
+        *session.written.entry(self.now.as_millis() / 1_000).or_default() += written.messages;
+        if session.has_room(Outgoing::ENVELOPE_WEIGHT, &self.config) {
+            session.stuck = None;
+        }
+        if session.messages < self.config.resume_threshold {
+            self.resume_those_paused_for(key);
+        }
+    }
+
+    /// The connection is gone.
+    fn gone(&mut self, key: SessionKey) {
+        self.figures.closed += 1;
+        self.parting.remove(&key);
+        self.end(key, Fate::Detached);
+    }
+
+    fn close(&mut self, key: SessionKey, why: CloseReason) {
+        if !self.sessions.contains_key(&key) {
+            return;
+        }
+        self.told.entry(key).or_default().push(Said::Closed(why));
+        self.parting.insert(key);
+        match why {
+            CloseReason::ClientDisconnect | CloseReason::ServerShutdown => {
+                self.end(key, Fate::Forgotten);
+            }
+            CloseReason::TooManyMalformed
+            | CloseReason::MessageTooLarge
+            | CloseReason::InternalError
+            | CloseReason::SlowConsumer
+            | CloseReason::HubFull
+            | CloseReason::Unauthorized
+            | CloseReason::TokenExpired
+            | CloseReason::VersionMismatch
+            | CloseReason::DuplicateConnection
+            | CloseReason::IdleTimeout
+            | CloseReason::ConnectTimeout => self.end(key, Fate::Detached),
+        }
+    }
+
+    fn end(&mut self, key: SessionKey, fate: Fate) {
+        let Some(session) = self.sessions.remove(&key) else { return };
+        for address in session.addresses {
+            match fate {
+                Fate::Detached => self.detach(&address),
+                Fate::Forgotten => drop(self.registrations.remove(&address)),
+            }
+        }
+        self.resume_those_paused_for(key);
+    }
+
+    fn shutdown(&mut self) {
+        self.stopping = true;
+        let sessions: Vec<SessionKey> = self.sessions.keys().copied().collect();
+        for key in sessions {
+            let notice = DisconnectNotice {
+                reason: DisconnectNotice::SERVER_SHUTDOWN.to_owned(),
+                message: String::new(),
+            };
+            let (to, body) = (self.spoken_to(key), Body::Notice(Notice::Disconnect(notice)));
+            self.say_last(key, to, body, CloseReason::ServerShutdown);
+        }
+        self.registrations.clear();
+    }
+}
+
+impl Session {
+    /// Whether the queue is below its bound, taken so many times, with such a message in it.
+    fn fits(&self, weight: usize, config: &Config, times: usize) -> bool {
+        self.messages < times * config.queue_messages_max
+            && self.bytes + weight <= times * config.queue_bytes_max
+    }
+
+    /// Whether application data may join the queue: an empty one takes all.
+    fn has_room(&self, weight: usize, config: &Config) -> bool {
+        self.messages == 0 || self.fits(weight, config, 1)
+    }
+}

@@ -1,0 +1,163 @@
+//! Who has which address: takeover, detach and resume, renewal (protocol, sections 4 and 5).
+
+use std::collections::BTreeMap;
+
+use signal_hub::hub::SessionKey;
+use signal_hub::protocol::{
+    ActorAddress, Body, CloseReason, Details, DisconnectNotice, ErrorCode, Notice, Refusal,
+    Register, Registered, Renew, RenewalToken, Renewed, Reply, Request, Unregister, Unregistered,
+};
+use uuid::Uuid;
+
+use super::requests::{refusal, unauthorized};
+use super::{Model, Registration};
+
+impl Model {
+    pub(super) fn owner(&self, address: &ActorAddress) -> Option<SessionKey> {
+        self.registrations.get(address)?.owner
+    }
+
+    pub(super) fn register(
+        &mut self,
+        key: SessionKey,
+        register: &Register,
+    ) -> Result<Reply, Refusal> {
+        let address = &register.actor_address;
+        if *address == self.config.hub_address {
+            return Err(unauthorized());
+        }
+        let known = self.registrations.get(address);
+        let limit = self.config.registrations_max;
+        if known.is_none() && self.registrations.len() >= limit {
+            return Err(refusal(ErrorCode::RateLimited).with(Details::Limit { limit }));
+        }
+        let resumed = known.is_some_and(|known| known.owner.is_none());
+        match known.and_then(|known| known.owner) {
+            Some(old) if old != key => self.take_over(address, old),
+            Some(_) | None => {}
+        }
+        let known = self.registrations.remove(address);
+        let (version, topics) = known.map_or((0, BTreeMap::new()), |row| (row.version, row.topics));
+        let (version, expires_at) = (version + 1, self.now + register.ttl);
+        let token = self.fresh_token();
+        let reply = Registered {
+            actor_address: address.clone(),
+            expires_at,
+            renewal_token: token.unwrap_or_else(unseen),
+            version,
+            resumed,
+            subscriptions: topics.keys().cloned().collect(),
+        };
+        let registration = Registration {
+            owner: Some(key),
+            until: expires_at,
+            token,
+            version,
+            ttl: register.ttl,
+            registered_at: self.now,
+            capabilities: register.capabilities.clone(),
+            metadata: register.metadata.clone(),
+            topics,
+        };
+        self.registrations.insert(address.clone(), registration);
+        let session = self.sessions.get_mut(&key).expect("a request comes from an open session");
+        if !session.addresses.contains(address) {
+            session.addresses.push(address.clone());
+        }
+        Ok(Reply::Registered(reply))
+    }
+
+    /// The session that has the address is told, and ends if it has no other.
+    fn take_over(&mut self, address: &ActorAddress, old: SessionKey) {
+        let session = self.sessions.get_mut(&old).expect("an owner is an open session");
+        session.addresses.retain(|own| own != address);
+        if !session.addresses.is_empty() {
+            let notice = Notice::TakenOver { actor_address: address.clone() };
+            return self.say(old, address.clone(), Body::Notice(notice));
+        }
+        let notice = DisconnectNotice {
+            reason: DisconnectNotice::DUPLICATE_CONNECTION.to_owned(),
+            message: String::new(),
+        };
+        let body = Body::Notice(Notice::Disconnect(notice));
+        self.say_last(old, address.clone(), body, CloseReason::DuplicateConnection);
+    }
+
+    pub(super) fn unregister(
+        &mut self,
+        key: SessionKey,
+        request: &Request,
+        unregister: &Unregister,
+    ) -> Result<Reply, Refusal> {
+        let address = match &unregister.actor_address {
+            Some(address) if self.owner(address) == Some(key) => address.clone(),
+            Some(_) => return Err(unauthorized()),
+            None => self.acting_identity(key, request)?,
+        };
+        self.registrations.remove(&address);
+        self.disown(key, &address);
+        Ok(Reply::Unregistered(Unregistered { actor_address: address, unregistered_at: self.now }))
+    }
+
+    pub(super) fn renew(
+        &mut self,
+        key: SessionKey,
+        request: &Request,
+        renew: &Renew,
+    ) -> Result<Reply, Refusal> {
+        let address = match renew.renewal_token {
+            Some(token) => {
+                let mut rows = self.registrations.iter();
+                let bears = rows.find(|(_, row)| row.token == Some(token));
+                bears.map(|(address, _)| address.clone()).ok_or_else(unauthorized)?
+            }
+            None => self.acting_identity(key, request)?,
+        };
+        let token = self.fresh_token();
+        let row = self.registrations.get_mut(&address).expect("whoever acts is registered");
+        row.until = self.now + row.ttl;
+        row.version += 1;
+        row.token = token;
+        Ok(Reply::Renewed(Renewed {
+            expires_at: row.until,
+            renewal_token: token.unwrap_or_else(unseen),
+            actor_address: address,
+        }))
+    }
+
+    /// A live registration expires, or a detached one is forgotten.
+    pub(super) fn address_due(&mut self, address: &ActorAddress) {
+        match self.owner(address) {
+            Some(owner) => {
+                self.disown(owner, address);
+                self.detach(address);
+            }
+            None => drop(self.registrations.remove(address)),
+        }
+    }
+
+    pub(super) fn detach(&mut self, address: &ActorAddress) {
+        let window = self.config.resume_window;
+        if window.is_zero() {
+            self.registrations.remove(address);
+        } else if let Some(row) = self.registrations.get_mut(address) {
+            (row.owner, row.token, row.until) = (None, None, self.now + window);
+        }
+    }
+
+    /// What the hub drew, unless that works elsewhere or did once.
+    fn fresh_token(&mut self) -> Option<RenewalToken> {
+        self.drawn.token.filter(|token| self.tokens.insert(*token))
+    }
+
+    fn disown(&mut self, key: SessionKey, address: &ActorAddress) {
+        if let Some(session) = self.sessions.get_mut(&key) {
+            session.addresses.retain(|own| own != address);
+        }
+    }
+}
+
+/// Stands where the hub drew a token that nobody saw.
+fn unseen() -> RenewalToken {
+    RenewalToken::new(Uuid::nil())
+}

@@ -1,0 +1,285 @@
+//! What the hub does with each frame (protocol, sections 2 to 6).
+
+use std::time::Duration;
+
+use signal_hub::hub::SessionKey;
+use signal_hub::protocol::{
+    ActorAddress, ActorList, Body, ClientFrame, CloseReason, Connect, Connected, Details,
+    Disconnected, Discover, Discovered, DiscoveredActor, ErrorCode, HeartbeatAck, HubCapabilities,
+    ListActors, ListedActor, Malformed, Metrics, PROTOCOL_VERSION, Pattern, QueueStats, Refusal,
+    Reply, Request, SessionId, Verb,
+};
+use signal_hub::time::Timestamp;
+use uuid::Uuid;
+
+use super::{Model, Outcome};
+
+/// What is never too much.
+const UNPACED: [&str; 3] = ["hub:connect", "hub:heartbeat", "hub:disconnect"];
+const MINUTE: Duration = Duration::from_secs(60);
+
+impl Model {
+    pub(super) fn frame(&mut self, key: SessionKey, frame: &Result<ClientFrame, Malformed>) {
+        self.figures.received += 1;
+        self.alive(key);
+        if !self.sessions.contains_key(&key) {
+            return;
+        }
+        match frame {
+            Ok(ClientFrame::Ping) => self.say(key, self.spoken_to(key), Body::Pong),
+            Ok(ClientFrame::Request(request)) => self.request(key, request),
+            Err(malformed) => self.malformed(key, malformed),
+        }
+    }
+
+    fn malformed(&mut self, key: SessionKey, malformed: &Malformed) {
+        self.figures.errors += 1;
+        let (now, to) = (self.now, self.spoken_to(key));
+        let session = self.sessions.get_mut(&key).expect("frames come from open sessions");
+        let (correlation, error, close) = match malformed {
+            Malformed::TooLarge { actual, max } => {
+                let details = Details::Size { actual: *actual, max: *max };
+                let error = refusal(ErrorCode::MessageTooLarge).with(details);
+                (None, error, Some(CloseReason::MessageTooLarge))
+            }
+            Malformed::Frame { id, refusal } => {
+                session.malformed.retain(|at| now.since(*at) < MINUTE);
+                session.malformed.push(now);
+                let many = session.malformed.len() >= self.config.malformed_per_minute_max as usize;
+                (id.clone(), wordless(refusal), many.then_some(CloseReason::TooManyMalformed))
+            }
+        };
+        let body = Body::Reply { correlation, reply: Box::new(Reply::Error(error)) };
+        match close {
+            Some(why) => self.say_last(key, to, body, why),
+            None => self.say(key, to, body),
+        }
+    }
+
+    fn request(&mut self, key: SessionKey, request: &Request) {
+        let session = self.sessions.get_mut(&key).expect("frames come from open sessions");
+        session.claimed = Some(request.from.clone());
+        if let Err(refusal) = self.check_pace(key, request) {
+            return self.refuse_haste(key, request, refusal);
+        }
+        match self.answer(key, request) {
+            Ok(reply @ Reply::Disconnected(_)) => {
+                self.reply_last(key, request, reply, CloseReason::ClientDisconnect);
+            }
+            Ok(reply @ Reply::HeartbeatAck(_)) => self.reply(key, request, reply),
+            Ok(reply) => match request.pattern {
+                Pattern::Ask => self.reply(key, request, reply),
+                Pattern::Tell => {}
+            },
+            Err(refusal) => self.refuse(key, request, refusal),
+        }
+    }
+
+    /// A bucket that takes the burst and from which requests flow off at the rate.
+    fn check_pace(&mut self, key: SessionKey, request: &Request) -> Result<(), Refusal> {
+        let rate = u128::from(self.config.rate_limit_per_second);
+        if rate == 0 || UNPACED.contains(&request.type_name.as_ref()) {
+            return Ok(());
+        }
+        let burst = 1_000 * u128::from(self.config.rate_limit_burst.max(1));
+        let now = rate * u128::from(self.now.as_millis());
+        let session = self.sessions.get_mut(&key).expect("frames come from open sessions");
+        let full_until = session.pace.max(now) + 1_000;
+        let over = full_until.saturating_sub(now + burst);
+        if over > 0 {
+            let wait = Duration::from_millis(over.div_ceil(rate) as u64);
+            let details = Details::RetryAfter { wait, limit: rate as u64 };
+            return Err(refusal(ErrorCode::RateLimited).with(details));
+        }
+        session.pace = full_until;
+        Ok(())
+    }
+
+    /// Of tells that come too fast one a second is answered.
+    fn refuse_haste(&mut self, key: SessionKey, request: &Request, refusal: Refusal) {
+        self.refuse(key, request, refusal.clone());
+        let now = self.now;
+        if let (Pattern::Tell, Some(session)) = (request.pattern, self.sessions.get_mut(&key))
+            && session.scolded.is_none_or(|at| now.since(at) >= Duration::from_secs(1))
+        {
+            session.scolded = Some(now);
+            self.reply(key, request, Reply::Error(refusal));
+        }
+    }
+
+    fn refuse(&mut self, key: SessionKey, request: &Request, refusal: Refusal) {
+        self.figures.errors += 1;
+        let fails_to_connect = !self.sessions[&key].connected && request.type_name == "hub:connect";
+        let (why, error) = (refusal.code.closes_connect(), Reply::Error(refusal));
+        match (request.pattern, fails_to_connect) {
+            (Pattern::Ask, true) => self.reply_last(key, request, error, why),
+            (Pattern::Ask, false) => self.reply(key, request, error),
+            (Pattern::Tell, true) => self.close(key, why),
+            (Pattern::Tell, false) => {}
+        }
+    }
+
+    /// Carries the request out, unless it is the retry of an ask that delivers.
+    fn answer(&mut self, key: SessionKey, request: &Request) -> Result<Reply, Refusal> {
+        if self.sessions[&key].connected == (request.type_name == "hub:connect") {
+            return Err(unauthorized());
+        }
+        let verb = request.verb.as_ref().map_err(wordless)?;
+        let delivers = matches!(verb, Verb::Send(_) | Verb::Publish(_) | Verb::Broadcast(_));
+        if !delivers || request.pattern == Pattern::Tell || self.config.dedupe_window.is_zero() {
+            return self.carry_out(key, request, verb);
+        }
+        let (now, window) = (self.now, self.config.dedupe_window);
+        let (from, kind) = (self.acting_identity(key, request)?, verb.type_name());
+        self.outcomes.retain(|outcome| now.since(outcome.at) < window);
+        let same = |outcome: &&Outcome| {
+            (&outcome.from, &outcome.id, outcome.kind) == (&from, &request.id, kind)
+        };
+        if let Some(first) = self.outcomes.iter().find(same) {
+            return Ok(first.reply.clone());
+        }
+        let reply = self.carry_out(key, request, verb)?;
+        let id = request.id.clone();
+        self.outcomes.push(Outcome { from, id, kind, at: now, reply: reply.clone() });
+        let too_many = self.outcomes.len().saturating_sub(self.config.dedupe_entries_max.max(1));
+        self.outcomes.drain(..too_many);
+        Ok(reply)
+    }
+
+    fn carry_out(
+        &mut self,
+        key: SessionKey,
+        request: &Request,
+        verb: &Verb,
+    ) -> Result<Reply, Refusal> {
+        match verb {
+            Verb::Connect(connect) => self.connect(key, connect),
+            Verb::Heartbeat(heartbeat) => Ok(Reply::HeartbeatAck(HeartbeatAck {
+                timestamp: heartbeat.timestamp.clone(),
+                server_time: self.now,
+            })),
+            Verb::Disconnect(_) => Ok(Reply::Disconnected(Disconnected { acknowledged: true })),
+            Verb::Register(register) => self.register(key, register),
+            Verb::Unregister(unregister) => self.unregister(key, request, unregister),
+            Verb::Renew(renew) => self.renew(key, request, renew),
+            Verb::Discover(discover) => Ok(self.discover(discover)),
+            Verb::ListActors(list) => Ok(self.list_actors(list)),
+            Verb::Send(send) => self.send(key, request, send),
+            Verb::Broadcast(broadcast) => self.broadcast(key, request, broadcast),
+            Verb::Subscribe(subscribe) => self.subscribe(key, request, subscribe),
+            Verb::Unsubscribe(unsubscribe) => self.unsubscribe(key, request, unsubscribe),
+            Verb::Publish(publish) => self.publish(key, request, publish),
+            Verb::QueueStats => Ok(self.queue_stats(key)),
+            Verb::Metrics => Ok(self.metrics()),
+            Verb::RefreshToken(_) => Err(refusal(ErrorCode::InvalidToken)),
+        }
+    }
+
+    fn connect(&mut self, key: SessionKey, connect: &Connect) -> Result<Reply, Refusal> {
+        let numbers = |version: &str| -> Option<Vec<u64>> {
+            version.split('.').map(|number| number.parse().ok()).collect()
+        };
+        match (numbers(&connect.protocol_version).as_deref(), numbers(PROTOCOL_VERSION)) {
+            (Some([major, _, _]), Some(ours)) if *major == ours[0] => {}
+            (Some(_) | None, _) => return Err(refusal(ErrorCode::VersionMismatch)),
+        }
+        self.sessions.get_mut(&key).expect("frames come from open sessions").connected = true;
+        let nobody = || SessionId::new(Uuid::nil());
+        Ok(Reply::Connected(Connected {
+            session_id: self.drawn.session.clone().unwrap_or_else(nobody),
+            server_version: String::new(),
+            max_message_size: self.config.message_bytes_max,
+            heartbeat_interval: self.config.heartbeat_interval.as_millis() as u64,
+            capabilities: HubCapabilities {
+                max_actors_per_instance: self.config.registrations_max,
+                supports_backpressure: true,
+                supported_content_types: vec!["application/json".to_owned()],
+            },
+            actor_identity: None,
+        }))
+    }
+
+    /// Who acts: the claimed address if it is the session's own, else, if it is nobody's, the
+    /// session's earliest.
+    pub(super) fn acting_identity(
+        &self,
+        key: SessionKey,
+        request: &Request,
+    ) -> Result<ActorAddress, Refusal> {
+        match self.owner(&request.from) {
+            Some(owner) if owner == key => Ok(request.from.clone()),
+            Some(_) => Err(unauthorized()),
+            None => self.sessions[&key].addresses.first().cloned().ok_or_else(unauthorized),
+        }
+    }
+
+    fn discover(&self, discover: &Discover) -> Reply {
+        let limit = discover.limit.actors();
+        let fitting = self.those_who(|address, row| discover.wants(address, &row.capabilities));
+        let actors = fitting.iter().take(limit).map(|address| DiscoveredActor {
+            address: address.clone(),
+            actor_address: address.clone(),
+            capabilities: self.registrations[address].capabilities.clone(),
+            metadata: self.registrations[address].metadata.clone(),
+        });
+        Reply::Discovered(Discovered { actors: actors.collect(), has_more: fitting.len() > limit })
+    }
+
+    fn list_actors(&self, list: &ListActors) -> Reply {
+        let (offset, limit) = (list.offset, list.limit.actors());
+        let all = self.those_who(|_, _| true);
+        let listed = |address: &ActorAddress| {
+            let row = &self.registrations[address];
+            ListedActor {
+                address: address.clone(),
+                actor_address: address.clone(),
+                capabilities: row.capabilities.clone(),
+                metadata: row.metadata.clone(),
+                registered_at: row.registered_at,
+                expires_at: row.until,
+                version: row.version,
+            }
+        };
+        let behind = all.iter().skip(offset);
+        let has_more = behind.clone().count() > limit;
+        let actors = behind.take(limit).map(listed).collect();
+        Reply::ActorList(ActorList { actors, total: all.len(), offset, limit, has_more })
+    }
+
+    fn queue_stats(&self, key: SessionKey) -> Reply {
+        let session = &self.sessions[&key];
+        let last_second = (self.now.as_millis() / 1_000).saturating_sub(1);
+        Reply::QueueStats(QueueStats {
+            queue_depth: session.messages,
+            processing_rate: session.written.get(&last_second).map_or(0, |count| *count as u64),
+            pause_threshold: self.config.pause_threshold,
+            resume_threshold: self.config.resume_threshold,
+        })
+    }
+
+    fn metrics(&self) -> Reply {
+        let figures = &self.figures;
+        Reply::Metrics(Metrics {
+            messages_received: figures.received,
+            messages_sent: figures.sent,
+            errors: figures.errors,
+            connections_opened: figures.opened,
+            connections_closed: figures.closed,
+            window_start: Timestamp::from_millis(60_000 * figures.minute),
+            timestamp: self.now,
+        })
+    }
+}
+
+/// A refusal without the words that are for people.
+pub fn refusal(code: ErrorCode) -> Refusal {
+    Refusal::new(code, "", "")
+}
+
+pub fn unauthorized() -> Refusal {
+    refusal(ErrorCode::Unauthorized)
+}
+
+pub fn wordless(told: &Refusal) -> Refusal {
+    refusal(told.code).with(told.details.clone())
+}

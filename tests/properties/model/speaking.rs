@@ -1,0 +1,138 @@
+//! What the hub says, and the queues that bound it (protocol, section 6).
+
+use std::sync::Arc;
+
+use signal_hub::hub::SessionKey;
+use signal_hub::protocol::{
+    ActorAddress, Body, CloseReason, Delivery, Notice, Outgoing, PauseNotice, Reply, Request,
+};
+use uuid::Uuid;
+
+use super::{Model, Said};
+
+/// What became of one copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Copied {
+    Handed,
+    NobodyThere,
+    QueueFull,
+}
+
+impl Model {
+    pub(super) fn reply(&mut self, key: SessionKey, request: &Request, reply: Reply) {
+        self.say(key, request.from.clone(), answer(request, reply));
+    }
+
+    pub(super) fn reply_last(
+        &mut self,
+        key: SessionKey,
+        request: &Request,
+        reply: Reply,
+        why: CloseReason,
+    ) {
+        self.say_last(key, request.from.clone(), answer(request, reply), why);
+    }
+
+    /// The hub's own words have as much room again; who uses that up as well is closed.
+    pub(super) fn say(&mut self, key: SessionKey, to: ActorAddress, body: Body) {
+        let message = self.message(to, body);
+        match self.sessions.get(&key) {
+            Some(session) if session.fits(message.weight(), &self.config, 2) => {
+                self.queue(key, message);
+            }
+            Some(_) => self.close(key, CloseReason::SlowConsumer),
+            None => {}
+        }
+    }
+
+    pub(super) fn say_last(
+        &mut self,
+        key: SessionKey,
+        to: ActorAddress,
+        body: Body,
+        why: CloseReason,
+    ) {
+        let message = self.message(to, body);
+        self.queue(key, message);
+        self.close(key, why);
+    }
+
+    /// One copy from the session `sender` to whoever has the address.
+    pub(super) fn deliver(
+        &mut self,
+        sender: SessionKey,
+        to: &ActorAddress,
+        delivery: &Arc<Delivery>,
+    ) -> Copied {
+        let Some(owner) = self.owner(to) else { return Copied::NobodyThere };
+        let message = self.message(to.clone(), Body::Delivery(Arc::clone(delivery)));
+        let now = self.now;
+        let session = self.sessions.get_mut(&owner).expect("an owner is an open session");
+        let copied = match session.has_room(message.weight(), &self.config) {
+            true => Copied::Handed,
+            false => Copied::QueueFull,
+        };
+        match copied {
+            Copied::Handed => self.queue(owner, message),
+            Copied::QueueFull | Copied::NobodyThere => drop(session.stuck.get_or_insert(now)),
+        }
+        self.pause(sender, owner, to);
+        copied
+    }
+
+    /// Who feeds a session that does not keep up is told so, once until it is told to go on.
+    fn pause(&mut self, sender: SessionKey, slow: SessionKey, slow_address: &ActorAddress) {
+        let queue_depth = self.sessions[&slow].messages;
+        let notice = Notice::Pause(PauseNotice {
+            reason: PauseNotice::SLOW_CONSUMER.to_owned(),
+            actor_address: slow_address.clone(),
+            queue_depth,
+        });
+        let message = self.message(self.spoken_to(sender), Body::Notice(notice));
+        let Some(session) = self.sessions.get_mut(&sender) else { return };
+        let tells = session.paused_for.is_none() && session.fits(message.weight(), &self.config, 2);
+        if queue_depth > self.config.pause_threshold && tells {
+            session.paused_for = Some(slow);
+            self.queue(sender, message);
+        }
+    }
+
+    pub(super) fn resume_those_paused_for(&mut self, slow: SessionKey) {
+        let waits = |key: &SessionKey| self.sessions[key].paused_for == Some(slow);
+        let waiting: Vec<SessionKey> = self.sessions.keys().copied().filter(waits).collect();
+        for key in waiting {
+            let message = self.message(self.spoken_to(key), Body::Notice(Notice::Resume));
+            if let Some(session) = self.sessions.get_mut(&key) {
+                session.paused_for = None;
+            }
+            self.queue(key, message);
+        }
+    }
+
+    /// Whom an unasked message to the session is addressed to.
+    pub(super) fn spoken_to(&self, key: SessionKey) -> ActorAddress {
+        let session = self.sessions.get(&key);
+        let known =
+            session.and_then(|session| session.addresses.first().or(session.claimed.as_ref()));
+        known.unwrap_or(&self.config.hub_address).clone()
+    }
+
+    fn message(&self, to: ActorAddress, body: Body) -> Outgoing {
+        Outgoing { id: Uuid::nil(), to, timestamp: self.now, body }
+    }
+
+    fn queue(&mut self, key: SessionKey, message: Outgoing) {
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        session.messages += 1;
+        session.bytes += message.weight();
+        if !session.has_room(Outgoing::ENVELOPE_WEIGHT, &self.config) {
+            session.stuck.get_or_insert(self.now);
+        }
+        self.figures.sent += 1;
+        self.told.entry(key).or_default().push(Said::Message(message));
+    }
+}
+
+fn answer(request: &Request, reply: Reply) -> Body {
+    Body::Reply { correlation: Some(request.id.clone()), reply: Box::new(reply) }
+}

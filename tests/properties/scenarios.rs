@@ -1,0 +1,305 @@
+//! Scenarios at random, a few steps each: connections that contend for the same few names, with all
+//! that can be said and all bounds within reach. A hub is quick to show that it is wrong when
+//! everything happens close together.
+
+use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::option::{of, weighted};
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::{Value, json};
+use signal_hub::hub::Config;
+use signal_hub::protocol::Topic;
+use signal_hub_sim::net::{Choice, End, Fault, LinkConfig, Seen};
+use signal_hub_sim::scenario::{
+    Action, Actor, ActorKind, HUB_HOST, HubAction, Scenario, Speech, Step, What, When, WhichToken,
+    Who,
+};
+
+/// Who has a client, and who only connections.
+const CLIENT: &str = "alice";
+const RAW: [&str; 2] = ["bob", "carol"];
+const CONNECTIONS: u32 = 2;
+const NAMES: [&str; 6] = ["alice", "bob", "carol", "bob/desk", "carol/desk", "nobody"];
+const TOPICS: [&str; 3] = ["news", "sports", "chess"];
+/// What hubs call themselves; nobody may be that.
+const HUB: &str = "cloudflare/signal-hub";
+
+/// Any scenario.
+pub fn scenarios() -> impl Strategy<Value = Scenario> {
+    (any::<u32>(), hub(), network(), 1..20_u64, vec((pause(), what()), 5..60)).prop_map(
+        |(seed, hub, network, ttl, done)| {
+            let client = Actor::client(CLIENT);
+            let raw = RAW.map(|name| Actor { kind: ActorKind::Raw, ..Actor::client(name) });
+            Scenario {
+                seed: seed.into(),
+                hub,
+                network,
+                registration_ttl: Duration::from_secs(ttl),
+                actors: std::iter::once(client).chain(raw).collect(),
+                races: Some("steps at random".to_owned()),
+                steps: steps(done),
+                ..Scenario::default()
+            }
+        },
+    )
+}
+
+/// Everybody is there first; then comes what is done, each after its pause.
+fn steps(done: Vec<(Duration, What)>) -> Vec<Step> {
+    let mut at = Duration::from_millis(20);
+    let mut steps = Vec::new();
+    for who in connections() {
+        let connect = Action::Connect { protocol_version: None, token: None };
+        steps.push(Step::at(at, who.clone(), connect));
+        steps.push(Step::at(at, who, Action::Register { address: None, ttl: None }));
+        at += Duration::from_millis(20);
+    }
+    for (pause, what) in done {
+        at += pause;
+        steps.push(Step { when: When::At(at), what });
+    }
+    // What was done last takes its course.
+    steps.push(Step::fault(at + Duration::from_secs(10), Fault::Heal));
+    steps
+}
+
+fn connections() -> Vec<Who> {
+    let raw = |name: &str, number| Who::Raw(name.to_owned(), number);
+    RAW.iter().flat_map(|name| (1..=CONNECTIONS).map(move |number| raw(name, number))).collect()
+}
+
+fn millis(range: std::ops::Range<u64>) -> impl Strategy<Value = Duration> {
+    range.prop_map(Duration::from_millis)
+}
+
+fn pause() -> impl Strategy<Value = Duration> {
+    prop_oneof![6 => millis(0..20), 3 => millis(0..500), 1 => millis(500..6_000)]
+}
+
+fn network() -> impl Strategy<Value = LinkConfig> {
+    (millis(1..20), 1_024..8_192_usize).prop_map(|(latency, window_bytes)| LinkConfig {
+        latency,
+        window_bytes,
+        ..LinkConfig::default()
+    })
+}
+
+/// Each bound is far away or near; that of remembered outcomes is far, because the judges hold a hub
+/// to its window alone.
+fn hub() -> impl Strategy<Value = Config> {
+    let near = |bound: std::ops::Range<usize>| weighted(0.2, bound);
+    let queue = (4..12_usize, near(1_024..4_096), millis(500..3_000));
+    let times = (millis(500..2_000), millis(2_000..8_000), millis(0..6_000), millis(0..6_000));
+    let bounds = (near(3..6), near(2..5), near(1..4), near(1..4), near(1..5));
+    let pace = weighted(0.3, (1..5_u32, 1..10_u32));
+    (queue, times, bounds, pace).prop_map(|(queue, times, bounds, pace)| {
+        let (queue_messages_max, queue_bytes_max, slow_consumer_timeout) = queue;
+        let (connect_timeout, idle_timeout, resume_window, dedupe_window) = times;
+        let (sessions, registrations, subscriptions, recipients, malformed) = bounds;
+        let plenty = Config::default();
+        let round =
+            |window: Duration| if window.as_millis() < 600 { Duration::ZERO } else { window };
+        Config {
+            queue_messages_max,
+            queue_bytes_max: queue_bytes_max.unwrap_or(plenty.queue_bytes_max),
+            pause_threshold: queue_messages_max / 2,
+            resume_threshold: queue_messages_max / 4,
+            slow_consumer_timeout,
+            connect_timeout,
+            idle_timeout,
+            ping_interval: Duration::from_secs(1),
+            heartbeat_interval: Duration::from_secs(1),
+            resume_window: round(resume_window),
+            dedupe_window: round(dedupe_window),
+            sessions_max: sessions.unwrap_or(plenty.sessions_max),
+            registrations_max: registrations.unwrap_or(plenty.registrations_max),
+            subscriptions_per_session_max: subscriptions
+                .unwrap_or(plenty.subscriptions_per_session_max),
+            broadcast_recipients_max: recipients.unwrap_or(plenty.broadcast_recipients_max),
+            malformed_per_minute_max: malformed
+                .map_or(plenty.malformed_per_minute_max, |most| most as u32),
+            message_bytes_max: 3_000,
+            rate_limit_per_second: pace.map_or(plenty.rate_limit_per_second, |(rate, _)| rate),
+            rate_limit_burst: pace.map_or(plenty.rate_limit_burst, |(_, burst)| burst),
+            ..plenty
+        }
+    })
+}
+
+fn what() -> impl Strategy<Value = What> {
+    prop_oneof![
+        30 => (select(connections()), weighted(0.1, name()), raw_action())
+            .prop_map(|(who, speaker, action)| What::Act { who, speaker, action }),
+        6 => client_action().prop_map(|action| What::Act {
+            who: Who::Client(CLIENT.to_owned()),
+            speaker: None,
+            action,
+        }),
+        1 => trouble(),
+    ]
+}
+
+fn name() -> impl Strategy<Value = String> {
+    select(&NAMES).prop_map(str::to_owned)
+}
+
+fn topic() -> impl Strategy<Value = Topic> {
+    select(&TOPICS).prop_map(|name| Topic::parse(name).expect("its topics are topics"))
+}
+
+fn speech() -> impl Strategy<Value = Speech> {
+    let padding = prop_oneof![3 => Just(0_usize), 1 => 500..2_500_usize];
+    (padding, weighted(0.2, millis(1..2_000))).prop_map(|(padding, ttl)| Speech {
+        text: None,
+        padding,
+        ttl,
+    })
+}
+
+/// What clients and connections can do.
+fn action() -> impl Strategy<Value = Action> {
+    let register = (weighted(0.4, name()), weighted(0.4, 1..5_u64))
+        .prop_map(|(address, ttl)| Action::Register { address, ttl: ttl.map(Duration::from_secs) });
+    let ask = (name(), weighted(0.3, select(vec!["one".to_owned(), "two".to_owned()])), speech());
+    prop_oneof![
+        4 => (name(), speech()).prop_map(|(to, speech)| Action::Tell { to, speech }),
+        4 => ask.prop_map(|(to, id, speech)| Action::Ask { to, id, speech }),
+        2 => (any::<bool>(), speech())
+            .prop_map(|(exclude_self, speech)| Action::Broadcast { exclude_self, speech }),
+        4 => (topic(), speech()).prop_map(|(topic, speech)| Action::Publish { topic, speech }),
+        4 => topic().prop_map(|topic| Action::Subscribe { topic }),
+        1 => topic().prop_map(|topic| Action::Unsubscribe { topic }),
+        5 => register,
+        1 => of(name()).prop_map(|address| Action::Unregister { address }),
+        1 => Just(Action::Discover { pattern: Some("bob*".to_owned()) }),
+        1 => Just(Action::ListActors),
+        1 => Just(Action::QueueStats),
+        1 => Just(Action::Metrics),
+        1 => Just(Action::RefreshToken { token: "none".to_owned() }),
+        1 => seen().prop_map(|hub_sees| Action::Reconnect { hub_sees }),
+        1 => millis(100..4_000).prop_map(|lasts| Action::PauseReading { lasts }),
+        1 => Just(Action::Disconnect),
+    ]
+}
+
+fn seen() -> impl Strategy<Value = Seen> {
+    prop_oneof![Just(Seen::Now), Just(Seen::Never), millis(10..5_000).prop_map(Seen::After)]
+}
+
+fn raw_action() -> impl Strategy<Value = Action> {
+    let version =
+        weighted(0.1, select(vec!["0.9.7".to_owned(), "1.0.0".to_owned(), "0".to_owned()]));
+    let token = select(vec![WhichToken::Latest, WhichToken::Used, WhichToken::None]);
+    prop_oneof![
+        30 => action(),
+        4 => version.prop_map(|protocol_version| Action::Connect { protocol_version, token: None }),
+        2 => (of(name()), token).prop_map(|(address, token)| Action::Renew { address, token }),
+        2 => Just(Action::Open),
+        1 => Just(Action::Close),
+        1 => Just(Action::Ping),
+        1 => Just(Action::Heartbeat),
+        8 => envelope().prop_map(|envelope| Action::Write { text: envelope.to_string() }),
+        1 => select(vec!["", "{", "[]", "{\"id\":\"odd\"}"])
+            .prop_map(|text| Action::Write { text: text.to_owned() }),
+        1 => Just(Action::Write { text: format!("\"{}\"", "~".repeat(3_100)) }),
+    ]
+}
+
+fn client_action() -> impl Strategy<Value = Action> {
+    prop_oneof![
+        12 => action(),
+        2 => name().prop_map(|to| Action::AskTwice { to }),
+        1 => Just(Action::Start),
+        1 => millis(10..3_000).prop_map(|pause| Action::Leave { pause }),
+    ]
+}
+
+/// What no step says: tells of all kinds, metadata, pages, what is missing or wrong.
+fn envelope() -> impl Strategy<Value = Value> {
+    let pattern = select(vec!["tell", "ask"]);
+    let ttl = weighted(0.4, select(vec![0_u64, 4_000_000_000_000]));
+    let number = (any::<u32>(), proptest::bool::weighted(0.3));
+    let metadata = select(vec![json!({}), json!({ "b": 1, "via": "me" })]);
+    (number, name(), pattern, ttl, request(), metadata).prop_map(
+        |((number, again), from, pattern, ttl, (kind, payload, more), mut metadata)| {
+            // Nobody is to use an id again but for the retry of an ask.
+            let id = match again && pattern == "ask" {
+                true => format!("again-{kind}"),
+                false => number.to_string(),
+            };
+            if let (Value::Object(all), Value::Object(more)) = (&mut metadata, more) {
+                all.extend(more);
+            }
+            json!({
+                "id": id, "from": format!("@({from})"), "to": format!("@({HUB})"),
+                "type": format!("hub:{kind}"), "pattern": pattern, "timestamp": 1, "ttl": ttl,
+                "payload": payload, "metadata": metadata,
+            })
+        },
+    )
+}
+
+/// The end of a type, a payload, and metadata that goes with it.
+fn request() -> impl Strategy<Value = (&'static str, Value, Value)> {
+    let none = || json!({});
+    let address = || name().prop_map(|name| format!("@({name})"));
+    let capabilities = select(vec![json!(["chat"]), json!(["chat", "games"])]);
+    let register = (prop_oneof![4 => address(), 1 => Just(format!("@({HUB})"))], capabilities);
+    let target = select(vec![json!({}), json!({ "targetCapability": "games" })]);
+    prop_oneof![
+        3 => (address(), any::<bool>()).prop_map(move |(to, typed)| match typed {
+            true => ("send", json!({ "to": to, "type": "note", "data": [1] }), none()),
+            false => ("send", json!({ "to": to }), none()),
+        }),
+        3 => register.prop_map(move |(address, capabilities)| {
+            let payload = json!({
+                "actorAddress": address, "capabilities": capabilities, "ttlSeconds": 7,
+                "metadata": { "lang": "en" },
+            });
+            ("register", payload, none())
+        }),
+        1 => topic().prop_map(move |topic| ("subscribe", json!({ "topic": topic }), none())),
+        1 => topic().prop_map(move |topic| ("unsubscribe", json!({ "subscriptionId": topic }), none())),
+        2 => topic().prop_map(move |topic| {
+            ("publish", json!({ "topic": topic, "type": "headline", "data": null }), none())
+        }),
+        2 => (any::<bool>(), target).prop_map(|(exclude_self, target)| {
+            ("broadcast", json!({ "type": "all", "excludeSelf": exclude_self }), target)
+        }),
+        1 => (0..4_u64, 1..3_u64).prop_map(move |(offset, limit)| {
+            ("list_actors", json!({ "offset": offset, "limit": limit }), none())
+        }),
+        1 => (1..3_u64).prop_map(move |limit| {
+            ("discover", json!({ "capability": "messaging", "limit": limit }), none())
+        }),
+        1 => Just(("heartbeat", json!({ "timestamp": 17 }), none())),
+        1 => Just(("renew", Value::Null, none())),
+        1 => Just(("unregister", Value::Null, none())),
+        1 => Just(("disconnect", Value::Null, none())),
+        3 => Just(("connect", Value::Null, none())),
+        1 => Just(("nothing", Value::Null, none())),
+    ]
+}
+
+/// What goes wrong beside what the actors do.
+fn trouble() -> impl Strategy<Value = What> {
+    let host = || select(connections()).prop_map(|who| who.to_string());
+    prop_oneof![
+        2 => (host(), any::<bool>(), millis(100..5_000)).prop_map(|(host, to_hub, lasts)| {
+            let (from, to) = match to_hub {
+                true => (host, HUB_HOST.to_owned()),
+                false => (HUB_HOST.to_owned(), host),
+            };
+            What::Network(Fault::Stall { from, to, lasts })
+        }),
+        1 => (host(), millis(100..5_000)).prop_map(|(client, lasts)| {
+            let connections = Choice::Latest { client, server: HUB_HOST.to_owned() };
+            What::Network(Fault::PauseReading { connections, end: End::Server, lasts })
+        }),
+        1 => millis(100..5_000).prop_map(|lasts| What::Hub(HubAction::Pause { lasts })),
+        1 => (any::<bool>(), millis(10..500))
+            .prop_map(|(abruptly, pause)| What::Hub(HubAction::Restart { abruptly, pause })),
+    ]
+}
