@@ -81,7 +81,10 @@ fn check(cases: &impl Strategy<Value = Scenario>) -> Seen {
         seen.kinds.extend(verdict.kinds);
         match verdict.failure {
             None => Ok(()),
-            Some(failure) => Err(TestCaseError::fail(regression::leave(&scenario, &failure))),
+            Some(failure) => {
+                let told = regression::leave(&scenario, &failure);
+                Err(TestCaseError::fail(format!("case {}: {told}", seen.cases)))
+            }
         }
     });
     match result {
