@@ -70,14 +70,9 @@ fn forget_topics(event: &mut Event) {
 fn a_failure() -> (Scenario, Outcome) {
     let play = |seed| {
         let scenario = scenario::generate(Profile::Storm, seed);
-<<<<<<< HEAD
-        let outcome = takeover_that_forgets(play(&scenario))?;
+        let outcome = takeover_that_forgets(&scenario, play(&scenario))?;
         let is_long = outcome.events.len() > 1_000;
         (is_long && by_a_second_client(&outcome.events)).then_some((scenario, outcome))
-=======
-        let outcome = takeover_that_forgets(&scenario, play(&scenario))?;
-        (outcome.events.len() > 1_000).then_some((scenario, outcome))
->>>>>>> 1f8be28 (invariants: judge all of them, each at its event)
     };
     (0..50).find_map(play).expect("some storm has a takeover of an address with topics")
 }

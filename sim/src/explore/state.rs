@@ -6,7 +6,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 use signal_hub::hub::{
-    CloseCause, Hub, Ids, Input, Output, Peer, Phase, Record, SessionKey, SessionRow, View, Written,
+    CloseCause, Hub, Ids, Input, Output, Peer, Phase, SessionKey, SessionRow, Written,
 };
 use signal_hub::protocol::Body;
 use signal_hub::time::Timestamp;
@@ -16,7 +16,7 @@ use super::moves::{Move, Place, Word};
 use super::setting::{BEAT, EPOCH, Setting};
 use crate::backend::panicked;
 use crate::history::{Event, HubEvent, What};
-use crate::invariants::{Judge, Violation, check_rest};
+use crate::invariants::{Judge, Violation, World, check_rest};
 
 /// States are one if their forms are one.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ pub struct State {
     places: Vec<Option<Connection>>,
     opened: u64,
     /// The hub's rows, for a judge.
-    known: Arc<Event>,
+    known: Arc<World>,
     form: Arc<Form>,
     /// Moves since the beginning, on the way that was first.
     pub depth: usize,
@@ -63,7 +63,7 @@ impl State {
         let places = vec![None; setting.size.actors * setting.size.connections];
         let (now, view) = (EPOCH, hub.view());
         let form = Arc::new(Form::of(setting, now, &view, &places));
-        let known = Arc::new(told_at_once(now, view));
+        let known = Arc::default();
         Self { hub, now, places, opened: 0, known, form, depth: 0, broken: None }
     }
 
@@ -121,7 +121,7 @@ impl State {
     /// The hub's row of the session at this place.
     pub fn session(&self, setting: &Setting, place: Place) -> Option<&SessionRow> {
         let key = self.key(setting, place)?;
-        self.view().sessions.get(&key)?.as_ref()
+        self.known.session(key)
     }
 
     pub fn key(&self, setting: &Setting, place: Place) -> Option<SessionKey> {
@@ -130,22 +130,12 @@ impl State {
 
     /// The sessions that are over for the hub and not gone.
     pub fn over(&self) -> impl Iterator<Item = SessionKey> {
-        let rows = self.view().sessions.iter();
-        rows.filter_map(|(key, row)| {
-            row.as_ref().filter(|row| row.phase == Phase::Disconnecting).map(|_| *key)
-        })
-    }
-
-    fn view(&self) -> &View {
-        match &self.known.what {
-            What::Hub(event) => &event.touched,
-            _ => unreachable!("what is known is told as the hub's own event"),
-        }
+        let sessions = self.known.sessions();
+        sessions.filter(|(_, row)| row.phase == Phase::Disconnecting).map(|(key, _)| key)
     }
 
     fn happen(&mut self, setting: &Setting, next: Move) -> Result<(), Violation> {
-        let mut judge = Judge::new(&setting.config);
-        judge.observe(&self.known)?;
+        let mut judge = Judge::from_here(&setting.config, World::clone(&self.known));
         let input = self.input(setting, next);
         self.handle(setting, &mut judge, input)?;
         if setting.size.sends > 0 {
@@ -155,10 +145,10 @@ impl State {
         let told = judge.world().equals(&view);
         assert!(told, "the rows that the hub calls touched are all that changed");
         if self.places.iter().all(Option::is_none) && self.hub.next_deadline().is_none() {
-            check_rest(self.hub.sizes(), self.hub.counters())?;
+            check_rest(self.hub.sizes())?;
         }
         self.form = Arc::new(Form::of(setting, self.now, &view, &self.places));
-        self.known = Arc::new(told_at_once(self.now, view));
+        self.known = Arc::new(judge.into_world());
         Ok(())
     }
 
@@ -252,26 +242,6 @@ impl State {
 
 fn index(setting: &Setting, place: Place) -> usize {
     place.actor * setting.size.connections + place.slot
-}
-
-/// The hub's whole state as one event: a judge that has read it knows all that it would know had it
-/// read how the hub came there. An end of the hub is the input that may change everything.
-fn told_at_once(now: Timestamp, view: View) -> Event {
-    let registered = view.addresses.iter().filter_map(|(address, row)| {
-        let registration = row.as_ref()?.registration?;
-        let session = registration.owner?;
-        let session_id = view.sessions.get(&session)?.as_ref()?.id.clone();
-        Some(Output::Audit(Record::ActorRegistered {
-            actor_address: address.clone(),
-            session,
-            session_id,
-            version: registration.version,
-            resumed: false,
-        }))
-    });
-    let outputs = registered.collect();
-    let hub = HubEvent { now, input: Input::Shutdown, outputs, touched: view };
-    Event { at: now.since(EPOCH), what: What::Hub(Box::new(hub)) }
 }
 
 #[cfg(test)]

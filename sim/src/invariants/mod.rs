@@ -97,6 +97,33 @@ impl Judge {
         judge
     }
 
+    /// A judge of the hub's next inputs, of whatever needs no knowledge of how it came to stand like
+    /// this.
+    pub fn from_here(config: &Config, world: World) -> Self {
+        let at_hub: Vec<Box<dyn HubObserver>> = vec![
+            Box::new(identity::Refusals),
+            Box::new(identity::Names),
+            Box::new(identity::Authority::default()),
+            Box::new(identity::Versions),
+            Box::new(identity::Resurrection),
+            Box::new(identity::Takeover),
+            Box::new(identity::Lifecycle),
+            Box::new(resources::Timers::new(config)),
+            Box::new(identity::Ownership),
+            Box::new(identity::LastRegistration::knowing(config, &world)),
+            Box::new(subscriptions::Subscriptions),
+            Box::new(delivery::Handover::new(config)),
+            Box::new(delivery::Recipients::new(config)),
+            Box::new(delivery::Replies::default()),
+            Box::new(delivery::Outcomes::new(config)),
+            Box::new(delivery::Truth::new(config)),
+            Box::new(resources::Directory),
+            Box::new(resources::Bounds::new(config)),
+        ];
+        let (pace, tally) = (resources::Pace::new(config), resources::Tally::default());
+        Self { world, pace, tally, at_hub, over_all: Vec::new() }
+    }
+
     fn with(config: &Config, delays: Option<liveness::Delays>) -> Self {
         let at_hub: Vec<Box<dyn HubObserver>> = vec![
             // Where one event breaks several, the first of these is what the story is about: the
@@ -135,6 +162,11 @@ impl Judge {
     /// The hub as the history tells it.
     pub fn world(&self) -> &World {
         &self.world
+    }
+
+    /// What it knows of the hub.
+    pub fn into_world(self) -> World {
+        self.world
     }
 
     /// Reads one event.

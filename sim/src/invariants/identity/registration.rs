@@ -6,7 +6,7 @@ use signal_hub::hub::{Config, Input, Phase, Record, SessionKey};
 use signal_hub::protocol::{ActorAddress, CloseReason, Details, Register, Reply, Verb};
 
 use super::super::moment::Asked;
-use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+use super::super::{HubObserver, Invariant, Moment, Verdict, World, broken};
 
 /// I3. Remembers who registered last, from what the hub says it accepted.
 pub struct LastRegistration {
@@ -18,6 +18,14 @@ pub struct LastRegistration {
 impl LastRegistration {
     pub fn new(config: &Config) -> Self {
         Self { hub_address: config.hub_address.clone(), holders: BTreeMap::new() }
+    }
+
+    /// One that has seen every owner of this world register.
+    pub fn knowing(config: &Config, world: &World) -> Self {
+        let owned =
+            world.address_rows().filter_map(|(address, _)| Some((address, world.owner(address)?)));
+        let holders = owned.map(|(address, owner)| (address.clone(), owner)).collect();
+        Self { holders, ..Self::new(config) }
     }
 }
 

@@ -20,10 +20,12 @@ impl HubObserver for Takeover {
             moment.sent().filter(|(_, m)| is_duplicate_notice(m)).map(|(key, _)| key).collect();
         match moved {
             // A session whose queue overflows at the notice is closed in its stead; one whose own
-            // deadline is due ended before.
-            Some((_, old))
+            // deadline is due, or that of its registration, had ended before.
+            Some((address, old))
                 if closes(moment, old, CloseReason::SlowConsumer)
-                    || moment.before.session_due(old, moment.now) && told.is_empty() => {}
+                    || told.is_empty()
+                        && (moment.before.session_due(old, moment.now)
+                            || moment.before.address_due(address, moment.now)) => {}
             Some((address, old)) => told_once(moment, address, old, &told)?,
             None => {
                 if let Some(key) = told.first() {
