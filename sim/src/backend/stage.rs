@@ -4,7 +4,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use signal_hub::hub::Counters;
 use signal_hub::protocol::{ActorAddress, Json};
 
 use crate::invariants::Agreement;
@@ -13,8 +12,8 @@ use crate::scenario::What;
 /// Ends when a step is done: a tell is written, an ask has its answer, a fault has struck.
 pub type Doing = Pin<Box<dyn Future<Output = ()>>>;
 
-/// What was left in the hub at its latest input: rows in its tables, and its counters.
-pub type Left = ([usize; 5], Counters);
+/// What was left in the hub at its latest input: rows in its tables.
+pub type Left = [usize; 5];
 
 /// A hub, its actors and the network between them, on one backend.
 pub trait Stage {

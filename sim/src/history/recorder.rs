@@ -4,12 +4,12 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use signal_hub::hub::{Counters, Hub};
+use signal_hub::hub::Hub;
 use tokio::sync::Notify;
 
 use super::inbox::Inboxes;
 use super::{Event, What};
-use crate::invariants::{Judge, Time, Violation, World, check_balance};
+use crate::invariants::{Judge, Time, Violation, World};
 use crate::scenario::{Expectation, Scenario, What as Doing, Who};
 use crate::situations::{SHAPE_EVERY, Shape, Sightings, Watch};
 
@@ -146,25 +146,21 @@ impl Recorder {
         true
     }
 
-    /// Looks at the hub after an input, at the whole of it now and then (I28).
+    /// Looks at the hub after an input: at its counters, and at the whole of it now and then (I28).
     pub fn audit(&self, hub: &Hub, inputs: u64) {
-        let verdict = check_balance(hub.sizes()[0], hub.counters()).and_then(|()| {
-            match inputs.is_multiple_of(COMPARE_EVERY) && !self.is_violated() {
-                true => self.lock().judge.compare(hub),
-                false => Ok(()),
-            }
-        });
-        if let Err(violation) = verdict {
-            self.accuse(violation);
+        let mut inner = self.lock();
+        if inner.violation.is_some() {
+            return;
         }
-    }
-
-    /// Compares the hub's counters with what the history shows (I28).
-    ///
-    /// # Errors
-    /// If they differ.
-    pub fn balance(&self, counters: &Counters) -> Result<(), Violation> {
-        self.lock().judge.balance(counters)
+        let judge = &inner.judge;
+        let verdict = match inputs.is_multiple_of(COMPARE_EVERY) {
+            true => judge.compare(hub),
+            false => judge.balance(hub.sizes()[0], hub.counters()),
+        };
+        if let Err(violation) = verdict {
+            inner.violation = Some(violation);
+            self.0.violated.notify_waiters();
+        }
     }
 
     /// Adds a violation that no single event shows.

@@ -207,14 +207,17 @@ impl Judge {
     /// # Errors
     /// If they differ.
     pub fn compare(&self, hub: &Hub) -> Result<(), Violation> {
-        resources::check_against(&self.world, &self.tally, hub)
+        self.balance(hub.sizes()[0], hub.counters())?;
+        resources::check_against(&self.world, hub)
     }
 
-    /// Compares the counters alone.
+    /// Whether the counters balance and are what the history shows (I28); `sessions` are those with
+    /// a row.
     ///
     /// # Errors
-    /// If they differ.
-    pub fn balance(&self, counters: &Counters) -> Result<(), Violation> {
+    /// If they do not or are not.
+    pub fn balance(&self, sessions: usize, counters: &Counters) -> Result<(), Violation> {
+        check_balance(sessions, counters)?;
         self.tally.check(counters)
     }
 }

@@ -114,8 +114,7 @@ impl<W: Wire> Observer for Tap<W> {
         let input = self.input.take().expect("there is an input before its outputs");
         let event = HubEvent { now, input, outputs: outputs.to_vec(), touched: hub.touched() };
         self.recorder.record(self.wire.elapsed(), What::Hub(Box::new(event)));
-        *self.left.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some((hub.sizes(), *hub.counters()));
+        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(hub.sizes());
         self.inputs += 1;
         self.recorder.audit(hub, self.inputs);
     }

@@ -160,12 +160,7 @@ impl Recipients {
         a_failure: Option<&ActorAddress>,
         missing: Invariant,
     ) -> Verdict {
-        let owner = moment.before.owner(left_out).and_then(|key| moment.before.session(key));
-        let is_full = owner.is_some_and(|row| {
-            let (messages, bytes) = row.queued;
-            messages >= self.queue_messages_max
-                || messages > 0 && bytes + Outgoing::ENVELOPE_WEIGHT > self.queue_bytes_max
-        });
+        let is_full = self.is_full(moment, left_out);
         match (is_full, a_failure) {
             (true, _) => broken(
                 Invariant::I21,
@@ -177,6 +172,24 @@ impl Recipients {
             ),
             (false, None) => broken(missing, format!("{id} leaves {left_out} out")),
         }
+    }
+}
+
+impl Recipients {
+    /// Whether the queue of the address's session may have been at its bound for one more copy.
+    fn is_full(&self, moment: &Moment<'_>, address: &ActorAddress) -> bool {
+        let Some(owner) = moment.before.owner(address) else { return false };
+        let (mut messages, mut bytes) = moment.before.session(owner).map_or((0, 0), |r| r.queued);
+        let mut weight = Outgoing::ENVELOPE_WEIGHT;
+        for (key, message) in moment.sent() {
+            if matches!(message.body, Body::Delivery(_)) {
+                weight = message.weight();
+            }
+            if key == owner {
+                (messages, bytes) = (messages + 1, bytes + message.weight());
+            }
+        }
+        messages >= self.queue_messages_max || messages > 0 && bytes + weight > self.queue_bytes_max
     }
 }
 

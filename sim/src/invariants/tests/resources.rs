@@ -72,7 +72,7 @@ fn counters_and_gauges_are_what_the_history_shows() {
     assert_eq!(judge.compare(&story.hub), Ok(()));
     let mut counters = *story.hub.counters();
     counters.drops.unknown_actor += 1;
-    assert_eq!(broken(judge.balance(&counters)), Some(Invariant::I28));
+    assert_eq!(broken(judge.balance(2, &counters)), Some(Invariant::I28));
     story.opens(3);
     assert_eq!(broken(judge.compare(&story.hub)), Some(Invariant::I28));
 }
