@@ -208,7 +208,7 @@ impl Judge {
     /// If they differ.
     pub fn compare(&self, hub: &Hub) -> Result<(), Violation> {
         self.balance(hub.sizes()[0], hub.counters())?;
-        resources::check_against(&self.world, hub)
+        resources::check_against(&self.world, &self.tally, hub)
     }
 
     /// Whether the counters balance and are what the history shows (I28); `sessions` are those with

@@ -96,48 +96,99 @@ impl Tally {
         }
     }
 
-    /// Whether the hub counted the same.
+    /// Whether the hub counted the same; refusals by code are compared apart.
     pub fn check(&self, counters: &Counters) -> Result<(), Violation> {
-        let Drops { queue_full, unknown_actor, detached, expired } = self.drops;
-        let pairs = [
-            ("sessions opened", counters.sessions_opened, self.opened),
-            ("sessions closed", counters.sessions_closed, self.closed),
-            ("frames received", counters.frames_received, self.received),
-            ("requests handled", counters.requests_handled, self.handled),
-            ("requests refused", counters.requests_refused, self.refused.iter().sum()),
-            ("frames malformed", counters.frames_malformed, self.malformed),
-            ("frames ignored", counters.frames_ignored, self.ignored),
-            ("messages sent", counters.messages_sent, self.sent),
-            ("messages delivered", counters.messages_delivered, self.delivered),
-            (
-                "messages dropped",
-                counters.messages_dropped,
-                queue_full + unknown_actor + detached + expired,
-            ),
-            ("messages dropped for full queues", counters.drops.queue_full, queue_full),
-            ("messages to nobody", counters.drops.unknown_actor, unknown_actor),
-            ("messages to detached actors", counters.drops.detached, detached),
-            ("messages overdue on arrival", counters.drops.expired, expired),
-            ("messages overdue in the queue", counters.messages_expired, self.expired),
-            ("takeovers", counters.takeovers, self.takeovers),
-            ("resumes", counters.resumes, self.resumes),
-        ];
-        let refusals = counters.refusals.iter().zip(self.refused);
-        let mut refusals = refusals.map(|((code, counted), seen)| (code.as_str(), counted, seen));
-        match pairs.into_iter().find(|(_, counted, seen)| counted != seen) {
-            Some((what, counted, seen)) => amiss(what, counted, seen),
-            None => match refusals.find(|(_, counted, seen)| counted != seen) {
-                Some((code, counted, seen)) => {
-                    amiss(&format!("refusals for {code}"), counted, seen)
-                }
-                None => Ok(()),
-            },
+        let (counted, seen) = (counted(counters), self.seen());
+        if counted == seen {
+            return Ok(());
         }
+        let mut pairs = COUNTED.into_iter().zip(counted.into_iter().zip(seen));
+        match pairs.find(|(_, (counted, seen))| counted != seen) {
+            Some((what, (counted, seen))) => amiss(what, counted, seen),
+            None => Ok(()),
+        }
+    }
+
+    fn check_refusals(&self, counters: &Counters) -> Result<(), Violation> {
+        let mut refusals = counters.refusals.iter().zip(self.refused);
+        match refusals.find(|((_, counted), seen)| counted != seen) {
+            None => Ok(()),
+            Some(((code, counted), seen)) => {
+                amiss(&format!("refusals for {}", code.as_str()), counted, seen)
+            }
+        }
+    }
+
+    fn seen(&self) -> [u64; COUNTED.len()] {
+        let Drops { queue_full, unknown_actor, detached, expired } = self.drops;
+        [
+            self.opened,
+            self.closed,
+            self.received,
+            self.handled,
+            self.refused.iter().sum(),
+            self.malformed,
+            self.ignored,
+            self.sent,
+            self.delivered,
+            queue_full + unknown_actor + detached + expired,
+            queue_full,
+            unknown_actor,
+            detached,
+            expired,
+            self.expired,
+            self.takeovers,
+            self.resumes,
+        ]
     }
 }
 
-/// The hub itself against what the history tells of it: rows and gauges.
-pub fn check_against(world: &World, hub: &Hub) -> Result<(), Violation> {
+/// What is counted, in the order of [`counted`].
+const COUNTED: [&str; 17] = [
+    "sessions opened",
+    "sessions closed",
+    "frames received",
+    "requests handled",
+    "requests refused",
+    "frames malformed",
+    "frames ignored",
+    "messages sent",
+    "messages delivered",
+    "messages dropped",
+    "messages dropped for full queues",
+    "messages to nobody",
+    "messages to detached actors",
+    "messages overdue on arrival",
+    "messages overdue in the queue",
+    "takeovers",
+    "resumes",
+];
+
+fn counted(counters: &Counters) -> [u64; COUNTED.len()] {
+    [
+        counters.sessions_opened,
+        counters.sessions_closed,
+        counters.frames_received,
+        counters.requests_handled,
+        counters.requests_refused,
+        counters.frames_malformed,
+        counters.frames_ignored,
+        counters.messages_sent,
+        counters.messages_delivered,
+        counters.messages_dropped,
+        counters.drops.queue_full,
+        counters.drops.unknown_actor,
+        counters.drops.detached,
+        counters.drops.expired,
+        counters.messages_expired,
+        counters.takeovers,
+        counters.resumes,
+    ]
+}
+
+/// The hub itself against what the history tells of it: rows, refusals by code, gauges.
+pub fn check_against(world: &World, tally: &Tally, hub: &Hub) -> Result<(), Violation> {
+    tally.check_refusals(hub.counters())?;
     if !world.equals(&hub.view()) {
         let evidence = "rows of the hub have changed that it does not call touched";
         return Err(Violation::new(Invariant::I28, evidence));
