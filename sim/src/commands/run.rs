@@ -18,8 +18,6 @@ use signal_hub_sim::{failures, report};
 use super::cpu_time;
 use super::progress::Progress;
 
-/// How long the shrinking of one failure may take, while the campaign waits.
-const SHRINK_BUDGET: Duration = Duration::from_secs(30);
 /// Seeds of a campaign that is bounded by nothing else.
 const SEEDS: Range<u64> = 0..200;
 
@@ -52,6 +50,10 @@ pub struct Run {
     /// Begins no run after this time, such as 60s or 10m.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     budget: Option<Duration>,
+    /// How long the shrinking of one failure may take, while the campaign waits; 0s leaves failures as
+    /// they are.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    shrink: Duration,
     /// Plays one of N shares of the seeds; all shares together find what the whole does.
     #[arg(long, value_name = "I/N", conflicts_with = "until_saturated")]
     shard: Option<Shard>,
@@ -165,11 +167,11 @@ impl Run {
     /// Shrinks the failure of a seed, leaves its file, and tells the story of that; where time is
     /// real, nothing fails the same way twice.
     fn leave_file(&self, seed: u64) -> Option<String> {
-        if self.backend == Backend::Real {
+        if self.backend == Backend::Real || self.shrink.is_zero() {
             return None;
         }
         let scenario = scenario::generate(self.profile, seed);
-        let shrunk = super::files::shrink(&scenario, self.backend, SHRINK_BUDGET).ok()?;
+        let shrunk = super::files::shrink(&scenario, self.backend, self.shrink).ok()?;
         let file = failures::leave(Path::new(failures::DIRECTORY), &shrunk).ok()?;
         let replay = format!("cargo sim replay {} --backend {}", file.display(), self.backend);
         let steps: Vec<String> =
