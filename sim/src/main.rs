@@ -14,7 +14,6 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use signal_hub_sim::backend::{self, Backend};
 use signal_hub_sim::history::Keep;
-use signal_hub_sim::mutants::{Mutant, SEEDS, Scratch};
 use signal_hub_sim::scenario::{Profile, Scenario};
 use signal_hub_sim::{report, scenario};
 
@@ -69,11 +68,7 @@ enum Command {
     /// Prints the JSON Schema of scenario files.
     Schema,
     /// Plants known bugs in a scratch copy and sees that the invariants find them.
-    Mutants {
-        /// Only the mutants whose name contains this; the null and the canary always run.
-        #[arg(long)]
-        only: Option<String>,
-    },
+    Mutants(commands::Mutants),
 }
 
 fn main() -> ExitCode {
@@ -99,7 +94,7 @@ fn main() -> ExitCode {
             print!("{}", scenario::schema());
             Ok(ExitCode::SUCCESS)
         }
-        Command::Mutants { only } => mutants(only.as_deref()),
+        Command::Mutants(mutants) => mutants.run(),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
@@ -140,42 +135,4 @@ pub(crate) fn play(
 fn print_scenario(profile: Profile, seed: u64) -> anyhow::Result<ExitCode> {
     print!("{}", scenario::write(&scenario::generate(profile, seed)));
     Ok(ExitCode::SUCCESS)
-}
-
-fn mutants(only: Option<&str>) -> anyhow::Result<ExitCode> {
-    let root = std::env::current_dir()?;
-    let scratch = Scratch::of(&root)?;
-    let all = Mutant::read_all(&root.join("sim/mutants"))?;
-    let guards = ["null", "canary"];
-    anyhow::ensure!(
-        guards.iter().all(|guard| all.iter().any(|mutant| mutant.name == *guard)),
-        "sim/mutants needs null.patch and canary.patch: without them the run proves nothing"
-    );
-    let chosen = |m: &&Mutant| {
-        guards.contains(&m.name.as_str()) || only.is_none_or(|only| m.name.contains(only))
-    };
-    let mut failed = 0;
-    println!("{:<44} {:<12} {:<10} {:<10} verdict", "mutant", "killed by", "first seed", "kills");
-    for mutant in all.iter().filter(chosen) {
-        eprintln!("{}: {}", mutant.name, mutant.bug);
-        let fate = scratch.try_mutant(mutant)?;
-        let as_expected = mutant.is_as_expected(&fate);
-        failed += u32::from(!as_expected);
-        let (killer, seed) = fate
-            .first_kill
-            .as_ref()
-            .map_or(("nothing", "-".to_owned()), |(seed, by)| (by, seed.to_string()));
-        println!(
-            "{:<44} {killer:<12} {seed:<10} {:<10} {}",
-            mutant.name,
-            format!("{}/{SEEDS}", fate.kills),
-            if as_expected { "as expected" } else { "NOT AS EXPECTED" }
-        );
-        anyhow::ensure!(
-            as_expected || !guards.contains(&mutant.name.as_str()),
-            "{} did not do what it must: the whole run is void",
-            mutant.name
-        );
-    }
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }

@@ -3,6 +3,7 @@
 mod bench;
 mod explore;
 mod files;
+mod mutants;
 mod progress;
 mod run;
 
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 pub use bench::Bench;
 pub use explore::Explore;
 pub use files::{Adopt, Scenarios, Shrink};
+pub use mutants::Mutants;
 pub use run::Run;
 use signal_hub_sim::backend::Outcome;
 

@@ -1,0 +1,179 @@
+//! `mutants`: plants known bugs and sees them found.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use signal_hub_sim::backend::Backend;
+use signal_hub_sim::mutants::{Bench, Build, Fate, Kills, Matrix, Mutant, Scratch, Trial};
+
+use super::now;
+
+/// Without these a run proves nothing.
+const GUARDS: [&str; 2] = ["null", "canary"];
+const DIRECTORY: &str = "sim/mutants";
+/// Where the matrix stands between two lines.
+const PROOF: &str = "docs/PROOF.md";
+const MATRIX_BEGIN: &str = "<!-- the matrix -->\n";
+const MATRIX_END: &str = "<!-- the end of the matrix -->\n";
+
+/// Plants known bugs in a scratch copy and sees that the invariants find them.
+///
+/// The matrix goes to stdout and, with all details, to target/mutants. Exit code 2: a mutant did not
+/// break what it declares.
+#[derive(Args)]
+pub struct Mutants {
+    /// Only the mutants whose name contains this; the null and the canary always run.
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
+    /// Where the patches are.
+    #[arg(long, value_name = "DIR", default_value = DIRECTORY)]
+    dir: PathBuf,
+    /// Threads of the campaigns; all cores unless given. Builds take what cargo takes.
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+    /// A few mutants, and storms on the core alone.
+    #[arg(long)]
+    quick: bool,
+    /// Writes the matrix into docs/PROOF.md, too.
+    #[arg(long, conflicts_with_all = ["only", "quick"])]
+    update_docs: bool,
+}
+
+impl Mutants {
+    pub fn run(&self) -> Result<ExitCode> {
+        let root = std::env::current_dir()?;
+        let scratch = Scratch::of(&root)?;
+        let chosen = self.chosen(&root)?;
+        let mut matrix = Matrix::default();
+        let begun = now();
+        for (number, mutant) in (1..).zip(&chosen) {
+            eprintln!("{number} of {}, {}: {}", chosen.len(), mutant.name, mutant.bug);
+            let fate = self.fate(&scratch, mutant)?;
+            let is_as_expected = mutant.is_as_expected(&fate);
+            matrix.add(mutant.clone(), fate);
+            ensure!(
+                is_as_expected || !mutant.is_guard(),
+                "{} did not do what it must: the whole run is void",
+                mutant.name
+            );
+        }
+        eprintln!("{} mutants in {:.0?}", chosen.len(), now() - begun);
+        self.write(&matrix, &scratch)?;
+        let unexpected = matrix.unexpected();
+        if !unexpected.is_empty() {
+            eprintln!("not as expected: {}", unexpected.join(", "));
+        }
+        Ok(ExitCode::from(if unexpected.is_empty() { 0 } else { 2 }))
+    }
+
+    /// The guards first: what they say is said before anybody has waited for long.
+    fn chosen(&self, root: &Path) -> Result<Vec<Mutant>> {
+        let read = |name: &str| {
+            let file = format!("{name}.patch");
+            let beside = root.join(&self.dir).join(&file);
+            Mutant::read(&if beside.exists() { beside } else { root.join(DIRECTORY).join(file) })
+        };
+        let mut chosen = GUARDS.into_iter().map(read).collect::<Result<Vec<_>>>()?;
+        let wanted = |mutant: &Mutant| {
+            self.only.as_ref().is_none_or(|only| mutant.name.contains(only))
+                && (mutant.is_quick || !self.quick)
+        };
+        let all = Mutant::read_all(&root.join(&self.dir))?;
+        chosen.extend(all.into_iter().filter(|mutant| !mutant.is_guard() && wanted(mutant)));
+        Ok(chosen)
+    }
+
+    fn fate(&self, scratch: &Scratch, mutant: &Mutant) -> Result<Fate> {
+        let (build, trials) = match self.quick {
+            true => (Build::Simulator, &[Trial::Core][..]),
+            false => (Build::All, &Trial::ALL[..]),
+        };
+        let begun = now();
+        let programs = scratch.build_with(mutant, build)?;
+        eprintln!("    built in {:.0?}", now() - begun);
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let bench = Bench {
+            programs: &programs,
+            mutant,
+            source: scratch.source(),
+            folder: &scratch.folder(),
+            jobs: self.jobs.unwrap_or_else(cores),
+        };
+        let mut fate = Fate::default();
+        for trial in trials {
+            let begun = now();
+            let found = bench.make(*trial)?;
+            let said = found.as_ref().map_or("no such trial in this project".to_owned(), words);
+            eprintln!("    {}: {said} in {:.1?}", trial.word(), now() - begun);
+            if let Some(kills) = found {
+                fate.note(*trial, kills);
+            }
+        }
+        if let Some((backend, run)) = to_shrink(mutant, &fate).filter(|_| !self.quick) {
+            fate.steps = Some(bench.shrink(backend, run)?);
+            eprintln!("    shrunk to {} steps", fate.steps.unwrap_or_default());
+        }
+        Ok(fate)
+    }
+
+    fn write(&self, matrix: &Matrix, scratch: &Scratch) -> Result<()> {
+        let table = matrix.markdown();
+        print!("{table}");
+        let write = |file: PathBuf, text: &str| {
+            fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))
+        };
+        write(scratch.folder().join("matrix.md"), &table)?;
+        write(scratch.folder().join("matrix.json"), &matrix.json())?;
+        if !self.update_docs {
+            return Ok(());
+        }
+        let proof = scratch.source().join(PROOF);
+        let text = fs::read_to_string(&proof)
+            .with_context(|| format!("cannot read {}", proof.display()))?;
+        let updated = between(&text, MATRIX_BEGIN, MATRIX_END, &table);
+        write(proof, &updated.context("docs/PROOF.md has no place for the matrix")?)
+    }
+}
+
+fn words(kills: &Kills) -> String {
+    let names: Vec<&str> = kills.first.keys().map(String::as_str).collect();
+    format!("{} of {} failed {}", kills.failed, kills.runs, names.join(", "))
+}
+
+/// The storm to be shrunk: on the core if it shows there, by the declared invariant if it breaks.
+fn to_shrink(mutant: &Mutant, fate: &Fate) -> Option<(Backend, u64)> {
+    let declared = mutant.declared()?;
+    let by = |trial, name: Option<&str>| {
+        let first = &fate.kills(trial)?.first;
+        match name {
+            Some(name) => first.get(name).copied(),
+            None => first.values().min().copied(),
+        }
+    };
+    let storms = [(Trial::Core, Backend::Core), (Trial::Simulated, Backend::Simulated)];
+    [Some(declared), None].into_iter().find_map(|name| {
+        storms.iter().find_map(|(trial, backend)| Some((*backend, by(*trial, name)?)))
+    })
+}
+
+/// `text` with something else between these two.
+fn between(text: &str, begin: &str, end: &str, middle: &str) -> Option<String> {
+    let (before, rest) = text.split_once(begin)?;
+    let (_, after) = rest.split_once(end)?;
+    Some(format!("{before}{begin}{middle}{end}{after}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_between_the_marks_is_replaced() {
+        let text = "a\n<b>\nold\n<e>\nz\n";
+        assert_eq!(between(text, "<b>\n", "<e>\n", "new\n").unwrap(), "a\n<b>\nnew\n<e>\nz\n");
+        assert_eq!(between(text, "<x>\n", "<e>\n", "new\n"), None);
+    }
+}

@@ -1,0 +1,130 @@
+//! What became of a mutant: which trials found it, by which invariants, how soon.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+/// A way to look for bugs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trial {
+    /// Storms against the core.
+    Core,
+    /// Storms against the whole server.
+    Simulated,
+    /// Every order of a few events.
+    Exhaustive,
+    /// The files of `scenarios/`.
+    Scenarios,
+    /// The property tests.
+    Properties,
+}
+
+impl Trial {
+    /// All, the quickest first.
+    pub const ALL: [Trial; 5] =
+        [Trial::Core, Trial::Simulated, Trial::Exhaustive, Trial::Scenarios, Trial::Properties];
+
+    /// One word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Trial::Core => "core",
+            Trial::Simulated => "simulated",
+            Trial::Exhaustive => "exhaustive",
+            Trial::Scenarios => "scenarios",
+            Trial::Properties => "properties",
+        }
+    }
+}
+
+/// What a trial found.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Kills {
+    /// Seeds, files or tests.
+    pub runs: u64,
+    /// How many of them failed.
+    pub failed: u64,
+    /// What broke, each with the first run that broke it, counted from 1.
+    pub first: BTreeMap<String, u64>,
+}
+
+impl Kills {
+    /// Counts a run in which this broke.
+    pub fn add(&mut self, run: u64, broken: &str) {
+        self.failed += 1;
+        let first = self.first.entry(broken.to_owned()).or_insert(run);
+        *first = run.min(*first);
+    }
+}
+
+/// What became of a mutant.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Fate {
+    /// A trial that was not made is not in it.
+    findings: BTreeMap<Trial, Kills>,
+    /// Steps of the shrunk scenario that shows it.
+    pub steps: Option<usize>,
+}
+
+impl Fate {
+    pub fn note(&mut self, trial: Trial, kills: Kills) {
+        self.findings.insert(trial, kills);
+    }
+
+    /// What the trial found, if it was made.
+    pub fn kills(&self, trial: Trial) -> Option<&Kills> {
+        self.findings.get(&trial)
+    }
+
+    pub fn was_killed(&self) -> bool {
+        self.findings.values().any(|kills| kills.failed > 0)
+    }
+
+    pub fn was_killed_by(&self, invariant: &str) -> bool {
+        self.findings.values().any(|kills| kills.first.contains_key(invariant))
+    }
+
+    /// Everything that broke, in whichever trial.
+    pub fn killers(&self) -> BTreeSet<&str> {
+        self.findings.values().flat_map(|kills| kills.first.keys().map(String::as_str)).collect()
+    }
+
+    /// How many storms on the core it took until anything broke.
+    pub fn seeds_to_the_first_kill(&self) -> Option<u64> {
+        self.kills(Trial::Core)?.first.values().min().copied()
+    }
+
+    /// How many storms on the core it took until this broke.
+    pub fn seeds_to(&self, invariant: &str) -> Option<u64> {
+        self.kills(Trial::Core)?.first.get(invariant).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_run_that_breaks_something_counts() {
+        let mut kills = Kills { runs: 50, ..Kills::default() };
+        for (run, broken) in [(9, "I4"), (3, "I1"), (5, "I4")] {
+            kills.add(run, broken);
+        }
+        let mut fate = Fate::default();
+        fate.note(Trial::Core, kills);
+        assert_eq!(fate.seeds_to_the_first_kill(), Some(3));
+        assert_eq!((fate.seeds_to("I4"), fate.seeds_to("I9")), (Some(5), None));
+        assert_eq!(fate.kills(Trial::Core).map(|kills| kills.failed), Some(3));
+        assert_eq!(fate.killers().into_iter().collect::<Vec<_>>(), ["I1", "I4"]);
+    }
+
+    #[test]
+    fn what_only_a_scenario_finds_is_found_but_not_by_a_seed() {
+        let mut kills = Kills { runs: 60, ..Kills::default() };
+        kills.add(12, "I27");
+        let mut fate = Fate::default();
+        fate.note(Trial::Scenarios, kills);
+        assert!(fate.was_killed_by("I27"));
+        assert_eq!(fate.seeds_to_the_first_kill(), None);
+    }
+}

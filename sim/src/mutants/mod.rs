@@ -1,0 +1,14 @@
+//! Known bugs, planted one at a time in a scratch copy of the project, to see that what looks for
+//! bugs finds them. A null patch that must pass and a canary that must fail guard the run itself.
+
+mod fate;
+mod matrix;
+mod patch;
+mod scratch;
+mod trials;
+
+pub use fate::{Fate, Kills, Trial};
+pub use matrix::Matrix;
+pub use patch::{Expectation, Mutant};
+pub use scratch::{Build, Programs, Scratch};
+pub use trials::Bench;

@@ -1,0 +1,184 @@
+//! A copy of the project that mutants are planted in, one after the other, and the programs that are
+//! built from it.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::patch::Mutant;
+
+/// The test that holds the properties, where the project has one.
+const PROPERTIES: &str = "properties";
+
+/// A scratch copy of the project, in its target folder. It stays there and shares the project's build
+/// folder, so that only what a patch touches is built again.
+pub struct Scratch {
+    source: PathBuf,
+    copy: PathBuf,
+}
+
+/// What is built of the project with a mutant in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Programs {
+    pub simulator: PathBuf,
+    /// None where it was not built.
+    pub properties: Option<PathBuf>,
+}
+
+/// What is to be built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Build {
+    Simulator,
+    All,
+}
+
+impl Scratch {
+    /// Copies the project at `source`.
+    ///
+    /// # Errors
+    /// If that is not the root of the project, or cannot be copied.
+    pub fn of(source: &Path) -> Result<Self> {
+        ensure!(source.join("sim/mutants").is_dir(), "run this from the root of the project");
+        let copy = source.join("target/mutants/project");
+        fs::create_dir_all(&copy).with_context(|| format!("cannot make {}", copy.display()))?;
+        for name in ["Cargo.toml", "Cargo.lock", ".cargo", "src", "sim", "tests"] {
+            copy_tree(&source.join(name), &copy.join(name))?;
+        }
+        Ok(Self { source: source.to_owned(), copy })
+    }
+
+    /// The root of the project itself.
+    pub fn source(&self) -> &Path {
+        &self.source
+    }
+
+    /// Where everything about mutants is left.
+    pub fn folder(&self) -> PathBuf {
+        self.source.join("target/mutants")
+    }
+
+    /// Plants the mutant, builds, and takes it out again.
+    ///
+    /// # Errors
+    /// If the patch does not apply, or what comes of it does not build.
+    pub fn build_with(&self, mutant: &Mutant, build: Build) -> Result<Programs> {
+        self.apply(&mutant.patch, Direction::Plant)?;
+        let programs = self.build(build);
+        self.apply(&mutant.patch, Direction::Remove)?;
+        programs.with_context(|| format!("mutant {}", mutant.name))
+    }
+
+    fn apply(&self, patch: &Path, direction: Direction) -> Result<()> {
+        let patch = self.source.join(patch);
+        let mut git = Command::new("git");
+        git.arg("apply").current_dir(&self.copy);
+        // The copy lies inside a checkout; there git would look for the paths at its top.
+        git.env("GIT_CEILING_DIRECTORIES", self.folder());
+        if direction == Direction::Remove {
+            git.arg("--reverse");
+        }
+        let output = git.arg(&patch).output().context("cannot run git")?;
+        ensure!(
+            output.status.success(),
+            "{} does not apply: {}",
+            patch.display(),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(())
+    }
+
+    fn build(&self, build: Build) -> Result<Programs> {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo
+            // With a test, so that the dependencies are those that `cargo test` has built.
+            .args([
+                "build",
+                "--quiet",
+                "--locked",
+                "--bin",
+                "signal-hub-sim",
+                "--test",
+                "determinism",
+            ])
+            .args(["--message-format", "json-render-diagnostics"])
+            .current_dir(&self.copy)
+            .env("CARGO_TARGET_DIR", self.folder().join("programs"))
+            .env("CARGO_BUILD_BUILD_DIR", self.source.join("target"))
+            .stdin(Stdio::null());
+        if build == Build::All && self.copy.join("tests").join(PROPERTIES).is_dir() {
+            cargo.args(["--test", PROPERTIES]);
+        }
+        let output = cargo.output().context("cannot run cargo")?;
+        let told = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "does not build: {told}");
+        let built = String::from_utf8_lossy(&output.stdout);
+        Ok(Programs {
+            simulator: executable(&built, "signal-hub-sim")
+                .context("cargo tells of no signal-hub-sim")?,
+            properties: executable(&built, PROPERTIES),
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Plant,
+    Remove,
+}
+
+/// Where cargo says, in lines of JSON, that it has put a program.
+fn executable(told: &str, name: &str) -> Option<PathBuf> {
+    let artifacts = told.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut named = artifacts.filter(|artifact| artifact["target"]["name"] == name);
+    named.find_map(|artifact| artifact["executable"].as_str().map(PathBuf::from))
+}
+
+/// Makes `to` the same as `from`. What is the same already keeps its time, so that cargo sees it.
+fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    if !from.is_dir() {
+        let content = fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
+        return match fs::read(to) {
+            Ok(known) if known == content => Ok(()),
+            Ok(_) | Err(_) => {
+                fs::write(to, content).with_context(|| format!("cannot write {}", to.display()))
+            }
+        };
+    }
+    fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
+    for stale in names(to)?.difference(&names(from)?) {
+        let stale = to.join(stale);
+        let removed =
+            if stale.is_dir() { fs::remove_dir_all(&stale) } else { fs::remove_file(&stale) };
+        removed.with_context(|| format!("cannot remove {}", stale.display()))?;
+    }
+    names(from)?.iter().try_for_each(|name| copy_tree(&from.join(name), &to.join(name)))
+}
+
+fn names(directory: &Path) -> Result<BTreeSet<OsString>> {
+    let entries =
+        fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))?;
+    entries.map(|entry| Ok(entry?.file_name())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cargo_says_where_a_program_is() {
+        let told = concat!(
+            r#"{"reason":"compiler-artifact","target":{"name":"signal-hub-sim"},"executable":null}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"signal-hub-sim"},"executable":"/a/sim"}"#,
+            "\n",
+            r#"{"reason":"build-finished","success":true}"#,
+        );
+        assert_eq!(executable(told, "signal-hub-sim"), Some(PathBuf::from("/a/sim")));
+        assert_eq!(executable(told, PROPERTIES), None);
+    }
+}

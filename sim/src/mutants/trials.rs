@@ -1,0 +1,259 @@
+//! The trials of a planted program: each is another process, and what it prints is the finding.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+
+use super::fate::{Kills, Trial};
+use super::patch::Mutant;
+use super::scratch::Programs;
+use crate::backend::Backend;
+
+/// Storms that each mutant gets on the core.
+pub const CORE_SEEDS: u64 = 50;
+/// Storms that it gets on the whole server, of which each takes ten times as long.
+pub const SIMULATED_SEEDS: u64 = 20;
+/// How far is explored: what finds a bug at all finds it within a few moves.
+const SIZES: [[&str; 3]; 2] = [
+    ["--actors=1", "--connections=2", "--sends=1"],
+    ["--actors=2", "--connections=2", "--sends=0"],
+];
+/// How long each of these sizes is explored.
+const EXPLORE_BUDGET: Duration = Duration::from_secs(15);
+/// How long the scenario that shows it may be shrunk.
+const SHRINK_BUDGET: Duration = Duration::from_secs(20);
+/// The first seed.
+const FIRST: u64 = 1;
+
+/// What a mutant is tried on.
+pub struct Bench<'a> {
+    pub programs: &'a Programs,
+    pub mutant: &'a Mutant,
+    /// The root of the project, for its scenario files.
+    pub source: &'a Path,
+    /// Where files are left.
+    pub folder: &'a Path,
+    /// Threads of a campaign.
+    pub jobs: usize,
+}
+
+#[derive(Deserialize)]
+struct Findings {
+    runs: u64,
+    failures: Vec<Failure>,
+}
+
+#[derive(Deserialize)]
+struct Failure {
+    seed: u64,
+    invariant: String,
+}
+
+#[derive(Deserialize)]
+struct Explored {
+    found: Option<Found>,
+}
+
+#[derive(Deserialize)]
+struct Found {
+    invariant: String,
+}
+
+impl Bench<'_> {
+    /// Makes the trial; none if the program does not have it.
+    ///
+    /// # Errors
+    /// If the trial itself fails, so that nothing is known.
+    pub fn make(&self, trial: Trial) -> Result<Option<Kills>> {
+        let made = match trial {
+            Trial::Core => self.campaign(Backend::Core, CORE_SEEDS).map(Some),
+            Trial::Simulated => self.campaign(Backend::Simulated, SIMULATED_SEEDS).map(Some),
+            Trial::Exhaustive => self.exploration(),
+            Trial::Scenarios => self.scenarios().map(Some),
+            Trial::Properties => self.properties(),
+        };
+        made.with_context(|| format!("{}, {}", self.mutant.name, trial.word()))
+    }
+
+    fn campaign(&self, backend: Backend, seeds: u64) -> Result<Kills> {
+        let output = self.simulator(&[
+            "run",
+            "--format=json",
+            "--shrink=0s",
+            &format!("--backend={backend}"),
+            &format!("--profile={}", self.profile()),
+            &format!("--seeds={FIRST}..{}", FIRST + seeds),
+            &format!("--jobs={}", self.jobs),
+        ])?;
+        check_exit(&output, &[0, 2, 3])?;
+        let findings: Findings = serde_json::from_slice(&output.stdout)?;
+        ensure!(findings.runs == seeds, "{} of {seeds} seeds were played", findings.runs);
+        let mut kills = Kills { runs: seeds, ..Kills::default() };
+        for failure in &findings.failures {
+            kills.add(failure.seed - FIRST + 1, &failure.invariant);
+        }
+        Ok(kills)
+    }
+
+    fn scenarios(&self) -> Result<Kills> {
+        let output =
+            self.simulator(&["scenarios", "scenarios", "--backend=core", "--backend=simulated"])?;
+        check_exit(&output, &[0, 2, 3])?;
+        Ok(read_scenarios(&String::from_utf8_lossy(&output.stdout)))
+    }
+
+    fn exploration(&self) -> Result<Option<Kills>> {
+        if !self.simulator(&["explore", "--help"])?.status.success() {
+            return Ok(None);
+        }
+        let budget = format!("--budget={}s", EXPLORE_BUDGET.as_secs());
+        let mut kills = Kills::default();
+        for size in SIZES {
+            let mut explore = Command::new(&self.programs.simulator);
+            explore.args(["explore", "--format=json", &budget]).args(size);
+            let output = self.output(explore.current_dir(self.folder))?;
+            check_exit(&output, &[0, 2])?;
+            let explored: Explored = serde_json::from_slice(&output.stdout)?;
+            kills.runs += 1;
+            if let Some(found) = explored.found {
+                kills.add(kills.runs, &found.invariant);
+            }
+        }
+        Ok(Some(kills))
+    }
+
+    fn properties(&self) -> Result<Option<Kills>> {
+        let Some(program) = &self.programs.properties else { return Ok(None) };
+        let output = self.output(Command::new(program).arg("--quiet"))?;
+        check_exit(&output, &[0, 101])?;
+        Ok(Some(read_tests(&String::from_utf8_lossy(&output.stdout))))
+    }
+
+    /// Shrinks the storm of a seed; says how many steps are left.
+    ///
+    /// # Errors
+    /// If it cannot be played or shrunk.
+    pub fn shrink(&self, backend: Backend, run: u64) -> Result<usize> {
+        let seed = format!("--seed={}", FIRST + run - 1);
+        let profile = format!("--profile={}", self.profile());
+        let storm = self.simulator(&["scenario", &seed, &profile])?;
+        check_exit(&storm, &[0])?;
+        let file = self.folder.join(format!("{}.json", self.mutant.name));
+        fs::write(&file, &storm.stdout)
+            .with_context(|| format!("cannot write {}", file.display()))?;
+        let budget = format!("--budget={}s", SHRINK_BUDGET.as_secs());
+        let mut shrink = Command::new(&self.programs.simulator);
+        shrink.args(["shrink", &budget, &format!("--backend={backend}")]).arg(&file);
+        let output = self.output(shrink.current_dir(self.folder))?;
+        check_exit(&output, &[0])?;
+        let shrunk = String::from_utf8(output.stdout)?;
+        let shrunk = self.folder.join(shrunk.trim());
+        Ok(crate::scenario::read_file(&shrunk)?.steps.len())
+    }
+
+    fn profile(&self) -> String {
+        format!("{:?}", self.mutant.profile).to_lowercase()
+    }
+
+    fn simulator(&self, arguments: &[&str]) -> Result<Output> {
+        let mut program = Command::new(&self.programs.simulator);
+        self.output(program.args(arguments).current_dir(self.source))
+    }
+
+    fn output(&self, command: &mut Command) -> Result<Output> {
+        let program = PathBuf::from(command.get_program());
+        let output = command.stdin(Stdio::null()).output();
+        output.with_context(|| format!("cannot run {}", program.display()))
+    }
+}
+
+fn check_exit(output: &Output, expected: &[i32]) -> Result<()> {
+    if output.status.code().is_some_and(|code| expected.contains(&code)) {
+        return Ok(());
+    }
+    bail!("it ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr))
+}
+
+/// Lines such as `scenarios/a.json core BROKE I4 stale events are inert`, one for each run.
+fn read_scenarios(said: &str) -> Kills {
+    let mut kills = Kills::default();
+    for line in said.lines().filter(|line| !line.starts_with(' ')) {
+        let mut words = line.split_whitespace().skip(2);
+        let what = words.next();
+        kills.runs += u64::from(what != Some("skipped:"));
+        match (what, words.next()) {
+            (Some("BROKE"), Some(invariant)) => kills.add(kills.runs, invariant),
+            (Some("DIFFERS"), _) => kills.add(kills.runs, "what is seen"),
+            _ => {}
+        }
+    }
+    kills
+}
+
+/// The failed tests by name, from the list at the end.
+fn read_tests(said: &str) -> Kills {
+    let mut kills = Kills::default();
+    let results = said.lines().filter_map(|line| line.strip_prefix("test result: "));
+    for count in results.flat_map(|result| result.split(['.', ';'])) {
+        let mut words = count.split_whitespace();
+        if let (Some(Ok(number)), Some("passed" | "failed")) =
+            (words.next().map(str::parse::<u64>), words.next())
+        {
+            kills.runs += number;
+        }
+    }
+    let is_name = |line: &&str| line.starts_with("    ");
+    let listed = said.lines().rev().skip_while(|line| !is_name(line));
+    for name in listed.take_while(is_name) {
+        kills.add(1, name.trim());
+    }
+    kills
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scenarios_say_what_they_broke() {
+        let said = "\
+scenarios/a.json                  core       passed, as expected
+scenarios/a.json                  simulated  BROKE I27 TTL respected
+scenarios/b.json                  core       DIFFERS
+    expected 1 alice sees note
+    seen     1 alice sees nothing
+scenarios/b.json                  simulated  skipped: no such thing
+";
+        let kills = read_scenarios(said);
+        let first = [("I27".to_owned(), 2), ("what is seen".to_owned(), 3)].into();
+        assert_eq!(kills, Kills { runs: 3, failed: 2, first });
+    }
+
+    #[test]
+    fn tests_say_which_failed() {
+        let said = "\
+running 3 tests
+.FF
+failures:
+
+---- model::agrees stdout ----
+    a line of its own
+minimal failing input
+
+failures:
+    model::agrees
+    regression::one
+
+test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.1s
+
+";
+        let kills = read_tests(said);
+        assert_eq!((kills.runs, kills.failed), (3, 2));
+        assert_eq!(kills.first.keys().collect::<Vec<_>>(), ["model::agrees", "regression::one"]);
+        assert_eq!(read_tests("test result: ok. 7 passed; 0 failed; 1 ignored\n").runs, 7);
+    }
+}
