@@ -46,7 +46,9 @@ impl Scratch {
         ensure!(source.join("sim/mutants").is_dir(), "run this from the root of the project");
         let copy = source.join("target/mutants/project");
         fs::create_dir_all(&copy).with_context(|| format!("cannot make {}", copy.display()))?;
-        for name in ["Cargo.toml", "Cargo.lock", ".cargo", "src", "sim", "tests"] {
+        // Without the settings of cargo: it reads those of the folders above, and twice the same flags
+        // are other flags, with which every dependency would be built again.
+        for name in ["Cargo.toml", "Cargo.lock", "src", "sim", "tests"] {
             copy_tree(&source.join(name), &copy.join(name))?;
         }
         Ok(Self { source: source.to_owned(), copy })
