@@ -54,6 +54,11 @@ trait HubObserver: Send {
 
     /// The hub lost all state; what is remembered of it no longer binds.
     fn hub_restarted(&mut self) {}
+
+    /// Whether it would take a hub for broken whose earlier inputs it has not seen.
+    fn needs_the_past(&self) -> bool {
+        false
+    }
 }
 
 /// Watches the clients, too, or the run as a whole.
@@ -100,28 +105,9 @@ impl Judge {
     /// A judge of the hub's next inputs, of whatever needs no knowledge of how it came to stand like
     /// this.
     pub fn from_here(config: &Config, world: World) -> Self {
-        let at_hub: Vec<Box<dyn HubObserver>> = vec![
-            Box::new(identity::Refusals),
-            Box::new(identity::Names),
-            Box::new(identity::Authority::default()),
-            Box::new(identity::Versions),
-            Box::new(identity::Resurrection),
-            Box::new(identity::Takeover),
-            Box::new(identity::Lifecycle),
-            Box::new(resources::Timers::new(config)),
-            Box::new(identity::Ownership),
-            Box::new(identity::LastRegistration::knowing(config, &world)),
-            Box::new(subscriptions::Subscriptions),
-            Box::new(delivery::Handover::new(config)),
-            Box::new(delivery::Recipients::new(config)),
-            Box::new(delivery::Replies::default()),
-            Box::new(delivery::Outcomes::new(config)),
-            Box::new(delivery::Truth::new(config)),
-            Box::new(resources::Directory),
-            Box::new(resources::Bounds::new(config)),
-        ];
-        let (pace, tally) = (resources::Pace::new(config), resources::Tally::default());
-        Self { world, pace, tally, at_hub, over_all: Vec::new() }
+        let mut judge = Self { world, over_all: Vec::new(), ..Self::new(config) };
+        judge.at_hub.retain(|observer| !observer.needs_the_past());
+        judge
     }
 
     fn with(config: &Config, delays: Option<liveness::Delays>) -> Self {

@@ -47,6 +47,10 @@ impl Lateness {
 }
 
 impl HubObserver for Lateness {
+    fn needs_the_past(&self) -> bool {
+        true
+    }
+
     fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
         match &moment.hub.input {
             Input::Drained(key, written) if moment.hears(*key) => {

@@ -1,63 +1,42 @@
 //! I3: whoever registers last has the address.
 
-use std::collections::BTreeMap;
-
 use signal_hub::hub::{Config, Input, Phase, Record, SessionKey};
 use signal_hub::protocol::{ActorAddress, CloseReason, Details, Register, Reply, Verb};
 
 use super::super::moment::Asked;
-use super::super::{HubObserver, Invariant, Moment, Verdict, World, broken};
+use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
 
-/// I3. Remembers who registered last, from what the hub says it accepted.
+/// I3. Who registered last and did not give the address up since owns it before the event, or the
+/// event before broke this.
 pub struct LastRegistration {
     hub_address: ActorAddress,
-    /// Who registered last and did not give the address up since.
-    holders: BTreeMap<ActorAddress, SessionKey>,
 }
 
 impl LastRegistration {
     pub fn new(config: &Config) -> Self {
-        Self { hub_address: config.hub_address.clone(), holders: BTreeMap::new() }
-    }
-
-    /// One that has seen every owner of this world register.
-    pub fn knowing(config: &Config, world: &World) -> Self {
-        let owned =
-            world.address_rows().filter_map(|(address, _)| Some((address, world.owner(address)?)));
-        let holders = owned.map(|(address, owner)| (address.clone(), owner)).collect();
-        Self { holders, ..Self::new(config) }
+        Self { hub_address: config.hub_address.clone() }
     }
 }
 
 impl HubObserver for LastRegistration {
     fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
-        for record in moment.records() {
-            if let Record::ActorRegistered { actor_address, session, .. } = record {
-                self.holders.insert(actor_address.clone(), *session);
-            }
-        }
         for address in moment.hub.touched.addresses.keys() {
-            let Some(holder) = self.holders.get(address).copied() else { continue };
-            let owner = moment.after.owner(address);
-            if owner == Some(holder) {
+            let registered = registered_now(moment, address);
+            let Some(holder) = registered.or_else(|| moment.before.owner(address)) else {
                 continue;
-            }
-            if owner.is_some() || !gives_up(moment, holder, address) {
+            };
+            let owner = moment.after.owner(address);
+            if owner != Some(holder) && (owner.is_some() || !gives_up(moment, holder, address)) {
                 return broken(
                     Invariant::I3,
                     format!("s{} registered {address} last, yet {owner:?} owns it", holder.0),
                 );
             }
-            self.holders.remove(address);
         }
         match &moment.asked {
             Some(asked) => self.newcomer_is_let_in(moment, asked),
             None => Ok(()),
         }
-    }
-
-    fn hub_restarted(&mut self) {
-        self.holders.clear();
     }
 }
 
@@ -94,6 +73,17 @@ impl LastRegistration {
             && moment.before.owner(address).is_some()
             && !moment.is_due(address)
     }
+}
+
+/// Whose registration of the address the hub says that it accepted in this event.
+pub(super) fn registered_now(moment: &Moment<'_>, address: &ActorAddress) -> Option<SessionKey> {
+    let registered = moment.records().filter_map(|record| match record {
+        Record::ActorRegistered { actor_address, session, .. } => {
+            (actor_address == address).then_some(*session)
+        }
+        _ => None,
+    });
+    registered.last()
 }
 
 /// Whether the holder lost the address by right: by expiry, its own end or its own wish.

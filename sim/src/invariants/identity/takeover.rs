@@ -1,9 +1,10 @@
 //! I5, I6: who is told of a takeover, and to whom nothing goes any more.
 
-use signal_hub::hub::{Output, Record, SessionKey};
+use signal_hub::hub::{Output, SessionKey};
 use signal_hub::protocol::{ActorAddress, Body, CloseReason, DisconnectNotice, Notice, Outgoing};
 
 use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+use super::registration::registered_now;
 
 /// I5, I6.
 pub struct Takeover;
@@ -13,7 +14,7 @@ impl HubObserver for Takeover {
         let moved = moment.hub.touched.addresses.keys().find_map(|address| {
             let old = moment.before.owner(address)?;
             // Its queue may overflow at the very reply that tells of the registration.
-            let new = moment.after.owner(address).or_else(|| registered(moment, address))?;
+            let new = moment.after.owner(address).or_else(|| registered_now(moment, address))?;
             (old != new).then_some((address, old))
         });
         let told: Vec<SessionKey> =
@@ -36,15 +37,6 @@ impl HubObserver for Takeover {
         }
         deliveries_to_owners(moment)
     }
-}
-
-fn registered(moment: &Moment<'_>, address: &ActorAddress) -> Option<SessionKey> {
-    moment.hub.outputs.iter().find_map(|output| match output {
-        Output::Audit(Record::ActorRegistered { actor_address, session, .. }) => {
-            (actor_address == address).then_some(*session)
-        }
-        Output::Send(..) | Output::Close(..) | Output::Audit(_) => None,
-    })
 }
 
 fn closes(moment: &Moment<'_>, key: SessionKey, reason: CloseReason) -> bool {

@@ -102,6 +102,10 @@ impl Queues {
 }
 
 impl HubObserver for Queues {
+    fn needs_the_past(&self) -> bool {
+        true
+    }
+
     fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
         self.changed.clear();
         for output in &moment.hub.outputs {

@@ -29,6 +29,10 @@ impl Timeouts {
 }
 
 impl HubObserver for Timeouts {
+    fn needs_the_past(&self) -> bool {
+        true
+    }
+
     fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
         let now = moment.now;
         for (key, reason) in moment.closed() {
