@@ -10,6 +10,7 @@ mod client_end;
 mod connection;
 mod executor;
 mod faults;
+mod hub_process;
 mod message;
 mod network;
 mod raw;
@@ -34,6 +35,7 @@ use self::actor::Actor;
 use self::agenda::Event;
 use self::client::ClientId;
 use self::executor::Tasks;
+use self::hub_process::{crash_hub, stop_hub};
 use self::raw::{Order, RawId};
 use self::world::World;
 use super::Skipped;
@@ -45,7 +47,7 @@ use super::words;
 use crate::history::{ClientKind, ClientName, PROBE, Recorder};
 use crate::invariants::Agreement;
 use crate::net::{Fault, Peers};
-use crate::scenario::{Action, ActorKind, HUB_HOST, HubAction, Scenario, What, Who};
+use crate::scenario::{Action, ActorKind, HubAction, Scenario, What, Who};
 
 /// Beyond twice the bound, or so much more, the WebSocket codec itself reads no further.
 const EXCESS_BYTES_MIN: usize = 64 * 1024;
@@ -408,39 +410,6 @@ fn sleep(world: &RefCell<World>, duration: Duration) -> impl Future<Output = ()>
     async move {
         let _ = woken.await;
     }
-}
-
-fn crash_hub(world: &RefCell<World>, peers: Peers) {
-    if world.borrow().hub_life().is_none() {
-        return;
-    }
-    with(world, |world| {
-        // First the hub: a dead one does not see its own connections end.
-        world.end_hub(true);
-        world.inject(Fault::Crash { host: HUB_HOST.to_owned(), peers });
-    });
-}
-
-/// Shuts the hub down and waits until it has ended.
-async fn stop_hub(world: &RefCell<World>) {
-    if world.borrow().hub_life().is_none() {
-        return;
-    }
-    let running = world.borrow_mut().hub_running();
-    let _ = running.await;
-    with(world, World::shut_down);
-    let alone = world.borrow_mut().alone();
-    let shutdown_timeout = world.borrow().scenario.hub.shutdown_timeout;
-    let timeout = sleep(world, shutdown_timeout);
-    tokio::select! {
-        biased;
-        _ = alone => {}
-        () = timeout => {}
-    }
-    with(world, World::close_all);
-    let alone = world.borrow_mut().alone();
-    let _ = alone.await;
-    with(world, |world| world.end_hub(false));
 }
 
 /// A step that is done at once.
