@@ -93,3 +93,24 @@ pub enum Output {
     /// Write an audit record.
     Audit(Record),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_input_names_its_session() {
+        let key = SessionKey(4);
+        let peer = Peer { address: ([127, 0, 0, 1], 1).into() };
+        for input in [
+            Input::Opened(key, peer),
+            Input::Frame(key, Ok(ClientFrame::Ping)),
+            Input::Alive(key),
+            Input::Drained(key, Written::default()),
+            Input::Closed(key, CloseCause::Lost),
+        ] {
+            assert_eq!(input.session(), Some(key), "{input:?}");
+        }
+        assert_eq!((Input::Tick.session(), Input::Shutdown.session()), (None, None));
+    }
+}

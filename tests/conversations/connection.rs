@@ -56,7 +56,7 @@ fn only_the_major_number_of_the_version_must_agree() {
         let metadata = json!({ "protocolVersion": version, "capabilities": ["chat"] });
         hub.asks(session, connect_with(metadata)).accepted();
     }
-    for version in ["1.0.0", "2.1.0", "0.1", "", "one"] {
+    for version in ["1.0.0", "2.1.0", "0.1", "0.1.0.beta", "0.1.0.0", "", "one"] {
         let mut hub = Conversation::new();
         let session = hub.opened();
         let metadata = json!({ "protocolVersion": version, "capabilities": ["chat"] });

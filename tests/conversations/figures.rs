@@ -61,6 +61,8 @@ fn everyone_has_a_queue_of_its_own() {
 fn metrics_are_those_of_the_present_minute() {
     let mut hub = Conversation::new();
     let alice = hub.registered("alice");
+    let (carol, _) = hub.opens();
+    hub.loses(carol);
     // Each conversation begins 40 seconds into a minute.
     hub.asks(alice, subscribe("")).gets([invalid(
         alice,
@@ -80,7 +82,7 @@ fn metrics_are_those_of_the_present_minute() {
         .gets([reply(
             alice,
             "hub:metrics_response",
-            metrics(4, 3, 1, 1, 0, 999_960_000, 1_000_000_000),
+            metrics(4, 3, 1, 2, 1, 999_960_000, 1_000_000_000),
         )])
         .records([]);
     hub.after(seconds(20));

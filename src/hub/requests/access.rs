@@ -97,3 +97,13 @@ fn no_token() -> Refusal {
         ..Refusal::missing("authToken", "a token that this hub accepts")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_has_no_token_is_told_where_to_put_one() {
+        assert!(no_token().resolution.starts_with("Send hub:connect with a token"));
+    }
+}
