@@ -76,7 +76,7 @@ pub enum Outcome {
 pub enum ClientError {
     /// The hub said no; nothing changed.
     #[error("{0}")]
-    Refused(Refusal),
+    Refused(Box<Refusal>),
     /// No reply came in time. Whether the hub acted is unknown.
     #[error("no reply in time; the outcome is unknown")]
     TimedOut,

@@ -19,7 +19,7 @@ impl Dice {
 
     /// The next id.
     pub fn id(&mut self) -> Uuid {
-        uuid::Builder::from_random_bytes(self.0.random()).into_uuid()
+        uuid::Builder::from_random_bytes(self.0.random::<u128>().to_le_bytes()).into_uuid()
     }
 
     /// A duration from half of `most` to `most`, in whole milliseconds.

@@ -34,9 +34,9 @@ pub enum Event {
     Renewed { address: ActorAddress, expires_at: Timestamp, renewal_token: RenewalToken },
     /// The hub will not have the address; with `retry_in` the client asks again, else it is no
     /// longer wanted.
-    RegistrationRefused { address: ActorAddress, refusal: Refusal, retry_in: Option<Duration> },
+    RegistrationRefused { address: ActorAddress, refusal: Box<Refusal>, retry_in: Option<Duration> },
     /// The hub will not restore a subscription; the topic is no longer wanted.
-    SubscriptionRefused { address: ActorAddress, topic: Topic, refusal: Refusal },
+    SubscriptionRefused { address: ActorAddress, topic: Topic, refusal: Box<Refusal> },
     /// An application message for one of the client's addresses.
     Delivered(Box<Message>),
     /// Another session registered the address. This session lives on, without it.
@@ -55,7 +55,7 @@ pub enum Event {
     Resumed,
     /// `hub:error` that answers no ask under way: to a tell, to an ask that timed out, or to a
     /// frame that bore no id.
-    HubError { correlation: Option<MessageId>, refusal: Refusal },
+    HubError { correlation: Option<MessageId>, refusal: Box<Refusal> },
     /// `hub:disconnect` from the hub: it is about to close the session.
     CloseAnnounced { reason: String, message: String },
     /// A `hub:*` message that this client does not know: its type and its payload.
@@ -113,7 +113,7 @@ pub enum Loss {
     NoAnswer,
     /// The hub refused `hub:connect`.
     #[error("the hub refused: {0}")]
-    Refused(Refusal),
+    Refused(Box<Refusal>),
     /// The client's own user wanted it gone.
     #[error("dropped on request")]
     Dropped,

@@ -17,6 +17,6 @@ impl Ids {
 
     /// An id that was never given before.
     pub fn fresh(&mut self) -> Uuid {
-        uuid::Builder::from_random_bytes(self.0.random()).into_uuid()
+        uuid::Builder::from_random_bytes(self.0.random::<u128>().to_le_bytes()).into_uuid()
     }
 }

@@ -10,14 +10,14 @@ pub struct Rows<K, V>(Vec<(K, Option<V>)>);
 
 impl<K: Ord, V> Rows<K, V> {
     /// The row of each of these keys; a key may come twice.
-    pub(super) fn of(mut keys: Vec<K>, row: impl Fn(&K) -> Option<V>) -> Self {
-        keys.sort_unstable();
-        keys.dedup();
-        let rows = keys.into_iter().map(|key| {
-            let row = row(&key);
-            (key, row)
-        });
-        Self(rows.collect())
+    pub(super) fn of(keys: impl Iterator<Item = K>, look: impl Fn(&K) -> Option<V>) -> Self {
+        let mut rows: Vec<(K, Option<V>)> = keys.map(|key| (key, None)).collect();
+        rows.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        rows.dedup_by(|(one, _), (other, _)| one == other);
+        for (key, row) in &mut rows {
+            *row = look(key);
+        }
+        Self(rows)
     }
 
     /// The row of the key, if the table speaks of it.
@@ -100,12 +100,26 @@ mod tests {
 
     #[test]
     fn rows_are_sorted_and_found_by_key() {
-        let rows = Rows::of(vec![3, 1, 3], |key| (*key > 1).then_some(key * 10));
+        let rows = Rows::of([3, 1, 3].into_iter(), |key| (*key > 1).then_some(key * 10));
         assert_eq!(rows.keys().collect::<Vec<_>>(), [&1, &3]);
         assert_eq!(
             (rows.get(&3), rows.get(&1), rows.get(&2)),
             (Some(&Some(30)), Some(&None), None)
         );
         assert_eq!(serde_json::to_string(&rows).unwrap(), r#"{"1":null,"3":30}"#);
+    }
+
+    #[test]
+    fn rows_know_of_what_they_speak() {
+        let mut rows = Rows::of([3, 1].into_iter(), |key| (*key > 1).then_some(key * 10));
+        assert_eq!(
+            [rows.contains_key(&3), rows.contains_key(&1), rows.contains_key(&2)],
+            [true, true, false]
+        );
+        assert_eq!((rows.len(), rows.is_empty()), (2, false));
+        assert!(Rows::<u8, u8>::default().is_empty());
+        rows.values_mut().for_each(|row| *row = Some(7));
+        assert_eq!(rows.values().collect::<Vec<_>>(), [&Some(7), &Some(7)]);
+        assert_eq!(rows[&3], Some(7));
     }
 }

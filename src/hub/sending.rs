@@ -135,7 +135,7 @@ impl Hub {
     /// size, until it is not.
     fn arm_slow_consumer(&mut self, now: Timestamp, key: SessionKey) {
         let deadline = Deadline::SlowConsumer(key);
-        if self.deadlines.at(&deadline).is_none() {
+        if !self.deadlines.is_armed(&deadline) {
             self.deadlines.arm(deadline, now + self.config.slow_consumer_timeout);
         }
     }

@@ -2,6 +2,7 @@
 //! last input touched.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -25,7 +26,7 @@ pub struct SessionRow {
     pub id: SessionId,
     pub phase: Phase,
     /// What it owns, in the order of registration.
-    pub addresses: Vec<ActorAddress>,
+    pub addresses: Arc<Vec<ActorAddress>>,
     /// Messages and bytes that wait to be written.
     pub queued: (usize, usize),
     /// Which deadlines are armed for it: connect, idle, slow consumer, token.
@@ -68,29 +69,24 @@ impl Hub {
     pub fn view_of_first(&self, rows_max: usize) -> View {
         let registered = self.registry.iter().map(|(address, _)| address).take(rows_max);
         let subscribed = self.topics.addresses().take(rows_max);
-        let armed = self.deadlines.iter().map(|(deadline, _)| deadline).take(rows_max);
-        let mut keys = Keys {
-            sessions: self.sessions.keys().into_iter().take(rows_max).collect(),
-            addresses: registered.chain(subscribed).cloned().collect(),
-            topics: self.topics.topics().take(rows_max).cloned().collect(),
-        };
-        keys.note_owners(armed);
-        self.rows(keys)
+        let armed = || self.deadlines.iter().take(rows_max);
+        self.rows(
+            self.sessions.keys().into_iter().take(rows_max).chain(armed().filter_map(session_of)),
+            registered.chain(subscribed).chain(armed().filter_map(address_of)).cloned(),
+            self.topics.topics().take(rows_max).cloned(),
+        )
     }
 
     /// The rows that the last input touched, as they are now.
     pub fn touched(&self) -> View {
-        let mut keys = Keys {
-            sessions: self.sessions.touched.iter().copied().collect(),
-            addresses: self.registry.touched.iter().cloned().collect(),
-            topics: Vec::new(),
-        };
-        for (address, topic) in self.topics.touched.iter() {
-            keys.addresses.push(address.clone());
-            keys.topics.push(topic.clone());
-        }
-        keys.note_owners(self.deadlines.touched.iter());
-        self.rows(keys)
+        let armed = || self.deadlines.touched.iter();
+        let subscribed = self.topics.touched.iter();
+        let addresses = self.registry.touched.iter().chain(armed().filter_map(address_of));
+        self.rows(
+            self.sessions.touched.iter().copied().chain(armed().filter_map(session_of)),
+            addresses.chain(subscribed.clone().map(|(address, _)| address)).cloned(),
+            subscribed.map(|(_, topic)| topic.clone()),
+        )
     }
 
     /// Open rows in every table, for a quick look at whether anything is left (I34): sessions,
@@ -105,11 +101,17 @@ impl Hub {
         ]
     }
 
-    fn rows(&self, keys: Keys) -> View {
+    /// The rows of these keys, which may come more than once.
+    fn rows(
+        &self,
+        sessions: impl Iterator<Item = SessionKey>,
+        addresses: impl Iterator<Item = ActorAddress>,
+        topics: impl Iterator<Item = Topic>,
+    ) -> View {
         View {
-            sessions: Rows::of(keys.sessions, |key| self.session_row(*key)),
-            addresses: Rows::of(keys.addresses, |address| self.address_row(address)),
-            topics: Rows::of(keys.topics, |topic| {
+            sessions: Rows::of(sessions, |key| self.session_row(*key)),
+            addresses: Rows::of(addresses, |address| self.address_row(address)),
+            topics: Rows::of(topics, |topic| {
                 let subscribers: BTreeSet<_> = self.topics.subscribers(topic).cloned().collect();
                 (!subscribers.is_empty()).then_some(TopicRow { subscribers })
             }),
@@ -118,18 +120,12 @@ impl Hub {
 
     fn session_row(&self, key: SessionKey) -> Option<SessionRow> {
         let session = self.sessions.get(key)?;
-        let at = |deadline| self.deadlines.at(&deadline);
         Some(SessionRow {
             id: session.id.clone(),
             phase: session.phase,
-            addresses: session.addresses.clone(),
+            addresses: Arc::clone(&session.addresses),
             queued: (session.queue.messages, session.queue.bytes),
-            deadlines: [
-                at(Deadline::Connect(key)),
-                at(Deadline::Idle(key)),
-                at(Deadline::SlowConsumer(key)),
-                at(Deadline::Token(key)),
-            ],
+            deadlines: self.deadlines.of_session(key),
         })
     }
 
@@ -143,30 +139,68 @@ impl Hub {
             },
         });
         let topics: BTreeSet<_> = self.topics.of(address).cloned().collect();
-        let deadline = self.deadlines.at(&Deadline::Address(address.clone()));
+        let deadline = self.deadlines.of_address(address);
         let known = registration.is_some() || !topics.is_empty() || deadline.is_some();
         known.then_some(AddressRow { registration, topics, deadline })
     }
 }
 
-/// Keys of rows, in any order and perhaps more than once.
-struct Keys {
-    sessions: Vec<SessionKey>,
-    addresses: Vec<ActorAddress>,
-    topics: Vec<Topic>,
+fn session_of(deadline: &Deadline) -> Option<SessionKey> {
+    match deadline {
+        Deadline::Connect(key)
+        | Deadline::Idle(key)
+        | Deadline::SlowConsumer(key)
+        | Deadline::Token(key) => Some(*key),
+        Deadline::Address(_) | Deadline::Outcomes => None,
+    }
 }
 
-impl Keys {
-    fn note_owners<'a>(&mut self, deadlines: impl Iterator<Item = &'a Deadline>) {
-        for deadline in deadlines {
-            match deadline {
-                Deadline::Connect(key)
-                | Deadline::Idle(key)
-                | Deadline::SlowConsumer(key)
-                | Deadline::Token(key) => self.sessions.push(*key),
-                Deadline::Address(address) => self.addresses.push(address.clone()),
-                Deadline::Outcomes => {}
-            }
-        }
+fn address_of(deadline: &Deadline) -> Option<&ActorAddress> {
+    match deadline {
+        Deadline::Address(address) => Some(address),
+        Deadline::Connect(_)
+        | Deadline::Idle(_)
+        | Deadline::SlowConsumer(_)
+        | Deadline::Token(_)
+        | Deadline::Outcomes => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::hub::{Config, Ids};
+    use crate::protocol::SubscriptionId;
+
+    fn hub() -> (Hub, ActorAddress) {
+        let address = ActorAddress::parse("@(a)").expect("an address");
+        (Hub::new(Config::default(), Ids::new([0; 32])), address)
+    }
+
+    /// A sound hub has neither: whoever looks must see it if another one has.
+    #[test]
+    fn an_address_with_a_topic_or_a_deadline_alone_shows() {
+        let (mut hub, address) = hub();
+        assert_eq!(hub.address_row(&address), None);
+        let topic = Topic::parse("news").expect("a topic");
+        hub.topics.add(&address, &topic, SubscriptionId::new(Uuid::nil()));
+        assert_eq!(hub.address_row(&address).map(|row| row.topics.len()), Some(1));
+        assert!(hub.view().addresses.contains_key(&address), "by its topic alone");
+        let (mut hub, address) = self::hub();
+        let due = Timestamp::from_millis(9);
+        hub.deadlines.arm(Deadline::Address(address.clone()), due);
+        assert_eq!(hub.address_row(&address).and_then(|row| row.deadline), Some(due));
+        assert!(hub.view().addresses.contains_key(&address), "by its deadline alone");
+        assert!(hub.touched().addresses.contains_key(&address), "by its deadline alone");
+    }
+
+    #[test]
+    fn a_session_with_a_deadline_alone_is_looked_for() {
+        let (mut hub, _) = hub();
+        hub.deadlines.arm(Deadline::Token(SessionKey(5)), Timestamp::from_millis(9));
+        assert_eq!(hub.view().sessions.get(&SessionKey(5)), Some(&None));
+        assert_eq!(hub.touched().sessions.get(&SessionKey(5)), Some(&None));
     }
 }

@@ -142,7 +142,7 @@ impl Refusal {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Malformed {
     /// Not JSON, or not an envelope. `id` is the frame's id where it bore a valid one.
-    Frame { id: Option<MessageId>, refusal: Refusal },
+    Frame { id: Option<MessageId>, refusal: Box<Refusal> },
     /// More bytes than `max_message_size`; never parsed.
     TooLarge { actual: usize, max: usize },
 }

@@ -27,7 +27,7 @@ pub enum Reply {
     QueueStats(QueueStats),
     Metrics(Metrics),
     TokenRefreshed(TokenRefreshed),
-    Error(Refusal),
+    Error(Box<Refusal>),
 }
 
 impl Reply {

@@ -215,7 +215,7 @@ impl Play {
 /// What is owned has its owner, and what is subscribed stands in both indices.
 fn check(view: &View) {
     for (key, row) in &view.sessions {
-        for address in &row.as_ref().expect("a view has only rows that exist").addresses {
+        for address in row.as_ref().expect("a view has only rows that exist").addresses.iter() {
             let row = view.addresses.get(address).and_then(Option::as_ref);
             let owner = row.and_then(|row| row.registration).and_then(|row| row.owner);
             assert_eq!(owner, Some(*key), "{address}: I1");

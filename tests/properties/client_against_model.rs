@@ -186,7 +186,7 @@ impl World {
             return Ok(());
         }
         let reply = match refusal.filter(|refusal| self.may_refuse(&request, refusal)) {
-            Some(refusal) => Reply::Error(refusal),
+            Some(refusal) => Reply::Error(Box::new(refusal)),
             None => self.carry_out(&request).context("the hub is asked for what it knows")?,
         };
         if request.pattern == Pattern::Tell {
@@ -245,11 +245,11 @@ impl World {
                 self.registered.clear();
                 Reply::Disconnected(Disconnected { acknowledged: true })
             }
-            _ if !self.registered.contains_key(from) => Reply::Error(Refusal::new(
+            _ if !self.registered.contains_key(from) => Reply::Error(Box::new(Refusal::new(
                 ErrorCode::Unauthorized,
                 "register first",
                 "Send hub:register.",
-            )),
+            ))),
             Verb::Renew(_) => {
                 self.tokens += 1;
                 self.registered.insert(from.clone(), self.now + TTL);
@@ -277,7 +277,10 @@ impl World {
                 delivered_at: self.now,
                 status: DeliveryStatus::Delivered,
             }),
-            _ => Reply::Error(Refusal::new(ErrorCode::InternalError, "what?", "Ask another.")),
+            _ => {
+                let refusal = Refusal::new(ErrorCode::InternalError, "what?", "Ask another.");
+                Reply::Error(Box::new(refusal))
+            }
         })
     }
 

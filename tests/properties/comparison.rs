@@ -195,7 +195,7 @@ fn plain(outgoing: &Outgoing) -> Outgoing {
 fn plain_reply(reply: &Reply) -> Reply {
     let mut reply = reply.clone();
     if let Reply::Error(refusal) = &mut reply {
-        *refusal = wordless(refusal);
+        **refusal = wordless(refusal);
     } else if let Reply::Connected(connected) = &mut reply {
         connected.server_version.clear();
     }

@@ -177,10 +177,10 @@ fn refusals_with_all_their_details() {
         ("error_about_a_bound", ErrorCode::BroadcastLimitExceeded, Details::Limit { limit: 10 }),
     ] {
         let refusal = Refusal::new(code, "what is wrong", "What to try.").with(details);
-        assert_snapshot!(name, reply(Reply::Error(refusal)));
+        assert_snapshot!(name, reply(Reply::Error(Box::new(refusal))));
     }
     let refusal = Refusal::new(ErrorCode::InternalError, "no JSON", "Send JSON.");
-    let body = Body::Reply { correlation: None, reply: Box::new(Reply::Error(refusal)) };
+    let body = Body::Reply { correlation: None, reply: Box::new(Reply::Error(Box::new(refusal))) };
     assert_snapshot!("error_to_no_envelope", pretty([frame(body)]));
 }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde::Serialize;
 use signal_hub::client::{ActorConfig, ClientConfig, Command, HubUrl, RequestCommand};
 use signal_hub::protocol::{
     self, ActorAddress, AuthToken, Broadcast, Discover, Glob, Heartbeat, Json, ListActors,
@@ -75,17 +74,15 @@ pub fn latest(host: &str) -> Choice {
 
 /// What step `number` says: no two steps say the same.
 fn payload(number: usize, speech: &Speech) -> Json {
-    #[derive(Serialize)]
-    struct Payload<'a> {
-        #[serde(skip_serializing_if = "Option::is_none")]
-        padding: Option<String>,
-        step: usize,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        text: Option<&'a str>,
-    }
-    let padding = (speech.padding > 0).then(|| "~".repeat(speech.padding));
-    let payload = Payload { padding, step: number, text: speech.text.as_deref() };
-    Json::from_value(&payload).expect("a struct of texts and numbers is JSON")
+    let padding = match speech.padding {
+        0 => String::new(),
+        padding => format!(r#""padding":"{}","#, "~".repeat(padding)),
+    };
+    let text = speech.text.as_ref().map_or_else(String::new, |text| {
+        format!(r#","text":{}"#, serde_json::Value::from(text.as_str()))
+    });
+    let payload = format!(r#"{{{padding}"step":{number}{text}}}"#);
+    Json::parse(payload).expect("a struct of texts and numbers is JSON")
 }
 
 /// A request, apart from who makes it.

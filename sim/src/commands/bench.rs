@@ -23,6 +23,9 @@ pub struct Bench {
     storms: u64,
     #[arg(long, value_enum, default_value_t = Profile::Storm)]
     profile: Profile,
+    /// Measures this one alone.
+    #[arg(long, value_enum)]
+    backend: Option<Backend>,
 }
 
 /// What some runs cost.
@@ -38,7 +41,11 @@ impl Bench {
         if cfg!(debug_assertions) {
             eprintln!("these are the numbers of a build without --release");
         }
-        for backend in [Backend::Core, Backend::Simulated] {
+        let backends = match self.backend {
+            Some(backend) => vec![backend],
+            None => vec![Backend::Core, Backend::Simulated],
+        };
+        for backend in backends {
             println!("on {backend}");
             self.measure_one(backend);
         }

@@ -55,6 +55,12 @@ trait HubObserver: Send {
     /// The hub lost all state; what is remembered of it no longer binds.
     fn hub_restarted(&mut self) {}
 
+    /// Whether it has something to look at when nothing is said and no address and no topic
+    /// changes, as at most pings and reports of what was written.
+    fn watches_silence(&self) -> bool {
+        false
+    }
+
     /// Whether it would take a hub for broken whose earlier inputs it has not seen.
     fn needs_the_past(&self) -> bool {
         false
@@ -81,7 +87,8 @@ pub struct Judge {
     world: World,
     pace: resources::Pace,
     tally: resources::Tally,
-    at_hub: Vec<Box<dyn HubObserver>>,
+    /// Each with whether it watches silence.
+    at_hub: Vec<(bool, Box<dyn HubObserver>)>,
     over_all: Vec<Box<dyn RunObserver>>,
 }
 
@@ -106,7 +113,7 @@ impl Judge {
     /// this.
     pub fn from_here(config: &Config, world: World) -> Self {
         let mut judge = Self { world, over_all: Vec::new(), ..Self::new(config) };
-        judge.at_hub.retain(|observer| !observer.needs_the_past());
+        judge.at_hub.retain(|(_, observer)| !observer.needs_the_past());
         judge
     }
 
@@ -136,6 +143,7 @@ impl Judge {
             Box::new(resources::Bounds::new(config)),
             Box::new(resources::Queues::new(config)),
         ];
+        let at_hub = at_hub.into_iter().map(|o| (o.watches_silence(), o)).collect();
         let over_all: Vec<Box<dyn RunObserver>> = vec![
             Box::new(delivery::Arrival::new(delays)),
             Box::new(liveness::Asks::default()),
@@ -163,7 +171,7 @@ impl Judge {
             What::HubStarted { .. } => {
                 self.pace.hub_restarted();
                 self.tally = resources::Tally::default();
-                self.at_hub.iter_mut().for_each(|observer| observer.hub_restarted());
+                self.at_hub.iter_mut().for_each(|(_, observer)| observer.hub_restarted());
             }
             What::Hub(hub) => self.hub(hub)?,
             What::HubStopped { .. } | What::Client { .. } | What::Run(_) | What::Step { .. } => {}
@@ -179,8 +187,11 @@ impl Judge {
         let pace = &mut self.pace;
         let moment =
             Moment::read(hub, &self.world, |key, request| pace.is_hasty(hub, key, request));
-        for observer in &mut self.at_hub {
-            observer.observe(&moment)?;
+        let silent = moment.is_silent();
+        for (watches_silence, observer) in &mut self.at_hub {
+            if !silent || *watches_silence {
+                observer.observe(&moment)?;
+            }
         }
         self.tally.count(&moment);
         self.pace.forget(&hub.input);

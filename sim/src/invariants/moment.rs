@@ -1,6 +1,6 @@
 //! One input of the hub and what came of it, read once for all observers.
 
-use signal_hub::hub::{Input, Output, Record, SessionKey};
+use signal_hub::hub::{Input, Output, Record, SessionKey, SessionRow};
 use signal_hub::protocol::{
     ActorAddress, Body, ClientFrame, CloseReason, ErrorCode, MessageId, Outgoing, Reply, Request,
     Verb,
@@ -18,6 +18,15 @@ pub struct Moment<'a> {
     pub after: After<'a>,
     /// If the input is a request.
     pub asked: Option<Asked<'a>>,
+    /// The session that the input is from or about: everybody looks at its row.
+    subject: Option<Subject<'a>>,
+}
+
+/// A session before and after the event.
+struct Subject<'a> {
+    key: SessionKey,
+    was: Option<&'a SessionRow>,
+    is: Option<&'a SessionRow>,
 }
 
 /// A request and what the hub answered.
@@ -56,7 +65,11 @@ impl<'a> Moment<'a> {
         is_hasty: impl FnOnce(SessionKey, &Request) -> bool,
     ) -> Self {
         let after = After { world: before, event: hub };
-        let mut moment = Self { now: hub.now, hub, before, after, asked: None };
+        let subject = hub.input.session().map(|key| {
+            let was = before.session(key);
+            Subject { key, was, is: hub.touched.sessions.get(&key).map_or(was, Option::as_ref) }
+        });
+        let mut moment = Self { now: hub.now, hub, before, after, asked: None, subject };
         if let Input::Frame(session, Ok(ClientFrame::Request(request))) = &hub.input {
             let heard = moment.hears(*session);
             let mut asked = Asked {
@@ -74,14 +87,41 @@ impl<'a> Moment<'a> {
         moment
     }
 
+    /// The session's row before the event.
+    pub fn was(&self, key: SessionKey) -> Option<&'a SessionRow> {
+        match &self.subject {
+            Some(subject) if subject.key == key => subject.was,
+            Some(_) | None => self.before.session(key),
+        }
+    }
+
+    /// The session's row after the event.
+    pub fn is(&self, key: SessionKey) -> Option<&'a SessionRow> {
+        match &self.subject {
+            Some(subject) if subject.key == key => subject.is,
+            Some(_) | None => self.after.session(key),
+        }
+    }
+
+    /// Whether the session was open before the event.
+    pub fn was_open(&self, key: SessionKey) -> bool {
+        self.was(key).is_some_and(is_open)
+    }
+
+    /// Whether a deadline of the session came before the input.
+    pub fn session_due(&self, key: SessionKey) -> bool {
+        let deadlines = self.was(key).map(|row| row.deadlines).into_iter().flatten();
+        deadlines.flatten().any(|deadline| deadline <= self.now)
+    }
+
     /// Whether the session was open when the turn of the input came: deadlines come before it.
     pub fn hears(&self, key: SessionKey) -> bool {
-        self.before.is_open(key) && !self.timed_out(key)
+        self.was_open(key) && !self.timed_out(key)
     }
 
     /// Whether a deadline of the session ended it in this event.
     pub fn timed_out(&self, key: SessionKey) -> bool {
-        self.before.session_due(key, self.now)
+        self.session_due(key)
             && self.hub.outputs.iter().any(|output| match output {
                 Output::Close(closed, reason) if *closed == key => match reason {
                     CloseReason::IdleTimeout
@@ -103,7 +143,7 @@ impl<'a> Moment<'a> {
     }
 
     fn slow_consumer_due(&self, key: SessionKey) -> bool {
-        let row = self.before.session(key);
+        let row = self.was(key);
         row.and_then(|row| row.deadlines[2]).is_some_and(|deadline| deadline <= self.now)
     }
 
@@ -113,6 +153,16 @@ impl<'a> Moment<'a> {
             || self.before.owner(address).is_some_and(|owner| self.timed_out(owner))
     }
 
+    /// Whether the hub says nothing and keeps its addresses and topics as they are, at an input at
+    /// which that is no news.
+    pub fn is_silent(&self) -> bool {
+        let touched = &self.hub.touched;
+        matches!(self.hub.input, Input::Alive(_) | Input::Drained(..) | Input::Tick)
+            && self.hub.outputs.is_empty()
+            && touched.addresses.is_empty()
+            && touched.topics.is_empty()
+    }
+
     /// Whether the session began with this event.
     pub fn opens(&self, key: SessionKey) -> bool {
         matches!(self.hub.input, Input::Opened(opened, _) if opened == key)
@@ -120,7 +170,7 @@ impl<'a> Moment<'a> {
 
     /// Whether the session was open before the event and is not any more.
     pub fn ended(&self, key: SessionKey) -> bool {
-        self.before.is_open(key) && !self.after.session(key).is_some_and(is_open)
+        self.was_open(key) && !self.is(key).is_some_and(is_open)
     }
 
     pub fn records(&self) -> impl Iterator<Item = &'a Record> {

@@ -97,9 +97,9 @@ fn unsubscribe_takes_effect(moment: &Moment<'_>) -> Verdict {
     for (_, reply) in moment.replies() {
         let Reply::Unsubscribed(unsubscribed) = reply else { continue };
         let topic = &unsubscribed.topic;
-        let session = moment.hub.input.session().and_then(|key| moment.before.session(key));
+        let session = moment.hub.input.session().and_then(|key| moment.was(key));
         let has = |row: Option<&AddressRow>| row.is_some_and(|row| row.topics.contains(topic));
-        let lost = session.into_iter().flat_map(|row| &row.addresses).any(|address| {
+        let lost = session.into_iter().flat_map(|row| row.addresses.iter()).any(|address| {
             has(moment.before.address(address)) && !has(moment.after.address(address))
         });
         if !lost {

@@ -104,12 +104,6 @@ impl World {
         self.session_ids.contains(text)
     }
 
-    /// Whether a deadline of the session was due at `at`.
-    pub fn session_due(&self, key: SessionKey, at: Timestamp) -> bool {
-        let row = self.session(key);
-        row.is_some_and(|row| row.deadlines.iter().flatten().any(|deadline| *deadline <= at))
-    }
-
     /// Whether the address's own deadline was due at `at`.
     pub fn address_due(&self, address: &ActorAddress, at: Timestamp) -> bool {
         self.address(address).and_then(|row| row.deadline).is_some_and(|deadline| deadline <= at)
@@ -134,8 +128,8 @@ impl World {
     }
 
     fn apply_rows(&mut self, touched: &View) {
-        for row in touched.sessions.values().flatten() {
-            if !self.session_ids.contains(row.id.as_str()) {
+        for (key, row) in &touched.sessions {
+            if let Some(row) = row.as_ref().filter(|_| !self.sessions.contains_key(key)) {
                 self.session_ids.insert(row.id.to_string());
             }
         }
@@ -188,8 +182,8 @@ pub struct After<'a> {
     pub event: &'a HubEvent,
 }
 
-impl After<'_> {
-    pub fn session(&self, key: SessionKey) -> Option<&SessionRow> {
+impl<'a> After<'a> {
+    pub fn session(&self, key: SessionKey) -> Option<&'a SessionRow> {
         match self.event.touched.sessions.get(&key) {
             Some(row) => row.as_ref(),
             None => self.world.session(key),

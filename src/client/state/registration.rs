@@ -93,7 +93,12 @@ impl ClientState {
         self.send(request);
     }
 
-    fn registration_refused(&mut self, now: Timestamp, address: &ActorAddress, refusal: Refusal) {
+    fn registration_refused(
+        &mut self,
+        now: Timestamp,
+        address: &ActorAddress,
+        refusal: Box<Refusal>,
+    ) {
         let error = ClientError::Refused(refusal.clone());
         let Some(actor) = self.actors.find(address) else { return };
         actor.registration = Registration::Absent;
@@ -253,7 +258,7 @@ impl ClientState {
         address: &ActorAddress,
         topic: Topic,
         command: Option<CommandId>,
-        refusal: Refusal,
+        refusal: Box<Refusal>,
     ) {
         if command.is_none() && refusal.code == ErrorCode::RateLimited {
             return self.rest_topic(now, address, topic, &refusal);
@@ -346,13 +351,13 @@ fn asked_pause(refusal: &Refusal) -> Option<Duration> {
 }
 
 /// The refusal that a reply is; a reply of the wrong type counts as one.
-pub(super) fn refusal_in(reply: &Reply) -> Refusal {
+pub(super) fn refusal_in(reply: &Reply) -> Box<Refusal> {
     match reply {
         Reply::Error(refusal) => refusal.clone(),
-        other => Refusal::new(
+        other => Box::new(Refusal::new(
             ErrorCode::InternalError,
             format!("the hub answered with {}", other.type_name()),
             "Use a client of the hub's protocol version.",
-        ),
+        )),
     }
 }

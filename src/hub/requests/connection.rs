@@ -1,6 +1,8 @@
 //! How sessions begin, live and end. Whatever comes late from or about a session touches only what
 //! that session owns at that moment (I4).
 
+use std::sync::Arc;
+
 use crate::hub::state::Session;
 use crate::hub::{
     CloseCause, Deadline, EndReason, ForgetReason, Hub, Output, Peer, Phase, Record, SessionKey,
@@ -127,7 +129,7 @@ impl Hub {
         self.deadlines.disarm_session(key);
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.phase = Phase::Disconnecting;
-        session.addresses.clear();
+        session.addresses = Arc::default();
         session.queue = Default::default();
         session.malformed.clear();
         let session_id = session.id.clone();
@@ -153,7 +155,7 @@ impl Hub {
     }
 
     pub(super) fn addresses_of(&self, key: SessionKey) -> Vec<crate::protocol::ActorAddress> {
-        self.sessions.get(key).map(|session| session.addresses.clone()).unwrap_or_default()
+        self.sessions.get(key).map(|session| session.addresses.to_vec()).unwrap_or_default()
     }
 }
 

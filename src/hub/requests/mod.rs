@@ -140,7 +140,7 @@ impl Hub {
         });
         let connecting = self.sessions.open(key).is_some_and(|s| s.phase == Phase::Connecting);
         let ends = connecting && request.type_name == "hub:connect";
-        let (to, id, error) = (&request.from, Some(&request.id), Reply::Error(refusal));
+        let (to, id, error) = (&request.from, Some(&request.id), Reply::Error(Box::new(refusal)));
         match (request.pattern, ends) {
             (Pattern::Ask, true) => {
                 self.reply_last(now, key, to, id, error, code.closes_connect());
@@ -171,7 +171,7 @@ impl Hub {
                     format!("a message of {actual} bytes is larger than {max}"),
                     "Send less in one message.",
                 );
-                let error = Reply::Error(refusal.with(Details::Size { actual, max }));
+                let error = Reply::Error(Box::new(refusal.with(Details::Size { actual, max })));
                 self.reply_last(now, key, &to, None, error, CloseReason::MessageTooLarge);
             }
         }

@@ -40,7 +40,7 @@ impl Hub {
     ) {
         let told = request.pattern == Pattern::Tell
             && self.sessions.open_mut(key).is_some_and(|session| session.pace.may_tell(now));
-        let error = Reply::Error(refusal.clone());
+        let error = Reply::Error(Box::new(refusal.clone()));
         self.refuse(now, key, request, refusal);
         if told {
             self.reply(now, key, &request.from, Some(&request.id), error);

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use crate::hub::sending::Handover;
 use crate::hub::{Hub, Record, SessionKey};
 use crate::protocol::{
@@ -106,9 +108,16 @@ impl Hub {
 }
 
 fn publication(from: ActorAddress, request: &Request, publish: &Publish) -> Delivery {
+    #[derive(Serialize)]
+    struct HubKeys<'a> {
+        publication: bool,
+        topic: &'a Topic,
+        via: &'static str,
+    }
+
     let topic = publish.topic.clone();
-    let metadata: Json =
-        serde_json::json!({ "topic": topic, "publication": true, "via": "hub" }).into();
+    let hub_keys = HubKeys { publication: true, topic: &topic, via: "hub" };
+    let metadata = Json::from_value(&hub_keys).expect("texts and flags are JSON");
     Delivery::new(
         from,
         publish.kind.clone(),

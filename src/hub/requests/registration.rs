@@ -1,6 +1,8 @@
 //! Who owns which address: register, takeover, unregister, renew, detach, resume, forget
 //! (protocol, section 5). Clean-up is by address and session, never by address alone.
 
+use std::sync::Arc;
+
 use crate::hub::state::{Registration, Standing};
 use crate::hub::{Deadline, EndReason, ForgetReason, Hub, Record, SessionKey};
 use crate::protocol::{
@@ -79,7 +81,7 @@ impl Hub {
     fn bind(&mut self, key: SessionKey, address: &ActorAddress, version: u64, resumed: bool) {
         let session = self.sessions.open_mut(key).expect("a request comes from an open session");
         if !session.owns(address) {
-            session.addresses.push(address.clone());
+            Arc::make_mut(&mut session.addresses).push(address.clone());
         }
         let session_id = session.id.clone();
         let actor_address = address.clone();
@@ -129,7 +131,7 @@ impl Hub {
 
     fn unbind(&mut self, address: &ActorAddress, key: SessionKey) {
         if let Some(session) = self.sessions.get_mut(key) {
-            session.addresses.retain(|owned| owned != address);
+            Arc::make_mut(&mut session.addresses).retain(|owned| owned != address);
         }
     }
 

@@ -25,24 +25,29 @@ pub enum Deadline {
     Outcomes,
 }
 
+/// When the deadlines of one session are due: connect, idle, slow consumer, token.
+pub(crate) type OfSession = [Option<Timestamp>; 4];
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Deadlines {
     agenda: BTreeSet<(Timestamp, Deadline)>,
-    due: BTreeMap<Deadline, Timestamp>,
+    sessions: BTreeMap<SessionKey, OfSession>,
+    addresses: BTreeMap<ActorAddress, Timestamp>,
+    outcomes: Option<Timestamp>,
     pub touched: Touched<Deadline>,
 }
 
 impl Deadlines {
     pub fn arm(&mut self, deadline: Deadline, at: Timestamp) {
         self.touched.note(deadline.clone());
-        if let Some(before) = self.due.insert(deadline.clone(), at) {
+        if let Some(before) = self.set(&deadline, Some(at)) {
             self.agenda.remove(&(before, deadline.clone()));
         }
         self.agenda.insert((at, deadline));
     }
 
     pub fn disarm(&mut self, deadline: &Deadline) {
-        if let Some(at) = self.due.remove(deadline) {
+        if let Some(at) = self.set(deadline, None) {
             self.touched.note(deadline.clone());
             self.agenda.remove(&(at, deadline.clone()));
         }
@@ -66,7 +71,7 @@ impl Deadlines {
             return None;
         }
         let (_, deadline) = self.agenda.pop_first()?;
-        self.due.remove(&deadline);
+        self.set(&deadline, None);
         self.touched.note(deadline.clone());
         Some(deadline)
     }
@@ -75,16 +80,58 @@ impl Deadlines {
         self.agenda.first().map(|(at, _)| *at)
     }
 
-    pub fn at(&self, deadline: &Deadline) -> Option<Timestamp> {
-        self.due.get(deadline).copied()
+    pub fn of_session(&self, key: SessionKey) -> OfSession {
+        self.sessions.get(&key).copied().unwrap_or_default()
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (&Deadline, Timestamp)> {
-        self.due.iter().map(|(deadline, at)| (deadline, *at))
+    pub fn of_address(&self, address: &ActorAddress) -> Option<Timestamp> {
+        self.addresses.get(address).copied()
+    }
+
+    pub fn is_armed(&self, deadline: &Deadline) -> bool {
+        match deadline {
+            Deadline::Connect(key) => self.of_session(*key)[0].is_some(),
+            Deadline::Idle(key) => self.of_session(*key)[1].is_some(),
+            Deadline::SlowConsumer(key) => self.of_session(*key)[2].is_some(),
+            Deadline::Token(key) => self.of_session(*key)[3].is_some(),
+            Deadline::Address(address) => self.of_address(address).is_some(),
+            Deadline::Outcomes => self.outcomes.is_some(),
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Deadline> {
+        self.agenda.iter().map(|(_, deadline)| deadline)
     }
 
     pub fn len(&self) -> usize {
-        self.due.len()
+        self.agenda.len()
+    }
+
+    /// Sets when it is due; returns when it was.
+    fn set(&mut self, deadline: &Deadline, at: Option<Timestamp>) -> Option<Timestamp> {
+        match (deadline, at) {
+            (Deadline::Connect(key), at) => self.set_of_session(*key, 0, at),
+            (Deadline::Idle(key), at) => self.set_of_session(*key, 1, at),
+            (Deadline::SlowConsumer(key), at) => self.set_of_session(*key, 2, at),
+            (Deadline::Token(key), at) => self.set_of_session(*key, 3, at),
+            (Deadline::Address(address), Some(at)) => self.addresses.insert(address.clone(), at),
+            (Deadline::Address(address), None) => self.addresses.remove(address),
+            (Deadline::Outcomes, at) => std::mem::replace(&mut self.outcomes, at),
+        }
+    }
+
+    fn set_of_session(
+        &mut self,
+        key: SessionKey,
+        nth: usize,
+        at: Option<Timestamp>,
+    ) -> Option<Timestamp> {
+        let due = self.sessions.entry(key).or_default();
+        let before = std::mem::replace(&mut due[nth], at);
+        if due.iter().all(Option::is_none) {
+            self.sessions.remove(&key);
+        }
+        before
     }
 }
 

@@ -64,3 +64,32 @@ impl Outcomes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::hash::DefaultHasher;
+
+    use super::*;
+    use crate::protocol::Disconnected;
+
+    fn hash(outcomes: &Outcomes) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        outcomes.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    #[test]
+    fn outcomes_are_told_apart_by_their_asks() {
+        let from = ActorAddress::parse("@(a)").expect("an address");
+        let ask = |id: &str| {
+            let id = MessageId::parse(id).expect("an id");
+            AskKey { from: from.clone(), id, kind: "hub:send" }
+        };
+        let outcome = Reply::Disconnected(Disconnected { acknowledged: true });
+        let [mut one, mut other] = [Outcomes::default(), Outcomes::default()];
+        one.insert(Timestamp::default(), ask("1"), outcome.clone(), 9);
+        other.insert(Timestamp::default(), ask("2"), outcome, 9);
+        assert_ne!(hash(&one), hash(&other));
+        assert_eq!(hash(&one), hash(&one.clone()));
+    }
+}

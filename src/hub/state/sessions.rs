@@ -1,6 +1,7 @@
 //! The sessions: one row for each accepted connection until the shell reports its end.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -29,8 +30,8 @@ pub(crate) struct Session {
     pub phase: Phase,
     /// What its token grants it; none before hub:connect, and with auth off.
     pub grant: Option<Grant>,
-    /// What the session owns, in the order of registration.
-    pub addresses: Vec<ActorAddress>,
+    /// What the session owns, in the order of registration; shared with whoever looks at the row.
+    pub addresses: Arc<Vec<ActorAddress>>,
     /// Who the client last claimed to be: only ever the `to` of what the hub tells it.
     pub claimed: Option<ActorAddress>,
     pub last_seen: Timestamp,
@@ -51,7 +52,7 @@ impl Session {
             peer,
             phase: Phase::Connecting,
             grant: None,
-            addresses: Vec::new(),
+            addresses: Arc::default(),
             claimed: None,
             last_seen: now,
             queue: Queue::default(),

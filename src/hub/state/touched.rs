@@ -9,15 +9,20 @@ use std::hash::{Hash, Hasher};
 pub(crate) struct Touched<K>(Vec<K>);
 
 impl<K> Touched<K> {
-    pub fn note(&mut self, key: K) {
-        self.0.push(key);
+    pub fn note(&mut self, key: K)
+    where
+        K: PartialEq,
+    {
+        if self.0.last() != Some(&key) {
+            self.0.push(key);
+        }
     }
 
     pub fn clear(&mut self) {
         self.0.clear();
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &K> {
+    pub fn iter(&self) -> impl Iterator<Item = &K> + Clone {
         self.0.iter()
     }
 }
@@ -38,4 +43,18 @@ impl<K> Eq for Touched<K> {}
 
 impl<K> Hash for Touched<K> {
     fn hash<H: Hasher>(&self, _state: &mut H) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_are_no_part_of_the_state() {
+        let mut touched = Touched::default();
+        touched.note(1);
+        touched.note(1);
+        assert_eq!(touched.iter().collect::<Vec<_>>(), [&1]);
+        assert_eq!(touched, Touched::default());
+    }
 }

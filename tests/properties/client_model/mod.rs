@@ -11,8 +11,8 @@ use anyhow::{Context, Result, bail, ensure};
 use signal_hub::client::state::Output;
 use signal_hub::client::{ClientConfig, ClientError, Command, CommandId, Event, Loss};
 use signal_hub::protocol::{
-    ActorAddress, ClientFrame, CloseReason, Details, MessageId, Pattern, Refusal, Reply, Request,
-    Topic, Verb,
+    ActorAddress, ClientFrame, CloseReason, Details, MessageId, Pattern, Reply, Request, Topic,
+    Verb,
 };
 use signal_hub::time::Timestamp;
 
@@ -169,8 +169,8 @@ impl Model {
             Cause::Reply(request, reply) => {
                 self.on_the_wire.remove(&request.id);
                 self.confirm(&request.from, reply);
-                if let Reply::Error(Refusal { details: Details::RetryAfter { .. }, .. }) = reply {
-                    self.hurried = true;
+                if let Reply::Error(refusal) = reply {
+                    self.hurried |= matches!(refusal.details, Details::RetryAfter { .. });
                 }
             }
             Cause::Replaced => self.parting |= self.link == Link::Connected,

@@ -49,7 +49,7 @@ impl Model {
                 (id.clone(), wordless(refusal), many.then_some(CloseReason::TooManyMalformed))
             }
         };
-        let body = Body::Reply { correlation, reply: Box::new(Reply::Error(error)) };
+        let body = Body::Reply { correlation, reply: Box::new(Reply::Error(Box::new(error))) };
         match close {
             Some(why) => self.say_last(key, to, body, why),
             None => self.say(key, to, body),
@@ -103,14 +103,14 @@ impl Model {
             && session.scolded.is_none_or(|at| now.since(at) >= Duration::from_secs(1))
         {
             session.scolded = Some(now);
-            self.reply(key, request, Reply::Error(refusal));
+            self.reply(key, request, Reply::Error(Box::new(refusal)));
         }
     }
 
     fn refuse(&mut self, key: SessionKey, request: &Request, refusal: Refusal) {
         self.figures.errors += 1;
         let fails_to_connect = !self.sessions[&key].connected && request.type_name == "hub:connect";
-        let (why, error) = (refusal.code.closes_connect(), Reply::Error(refusal));
+        let (why, error) = (refusal.code.closes_connect(), Reply::Error(Box::new(refusal)));
         match (request.pattern, fails_to_connect) {
             (Pattern::Ask, true) => self.reply_last(key, request, error, why),
             (Pattern::Ask, false) => self.reply(key, request, error),

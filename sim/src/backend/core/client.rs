@@ -119,10 +119,11 @@ impl World {
     fn hand_in(&mut self, id: ClientId, input: Input) {
         let Some(host) = self.client(id).map(|client| client.host) else { return };
         let now = self.wall(host);
+        let mut outputs = std::mem::take(&mut self.client_outputs);
         let Some(client) = self.client(id) else { return };
-        let outputs: Vec<Output> = client.state.handle(now, input).collect();
+        outputs.extend(client.state.handle(now, input));
         let mut told = Vec::new();
-        for output in outputs {
+        for output in outputs.drain(..) {
             match output {
                 Output::Connect => self.connect(id, host),
                 Output::Send(frame) => {
@@ -150,6 +151,7 @@ impl World {
                 }
             }
         }
+        self.client_outputs = outputs;
         told.into_iter().for_each(|event| self.told(id, event));
         self.set_client_alarm(id, host);
     }

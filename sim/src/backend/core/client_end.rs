@@ -64,7 +64,7 @@ impl World {
         if let Some(end) = self.client_ends.get_mut(&link) {
             end.stage = Stage::Closing;
             end.outgoing.push_back(Message::Close(None));
-            self.network.effects.awake.push_back((link, End::Client));
+            self.network.wake(link, End::Client);
         }
     }
 
@@ -76,7 +76,7 @@ impl World {
     pub(super) fn queue_as_client(&mut self, link: ConnectionId, message: Message) {
         if let Some(end) = self.client_ends.get_mut(&link) {
             end.outgoing.push_back(message);
-            self.network.effects.awake.push_back((link, End::Client));
+            self.network.wake(link, End::Client);
         }
     }
 

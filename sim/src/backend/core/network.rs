@@ -308,8 +308,11 @@ impl Network {
         self.effects.events.push(event);
     }
 
+    /// Has the end looked at; once is enough as long as nothing else is looked at in between.
     pub(super) fn wake(&mut self, id: ConnectionId, end: End) {
-        self.effects.awake.push_back((id, end));
+        if self.effects.awake.back() != Some(&(id, end)) {
+            self.effects.awake.push_back((id, end));
+        }
     }
 
     pub(super) fn wake_ends_of(&mut self, host: HostId) {

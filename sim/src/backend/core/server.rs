@@ -189,7 +189,7 @@ impl World {
         }
         session.phase = Phase::Closing { reason, said: false, answer: Answer::Awaited };
         self.plan(self.scenario.hub.close_timeout, Event::HubCloseTimeout(id));
-        self.network.effects.awake.push_back((id, End::Server));
+        self.network.wake(id, End::Server);
     }
 
     pub(super) fn end_session(&mut self, id: ConnectionId, key: SessionKey, cause: CloseCause) {
@@ -241,7 +241,7 @@ impl World {
         let Some(session) = server.session(id) else { return };
         if session.phase == Phase::Talking {
             session.outbox.push_back(message);
-            self.network.effects.awake.push_back((id, End::Server));
+            self.network.wake(id, End::Server);
         }
     }
 

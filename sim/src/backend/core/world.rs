@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use signal_hub::client::state::Output;
 use signal_hub::time::Timestamp;
 use tokio::sync::oneshot;
 
@@ -39,6 +40,8 @@ pub struct World {
     pub(super) clients: Vec<Option<Client>>,
     pub(super) raws: Vec<Option<Raw>>,
     pub(super) client_ends: BTreeMap<ConnectionId, ClientEnd>,
+    /// Empty; kept for its room.
+    pub(super) client_outputs: Vec<Output>,
 }
 
 impl World {
@@ -58,6 +61,7 @@ impl World {
             clients: Vec::new(),
             raws: Vec::new(),
             client_ends: BTreeMap::new(),
+            client_outputs: Vec::new(),
         }
     }
 

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use signal_hub::hub::{Input, Output, SessionKey};
 use signal_hub::protocol::codec::{HubBody, HubFrame, HubMessage};
-use signal_hub::protocol::{ActorAddress, Body, Delivery, MessageId};
+use signal_hub::protocol::{ActorAddress, Body, Delivery};
+use uuid::Uuid;
 
 use super::super::liveness::Delays;
 use super::super::world::is_open;
@@ -27,7 +28,7 @@ pub struct Arrival {
     delays: Option<Delays>,
     sessions: BTreeMap<Session, Stream>,
     /// Which session each copy went to that has not arrived, or arrived lately.
-    places: BTreeMap<MessageId, Session>,
+    places: BTreeMap<Uuid, Session>,
     /// The session of each connection that something arrived on.
     connections: BTreeMap<ClientName, Session>,
     restarts: u32,
@@ -44,11 +45,11 @@ struct Stream {
     /// Copies that a later one of the same sender came before.
     overtaken: Vec<Copy>,
     /// The latest that arrived.
-    arrived: VecDeque<MessageId>,
+    arrived: VecDeque<Uuid>,
 }
 
 struct Copy {
-    id: MessageId,
+    id: Uuid,
     to: ActorAddress,
     delivery: Arc<Delivery>,
     sender: SessionKey,
@@ -95,7 +96,7 @@ impl Arrival {
         for output in &hub.outputs {
             let Output::Send(key, message) = output else { continue };
             let Body::Delivery(delivery) = &message.body else { continue };
-            let (session, id) = ((self.restarts, *key), MessageId::from(message.id));
+            let (session, id) = ((self.restarts, *key), message.id);
             let queued = match self.delays {
                 Some(_) => {
                     let row = hub.touched.sessions.get(key).and_then(Option::as_ref);
@@ -103,7 +104,7 @@ impl Arrival {
                 }
                 None => 0,
             };
-            self.places.insert(id.clone(), session);
+            self.places.insert(id, session);
             let (to, delivery) = (message.to.clone(), Arc::clone(delivery));
             let copy = Copy { id, to, delivery, sender, at, queued };
             self.sessions.entry(session).or_default().under_way.push_back(copy);
@@ -112,13 +113,14 @@ impl Arrival {
 
     fn received(&mut self, at: Duration, client: &ClientName, message: &HubMessage) -> Verdict {
         let HubBody::Delivery { kind, payload, origin, .. } = &message.body else { return Ok(()) };
-        let session = self.places.get(&message.id).copied();
-        let stream = session.and_then(|session| self.sessions.get_mut(&session));
-        let (Some(session), Some(stream)) = (session, stream) else {
+        let place = |id| Some((id, *self.places.get(&id)?));
+        let place = Uuid::try_parse(message.id.as_str()).ok().and_then(place);
+        let stream = place.and_then(|(_, session)| self.sessions.get_mut(&session));
+        let (Some((id, session)), Some(stream)) = (place, stream) else {
             return invented(&message.to, "the hub did not hand it over");
         };
-        let Some(copy) = stream.take(&message.id) else {
-            return stream.out_of_turn(client, message);
+        let Some(copy) = stream.take(id) else {
+            return stream.out_of_turn(client, id, message);
         };
         let sent = &copy.delivery;
         if (&sent.from, &sent.kind, &sent.payload, Some(&sent.origin), &copy.to)
@@ -180,8 +182,8 @@ impl Arrival {
 
 impl Stream {
     /// The copy that arrives; those before it from the same sender are overtaken.
-    fn take(&mut self, id: &MessageId) -> Option<Copy> {
-        let place = self.under_way.iter().position(|copy| copy.id == *id)?;
+    fn take(&mut self, id: Uuid) -> Option<Copy> {
+        let place = self.under_way.iter().position(|copy| copy.id == id)?;
         let copy = self.under_way.remove(place)?;
         let mut ahead: Vec<Copy> = self.under_way.drain(..place).collect();
         for earlier in ahead.drain(..).rev() {
@@ -194,8 +196,8 @@ impl Stream {
     }
 
     /// What arrives though it is not under way.
-    fn out_of_turn(&self, client: &ClientName, message: &HubMessage) -> Verdict {
-        let late = self.overtaken.iter().find(|copy| copy.id == message.id);
+    fn out_of_turn(&self, client: &ClientName, id: Uuid, message: &HubMessage) -> Verdict {
+        let late = self.overtaken.iter().find(|copy| copy.id == id);
         match late {
             Some(copy) => broken(
                 Invariant::I20,
@@ -219,7 +221,7 @@ impl Stream {
         }
     }
 
-    fn leave(&self, places: &mut BTreeMap<MessageId, Session>) {
+    fn leave(&self, places: &mut BTreeMap<Uuid, Session>) {
         let copies = self.under_way.iter().chain(&self.overtaken);
         for id in copies.map(|copy| &copy.id).chain(&self.arrived) {
             places.remove(id);

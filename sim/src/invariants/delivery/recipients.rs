@@ -46,8 +46,8 @@ impl HubObserver for Recipients {
                 if asked.accepted().is_none() || moment.ended(asked.session) {
                     return Ok(());
                 }
-                let row = moment.after.session(asked.session);
-                let mut owned = row.into_iter().flat_map(|row| &row.addresses);
+                let row = moment.is(asked.session);
+                let mut owned = row.into_iter().flat_map(|row| row.addresses.iter());
                 let has_it = |address| {
                     let row = moment.after.address(address);
                     row.is_some_and(|row| row.topics.contains(&subscribe.topic))
@@ -179,7 +179,7 @@ impl Recipients {
     /// Whether the queue of the address's session may have been at its bound for one more copy.
     fn is_full(&self, moment: &Moment<'_>, address: &ActorAddress) -> bool {
         let Some(owner) = moment.before.owner(address) else { return false };
-        let (mut messages, mut bytes) = moment.before.session(owner).map_or((0, 0), |r| r.queued);
+        let (mut messages, mut bytes) = moment.was(owner).map_or((0, 0), |r| r.queued);
         let mut weight = Outgoing::ENVELOPE_WEIGHT;
         for (key, message) in moment.sent() {
             if matches!(message.body, Body::Delivery(_)) {
@@ -208,7 +208,7 @@ impl<'a> Meant<'a> {
         recipients: impl Iterator<Item = &'a ActorAddress>,
     ) -> Self {
         let mut meant = Self { sure: BTreeSet::new(), perhaps: BTreeSet::new() };
-        let row = moment.before.session(asked.session);
+        let row = moment.was(asked.session);
         let own = row.map_or(&[][..], |row| row.addresses.as_slice());
         let excludes =
             matches!(asked.verb(), Some(Verb::Broadcast(broadcast)) if broadcast.exclude_self);

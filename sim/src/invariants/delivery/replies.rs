@@ -44,8 +44,7 @@ impl HubObserver for Replies {
             }
         }
         let Some(asked) = &moment.asked else { return Ok(()) };
-        let stays = moment.before.is_open(asked.session)
-            && moment.after.session(asked.session).is_some_and(is_open);
+        let stays = moment.was_open(asked.session) && moment.is(asked.session).is_some_and(is_open);
         let is_ask = asked.request.pattern == Pattern::Ask;
         if stays && is_ask && count != 1 || count > 1 {
             let (request, session) = (asked.request, asked.session.0);

@@ -41,7 +41,7 @@ impl HubObserver for Truth {
         if asked.hasty && asked.refused != Some(ErrorCode::RateLimited) {
             return said("came too soon and was not refused for that");
         }
-        let Some(row) = moment.before.session(asked.session) else { return Ok(()) };
+        let Some(row) = moment.was(asked.session) else { return Ok(()) };
         match asked.refused {
             _ if asked.hasty => Ok(()),
             None => self.nobody_there(moment, asked),

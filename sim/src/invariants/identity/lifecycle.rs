@@ -23,16 +23,20 @@ impl HubObserver for Resurrection {
 
 /// Whether the session was over before the event, or never was.
 fn was_over(moment: &Moment<'_>, key: SessionKey) -> bool {
-    !(moment.before.is_open(key) || moment.opens(key))
+    !(moment.was_open(key) || moment.opens(key))
 }
 
 /// I9, I12.
 pub struct Lifecycle;
 
 impl HubObserver for Lifecycle {
+    fn watches_silence(&self) -> bool {
+        true
+    }
+
     fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
         for (key, row) in &moment.hub.touched.sessions {
-            let before = moment.before.session(*key).map(|row| row.phase);
+            let before = moment.was(*key).map(|row| row.phase);
             let after = row.as_ref().map(|row| row.phase);
             if !is_lawful(moment, *key, before, after) {
                 let phase =
@@ -90,7 +94,7 @@ fn is_lawful(
 
 /// Whoever ends has one record of it, and whoever has a record ends.
 fn ends_once(moment: &Moment<'_>, key: SessionKey) -> Verdict {
-    let opens_closed = moment.opens(key) && !moment.after.session(key).is_some_and(is_open);
+    let opens_closed = moment.opens(key) && !moment.is(key).is_some_and(is_open);
     let ended = moment.ended(key) || opens_closed;
     let records = moment
         .records()

@@ -54,7 +54,7 @@ fn registered_first(moment: &Moment<'_>, reply: &Reply) -> Verdict {
         return Ok(());
     }
     let session = moment.hub.input.session();
-    let row = session.and_then(|key| moment.before.session(key));
+    let row = session.and_then(|key| moment.was(key));
     match row.is_some_and(|row| !row.addresses.is_empty()) {
         true => Ok(()),
         false => broken(

@@ -10,6 +10,10 @@ use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
 pub struct Ownership;
 
 impl HubObserver for Ownership {
+    fn watches_silence(&self) -> bool {
+        true
+    }
+
     fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
         for (address, row) in &moment.hub.touched.addresses {
             if moment.before.address(address) != row.as_ref() {
@@ -19,7 +23,7 @@ impl HubObserver for Ownership {
                 owner_lists(moment, address, owner)?;
             }
         }
-        for key in moment.hub.touched.sessions.keys() {
+        for key in moment.hub.touched.sessions.keys().filter(|key| may_differ(moment, **key)) {
             session_owns_what_it_lists(moment, *key)?;
             session_lists_what_it_owns(moment, *key)?;
         }
@@ -28,7 +32,7 @@ impl HubObserver for Ownership {
 }
 
 fn owner_lists(moment: &Moment<'_>, address: &ActorAddress, owner: SessionKey) -> Verdict {
-    let row = moment.after.session(owner).filter(|row| is_open(row));
+    let row = moment.is(owner).filter(|row| is_open(row));
     let listed = row.map_or(0, |row| row.addresses.iter().filter(|a| *a == address).count());
     match (row, listed) {
         (Some(_), 1) => Ok(()),
@@ -42,9 +46,16 @@ fn owner_lists(moment: &Moment<'_>, address: &ActorAddress, owner: SessionKey) -
     }
 }
 
+/// Whether what the session lists, or who owns what, is not as it was before.
+fn may_differ(moment: &Moment<'_>, key: SessionKey) -> bool {
+    let (before, after) = (moment.was(key), moment.is(key));
+    !moment.hub.touched.addresses.is_empty()
+        || before.map(|row| &row.addresses) != after.map(|row| &row.addresses)
+}
+
 fn session_owns_what_it_lists(moment: &Moment<'_>, key: SessionKey) -> Verdict {
-    let Some(row) = moment.after.session(key) else { return Ok(()) };
-    for address in &row.addresses {
+    let Some(row) = moment.is(key) else { return Ok(()) };
+    for address in row.addresses.iter() {
         let owner = moment.after.owner(address);
         if owner != Some(key) {
             let owner = owner.map_or("nobody".to_owned(), |owner| format!("s{}", owner.0));
@@ -59,8 +70,8 @@ fn session_owns_what_it_lists(moment: &Moment<'_>, key: SessionKey) -> Verdict {
 
 /// What a session does not list any more is not its own any more.
 fn session_lists_what_it_owns(moment: &Moment<'_>, key: SessionKey) -> Verdict {
-    let Some(before) = moment.before.session(key) else { return Ok(()) };
-    let listed = moment.after.session(key).map_or(&[][..], |row| row.addresses.as_slice());
+    let Some(before) = moment.was(key) else { return Ok(()) };
+    let listed = moment.is(key).map_or(&[][..], |row| row.addresses.as_slice());
     let orphan = before
         .addresses
         .iter()
@@ -81,7 +92,7 @@ fn stale_is_inert(moment: &Moment<'_>, address: &ActorAddress) -> Verdict {
     let session = moment.hub.input.session();
     let by_owner = session.is_some() && owner == session;
     let by_deadline = moment.before.address_due(address, moment.now)
-        || owner.is_some_and(|owner| moment.before.session_due(owner, moment.now));
+        || owner.is_some_and(|owner| moment.session_due(owner));
     let by_overflow = owner.is_some_and(|owner| {
         moment.closed().any(|close| close == (owner, CloseReason::SlowConsumer))
     });
@@ -107,7 +118,7 @@ fn changes_by_right(moment: &Moment<'_>, address: &ActorAddress) -> bool {
     let Some(asked) = &moment.asked else { return false };
     match asked.verb() {
         Some(Verb::Register(register)) => {
-            moment.before.is_open(asked.session) && register.actor_address == *address
+            moment.was_open(asked.session) && register.actor_address == *address
         }
         Some(Verb::Renew(renew)) => renew.renewal_token.is_some(),
         _ => false,

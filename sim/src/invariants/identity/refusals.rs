@@ -51,7 +51,7 @@ fn changed_address(moment: &Moment<'_>, asker: SessionKey) -> Option<String> {
 
 fn changed_session(moment: &Moment<'_>, asker: SessionKey) -> Option<String> {
     let changed = moment.hub.touched.sessions.iter().find(|(key, row)| {
-        let Some(before) = moment.before.session(**key) else { return row.is_some() };
+        let Some(before) = moment.was(**key) else { return row.is_some() };
         let Some(after) = row.as_ref() else { return true };
         if !is_open(after) && is_open(before) {
             let may_end = **key == asker || moment.timed_out(**key);

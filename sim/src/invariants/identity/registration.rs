@@ -47,7 +47,7 @@ impl LastRegistration {
         let (Some(Verb::Register(register)), Some(code)) = (asked.verb(), asked.refused) else {
             return Ok(());
         };
-        let row = moment.before.session(asked.session);
+        let row = moment.was(asked.session);
         let by_token = row.is_none_or(|row| row.deadlines[3].is_some());
         let connected = row.is_some_and(|row| row.phase == Phase::Connected);
         if asked.hasty || by_token || !connected || !self.is_held(moment, register) {

@@ -25,7 +25,7 @@ impl HubObserver for Takeover {
             Some((address, old))
                 if closes(moment, old, CloseReason::SlowConsumer)
                     || told.is_empty()
-                        && (moment.before.session_due(old, moment.now)
+                        && (moment.session_due(old)
                             || moment.before.address_due(address, moment.now)) => {}
             Some((address, old)) => told_once(moment, address, old, &told)?,
             None => {
@@ -78,7 +78,7 @@ fn told_once(
         let evidence = format!("s{} was closed before it was told of the takeover", old.0);
         return broken(Invariant::I5, evidence);
     }
-    let lives_on = moment.after.session(old).is_some_and(|row| !row.addresses.is_empty());
+    let lives_on = moment.is(old).is_some_and(|row| !row.addresses.is_empty());
     match closed_at.is_some() != lives_on {
         true => Ok(()),
         false => broken(

@@ -39,7 +39,7 @@ impl Shutdown {
 impl RunObserver for Shutdown {
     fn observe(&mut self, event: &Event, world: &World) -> Verdict {
         match &event.what {
-            What::Hub(hub) if hub.input == Input::Shutdown => {
+            What::Hub(hub) if matches!(hub.input, Input::Shutdown) => {
                 self.since = Some(event.at);
                 everybody_is_told(hub, world)
             }

@@ -140,8 +140,7 @@ impl Bounds {
 
     fn subscribed(&self, moment: &Moment<'_>, session: SessionKey) -> Verdict {
         let added = |record: &Record| matches!(record, Record::SubscriptionAdded { .. });
-        let Some(row) = moment.before.session(session).filter(|_| moment.records().any(added))
-        else {
+        let Some(row) = moment.was(session).filter(|_| moment.records().any(added)) else {
             return Ok(());
         };
         let topics = row.addresses.iter().filter_map(|address| moment.after.address(address));

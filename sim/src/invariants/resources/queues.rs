@@ -102,6 +102,10 @@ impl Queues {
 }
 
 impl HubObserver for Queues {
+    fn watches_silence(&self) -> bool {
+        true
+    }
+
     fn needs_the_past(&self) -> bool {
         true
     }
@@ -122,7 +126,7 @@ impl HubObserver for Queues {
 
 /// What the queue held before, without what the input reports as taken out.
 fn at_first(moment: &Moment<'_>, key: SessionKey) -> Queued {
-    let (messages, bytes) = moment.before.session(key).map_or((0, 0), |row| row.queued);
+    let (messages, bytes) = moment.was(key).map_or((0, 0), |row| row.queued);
     match &moment.hub.input {
         Input::Drained(drained, written) if *drained == key => {
             (messages.saturating_sub(written.messages), bytes.saturating_sub(written.bytes))

@@ -29,6 +29,10 @@ impl Timeouts {
 }
 
 impl HubObserver for Timeouts {
+    fn watches_silence(&self) -> bool {
+        true
+    }
+
     fn needs_the_past(&self) -> bool {
         true
     }
@@ -86,7 +90,7 @@ impl Timeouts {
 
     fn never_connected(&self, moment: &Moment<'_>, key: SessionKey) -> Verdict {
         let waited = self.heard.get(&key).map_or(Duration::ZERO, |h| moment.now.since(h.opened));
-        let row = moment.before.session(key);
+        let row = moment.was(key);
         let connecting = row.is_some_and(|row| row.phase == Phase::Connecting);
         match connecting && waited >= self.connect_timeout {
             true => Ok(()),
@@ -99,7 +103,7 @@ impl Timeouts {
 }
 
 fn token_is_over(moment: &Moment<'_>, key: SessionKey) -> Verdict {
-    let until = moment.before.session(key).and_then(|row| row.deadlines[3]);
+    let until = moment.was(key).and_then(|row| row.deadlines[3]);
     match until.is_some_and(|until| until <= moment.now) {
         true => Ok(()),
         false => broken(Invariant::I31, format!("s{} is closed for a token that is good", key.0)),

@@ -23,6 +23,10 @@ impl Timers {
 }
 
 impl HubObserver for Timers {
+    fn watches_silence(&self) -> bool {
+        true
+    }
+
     fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
         for (address, row) in &moment.hub.touched.addresses {
             if let Some(row) = row {

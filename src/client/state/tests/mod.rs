@@ -55,8 +55,8 @@ fn alice_subscribed_to(topics: &[&str]) -> ClientConfig {
     config(vec![actor])
 }
 
-fn refusal(code: ErrorCode) -> Refusal {
-    Refusal::new(code, "no", "Do not.")
+fn refusal(code: ErrorCode) -> Box<Refusal> {
+    Box::new(Refusal::new(code, "no", "Do not."))
 }
 
 fn say(text: &str) -> Verb {

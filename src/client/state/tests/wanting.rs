@@ -5,7 +5,7 @@ use super::*;
 fn too_fast(milliseconds: u64) -> Reply {
     let wait = Duration::from_millis(milliseconds);
     let details = crate::protocol::Details::RetryAfter { wait, limit: 1 };
-    Reply::Error(refusal(ErrorCode::RateLimited).with(details))
+    Reply::Error(Box::new(refusal(ErrorCode::RateLimited).with(details)))
 }
 
 /// The next request of this type, and how long it took to come. The hub is heard all the while.
@@ -178,7 +178,8 @@ fn a_topic_that_the_hub_has_no_room_for_holds_up_no_other() {
     let [register] = talk.requests().try_into().unwrap();
     talk.confirm_registration(&register, 1, &[]);
     let [a, b] = talk.requests().try_into().unwrap();
-    let full = refusal(ErrorCode::RateLimited).with(crate::protocol::Details::Limit { limit: 1 });
+    let limit = crate::protocol::Details::Limit { limit: 1 };
+    let full = Box::new(refusal(ErrorCode::RateLimited).with(limit));
     talk.reply(&a, Reply::Error(full));
     talk.pass(Duration::from_millis(400));
     talk.reply(&b, too_fast(1));

@@ -33,7 +33,7 @@ pub fn decode_client_frame(frame: &Bytes) -> Result<ClientFrame, Malformed> {
     envelope.request(frame).map(|request| ClientFrame::Request(Arc::new(request))).map_err(
         |refusal| {
             let id = name("id", ID, envelope.id, MessageId::parse).ok();
-            Malformed::Frame { id, refusal }
+            Malformed::Frame { id, refusal: Box::new(refusal) }
         },
     )
 }
@@ -150,7 +150,7 @@ fn not_an_envelope(message: impl Into<Cow<'static, str>>) -> Malformed {
         message,
         "Send one JSON object a frame, as the protocol's section 1 describes it.",
     );
-    Malformed::Frame { id: None, refusal }
+    Malformed::Frame { id: None, refusal: Box::new(refusal) }
 }
 
 fn unknown_type(kind: &str) -> Refusal {

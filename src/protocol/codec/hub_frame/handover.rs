@@ -10,9 +10,8 @@ pub fn hand_over(message: &Outgoing, hub: &ActorAddress) -> HubFrame {
     let (from, ttl, metadata, body) = match &message.body {
         Body::Pong => return HubFrame::Pong,
         Body::Reply { correlation, reply } => {
-            let metadata = Json::parse(reply_metadata(reply)).expect("metadata is JSON");
-            let reply = reply.as_ref().clone();
-            (hub, None, metadata, HubBody::Reply { correlation: correlation.clone(), reply })
+            let (correlation, told) = (correlation.clone(), reply.as_ref().clone());
+            (hub, None, reply_metadata(reply), HubBody::Reply { correlation, reply: told })
         }
         Body::Notice(notice) => (hub, None, Json::EMPTY_OBJECT, HubBody::Notice(notice.clone())),
         Body::Delivery(delivery) => {

@@ -83,7 +83,7 @@ mod tests {
             Refusal::new(ErrorCode::MessageTooLarge, "m", "r")
                 .with(Details::Size { actual: 2, max: 1 }),
         ] {
-            let reply = Reply::Error(refusal);
+            let reply = Reply::Error(Box::new(refusal));
             let body = Body::Reply { correlation: None, reply: Box::new(reply.clone()) };
             assert_eq!(round_trip(body), HubBody::Reply { correlation: None, reply });
         }

@@ -4,12 +4,22 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::{ActorAddress, Details, ErrorCode, Refusal};
+use crate::protocol::{ActorAddress, Details, ErrorCode, Refusal, RenewalToken};
+use crate::time::Timestamp;
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ConnectedMetadata {
     pub actor_identity: Option<ActorAddress>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RegisteredMetadata<'a> {
+    pub actor_address: &'a ActorAddress,
+    pub expires_at: Timestamp,
+    pub renewal_token: RenewalToken,
+    pub version: u64,
 }
 
 #[derive(Serialize, Deserialize)]

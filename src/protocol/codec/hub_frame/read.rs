@@ -170,7 +170,7 @@ fn decode_reply(envelope: &Envelope) -> Result<Option<Reply>, serde_json::Error>
         "hub:token_refreshed" => Reply::TokenRefreshed(read(payload)?),
         "hub:queue_stats_response" => Reply::QueueStats(read(payload)?),
         "hub:metrics_response" => Reply::Metrics(read(payload)?),
-        "hub:error" => Reply::Error(read::<ErrorPayload>(payload)?.into()),
+        "hub:error" => Reply::Error(Box::new(read::<ErrorPayload>(payload)?.into())),
         _ => return Ok(None),
     }))
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::payloads::{ConnectedMetadata, ErrorPayload, TakenOver};
+use super::payloads::{ConnectedMetadata, ErrorPayload, RegisteredMetadata, TakenOver};
 use crate::protocol::codec::client_frame::quoted;
 use crate::protocol::{
-    ActorAddress, Body, Delivery, DisconnectNotice, MessageId, Notice, Outgoing, Reply, Route,
+    ActorAddress, Body, Delivery, DisconnectNotice, Json, MessageId, Notice, Outgoing, Reply, Route,
 };
 
 /// Writes one message as the text of a WebSocket frame; `hub` is the hub's own address.
@@ -24,7 +24,7 @@ pub fn encode_hub_frame(message: &Outgoing, hub: &ActorAddress) -> String {
                 reply.type_name(),
                 correlation,
                 &payload,
-                &reply_metadata(reply),
+                reply_metadata(reply).as_str(),
             )
         }
         Body::Notice(notice) => {
@@ -110,24 +110,25 @@ pub(super) fn reply_payload(reply: &Reply) -> String {
         Reply::TokenRefreshed(payload) => to_json(payload),
         Reply::QueueStats(payload) => to_json(payload),
         Reply::Metrics(payload) => to_json(payload),
-        Reply::Error(refusal) => to_json(&ErrorPayload::from(refusal)),
+        Reply::Error(refusal) => to_json(&ErrorPayload::from(refusal.as_ref())),
     }
 }
 
 /// The SEAG client reads the outcome of a registration from the metadata.
-pub(super) fn reply_metadata(reply: &Reply) -> String {
-    match reply {
-        Reply::Connected(connected) => {
-            to_json(&ConnectedMetadata { actor_identity: connected.actor_identity.clone() })
-        }
-        Reply::Registered(registered) => to_json(&serde_json::json!({
-            "actorAddress": registered.actor_address,
-            "expiresAt": registered.expires_at,
-            "renewalToken": registered.renewal_token,
-            "version": registered.version,
-        })),
-        _ => "{}".to_owned(),
-    }
+pub(super) fn reply_metadata(reply: &Reply) -> Json {
+    let metadata = match reply {
+        Reply::Connected(connected) => Json::from_value(&ConnectedMetadata {
+            actor_identity: connected.actor_identity.clone(),
+        }),
+        Reply::Registered(registered) => Json::from_value(&RegisteredMetadata {
+            actor_address: &registered.actor_address,
+            expires_at: registered.expires_at,
+            renewal_token: registered.renewal_token,
+            version: registered.version,
+        }),
+        _ => Ok(Json::EMPTY_OBJECT),
+    };
+    metadata.expect("texts and numbers are JSON")
 }
 
 pub(super) fn notice_payload(notice: &Notice) -> String {
