@@ -86,18 +86,17 @@ fn network() -> impl Strategy<Value = LinkConfig> {
     })
 }
 
-/// Each bound is far away or near; that of remembered outcomes is far, because the judges hold a hub
-/// to its window alone.
+/// Each bound is far away or near.
 fn hub() -> impl Strategy<Value = Config> {
     let near = |bound: std::ops::Range<usize>| weighted(0.2, bound);
     let queue = (4..12_usize, near(1_024..4_096), millis(500..3_000));
     let times = (millis(500..2_000), millis(2_000..8_000), millis(0..6_000), millis(0..6_000));
-    let bounds = (near(3..6), near(2..5), near(1..4), near(1..4), near(1..5));
+    let bounds = (near(3..6), near(2..5), near(1..4), near(1..4), near(1..5), near(1..4));
     let pace = weighted(0.3, (1..5_u32, 1..10_u32));
     (queue, times, bounds, pace).prop_map(|(queue, times, bounds, pace)| {
         let (queue_messages_max, queue_bytes_max, slow_consumer_timeout) = queue;
         let (connect_timeout, idle_timeout, resume_window, dedupe_window) = times;
-        let (sessions, registrations, subscriptions, recipients, malformed) = bounds;
+        let (sessions, registrations, subscriptions, recipients, malformed, outcomes) = bounds;
         let plenty = Config::default();
         let round =
             |window: Duration| if window.as_millis() < 600 { Duration::ZERO } else { window };
@@ -117,6 +116,7 @@ fn hub() -> impl Strategy<Value = Config> {
             registrations_max: registrations.unwrap_or(plenty.registrations_max),
             subscriptions_per_session_max: subscriptions
                 .unwrap_or(plenty.subscriptions_per_session_max),
+            dedupe_entries_max: outcomes.unwrap_or(plenty.dedupe_entries_max),
             broadcast_recipients_max: recipients.unwrap_or(plenty.broadcast_recipients_max),
             malformed_per_minute_max: malformed
                 .map_or(plenty.malformed_per_minute_max, |most| most as u32),

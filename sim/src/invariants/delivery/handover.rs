@@ -1,57 +1,27 @@
 //! I8, I18, I19 at the hub: each delivery is a copy of the request that the hub is handling.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::time::Duration;
-
 use signal_hub::hub::Config;
-use signal_hub::protocol::{
-    ActorAddress, Body, Delivery, MessageId, Pattern, Request, Route, Verb,
-};
-use signal_hub::time::Timestamp;
+use signal_hub::protocol::{ActorAddress, Body, Delivery, Pattern, Request, Route, Verb};
 
+use super::super::moment::Asked;
 use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+use super::remembered::{Ask, Remembered, is_remembered};
 
-/// I8, I15, I18, I19.
+/// I8, I15, I18, I19. Remembers whom the copies of each ask went to.
 pub struct Handover {
-    /// How long the hub promises to know an ask again.
-    dedupe_window: Duration,
-    delivered: BTreeSet<Copy>,
-    /// The same, oldest first.
-    order: VecDeque<(Timestamp, Copy)>,
+    asks: Remembered<Vec<ActorAddress>>,
 }
-
-/// One sender's message for one recipient.
-type Copy = (ActorAddress, MessageId, ActorAddress);
 
 impl Handover {
     pub fn new(config: &Config) -> Self {
-        let (delivered, order) = (BTreeSet::new(), VecDeque::new());
-        Self { dedupe_window: config.dedupe_window, delivered, order }
-    }
-
-    /// An id that is asked again is the same message; one that is told again is another.
-    fn once(&mut self, now: Timestamp, delivery: &Delivery, to: &ActorAddress) -> Verdict {
-        let copy = (delivery.from.clone(), delivery.origin.clone(), to.clone());
-        self.order.push_back((now, copy.clone()));
-        match self.delivered.insert(copy) {
-            true => Ok(()),
-            false => broken(Invariant::I18, format!("{} goes to {to} again", delivery.origin)),
-        }
-    }
-
-    fn forget(&mut self, now: Timestamp) {
-        while let Some((at, copy)) = self.order.front()
-            && now.since(*at) >= self.dedupe_window
-        {
-            self.delivered.remove(copy);
-            self.order.pop_front();
-        }
+        Self { asks: Remembered::new(config) }
     }
 }
 
 impl HubObserver for Handover {
     fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
-        self.forget(moment.now);
+        self.asks.forget(moment.now);
+        let mut copies = Vec::new();
         for (_, message) in moment.sent() {
             let Body::Delivery(delivery) = &message.body else { continue };
             let asked = moment.asked.as_ref().filter(|a| a.request.id == delivery.origin);
@@ -65,17 +35,49 @@ impl HubObserver for Handover {
             }
             carried_unaltered(moment, asked.request, delivery, &message.to)?;
             if asked.request.pattern == Pattern::Ask {
-                self.once(moment.now, delivery, &message.to)?;
+                self.once(asked, &copies, delivery, &message.to)?;
+                copies.push(message.to.clone());
             }
+        }
+        if let Some(ask) = carried_out(moment) {
+            self.asks.insert(moment.now, ask, copies);
         }
         Ok(())
     }
 
     /// A hub that begins anew cannot know what was asked of the one before.
     fn hub_restarted(&mut self) {
-        self.delivered.clear();
-        self.order.clear();
+        self.asks.clear();
     }
+}
+
+impl Handover {
+    /// An id that is asked again is the same message; one that is told again is another.
+    fn once(
+        &self,
+        asked: &Asked<'_>,
+        copies: &[ActorAddress],
+        delivery: &Delivery,
+        to: &ActorAddress,
+    ) -> Verdict {
+        let kind = asked.verb().map_or("", Verb::type_name);
+        let before = self.asks.get(&(delivery.from.clone(), delivery.origin.clone(), kind));
+        match copies.contains(to) || before.is_some_and(|before| before.contains(to)) {
+            false => Ok(()),
+            true => broken(Invariant::I18, format!("{} goes to {to} again", delivery.origin)),
+        }
+    }
+}
+
+/// The ask that the hub carries out now and has to know again.
+pub fn carried_out(moment: &Moment<'_>) -> Option<Ask> {
+    let asked = moment.asked.as_ref()?;
+    let verb = asked.accepted().filter(|verb| is_remembered(verb))?;
+    let request = asked.request;
+    (request.pattern == Pattern::Ask).then(|| {
+        let from = moment.before.acting_identity(asked.session, &request.from);
+        (from, request.id.clone(), verb.type_name())
+    })
 }
 
 fn invented(to: &ActorAddress, why: &str) -> Verdict {

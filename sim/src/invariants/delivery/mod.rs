@@ -5,6 +5,7 @@ mod handover;
 mod lateness;
 mod outcomes;
 mod recipients;
+mod remembered;
 mod replies;
 mod truth;
 

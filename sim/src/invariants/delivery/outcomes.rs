@@ -1,88 +1,65 @@
 //! What acknowledgements say: the copies handed over, and to a retry what was said first: I23, I24.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
-
 use signal_hub::hub::{Config, Record};
-use signal_hub::protocol::{ActorAddress, Body, MessageId, Pattern, Reply, Request, Verb};
-use signal_hub::time::Timestamp;
+use signal_hub::protocol::{Body, MessageId, Reply, Request};
 
 use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+use super::handover::carried_out;
+use super::remembered::{Remembered, is_remembered};
 
 /// I23, I24: for what delivers, the reply against the copies and against an earlier reply.
 pub struct Outcomes {
-    /// How long the hub promises to know an ask again.
-    dedupe_window: Duration,
-    first: BTreeMap<Ask, Reply>,
-    /// Copies of asks that were carried out while their session ended: a retry is told of them.
-    untold: BTreeMap<Ask, usize>,
-    /// All that are in either, oldest first.
-    order: VecDeque<(Timestamp, Ask)>,
+    asks: Remembered<Outcome>,
 }
 
-type Ask = (ActorAddress, MessageId);
+/// What became of an ask when it came first.
+enum Outcome {
+    Told(Reply),
+    /// Its session ended with it: a retry is told of so many copies.
+    Untold(usize),
+}
 
 impl Outcomes {
     pub fn new(config: &Config) -> Self {
-        let (first, untold, order) = Default::default();
-        Self { dedupe_window: config.dedupe_window, first, untold, order }
-    }
-
-    fn forget(&mut self, now: Timestamp) {
-        while let Some((at, ask)) = self.order.front()
-            && now.since(*at) >= self.dedupe_window
-        {
-            self.first.remove(ask);
-            self.untold.remove(ask);
-            self.order.pop_front();
-        }
+        Self { asks: Remembered::new(config) }
     }
 }
 
 impl HubObserver for Outcomes {
     fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
         let Some(asked) = &moment.asked else { return Ok(()) };
-        self.forget(moment.now);
-        let Some(Verb::Send(_) | Verb::Publish(_) | Verb::Broadcast(_)) = asked.verb() else {
-            return Ok(());
-        };
+        self.asks.forget(moment.now);
+        let Some(verb) = asked.verb().filter(|verb| is_remembered(verb)) else { return Ok(()) };
         let request = asked.request;
         let copies = copies(moment, &request.id);
-        let ask = (moment.before.acting_identity(asked.session, &request.from), request.id.clone());
         let Some(reply) = asked.reply.filter(|reply| !matches!(reply, Reply::Error(_))) else {
-            if copies > 0 && request.pattern == Pattern::Ask {
-                self.order.push_back((moment.now, ask.clone()));
-                self.untold.insert(ask, copies);
+            if let Some(ask) = carried_out(moment) {
+                self.asks.insert(moment.now, ask, Outcome::Untold(copies));
             }
             return Ok(());
         };
-        match self.first.get(&ask) {
-            Some(first) if first == reply && copies == 0 => Ok(()),
-            Some(first) => broken(
-                Invariant::I24,
-                format!(
-                    "the ask {} of {} got {first:?} and, asked again, {reply:?} and {copies} copies",
-                    request.id, request.from
-                ),
-            ),
-            None => {
-                let untold = self.untold.remove(&ask);
-                if untold.is_none() {
-                    self.order.push_back((moment.now, ask.clone()));
-                }
-                self.first.insert(ask, reply.clone());
-                match untold {
-                    Some(untold) => told_of(request, reply, untold + copies),
-                    None => honest(moment, request, reply, copies),
-                }
+        let from = moment.before.acting_identity(asked.session, &request.from);
+        let ask = (from, request.id.clone(), verb.type_name());
+        let verdict = match self.asks.get(&ask) {
+            Some(Outcome::Told(first)) if first == reply && copies == 0 => return Ok(()),
+            Some(Outcome::Told(first)) => {
+                return broken(
+                    Invariant::I24,
+                    format!(
+                        "the ask {} of {} got {first:?} and, asked again, {reply:?} and {copies} copies",
+                        request.id, request.from
+                    ),
+                );
             }
-        }
+            Some(Outcome::Untold(untold)) => told_of(request, reply, untold + copies),
+            None => honest(moment, request, reply, copies),
+        };
+        self.asks.insert(moment.now, ask, Outcome::Told(reply.clone()));
+        verdict
     }
 
     fn hub_restarted(&mut self) {
-        self.first.clear();
-        self.untold.clear();
-        self.order.clear();
+        self.asks.clear();
     }
 }
 

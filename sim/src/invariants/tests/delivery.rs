@@ -85,6 +85,26 @@ fn a_retried_ask_is_delivered_once() {
 }
 
 #[test]
+fn an_ask_is_known_until_others_take_its_place() {
+    let mut story = Story::with(|config| config.dedupe_entries_max = 2);
+    story.all_registered(["alice", "bob"]);
+    let mut asks = Vec::new();
+    for _ in 0..3 {
+        story.asks(2, "bob", send("alice"));
+        asks.push(story.last().request().clone());
+    }
+    let copies: Vec<Output> = story.last().outputs.iter().filter(|o| is_copy(o)).cloned().collect();
+    let [first, _, latest] = asks.try_into().unwrap();
+    story.sends(2, first);
+    assert!(story.last().outputs.iter().any(is_copy), "the oldest is forgotten");
+    story.sends(2, latest);
+    assert!(!story.last().outputs.iter().any(is_copy), "the latest is known");
+    story.holds();
+    story.last().outputs.extend(copies);
+    story.breaks(Invariant::I18);
+}
+
+#[test]
 fn a_told_message_is_delivered_once() {
     let mut story = Story::of(["alice", "bob"]);
     story.tells(2, "bob", send("alice"));
