@@ -63,13 +63,14 @@ fn rates(text: &mut String, findings: &Findings, what: &str, span: Duration) {
 
 fn situations(text: &mut String, findings: &Findings, plan: &Plan) {
     let (required, missing) = (plan.required(), findings.missing(plan));
-    let _ = writeln!(
-        text,
-        "{} of {} situations came up, {} shapes",
-        required.len() - missing.len(),
-        required.len(),
-        findings.shapes.len()
-    );
+    let shapes = findings.shapes.len();
+    if required.is_empty() {
+        let met = findings.sightings.iter().filter(|(_, sighting)| sighting.runs > 0).count();
+        let _ = writeln!(text, "{met} situations came up, none had to, {shapes} shapes");
+        return;
+    }
+    let met = required.len() - missing.len();
+    let _ = writeln!(text, "{met} of {} situations came up, {shapes} shapes", required.len());
     if !missing.is_empty() {
         let (names, void) = (names(&missing), matches!(findings.verdict(plan), Verdict::Void(_)));
         let meaning = match void {
