@@ -158,16 +158,22 @@ impl<S: Stage> Director<'_, S> {
         let quiet = hub.idle_timeout + hub.ping_interval + SETTLE;
         let end = self.stage.elapsed() + CALM_WITHIN;
         let mut agreed_since = None;
+        let mut agreed_at = None;
         loop {
             self.stage.sleep(LOOK_EVERY).await;
-            self.stage.return_the_absent();
-            let now = self.stage.elapsed();
-            let beliefs = self.stage.beliefs();
-            match self.recorder.world(|world| invariants::check_agreement(world, &beliefs)) {
-                Ok(()) if now >= *agreed_since.get_or_insert(now) + quiet => break,
-                Ok(()) => {}
-                Err(violation) if now >= end => return Err(violation),
-                Err(_) => agreed_since = None,
+            let (now, events) = (self.stage.elapsed(), self.recorder.count());
+            // Whoever agreed still does as long as nothing has happened.
+            if agreed_at != Some(events) {
+                self.stage.return_the_absent();
+                let beliefs = self.stage.beliefs();
+                match self.recorder.world(|world| invariants::check_agreement(world, &beliefs)) {
+                    Ok(()) => agreed_at = Some(events),
+                    Err(violation) if now >= end => return Err(violation),
+                    Err(_) => (agreed_since, agreed_at) = (None, None),
+                }
+            }
+            if agreed_at.is_some() && now >= *agreed_since.get_or_insert(now) + quiet {
+                break;
             }
         }
         self.reach(Milestone::Calm);

@@ -6,6 +6,7 @@ mod recorder;
 mod text;
 mod untimed;
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,7 +62,7 @@ pub struct HubEvent {
 }
 
 /// Names one client or one raw connection: an actor may have several.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientName {
     pub actor: Arc<str>,
     pub kind: ClientKind,
@@ -76,6 +77,23 @@ pub enum ClientKind {
     Client,
     /// A connection that does what steps say and nothing else.
     Raw,
+}
+
+/// By actor, kind and number. Names are looked up all the time, and most share their text.
+impl Ord for ClientName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let actor = match Arc::ptr_eq(&self.actor, &other.actor) {
+            true => Ordering::Equal,
+            false => self.actor.cmp(&other.actor),
+        };
+        actor.then_with(|| (self.kind, self.number).cmp(&(other.kind, other.number)))
+    }
+}
+
+impl PartialOrd for ClientName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl ClientName {

@@ -169,6 +169,11 @@ impl Recorder {
         self.0.violated.notify_waiters();
     }
 
+    /// How many events there were so far.
+    pub fn count(&self) -> u64 {
+        self.lock().count
+    }
+
     pub fn is_violated(&self) -> bool {
         self.lock().violation.is_some()
     }

@@ -30,7 +30,10 @@ pub struct Server {
     keys: Vec<ConnectionId>,
     closing_all: bool,
     inputs: u64,
+    /// Empty; kept for its room.
     outputs: Vec<Output>,
+    /// The latest; kept for its room.
+    event: Option<Box<HubEvent>>,
     /// Whoever waits for the last connection to be gone.
     alone: Option<oneshot::Sender<()>>,
 }
@@ -47,6 +50,7 @@ impl Server {
             closing_all: false,
             inputs: 0,
             outputs: Vec::new(),
+            event: None,
             alone: None,
         }
     }
@@ -217,9 +221,17 @@ impl World {
         outputs.extend(server.hub.handle(server.now, input));
         let (now, touched) = (server.now, server.hub.touched());
         let event = HubEvent { now, input: recorded, outputs, touched };
-        let told = self.recorder.record_and_return(self.now, What::Hub(Box::new(event)));
-        let What::Hub(event) = told else { unreachable!("it is what was recorded") };
-        let mut outputs = event.outputs;
+        let event = match server.event.take() {
+            Some(mut room) => {
+                *room = event;
+                room
+            }
+            None => Box::new(event),
+        };
+        let told = self.recorder.record_and_return(self.now, What::Hub(event));
+        let What::Hub(mut event) = told else { unreachable!("it is what was recorded") };
+        let mut outputs = std::mem::take(&mut event.outputs);
+        server.event = Some(event);
         server.inputs += 1;
         self.recorder.audit(&server.hub, server.inputs);
         for output in outputs.drain(..) {
