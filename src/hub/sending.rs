@@ -134,9 +134,10 @@ impl Hub {
     /// The clock runs from the moment in which the queue is at its bound, for a message of whatever
     /// size, until it is not.
     fn arm_slow_consumer(&mut self, now: Timestamp, key: SessionKey) {
-        let deadline = Deadline::SlowConsumer(key);
-        if !self.deadlines.is_armed(&deadline) {
-            self.deadlines.arm(deadline, now + self.config.slow_consumer_timeout);
+        let [_, _, slow_consumer, _] = self.deadlines.of_session(key);
+        if slow_consumer.is_none() {
+            let due = now + self.config.slow_consumer_timeout;
+            self.deadlines.arm(Deadline::SlowConsumer(key), due);
         }
     }
 }

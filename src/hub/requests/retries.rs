@@ -62,7 +62,7 @@ impl Hub {
 
     pub(super) fn remember_outcome(&mut self, now: Timestamp, ask: AskKey, outcome: &Reply) {
         self.outcomes.insert(now, ask, outcome.clone(), self.config.dedupe_entries_max);
-        if !self.deadlines.is_armed(&Deadline::Outcomes) {
+        if self.deadlines.of_outcomes().is_none() {
             self.deadlines.arm(Deadline::Outcomes, now + self.config.dedupe_window);
         }
     }

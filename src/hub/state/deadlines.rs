@@ -88,15 +88,8 @@ impl Deadlines {
         self.addresses.get(address).copied()
     }
 
-    pub fn is_armed(&self, deadline: &Deadline) -> bool {
-        match deadline {
-            Deadline::Connect(key) => self.of_session(*key)[0].is_some(),
-            Deadline::Idle(key) => self.of_session(*key)[1].is_some(),
-            Deadline::SlowConsumer(key) => self.of_session(*key)[2].is_some(),
-            Deadline::Token(key) => self.of_session(*key)[3].is_some(),
-            Deadline::Address(address) => self.of_address(address).is_some(),
-            Deadline::Outcomes => self.outcomes.is_some(),
-        }
+    pub fn of_outcomes(&self) -> Option<Timestamp> {
+        self.outcomes
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Deadline> {
