@@ -75,3 +75,27 @@ impl Hub {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::{Config, Ids};
+    use crate::protocol::{ActorAddress, Disconnected, MessageId};
+
+    #[test]
+    fn the_oldest_outcome_says_when_to_forget() {
+        let mut hub = Hub::new(Config::default(), Ids::new([0; 32]));
+        let from = ActorAddress::parse("@(a)").expect("an address");
+        let outcome = Reply::Disconnected(Disconnected { acknowledged: true });
+        let [first, second] = [0, 30_000].map(Timestamp::from_millis);
+        for (now, id) in [(first, "1"), (second, "2")] {
+            let id = MessageId::parse(id).expect("an id");
+            hub.remember_outcome(
+                now,
+                AskKey { from: from.clone(), id, kind: "hub:send" },
+                &outcome,
+            );
+        }
+        assert_eq!(hub.next_deadline(), Some(first + hub.config.dedupe_window));
+    }
+}
