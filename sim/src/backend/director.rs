@@ -158,22 +158,22 @@ impl<S: Stage> Director<'_, S> {
         let quiet = hub.idle_timeout + hub.ping_interval + SETTLE;
         let end = self.stage.elapsed() + CALM_WITHIN;
         let mut agreed_since = None;
-        let mut agreed_at = None;
+        let mut seen = None;
         loop {
             self.stage.sleep(LOOK_EVERY).await;
             let (now, events) = (self.stage.elapsed(), self.recorder.count());
-            // Whoever agreed still does as long as nothing has happened.
-            if agreed_at != Some(events) {
-                self.stage.return_the_absent();
-                let beliefs = self.stage.beliefs();
-                match self.recorder.world(|world| invariants::check_agreement(world, &beliefs)) {
-                    Ok(()) => agreed_at = Some(events),
-                    Err(violation) if now >= end => return Err(violation),
-                    Err(_) => (agreed_since, agreed_at) = (None, None),
-                }
+            let long_enough = agreed_since.is_some_and(|since| now >= since + quiet);
+            // Where nothing has happened since the latest look, only the last one is worth it.
+            if seen == Some(events) && !long_enough {
+                continue;
             }
-            if agreed_at.is_some() && now >= *agreed_since.get_or_insert(now) + quiet {
-                break;
+            self.stage.return_the_absent();
+            let beliefs = self.stage.beliefs();
+            match self.recorder.world(|world| invariants::check_agreement(world, &beliefs)) {
+                Ok(()) if long_enough => break,
+                Ok(()) => (agreed_since, seen) = (agreed_since.or(Some(now)), Some(events)),
+                Err(violation) if now >= end => return Err(violation),
+                Err(_) => (agreed_since, seen) = (None, None),
             }
         }
         self.reach(Milestone::Calm);

@@ -129,7 +129,8 @@ impl World {
 
     fn apply_rows(&mut self, touched: &View) {
         for (key, row) in &touched.sessions {
-            if let Some(row) = row.as_ref().filter(|_| !self.sessions.contains_key(key)) {
+            let known = self.sessions.get(key).map(|known| &known.id);
+            if let Some(row) = row.as_ref().filter(|row| known != Some(&row.id)) {
                 self.session_ids.insert(row.id.to_string());
             }
         }

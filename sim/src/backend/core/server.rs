@@ -32,8 +32,6 @@ pub struct Server {
     inputs: u64,
     /// Empty; kept for its room.
     outputs: Vec<Output>,
-    /// The latest; kept for its room.
-    event: Option<Box<HubEvent>>,
     /// Whoever waits for the last connection to be gone.
     alone: Option<oneshot::Sender<()>>,
 }
@@ -50,7 +48,6 @@ impl Server {
             closing_all: false,
             inputs: 0,
             outputs: Vec::new(),
-            event: None,
             alone: None,
         }
     }
@@ -221,17 +218,9 @@ impl World {
         outputs.extend(server.hub.handle(server.now, input));
         let (now, touched) = (server.now, server.hub.touched());
         let event = HubEvent { now, input: recorded, outputs, touched };
-        let event = match server.event.take() {
-            Some(mut room) => {
-                *room = event;
-                room
-            }
-            None => Box::new(event),
-        };
-        let told = self.recorder.record_and_return(self.now, What::Hub(event));
-        let What::Hub(mut event) = told else { unreachable!("it is what was recorded") };
-        let mut outputs = std::mem::take(&mut event.outputs);
-        server.event = Some(event);
+        let told = self.recorder.record_and_return(self.now, What::Hub(Box::new(event)));
+        let What::Hub(event) = told else { unreachable!("it is what was recorded") };
+        let mut outputs = event.outputs;
         server.inputs += 1;
         self.recorder.audit(&server.hub, server.inputs);
         for output in outputs.drain(..) {
