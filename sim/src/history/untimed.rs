@@ -133,6 +133,7 @@ fn name_all(value: &mut Value) {
                     "subscriptionId" => "a subscription",
                     "messageId" => "a message",
                     "padding" => "...",
+                    "processingRate" => "a rate",
                     "windowStart" | "retryAfter" | "retryAfterMs" => "a time",
                     key if key.ends_with("At") || key.ends_with("ime") || key == "timestamp" => {
                         "a time"
