@@ -143,6 +143,23 @@ fn snapshot(scenario: &Scenario, seen: &str) -> String {
     format!("---\nsource: sim/../tests/simulation/scenarios.rs\ndescription: {title}\n---\n{seen}")
 }
 
+/// Plays a scenario file whose actors are to see what the snapshot beside it says, if there is one.
+///
+/// # Errors
+/// If the backend cannot play it, with the reason.
+pub fn play_file(file: &Path, scenario: &Scenario, backend: Backend) -> Result<Outcome, Skipped> {
+    let snapshot = snapshot_beside(file).filter(|_| !may_differ(scenario, backend));
+    backend::play_for(scenario, backend, Keep::All, |outcome| {
+        snapshot.as_ref().is_none_or(|snapshot| *snapshot == untimed(&outcome.events))
+    })
+}
+
+/// Whether what is seen may be something else there: races show the same only where time is
+/// simulated to the byte.
+pub fn may_differ(scenario: &Scenario, backend: Backend) -> bool {
+    scenario.races.is_some() && backend != Backend::Simulated
+}
+
 /// What the snapshot beside a scenario file says, if there is one.
 pub fn snapshot_beside(file: &Path) -> Option<String> {
     let text = fs::read_to_string(file.with_extension("snap")).ok()?;

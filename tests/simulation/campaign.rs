@@ -32,6 +32,7 @@ fn outcome(seed: u64, seen: impl Fn(Situation) -> bool, broken: Option<Invariant
         sightings: Sightings::of_run(seed, |situation| seen(situation).into()),
         shapes: Default::default(),
         simulated: Default::default(),
+        standstills: Vec::new(),
     })
 }
 

@@ -22,6 +22,8 @@ pub struct Findings {
     pub failures: BTreeMap<u64, Failure>,
     /// The runs that the backend could not do: they have not passed.
     pub skipped: BTreeMap<u64, Skipped>,
+    /// Tries that say nothing, because the machine stood still in them.
+    pub standstills: usize,
     /// How often each situation came up.
     pub sightings: Sightings,
     /// The shapes that a hub had.
@@ -63,6 +65,7 @@ impl Findings {
         self.events += outcome.event_count;
         self.hub_inputs += outcome.hub_inputs;
         self.simulated += outcome.simulated;
+        self.standstills += outcome.standstills.len();
         self.sightings.merge(&outcome.sightings);
         let known = self.shapes.len();
         self.shapes.extend(&outcome.shapes);
@@ -87,6 +90,7 @@ impl Findings {
         self.events += other.events;
         self.hub_inputs += other.hub_inputs;
         self.simulated += other.simulated;
+        self.standstills += other.standstills;
         self.sightings.merge(&other.sightings);
         self.shapes.extend(other.shapes);
         self.failures.extend(other.failures);

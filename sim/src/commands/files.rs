@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use signal_hub_sim::backend::{self, Backend, Outcome};
-use signal_hub_sim::history::{Keep, untimed};
+use signal_hub_sim::backend::{Backend, Outcome};
+use signal_hub_sim::history::untimed;
 use signal_hub_sim::scenario::{self, Scenario};
 use signal_hub_sim::{failures, report};
 
@@ -112,10 +112,11 @@ impl Scenarios {
         // Real time passes on one of the backends, so several files play at once.
         for together in scenarios.chunks(AT_ONCE) {
             let fates = std::thread::scope(|scope| {
-                let play = |(scenario, _): &'_ (Scenario, PathBuf)| {
-                    let scenario = scenario.clone();
-                    scope
-                        .spawn(move || backends.iter().map(|b| (*b, fate(&scenario, *b))).collect())
+                let play = |(scenario, file): &'_ (Scenario, PathBuf)| {
+                    let (scenario, file) = (scenario.clone(), file.clone());
+                    scope.spawn(move || {
+                        backends.iter().map(|b| (*b, fate(&file, &scenario, *b))).collect()
+                    })
                 };
                 let playing: Vec<_> = together.iter().map(play).collect();
                 let joined = playing.into_iter().map(|thread| thread.join());
@@ -134,8 +135,8 @@ const AT_ONCE: usize = 16;
 
 type Fates = Vec<(Backend, Fate)>;
 
-fn fate(scenario: &Scenario, backend: Backend) -> Fate {
-    match backend::play(scenario, backend, Keep::All) {
+fn fate(file: &Path, scenario: &Scenario, backend: Backend) -> Fate {
+    match failures::play_file(file, scenario, backend) {
         Err(skipped) => Fate::Skipped(skipped.reason),
         Ok(outcome) if outcome.violation.is_some() => Fate::Broke(Box::new(outcome)),
         Ok(outcome) => Fate::Passed(Box::new(outcome)),
@@ -156,25 +157,42 @@ fn compare(file: &Path, scenario: &Scenario, fates: Fates) -> u8 {
                 outcome.violation.map_or_else(String::new, |v| format!("BROKE {}", v.invariant))
             }
             Fate::Passed(outcome) => {
-                let seen = untimed(&outcome.events);
-                let may_differ = scenario.races.is_some() && backend != Backend::Simulated;
-                match &expected {
-                    _ if may_differ => "passed; what is seen may differ".to_owned(),
-                    Some(expected) if *expected != seen => {
-                        worst = worst.max(2);
-                        format!("DIFFERS\n{}", first_difference(expected, &seen))
-                    }
-                    Some(_) => "passed, as expected".to_owned(),
-                    None => {
-                        expected = Some(seen);
-                        "passed".to_owned()
-                    }
-                }
+                let (code, said) = passed(scenario, backend, &outcome, &mut expected);
+                worst = worst.max(code);
+                said
             }
         };
         println!("{:<60} {:<10} {said}", file.display(), backend.to_string());
     }
     worst
+}
+
+/// What is said of a run that broke nothing, and its exit code. The first is what later ones are
+/// compared with where the file has no snapshot.
+fn passed(
+    scenario: &Scenario,
+    backend: Backend,
+    outcome: &Outcome,
+    expected: &mut Option<String>,
+) -> (u8, String) {
+    let seen = untimed(&outcome.events);
+    let (code, mut said) = match expected {
+        _ if failures::may_differ(scenario, backend) => {
+            (0, "passed; what is seen may differ".to_owned())
+        }
+        Some(expected) if *expected != seen => {
+            (2, format!("DIFFERS\n{}", first_difference(expected, &seen)))
+        }
+        Some(_) => (0, "passed, as expected".to_owned()),
+        None => {
+            *expected = Some(seen);
+            (0, "passed".to_owned())
+        }
+    };
+    if let Some(tries) = report::earlier_tries(&outcome.standstills) {
+        said.push_str(&format!(", {tries}"));
+    }
+    (code, said)
 }
 
 fn first_difference(expected: &str, seen: &str) -> String {

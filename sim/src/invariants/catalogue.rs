@@ -141,6 +141,11 @@ impl Invariant {
     pub const fn is_liveness(self) -> bool {
         self as u8 >= Invariant::L1 as u8
     }
+
+    /// Whether it can seem to be broken because the machine stood still.
+    pub const fn goes_by_time(self) -> bool {
+        self.is_liveness() || matches!(self, Invariant::Expected)
+    }
 }
 
 impl fmt::Display for Invariant {

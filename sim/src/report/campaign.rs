@@ -23,6 +23,10 @@ pub fn summary(findings: &Findings, plan: &Plan, took: Duration, cpu: Option<Dur
         0 => writeln!(text),
         skipped => writeln!(text, ", {skipped} skipped"),
     };
+    if findings.standstills > 0 {
+        let tries = findings.standstills;
+        let _ = writeln!(text, "{tries} tries more, in which the machine stood still, say nothing");
+    }
     if let Some(stopped) = findings.stopped {
         let _ = writeln!(text, "stopped before the last seed: {}", reason(stopped));
     }

@@ -51,7 +51,8 @@ pub fn failure(outcome: &Outcome, replay: &str) -> String {
         format!("seed     {}", outcome.seed),
         format!("replay   {replay}"),
     ];
-    for line in lines {
+    let tries = earlier_tries(&outcome.standstills).map(|tries| format!("tries    {tries}"));
+    for line in lines.into_iter().chain(tries) {
         text.push_str(&line);
         text.push('\n');
     }
@@ -62,10 +63,24 @@ pub fn failure(outcome: &Outcome, replay: &str) -> String {
 
 /// What a run came to; `replay` is the command that plays it again.
 pub fn verdict(outcome: &Outcome, replay: &str) -> String {
-    match &outcome.violation {
-        None => format!("passed: {} events in {:.1?}", outcome.event_count, outcome.simulated),
-        Some(_) => failure(outcome, replay),
+    if outcome.violation.is_some() {
+        return failure(outcome, replay);
     }
+    let passed = format!("passed: {} events in {:.1?}", outcome.event_count, outcome.simulated);
+    match earlier_tries(&outcome.standstills) {
+        Some(tries) => format!("{passed}, {tries}"),
+        None => passed,
+    }
+}
+
+/// What is said of a run that was tried before.
+pub fn earlier_tries(standstills: &[Duration]) -> Option<String> {
+    let longest = standstills.iter().max()?;
+    let (count, tries) = match standstills.len() {
+        1 => (1, "try"),
+        count => (count, "tries"),
+    };
+    Some(format!("after {count} {tries} in which the machine stood still for up to {longest:.1?}"))
 }
 
 /// All events, one or more lines each, and the digest of the hub's state at each milestone.

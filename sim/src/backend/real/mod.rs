@@ -5,6 +5,7 @@ mod carrier;
 mod inject;
 mod network;
 mod process;
+mod pulse;
 mod side;
 mod wire;
 mod world;
@@ -17,8 +18,9 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use self::network::Network;
+use self::pulse::Pulse;
 use self::wire::RealWire;
-use super::{Skipped, director, panicked};
+use super::{Lasted, Skipped, director, panicked};
 use crate::backend::full::{FullStack, Wire};
 use crate::history::{Recorder, What};
 use crate::invariants::{Invariant, Violation};
@@ -29,11 +31,11 @@ const STEPS_LAST_MAX: Duration = Duration::from_secs(30 * 60);
 /// What a run may take beyond its steps.
 const OVERTIME: Duration = Duration::from_secs(10 * 60);
 
-/// Plays the scenario to its end or to the first violation; tells how long that took.
+/// Plays the scenario to its end or to the first violation.
 ///
 /// # Errors
 /// If this backend cannot play it.
-pub fn play(scenario: Arc<Scenario>, recorder: &Recorder) -> Result<Duration, Skipped> {
+pub fn play(scenario: Arc<Scenario>, recorder: &Recorder) -> Result<Lasted, Skipped> {
     let steps_last = steps_last(&scenario);
     if steps_last > STEPS_LAST_MAX {
         let reason = format!("its steps take {}", humantime::format_duration(steps_last));
@@ -51,13 +53,15 @@ pub fn play(scenario: Arc<Scenario>, recorder: &Recorder) -> Result<Duration, Sk
         // Nobody listens to a run that is too late.
         let _ = ended.send(took);
     };
+    let pulse = Pulse::begin();
     #[expect(clippy::disallowed_methods, reason = "a real run has a thread of its own")]
     std::thread::spawn(run);
-    Ok(end.recv_timeout(bound).unwrap_or_else(|_| {
+    let run = end.recv_timeout(bound).unwrap_or_else(|_| {
         let evidence = format!("the run is not over after {bound:?}");
         recorder.accuse(Violation::new(Invariant::Expected, evidence));
         bound
-    }))
+    });
+    Ok(Lasted { run, standstill: pulse.end() })
 }
 
 /// One thread: events are recorded in the order in which they happen.

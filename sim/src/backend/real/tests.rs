@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::network::{ANYWHERE, Network};
 use super::process::{RealProcess, connect, listen};
+use super::pulse::Pulse;
 use crate::backend::full::Process;
 use crate::history::{Keep, Recorder};
 use crate::invariants::Time;
@@ -352,4 +353,15 @@ fn a_paused_process_goes_on_where_it_was() {
         process.resume();
         told.await.unwrap();
     });
+}
+
+#[test]
+fn a_machine_that_stands_still_is_noticed() {
+    let pulse = Pulse::begin();
+    let process = std::process::id();
+    let freeze = format!("kill -STOP {process}; sleep 0.4; kill -CONT {process}");
+    let frozen = std::process::Command::new("sh").args(["-c", &freeze]).status();
+    assert!(frozen.expect("the system has a shell").success());
+    let standstill = pulse.end();
+    assert!(standstill >= MS(300), "{standstill:?}");
 }

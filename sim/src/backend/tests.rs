@@ -1,0 +1,41 @@
+//! What a run says that went by the time of a machine.
+
+use super::*;
+use crate::scenario;
+
+/// A run on real sockets that takes no time and ends with this.
+fn outcome(broken: Option<Invariant>) -> Outcome {
+    let scenario = Scenario { ending: scenario::Ending::Stop, ..Scenario::default() };
+    let mut outcome = play(&scenario, Backend::Real, Keep::All).expect("real plays it");
+    assert_eq!(outcome.violation, None);
+    outcome.violation = broken.map(|invariant| Violation::new(invariant, "as the test says"));
+    outcome
+}
+
+#[test]
+fn a_machine_that_stands_still_excuses_what_is_late_and_nothing_else() {
+    let excused = |broken| fails_by_time(&outcome(broken), |_| true);
+    for late in [Invariant::Expected, Invariant::L1, Invariant::L4, Invariant::L8] {
+        assert!(excused(Some(late)), "{late}");
+    }
+    for wrong in [Invariant::I1, Invariant::I18, Invariant::I34, Invariant::NoPanic] {
+        assert!(!excused(Some(wrong)), "{wrong}");
+    }
+    assert!(!excused(None));
+}
+
+#[test]
+fn a_machine_that_stands_still_excuses_that_something_else_was_seen() {
+    assert!(fails_by_time(&outcome(None), |_| false));
+    assert!(!fails_by_time(&outcome(Some(Invariant::I1)), |_| false));
+}
+
+#[test]
+fn simulated_time_has_no_excuse() {
+    let scenario = scenario::generate(scenario::Profile::Calm, 1);
+    for backend in [Backend::Core, Backend::Simulated] {
+        let never = |_: &Outcome| -> bool { panic!("nobody needs to know") };
+        let outcome = play_for(&scenario, backend, Keep::Nothing, never);
+        assert!(outcome.expect("it can be played").standstills.is_empty());
+    }
+}
