@@ -10,6 +10,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anstream::{eprintln, print};
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use signal_hub_sim::backend::{self, Backend};

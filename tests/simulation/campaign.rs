@@ -1,6 +1,6 @@
 //! Campaigns: what they find depends on the seeds alone, and what they never met is told.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use signal_hub_sim::backend::{self, Backend, Outcome};
@@ -179,14 +179,14 @@ fn the_handbook_tells_every_situation() {
     }
 }
 
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_signal-hub-sim"));
+    command.args(["run", "--backend", "core"]).args(arguments).env_remove("GITHUB_ACTIONS");
+    command
+}
+
 fn program(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_signal-hub-sim"))
-        .arg("run")
-        .args(["--backend", "core"])
-        .args(arguments)
-        .env_remove("GITHUB_ACTIONS")
-        .output()
-        .expect("the simulator runs")
+    command(arguments).output().expect("the simulator runs")
 }
 
 #[test]
@@ -203,4 +203,15 @@ fn a_budget_of_nothing_plays_nothing_and_says_so() {
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(told.starts_with("0 passed, 0 failed\n"), "{told}");
     assert!(told.contains("stopped before the last seed: the time was over"), "{told}");
+}
+
+#[test]
+fn the_program_goes_on_when_nobody_reads_what_it_prints() {
+    let mut command = command(&["--seed", "1", "--trace"]);
+    let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut running = piped.spawn().expect("the simulator runs");
+    drop(running.stdout.take());
+    let output = running.wait_with_output().expect("it ends");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && told.starts_with("passed: "), "{told}");
 }

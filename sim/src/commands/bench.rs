@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anstream::{eprintln, println};
 use clap::Args;
 use signal_hub_sim::backend::{self, Backend};
 use signal_hub_sim::history::Keep;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anstream::{eprintln, println};
 use anyhow::Context;
 use clap::Args;
 use signal_hub_sim::backend::{Backend, Outcome};

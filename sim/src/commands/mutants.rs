@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anstream::{eprintln, print};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use signal_hub_sim::backend::Backend;

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use anstream::eprintln;
 use indicatif::{ProgressBar, ProgressStyle};
 use signal_hub_sim::campaign::Findings;
 use signal_hub_sim::situations::Situation;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anstream::{print, println};
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use signal_hub_sim::backend::{self, Backend, Outcome};
