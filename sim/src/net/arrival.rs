@@ -95,6 +95,7 @@ impl World {
 
     /// `piece` has arrived at `end`.
     fn receive(&mut self, now: Duration, id: ConnectionId, end: End, piece: Piece) {
+        self.note_halt(now, id, end);
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let endpoint = &mut connection.ends[end];
         match piece {
@@ -127,6 +128,15 @@ impl World {
                 self.tell(now, id, end, Ending::Reset);
             }
             Piece::Accepted | Piece::Refused | Piece::Fin => {}
+        }
+    }
+
+    /// What arrives at a machine that has stopped shows that it has.
+    fn note_halt(&mut self, now: Duration, id: ConnectionId, end: End) {
+        let Some(connection) = self.connections.get(&id) else { return };
+        let halt = self.hosts[connection.ends[end].place.host.index()].halt;
+        if let Some(halt) = halt.filter(|halt| now < halt.value) {
+            self.took_effect(now, halt.fault);
         }
     }
 

@@ -60,6 +60,16 @@ pub enum Fault {
         #[schemars(with = "String")]
         lasts: Duration,
     },
+    /// The host's machine stops for a while. This is the network's half, and holds nothing back: whoever
+    /// injects it stops the host's tasks, which a scenario asks of an actor or the hub. Takes effect
+    /// when something first arrives that nobody is there to read.
+    #[serde(skip_deserializing)]
+    Pause {
+        host: String,
+        #[serde(with = "duration_text")]
+        #[schemars(with = "String")]
+        lasts: Duration,
+    },
     /// All streams and listeners of the host die without a word of their own. This is the network's
     /// half: whoever injects it kills the host's tasks next. Takes effect if there was a stream or a
     /// listener.
@@ -85,6 +95,7 @@ impl Fault {
             | Self::Sever { connections, .. }
             | Self::PauseReading { connections, .. } => connections.hosts(),
             Self::PauseHostReading { host, .. }
+            | Self::Pause { host, .. }
             | Self::Crash { host, .. }
             | Self::ClockSkew { host, .. } => vec![host],
             Self::Heal => Vec::new(),

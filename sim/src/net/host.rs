@@ -99,6 +99,8 @@ pub(super) struct HostState {
     /// Since when nothing here answers, and because of which fault.
     pub(super) dark: Option<Blamed<Duration>>,
     pub(super) pause: Option<Blamed<Duration>>,
+    /// Until when none of its tasks runs.
+    pub(super) halt: Option<Blamed<Duration>>,
     pub(super) dice: Dice,
     ports_given: u16,
 }
@@ -110,6 +112,7 @@ impl HostState {
             clock_skew: Arc::default(),
             dark: None,
             pause: None,
+            halt: None,
             dice: Dice::split(seed, &format!("host {name}")),
             ports_given: 0,
         }

@@ -66,6 +66,11 @@ impl World {
                 self.plan(until, Plan::ResumeHost(host));
                 false
             }
+            Fault::Pause { host, lasts } => {
+                let halt = Blamed { value: now.saturating_add(*lasts), fault: id };
+                self.hosts[self.names[host.as_str()].index()].halt = Some(halt);
+                false
+            }
             Fault::PauseReading { connections, end, lasts } => {
                 self.pause_reading(id, connections, *end, now.saturating_add(*lasts));
                 false
@@ -148,6 +153,7 @@ impl World {
 
     fn crash(&mut self, now: Duration, fault: FaultId, host: HostId, peers: Peers) -> bool {
         let listened = self.close_listeners(host);
+        self.hosts[host.index()].halt = None;
         let ends = self.ends_of(host);
         for (id, end) in &ends {
             match peers {

@@ -7,6 +7,7 @@ use signal_hub::hub::DropReason;
 use signal_hub::protocol::{ErrorCode, Verb};
 
 use crate::net::Fault;
+use crate::scenario::HUB_HOST;
 
 macro_rules! situations {
     ($($variant:ident $name:literal $sentence:literal,)*) => {
@@ -77,9 +78,9 @@ situations! {
     HubCrashedWithClients "hub crashed with clients"
         "The hub's process dies and another begins while clients are connected.",
     HubPaused "hub paused"
-        "The hub's machine stops for a while with sessions open.",
+        "Something reached the hub while its machine stood still.",
     ClientPaused "client paused"
-        "A client's machine stops for a while with its connection open.",
+        "Something reached a client while its machine stood still.",
     ClientCrashed "client crashed"
         "A client's process dies with its connection open.",
     ClientLeft "client left"
@@ -132,7 +133,7 @@ pub const IMPOSSIBLE: [(&str, &str); 3] = [
 
 impl Situation {
     /// That the fault had an effect.
-    pub const fn of_fault(fault: &Fault) -> Self {
+    pub fn of_fault(fault: &Fault) -> Self {
         match fault {
             Fault::Link { .. } => Situation::LinkChanged,
             Fault::Stall { .. } => Situation::Stalled,
@@ -142,6 +143,8 @@ impl Situation {
             Fault::Reset { .. } => Situation::Reset,
             Fault::Sever { .. } => Situation::Severed,
             Fault::PauseHostReading { .. } => Situation::HostReadingPaused,
+            Fault::Pause { host, .. } if host == HUB_HOST => Situation::HubPaused,
+            Fault::Pause { .. } => Situation::ClientPaused,
             Fault::PauseReading { .. } => Situation::ReadingPaused,
             Fault::Crash { .. } => Situation::Crashed,
             Fault::ClockSkew { .. } => Situation::ClockSkewed,

@@ -16,7 +16,7 @@ use super::{Sightings, Situation};
 use crate::history::{ClientEvent, ClientName, Event, HubEvent, Milestone, What};
 use crate::invariants::{After, World, is_open};
 use crate::net::{FaultId, NetEventKind};
-use crate::scenario::{Action, HubAction, Scenario, Step, What as Doing};
+use crate::scenario::{Action, Scenario, Step, What as Doing};
 
 /// How near to an expiry a renewal races it.
 const NEAR_EXPIRY: Duration = Duration::from_millis(250);
@@ -114,7 +114,7 @@ impl Watch {
                     self.saw(situation);
                 }
             }
-            What::Step { step, .. } => self.step(step, world),
+            What::Step { step, .. } => self.step(step),
             What::Run(milestone) => self.milestone = *milestone,
             What::Net(_) => {}
         }
@@ -291,24 +291,16 @@ impl Watch {
         }
     }
 
-    fn step(&mut self, step: &Arc<Step>, world: &World) {
-        match &step.what {
-            Doing::Hub(HubAction::Pause { .. }) => {
-                self.saw_if(has_clients(world), Situation::HubPaused);
-            }
-            Doing::Act { who, action, .. } => {
-                let situation = match action {
-                    Action::Pause { .. } => Situation::ClientPaused,
-                    Action::Crash { .. } => Situation::ClientCrashed,
-                    Action::Leave { .. } => Situation::ClientLeft,
-                    Action::Start => Situation::SecondClientStarted,
-                    _ => return,
-                };
-                let connected = self.clients.connected.iter().any(|client| client.who() == *who);
-                self.saw_if(connected, situation);
-            }
-            Doing::Hub(HubAction::Restart { .. } | HubAction::Shutdown) | Doing::Network(_) => {}
-        }
+    fn step(&mut self, step: &Arc<Step>) {
+        let Doing::Act { who, action, .. } = &step.what else { return };
+        let situation = match action {
+            Action::Crash { .. } => Situation::ClientCrashed,
+            Action::Leave { .. } => Situation::ClientLeft,
+            Action::Start => Situation::SecondClientStarted,
+            _ => return,
+        };
+        let connected = self.clients.connected.iter().any(|client| client.who() == *who);
+        self.saw_if(connected, situation);
     }
 }
 

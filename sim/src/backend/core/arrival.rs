@@ -85,6 +85,7 @@ impl Network {
 
     /// `piece` has arrived at `end`.
     fn receive(&mut self, now: Duration, id: ConnectionId, end: End, piece: Piece<Carried>) {
+        self.note_halt(now, id, end);
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let endpoint = &mut connection.ends[end];
         match piece {
@@ -117,6 +118,15 @@ impl Network {
                 self.tell(id, end, Ending::Reset);
             }
             Piece::Accepted | Piece::Refused | Piece::Fin => {}
+        }
+    }
+
+    /// What arrives at a machine that has stopped shows that it has.
+    fn note_halt(&mut self, now: Duration, id: ConnectionId, end: End) {
+        let Some(connection) = self.connections.get(&id) else { return };
+        let halt = self.hosts[connection.place(end).0].halt;
+        if let Some(halt) = halt.filter(|halt| now < halt.value) {
+            self.took_effect(now, halt.fault);
         }
     }
 

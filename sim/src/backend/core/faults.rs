@@ -56,6 +56,12 @@ impl Network {
                 self.plan(until, Plan::ResumeHost(host));
                 false
             }
+            Fault::Pause { host, lasts } => {
+                let host = self.host(host);
+                let halt = Blamed { value: now.saturating_add(*lasts), fault: id };
+                self.hosts[host.0].halt = Some(halt);
+                false
+            }
             Fault::PauseReading { connections, end, lasts } => {
                 self.pause_reading(id, connections, *end, now.saturating_add(*lasts));
                 false
@@ -137,6 +143,7 @@ impl Network {
 
     fn crash(&mut self, now: Duration, fault: FaultId, host: &str, peers: Peers) -> bool {
         let host = self.host(host);
+        self.hosts[host.0].halt = None;
         let end = if host == HostId::HUB { End::Server } else { End::Client };
         let listened = host == HostId::HUB && std::mem::take(&mut self.listening);
         let of = |(id, known): (&ConnectionId, &Connection)| {

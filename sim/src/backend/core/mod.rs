@@ -47,7 +47,7 @@ use super::words;
 use crate::history::{ClientKind, ClientName, PROBE, Recorder};
 use crate::invariants::Agreement;
 use crate::net::{Fault, Peers};
-use crate::scenario::{Action, ActorKind, HubAction, Scenario, What, Who};
+use crate::scenario::{Action, ActorKind, HUB_HOST, HubAction, Scenario, What, Who};
 
 /// Beyond twice the bound, or so much more, the WebSocket codec itself reads no further.
 const EXCESS_BYTES_MIN: usize = 64 * 1024;
@@ -150,7 +150,7 @@ impl CoreStage {
             Deed::Fault(fault) => self.fault(fault),
             Deed::Pause(lasts) => {
                 let clients = actor.borrow().clients().into_iter().map(Process::Client);
-                self.pause(clients.collect(), lasts)
+                self.pause(name, clients.collect(), lasts)
             }
             Deed::Start => {
                 actor.borrow_mut().start();
@@ -214,7 +214,10 @@ impl CoreStage {
         })
     }
 
-    fn pause(&self, processes: Vec<Process>, lasts: Duration) -> Doing {
+    fn pause(&self, host: &str, processes: Vec<Process>, lasts: Duration) -> Doing {
+        if !processes.is_empty() {
+            drop(self.fault(Fault::Pause { host: host.to_owned(), lasts }));
+        }
         let (world, over) = (Rc::clone(&self.world), sleep(&self.world, lasts));
         with(&world, |world| {
             for process in &processes {
@@ -244,7 +247,7 @@ impl CoreStage {
         let raw = *self.raws.borrow_mut().entry(who.clone()).or_insert_with(|| self.raw(who));
         match Deed::of(&host, action) {
             Deed::Fault(fault) => return self.fault(fault),
-            Deed::Pause(lasts) => return self.pause(vec![Process::Raw(raw)], lasts),
+            Deed::Pause(lasts) => return self.pause(&host, vec![Process::Raw(raw)], lasts),
             Deed::Start | Deed::Leave(_) | Deed::Crash(..) => {
                 unreachable!("reading a scenario refuses these of raw connections")
             }
@@ -288,7 +291,7 @@ impl CoreStage {
             }),
             HubAction::Pause { lasts } => {
                 let life = hub.try_lock().ok().and_then(|_| self.world.borrow().hub_life());
-                self.pause(life.map(Process::Hub).into_iter().collect(), lasts)
+                self.pause(HUB_HOST, life.map(Process::Hub).into_iter().collect(), lasts)
             }
         }
     }

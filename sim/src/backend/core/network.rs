@@ -88,6 +88,8 @@ pub(super) struct Host {
     /// Since when nothing here answers, and because of which fault.
     pub(super) dark: Option<Blamed<Duration>>,
     pub(super) pause: Option<Blamed<Duration>>,
+    /// Until when none of its tasks runs.
+    pub(super) halt: Option<Blamed<Duration>>,
     /// Its links with the hub: what its client ends send, and what the hub sends it.
     pub(super) links: PerEnd<Link>,
     dice: Dice,
@@ -124,7 +126,15 @@ impl Network {
         let name: Arc<str> = name.into();
         self.names.insert(Arc::clone(&name), host);
         let dice = Dice::split(self.seed, &format!("host {name}"));
-        self.hosts.push(Host { name, clock_skew: 0, dark: None, pause: None, links, dice });
+        self.hosts.push(Host {
+            name,
+            clock_skew: 0,
+            dark: None,
+            pause: None,
+            halt: None,
+            links,
+            dice,
+        });
         host
     }
 

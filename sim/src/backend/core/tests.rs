@@ -302,6 +302,22 @@ fn who_pauses_reading_has_it_all_to_read_later() {
 }
 
 #[test]
+fn a_machine_that_stands_still_matters_from_when_something_arrives() {
+    let mut pair = Pair::new();
+    let id = pair.connected();
+    let pause = || Fault::Pause { host: ALICE.to_owned(), lasts: millis(100) };
+    pair.inject(pause());
+    pair.pass(millis(100));
+    pair.send(id, End::Server);
+    pair.pass(millis(10));
+    assert_eq!(pair.took_effect(), None, "it was over");
+    pair.inject(pause());
+    pair.send(id, End::Server);
+    pair.pass(millis(10));
+    assert_eq!(pair.took_effect(), Some(pair.now));
+}
+
+#[test]
 fn the_peers_of_a_crashed_host_see_a_reset_or_nothing() {
     for (peers, seen) in [(Peers::SeeReset, "failed"), (Peers::SeeNothing, "open")] {
         let mut pair = Pair::new();

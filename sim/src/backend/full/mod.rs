@@ -25,7 +25,7 @@ use super::words;
 use crate::history::{ClientKind, ClientName, PROBE, Recorder};
 use crate::invariants::Agreement;
 use crate::net::{Fault, Peers};
-use crate::scenario::{Action, ActorKind, HubAction, Scenario, What, Who};
+use crate::scenario::{Action, ActorKind, HUB_HOST, HubAction, Scenario, What, Who};
 
 /// Everything that takes part in a run.
 pub struct FullStack<W: Wire> {
@@ -82,7 +82,7 @@ impl<W: Wire> FullStack<W> {
             Deed::Fault(fault) => self.fault(fault),
             Deed::Pause(lasts) => {
                 let processes = lock(shared).processes();
-                self.pause(processes, lasts)
+                self.pause(actor, processes, lasts)
             }
             Deed::Start => {
                 lock(shared).start();
@@ -144,7 +144,10 @@ impl<W: Wire> FullStack<W> {
         })
     }
 
-    fn pause(&self, processes: Vec<W::Process>, lasts: Duration) -> Doing {
+    fn pause(&self, host: &str, processes: Vec<W::Process>, lasts: Duration) -> Doing {
+        if !processes.is_empty() {
+            self.wire.inject(Fault::Pause { host: host.to_owned(), lasts });
+        }
         let wire = self.wire.clone();
         self.spawn(&self.stage, async move {
             processes.iter().for_each(Process::pause);
@@ -159,7 +162,7 @@ impl<W: Wire> FullStack<W> {
         let raw = raws.entry(who.clone()).or_insert_with(|| self.raw(who));
         match Deed::of(&host, action) {
             Deed::Fault(fault) => return self.fault(fault),
-            Deed::Pause(lasts) => return self.pause(vec![raw.process.clone()], lasts),
+            Deed::Pause(lasts) => return self.pause(&host, vec![raw.process.clone()], lasts),
             Deed::Start | Deed::Leave(_) | Deed::Crash(..) => {
                 unreachable!("reading a scenario refuses these of raw connections")
             }
@@ -202,7 +205,7 @@ impl<W: Wire> FullStack<W> {
             }
             HubAction::Pause { lasts } => {
                 let process = hub.try_lock().ok().and_then(|hub| hub.process());
-                self.pause(process.into_iter().collect(), lasts)
+                self.pause(HUB_HOST, process.into_iter().collect(), lasts)
             }
         }
     }

@@ -228,7 +228,7 @@ impl Carrier {
                     self.sides[from].postpone(now.saturating_add(late));
                     continue;
                 }
-                None => {}
+                None => world.note_halt(now, self.id, from),
             }
             match self.sides[from].first()? {
                 Piece::Data(_) => {

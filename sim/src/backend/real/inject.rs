@@ -52,6 +52,10 @@ impl World {
                 self.host(host).pause = blamed(now.saturating_add(*lasts));
                 false
             }
+            Fault::Pause { host, lasts } => {
+                self.host(host).halt = blamed(now.saturating_add(*lasts));
+                false
+            }
             Fault::PauseReading { connections, end, lasts } => {
                 for chosen in self.chosen(connections) {
                     self.fate(chosen).ends[*end].pause = blamed(now.saturating_add(*lasts));
@@ -102,6 +106,7 @@ impl World {
     }
 
     fn crash(&mut self, fault: FaultId, host: &str, peers: Peers) -> bool {
+        self.host(host).halt = None;
         if peers == Peers::SeeNothing {
             self.host(host).dark = Some(fault);
         }

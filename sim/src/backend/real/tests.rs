@@ -279,6 +279,22 @@ fn whoever_reads_nothing_soon_keeps_the_other_from_writing() {
     });
 }
 
+#[test]
+fn a_machine_that_stands_still_matters_from_when_something_arrives() {
+    play(async {
+        let bench = Bench::new(LinkConfig::default());
+        let (mut client, mut server) = bench.pair().await;
+        let lasts = Duration::from_secs(60);
+        bench.network.inject(Fault::Pause { host: HOST.to_owned(), lasts });
+        client.write_all(b"from it").await.unwrap();
+        server.read_exact(&mut [0; 7]).await.unwrap();
+        assert!(!bench.took_effect());
+        server.write_all(b"to it").await.unwrap();
+        client.read_exact(&mut [0; 5]).await.unwrap();
+        assert!(bench.took_effect());
+    });
+}
+
 async fn crash(peers: Peers) -> (Bench, TcpStream) {
     let bench = Bench::new(LinkConfig::default());
     let (client, server) = bench.pair().await;

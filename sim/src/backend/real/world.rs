@@ -30,6 +30,8 @@ pub struct Host {
     pub clock_skew: i64,
     /// Until when its applications read nothing.
     pub pause: Option<Blamed<Duration>>,
+    /// Until when none of its tasks runs.
+    pub halt: Option<Blamed<Duration>>,
     /// The machine is gone, because of this fault.
     pub dark: Option<FaultId>,
 }
@@ -195,6 +197,15 @@ impl World {
         };
         self.took_effect(now, fault);
         Some(obstacle)
+    }
+
+    /// Something arrives now that this end has sent: where the machine has stopped, that shows it.
+    pub fn note_halt(&mut self, now: Duration, id: ConnectionId, from: End) {
+        let (_, target) = self.hosts_of(id, from);
+        let halt = self.hosts.get(&target).and_then(|host| host.halt);
+        if let Some(halt) = halt.filter(|halt| now < halt.value) {
+            self.took_effect(now, halt.fault);
+        }
     }
 
     /// What becomes now of a connect that arrives at `arrives`.

@@ -209,6 +209,24 @@ fn a_reader_that_pauses_fills_the_window_and_holds_the_writer() {
 }
 
 #[test]
+fn a_machine_that_stands_still_matters_from_when_something_arrives() {
+    simulate(1, async || {
+        let pair = Pair::new();
+        let (mut client, mut server) = pair.connected().await;
+        let pause = || Fault::Pause { host: "hub".to_owned(), lasts: millis(100) };
+        let idle = pair.inject(pause());
+        assert!(within(millis(100), read_some(&mut server)).await.is_none());
+        client.write_all(b"after it").await.unwrap();
+        read_some(&mut server).await.unwrap();
+        assert!(!pair.took_effect(idle));
+        let fault = pair.inject(pause());
+        client.write_all(b"in it").await.unwrap();
+        read_some(&mut server).await.unwrap();
+        assert!(pair.took_effect(fault));
+    });
+}
+
+#[test]
 fn healing_an_unharmed_network_has_no_effect() {
     simulate(1, async || {
         let pair = Pair::new();

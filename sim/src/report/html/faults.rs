@@ -73,6 +73,7 @@ fn lasts(fault: &Fault, at: Duration) -> Option<Duration> {
     match fault {
         Fault::Stall { lasts, .. }
         | Fault::PauseHostReading { lasts, .. }
+        | Fault::Pause { lasts, .. }
         | Fault::PauseReading { lasts, .. } => Some(at + *lasts),
         Fault::Link { .. }
         | Fault::Partition { .. }
@@ -96,6 +97,7 @@ fn is_a_state(fault: &Fault) -> bool {
         | Fault::Partition { .. }
         | Fault::Sever { .. }
         | Fault::PauseHostReading { .. }
+        | Fault::Pause { .. }
         | Fault::PauseReading { .. }
         | Fault::Crash { .. }
         | Fault::ClockSkew { .. } => true,

@@ -72,9 +72,10 @@ impl Lanes {
         self.of_connection.get(connection).copied().unwrap_or(self.hub)
     }
 
-    /// The lane of a host: an actor's own, or the hub's.
+    /// The lane of a host: its actor's own, which is also that of `alice/1`, or the hub's.
     pub fn host(&self, name: &str) -> usize {
-        self.of_actor.get(name).copied().unwrap_or(self.hub)
+        let raw_of = || self.of_actor.get(name.rsplit_once('/')?.0);
+        self.of_actor.get(name).or_else(raw_of).copied().unwrap_or(self.hub)
     }
 
     pub fn actor(&self, lane: usize) -> Option<usize> {
