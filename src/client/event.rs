@@ -115,7 +115,7 @@ pub enum Loss {
     #[error("the hub refused: {0}")]
     Refused(Box<Refusal>),
     /// The client's own user wanted it gone.
-    #[error("dropped on request")]
+    #[error("the client gave it up")]
     Dropped,
 }
 

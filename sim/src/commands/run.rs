@@ -21,6 +21,8 @@ use super::progress::Progress;
 
 /// Seeds of a campaign that is bounded by nothing else.
 const SEEDS: Range<u64> = 0..200;
+/// How many failures that are alike get a line of their own, after the first.
+const AGAIN_MAX: usize = 3;
 
 #[derive(Args)]
 pub struct Run {
@@ -158,10 +160,16 @@ impl Run {
                 let shrunk = self.leave_file(seed);
                 progress.say(&shrunk.unwrap_or_else(|| report::failure(outcome, &replay)));
             }
-            true => progress.say(&format!(
-                "seed {}: {} again, broken by {}",
-                outcome.seed, failure.violation.invariant, failure.broken_by
-            )),
+            true => {
+                let alike = findings.failures.values().filter(|other| other.is_like(failure));
+                let again = alike.count() - 1;
+                if again <= AGAIN_MAX {
+                    let (seed, invariant) = (outcome.seed, failure.violation.invariant);
+                    let more = if again == AGAIN_MAX { "; more are only counted" } else { "" };
+                    let by = &failure.broken_by;
+                    progress.say(&format!("seed {seed}: {invariant} again, broken by {by}{more}"));
+                }
+            }
         }
     }
 
@@ -177,7 +185,8 @@ impl Run {
         let replay = format!("cargo sim replay {} --backend {}", file.display(), self.backend);
         let steps: Vec<String> =
             shrunk.scenario.steps.iter().map(|step| format!("         {step}\n")).collect();
-        let story = report::failure(&shrunk.outcome, &replay);
+        // What was shrunk has a seed of its own, which nobody asked for.
+        let story = report::failure(&Outcome { seed, ..shrunk.outcome }, &replay);
         Some(format!("{story}scenario {}\n{}", file.display(), steps.concat()))
     }
 

@@ -14,7 +14,7 @@ mod world;
 
 use std::time::Duration;
 
-use signal_hub::hub::{Config, Counters, Hub};
+use signal_hub::hub::{Config, Counters, Hub, SessionKey};
 
 pub use catalogue::{Invariant, Shown};
 pub use liveness::{Agreement, check_agreement, check_probe, check_rest_in_time};
@@ -217,6 +217,11 @@ impl Judge {
         check_balance(sessions, counters)?;
         self.tally.check(counters)
     }
+}
+
+/// What people are told of whoever owns an address.
+fn owner_text(owner: Option<SessionKey>) -> String {
+    owner.map_or("nobody".to_owned(), |owner| format!("s{}", owner.0))
 }
 
 /// What people are told of a span of time.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use signal_hub::hub::{Input, Output, SessionKey};
+use signal_hub::hub::{CloseCause, DropReason, Input, Output, Record, SessionKey};
 use signal_hub::protocol::{ClientFrame, Malformed, Request, Subscription, Verb};
 
 use super::links::{Arrow, Carries, Connection, HubSession, Links, Place};
@@ -209,7 +209,7 @@ impl Painter<'_> {
                 self.arrow(lane(key), Towards::Hub, '─', &label, &note);
             }
             Input::Closed(key, cause) => {
-                let note = format!("s{} is gone: {cause:?}", key.0);
+                let note = format!("s{} is gone: {}", key.0, why_gone(*cause));
                 self.arrow(lane(key), Towards::Hub, '╌', "", &note);
             }
             Input::Opened(key, _) => {
@@ -221,6 +221,11 @@ impl Painter<'_> {
             Input::Shutdown => self.mark(hub_at, "is to shut down"),
         }
         for (index, one) in hub.outputs.iter().enumerate() {
+            if let Output::Audit(record) = one
+                && let Some(note) = noted(record)
+            {
+                self.mark(hub_at, &note);
+            }
             let Some((key, label)) = output(one) else { continue };
             let stroke = if matches!(one, Output::Close(..)) { '╌' } else { '─' };
             let lane = self.lane(place.session(key));
@@ -307,6 +312,53 @@ fn cut(text: &str, length: usize) -> String {
     match text.chars().nth(length) {
         Some(_) => plain.take(length.saturating_sub(1)).chain(['…']).collect(),
         None => plain.collect(),
+    }
+}
+
+const fn why_gone(cause: CloseCause) -> &'static str {
+    match cause {
+        CloseCause::Hub => "the hub closed it",
+        CloseCause::Client => "the client closed it",
+        CloseCause::Lost => "it broke",
+        CloseCause::Protocol => "no WebSocket",
+    }
+}
+
+/// What became of an address or a message, where no arrow shows it.
+fn noted(record: &Record) -> Option<String> {
+    match record {
+        Record::DuplicateConnectionDetected { actor_address, old_session, new_session, .. } => {
+            Some(format!("{actor_address} goes from s{} to s{}", old_session.0, new_session.0))
+        }
+        Record::ActorDetached { actor_address, .. } => Some(format!("{actor_address} is detached")),
+        Record::ActorResumed { actor_address, session } => {
+            Some(format!("{actor_address} is resumed by s{}", session.0))
+        }
+        Record::ActorForgotten { actor_address, .. } => {
+            Some(format!("{actor_address} is forgotten"))
+        }
+        Record::MessageDropped { to, why, .. } => {
+            let why = match why {
+                DropReason::QueueFull => "queue full",
+                DropReason::UnknownActor => "unknown",
+                DropReason::Detached => "detached",
+                DropReason::Expired => "expired",
+            };
+            Some(format!("drops one for {to}: {why}"))
+        }
+        Record::RetryAnswered { message, .. } => Some(format!("knows the answer to {message}")),
+        Record::SessionOpened { .. }
+        | Record::SessionConnected { .. }
+        | Record::SessionClosed { .. }
+        | Record::ActorRegistered { .. }
+        | Record::RegistrationRenewed { .. }
+        | Record::SubscriptionAdded { .. }
+        | Record::SubscriptionRemoved { .. }
+        | Record::MessageDelivered { .. }
+        | Record::RequestRefused { .. }
+        | Record::SenderPaused { .. }
+        | Record::SenderResumed { .. }
+        | Record::TokenRefreshed { .. } => None,
     }
 }
 

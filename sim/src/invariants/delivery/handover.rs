@@ -64,7 +64,13 @@ impl Handover {
         let before = self.asks.get(&(delivery.from.clone(), delivery.origin.clone(), kind));
         match copies.contains(to) || before.is_some_and(|before| before.contains(to)) {
             false => Ok(()),
-            true => broken(Invariant::I18, format!("{} goes to {to} again", delivery.origin)),
+            true => broken(
+                Invariant::I18,
+                format!(
+                    "{} of {} goes to {to} again; an ask that is repeated only gets its answer again",
+                    delivery.origin, delivery.from
+                ),
+            ),
         }
     }
 }

@@ -4,7 +4,7 @@ use signal_hub::hub::{Config, Input, Phase, Record, SessionKey};
 use signal_hub::protocol::{ActorAddress, CloseReason, Details, Register, Reply, Verb};
 
 use super::super::moment::Asked;
-use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+use super::super::{HubObserver, Invariant, Moment, Verdict, broken, owner_text};
 
 /// I3. Who registered last and did not give the address up since owns it before the event, or the
 /// event before broke this.
@@ -29,7 +29,11 @@ impl HubObserver for LastRegistration {
             if owner != Some(holder) && (owner.is_some() || !gives_up(moment, holder, address)) {
                 return broken(
                     Invariant::I3,
-                    format!("s{} registered {address} last, yet {owner:?} owns it", holder.0),
+                    format!(
+                        "s{} registered {address} last, yet {} owns it",
+                        holder.0,
+                        owner_text(owner)
+                    ),
                 );
             }
         }

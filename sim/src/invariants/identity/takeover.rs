@@ -3,7 +3,7 @@
 use signal_hub::hub::{Output, SessionKey};
 use signal_hub::protocol::{ActorAddress, Body, CloseReason, DisconnectNotice, Notice, Outgoing};
 
-use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+use super::super::{HubObserver, Invariant, Moment, Verdict, broken, owner_text};
 use super::registration::registered_now;
 
 /// I5, I6.
@@ -104,8 +104,10 @@ fn deliveries_to_owners(moment: &Moment<'_>) -> Verdict {
             return broken(
                 Invariant::I6,
                 format!(
-                    "s{} gets a delivery for {}, which belongs to {owner:?}",
-                    key.0, message.to
+                    "s{} gets a delivery for {}, which belongs to {}",
+                    key.0,
+                    message.to,
+                    owner_text(owner)
                 ),
             );
         }

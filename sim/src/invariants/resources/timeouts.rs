@@ -83,7 +83,12 @@ impl Timeouts {
             true => Ok(()),
             false => broken(
                 Invariant::I31,
-                format!("s{} is closed for silence after {}", key.0, text(silent)),
+                format!(
+                    "s{} is closed for silence after {} without a sign of life, not after {}",
+                    key.0,
+                    text(silent),
+                    text(self.idle_timeout)
+                ),
             ),
         }
     }
@@ -96,7 +101,12 @@ impl Timeouts {
             true => Ok(()),
             false => broken(
                 Invariant::I31,
-                format!("s{} is closed for not connecting after {}", key.0, text(waited)),
+                format!(
+                    "s{} is closed for not connecting after {}, not after {}",
+                    key.0,
+                    text(waited),
+                    text(self.connect_timeout)
+                ),
             ),
         }
     }

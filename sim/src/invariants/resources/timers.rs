@@ -77,14 +77,14 @@ impl Timers {
             (Some(_), Some(_)) => Invariant::I32,
             (Some(_), None) => Invariant::I30,
         };
-        broken(
-            invariant,
-            format!(
-                "{address} lives until {} and its deadline is {:?}",
-                registration.until,
-                row.deadline.map(|deadline| deadline.as_millis())
-            ),
-        )
+        let whose = whose(registration);
+        let lives = text(registration.until.since(moment.now));
+        let deadline = match row.deadline {
+            Some(deadline) if deadline <= moment.now => "a deadline that is past".to_owned(),
+            Some(deadline) => format!("a deadline in {}", text(deadline.since(moment.now))),
+            None => "no deadline".to_owned(),
+        };
+        broken(invariant, format!("{address} {whose} for another {lives} and has {deadline}"))
     }
 
     fn lives_as_long_as_it_should(
@@ -107,11 +107,9 @@ impl Timers {
         {
             return Ok(());
         }
-        let left = registration.until.since(moment.now);
-        broken(
-            invariant,
-            format!("{address} lives for another {}, which is not what it has to", text(left)),
-        )
+        let (whose, left) = (whose(registration), text(registration.until.since(moment.now)));
+        let not = lives.map_or(String::new(), |lives| format!(", not for {}", text(lives)));
+        broken(invariant, format!("{address} {whose} for another {left}{not}"))
     }
 
     fn record(&self, moment: &Moment<'_>, record: &Record) -> Verdict {
@@ -139,6 +137,14 @@ impl Timers {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Whether somebody owns the address, in words.
+fn whose(registration: &OwnerRow) -> String {
+    match registration.owner {
+        Some(owner) => format!("belongs to s{}", owner.0),
+        None => "is detached".to_owned(),
     }
 }
 
