@@ -160,7 +160,7 @@ fn the_story_of_a_failure_is_a_picture_that_fits_a_screen() {
     let lines: Vec<&str> = story.lines().collect();
     assert!((8..=42).contains(&lines.len()), "{text}");
     assert!(lines.iter().all(|line| line.chars().count() <= 140), "{text}");
-    for drawn in ["▶", "◀", "│", "hub:register", "hub:subscribe", "#2"] {
+    for drawn in ["▶", "◀", "│", "hub:register", "hub:subscribe", "#2", " goes from s"] {
         assert!(story.contains(drawn), "{drawn} is missing:\n{text}");
     }
     let broken = lines.iter().filter(|line| line.starts_with('✗'));

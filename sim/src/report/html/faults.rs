@@ -178,6 +178,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::history::{ClientEvent, ClientKind, ClientName};
     use crate::net::Notice;
 
     fn event(seconds: u64, kind: NetEventKind) -> Event {
@@ -225,6 +226,23 @@ mod tests {
         let events =
             [injected(1, 1, stall(2)), injected(4, 2, stall(60)), injected(9, 3, Fault::Heal)];
         assert_eq!(spans_of(&events), [(1, 3, false), (4, 9, false)]);
+    }
+
+    #[test]
+    fn a_pause_is_a_span_of_its_actors_lane() {
+        let client = ClientName { actor: "alice".into(), kind: ClientKind::Raw, number: 1 };
+        let opened = What::Client { client, event: ClientEvent::Opened { connection: 1 } };
+        let pause = Fault::Pause { host: "alice/1".into(), lasts: Duration::from_secs(3) };
+        let events = [
+            Event { at: Duration::ZERO, what: opened },
+            injected(1, 1, pause),
+            event(2, NetEventKind::TookEffect { id: FaultId(1) }),
+            event(9, NetEventKind::Closed { connection: ConnectionId(1) }),
+        ];
+        assert_eq!(spans_of(&events), [(1, 4, true)]);
+        let lanes = Lanes::of(&events);
+        assert_eq!(spans(&events, &lanes)[0].lanes, [lanes.host("alice")]);
+        assert_ne!(lanes.host("alice"), lanes.hub);
     }
 
     #[test]
