@@ -183,11 +183,12 @@ impl Run {
         let shrunk = super::files::shrink(&scenario, self.backend, self.shrink).ok()?;
         let file = failures::leave(Path::new(failures::DIRECTORY), &shrunk).ok()?;
         let replay = format!("cargo sim replay {} --backend {}", file.display(), self.backend);
-        let steps: Vec<String> =
-            shrunk.scenario.steps.iter().map(|step| format!("         {step}\n")).collect();
+        let settings = scenario::settings(&shrunk.scenario).into_iter();
+        let steps = shrunk.scenario.steps.iter().map(ToString::to_string);
+        let lines = settings.chain(steps).map(|line| format!("         {line}\n"));
         // What was shrunk has a seed of its own, which nobody asked for.
         let story = report::failure(&Outcome { seed, ..shrunk.outcome }, &replay);
-        Some(format!("{story}scenario {}\n{}", file.display(), steps.concat()))
+        Some(format!("{story}scenario {}\n{}", file.display(), lines.collect::<String>()))
     }
 
     fn check_determinism(&self, seeds: Range<u64>) -> anyhow::Result<ExitCode> {

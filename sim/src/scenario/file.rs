@@ -74,16 +74,11 @@ pub fn read(text: &str) -> Result<Scenario, InvalidScenario> {
 
 /// A file as people write it: a line a step, and nothing that is the default.
 pub fn write(scenario: &Scenario) -> String {
-    let mut head = serde_json::to_value(scenario).expect("a scenario is JSON");
-    let plain = serde_json::to_value(Scenario::default()).expect("a scenario is JSON");
-    leave_out(&mut head, &plain);
     let mut text = format!("{{\n  \"version\": {VERSION}");
-    for name in
-        ["title", "why", "seed", "hub", "network", "registration_ttl", "actors", "ending", "races"]
-    {
-        if let Some(value) = head.get(name) {
-            write!(text, ",\n  \"{name}\": {}", spaced(value)).expect("a String takes all");
-        }
+    let [hub, network, ttl] = SETTINGS;
+    let fields = ["title", "why", "seed", hub, network, ttl, "actors", "ending", "races"];
+    for line in lines(scenario, &fields) {
+        write!(text, ",\n  {line}").expect("a String takes all");
     }
     text.push_str(",\n  \"steps\": [");
     for (number, step) in scenario.steps.iter().enumerate() {
@@ -92,6 +87,22 @@ pub fn write(scenario: &Scenario) -> String {
     }
     text.push_str("\n  ]\n}\n");
     text
+}
+
+/// How the hub and the network are set, a line each, as files have it: what is not the default.
+pub fn settings(scenario: &Scenario) -> Vec<String> {
+    lines(scenario, &SETTINGS)
+}
+
+const SETTINGS: [&str; 3] = ["hub", "network", "registration_ttl"];
+
+/// What a file says of these fields, a line each.
+fn lines(scenario: &Scenario, names: &[&str]) -> Vec<String> {
+    let mut head = serde_json::to_value(scenario).expect("a scenario is JSON");
+    let plain = serde_json::to_value(Scenario::default()).expect("a scenario is JSON");
+    leave_out(&mut head, &plain);
+    let line = |name: &&str| Some(format!("\"{name}\": {}", spaced(head.get(*name)?)));
+    names.iter().filter_map(line).collect()
 }
 
 fn leave_out(value: &mut Value, default: &Value) {
@@ -262,6 +273,14 @@ mod tests {
         let text =
             format!("{{ \"version\": 1,\n \"actors\": [\"alice\"],\n \"steps\": [\n{steps}\n] }}");
         read(&text).expect_err("it cannot be played").to_string()
+    }
+
+    #[test]
+    fn only_what_is_not_the_default_counts_as_set() {
+        let mut scenario = Scenario::default();
+        assert!(settings(&scenario).is_empty());
+        scenario.hub.idle_timeout = std::time::Duration::from_millis(1500);
+        assert_eq!(settings(&scenario), [r#""hub": { "idle_timeout": "1s 500ms" }"#]);
     }
 
     #[test]

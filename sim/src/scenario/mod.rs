@@ -16,7 +16,7 @@ use signal_hub::hub::Config;
 use signal_hub::time::duration_text;
 
 pub use action::{Action, Expectation, HubAction, Speech, WhichToken};
-pub use file::{InvalidScenario, read, read_file, write};
+pub use file::{InvalidScenario, read, read_file, settings, write};
 pub use generator::{Profile, generate, generate_lasting};
 pub use schema::{FILE as SCHEMA_FILE, schema};
 pub use shrinker::{Progress, Shrunk, shrink};
