@@ -96,8 +96,9 @@ fn check(cases: &impl Strategy<Value = Scenario>) -> Seen {
 
 #[test]
 fn every_scenario_file_shows_what_the_model_says() {
-    let mut failures = Vec::new();
-    for file in regression::files() {
+    let (files, mut failures) = (regression::files(), Vec::new());
+    assert!(!files.is_empty(), "the project has scenarios");
+    for file in files {
         let scenario = scenario::read_file(&file).unwrap_or_else(|error| panic!("{error}"));
         let Ok(verdict) = judge(&scenario) else { continue };
         if let Some(failure) = verdict.failure {
