@@ -1,6 +1,8 @@
 //! The audit records: every decision that a person would ask about, once (protocol, section 9).
 //! The simulator reads the same records that an operator does.
 
+use std::net::SocketAddr;
+
 use serde::Serialize;
 
 use super::{CloseCause, SessionKey};
@@ -16,10 +18,15 @@ pub enum Record {
     SessionOpened {
         session: SessionKey,
         session_id: SessionId,
+        /// Where the connection comes from.
+        peer: SocketAddr,
     },
     SessionConnected {
         session: SessionKey,
         session_id: SessionId,
+        /// The claim `sub` of its token, if it showed one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sub: Option<String>,
     },
     /// From here on the session may do what its new token grants, until that expires.
     TokenRefreshed {

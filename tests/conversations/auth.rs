@@ -40,7 +40,10 @@ fn a_token_opens_a_session_and_says_for_whom() {
         let session = hub.opened();
         let heard = hub.asks(session, connect_as(&format!("{bearer}{}", token("alice"))));
         assert_eq!(heard.metadata(), json!({ "actorIdentity": "@(alice)" }), "{bearer}");
-        heard.accepted();
+        heard.records([json!({
+            "event": "session_connected", "session": session, "sessionId": "session-1",
+            "sub": "user-alice",
+        })]);
         assert_eq!(hub.known("alice"), Value::Null, "a token is not a registration");
     }
 }

@@ -10,9 +10,10 @@ use crate::fixture::*;
 fn a_session_begins_with_hub_connect() {
     let mut hub = Conversation::new();
     let (session, heard) = hub.opens();
-    heard.gets([]).records([
-        json!({ "event": "session_opened", "session": session, "sessionId": "session-1" }),
-    ]);
+    heard.gets([]).records([json!({
+        "event": "session_opened", "session": session, "sessionId": "session-1",
+        "peer": "127.0.0.1:40000",
+    })]);
     let payload = json!({
         "sessionId": "session-1",
         "serverVersion": "0.1.0",

@@ -198,7 +198,10 @@ fn a_full_hub_takes_no_more_sessions() {
     let alice = hub.registered("alice");
     let (late, heard) = hub.opens();
     heard.gets([closed(late, CloseReason::HubFull)]).records([
-        json!({ "event": "session_opened", "session": late, "sessionId": "session-2" }),
+        json!({
+            "event": "session_opened", "session": late, "sessionId": "session-2",
+            "peer": "127.0.0.1:40000",
+        }),
         session_closed(late, 1013, json!({ "closed": "hub_full" }), json!([])),
     ]);
     hub.asks(late, connect()).nothing();

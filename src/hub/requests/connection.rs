@@ -20,7 +20,7 @@ impl Hub {
         let full = self.sessions.len() >= self.config.sessions_max;
         self.sessions.insert(key, Session::new(id.clone(), peer, now));
         self.counters.sessions_opened += 1;
-        self.audit(Record::SessionOpened { session: key, session_id: id });
+        self.audit(Record::SessionOpened { session: key, session_id: id, peer: peer.address });
         if self.stopping {
             self.close(now, key, CloseReason::ServerShutdown);
         } else if full {
@@ -40,6 +40,7 @@ impl Hub {
         check_version(&connect.protocol_version)?;
         let grant = self.admit(now, connect.auth_token.as_ref())?;
         let actor_identity = grant.as_ref().map(|grant| grant.principal.actor.clone());
+        let sub = grant.as_ref().map(|grant| grant.principal.subject.clone());
         self.deadlines.disarm(&Deadline::Connect(key));
         if let Some(grant) = &grant {
             self.deadlines.arm(Deadline::Token(key), grant.expires_at);
@@ -48,7 +49,7 @@ impl Hub {
         session.phase = Phase::Connected;
         session.grant = grant;
         let session_id = session.id.clone();
-        self.audit(Record::SessionConnected { session: key, session_id: session_id.clone() });
+        self.audit(Record::SessionConnected { session: key, session_id: session_id.clone(), sub });
         Ok(Reply::Connected(Connected {
             session_id,
             server_version: env!("CARGO_PKG_VERSION").to_owned(),
