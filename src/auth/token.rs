@@ -55,6 +55,20 @@ pub enum TokenError {
     NotYetValid,
 }
 
+impl TokenError {
+    /// The same in a word, for programs.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            TokenError::Malformed => "malformed",
+            TokenError::Algorithm => "algorithm",
+            TokenError::Signature => "signature",
+            TokenError::Claim(_) => "claim",
+            TokenError::Expired => "expired",
+            TokenError::NotYetValid => "not_yet_valid",
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Claims {

@@ -138,6 +138,6 @@ pub enum Ending {
     #[error("version mismatch: the hub speaks another protocol")]
     VersionMismatch,
     /// The hub cannot read what this client writes (close code 1008).
-    #[error("too many malformed frames")]
+    #[error("the hub cannot read what this client writes")]
     TooManyMalformed,
 }

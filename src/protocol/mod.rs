@@ -36,3 +36,21 @@ pub use token::AuthToken;
 
 /// The version of the protocol that this hub speaks; a client must bear the same major number.
 pub const PROTOCOL_VERSION: &str = "0.1.0";
+
+/// Whether a client of this version can speak to this hub: what stands before the first `.` or `-`
+/// is the same (protocol, section 4).
+///
+/// # Errors
+/// With `version_mismatch` if it is not.
+pub fn check_version(version: &str) -> Result<(), Refusal> {
+    let major = |version: &str| version.split(['.', '-']).next().map(str::to_owned);
+    if major(version) == major(PROTOCOL_VERSION) {
+        return Ok(());
+    }
+    let shown: String = version.chars().take(64).collect();
+    Err(Refusal::new(
+        ErrorCode::VersionMismatch,
+        format!("this hub speaks protocol {PROTOCOL_VERSION}, the client {shown}"),
+        "Use a client of the hub's major protocol version.",
+    ))
+}

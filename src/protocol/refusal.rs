@@ -61,13 +61,12 @@ impl ErrorCode {
         match self {
             ErrorCode::VersionMismatch => CloseReason::VersionMismatch,
             ErrorCode::Unauthorized | ErrorCode::InvalidToken => CloseReason::Unauthorized,
-            ErrorCode::RateLimited
-            | ErrorCode::UnknownActor
+            ErrorCode::RateLimited | ErrorCode::Timeout => CloseReason::InternalError,
+            ErrorCode::UnknownActor
             | ErrorCode::MessageTooLarge
             | ErrorCode::MessageExpired
-            | ErrorCode::Timeout
             | ErrorCode::InternalError
-            | ErrorCode::BroadcastLimitExceeded => CloseReason::InternalError,
+            | ErrorCode::BroadcastLimitExceeded => CloseReason::InvalidConnect,
         }
     }
 }
@@ -97,6 +96,8 @@ pub enum Details {
     Size { actual: usize, max: usize },
     /// A bound of the hub was reached: `{limit}`.
     Limit { limit: usize },
+    /// Why a token is worth nothing, in a word: `{reason}`.
+    Reason { reason: Cow<'static, str> },
 }
 
 impl Refusal {
@@ -124,6 +125,15 @@ impl Refusal {
     /// A field holds what it must not hold.
     pub fn invalid(field: &'static str, expected: &'static str, received: String) -> Self {
         Self::field(format!("{field} must be {expected}"), field, expected, received)
+    }
+
+    /// A renewal token that renews nothing: spent, another session's, or none at all.
+    pub fn renewal_token() -> Self {
+        Self::new(
+            ErrorCode::Unauthorized,
+            "the renewal token is unknown or spent",
+            "Register the address again.",
+        )
     }
 
     fn field(
@@ -154,6 +164,7 @@ pub enum CloseReason {
     ClientDisconnect,
     ServerShutdown,
     TooManyMalformed,
+    InvalidConnect,
     MessageTooLarge,
     InternalError,
     SlowConsumer,
@@ -172,7 +183,7 @@ impl CloseReason {
         match self {
             CloseReason::ClientDisconnect => 1000,
             CloseReason::ServerShutdown => 1001,
-            CloseReason::TooManyMalformed => 1008,
+            CloseReason::TooManyMalformed | CloseReason::InvalidConnect => 1008,
             CloseReason::MessageTooLarge => 1009,
             CloseReason::InternalError => 1011,
             CloseReason::SlowConsumer | CloseReason::HubFull => 1013,
@@ -190,6 +201,7 @@ impl CloseReason {
             CloseReason::ClientDisconnect => "client requested disconnect",
             CloseReason::ServerShutdown => "hub is shutting down",
             CloseReason::TooManyMalformed => "too many malformed frames",
+            CloseReason::InvalidConnect => "invalid hub:connect",
             CloseReason::MessageTooLarge => "message too large",
             CloseReason::InternalError => "internal error",
             CloseReason::SlowConsumer => "slow consumer",

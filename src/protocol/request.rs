@@ -91,7 +91,7 @@ impl Verb {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Connect {
-    /// `major.minor.patch`; the major number must be the hub's.
+    /// What stands before its first `.` or `-` must be the hub's.
     pub protocol_version: String,
     /// At least one.
     pub capabilities: Vec<String>,

@@ -75,27 +75,29 @@ fn a_token_that_is_not_valid_is_refused_and_its_session_closed() {
     // {"alg":"none"}
     let none = format!("eyJhbGciOiJub25lIn0.{}.", good.split('.').nth(1).expect("three parts"));
     let not_a_jwt = "the token is not a signed JWT";
-    for (token, message) in [
-        (String::new(), not_a_jwt),
-        ("garbage".to_owned(), not_a_jwt),
-        ("a.b.c".to_owned(), not_a_jwt),
-        (none, not_a_jwt),
-        (format!("{unsigned}.AAAA"), "the token's signature is wrong"),
-        (claims("alice", json!({ "exp": 0 })), "the token has expired"),
-        (claims("alice", json!({ "nbf": 1 })), "the token is not valid yet"),
+    for (token, reason, message) in [
+        (String::new(), "malformed", not_a_jwt),
+        ("garbage".to_owned(), "malformed", not_a_jwt),
+        ("a.b.c".to_owned(), "malformed", not_a_jwt),
+        (none, "malformed", not_a_jwt),
+        (format!("{unsigned}.AAAA"), "signature", "the token's signature is wrong"),
+        (claims("alice", json!({ "exp": 0 })), "expired", "the token has expired"),
+        (claims("alice", json!({ "nbf": 1 })), "not_yet_valid", "the token is not valid yet"),
         (
             claims("alice", json!({ "iss": "someone" })),
+            "claim",
             "the token's claim iss is missing or not valid",
         ),
         (
             claims("alice", json!({ "actorId": null })),
+            "claim",
             "the token's claim actorId is missing or not valid",
         ),
     ] {
         let mut hub = Conversation::with_tokens();
         let session = hub.opened();
         hub.asks(session, connect_as(&token)).gets([
-            refusal(session, "invalid_token", message),
+            refusal(session, "unauthorized", message).because(json!({ "reason": reason })),
             closed(session, CloseReason::Unauthorized),
         ]);
     }
@@ -224,7 +226,8 @@ fn a_session_ends_with_its_token_and_may_come_back_with_another() {
     ]);
     let late = hub.opened();
     hub.asks(late, connect_as(&token("alice"))).gets([
-        refusal(late, "invalid_token", "the token has expired"),
+        refusal(late, "unauthorized", "the token has expired")
+            .because(json!({ "reason": "expired" })),
         closed(late, CloseReason::Unauthorized),
     ]);
     let new = hub.admitted(&claims("alice", json!({ "exp": 600 })));
@@ -250,24 +253,72 @@ fn a_newer_token_of_the_same_principal_prolongs_the_session() {
 }
 
 #[test]
+fn a_newer_token_may_stand_in_the_metadata_as_in_hub_connect() {
+    let mut hub = Conversation::with_tokens();
+    let alice = owner(&mut hub, "alice");
+    let newer = claims("alice", json!({ "exp": 90 }));
+    let metadata = json!({ "authToken": format!("bearer {newer}") });
+    hub.asks(alice, say("hub:refresh_token", Value::Null).with("metadata", metadata.clone()))
+        .gets([refreshed(alice, &newer, 90_000)]);
+    let garbage = refresh("garbage").with("metadata", metadata);
+    hub.asks(alice, garbage).gets([refusal(
+        alice,
+        "invalid_token",
+        "the token is not a signed JWT",
+    )
+    .because(json!({ "reason": "malformed" }))]);
+}
+
+#[test]
+fn a_renewal_token_is_used_by_its_owners_session_or_principal_alone() {
+    let mut hub = Conversation::with_tokens();
+    let alice = owner(&mut hub, "alice");
+    let same = hub.admitted(&token("alice"));
+    let spent = "the renewal token is unknown or spent";
+    for stranger in
+        [claims("bob", json!({ "actors": ["*"] })), claims("alice", json!({ "sub": "user-eve" }))]
+    {
+        let stranger = hub.admitted(&stranger);
+        hub.asks(stranger, renew_with("token-1"))
+            .gets([refusal(stranger, "unauthorized", spent)])
+            .records([refused(stranger, "hub:renew", "unauthorized")]);
+    }
+    hub.asks(same, renew_with("token-1")).gets([renewed(same, "alice", "token-2")]);
+    hub.asks(same, renew_with("token-1")).gets([refusal(same, "unauthorized", spent)]);
+    hub.asks(alice, renew_with("token-1")).gets([renewed(alice, "alice", "token-3")]);
+}
+
+#[test]
 fn a_token_that_does_not_prolong_the_session_changes_nothing() {
     let mut hub = Conversation::with_tokens();
     let alice = owner(&mut hub, "alice");
     let another = "the token is another principal's";
     hub.drains_all(alice);
     let rows = hub.rows();
-    for (token, message) in [
-        ("garbage".to_owned(), "the token is not a signed JWT"),
-        (claims("alice", json!({ "exp": 0 })), "the token has expired"),
-        (claims("alice", json!({ "exp": 90, "sub": "user-eve" })), another),
-        (claims("bob", json!({ "exp": 90, "sub": "user-alice" })), another),
+    let because = |reason: &str| json!({ "reason": reason });
+    for (token, message, details) in [
+        ("garbage".to_owned(), "the token is not a signed JWT", because("malformed")),
+        (claims("alice", json!({ "exp": 0 })), "the token has expired", because("expired")),
+        (claims("alice", json!({ "exp": 90, "sub": "user-eve" })), another, json!({})),
+        (claims("bob", json!({ "exp": 90, "sub": "user-alice" })), another, json!({})),
     ] {
         hub.asks(alice, refresh(&token))
-            .gets([refusal(alice, "invalid_token", message)])
+            .gets([refusal(alice, "invalid_token", message).because(details)])
             .records([refused(alice, "hub:refresh_token", "invalid_token")]);
     }
-    let no_token = say("hub:refresh_token", json!({}));
-    hub.asks(alice, no_token).gets([missing(alice, "token", "a string")]);
+    for (payload, metadata, field, received) in [
+        (json!({}), json!({}), "token", "nothing"),
+        (json!({ "token": 7 }), json!({}), "token", "7"),
+        (json!(null), json!({ "authToken": ["a.b.c"] }), "authToken", "array"),
+    ] {
+        let message = match received {
+            "nothing" => format!("{field} is required"),
+            _ => format!("{field} must be a string"),
+        };
+        let details = json!({ "field": field, "expected": "a string", "received": received });
+        hub.asks(alice, say("hub:refresh_token", payload).with("metadata", metadata))
+            .gets([refusal(alice, "invalid_token", &message).because(details)]);
+    }
     hub.drains_all(alice);
     assert_eq!(hub.rows(), rows);
     hub.after(seconds(30));

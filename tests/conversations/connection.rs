@@ -51,13 +51,13 @@ fn what_a_client_claims_in_connect_is_no_identity() {
 
 #[test]
 fn only_the_major_number_of_the_version_must_agree() {
-    for version in ["0.1.0", "0.0.1", "0.99.3"] {
+    for version in ["0.1.0", "0.0.1", "0.99.3", "0", "0.2", "0.1.0-beta", "0-beta", "0.1.0.0"] {
         let mut hub = Conversation::new();
         let session = hub.opened();
         let metadata = json!({ "protocolVersion": version, "capabilities": ["chat"] });
         hub.asks(session, connect_with(metadata)).accepted();
     }
-    for version in ["1.0.0", "2.1.0", "0.1", "0.1.0.beta", "0.1.0.0", "", "one"] {
+    for version in ["1.0.0", "2.1.0", "1", "00.1.0", "v0.1.0", "10.1.0", "", "one"] {
         let mut hub = Conversation::new();
         let session = hub.opened();
         let metadata = json!({ "protocolVersion": version, "capabilities": ["chat"] });
@@ -71,21 +71,48 @@ fn only_the_major_number_of_the_version_must_agree() {
 
 #[test]
 fn a_connect_without_its_fields_ends_the_session() {
-    let version = "a version: major.minor.patch";
     let capabilities = "a non-empty array of strings";
     let fails = |metadata: Value, because: fn(_, &str, &str) -> Seen, field: &str, rule: &str| {
         let mut hub = Conversation::new();
         let session = hub.opened();
-        let closes = closed(session, CloseReason::InternalError);
+        let closes = closed(session, CloseReason::InvalidConnect);
         hub.asks(session, connect_with(metadata)).gets([because(session, field, rule), closes]);
     };
-    fails(json!({ "capabilities": ["chat"] }), missing, "protocolVersion", version);
     fails(json!({ "protocolVersion": "0.1.0" }), missing, "capabilities", capabilities);
     let array: fn(_, &str, &str) -> Seen = |key, field, rule| invalid(key, field, rule, "array");
     let metadata = json!({ "protocolVersion": "0.1.0", "capabilities": [] });
     fails(metadata, array, "capabilities", capabilities);
     let metadata = json!({ "protocolVersion": "0.1.0", "capabilities": [1] });
     fails(metadata, array, "capabilities", capabilities);
+}
+
+#[test]
+fn a_connect_without_a_version_or_of_another_one_is_told_of_that_alone() {
+    let rule = "the hub's version, or one of the same major number";
+    for (version, received, message) in [
+        (Value::Null, "nothing", "protocolVersion is required".to_owned()),
+        (json!(0), "0", format!("protocolVersion must be {rule}")),
+        (json!(["0"]), "array", format!("protocolVersion must be {rule}")),
+    ] {
+        for capabilities in [json!(["chat"]), Value::Null] {
+            let mut hub = Conversation::new();
+            let session = hub.opened();
+            let metadata = json!({ "protocolVersion": version, "capabilities": capabilities });
+            let details =
+                json!({ "field": "protocolVersion", "expected": rule, "received": received });
+            hub.asks(session, connect_with(metadata)).gets([
+                refusal(session, "version_mismatch", &message).because(details),
+                closed(session, CloseReason::VersionMismatch),
+            ]);
+        }
+    }
+    let mut hub = Conversation::new();
+    let session = hub.opened();
+    let foreign = json!({ "protocolVersion": "9.0", "capabilities": "all", "authToken": 7 });
+    hub.asks(session, connect_with(foreign)).gets([
+        refusal(session, "version_mismatch", "this hub speaks protocol 0.1.0, the client 9.0"),
+        closed(session, CloseReason::VersionMismatch),
+    ]);
 }
 
 #[test]
@@ -104,7 +131,7 @@ fn a_client_may_tell_about_itself() {
     let session = hub.opened();
     hub.asks(session, connect_with(metadata(json!("browser")))).gets([
         invalid(session, "clientMetadata", "an object", "string"),
-        closed(session, CloseReason::InternalError),
+        closed(session, CloseReason::InvalidConnect),
     ]);
 }
 
@@ -122,11 +149,12 @@ fn a_session_may_end_before_it_connects() {
 fn a_failed_connect_leaves_its_records() {
     let mut hub = Conversation::new();
     let session = hub.opened();
-    hub.tells(session, connect_with(json!({}))).gets([closed(session, CloseReason::InternalError)]);
+    let bare = || connect_with(json!({ "protocolVersion": "0.1.0" }));
+    hub.tells(session, bare()).gets([closed(session, CloseReason::InvalidConnect)]);
     let session = hub.opened();
-    hub.asks(session, connect_with(json!({}))).records([
+    hub.asks(session, bare()).records([
         refused(session, "hub:connect", "internal_error"),
-        session_closed(session, 1011, json!({ "closed": "internal_error" }), json!([])),
+        session_closed(session, 1008, json!({ "closed": "invalid_connect" }), json!([])),
     ]);
 }
 

@@ -33,10 +33,32 @@ fn a_token_is_good_once() {
     let mut hub = Conversation::new();
     let alice = hub.registered("alice");
     hub.asks(alice, renew_with("token-1")).accepted();
-    hub.asks(alice, renew_with("token-1"))
+    hub.asks(alice, renew_with("token-2")).accepted();
+    hub.asks(alice, renew_with("token-2"))
         .gets([refusal(alice, "unauthorized", SPENT)])
         .records([refused(alice, "hub:renew", "unauthorized")]);
-    assert_eq!(hub.known("alice")["version"], 2);
+    assert_eq!(hub.known("alice")["version"], 3);
+}
+
+#[test]
+fn the_token_of_a_registration_renews_for_its_owner_as_long_as_that_lives() {
+    let mut hub = Conversation::new();
+    let alice = hub.registered("alice");
+    let bearer = hub.connected("bearer");
+    for next in ["token-2", "token-3", "token-4"] {
+        hub.after(seconds(30)).nothing();
+        hub.pongs(bearer);
+        hub.asks(alice, renew_with("token-1")).gets([renewed(alice, "alice", next)]);
+    }
+    hub.asks(bearer, renew_with("token-1")).gets([refusal(bearer, "unauthorized", SPENT)]);
+    hub.asks(bearer, renew_with("token-4")).gets([renewed(bearer, "alice", "token-5")]);
+    hub.asks(alice, renew_with("token-1")).gets([renewed(alice, "alice", "token-6")]);
+    hub.asks(alice, register("alice")).gets([registered(alice, "alice", "token-7", 7)]);
+    hub.asks(alice, renew_with("token-1")).gets([refusal(alice, "unauthorized", SPENT)]);
+    hub.asks(alice, renew_with("token-7")).gets([renewed(alice, "alice", "token-8")]);
+    hub.asks(bearer, register("alice")).accepted();
+    hub.asks(bearer, renew_with("token-7")).gets([refusal(bearer, "unauthorized", SPENT)]);
+    hub.comes_to_rest();
 }
 
 #[test]
@@ -48,14 +70,14 @@ fn a_token_that_is_none_is_refused() {
         "unauthorized",
         SPENT,
     )]);
-    let rule = "a renewal token as hub:registered bore it";
-    hub.asks(alice, renew_with("x")).gets([invalid(alice, "renewalToken", rule, "string")]);
-    hub.asks(alice, say("hub:renew", json!({ "renewalToken": 7 }))).gets([invalid(
-        alice,
-        "renewalToken",
-        "a string",
-        "7",
-    )]);
+    for form in [json!("x"), json!(""), json!(7), json!(["token-1"]), json!({}), json!(false)] {
+        hub.asks(alice, say("hub:renew", json!({ "renewalToken": form })))
+            .gets([refusal(alice, "unauthorized", SPENT)])
+            .records([refused(alice, "hub:renew", "unauthorized")]);
+        let renews = renew().with("metadata", json!({ "renewalToken": form }));
+        hub.asks(alice, renews).gets([refusal(alice, "unauthorized", SPENT)]);
+    }
+    assert_eq!(hub.known("alice")["version"], 1);
 }
 
 #[test]

@@ -17,13 +17,12 @@ use crate::{regression, scenarios};
 
 /// What so many scenarios of steps at random never miss.
 const ENOUGH: usize = 256;
-const KINDS: [&str; 41] = [
+const KINDS: [&str; 40] = [
     "broadcast",
     "close 1000",
     "close 1001",
     "close 1008",
     "close 1009",
-    "close 1011",
     "close 1013",
     "close 4002",
     "close 4003",

@@ -175,6 +175,11 @@ fn refusals_with_all_their_details() {
         ("error_about_haste", ErrorCode::RateLimited, Details::RetryAfter { wait, limit: 100 }),
         ("error_about_size", ErrorCode::MessageTooLarge, Details::Size { actual: 9, max: 8 }),
         ("error_about_a_bound", ErrorCode::BroadcastLimitExceeded, Details::Limit { limit: 10 }),
+        (
+            "error_about_a_token",
+            ErrorCode::Unauthorized,
+            Details::Reason { reason: Cow::Borrowed("expired") },
+        ),
     ] {
         let refusal = Refusal::new(code, "what is wrong", "What to try.").with(details);
         assert_snapshot!(name, reply(Reply::Error(Box::new(refusal))));

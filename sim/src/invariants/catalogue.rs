@@ -63,7 +63,7 @@ invariants! {
     I9 ByEvent "no resurrection"
         "A session that is over owns nothing, has nothing queued and is sent nothing.",
     I10 ByEvent "authorised change"
-        "Unregister, renew, subscribe and unsubscribe touch only what the session owns, or the address whose current token they bear; a token works once.",
+        "Unregister, renew, subscribe and unsubscribe touch only what the session owns, or the address whose current token they bear; a token works once, but for the owner the one that the registration came with.",
     I11 ByEvent "refusals change nothing"
         "A refused request leaves every row as it was.",
     I12 ByEvent "legal lifecycle"

@@ -132,6 +132,7 @@ impl<'a> Moment<'a> {
                     | CloseReason::ServerShutdown
                     | CloseReason::TooManyMalformed
                     | CloseReason::MessageTooLarge
+                    | CloseReason::InvalidConnect
                     | CloseReason::InternalError
                     | CloseReason::HubFull
                     | CloseReason::Unauthorized

@@ -344,9 +344,11 @@ fn is_final(refusal: &Refusal) -> bool {
 fn asked_pause(refusal: &Refusal) -> Option<Duration> {
     match &refusal.details {
         Details::RetryAfter { wait, .. } => Some(*wait),
-        Details::None | Details::Field { .. } | Details::Size { .. } | Details::Limit { .. } => {
-            None
-        }
+        Details::None
+        | Details::Field { .. }
+        | Details::Size { .. }
+        | Details::Limit { .. }
+        | Details::Reason { .. } => None,
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::auth::{Access, Grant, Keys, Principal, TokenError, authenticate};
 use crate::hub::{Deadline, Hub, Record, SessionKey};
 use crate::protocol::{
-    ActorAddress, AuthToken, ErrorCode, RefreshToken, Refusal, Reply, TokenRefreshed,
+    ActorAddress, AuthToken, Details, ErrorCode, RefreshToken, Refusal, Reply, TokenRefreshed,
 };
 use crate::time::Timestamp;
 
@@ -16,7 +16,7 @@ impl Hub {
         token: Option<&AuthToken>,
     ) -> Result<Option<Grant>, Refusal> {
         let Access::Tokens(keys) = &self.access else { return Ok(None) };
-        verify(token.ok_or_else(no_token)?, keys, now).map(Some)
+        verify(token.ok_or_else(no_token)?, keys, now, ErrorCode::Unauthorized).map(Some)
     }
 
     /// Whether the session's principal may have the address, also from whoever has it now (I10).
@@ -62,7 +62,7 @@ impl Hub {
                 "Go on without a token.",
             ));
         };
-        let grant = verify(&refresh.token, keys, now)?;
+        let grant = verify(&refresh.token, keys, now, ErrorCode::InvalidToken)?;
         if self.principal(key).as_ref() != Some(&grant.principal) {
             return Err(Refusal::new(
                 ErrorCode::InvalidToken,
@@ -80,13 +80,17 @@ impl Hub {
     }
 }
 
-fn verify(token: &AuthToken, keys: &Keys, now: Timestamp) -> Result<Grant, Refusal> {
+/// What the token grants, or the refusal with `code` that says why it grants nothing.
+fn verify(
+    token: &AuthToken,
+    keys: &Keys,
+    now: Timestamp,
+    code: ErrorCode,
+) -> Result<Grant, Refusal> {
     authenticate(token, keys, now).map_err(|error: TokenError| {
-        Refusal::new(
-            ErrorCode::InvalidToken,
-            error.to_string(),
-            "Get a new token from whoever issues tokens for this hub.",
-        )
+        let resolution = "Get a new token from whoever issues tokens for this hub.";
+        let reason = error.reason().into();
+        Refusal::new(code, error.to_string(), resolution).with(Details::Reason { reason })
     })
 }
 

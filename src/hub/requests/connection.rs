@@ -9,8 +9,8 @@ use crate::hub::{
     Written,
 };
 use crate::protocol::{
-    Body, CloseReason, Connect, Connected, DisconnectNotice, Disconnected, ErrorCode, Heartbeat,
-    HeartbeatAck, HubCapabilities, Notice, PROTOCOL_VERSION, Refusal, Reply, SessionId,
+    Body, CloseReason, Connect, Connected, DisconnectNotice, Disconnected, Heartbeat, HeartbeatAck,
+    HubCapabilities, Notice, Refusal, Reply, SessionId, check_version,
 };
 use crate::time::Timestamp;
 
@@ -158,21 +158,6 @@ impl Hub {
     pub(super) fn addresses_of(&self, key: SessionKey) -> Vec<crate::protocol::ActorAddress> {
         self.sessions.get(key).map(|session| session.addresses.to_vec()).unwrap_or_default()
     }
-}
-
-fn check_version(version: &str) -> Result<(), Refusal> {
-    let major = |version: &str| version.split('.').next().and_then(|n| n.parse::<u64>().ok());
-    let numbers = version.split('.').filter(|number| number.parse::<u64>().is_ok()).count();
-    if numbers == 3 && version.split('.').count() == 3 && major(version) == major(PROTOCOL_VERSION)
-    {
-        return Ok(());
-    }
-    let message = format!("this hub speaks protocol {PROTOCOL_VERSION}, the client {version}");
-    Err(Refusal::new(
-        ErrorCode::VersionMismatch,
-        message,
-        "Use a client of the hub's major protocol version.",
-    ))
 }
 
 /// Why the addresses of a session that ends so are forgotten at once; without a reason they are

@@ -31,7 +31,8 @@ impl Hub {
             Some(_) | None => {}
         }
         let (expires_at, renewal_token) = (now + register.ttl, RenewalToken::new(self.ids.fresh()));
-        let standing = Standing::Live { owner: key, expires_at, token: renewal_token };
+        let (token, first_token) = (renewal_token, renewal_token);
+        let standing = Standing::Live { owner: key, expires_at, token, first_token };
         let principal = self.principal(key);
         self.registry.insert(
             address.clone(),
@@ -165,7 +166,8 @@ impl Hub {
         }
     }
 
-    /// Extends a live registration by its own time to live; the token is spent.
+    /// Extends a live registration by its own time to live. The token is spent, but for the first
+    /// one of the registration: its owner may show that one again (I10).
     pub(super) fn renew(
         &mut self,
         now: Timestamp,
@@ -174,18 +176,16 @@ impl Hub {
         renew: &Renew,
     ) -> Result<Reply, Refusal> {
         let actor_address = match renew.renewal_token {
-            Some(token) => self.registry.bearer(token).cloned().ok_or_else(spent_token)?,
+            Some(token) => self.renewable(key, token).ok_or_else(Refusal::renewal_token)?,
             None => self.acting_identity(key, request)?,
         };
-        let renewal_token = RenewalToken::new(self.ids.fresh());
-        let registration = self.registry.get(&actor_address);
-        let Some((owner, ttl, version)) = registration
-            .and_then(|r| r.standing.owner().map(|owner| (owner, r.ttl, r.version + 1)))
-        else {
-            return Err(spent_token());
+        let registration = self.registry.get(&actor_address).ok_or_else(Refusal::renewal_token)?;
+        let Standing::Live { owner, first_token, .. } = registration.standing else {
+            return Err(Refusal::renewal_token());
         };
-        let expires_at = now + ttl;
-        let standing = Standing::Live { owner, expires_at, token: renewal_token };
+        let (expires_at, version) = (now + registration.ttl, registration.version + 1);
+        let renewal_token = RenewalToken::new(self.ids.fresh());
+        let standing = Standing::Live { owner, expires_at, token: renewal_token, first_token };
         self.registry.set_standing(&actor_address, standing);
         self.registry.set_version(&actor_address, version);
         self.deadlines.arm(Deadline::Address(actor_address.clone()), expires_at);
@@ -195,6 +195,19 @@ impl Hub {
             version,
         });
         Ok(Reply::Renewed(Renewed { actor_address, expires_at, renewal_token }))
+    }
+
+    /// The address that the session may renew with this token. Where tokens are demanded, only the
+    /// owner and its principal may.
+    fn renewable(&self, key: SessionKey, token: RenewalToken) -> Option<ActorAddress> {
+        if let Some(address) = self.registry.first_bearer(token) {
+            let owns = self.registry.owner(address) == Some(key);
+            return owns.then(|| address.clone());
+        }
+        let address = self.registry.bearer(token)?;
+        let registration = self.registry.get(address)?;
+        let owns = registration.standing.owner() == Some(key);
+        (owns || registration.principal == self.principal(key)).then(|| address.clone())
     }
 
     /// The address's deadline has come: a live one expires, a detached one is forgotten (I17).
@@ -259,12 +272,4 @@ impl Hub {
             self.forget(&address, why);
         }
     }
-}
-
-fn spent_token() -> Refusal {
-    Refusal::new(
-        ErrorCode::Unauthorized,
-        "the renewal token is unknown or spent",
-        "Register the address again.",
-    )
 }

@@ -26,7 +26,14 @@ pub(crate) struct Registration {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Standing {
     /// Routable, until `expires_at`.
-    Live { owner: SessionKey, expires_at: Timestamp, token: RenewalToken },
+    Live {
+        owner: SessionKey,
+        expires_at: Timestamp,
+        /// The current one, good once.
+        token: RenewalToken,
+        /// The one that the registration came with, which its owner may show again.
+        first_token: RenewalToken,
+    },
     /// Not routable; its subscriptions are kept until then.
     Detached { until: Timestamp },
 }
@@ -50,7 +57,10 @@ impl Standing {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Registry {
     rows: BTreeMap<ActorAddress, Registration>,
+    /// By current token.
     tokens: BTreeMap<RenewalToken, ActorAddress>,
+    /// By first token, where that is not the current one any more.
+    first_tokens: BTreeMap<RenewalToken, ActorAddress>,
     pub touched: Touched<ActorAddress>,
 }
 
@@ -68,24 +78,25 @@ impl Registry {
         self.tokens.get(&token)
     }
 
+    /// The live address that was registered with this token and renewed since.
+    pub fn first_bearer(&self, token: RenewalToken) -> Option<&ActorAddress> {
+        self.first_tokens.get(&token)
+    }
+
     pub fn insert(&mut self, address: ActorAddress, registration: Registration) {
-        self.spend_token(&address);
+        self.spend_tokens(&address);
         self.touched.note(address.clone());
-        if let Standing::Live { token, .. } = registration.standing {
-            self.tokens.insert(token, address.clone());
-        }
+        self.issue_tokens(&address, registration.standing);
         self.rows.insert(address, registration);
     }
 
     /// Changes who owns a known address, or until when.
     pub fn set_standing(&mut self, address: &ActorAddress, standing: Standing) {
-        self.spend_token(address);
+        self.spend_tokens(address);
         self.touched.note(address.clone());
         let Some(row) = self.rows.get_mut(address) else { return };
         row.standing = standing;
-        if let Standing::Live { token, .. } = standing {
-            self.tokens.insert(token, address.clone());
-        }
+        self.issue_tokens(address, standing);
     }
 
     pub fn set_version(&mut self, address: &ActorAddress, version: u64) {
@@ -96,7 +107,7 @@ impl Registry {
     }
 
     pub fn remove(&mut self, address: &ActorAddress) -> Option<Registration> {
-        self.spend_token(address);
+        self.spend_tokens(address);
         self.touched.note(address.clone());
         self.rows.remove(address)
     }
@@ -123,9 +134,19 @@ impl Registry {
         self.tokens.len()
     }
 
-    fn spend_token(&mut self, address: &ActorAddress) {
-        if let Some(Standing::Live { token, .. }) = self.get(address).map(|row| row.standing) {
+    fn issue_tokens(&mut self, address: &ActorAddress, standing: Standing) {
+        let Standing::Live { token, first_token, .. } = standing else { return };
+        self.tokens.insert(token, address.clone());
+        if first_token != token {
+            self.first_tokens.insert(first_token, address.clone());
+        }
+    }
+
+    fn spend_tokens(&mut self, address: &ActorAddress) {
+        let standing = self.get(address).map(|row| row.standing);
+        if let Some(Standing::Live { token, first_token, .. }) = standing {
             self.tokens.remove(&token);
+            self.first_tokens.remove(&first_token);
         }
     }
 }

@@ -87,6 +87,8 @@ struct Registration {
     until: Timestamp,
     /// None: detached, or nobody has seen it.
     token: Option<RenewalToken>,
+    /// The one that it was registered with: its owner may show it again.
+    first_token: Option<RenewalToken>,
     version: u64,
     ttl: Duration,
     registered_at: Timestamp,
@@ -244,6 +246,7 @@ impl Model {
             }
             CloseReason::TooManyMalformed
             | CloseReason::MessageTooLarge
+            | CloseReason::InvalidConnect
             | CloseReason::InternalError
             | CloseReason::SlowConsumer
             | CloseReason::HubFull

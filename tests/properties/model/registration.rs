@@ -52,6 +52,7 @@ impl Model {
             owner: Some(key),
             until: expires_at,
             token,
+            first_token: token,
             version,
             ttl: register.ttl,
             registered_at: self.now,
@@ -108,7 +109,10 @@ impl Model {
         let address = match renew.renewal_token {
             Some(token) => {
                 let mut rows = self.registrations.iter();
-                let bears = rows.find(|(_, row)| row.token == Some(token));
+                let bears = rows.find(|(_, row)| {
+                    row.token == Some(token)
+                        || row.owner == Some(key) && row.first_token == Some(token)
+                });
                 bears.map(|(address, _)| address.clone()).ok_or_else(unauthorized)?
             }
             None => self.acting_identity(key, request)?,
@@ -141,7 +145,8 @@ impl Model {
         if window.is_zero() {
             self.registrations.remove(address);
         } else if let Some(row) = self.registrations.get_mut(address) {
-            (row.owner, row.token, row.until) = (None, None, self.now + window);
+            (row.owner, row.until) = (None, self.now + window);
+            (row.token, row.first_token) = (None, None);
         }
     }
 

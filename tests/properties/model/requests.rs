@@ -176,12 +176,9 @@ impl Model {
     }
 
     fn connect(&mut self, key: SessionKey, connect: &Connect) -> Result<Reply, Refusal> {
-        let numbers = |version: &str| -> Option<Vec<u64>> {
-            version.split('.').map(|number| number.parse().ok()).collect()
-        };
-        match (numbers(&connect.protocol_version).as_deref(), numbers(PROTOCOL_VERSION)) {
-            (Some([major, _, _]), Some(ours)) if *major == ours[0] => {}
-            (Some(_) | None, _) => return Err(refusal(ErrorCode::VersionMismatch)),
+        let major = |version: &str| version.split(['.', '-']).next().map(str::to_owned);
+        if major(&connect.protocol_version) != major(PROTOCOL_VERSION) {
+            return Err(refusal(ErrorCode::VersionMismatch));
         }
         self.sessions.get_mut(&key).expect("frames come from open sessions").connected = true;
         let nobody = || SessionId::new(Uuid::nil());

@@ -205,10 +205,6 @@ fn has_no_such_topic(
 
 /// Whether the version is one that this protocol is a version of.
 fn is_spoken(version: &str) -> bool {
-    let numbers =
-        |version: &str| version.split('.').map(str::parse::<u64>).collect::<Result<Vec<_>, _>>();
-    match (numbers(version), numbers(PROTOCOL_VERSION)) {
-        (Ok(theirs), Ok(ours)) => theirs.len() == 3 && theirs[0] == ours[0],
-        (Err(_), _) | (_, Err(_)) => false,
-    }
+    let major = |version: &str| version.split(['.', '-']).next().map(str::to_owned);
+    major(version) == major(PROTOCOL_VERSION)
 }

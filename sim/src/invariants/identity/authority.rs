@@ -1,4 +1,5 @@
-//! I10: who may change what: the owner of an address, and whoever bears its current token.
+//! I10: who may change what: the owner of an address, and whoever bears its current token. Its owner
+//! may also show the token again that the registration came with.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +11,15 @@ use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
 /// I10. Remembers the tokens as the hub gave them out.
 #[derive(Default)]
 pub struct Authority {
-    /// The current token of an address, if anybody was told it.
-    tokens: BTreeMap<ActorAddress, RenewalToken>,
+    tokens: BTreeMap<ActorAddress, Tokens>,
+}
+
+/// The tokens of one registration, as far as anybody was told them.
+#[derive(Default)]
+struct Tokens {
+    current: Option<RenewalToken>,
+    /// The one that it came with.
+    first: Option<RenewalToken>,
 }
 
 impl HubObserver for Authority {
@@ -62,11 +70,19 @@ impl Authority {
             _ => None,
         });
         let Some(address) = renewed else { return Ok(()) };
+        let owns = moment.before.owner(address) == Some(session);
+        let known = self.tokens.get(address);
         let by_right = match token {
-            Some(token) => self.tokens.get(address) == Some(&token),
-            None => moment.before.owner(address) == Some(session),
+            None => owns,
+            Some(_) => {
+                known.is_some_and(|known| known.current == token || owns && known.first == token)
+            }
         };
-        let how = if token.is_some() { "a token that is not its current one" } else { "no token" };
+        let how = match (token, owns) {
+            (None, _) => "no token",
+            (Some(_), true) => "a token that is neither its current nor its first one",
+            (Some(_), false) => "a token that is not its current one",
+        };
         match by_right {
             true => Ok(()),
             false => broken(Invariant::I10, format!("s{} renewed {address} with {how}", session.0)),
@@ -86,19 +102,21 @@ impl Authority {
             return;
         };
         for record in moment.records() {
-            if let Record::ActorRegistered { actor_address, .. }
-            | Record::RegistrationRenewed { actor_address, .. } = record
-            {
+            if let Record::ActorRegistered { actor_address, .. } = record {
                 self.tokens.remove(actor_address);
+            } else if let Record::RegistrationRenewed { actor_address, .. } = record {
+                self.tokens.entry(actor_address.clone()).or_default().current = None;
             }
         }
         for (_, reply) in moment.replies() {
-            let (address, token) = match reply {
-                Reply::Registered(told) => (&told.actor_address, told.renewal_token),
-                Reply::Renewed(told) => (&told.actor_address, told.renewal_token),
-                _ => continue,
-            };
-            self.tokens.insert(address.clone(), token);
+            if let Reply::Registered(told) = reply {
+                let token = Some(told.renewal_token);
+                let tokens = Tokens { current: token, first: token };
+                self.tokens.insert(told.actor_address.clone(), tokens);
+            } else if let Reply::Renewed(told) = reply {
+                let tokens = self.tokens.entry(told.actor_address.clone()).or_default();
+                tokens.current = Some(told.renewal_token);
+            }
         }
     }
 }

@@ -48,6 +48,7 @@ impl HubObserver for Timeouts {
                 | CloseReason::ServerShutdown
                 | CloseReason::TooManyMalformed
                 | CloseReason::MessageTooLarge
+                | CloseReason::InvalidConnect
                 | CloseReason::InternalError
                 | CloseReason::SlowConsumer
                 | CloseReason::HubFull

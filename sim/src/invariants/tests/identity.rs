@@ -173,15 +173,16 @@ fn a_closed_session_comes_to_own_nothing() {
 }
 
 #[test]
-fn a_renewal_token_works_once() {
+fn a_renewal_token_works_once_and_the_first_one_again_for_its_owner() {
     let mut story = Story::of(["alice"]);
     let Reply::Registered(told) = story.last().reply().clone() else { panic!() };
     story.asks(1, "alice", renew(Some(told.renewal_token)));
     let Reply::Renewed(renewed) = story.last().reply().clone() else { panic!() };
     story.asks(1, "alice", renew(Some(renewed.renewal_token)));
+    story.asks(1, "alice", renew(Some(told.renewal_token)));
     story.holds();
     let Ok(Verb::Renew(asked)) = &mut story.last().request().verb else { panic!() };
-    asked.renewal_token = Some(told.renewal_token);
+    asked.renewal_token = Some(renewed.renewal_token);
     story.breaks(Invariant::I10);
 }
 

@@ -85,7 +85,8 @@ fn a_refused_connect_ends_the_client_only_if_it_would_be_refused_again() {
     for (code, ending) in [
         (ErrorCode::VersionMismatch, Some(Ending::VersionMismatch)),
         (ErrorCode::Unauthorized, Some(Ending::Unauthorized)),
-        (ErrorCode::InternalError, None),
+        (ErrorCode::InternalError, Some(Ending::TooManyMalformed)),
+        (ErrorCode::RateLimited, None),
     ] {
         let mut talk = Conversation::new(alice());
         talk.input(Input::Start);

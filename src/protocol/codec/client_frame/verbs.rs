@@ -12,9 +12,9 @@ use crate::protocol::codec::fields::{
     Raw, flag, name, object, optional_integer, optional_name, optional_string, strings,
 };
 use crate::protocol::{
-    ActorAddress, AuthToken, Broadcast, Connect, Disconnect, Discover, Glob, Heartbeat, ListActors,
-    Page, Publish, RefreshToken, Refusal, Register, Renew, RenewalToken, Send, Subscribe,
-    Subscription, SubscriptionId, Topic, Unregister, Unsubscribe,
+    ActorAddress, AuthToken, Broadcast, Connect, Disconnect, Discover, ErrorCode, Glob, Heartbeat,
+    ListActors, Page, Publish, RefreshToken, Refusal, Register, Renew, RenewalToken, Send,
+    Subscribe, Subscription, SubscriptionId, Topic, Unregister, Unsubscribe, check_version,
 };
 
 const TOPIC: &str = "a string of 1 to 256 bytes";
@@ -33,21 +33,30 @@ impl RawEnvelope<'_> {
             #[serde(borrow)]
             client_metadata: Raw<'a>,
         }
-        const VERSION: &str = "a version: major.minor.patch";
+        const VERSION: &str = "the hub's version, or one of the same major number";
         let fields: Fields<'_> = object("metadata", self.metadata)?;
+        let version = required_string("protocolVersion", VERSION, fields.protocol_version);
+        let protocol_version =
+            version.map_err(|refusal| Refusal { code: ErrorCode::VersionMismatch, ..refusal })?;
         let client_metadata = match fields.client_metadata {
-            Some(_) => Some(object_json("clientMetadata", fields.client_metadata, frame)?),
-            None => None,
+            None => Ok(None),
+            raw => object_json("clientMetadata", raw, frame).map(Some),
         };
-        Ok(Connect {
-            protocol_version: required_string("protocolVersion", VERSION, fields.protocol_version)?,
-            capabilities: strings("capabilities", fields.capabilities)?,
-            auth_token: optional_string("authToken", TEXT, fields.auth_token)?
-                .map(|text| AuthToken::new(&text)),
-            client_metadata,
-        })
+        let read = || {
+            Ok(Connect {
+                protocol_version: protocol_version.clone(),
+                capabilities: strings("capabilities", fields.capabilities)?,
+                auth_token: optional_string("authToken", TEXT, fields.auth_token)?
+                    .map(|text| AuthToken::new(&text)),
+                client_metadata: client_metadata?,
+            })
+        };
+        // What another protocol writes into its fields is no mistake of its client's.
+        read().map_err(|refusal| check_version(&protocol_version).err().unwrap_or(refusal))
     }
 
+    /// The token may stand in the payload or, as in hub:connect, in the metadata. Whatever else
+    /// stands there is a token that is not valid.
     pub(super) fn refresh_token(&self) -> Result<RefreshToken, Refusal> {
         #[derive(Deserialize, Default)]
         #[serde(default)]
@@ -55,8 +64,20 @@ impl RawEnvelope<'_> {
             #[serde(borrow)]
             token: Raw<'a>,
         }
+        #[derive(Deserialize, Default)]
+        #[serde(rename_all = "camelCase", default)]
+        struct Metadata<'a> {
+            #[serde(borrow)]
+            auth_token: Raw<'a>,
+        }
         let fields: Fields<'_> = object("payload", self.payload)?;
-        let token = name("token", TEXT, fields.token, |text| Ok(AuthToken::new(text)))?;
+        let metadata: Metadata<'_> = object("metadata", self.metadata)?;
+        let (field, raw) = match (fields.token, metadata.auth_token) {
+            (None, Some(raw)) => ("authToken", Some(raw)),
+            (raw, _) => ("token", raw),
+        };
+        let token = name(field, TEXT, raw, |text| Ok(AuthToken::new(text)))
+            .map_err(|refusal| Refusal { code: ErrorCode::InvalidToken, ..refusal })?;
         Ok(RefreshToken { token })
     }
 
@@ -123,7 +144,8 @@ impl RawEnvelope<'_> {
         Ok(Unregister { actor_address })
     }
 
-    /// The token may stand in the payload or in the metadata: the TypeScript clients differ.
+    /// The token may stand in the payload or in the metadata: the TypeScript clients differ. What
+    /// has no token's form was never issued.
     pub(super) fn renew(&self) -> Result<Renew, Refusal> {
         #[derive(Deserialize, Default)]
         #[serde(rename_all = "camelCase", default)]
@@ -134,8 +156,8 @@ impl RawEnvelope<'_> {
         let payload: Fields<'_> = object("payload", self.payload)?;
         let metadata: Fields<'_> = object("metadata", self.metadata)?;
         let raw = payload.renewal_token.or(metadata.renewal_token);
-        let renewal_token = optional_name("renewalToken", TEXT, raw, RenewalToken::parse)?;
-        Ok(Renew { renewal_token })
+        let renewal_token = optional_name("renewalToken", TEXT, raw, RenewalToken::parse);
+        Ok(Renew { renewal_token: renewal_token.map_err(|_| Refusal::renewal_token())? })
     }
 
     pub(super) fn discover(&self) -> Result<Discover, Refusal> {

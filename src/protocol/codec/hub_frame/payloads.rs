@@ -63,6 +63,7 @@ fn details_json(details: &Details) -> serde_json::Value {
             serde_json::json!({ "actualSize": actual, "maxSize": max })
         }
         Details::Limit { limit } => serde_json::json!({ "limit": limit }),
+        Details::Reason { reason } => serde_json::json!({ "reason": reason }),
     }
 }
 
@@ -91,5 +92,8 @@ fn read_details(details: &serde_json::Value) -> Details {
     if let (Some(actual), Some(max)) = (number("actualSize"), number("maxSize")) {
         return Details::Size { actual: actual as usize, max: max as usize };
     }
-    number("limit").map_or(Details::None, |limit| Details::Limit { limit: limit as usize })
+    if let Some(limit) = number("limit") {
+        return Details::Limit { limit: limit as usize };
+    }
+    text("reason").map_or(Details::None, |reason| Details::Reason { reason: reason.into() })
 }
