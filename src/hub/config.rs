@@ -50,6 +50,8 @@ pub struct Config {
     pub sessions_max: usize,
     /// Registered and detached addresses.
     pub registrations_max: usize,
+    /// Addresses that one session has registered.
+    pub addresses_per_session_max: usize,
     /// Subscriptions that the addresses of one session hold together.
     pub subscriptions_per_session_max: usize,
     /// Malformed frames within a minute; the last of them closes the session 1008.
@@ -119,6 +121,7 @@ impl Default for Config {
             queue_bytes_max: 4 * 1024 * 1024,
             sessions_max: 100_000,
             registrations_max: 50_000,
+            addresses_per_session_max: 1_000,
             subscriptions_per_session_max: 1_000,
             malformed_per_minute_max: 8,
             broadcast_recipients_max: 10_000,

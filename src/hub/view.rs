@@ -123,7 +123,7 @@ impl Hub {
         Some(SessionRow {
             id: session.id.clone(),
             phase: session.phase,
-            addresses: Arc::clone(&session.addresses),
+            addresses: session.addresses.shown(),
             queued: (session.queue.messages, session.queue.bytes),
             deadlines: self.deadlines.of_session(key),
         })

@@ -140,6 +140,28 @@ fn the_hub_holds_no_more_registrations_than_its_bound() {
 }
 
 #[test]
+fn a_session_has_no_more_addresses_than_its_bound() {
+    let mut hub = Conversation::with(|config| config.addresses_per_session_max = 2);
+    let [alice, bob] = hub.all_registered(["alice", "bob"]);
+    hub.asks(alice, register("alice/two")).accepted();
+    let message = "this session has 2 addresses and gets no more";
+    let full = || refusal(alice, "rate_limited", message).because(json!({ "limit": 2 }));
+    hub.asks(alice, register("alice/three")).gets([full()]).records([refused(
+        alice,
+        "hub:register",
+        "rate_limited",
+    )]);
+    hub.asks(alice, register("bob")).gets([full()]);
+    assert_eq!(hub.known("bob")["owner"], json!(bob));
+    hub.asks(alice, register("alice/two")).accepted();
+    hub.asks(alice, unregister("alice")).accepted();
+    hub.asks(alice, register("alice/three")).accepted();
+    hub.asks(bob, register("alice/two")).accepted();
+    hub.asks(alice, register("alice")).accepted();
+    hub.asks(alice, register("bob")).gets([full()]);
+}
+
+#[test]
 fn unregistering_forgets_at_once() {
     let mut hub = Conversation::new();
     let alice = hub.subscribed("alice", "news");

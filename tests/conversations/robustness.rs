@@ -212,6 +212,7 @@ proptest! {
             config.dedupe_entries_max = 3;
             config.sessions_max = 5;
             config.registrations_max = 2;
+            config.addresses_per_session_max = 1;
             config.subscriptions_per_session_max = 2;
         });
         for name in ["alice", "bob", "carol/one"] {

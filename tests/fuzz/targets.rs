@@ -104,6 +104,7 @@ impl Play {
             dedupe_entries_max: 3,
             sessions_max: 5,
             registrations_max: 3,
+            addresses_per_session_max: 2,
             subscriptions_per_session_max: 2,
             ..Config::default()
         };

@@ -114,6 +114,7 @@ fn hub() -> impl Strategy<Value = Config> {
             dedupe_window: round(dedupe_window),
             sessions_max: sessions.unwrap_or(plenty.sessions_max),
             registrations_max: registrations.unwrap_or(plenty.registrations_max),
+            addresses_per_session_max: subscriptions.unwrap_or(plenty.addresses_per_session_max),
             subscriptions_per_session_max: subscriptions
                 .unwrap_or(plenty.subscriptions_per_session_max),
             dedupe_entries_max: outcomes.unwrap_or(plenty.dedupe_entries_max),

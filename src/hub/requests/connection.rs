@@ -1,8 +1,6 @@
 //! How sessions begin, live and end. Whatever comes late from or about a session touches only what
 //! that session owns at that moment (I4).
 
-use std::sync::Arc;
-
 use crate::hub::state::Session;
 use crate::hub::{
     CloseCause, Deadline, EndReason, ForgetReason, Hub, Output, Peer, Phase, Record, SessionKey,
@@ -130,7 +128,7 @@ impl Hub {
         self.deadlines.disarm_session(key);
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.phase = Phase::Disconnecting;
-        session.addresses = Arc::default();
+        session.addresses = Default::default();
         session.queue = Default::default();
         session.malformed.clear();
         let session_id = session.id.clone();
@@ -156,7 +154,8 @@ impl Hub {
     }
 
     pub(super) fn addresses_of(&self, key: SessionKey) -> Vec<crate::protocol::ActorAddress> {
-        self.sessions.get(key).map(|session| session.addresses.to_vec()).unwrap_or_default()
+        let session = self.sessions.get(key);
+        session.map(|session| session.addresses.iter().cloned().collect()).unwrap_or_default()
     }
 }
 

@@ -29,6 +29,9 @@ impl Hub {
         self.check_subscriptions(key)?;
         let subscription_id = SubscriptionId::new(self.ids.fresh());
         self.topics.add(&address, &topic, subscription_id.clone());
+        if let Some(session) = self.sessions.open_mut(key) {
+            session.addresses.subscribed();
+        }
         self.audit(Record::SubscriptionAdded {
             actor_address: address,
             topic: topic.clone(),
@@ -41,8 +44,7 @@ impl Hub {
     fn check_subscriptions(&self, key: SessionKey) -> Result<(), Refusal> {
         let limit = self.config.subscriptions_per_session_max;
         let session = self.sessions.open(key).expect("a request comes from an open session");
-        let held: usize = session.addresses.iter().map(|a| self.topics.count_of(a)).sum();
-        match held < limit {
+        match session.addresses.subscriptions() < limit {
             true => Ok(()),
             false => Err(Refusal::new(
                 ErrorCode::RateLimited,
@@ -63,6 +65,9 @@ impl Hub {
         let address = self.acting_identity(key, request)?;
         let topic = self.subscribed_topic(&address, &unsubscribe.subscription)?;
         self.topics.remove(&address, &topic);
+        if let Some(session) = self.sessions.open_mut(key) {
+            session.addresses.unsubscribed();
+        }
         self.audit_unsubscribed(&address, topic.clone());
         Ok(Reply::Unsubscribed(Unsubscribed { topic, unsubscribed_at: now }))
     }

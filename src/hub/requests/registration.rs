@@ -1,8 +1,6 @@
 //! Who owns which address: register, takeover, unregister, renew, detach, resume, forget
 //! (protocol, section 5). Clean-up is by address and session, never by address alone.
 
-use std::sync::Arc;
-
 use crate::hub::state::{Registration, Standing};
 use crate::hub::{Deadline, EndReason, ForgetReason, Hub, Record, SessionKey};
 use crate::protocol::{
@@ -23,6 +21,7 @@ impl Hub {
         let address = &register.actor_address;
         self.check_principal(key, address)?;
         self.check_registrable(address)?;
+        self.check_addresses(key, address)?;
         let known = self.registry.get(address);
         let version = known.map_or(1, |known| known.version + 1);
         let resumed = known.is_some_and(|known| known.standing.owner().is_none());
@@ -78,12 +77,24 @@ impl Hub {
         Ok(())
     }
 
+    fn check_addresses(&self, key: SessionKey, address: &ActorAddress) -> Result<(), Refusal> {
+        let limit = self.config.addresses_per_session_max;
+        let session = self.sessions.open(key).expect("a request comes from an open session");
+        match session.owns(address) || session.addresses.len() < limit {
+            true => Ok(()),
+            false => Err(Refusal::new(
+                ErrorCode::RateLimited,
+                format!("this session has {limit} addresses and gets no more"),
+                "Unregister an address first, or open another connection.",
+            )
+            .with(Details::Limit { limit })),
+        }
+    }
+
     /// Adds the address to what the session owns and says so.
     fn bind(&mut self, key: SessionKey, address: &ActorAddress, version: u64, resumed: bool) {
         let session = self.sessions.open_mut(key).expect("a request comes from an open session");
-        if !session.owns(address) {
-            Arc::make_mut(&mut session.addresses).push(address.clone());
-        }
+        session.addresses.add(address, self.topics.count_of(address));
         let session_id = session.id.clone();
         let actor_address = address.clone();
         if resumed {
@@ -118,7 +129,7 @@ impl Hub {
             new_session_id,
         });
         self.unbind(address, old);
-        if !self.addresses_of(old).is_empty() {
+        if self.sessions.get(old).is_some_and(|session| !session.addresses.is_empty()) {
             let notice = Notice::TakenOver { actor_address: address.clone() };
             return self.say(now, old, address.clone(), Body::Notice(notice));
         }
@@ -132,7 +143,7 @@ impl Hub {
 
     fn unbind(&mut self, address: &ActorAddress, key: SessionKey) {
         if let Some(session) = self.sessions.get_mut(key) {
-            Arc::make_mut(&mut session.addresses).retain(|owned| owned != address);
+            session.addresses.remove(address, self.topics.count_of(address));
         }
     }
 

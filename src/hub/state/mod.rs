@@ -3,6 +3,7 @@
 
 mod deadlines;
 mod outcomes;
+mod owned;
 mod pace;
 mod registry;
 mod sessions;

@@ -1,10 +1,10 @@
 //! The sessions: one row for each accepted connection until the shell reports its end.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::owned::Owned;
 use super::{RequestPace, Touched};
 use crate::auth::Grant;
 use crate::hub::{Config, Peer, SessionKey, Written};
@@ -30,8 +30,7 @@ pub(crate) struct Session {
     pub phase: Phase,
     /// What its token grants it; none before hub:connect, and with auth off.
     pub grant: Option<Grant>,
-    /// What the session owns, in the order of registration; shared with whoever looks at the row.
-    pub addresses: Arc<Vec<ActorAddress>>,
+    pub addresses: Owned,
     /// Who the client last claimed to be: only ever the `to` of what the hub tells it.
     pub claimed: Option<ActorAddress>,
     pub last_seen: Timestamp,
@@ -52,7 +51,7 @@ impl Session {
             peer,
             phase: Phase::Connecting,
             grant: None,
-            addresses: Arc::default(),
+            addresses: Owned::default(),
             claimed: None,
             last_seen: now,
             queue: Queue::default(),

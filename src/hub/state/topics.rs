@@ -1,5 +1,5 @@
 //! The subscriptions, in two indexes that say the same (I13): topics of an address, subscribers of
-//! a topic. Neither holds an empty set.
+//! a topic. Neither holds an empty set. A third finds a topic by the subscription's id.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +10,8 @@ use crate::protocol::{ActorAddress, SubscriptionId, Topic};
 pub(crate) struct Topics {
     of: BTreeMap<ActorAddress, BTreeMap<Topic, SubscriptionId>>,
     subscribers: BTreeMap<Topic, BTreeMap<ActorAddress, SubscriptionId>>,
+    /// The topic of each subscription id, beside its address.
+    ids: BTreeMap<(ActorAddress, SubscriptionId), Topic>,
     pub touched: Touched<(ActorAddress, Topic)>,
 }
 
@@ -20,19 +22,21 @@ impl Topics {
 
     /// The topic that the address subscribed to under this id.
     pub fn topic(&self, address: &ActorAddress, id: &SubscriptionId) -> Option<&Topic> {
-        let topics = self.of.get(address)?;
-        topics.iter().find(|(_, known)| *known == id).map(|(topic, _)| topic)
+        self.ids.get(&(address.clone(), id.clone()))
     }
 
     pub fn add(&mut self, address: &ActorAddress, topic: &Topic, id: SubscriptionId) {
         self.touched.note((address.clone(), topic.clone()));
+        self.ids.insert((address.clone(), id.clone()), topic.clone());
         self.of.entry(address.clone()).or_default().insert(topic.clone(), id.clone());
         self.subscribers.entry(topic.clone()).or_default().insert(address.clone(), id);
     }
 
     pub fn remove(&mut self, address: &ActorAddress, topic: &Topic) {
         self.touched.note((address.clone(), topic.clone()));
-        remove_pair(&mut self.of, address, topic);
+        if let Some(id) = remove_pair(&mut self.of, address, topic) {
+            self.ids.remove(&(address.clone(), id));
+        }
         remove_pair(&mut self.subscribers, topic, address);
     }
 
@@ -81,12 +85,13 @@ fn remove_pair<A: Ord, B: Ord>(
     index: &mut BTreeMap<A, BTreeMap<B, SubscriptionId>>,
     outer: &A,
     inner: &B,
-) {
-    let Some(set) = index.get_mut(outer) else { return };
-    set.remove(inner);
+) -> Option<SubscriptionId> {
+    let set = index.get_mut(outer)?;
+    let removed = set.remove(inner);
     if set.is_empty() {
         index.remove(outer);
     }
+    removed
 }
 
 #[cfg(test)]
@@ -98,10 +103,12 @@ mod tests {
         let mut topics = Topics::default();
         let address = ActorAddress::parse("@(a)").expect("an address");
         let [one, two] = ["one", "two"].map(|name| Topic::parse(name).expect("a topic"));
-        let id = SubscriptionId::new(uuid::Uuid::nil());
-        topics.add(&address, &one, id.clone());
-        topics.add(&address, &two, id);
+        let [first, second] = [1, 2].map(|id| SubscriptionId::new(uuid::Uuid::from_u128(id)));
+        topics.add(&address, &one, first.clone());
+        topics.add(&address, &two, second.clone());
+        assert_eq!(topics.topic(&address, &second), Some(&two));
         topics.remove(&address, &one);
+        assert_eq!(topics.topic(&address, &first), None);
         assert_eq!(topics.of(&address).collect::<Vec<_>>(), [&two]);
         assert_eq!(topics.remove_all(&address), [two]);
         assert_eq!(topics, Topics::default());

@@ -31,6 +31,11 @@ impl Model {
         if known.is_none() && self.registrations.len() >= limit {
             return Err(refusal(ErrorCode::RateLimited).with(Details::Limit { limit }));
         }
+        let own = &self.sessions[&key].addresses;
+        let limit = self.config.addresses_per_session_max;
+        if !own.contains(address) && own.len() >= limit {
+            return Err(refusal(ErrorCode::RateLimited).with(Details::Limit { limit }));
+        }
         let resumed = known.is_some_and(|known| known.owner.is_none());
         match known.and_then(|known| known.owner) {
             Some(old) if old != key => self.take_over(address, old),

@@ -162,7 +162,11 @@ impl Truth {
             Verb::Register(register) => {
                 let address = &register.actor_address;
                 let is_new = moment.before.address(address).is_none() || moment.is_due(address);
-                is_new && moment.before.address_count() >= self.config.registrations_max
+                let hub_full =
+                    is_new && moment.before.address_count() >= self.config.registrations_max;
+                hub_full
+                    || !row.addresses.contains(address)
+                        && row.addresses.len() >= self.config.addresses_per_session_max
             }
             Verb::Subscribe(_) => {
                 let topics = row.addresses.iter().filter_map(|a| moment.before.address(a));

@@ -10,11 +10,15 @@ use super::super::{HubObserver, Invariant, Moment, Verdict, broken, owner_text};
 /// event before broke this.
 pub struct LastRegistration {
     hub_address: ActorAddress,
+    addresses_max: usize,
 }
 
 impl LastRegistration {
     pub fn new(config: &Config) -> Self {
-        Self { hub_address: config.hub_address.clone() }
+        Self {
+            hub_address: config.hub_address.clone(),
+            addresses_max: config.addresses_per_session_max,
+        }
     }
 }
 
@@ -45,7 +49,8 @@ impl HubObserver for LastRegistration {
 }
 
 impl LastRegistration {
-    /// That somebody has the address is no reason to refuse it. Whether a token allows it, the
+    /// That somebody has the address is no reason to refuse it, that the newcomer has as many as it
+    /// may is. Whether a token allows it, the
     /// history does not tell: then nothing is said of the refusal.
     fn newcomer_is_let_in(&self, moment: &Moment<'_>, asked: &Asked<'_>) -> Verdict {
         let (Some(Verb::Register(register)), Some(code)) = (asked.verb(), asked.refused) else {
@@ -54,7 +59,8 @@ impl LastRegistration {
         let row = moment.was(asked.session);
         let by_token = row.is_none_or(|row| row.deadlines[3].is_some());
         let connected = row.is_some_and(|row| row.phase == Phase::Connected);
-        if asked.hasty || by_token || !connected || !self.is_held(moment, register) {
+        let full = row.is_some_and(|row| row.addresses.len() >= self.addresses_max);
+        if asked.hasty || by_token || !connected || full || !self.is_held(moment, register) {
             return Ok(());
         }
         let address = &register.actor_address;

@@ -105,7 +105,10 @@ impl Bounds {
         }
         let Some(asked) = &moment.asked else { return Ok(()) };
         match asked.accepted() {
-            Some(Verb::Register(register)) => self.registered(moment, &register.actor_address),
+            Some(Verb::Register(register)) => {
+                self.registered(moment, &register.actor_address)?;
+                self.owned(moment, asked.session)
+            }
             Some(Verb::Subscribe(_)) => self.subscribed(moment, asked.session),
             Some(Verb::Broadcast(_)) => {
                 let copies = moment.records().filter(|record| {
@@ -135,6 +138,14 @@ impl Bounds {
                 Invariant::I29,
                 format!("{address} is registered and the hub knows {known} addresses"),
             ),
+        }
+    }
+
+    fn owned(&self, moment: &Moment<'_>, session: SessionKey) -> Verdict {
+        let owned = moment.is(session).map_or(0, |row| row.addresses.len());
+        match owned <= self.config.addresses_per_session_max {
+            true => Ok(()),
+            false => broken(Invariant::I29, format!("s{} has {owned} addresses", session.0)),
         }
     }
 

@@ -92,6 +92,13 @@ fn addresses_are_bounded() {
 }
 
 #[test]
+fn addresses_of_one_session_are_bounded() {
+    let mut story = Story::of(["alice"]);
+    story.asks(1, "alice", register("alice/two"));
+    breaks_with(story, Invariant::I29, |config| config.addresses_per_session_max = 1);
+}
+
+#[test]
 fn subscriptions_are_bounded() {
     let mut story = Story::of(["alice"]);
     story.asks(1, "alice", subscribe("news"));

@@ -131,6 +131,7 @@ fn hub(dice: &mut Dice, weights: &Weights) -> Config {
         } else {
             plenty.subscriptions_per_session_max
         },
+        addresses_per_session_max: if near(dice) { 4 } else { plenty.addresses_per_session_max },
         dedupe_window: if near(dice) { Duration::ZERO } else { dice.millis(5_000, 60_000) },
         malformed_per_minute_max: if near(dice) { 2 } else { plenty.malformed_per_minute_max },
         ..plenty
