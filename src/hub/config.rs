@@ -65,8 +65,11 @@ pub struct Config {
     /// How long an ask that comes again gets its first outcome; zero: not at all.
     #[serde(with = "duration_text")]
     pub dedupe_window: Duration,
-    /// Outcomes that are remembered for asks that may come again; the oldest goes first.
+    /// Outcomes that are remembered for asks that may come again; at the bound the oldest of the
+    /// address with most goes.
     pub dedupe_entries_max: usize,
+    /// Outcomes that are remembered for one address; at the bound its oldest goes.
+    pub dedupe_entries_per_address_max: usize,
     /// Messages in a session's outgoing queue beyond which those who feed it are told to pause.
     pub pause_threshold: usize,
     /// Messages in it below which they are told to resume.
@@ -129,6 +132,7 @@ impl Default for Config {
             rate_limit_burst: 200,
             dedupe_window: Duration::from_secs(60),
             dedupe_entries_max: 100_000,
+            dedupe_entries_per_address_max: 8_000,
             pause_threshold: 768,
             resume_threshold: 256,
         }

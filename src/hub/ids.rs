@@ -15,6 +15,14 @@ impl Ids {
         Self(ChaCha12Rng::from_seed(seed))
     }
 
+    /// The key of the digests by which asks are known again: nobody can find two of one digest.
+    pub fn digest_key(&self) -> [u8; 16] {
+        // Another stream of the same seed, so that no id has to do with it.
+        let mut stream = ChaCha12Rng::from_seed(self.0.get_seed());
+        stream.set_stream(1);
+        stream.random::<u128>().to_le_bytes()
+    }
+
     /// An id that was never given before.
     pub fn fresh(&mut self) -> Uuid {
         uuid::Builder::from_random_bytes(self.0.random::<u128>().to_le_bytes()).into_uuid()

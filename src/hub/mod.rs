@@ -39,6 +39,8 @@ pub struct Hub {
     config: Config,
     access: Access,
     ids: Ids,
+    /// Of the contents of asks.
+    digest_key: [u8; 16],
     sessions: Sessions,
     registry: Registry,
     topics: Topics,
@@ -61,6 +63,7 @@ impl Hub {
         Self {
             config,
             access,
+            digest_key: ids.digest_key(),
             ids,
             sessions: Sessions::default(),
             registry: Registry::default(),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{Deadline, DropReason, Hub, Output, Record, SessionKey};
-use crate::protocol::{ActorAddress, Body, CloseReason, Delivery, MessageId, Outgoing, Reply};
+use crate::protocol::{ActorAddress, Body, CloseReason, Delivery, Outgoing, Reply, Request};
 use crate::time::Timestamp;
 
 /// What became of one copy of a message.
@@ -23,11 +23,10 @@ impl Hub {
         &mut self,
         now: Timestamp,
         key: SessionKey,
-        to: &ActorAddress,
-        correlation: Option<&MessageId>,
+        request: &Request,
         reply: Reply,
     ) {
-        self.say(now, key, to.clone(), answer(correlation, reply));
+        self.say(now, key, request.from.clone(), answer(request, reply));
     }
 
     /// Replies and closes.
@@ -35,12 +34,11 @@ impl Hub {
         &mut self,
         now: Timestamp,
         key: SessionKey,
-        to: &ActorAddress,
-        correlation: Option<&MessageId>,
+        request: &Request,
         reply: Reply,
         reason: CloseReason,
     ) {
-        self.say_last(now, key, to.clone(), answer(correlation, reply), reason);
+        self.say_last(now, key, request.from.clone(), answer(request, reply), reason);
     }
 
     /// What the hub itself has to say may use the queue's reserve; a session that uses it up, by
@@ -142,6 +140,7 @@ impl Hub {
     }
 }
 
-fn answer(correlation: Option<&MessageId>, reply: Reply) -> Body {
-    Body::Reply { correlation: correlation.cloned(), reply: Box::new(reply) }
+fn answer(request: &Request, reply: Reply) -> Body {
+    let (correlation, trace_id) = (Some(request.id.clone()), request.trace_id());
+    Body::Reply { correlation, trace_id, reply: Box::new(reply) }
 }

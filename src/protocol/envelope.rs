@@ -47,6 +47,8 @@ pub enum Body {
     /// The answer to the request `correlation`, or to a frame that bore no id.
     Reply {
         correlation: Option<MessageId>,
+        /// What the request bore in its metadata, for its sender to find the answer by.
+        trace_id: Option<Arc<str>>,
         reply: Box<Reply>,
     },
     Notice(Notice),

@@ -1,9 +1,10 @@
 //! Application data: JSON text that is carried and never parsed into a tree.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -52,6 +53,13 @@ impl Json {
         Ok(serde_json::from_slice(&self.0)?)
     }
 
+    /// Shows each key of an object with the text of its value, in order, repeated keys too; an
+    /// error if this is no object or a key is no Unicode text. Holds nothing, however many there are.
+    pub fn each_entry(&self, look: impl FnMut(&str, &str)) -> Result<(), InvalidJson> {
+        let mut reader = serde_json::Deserializer::from_slice(&self.0);
+        Ok(reader.deserialize_map(Entries(look))?)
+    }
+
     /// Bytes of the text.
     pub fn len(&self) -> usize {
         self.0.len()
@@ -60,6 +68,27 @@ impl Json {
     /// Never: a JSON value has at least one byte.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+struct Entries<F>(F);
+
+impl<'de, F: FnMut(&str, &str)> Visitor<'de> for Entries<F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        /// serde borrows a `Cow` only where it is told to.
+        #[derive(Deserialize)]
+        struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+        while let Some((Key(key), value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
+            (self.0)(&key, value.get());
+        }
+        Ok(())
     }
 }
 

@@ -159,12 +159,18 @@ impl DisconnectNotice {
 pub struct Connected {
     pub session_id: SessionId,
     pub server_version: String,
+    /// The hub's time when it answered; older hubs do not say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_time: Option<Timestamp>,
+    /// When the session ends unless its token is refreshed before; none with auth off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_expires_at: Option<Timestamp>,
     /// Bytes.
     pub max_message_size: usize,
     /// Milliseconds.
     pub heartbeat_interval: u64,
     pub capabilities: HubCapabilities,
-    /// In the envelope's metadata: the token's address with auth on, else null.
+    /// In the envelope's metadata: the token's address with auth on, else absent.
     #[serde(skip)]
     pub actor_identity: Option<ActorAddress>,
 }

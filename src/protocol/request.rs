@@ -39,6 +39,27 @@ pub struct Request {
     pub verb: Result<Verb, Refusal>,
 }
 
+impl Request {
+    /// The longest trace id that comes back, in bytes.
+    pub const TRACE_ID_BYTES_MAX: usize = 256;
+
+    /// The metadata's `traceId`, if it is a string that is not too long (protocol, section 1).
+    pub fn trace_id(&self) -> Option<Arc<str>> {
+        if self.metadata == Json::EMPTY_OBJECT {
+            return None;
+        }
+        let mut found = None;
+        let read = self.metadata.each_entry(|key, value| {
+            // A value may be six times as long as its text, all of it escapes, and two quotes.
+            if key == "traceId" && value.len() <= 6 * Self::TRACE_ID_BYTES_MAX + 2 {
+                found = serde_json::from_str::<String>(value).ok();
+            }
+        });
+        read.ok()?;
+        found.filter(|text| text.len() <= Self::TRACE_ID_BYTES_MAX).map(Arc::from)
+    }
+}
+
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
@@ -220,7 +241,7 @@ impl Default for Page {
 }
 
 /// Carries application data to one actor.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Send {
     pub to: ActorAddress,
     /// The application's type; never `hub:*`.
@@ -230,7 +251,7 @@ pub struct Send {
 }
 
 /// Carries application data to all registered actors, one copy an address.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Broadcast {
     /// The application's type; never `hub:*`.
@@ -276,7 +297,7 @@ pub enum Subscription {
 }
 
 /// Carries application data to all subscribers of a topic.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Publish {
     pub topic: Topic,
     /// The application's type; never `hub:*`.

@@ -172,7 +172,8 @@ pub static SETTINGS: &[Setting] = &[
     hub("rate_limit_per_second", count("requests", 0, MANY), "Requests a second that one session may make for long; 0: any number."),
     hub("rate_limit_burst", count("requests", 0, MANY), "Requests that one session may make at once after a pause."),
     hub("dedupe_window", time(Duration::ZERO, DAY), "How long an ask that comes again gets its first outcome; 0s: not at all."),
-    hub("dedupe_entries_max", count("outcomes", 1, MANY), "Outcomes that are remembered for asks that may come again; the oldest goes first."),
+    hub("dedupe_entries_max", count("outcomes", 1, MANY), "Outcomes that are remembered for asks that may come again; at the bound the oldest of the address with most goes."),
+    hub("dedupe_entries_per_address_max", count("outcomes", 1, MANY), "Outcomes that are remembered for one address; at the bound its oldest goes."),
     hub("pause_threshold", count("messages", 2, MANY), "Messages in a session's outgoing queue beyond which those who feed it are told to pause."),
     hub("resume_threshold", count("messages", 1, MANY), "Messages in it below which they are told to resume."),
 ];

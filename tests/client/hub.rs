@@ -75,7 +75,7 @@ impl Hub {
 
     pub async fn reply(&mut self, request: &Request, reply: Reply) {
         let (correlation, reply) = (Some(request.id.clone()), Box::new(reply));
-        self.say(Body::Reply { correlation, reply }).await;
+        self.say(Body::Reply { correlation, trace_id: None, reply }).await;
     }
 
     pub async fn say(&mut self, body: Body) {
@@ -109,6 +109,8 @@ pub fn connected() -> Reply {
     Reply::Connected(Connected {
         session_id: SessionId::new(Uuid::nil()),
         server_version: "0".to_owned(),
+        server_time: None,
+        token_expires_at: None,
         max_message_size: 1 << 20,
         heartbeat_interval: 25_000,
         capabilities: HubCapabilities {

@@ -53,7 +53,8 @@ fn a_target_capability_names_who_gets_it() {
         broadcast("flash", Value::Null).with("metadata", json!({ "targetCapability": capability }))
     };
     hub.asks(alice, to(json!("video"))).gets([
-        broadcasted(bob, ["alice", "bob"], "flash", Value::Null),
+        broadcasted(bob, ["alice", "bob"], "flash", Value::Null)
+            .bearing("targetCapability", "video"),
         broadcast_ack(alice, 1, 0),
     ]);
     hub.asks(alice, to(json!("vide"))).gets([broadcast_ack(alice, 0, 0)]).records([]);
@@ -115,16 +116,18 @@ fn a_broadcast_needs_an_identity_a_type_and_a_flag_that_is_one() {
 }
 
 #[test]
-fn a_broadcast_has_a_time_to_live_and_only_the_hubs_metadata() {
+fn a_broadcast_has_a_time_to_live_and_its_senders_metadata() {
     let mut hub = Conversation::new();
     let alice = hub.registered("alice");
-    let flash = broadcast("flash", Value::Null).with("metadata", json!({ "topic": "news" }));
+    let flash =
+        broadcast("flash", Value::Null).with("metadata", json!({ "topic": "news", "trace": "t" }));
     hub.tells(alice, flash.clone().with("ttl", 9)).gets([broadcasted(
         alice,
         ["alice", "alice"],
         "flash",
         Value::Null,
     )
+    .bearing("trace", "t")
     .with("ttl", 9)]);
     let message = "the message's time to live was over when it arrived";
     hub.asks(alice, flash.with("ttl", 1).aged(milliseconds(5_002))).gets([refusal(

@@ -56,34 +56,56 @@ fn an_unknown_or_detached_actor_is_told_to_the_asker() {
 }
 
 #[test]
-fn the_senders_metadata_travels_and_the_hubs_keys_win() {
+fn the_senders_metadata_travels_but_for_the_keys_of_the_hub() {
     let mut hub = Conversation::new();
-    let [alice, bob] = hub.all_registered(["alice", "bob"]);
-    let metadata = json!({ "trace": "t", "via": "me", "forwarded": false, "n": { "a": [1] } });
-    let arrives = json!({
-        "trace": "t", "n": { "a": [1] }, "forwarded": true, "via": "hub",
-        "originalMessageId": "this",
+    let alice = hub.subscribed("alice", "news");
+    let claimed = json!({
+        "trace": "t", "n": { "a": [1, 1.0] }, "seq": 7, "publication": "yes", "topic": 5,
+        "broadcast": true, "forwarded": false, "via": "me", "originalMessageId": {},
     });
-    hub.asks(alice, send("bob", "chat", Value::Null).with("metadata", metadata)).gets([
-        message(bob, "alice", "bob", "chat", Value::Null).with("metadata", arrives),
-        acknowledged(alice),
-    ]);
+    let copy = [
+        (send("alice", "chat", Value::Null), message(alice, "alice", "alice", "chat", Value::Null)),
+        (
+            publish("news", "chat", Value::Null),
+            publication(alice, ["alice", "alice", "news"], "chat", Value::Null),
+        ),
+        (
+            broadcast("chat", Value::Null),
+            broadcasted(alice, ["alice", "alice"], "chat", Value::Null),
+        ),
+    ];
+    for (words, seen) in copy {
+        let seen = seen.bearing("trace", "t").bearing("n", json!({ "a": [1, 1.0] }));
+        hub.tells(alice, words.with("metadata", claimed.clone())).gets([seen]);
+    }
 }
 
 #[test]
-fn metadata_that_apes_the_hubs_does_not_confuse_the_recipient() {
+fn a_copy_never_passes_for_a_reply() {
     let mut hub = Conversation::new();
-    let [alice, bob] = hub.all_registered(["alice", "bob"]);
-    for metadata in [json!({ "publication": true, "topic": "news" }), json!({ "topic": 5 })] {
-        let mut arrives = metadata.clone();
-        arrives["forwarded"] = json!(true);
-        arrives["via"] = json!("hub");
-        arrives["originalMessageId"] = json!("this");
-        hub.asks(alice, send("bob", "chat", Value::Null).with("metadata", metadata)).gets([
-            message(bob, "alice", "bob", "chat", Value::Null).with("metadata", arrives),
-            acknowledged(alice),
-        ]);
+    let alice = hub.subscribed("alice", "news");
+    for words in [publish("news", "flash", Value::Null), broadcast("flash", Value::Null)] {
+        let heard = hub.asks(alice, words.with("id", "1"));
+        assert_eq!(heard.correlations(), [Value::Null, json!("this")]);
     }
+}
+
+#[test]
+fn a_trace_id_comes_back_in_the_reply() {
+    let mut hub = Conversation::new();
+    let alice = hub.registered("alice");
+    let traced = |words: Say, trace: &str| words.with("metadata", json!({ "traceId": trace }));
+    let long = "t".repeat(256);
+    for words in [heartbeat(), renew(), subscribe(""), say("hub:nothing", Value::Null)] {
+        let heard = hub.asks(alice, traced(words, &long));
+        assert_eq!(heard.metadata(), json!({ "traceId": long }));
+    }
+    let registered = hub.asks(alice, traced(register("alice"), "t-1")).metadata();
+    assert_eq!((&registered["traceId"], &registered["version"]), (&json!("t-1"), &json!(3)));
+    let too_long = hub.asks(alice, traced(heartbeat(), &format!("{long}t")));
+    assert_eq!(too_long.metadata(), json!({}));
+    let number = hub.asks(alice, heartbeat().with("metadata", json!({ "traceId": 7 })));
+    assert_eq!(number.metadata(), json!({}));
 }
 
 #[test]

@@ -134,7 +134,7 @@ fn each_registered_address_gets_one_copy() {
 }
 
 #[test]
-fn a_publication_carries_only_the_hubs_metadata_and_its_time_to_live() {
+fn a_publication_carries_its_senders_metadata_and_its_time_to_live() {
     let mut hub = Conversation::new();
     let alice = hub.subscribed("alice", "news");
     let metadata = json!({ "trace": "t", "topic": "art" });
@@ -145,6 +145,7 @@ fn a_publication_carries_only_the_hubs_metadata_and_its_time_to_live() {
         "flash",
         Value::Null,
     )
+    .bearing("trace", "t")
     .with("ttl", 9)]);
 }
 

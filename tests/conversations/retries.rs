@@ -47,10 +47,90 @@ fn the_first_outcome_is_told_word_for_word() {
     hub.unnoticed(seconds(2));
     let payload = json!({ "messageId": "this", "deliveredAt": -2_000, "status": "delivered" });
     hub.asks(alice, chat()).gets([reply(alice, "hub:delivery_ack", payload)]);
-    hub.asks(alice, again(send("carol", "chat", Value::Null)).with("id", "other")).accepted();
-    hub.registered("carol");
-    let unknown = hub.asks(alice, again(send("carol", "chat", Value::Null)).with("id", "other"));
-    assert_eq!(unknown.kinds(), [(alice, "hub:unknown_actor".to_owned())]);
+}
+
+#[test]
+fn that_nobody_was_there_is_no_outcome() {
+    let mut hub = Conversation::new();
+    let alice = hub.registered("alice");
+    hub.asks(alice, chat()).gets([unknown_actor(alice, "bob")]);
+    let bob = hub.registered("bob");
+    let heard = hub
+        .asks(alice, chat())
+        .gets([message(bob, "alice", "bob", "chat", json!(1)), acknowledged(alice)]);
+    heard.records([delivered("alice", "bob", "chat", bob)]);
+}
+
+#[test]
+fn the_same_id_with_other_content_is_another_message() {
+    let mut hub = Conversation::new();
+    let alice = hub.subscribed("alice", "news");
+    hub.asks(alice, subscribe("art")).accepted();
+    hub.all_registered(["bob", "carol"]);
+    let wide = || broadcast("flash", json!(1));
+    let mut narrow = wide();
+    narrow.fields["payload"]["excludeSelf"] = json!(true);
+    let others = [
+        send("bob", "chat", json!(1)),
+        send("bob", "chat", json!(2)),
+        send("bob", "note", json!(1)),
+        send("carol", "chat", json!(1)),
+        publish("news", "chat", json!(1)),
+        publish("art", "chat", json!(1)),
+        publish("art", "chat", json!("1")),
+        wide(),
+        narrow,
+        wide().with("metadata", json!({ "targetCapability": "chat" })),
+    ];
+    for words in &others {
+        let first = hub.asks(alice, again(words.clone())).accepted();
+        assert!(first.kinds().len() > 1, "{words:?} is delivered");
+    }
+    for words in others {
+        let later = words.aged(milliseconds(7)).with("ttl", 60_000);
+        assert_eq!(hub.asks(alice, again(later)).kinds().len(), 1, "and known again");
+    }
+}
+
+#[test]
+fn whoever_gives_an_address_back_is_not_remembered() {
+    for goodbye in [unregister("alice"), disconnect()] {
+        let mut hub = Conversation::new();
+        let [alice, bob] = hub.all_registered(["alice", "bob"]);
+        hub.asks(alice, chat()).accepted();
+        hub.asks(alice, goodbye).accepted();
+        let next = hub.registered("alice");
+        let heard = hub.asks(next, chat());
+        heard.gets([message(bob, "alice", "bob", "chat", json!(1)), acknowledged(next)]);
+    }
+}
+
+#[test]
+fn at_the_bound_whoever_has_most_outcomes_gives_way() {
+    let mut hub = Conversation::with(|config| config.dedupe_entries_max = 3);
+    let [alice, bob, carol] = hub.all_registered(["alice", "bob", "carol"]);
+    for id in ["one", "two", "three"] {
+        hub.asks(alice, send("carol", "chat", Value::Null).with("id", id)).accepted();
+    }
+    hub.asks(bob, send("carol", "chat", Value::Null).with("id", "one")).accepted();
+    for (session, id, again) in [(bob, "one", 1), (alice, "two", 1), (alice, "one", 2)] {
+        hub.drains_all(carol);
+        let heard = hub.asks(session, send("carol", "chat", Value::Null).with("id", id));
+        assert_eq!(heard.kinds().len(), again, "{id}");
+    }
+}
+
+#[test]
+fn an_address_has_no_more_outcomes_than_its_bound() {
+    let mut hub = Conversation::with(|config| config.dedupe_entries_per_address_max = 1);
+    let [alice, bob] = hub.all_registered(["alice", "bob"]);
+    hub.asks(bob, send("alice", "chat", json!(1)).with("id", "again")).accepted();
+    for id in ["one", "two", "one"] {
+        hub.asks(alice, chat().with("id", id)).accepted();
+    }
+    assert_eq!(hub.counters().messages_delivered, 4);
+    hub.asks(bob, send("alice", "chat", json!(1)).with("id", "again")).accepted();
+    assert_eq!(hub.counters().messages_delivered, 4, "bob's is known");
 }
 
 #[test]

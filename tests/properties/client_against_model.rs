@@ -394,6 +394,8 @@ fn connected() -> Connected {
     Connected {
         session_id: SessionId::new(Uuid::nil()),
         server_version: String::new(),
+        server_time: None,
+        token_expires_at: None,
         max_message_size: 1_048_576,
         heartbeat_interval: 25_000,
         capabilities: HubCapabilities {

@@ -177,9 +177,9 @@ fn note_drawn(drawn: &mut Drawn, body: &Body) {
 fn plain(outgoing: &Outgoing) -> Outgoing {
     let body = match &outgoing.body {
         Body::Pong => Body::Pong,
-        Body::Reply { correlation, reply } => {
-            let correlation = correlation.clone();
-            Body::Reply { correlation, reply: Box::new(plain_reply(reply)) }
+        Body::Reply { correlation, trace_id, reply } => {
+            let (correlation, trace_id) = (correlation.clone(), trace_id.clone());
+            Body::Reply { correlation, trace_id, reply: Box::new(plain_reply(reply)) }
         }
         Body::Notice(Notice::Disconnect(notice)) => {
             let mut notice = notice.clone();

@@ -118,6 +118,7 @@ fn hub() -> impl Strategy<Value = Config> {
             subscriptions_per_session_max: subscriptions
                 .unwrap_or(plenty.subscriptions_per_session_max),
             dedupe_entries_max: outcomes.unwrap_or(plenty.dedupe_entries_max),
+            dedupe_entries_per_address_max: outcomes.map_or(8_000, |most| most.div_ceil(2)),
             broadcast_recipients_max: recipients.unwrap_or(plenty.broadcast_recipients_max),
             malformed_per_minute_max: malformed
                 .map_or(plenty.malformed_per_minute_max, |most| most as u32),

@@ -147,7 +147,7 @@ async def walk_messages(alice, bob):
     heard = await bob.hear()
     expect(heard["from"] == alice.address and heard["to"] == bob.address, "sender and recipient")
     expect(heard["type"] == "chat:hi" and heard["payload"] == [1, None], "the data, unaltered")
-    expect(heard["metadata"] == {"thread": 7, "forwarded": True, "via": "hub",
+    expect(heard["metadata"] == {"thread": 7, "forwarded": True, "via": HUB,
                                  "originalMessageId": request}, "the hub's metadata")
     ack = await alice.hear()
     expect(ack["payload"]["messageId"] == request, "the id of what was delivered")
@@ -168,9 +168,10 @@ async def walk_messages(alice, bob):
     await bob.hear_nothing()
     expect(outcome["messageId"] == first, "the first outcome")
 
-    await alice.say("hub:broadcast", {"type": "game:invite", "data": 1, "excludeSelf": True},
-                    metadata={"targetCapability": "games"})
-    expect((await bob.hear())["metadata"] == {"broadcast": True, "via": "hub"}, "a broadcast")
+    sent = await alice.say("hub:broadcast", {"type": "game:invite", "data": 1, "excludeSelf": True},
+                           metadata={"targetCapability": "games"})
+    expect((await bob.hear())["metadata"] == {"targetCapability": "games", "broadcast": True,
+                                              "via": HUB, "originalMessageId": sent}, "a broadcast")
     ack = await alice.hear()
     expect(ack["type"] == "hub:broadcast_ack", "its acknowledgement")
     expect((ack["payload"]["deliveredCount"], ack["payload"]["failedCount"]) == (1, 0), "one copy")
@@ -180,12 +181,15 @@ async def walk_topics(alice, bob):
     subscribed = await bob.ask("hub:subscribe", "hub:subscribed", {"topic": "news"})
     again = await bob.ask("hub:subscribe", "hub:subscribed", {"topic": "news"})
     expect(subscribed["payload"] == again["payload"], "the same subscription")
-    await alice.say("hub:publish", {"topic": "news", "type": "headline", "data": "rain"})
+    sent = await alice.say("hub:publish", {"topic": "news", "type": "headline", "data": "rain"},
+                           metadata={"traceId": "t-1"})
     heard = await bob.hear()
-    expect(heard["metadata"] == {"topic": "news", "publication": True, "via": "hub"}, "the topic")
+    expect(heard["metadata"] == {"traceId": "t-1", "topic": "news", "publication": True, "via": HUB,
+                                 "originalMessageId": sent}, "the topic")
+    expect(heard["correlationId"] is None, "a copy is no reply")
     published = await alice.hear()
     expect(published["payload"] == {"topic": "news", "subscriberCount": 1}, "one copy")
-    expect(heard["correlationId"] == published["correlationId"], "the publication's id")
+    expect(published["metadata"] == {"traceId": "t-1"}, "the trace comes back")
     await bob.ask("hub:unsubscribe", "hub:unsubscribed", {"subscriptionId": "news"})
     await bob.refused("internal_error", "hub:unsubscribe", {"topic": "news"})
     by_id = await bob.ask("hub:subscribe", "hub:subscribed", {"topic": "news"})

@@ -27,7 +27,11 @@ fn frame(body: Body) -> String {
 }
 
 fn reply(reply: Reply) -> String {
-    pretty([frame(Body::Reply { correlation: Some(message_id()), reply: Box::new(reply) })])
+    pretty([frame(Body::Reply {
+        correlation: Some(message_id()),
+        trace_id: None,
+        reply: Box::new(reply),
+    })])
 }
 
 fn notice(notice: Notice) -> String {
@@ -54,6 +58,8 @@ fn replies_about_the_session() {
         Reply::Connected(Connected {
             session_id: SessionId::new(uuid(1)),
             server_version: "0.1.0".to_owned(),
+            server_time: None,
+            token_expires_at: None,
             max_message_size: 1_048_576,
             heartbeat_interval: 25_000,
             capabilities: HubCapabilities {
@@ -185,7 +191,8 @@ fn refusals_with_all_their_details() {
         assert_snapshot!(name, reply(Reply::Error(Box::new(refusal))));
     }
     let refusal = Refusal::new(ErrorCode::InternalError, "no JSON", "Send JSON.");
-    let body = Body::Reply { correlation: None, reply: Box::new(Reply::Error(Box::new(refusal))) };
+    let reply = Box::new(Reply::Error(Box::new(refusal)));
+    let body = Body::Reply { correlation: None, trace_id: None, reply };
     assert_snapshot!("error_to_no_envelope", pretty([frame(body)]));
 }
 
@@ -235,13 +242,15 @@ fn notices() {
 #[test]
 fn application_messages() {
     let sent = json!({
-        "trace": "t", "forwarded": true, "via": "hub", "originalMessageId": message_id(),
+        "trace": "t", "forwarded": true, "via": hub(), "originalMessageId": message_id(),
     });
     let ttl = Some(Duration::from_secs(30));
     assert_snapshot!("delivery_by_send", delivery(sent, Route::Send, ttl));
-    let published = json!({ "topic": topic(), "publication": true, "via": "hub" });
+    let published = json!({
+        "topic": topic(), "publication": true, "via": hub(), "originalMessageId": message_id(),
+    });
     let route = Route::Publication { topic: topic() };
     assert_snapshot!("delivery_by_publish", delivery(published, route, None));
-    let broadcast = json!({ "broadcast": true, "via": "hub" });
+    let broadcast = json!({ "broadcast": true, "via": hub(), "originalMessageId": message_id() });
     assert_snapshot!("delivery_by_broadcast", delivery(broadcast, Route::Broadcast, None));
 }

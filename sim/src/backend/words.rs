@@ -72,17 +72,15 @@ pub fn latest(host: &str) -> Choice {
     Choice::Latest { client: host.to_owned(), server: HUB_HOST.to_owned() }
 }
 
-/// What step `number` says: no two steps say the same.
-fn payload(number: usize, speech: &Speech) -> Json {
-    let padding = match speech.padding {
-        0 => String::new(),
-        padding => format!(r#""padding":"{}","#, "~".repeat(padding)),
-    };
-    let text = speech.text.as_ref().map_or_else(String::new, |text| {
-        format!(r#","text":{}"#, serde_json::Value::from(text.as_str()))
-    });
-    let payload = format!(r#"{{{padding}"step":{number}{text}}}"#);
-    Json::parse(payload).expect("a struct of texts and numbers is JSON")
+/// What step `number` says: no two steps say the same, unless they name the id of what they say.
+fn payload(number: Option<usize>, speech: &Speech) -> Json {
+    let padding =
+        (speech.padding > 0).then(|| format!(r#""padding":"{}""#, "~".repeat(speech.padding)));
+    let number = number.map(|number| format!(r#""step":{number}"#));
+    let text = speech.text.as_deref().map(serde_json::Value::from);
+    let text = text.map(|text| format!(r#""text":{text}"#));
+    let fields: Vec<String> = [padding, number, text].into_iter().flatten().collect();
+    Json::parse(format!("{{{}}}", fields.join(","))).expect("texts and numbers are JSON")
 }
 
 /// A request, apart from who makes it.
@@ -101,32 +99,34 @@ impl Words {
 
 /// The request that the action makes, if it makes one that needs to know nothing but the step.
 pub fn request(number: usize, action: &Action) -> Option<Words> {
-    let send = |to: &str, speech: &Speech| {
+    let send = |to: &str, number: Option<usize>, speech: &Speech| {
         let (to, data) = (address(to), payload(number, speech));
         Verb::Send(protocol::Send { to, kind: NOTE.to_owned(), data })
     };
+    let nth = Some(number);
     let id = |id: &str| MessageId::parse(id).ok();
     Some(match action {
         Action::Tell { to, speech } => {
-            Words { pattern: Pattern::Tell, ttl: speech.ttl, ..Words::ask(send(to, speech)) }
+            Words { pattern: Pattern::Tell, ttl: speech.ttl, ..Words::ask(send(to, nth, speech)) }
         }
         Action::Ask { to, id: again, speech } => Words {
             id: again.as_deref().and_then(id),
             ttl: speech.ttl,
-            ..Words::ask(send(to, speech))
+            ..Words::ask(send(to, nth.filter(|_| again.is_none()), speech))
         },
-        Action::AskTwice { to } => {
-            Words { id: id(&format!("twice-{number}")), ..Words::ask(send(to, &Speech::default())) }
-        }
+        Action::AskTwice { to } => Words {
+            id: id(&format!("twice-{number}")),
+            ..Words::ask(send(to, nth, &Speech::default()))
+        },
         Action::Broadcast { exclude_self, speech } => {
             let broadcast = Broadcast {
                 exclude_self: *exclude_self,
-                ..Broadcast::new(NOTE, payload(number, speech))
+                ..Broadcast::new(NOTE, payload(nth, speech))
             };
             Words { ttl: speech.ttl, ..Words::ask(Verb::Broadcast(broadcast)) }
         }
         Action::Publish { topic, speech } => {
-            let (topic, data) = (topic.clone(), payload(number, speech));
+            let (topic, data) = (topic.clone(), payload(nth, speech));
             let publish = Publish { topic, kind: NOTE.to_owned(), data };
             Words { ttl: speech.ttl, ..Words::ask(Verb::Publish(publish)) }
         }

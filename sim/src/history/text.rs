@@ -106,7 +106,7 @@ fn output_text(f: &mut fmt::Formatter<'_>, output: &Output) -> fmt::Result {
             write!(f, "-> s{} {}", key.0, message.type_name())?;
             match &message.body {
                 Body::Pong => Ok(()),
-                Body::Reply { correlation, reply } => {
+                Body::Reply { correlation, reply, .. } => {
                     if let Reply::Error(refusal) = reply.as_ref() {
                         write!(f, " {}: {}", refusal.code.as_str(), refusal.message)?;
                     }

@@ -197,7 +197,7 @@ impl<'a> Moment<'a> {
 
     pub fn replies(&self) -> impl Iterator<Item = (Option<&'a MessageId>, &'a Reply)> {
         self.sent().filter_map(|(_, message)| match &message.body {
-            Body::Reply { correlation, reply } => Some((correlation.as_ref(), reply.as_ref())),
+            Body::Reply { correlation, reply, .. } => Some((correlation.as_ref(), reply.as_ref())),
             Body::Pong | Body::Notice(_) | Body::Delivery(_) => None,
         })
     }
@@ -207,7 +207,10 @@ impl<'a> Asked<'a> {
     fn read_answer(&mut self, outputs: &'a [Output]) {
         for output in outputs {
             match output {
-                Output::Send(key, Outgoing { body: Body::Reply { correlation, reply }, .. }) => {
+                Output::Send(
+                    key,
+                    Outgoing { body: Body::Reply { correlation, reply, .. }, .. },
+                ) => {
                     let bears_id = correlation.as_ref() == Some(&self.request.id);
                     if *key == self.session && bears_id && self.reply.is_none() {
                         self.reply = Some(reply);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::hub::sending::Handover;
 use crate::hub::{Hub, SessionKey};
 use crate::protocol::{
-    ActorAddress, Broadcast, BroadcastAck, Delivery, Details, ErrorCode, Json, Refusal, Reply,
-    Request, Route,
+    ActorAddress, Broadcast, BroadcastAck, Delivery, Details, ErrorCode, Refusal, Reply, Request,
+    Route,
 };
 use crate::time::Timestamp;
 
@@ -22,7 +22,15 @@ impl Hub {
         let from = self.acting_identity(key, request)?;
         self.check_expiry(now, request, &request.to)?;
         let recipients = self.recipients(&from, broadcast)?;
-        let delivery = Arc::new(copy_for_all(from, request, broadcast));
+        let delivery = Arc::new(Delivery::new(
+            from,
+            broadcast.kind.clone(),
+            broadcast.data.clone(),
+            self.forwarded_metadata(request, &Route::Broadcast),
+            Route::Broadcast,
+            request.id.clone(),
+            request.ttl,
+        ));
         let delivered_count = recipients
             .iter()
             .filter(|to| self.deliver(now, key, to, &delivery) == Handover::Delivered)
@@ -59,17 +67,4 @@ impl Hub {
             .with(Details::Limit { limit })),
         }
     }
-}
-
-fn copy_for_all(from: ActorAddress, request: &Request, broadcast: &Broadcast) -> Delivery {
-    let metadata: Json = serde_json::json!({ "broadcast": true, "via": "hub" }).into();
-    Delivery::new(
-        from,
-        broadcast.kind.clone(),
-        broadcast.data.clone(),
-        metadata,
-        Route::Broadcast,
-        request.id.clone(),
-        request.ttl,
-    )
 }

@@ -39,6 +39,7 @@ impl Hub {
         let grant = self.admit(now, connect.auth_token.as_ref())?;
         let actor_identity = grant.as_ref().map(|grant| grant.principal.actor.clone());
         let sub = grant.as_ref().map(|grant| grant.principal.subject.clone());
+        let token_expires_at = grant.as_ref().map(|grant| grant.expires_at);
         self.deadlines.disarm(&Deadline::Connect(key));
         if let Some(grant) = &grant {
             self.deadlines.arm(Deadline::Token(key), grant.expires_at);
@@ -51,6 +52,8 @@ impl Hub {
         Ok(Reply::Connected(Connected {
             session_id,
             server_version: env!("CARGO_PKG_VERSION").to_owned(),
+            server_time: Some(now),
+            token_expires_at,
             max_message_size: self.config.message_bytes_max,
             heartbeat_interval: self.config.heartbeat_interval.as_millis() as u64,
             capabilities: HubCapabilities {

@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use indexmap::IndexMap;
-use serde::Serialize;
-
 use crate::hub::sending::Handover;
 use crate::hub::{DropReason, Expired, Hub, Record, SessionKey};
 use crate::protocol::{
-    ActorAddress, Delivery, DeliveryAck, DeliveryStatus, Details, ErrorCode, Json, MessageId,
-    Refusal, Reply, Request, Route, Send, UnknownActor,
+    ActorAddress, Delivery, DeliveryAck, DeliveryStatus, Details, ErrorCode, Refusal, Reply,
+    Request, Route, Send, UnknownActor,
 };
 use crate::time::Timestamp;
 
@@ -23,13 +20,11 @@ impl Hub {
     ) -> Result<Reply, Refusal> {
         let from = self.acting_identity(key, request)?;
         self.check_expiry(now, request, &send.to)?;
-        let hub_keys = HubKeys { forwarded: true, original_message_id: &request.id, via: "hub" };
-        let metadata = with_hub_keys(&request.metadata, &hub_keys);
         let delivery = Arc::new(Delivery::new(
             from,
             send.kind.clone(),
             send.data.clone(),
-            metadata,
+            self.forwarded_metadata(request, &Route::Send),
             Route::Send,
             request.id.clone(),
             request.ttl,
@@ -87,25 +82,4 @@ impl Hub {
             "Send it again with a later timestamp or a longer ttl.",
         ))
     }
-}
-
-/// What the hub says of a message that it forwards.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct HubKeys<'a> {
-    forwarded: bool,
-    original_message_id: &'a MessageId,
-    via: &'static str,
-}
-
-/// `metadata`, its own keys first, and the hub's keys, which win.
-fn with_hub_keys(metadata: &Json, hub_keys: &HubKeys<'_>) -> Json {
-    let hub_keys = Json::from_value(hub_keys).expect("texts and flags are JSON");
-    if metadata.as_str() == "{}" {
-        return hub_keys;
-    }
-    let keys = |json: &Json| json.to::<IndexMap<String, Json>>();
-    let mut merged = keys(metadata).expect("an envelope's metadata is an object");
-    merged.extend(keys(&hub_keys).expect("a struct is an object"));
-    Json::from_value(&merged).expect("an object of JSON values is JSON")
 }

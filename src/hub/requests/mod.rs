@@ -6,6 +6,7 @@ mod broadcast;
 mod connection;
 mod directory;
 mod figures;
+mod forwarding;
 mod messaging;
 mod pace;
 mod pubsub;
@@ -55,12 +56,11 @@ impl Hub {
         match self.decide(now, key, request) {
             Ok(reply) => {
                 self.counters.requests_handled += 1;
-                let (to, id) = (&request.from, Some(&request.id));
                 if matches!(reply, Reply::Disconnected(_)) {
-                    self.reply_last(now, key, to, id, reply, CloseReason::ClientDisconnect);
+                    self.reply_last(now, key, request, reply, CloseReason::ClientDisconnect);
                 } else if request.pattern == Pattern::Ask || matches!(reply, Reply::HeartbeatAck(_))
                 {
-                    self.reply(now, key, to, id, reply);
+                    self.reply(now, key, request, reply);
                 }
             }
             Err(refusal) => self.refuse(now, key, request, refusal),
@@ -81,7 +81,7 @@ impl Hub {
         }
         let outcome = self.apply(now, key, request)?;
         if let Some(ask) = ask {
-            self.remember_outcome(now, ask, &outcome);
+            self.remember_outcome(now, key, ask, &outcome);
         }
         Ok(outcome)
     }
@@ -140,12 +140,12 @@ impl Hub {
         });
         let connecting = self.sessions.open(key).is_some_and(|s| s.phase == Phase::Connecting);
         let ends = connecting && request.type_name == "hub:connect";
-        let (to, id, error) = (&request.from, Some(&request.id), Reply::Error(Box::new(refusal)));
+        let error = Reply::Error(Box::new(refusal));
         match (request.pattern, ends) {
             (Pattern::Ask, true) => {
-                self.reply_last(now, key, to, id, error, code.closes_connect());
+                self.reply_last(now, key, request, error, code.closes_connect());
             }
-            (Pattern::Ask, false) => self.reply(now, key, to, id, error),
+            (Pattern::Ask, false) => self.reply(now, key, request, error),
             (Pattern::Tell, true) => self.close(now, key, code.closes_connect()),
             (Pattern::Tell, false) => {}
         }
@@ -156,13 +156,14 @@ impl Hub {
         let to = self.spoken_to(key);
         match malformed {
             Malformed::Frame { id, refusal } => {
-                let error = Reply::Error(refusal);
+                let error = Body::Reply {
+                    correlation: id,
+                    trace_id: None,
+                    reply: Box::new(Reply::Error(refusal)),
+                };
                 match self.count_malformed(now, key) {
-                    true => {
-                        let reason = CloseReason::TooManyMalformed;
-                        self.reply_last(now, key, &to, id.as_ref(), error, reason);
-                    }
-                    false => self.reply(now, key, &to, id.as_ref(), error),
+                    true => self.say_last(now, key, to, error, CloseReason::TooManyMalformed),
+                    false => self.say(now, key, to, error),
                 }
             }
             Malformed::TooLarge { actual, max } => {
@@ -172,7 +173,9 @@ impl Hub {
                     "Send less in one message.",
                 );
                 let error = Reply::Error(Box::new(refusal.with(Details::Size { actual, max })));
-                self.reply_last(now, key, &to, None, error, CloseReason::MessageTooLarge);
+                let error =
+                    Body::Reply { correlation: None, trace_id: None, reply: Box::new(error) };
+                self.say_last(now, key, to, error, CloseReason::MessageTooLarge);
             }
         }
     }

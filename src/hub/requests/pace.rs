@@ -43,7 +43,7 @@ impl Hub {
         let error = Reply::Error(Box::new(refusal.clone()));
         self.refuse(now, key, request, refusal);
         if told {
-            self.reply(now, key, &request.from, Some(&request.id), error);
+            self.reply(now, key, request, error);
         }
     }
 }

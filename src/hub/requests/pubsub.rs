@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use crate::hub::sending::Handover;
 use crate::hub::{Hub, Record, SessionKey};
 use crate::protocol::{
-    ActorAddress, Delivery, Details, ErrorCode, Json, Publish, Published, Refusal, Reply, Request,
-    Route, Subscribe, Subscribed, Subscription, SubscriptionId, Topic, Unsubscribe, Unsubscribed,
+    ActorAddress, Delivery, Details, ErrorCode, Publish, Published, Refusal, Reply, Request, Route,
+    Subscribe, Subscribed, Subscription, SubscriptionId, Topic, Unsubscribe, Unsubscribed,
 };
 use crate::time::Timestamp;
 
@@ -101,7 +99,16 @@ impl Hub {
     ) -> Result<Reply, Refusal> {
         let from = self.acting_identity(key, request)?;
         self.check_expiry(now, request, &request.to)?;
-        let delivery = Arc::new(publication(from, request, publish));
+        let route = Route::Publication { topic: publish.topic.clone() };
+        let delivery = Arc::new(Delivery::new(
+            from,
+            publish.kind.clone(),
+            publish.data.clone(),
+            self.forwarded_metadata(request, &route),
+            route,
+            request.id.clone(),
+            request.ttl,
+        ));
         let subscribers: Vec<ActorAddress> =
             self.topics.subscribers(&publish.topic).cloned().collect();
         let subscriber_count = subscribers
@@ -110,26 +117,4 @@ impl Hub {
             .count();
         Ok(Reply::Published(Published { topic: publish.topic.clone(), subscriber_count }))
     }
-}
-
-fn publication(from: ActorAddress, request: &Request, publish: &Publish) -> Delivery {
-    #[derive(Serialize)]
-    struct HubKeys<'a> {
-        publication: bool,
-        topic: &'a Topic,
-        via: &'static str,
-    }
-
-    let topic = publish.topic.clone();
-    let hub_keys = HubKeys { publication: true, topic: &topic, via: "hub" };
-    let metadata = Json::from_value(&hub_keys).expect("texts and flags are JSON");
-    Delivery::new(
-        from,
-        publish.kind.clone(),
-        publish.data.clone(),
-        metadata,
-        Route::Publication { topic },
-        request.id.clone(),
-        request.ttl,
-    )
 }

@@ -33,6 +33,7 @@ impl Hub {
         let (token, first_token) = (renewal_token, renewal_token);
         let standing = Standing::Live { owner: key, expires_at, token, first_token };
         let principal = self.principal(key);
+        self.outcomes.belong_to(address, principal.as_ref());
         self.registry.insert(
             address.clone(),
             Registration {
@@ -260,6 +261,12 @@ impl Hub {
         }
         self.registry.remove(address);
         self.deadlines.disarm(&Deadline::Address(address.clone()));
+        match why {
+            ForgetReason::Unregistered | ForgetReason::Disconnected => {
+                self.forget_outcomes(address)
+            }
+            ForgetReason::ResumeWindowEnded | ForgetReason::Shutdown => {}
+        }
         for topic in self.topics.remove_all(address) {
             self.audit_unsubscribed(address, topic);
         }

@@ -2,14 +2,17 @@
 //! not carried out twice (protocol, section 7).
 //!
 //! That concerns what delivers: send, publish, broadcast. Everything else that is asked twice may
-//! well be done twice. A refusal is no outcome: it left nothing behind, so its ask may be tried
-//! again under the same id.
+//! well be done twice. A refusal is no outcome, nor is that nobody was there: it left nothing behind,
+//! so its ask may be tried again under the same id. The same id with other content is another ask.
 
+use std::hash::Hash;
 use std::time::Duration;
+
+use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::hub::state::AskKey;
 use crate::hub::{Deadline, Hub, Record, SessionKey};
-use crate::protocol::{Pattern, Reply, Request, Verb};
+use crate::protocol::{ActorAddress, Pattern, Reply, Request, Verb};
 use crate::time::Timestamp;
 
 /// Old outcomes are forgotten together, this often at most.
@@ -21,11 +24,11 @@ impl Hub {
         if request.pattern == Pattern::Tell || self.config.dedupe_window.is_zero() {
             return None;
         }
-        match request.verb.as_ref().ok()? {
-            verb @ (Verb::Send(_) | Verb::Publish(_) | Verb::Broadcast(_)) => {
-                let from = self.acting_identity(key, request).ok()?;
-                Some(AskKey { from, id: request.id.clone(), kind: verb.type_name() })
-            }
+        let verb = request.verb.as_ref().ok()?;
+        let content = match verb {
+            Verb::Send(send) => self.digest_of(send),
+            Verb::Publish(publish) => self.digest_of(publish),
+            Verb::Broadcast(broadcast) => self.digest_of(broadcast),
             Verb::Connect(_)
             | Verb::Heartbeat(_)
             | Verb::Disconnect(_)
@@ -38,8 +41,16 @@ impl Hub {
             | Verb::Unsubscribe(_)
             | Verb::QueueStats
             | Verb::Metrics
-            | Verb::RefreshToken(_) => None,
-        }
+            | Verb::RefreshToken(_) => return None,
+        };
+        let from = self.acting_identity(key, request).ok()?;
+        Some(AskKey { from, id: request.id.clone(), kind: verb.type_name(), content })
+    }
+
+    fn digest_of(&self, content: &impl Hash) -> u128 {
+        let mut hasher = SipHasher13::new_with_key(&self.digest_key);
+        content.hash(&mut hasher);
+        hasher.finish128().as_u128()
     }
 
     /// What became of the ask when it came first.
@@ -60,10 +71,28 @@ impl Hub {
         Some(reply)
     }
 
-    pub(super) fn remember_outcome(&mut self, now: Timestamp, ask: AskKey, outcome: &Reply) {
-        self.outcomes.insert(now, ask, outcome.clone(), self.config.dedupe_entries_max);
+    pub(super) fn remember_outcome(
+        &mut self,
+        now: Timestamp,
+        key: SessionKey,
+        ask: AskKey,
+        outcome: &Reply,
+    ) {
+        if matches!(outcome, Reply::UnknownActor(_)) {
+            return;
+        }
+        let principal = self.principal(key);
+        self.outcomes.insert(now, ask, principal, outcome.clone(), &self.config);
         if self.deadlines.of_outcomes().is_none() {
             self.deadlines.arm(Deadline::Outcomes, now + self.config.dedupe_window);
+        }
+    }
+
+    /// Whoever asks as this address from now on is somebody else, or begins anew.
+    pub(super) fn forget_outcomes(&mut self, address: &ActorAddress) {
+        self.outcomes.forget(address);
+        if self.outcomes.oldest().is_none() {
+            self.deadlines.disarm(&Deadline::Outcomes);
         }
     }
 
@@ -90,11 +119,8 @@ mod tests {
         let [first, second] = [0, 30_000].map(Timestamp::from_millis);
         for (now, id) in [(first, "1"), (second, "2")] {
             let id = MessageId::parse(id).expect("an id");
-            hub.remember_outcome(
-                now,
-                AskKey { from: from.clone(), id, kind: "hub:send" },
-                &outcome,
-            );
+            let ask = AskKey { from: from.clone(), id, kind: "hub:send", content: 0 };
+            hub.remember_outcome(now, SessionKey(1), ask, &outcome);
         }
         assert_eq!(hub.next_deadline(), Some(first + hub.config.dedupe_window));
     }

@@ -1,10 +1,12 @@
-//! The first outcomes of asks that may come again, each for as long as the window is, at most so
-//! many.
+//! The first outcomes of asks that may come again, each for as long as the window is. They belong to
+//! addresses, each of which has at most so many; at the hub's own bound whoever has most gives way.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
+use crate::auth::Principal;
+use crate::hub::Config;
 use crate::protocol::{ActorAddress, MessageId, Reply};
 use crate::time::Timestamp;
 
@@ -16,19 +18,35 @@ pub(crate) struct AskKey {
     pub id: MessageId,
     /// The type of the verb: an id that is used for two things names two asks.
     pub kind: &'static str,
+    /// A digest of what is to be delivered to whom: another content is another message.
+    pub content: u128,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Outcomes {
     rows: BTreeMap<AskKey, Reply>,
-    /// The keys of the rows, oldest first.
-    order: VecDeque<(Timestamp, AskKey)>,
+    /// The keys of the rows, oldest first, by a number that grows.
+    order: BTreeMap<u64, (Timestamp, AskKey)>,
+    of: BTreeMap<ActorAddress, OfAddress>,
+    /// The addresses by how many outcomes they have.
+    counts: BTreeSet<(usize, ActorAddress)>,
+    next: u64,
+}
+
+/// The outcomes of one address.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct OfAddress {
+    /// Whose asks they were; nobody else gets to hear of them.
+    principal: Option<Principal>,
+    /// Numbers in `order`, oldest first.
+    numbers: VecDeque<u64>,
 }
 
 /// Outcomes follow from the asks.
 impl Hash for Outcomes {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.order.hash(state);
+        self.order.len().hash(state);
+        self.order.values().for_each(|row| row.hash(state));
     }
 }
 
@@ -37,30 +55,80 @@ impl Outcomes {
         self.rows.get(key)
     }
 
-    /// Remembers the outcome of an ask that is not remembered yet; the oldest makes room.
-    pub fn insert(&mut self, now: Timestamp, key: AskKey, outcome: Reply, entries_max: usize) {
-        while self.order.len() >= entries_max.max(1) {
-            self.forget_oldest();
+    /// Remembers the outcome of an ask that is not remembered yet. At the bound of its address that
+    /// address's oldest makes room, at the hub's bound the oldest of the address with most, of
+    /// several the last in order.
+    pub fn insert(
+        &mut self,
+        now: Timestamp,
+        key: AskKey,
+        principal: Option<Principal>,
+        outcome: Reply,
+        config: &Config,
+    ) {
+        let held = self.of.get(&key.from).map_or(0, |of| of.numbers.len());
+        if held >= config.dedupe_entries_per_address_max.max(1) {
+            self.forget_oldest_of(&key.from.clone());
+        } else if self.order.len() >= config.dedupe_entries_max.max(1)
+            && let Some((_, most)) = self.counts.last().cloned()
+        {
+            self.forget_oldest_of(&most);
         }
+        let of = self.of.entry(key.from.clone()).or_default();
+        of.principal = principal;
+        of.numbers.push_back(self.next);
+        let count = of.numbers.len();
+        self.recount(&key.from, count - 1, count);
         self.rows.insert(key.clone(), outcome);
-        self.order.push_back((now, key));
+        self.order.insert(self.next, (now, key));
+        self.next += 1;
     }
 
     /// Forgets what is as old as the window.
     pub fn expire(&mut self, now: Timestamp, window: Duration) {
-        while self.order.front().is_some_and(|(at, _)| now.since(*at) >= window) {
-            self.forget_oldest();
+        while let Some((_, (at, key))) = self.order.first_key_value()
+            && now.since(*at) >= window
+        {
+            self.forget_oldest_of(&key.from.clone());
+        }
+    }
+
+    /// Forgets what is known of the asks of an address.
+    pub fn forget(&mut self, address: &ActorAddress) {
+        while self.of.contains_key(address) {
+            self.forget_oldest_of(address);
+        }
+    }
+
+    /// Whoever has the address from now on hears of nobody else's asks.
+    pub fn belong_to(&mut self, address: &ActorAddress, principal: Option<&Principal>) {
+        if self.of.get(address).is_some_and(|of| of.principal.as_ref() != principal) {
+            self.forget(address);
         }
     }
 
     /// When the oldest was inserted.
     pub fn oldest(&self) -> Option<Timestamp> {
-        self.order.front().map(|(at, _)| *at)
+        self.order.first_key_value().map(|(_, (at, _))| *at)
     }
 
-    fn forget_oldest(&mut self) {
-        if let Some((_, key)) = self.order.pop_front() {
+    fn forget_oldest_of(&mut self, address: &ActorAddress) {
+        let Some(of) = self.of.get_mut(address) else { return };
+        let oldest = of.numbers.pop_front().and_then(|number| self.order.remove(&number));
+        let left = of.numbers.len();
+        if let Some((_, key)) = oldest {
             self.rows.remove(&key);
+        }
+        if left == 0 {
+            self.of.remove(address);
+        }
+        self.recount(address, left + 1, left);
+    }
+
+    fn recount(&mut self, address: &ActorAddress, before: usize, after: usize) {
+        self.counts.remove(&(before, address.clone()));
+        if after > 0 {
+            self.counts.insert((after, address.clone()));
         }
     }
 }
@@ -78,18 +146,50 @@ mod tests {
         hasher.finish()
     }
 
+    fn ask(from: &str, id: &str) -> AskKey {
+        let from = ActorAddress::from_path(from).expect("an address");
+        let id = MessageId::parse(id).expect("an id");
+        AskKey { from, id, kind: "hub:send", content: 0 }
+    }
+
+    fn insert(outcomes: &mut Outcomes, from: &str, id: &str, config: &Config) {
+        let outcome = Reply::Disconnected(Disconnected { acknowledged: true });
+        outcomes.insert(Timestamp::default(), ask(from, id), None, outcome, config);
+    }
+
+    fn known(outcomes: &Outcomes) -> Vec<String> {
+        outcomes.rows.keys().map(|key| format!("{}{}", key.from.path(), key.id)).collect()
+    }
+
     #[test]
     fn outcomes_are_told_apart_by_their_asks() {
-        let from = ActorAddress::parse("@(a)").expect("an address");
-        let ask = |id: &str| {
-            let id = MessageId::parse(id).expect("an id");
-            AskKey { from: from.clone(), id, kind: "hub:send" }
-        };
-        let outcome = Reply::Disconnected(Disconnected { acknowledged: true });
         let [mut one, mut other] = [Outcomes::default(), Outcomes::default()];
-        one.insert(Timestamp::default(), ask("1"), outcome.clone(), 9);
-        other.insert(Timestamp::default(), ask("2"), outcome, 9);
+        insert(&mut one, "a", "1", &Config::default());
+        insert(&mut other, "a", "2", &Config::default());
         assert_ne!(hash(&one), hash(&other));
         assert_eq!(hash(&one), hash(&one.clone()));
+    }
+
+    #[test]
+    fn whoever_has_most_gives_way_and_its_oldest_goes() {
+        let bounds = |hub, address| Config {
+            dedupe_entries_max: hub,
+            dedupe_entries_per_address_max: address,
+            ..Config::default()
+        };
+        let mut outcomes = Outcomes::default();
+        for (from, id) in [("b", "1"), ("a", "1"), ("a", "2"), ("a", "3"), ("b", "2")] {
+            insert(&mut outcomes, from, id, &bounds(4, 9));
+        }
+        assert_eq!(known(&outcomes), ["a2", "a3", "b1", "b2"], "a had most");
+        insert(&mut outcomes, "c", "1", &bounds(4, 9));
+        assert_eq!(known(&outcomes), ["a2", "a3", "b2", "c1"], "of a and b the last");
+        insert(&mut outcomes, "a", "4", &bounds(9, 2));
+        assert_eq!(known(&outcomes), ["a3", "a4", "b2", "c1"], "a has no more than two");
+        for address in ["a", "b", "c"] {
+            outcomes.forget(&ActorAddress::from_path(address).expect("an address"));
+        }
+        assert_eq!((outcomes.rows.len(), outcomes.order.len()), (0, 0));
+        assert!(outcomes.of.is_empty() && outcomes.counts.is_empty());
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use signal_hub::hub::SessionKey;
 use signal_hub::protocol::{
     ActorAddress, Broadcast, BroadcastAck, Delivery, DeliveryAck, DeliveryStatus, Details,
@@ -23,13 +23,7 @@ impl Model {
         request: &Request,
         send: &Send,
     ) -> Result<Reply, Refusal> {
-        let mut metadata: BTreeMap<String, Json> = request.metadata.to().expect("an object");
-        metadata.insert("forwarded".to_owned(), json!(true).into());
-        metadata.insert("via".to_owned(), json!("hub").into());
-        metadata.insert("originalMessageId".to_owned(), json!(request.id).into());
-        let metadata = Json::from_value(&metadata).expect("an object is JSON");
-        let delivery =
-            self.delivery(key, request, &send.kind, &send.data, metadata, Route::Send)?;
+        let delivery = self.delivery(key, request, &send.kind, &send.data, Route::Send)?;
         match self.deliver(key, &send.to, &delivery) {
             Copied::Handed => Ok(Reply::DeliveryAck(DeliveryAck {
                 message_id: request.id.clone(),
@@ -56,10 +50,8 @@ impl Model {
         publish: &Publish,
     ) -> Result<Reply, Refusal> {
         let topic = &publish.topic;
-        let metadata = json!({ "topic": topic, "publication": true, "via": "hub" }).into();
         let route = Route::Publication { topic: topic.clone() };
-        let delivery =
-            self.delivery(key, request, &publish.kind, &publish.data, metadata, route)?;
+        let delivery = self.delivery(key, request, &publish.kind, &publish.data, route)?;
         let to = self.those_who(|_, row| row.topics.contains_key(topic));
         let subscriber_count = self.deliver_all(key, &to, &delivery);
         Ok(Reply::Published(Published { topic: topic.clone(), subscriber_count }))
@@ -71,9 +63,8 @@ impl Model {
         request: &Request,
         broadcast: &Broadcast,
     ) -> Result<Reply, Refusal> {
-        let metadata = json!({ "broadcast": true, "via": "hub" }).into();
         let (kind, data) = (&broadcast.kind, &broadcast.data);
-        let delivery = self.delivery(key, request, kind, data, metadata, Route::Broadcast)?;
+        let delivery = self.delivery(key, request, kind, data, Route::Broadcast)?;
         let to = self.those_who(|address, row| {
             let target = broadcast.target_capability.as_ref();
             let excluded = broadcast.exclude_self && *address == delivery.from;
@@ -99,7 +90,6 @@ impl Model {
         request: &Request,
         kind: &str,
         data: &Json,
-        metadata: Json,
         route: Route,
     ) -> Result<Arc<Delivery>, Refusal> {
         let from = self.acting_identity(key, request)?;
@@ -107,8 +97,29 @@ impl Model {
         if !request.ttl.is_none_or(in_time) {
             return Err(refusal(ErrorCode::MessageExpired));
         }
+        let metadata = self.metadata(request, &route);
         let (kind, data, id) = (kind.to_owned(), data.clone(), request.id.clone());
         Ok(Arc::new(Delivery::new(from, kind, data, metadata, route, id, request.ttl)))
+    }
+
+    /// The sender's, but for what is the hub's to say.
+    fn metadata(&self, request: &Request, route: &Route) -> Json {
+        let mut metadata: BTreeMap<String, Json> = request.metadata.to().expect("an object");
+        for reserved in ["publication", "topic", "broadcast", "forwarded", "seq"] {
+            metadata.remove(reserved);
+        }
+        let mut say = |key: &str, value: Value| metadata.insert(key.to_owned(), value.into());
+        match route {
+            Route::Send => drop(say("forwarded", json!(true))),
+            Route::Publication { topic } => {
+                say("publication", json!(true));
+                say("topic", json!(topic));
+            }
+            Route::Broadcast => drop(say("broadcast", json!(true))),
+        }
+        say("via", json!(self.config.hub_address));
+        say("originalMessageId", json!(request.id));
+        Json::from_value(&metadata).expect("an object is JSON")
     }
 
     /// How many copies were handed over.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use signal_hub::hub::{Config, Input, SessionKey, Written};
 use signal_hub::protocol::{
     ActorAddress, Body, CloseReason, DisconnectNotice, Json, MessageId, Notice, Outgoing,
-    RenewalToken, Reply, SessionId, SubscriptionId, Topic,
+    RenewalToken, Reply, SessionId, SubscriptionId, Topic, Verb,
 };
 use signal_hub::time::Timestamp;
 
@@ -102,7 +102,7 @@ struct Registration {
 struct Outcome {
     from: ActorAddress,
     id: MessageId,
-    kind: &'static str,
+    verb: Verb,
     at: Timestamp,
     reply: Reply,
 }
@@ -264,7 +264,7 @@ impl Model {
         for address in session.addresses {
             match fate {
                 Fate::Detached => self.detach(&address),
-                Fate::Forgotten => drop(self.registrations.remove(&address)),
+                Fate::Forgotten => self.forget(&address),
             }
         }
         self.resume_those_paused_for(key);

@@ -100,9 +100,15 @@ impl Model {
             Some(_) => return Err(unauthorized()),
             None => self.acting_identity(key, request)?,
         };
-        self.registrations.remove(&address);
+        self.forget(&address);
         self.disown(key, &address);
         Ok(Reply::Unregistered(Unregistered { actor_address: address, unregistered_at: self.now }))
+    }
+
+    /// The address is given back, and with it what became of its asks.
+    pub(super) fn forget(&mut self, address: &ActorAddress) {
+        self.registrations.remove(address);
+        self.outcomes.retain(|outcome| outcome.from != *address);
     }
 
     pub(super) fn renew(

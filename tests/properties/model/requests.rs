@@ -1,5 +1,6 @@
 //! What the hub does with each frame (protocol, sections 2 to 6).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use signal_hub::hub::SessionKey;
@@ -49,7 +50,11 @@ impl Model {
                 (id.clone(), wordless(refusal), many.then_some(CloseReason::TooManyMalformed))
             }
         };
-        let body = Body::Reply { correlation, reply: Box::new(Reply::Error(Box::new(error))) };
+        let body = Body::Reply {
+            correlation,
+            trace_id: None,
+            reply: Box::new(Reply::Error(Box::new(error))),
+        };
         match close {
             Some(why) => self.say_last(key, to, body, why),
             None => self.say(key, to, body),
@@ -130,20 +135,42 @@ impl Model {
             return self.carry_out(key, request, verb);
         }
         let (now, window) = (self.now, self.config.dedupe_window);
-        let (from, kind) = (self.acting_identity(key, request)?, verb.type_name());
+        let from = self.acting_identity(key, request)?;
         self.outcomes.retain(|outcome| now.since(outcome.at) < window);
         let same = |outcome: &&Outcome| {
-            (&outcome.from, &outcome.id, outcome.kind) == (&from, &request.id, kind)
+            (&outcome.from, &outcome.id, &outcome.verb) == (&from, &request.id, verb)
         };
         if let Some(first) = self.outcomes.iter().find(same) {
             return Ok(first.reply.clone());
         }
         let reply = self.carry_out(key, request, verb)?;
-        let id = request.id.clone();
-        self.outcomes.push(Outcome { from, id, kind, at: now, reply: reply.clone() });
-        let too_many = self.outcomes.len().saturating_sub(self.config.dedupe_entries_max.max(1));
-        self.outcomes.drain(..too_many);
+        if !matches!(reply, Reply::UnknownActor(_)) {
+            self.make_room_for_an_outcome_of(&from);
+            let (id, verb) = (request.id.clone(), verb.clone());
+            self.outcomes.push(Outcome { from, id, verb, at: now, reply: reply.clone() });
+        }
         Ok(reply)
+    }
+
+    /// Of who has enough of its own, else, where the hub has enough, of who has most.
+    fn make_room_for_an_outcome_of(&mut self, newcomer: &ActorAddress) {
+        let mut counts: BTreeMap<ActorAddress, usize> = BTreeMap::new();
+        for outcome in &self.outcomes {
+            *counts.entry(outcome.from.clone()).or_default() += 1;
+        }
+        let full = counts
+            .get(newcomer)
+            .is_some_and(|count| *count >= self.config.dedupe_entries_per_address_max.max(1));
+        let most = counts.into_iter().max_by_key(|(_, count)| *count).map(|(address, _)| address);
+        let gives_way = match full {
+            true => Some(newcomer.clone()),
+            false => most.filter(|_| self.outcomes.len() >= self.config.dedupe_entries_max.max(1)),
+        };
+        if let Some(from) = gives_way
+            && let Some(oldest) = self.outcomes.iter().position(|outcome| outcome.from == from)
+        {
+            self.outcomes.remove(oldest);
+        }
     }
 
     fn carry_out(
@@ -185,6 +212,8 @@ impl Model {
         Ok(Reply::Connected(Connected {
             session_id: self.drawn.session.clone().unwrap_or_else(nobody),
             server_version: String::new(),
+            server_time: Some(self.now),
+            token_expires_at: None,
             max_message_size: self.config.message_bytes_max,
             heartbeat_interval: self.config.heartbeat_interval.as_millis() as u64,
             capabilities: HubCapabilities {

@@ -1,10 +1,11 @@
 //! What the hub says, and the queues that bound it (protocol, section 6).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use signal_hub::hub::SessionKey;
 use signal_hub::protocol::{
-    ActorAddress, Body, CloseReason, Delivery, Notice, Outgoing, PauseNotice, Reply, Request,
+    ActorAddress, Body, CloseReason, Delivery, Json, Notice, Outgoing, PauseNotice, Reply, Request,
 };
 use uuid::Uuid;
 
@@ -134,5 +135,8 @@ impl Model {
 }
 
 fn answer(request: &Request, reply: Reply) -> Body {
-    Body::Reply { correlation: Some(request.id.clone()), reply: Box::new(reply) }
+    let metadata: BTreeMap<String, Json> = request.metadata.to().expect("an object");
+    let trace_id = metadata.get("traceId").and_then(|told| told.to::<String>().ok());
+    let trace_id = trace_id.filter(|told| told.len() <= 256).map(Arc::from);
+    Body::Reply { correlation: Some(request.id.clone()), trace_id, reply: Box::new(reply) }
 }

@@ -5,7 +5,7 @@ use signal_hub::protocol::{ActorAddress, Body, Delivery, Pattern, Request, Route
 
 use super::super::moment::Asked;
 use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
-use super::remembered::{Ask, Remembered, is_remembered};
+use super::remembered::{Ask, Remembered, reached_nobody};
 
 /// I8, I15, I18, I19. Remembers whom the copies of each ask went to.
 pub struct Handover {
@@ -20,7 +20,7 @@ impl Handover {
 
 impl HubObserver for Handover {
     fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
-        self.asks.forget(moment.now);
+        self.asks.see(moment);
         let mut copies = Vec::new();
         for (_, message) in moment.sent() {
             let Body::Delivery(delivery) = &message.body else { continue };
@@ -52,7 +52,7 @@ impl HubObserver for Handover {
 }
 
 impl Handover {
-    /// An id that is asked again is the same message; one that is told again is another.
+    /// What is asked again under its id is the same message; what is told again is another.
     fn once(
         &self,
         asked: &Asked<'_>,
@@ -60,8 +60,8 @@ impl Handover {
         delivery: &Delivery,
         to: &ActorAddress,
     ) -> Verdict {
-        let kind = asked.verb().map_or("", Verb::type_name);
-        let before = self.asks.get(&(delivery.from.clone(), delivery.origin.clone(), kind));
+        let ask = Ask::of(delivery.from.clone(), asked.request);
+        let before = ask.and_then(|ask| self.asks.get(&ask));
         match copies.contains(to) || before.is_some_and(|before| before.contains(to)) {
             false => Ok(()),
             true => broken(
@@ -78,12 +78,8 @@ impl Handover {
 /// The ask that the hub carries out now and has to know again.
 pub fn carried_out(moment: &Moment<'_>) -> Option<Ask> {
     let asked = moment.asked.as_ref()?;
-    let verb = asked.accepted().filter(|verb| is_remembered(verb))?;
-    let request = asked.request;
-    (request.pattern == Pattern::Ask).then(|| {
-        let from = moment.before.acting_identity(asked.session, &request.from);
-        (from, request.id.clone(), verb.type_name())
-    })
+    asked.accepted().filter(|_| !reached_nobody(moment, asked.request))?;
+    Ask::of(moment.before.acting_identity(asked.session, &asked.request.from), asked.request)
 }
 
 fn invented(to: &ActorAddress, why: &str) -> Verdict {

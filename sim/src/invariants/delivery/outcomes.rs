@@ -5,7 +5,7 @@ use signal_hub::protocol::{Body, MessageId, Reply, Request};
 
 use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
 use super::handover::carried_out;
-use super::remembered::{Remembered, is_remembered};
+use super::remembered::{Ask, Remembered, reached_nobody};
 
 /// I23, I24: for what delivers, the reply against the copies and against an earlier reply.
 pub struct Outcomes {
@@ -28,9 +28,10 @@ impl Outcomes {
 impl HubObserver for Outcomes {
     fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
         let Some(asked) = &moment.asked else { return Ok(()) };
-        self.asks.forget(moment.now);
-        let Some(verb) = asked.verb().filter(|verb| is_remembered(verb)) else { return Ok(()) };
+        self.asks.see(moment);
         let request = asked.request;
+        let from = moment.before.acting_identity(asked.session, &request.from);
+        let Some(ask) = Ask::of(from, request) else { return Ok(()) };
         let copies = copies(moment, &request.id);
         let Some(reply) = asked.reply.filter(|reply| !matches!(reply, Reply::Error(_))) else {
             if let Some(ask) = carried_out(moment) {
@@ -38,8 +39,6 @@ impl HubObserver for Outcomes {
             }
             return Ok(());
         };
-        let from = moment.before.acting_identity(asked.session, &request.from);
-        let ask = (from, request.id.clone(), verb.type_name());
         let verdict = match self.asks.get(&ask) {
             Some(Outcome::Told(first)) if first == reply && copies == 0 => return Ok(()),
             Some(Outcome::Told(first)) => {
@@ -54,7 +53,9 @@ impl HubObserver for Outcomes {
             Some(Outcome::Untold(untold)) => told_of(request, reply, untold + copies),
             None => honest(moment, request, reply, copies),
         };
-        self.asks.insert(moment.now, ask, Outcome::Told(reply.clone()));
+        if !reached_nobody(moment, request) {
+            self.asks.insert(moment.now, ask, Outcome::Told(reply.clone()));
+        }
         verdict
     }
 

@@ -1,30 +1,52 @@
-//! The asks that the hub promises to know again (docs/PROTOCOL.md, section 7): each for as long as
-//! the window is, at most so many, the oldest makes room.
+//! The asks that the hub promises to know again (docs/PROTOCOL.md, section 6): each for as long as
+//! the window is, at most so many of an address and in all, until the address is given back.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
-use signal_hub::hub::Config;
-use signal_hub::protocol::{ActorAddress, MessageId, Verb};
+use signal_hub::hub::{Config, DropReason, ForgetReason, Record};
+use signal_hub::protocol::{ActorAddress, MessageId, Pattern, Request, Verb};
 use signal_hub::time::Timestamp;
 
-/// Who asked, under which id, for which verb: an id that is used for two things names two asks.
-pub type Ask = (ActorAddress, MessageId, &'static str);
+use super::super::Moment;
+
+/// Who asked for what under which id.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ask {
+    from: ActorAddress,
+    id: MessageId,
+    kind: &'static str,
+    content: u64,
+}
+
+impl Ask {
+    /// The ask that this is, if it is one of those that deliver.
+    pub fn of(from: ActorAddress, request: &Request) -> Option<Self> {
+        let verb = request.verb.as_ref().ok().filter(|_| request.pattern == Pattern::Ask)?;
+        let mut hasher = DefaultHasher::new();
+        match verb {
+            Verb::Send(send) => send.hash(&mut hasher),
+            Verb::Publish(publish) => publish.hash(&mut hasher),
+            Verb::Broadcast(broadcast) => broadcast.hash(&mut hasher),
+            _ => return None,
+        }
+        let (id, content) = (request.id.clone(), hasher.finish());
+        Some(Self { from, id, kind: verb.type_name(), content })
+    }
+}
 
 /// What is known of each of them.
 pub struct Remembered<T> {
-    window: Duration,
-    entries_max: usize,
+    config: Config,
     rows: BTreeMap<Ask, T>,
-    /// The keys of the rows, oldest first.
-    order: VecDeque<(Timestamp, Ask)>,
+    /// The asks of each address, oldest first.
+    of: BTreeMap<ActorAddress, Vec<(Timestamp, Ask)>>,
 }
 
 impl<T> Remembered<T> {
     pub fn new(config: &Config) -> Self {
-        let (rows, order) = Default::default();
-        let entries_max = config.dedupe_entries_max.max(1);
-        Self { window: config.dedupe_window, entries_max, rows, order }
+        let (rows, of) = Default::default();
+        Self { config: config.clone(), rows, of }
     }
 
     pub fn get(&self, ask: &Ask) -> Option<&T> {
@@ -36,33 +58,72 @@ impl<T> Remembered<T> {
             *known = row;
             return;
         }
-        while self.order.len() >= self.entries_max {
-            self.forget_oldest();
+        if let Some(address) = self.gives_way(&ask.from) {
+            self.forget_oldest_of(&address);
         }
-        self.order.push_back((now, ask.clone()));
+        self.of.entry(ask.from.clone()).or_default().push((now, ask.clone()));
         self.rows.insert(ask, row);
     }
 
-    /// Forgets what is as old as the window.
-    pub fn forget(&mut self, now: Timestamp) {
-        while self.order.front().is_some_and(|(at, _)| now.since(*at) >= self.window) {
-            self.forget_oldest();
+    /// Forgets what is as old as the window and what belonged to an address that was given back.
+    pub fn see(&mut self, moment: &Moment<'_>) {
+        while let Some(address) = self.with_old_asks(moment.now) {
+            self.forget_oldest_of(&address);
+        }
+        for record in moment.records() {
+            if let Record::ActorForgotten {
+                actor_address,
+                why: ForgetReason::Unregistered | ForgetReason::Disconnected,
+            } = record
+            {
+                for (_, ask) in self.of.remove(actor_address).unwrap_or_default() {
+                    self.rows.remove(&ask);
+                }
+            }
         }
     }
 
     pub fn clear(&mut self) {
         self.rows.clear();
-        self.order.clear();
+        self.of.clear();
     }
 
-    fn forget_oldest(&mut self) {
-        if let Some((_, ask)) = self.order.pop_front() {
-            self.rows.remove(&ask);
+    fn with_old_asks(&self, now: Timestamp) -> Option<ActorAddress> {
+        let is_old = |asks: &Vec<(Timestamp, Ask)>| {
+            asks.first().is_some_and(|(at, _)| now.since(*at) >= self.config.dedupe_window)
+        };
+        self.of.iter().find(|(_, asks)| is_old(asks)).map(|(address, _)| address.clone())
+    }
+
+    /// Whose oldest makes room for one more of `newcomer`: its own, or that of whoever has most.
+    fn gives_way(&self, newcomer: &ActorAddress) -> Option<ActorAddress> {
+        let has = self.of.get(newcomer).map_or(0, Vec::len);
+        if has >= self.config.dedupe_entries_per_address_max.max(1) {
+            return Some(newcomer.clone());
         }
+        if self.rows.len() < self.config.dedupe_entries_max.max(1) {
+            return None;
+        }
+        self.of.iter().max_by_key(|(_, asks)| asks.len()).map(|(address, _)| address.clone())
+    }
+
+    fn forget_oldest_of(&mut self, address: &ActorAddress) {
+        let Some(asks) = self.of.get_mut(address) else { return };
+        let (_, ask) = asks.remove(0);
+        if asks.is_empty() {
+            self.of.remove(address);
+        }
+        self.rows.remove(&ask);
     }
 }
 
-/// Whether asks of this verb are among them: those that deliver.
-pub fn is_remembered(verb: &Verb) -> bool {
-    matches!(verb, Verb::Send(_) | Verb::Publish(_) | Verb::Broadcast(_))
+/// Whether the hub said that nobody was there: then there is nothing to know again.
+pub fn reached_nobody(moment: &Moment<'_>, request: &Request) -> bool {
+    matches!(request.verb, Ok(Verb::Send(_)))
+        && moment.records().any(|record| {
+            matches!(record,
+                Record::MessageDropped { message, why, .. }
+                    if *message == request.id
+                        && matches!(why, DropReason::UnknownActor | DropReason::Detached))
+        })
 }

@@ -28,7 +28,7 @@ impl HubObserver for Replies {
         }
         let mut count = 0;
         for (key, message) in moment.sent() {
-            let Body::Reply { correlation: Some(id), reply } = &message.body else { continue };
+            let Body::Reply { correlation: Some(id), reply, .. } = &message.body else { continue };
             match &moment.asked {
                 Some(asked) if asked.session == key && asked.request.id == *id => {
                     count += 1;

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use signal_hub::client::Loss;
 use signal_hub::hub::{Output, Record, SessionKey};
-use signal_hub::protocol::{Body, ErrorCode, Json, MessageId, Outgoing, Pattern, Reply, Verb};
+use signal_hub::protocol::{
+    Body, ErrorCode, Json, MessageId, Outgoing, Pattern, Reply, Topic, Verb,
+};
 use signal_hub::time::Timestamp;
 
 use super::super::Invariant;
@@ -244,12 +246,12 @@ fn an_ask_gets_one_reply() {
 #[test]
 fn a_retry_gets_the_first_answer() {
     let mut story = Story::of(["bob"]);
-    story.asks(1, "bob", send("nobody"));
+    story.asks(1, "bob", publish("news"));
     let again = story.last().request().clone();
     story.sends(1, again);
     story.holds();
-    let Reply::UnknownActor(told) = story.last().reply() else { panic!() };
-    told.actor_address = at("somebody");
+    let Reply::Published(told) = story.last().reply() else { panic!() };
+    told.topic = Topic::parse("art").unwrap();
     story.breaks(Invariant::I24);
 }
 
@@ -303,7 +305,7 @@ fn a_tell_is_quiet() {
     story.tells(1, "bob", register_as_hub());
     story.holds();
     let correlation = Some(story.last().request().id.clone());
-    let body = Body::Reply { correlation, reply: Box::new(error) };
+    let body = Body::Reply { correlation, trace_id: None, reply: Box::new(error) };
     story.last().outputs.push(Output::Send(SessionKey(1), Outgoing { body, ..word }));
     story.breaks(Invariant::I26);
 }

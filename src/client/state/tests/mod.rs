@@ -212,6 +212,8 @@ fn connected() -> Connected {
     Connected {
         session_id: session(),
         server_version: "0".to_owned(),
+        server_time: None,
+        token_expires_at: None,
         max_message_size: 1,
         heartbeat_interval: HEARTBEAT_INTERVAL.as_millis() as u64,
         capabilities: HubCapabilities {

@@ -3,14 +3,12 @@
 mod verbs;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use indexmap::IndexMap;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use super::fields::{Raw, kind_of, name, optional_integer, optional_milliseconds, optional_string};
 use crate::protocol::{
@@ -175,8 +173,8 @@ fn object_json(field: &'static str, raw: Raw<'_>, frame: &Bytes) -> Result<Json,
 fn envelope_metadata(raw: Raw<'_>, frame: &Bytes) -> Result<Json, Refusal> {
     const EXPECTED: &str = "an object whose keys are Unicode text";
     let metadata = object_json("metadata", raw, frame)?;
-    match metadata.to::<BTreeMap<String, IgnoredAny>>() {
-        Ok(_) => Ok(metadata),
+    match metadata.each_entry(|_, _| {}) {
+        Ok(()) => Ok(metadata),
         Err(_) => Err(Refusal::invalid("metadata", EXPECTED, "object".to_owned())),
     }
 }

@@ -9,9 +9,14 @@ use crate::protocol::{ActorAddress, Body, Json, MessageId, Outgoing};
 pub fn hand_over(message: &Outgoing, hub: &ActorAddress) -> HubFrame {
     let (from, ttl, metadata, body) = match &message.body {
         Body::Pong => return HubFrame::Pong,
-        Body::Reply { correlation, reply } => {
+        Body::Reply { correlation, trace_id, reply } => {
             let (correlation, told) = (correlation.clone(), reply.as_ref().clone());
-            (hub, None, reply_metadata(reply), HubBody::Reply { correlation, reply: told })
+            (
+                hub,
+                None,
+                reply_metadata(reply, trace_id.as_deref()),
+                HubBody::Reply { correlation, reply: told },
+            )
         }
         Body::Notice(notice) => (hub, None, Json::EMPTY_OBJECT, HubBody::Notice(notice.clone())),
         Body::Delivery(delivery) => {

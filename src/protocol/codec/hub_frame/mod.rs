@@ -84,7 +84,8 @@ mod tests {
                 .with(Details::Size { actual: 2, max: 1 }),
         ] {
             let reply = Reply::Error(Box::new(refusal));
-            let body = Body::Reply { correlation: None, reply: Box::new(reply.clone()) };
+            let reply_of = Box::new(reply.clone());
+            let body = Body::Reply { correlation: None, trace_id: None, reply: reply_of };
             assert_eq!(round_trip(body), HubBody::Reply { correlation: None, reply });
         }
     }
@@ -94,13 +95,15 @@ mod tests {
         let topic = Topic::parse("news").expect("a topic");
         let origin = MessageId::parse("m\"1").expect("an id");
         let payload = Json::parse(r#"{"b": 1.0}"#).expect("JSON");
-        let metadata = Json::from(serde_json::json!({ "topic": "news", "publication": true }));
+        let metadata = serde_json::json!(
+            { "topic": "news", "publication": true, "originalMessageId": "m\"1" }
+        );
         let route = Route::Publication { topic };
         let delivery = Delivery::new(
             hub(),
             "t".into(),
             payload.clone(),
-            metadata,
+            metadata.into(),
             route.clone(),
             origin.clone(),
             None,

@@ -7,19 +7,23 @@ use serde::{Deserialize, Serialize};
 use crate::protocol::{ActorAddress, Details, ErrorCode, Refusal, RenewalToken};
 use crate::time::Timestamp;
 
-#[derive(Serialize, Deserialize)]
+/// What replies say beside their payload: hub:connected whose token it is, hub:registered its
+/// outcome once more, all of them the trace id of the request.
+#[derive(Serialize, Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ConnectedMetadata {
+pub(super) struct ReplyMetadata<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub actor_identity: Option<ActorAddress>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct RegisteredMetadata<'a> {
-    pub actor_address: &'a ActorAddress,
-    pub expires_at: Timestamp,
-    pub renewal_token: RenewalToken,
-    pub version: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor_address: Option<ActorAddress>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renewal_token: Option<RenewalToken>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
+    pub trace_id: Option<&'a str>,
 }
 
 #[derive(Serialize, Deserialize)]

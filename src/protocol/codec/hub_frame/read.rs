@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::payloads::{ConnectedMetadata, ErrorPayload, TakenOver};
+use super::payloads::{ErrorPayload, ReplyMetadata, TakenOver};
 use crate::protocol::{
     ActorAddress, Connected, Json, MessageId, Notice, Pattern, Reply, Route, Topic,
 };
@@ -150,7 +150,7 @@ fn decode_reply(envelope: &Envelope) -> Result<Option<Reply>, serde_json::Error>
     let payload = &envelope.payload;
     Ok(Some(match envelope.kind.as_str() {
         "hub:connected" => {
-            let metadata: ConnectedMetadata = read(&envelope.metadata)?;
+            let metadata: ReplyMetadata<'_> = read(&envelope.metadata)?;
             let connected: Connected = read(payload)?;
             Reply::Connected(Connected { actor_identity: metadata.actor_identity, ..connected })
         }
@@ -175,34 +175,24 @@ fn decode_reply(envelope: &Envelope) -> Result<Option<Reply>, serde_json::Error>
     }))
 }
 
-/// Beside the hub's keys a forwarded message bears its sender's: those decide nothing here.
+/// The keys that tell the route are the hub's: no sender's come through under them.
 fn decode_delivery(envelope: &Envelope) -> Result<HubBody, serde_json::Error> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    struct Forwarded {
-        #[serde(default)]
-        forwarded: bool,
-        original_message_id: Option<MessageId>,
-    }
-    #[derive(Deserialize)]
-    struct Spread {
+    struct HubKeys {
         topic: Option<Topic>,
         #[serde(default)]
         broadcast: bool,
+        original_message_id: Option<MessageId>,
     }
-    let metadata: Forwarded = read(&envelope.metadata)?;
-    let spread = match metadata.forwarded {
-        true => Spread { topic: None, broadcast: false },
-        false => read(&envelope.metadata)?,
-    };
-    let by_correlation = || envelope.correlation_id.clone();
-    let (route, origin) = match spread {
-        Spread { topic: Some(topic), .. } => (Route::Publication { topic }, by_correlation()),
-        Spread { topic: None, broadcast: true } => (Route::Broadcast, by_correlation()),
-        Spread { topic: None, broadcast: false } => (Route::Send, metadata.original_message_id),
+    let hub_keys: HubKeys = read(&envelope.metadata)?;
+    let route = match hub_keys {
+        HubKeys { topic: Some(topic), .. } => Route::Publication { topic },
+        HubKeys { topic: None, broadcast: true, .. } => Route::Broadcast,
+        HubKeys { topic: None, broadcast: false, .. } => Route::Send,
     };
     let (kind, payload) = (envelope.kind.clone(), envelope.payload.clone());
-    Ok(HubBody::Delivery { kind, payload, route, origin })
+    Ok(HubBody::Delivery { kind, payload, route, origin: hub_keys.original_message_id })
 }
 
 fn read<T: DeserializeOwned>(json: &Json) -> Result<T, serde_json::Error> {

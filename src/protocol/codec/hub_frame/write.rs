@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::payloads::{ConnectedMetadata, ErrorPayload, RegisteredMetadata, TakenOver};
+use super::payloads::{ErrorPayload, ReplyMetadata, TakenOver};
 use crate::protocol::codec::client_frame::quoted;
 use crate::protocol::{
-    ActorAddress, Body, Delivery, DisconnectNotice, Json, MessageId, Notice, Outgoing, Reply, Route,
+    ActorAddress, Body, Delivery, DisconnectNotice, Json, MessageId, Notice, Outgoing, Reply,
 };
 
 /// Writes one message as the text of a WebSocket frame; `hub` is the hub's own address.
 pub fn encode_hub_frame(message: &Outgoing, hub: &ActorAddress) -> String {
     match &message.body {
         Body::Pong => r#"{"type":"pong"}"#.to_owned(),
-        Body::Reply { correlation, reply } => {
+        Body::Reply { correlation, trace_id, reply } => {
             let payload = reply_payload(reply);
             let correlation = correlation.as_ref();
             encode_own(
@@ -24,7 +24,7 @@ pub fn encode_hub_frame(message: &Outgoing, hub: &ActorAddress) -> String {
                 reply.type_name(),
                 correlation,
                 &payload,
-                reply_metadata(reply).as_str(),
+                reply_metadata(reply, trace_id.as_deref()).as_str(),
             )
         }
         Body::Notice(notice) => {
@@ -57,16 +57,12 @@ fn encode_delivery(message: &Outgoing, delivery: &Delivery) -> String {
     // All copies of a delivery leave the hub at one moment, so its timestamp is shared too.
     let shared = delivery.shared.get_or_init(|| {
         format!(
-            r#""from":"{}","type":{},"pattern":"tell","timestamp":{},"payload":{},"metadata":{},"correlationId":{},"ttl":{},"signature":null}}"#,
+            r#""from":"{}","type":{},"pattern":"tell","timestamp":{},"payload":{},"metadata":{},"correlationId":null,"ttl":{},"signature":null}}"#,
             delivery.from,
             quoted(&delivery.kind),
             message.timestamp,
             delivery.payload,
             delivery.metadata,
-            match delivery.route {
-                Route::Send => "null".to_owned(),
-                Route::Publication { .. } | Route::Broadcast => quoted(delivery.origin.as_str()),
-            },
             milliseconds_or_null(delivery.ttl),
         )
     });
@@ -115,20 +111,24 @@ pub(super) fn reply_payload(reply: &Reply) -> String {
 }
 
 /// The SEAG client reads the outcome of a registration from the metadata.
-pub(super) fn reply_metadata(reply: &Reply) -> Json {
+pub(super) fn reply_metadata(reply: &Reply, trace_id: Option<&str>) -> Json {
     let metadata = match reply {
-        Reply::Connected(connected) => Json::from_value(&ConnectedMetadata {
-            actor_identity: connected.actor_identity.clone(),
-        }),
-        Reply::Registered(registered) => Json::from_value(&RegisteredMetadata {
-            actor_address: &registered.actor_address,
-            expires_at: registered.expires_at,
-            renewal_token: registered.renewal_token,
-            version: registered.version,
-        }),
-        _ => Ok(Json::EMPTY_OBJECT),
+        Reply::Connected(connected) => {
+            let actor_identity = connected.actor_identity.clone();
+            ReplyMetadata { actor_identity, trace_id, ..ReplyMetadata::default() }
+        }
+        Reply::Registered(registered) => ReplyMetadata {
+            actor_address: Some(registered.actor_address.clone()),
+            expires_at: Some(registered.expires_at),
+            renewal_token: Some(registered.renewal_token),
+            version: Some(registered.version),
+            trace_id,
+            ..ReplyMetadata::default()
+        },
+        _ if trace_id.is_none() => return Json::EMPTY_OBJECT,
+        _ => ReplyMetadata { trace_id, ..ReplyMetadata::default() },
     };
-    metadata.expect("texts and numbers are JSON")
+    Json::from_value(&metadata).expect("texts and numbers are JSON")
 }
 
 pub(super) fn notice_payload(notice: &Notice) -> String {
