@@ -66,7 +66,7 @@ impl Client {
         kind: impl Into<String>,
         data: Json,
     ) -> Result<(), ClientError> {
-        let verb = Verb::Send(Send { to, kind: kind.into(), data });
+        let verb = Verb::Send(Send { to: to.into(), kind: kind.into(), data });
         self.request(RequestCommand::new(Pattern::Tell, verb)).await.map(drop)
     }
 
@@ -77,7 +77,7 @@ impl Client {
         kind: impl Into<String>,
         data: Json,
     ) -> Result<SendOutcome, ClientError> {
-        match self.ask(Verb::Send(Send { to, kind: kind.into(), data })).await? {
+        match self.ask(Verb::Send(Send { to: to.into(), kind: kind.into(), data })).await? {
             Reply::DeliveryAck(ack) => Ok(SendOutcome::Delivered(ack)),
             Reply::UnknownActor(unknown) => Ok(SendOutcome::UnknownActor(unknown)),
             other => Err(unexpected(&other)),

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{CloseCause, SessionKey};
 use crate::protocol::{
-    ActorAddress, CloseReason, ErrorCode, MessageId, Pattern, SessionId, SubscriptionId, Topic,
+    ActorAddress, CloseReason, ErrorCode, MessageId, Pattern, Recipient, SessionId, SubscriptionId, Topic,
 };
 use crate::time::Timestamp;
 
@@ -74,7 +74,7 @@ pub enum Record {
         session: SessionKey,
     },
     MessageDropped {
-        to: ActorAddress,
+        to: Recipient,
         message: MessageId,
         why: DropReason,
     },

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use super::{Deadline, DropReason, Hub, Output, Record, SessionKey};
-use crate::protocol::{ActorAddress, Body, CloseReason, Delivery, Outgoing, Reply, Request};
+use crate::protocol::{ActorAddress, Body, CloseReason, Delivery, MessageId, Outgoing, Recipient, Reply, Request,
+};
 use crate::time::Timestamp;
 
 /// What became of one copy of a message.
@@ -80,11 +81,19 @@ impl Hub {
             self.pause_feeder(now, sender, recipient, to);
         }
         if let Handover::Dropped(why) = handover {
-            self.counters.count_drop(why);
-            let message = delivery.origin.clone();
-            self.audit(Record::MessageDropped { to: to.clone(), message, why });
+            self.record_drop(to.clone(), &delivery.origin, why);
         }
         handover
+    }
+
+    pub(super) fn record_drop(
+        &mut self,
+        to: impl Into<Recipient>,
+        message: &MessageId,
+        why: DropReason,
+    ) {
+        self.counters.count_drop(why);
+        self.audit(Record::MessageDropped { to: to.into(), message: message.clone(), why });
     }
 
     fn try_deliver(

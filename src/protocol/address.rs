@@ -10,6 +10,8 @@ use uuid::Uuid;
 
 /// The longest path of an address, in bytes.
 pub const PATH_BYTES_MAX: usize = 255;
+/// The longest address, in bytes.
+const ADDRESS_BYTES_MAX: usize = PATH_BYTES_MAX + "@()".len();
 /// The longest topic, in bytes.
 pub const TOPIC_BYTES_MAX: usize = 256;
 /// The longest message id, in bytes.
@@ -93,11 +95,15 @@ impl ActorAddress {
 
     /// Reads `@(path)`.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
-        let path = text.strip_prefix("@(").and_then(|rest| rest.strip_suffix(')'));
-        match path {
-            Some(path) if is_path(path) => Ok(Self(text.into())),
-            _ => Err(InvalidName { expected: Self::EXPECTED }),
+        match Self::path_of(text) {
+            Some(_) => Ok(Self(text.into())),
+            None => Err(InvalidName { expected: Self::EXPECTED }),
         }
+    }
+
+    fn path_of(text: &str) -> Option<&str> {
+        let path = text.strip_prefix("@(")?.strip_suffix(')')?;
+        is_path(path).then_some(path)
     }
 
     /// The address of `path`.
@@ -108,6 +114,40 @@ impl ActorAddress {
     /// What stands between `@(` and `)`.
     pub fn path(&self) -> &str {
         &self.0[2..self.0.len() - 1]
+    }
+}
+
+name! {
+    /// Whom a message is for, as its sender wrote it: an address, or a text that is nobody's.
+    Recipient
+}
+
+impl Recipient {
+    const EXPECTED: &'static str = "an address, or any text of 1 to 258 bytes";
+
+    /// Reads a text that is no longer than an address.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        match text.len() {
+            1..=ADDRESS_BYTES_MAX => Ok(Self(text.into())),
+            _ => Err(InvalidName { expected: Self::EXPECTED }),
+        }
+    }
+
+    /// The address that the text is, if it is one.
+    pub fn address(&self) -> Option<ActorAddress> {
+        ActorAddress::path_of(&self.0).map(|_| ActorAddress(Arc::clone(&self.0)))
+    }
+}
+
+impl From<ActorAddress> for Recipient {
+    fn from(address: ActorAddress) -> Self {
+        Self(address.0)
+    }
+}
+
+impl PartialEq<ActorAddress> for Recipient {
+    fn eq(&self, address: &ActorAddress) -> bool {
+        self.0 == address.0
     }
 }
 
@@ -256,6 +296,16 @@ mod tests {
     fn an_address_has_a_longest_path() {
         assert!(ActorAddress::from_path(&"a".repeat(PATH_BYTES_MAX)).is_ok());
         assert!(ActorAddress::from_path(&"a".repeat(PATH_BYTES_MAX + 1)).is_err());
+    }
+
+    #[test]
+    fn a_recipient_is_any_text_that_is_no_longer_than_an_address() {
+        let address = ActorAddress::from_path(&"a".repeat(PATH_BYTES_MAX)).expect("an address");
+        let recipient = Recipient::parse(address.as_str()).expect("a recipient");
+        assert_eq!(recipient.address(), Some(address.clone()));
+        assert_eq!(recipient, Recipient::from(address));
+        assert_eq!(Recipient::parse("bob").map(|nobody| nobody.address()), Ok(None));
+        assert!(Recipient::parse("").is_err() && Recipient::parse(&"b".repeat(259)).is_err());
     }
 
     #[test]

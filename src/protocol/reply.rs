@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::address::RenewalToken;
-use super::{ActorAddress, AuthToken, Json, MessageId, Refusal, SessionId, SubscriptionId, Topic};
+use super::{ActorAddress, AuthToken, Json, MessageId, Recipient, Refusal, SessionId, SubscriptionId, Topic};
 use crate::time::Timestamp;
 
 /// The answer to one request. Its envelope's `correlationId` is the request's id.
@@ -303,7 +303,8 @@ pub enum DeliveryStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UnknownActor {
-    pub actor_address: ActorAddress,
+    /// As the sender wrote it; most often an address.
+    pub actor_address: Recipient,
     pub message: String,
 }
 

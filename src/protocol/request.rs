@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::address::RenewalToken;
 use super::{
-    ActorAddress, AuthToken, Glob, Json, MessageId, Pattern, Refusal, SubscriptionId, Topic,
+    ActorAddress, AuthToken, Glob, Json, MessageId, Pattern, Recipient, Refusal, SubscriptionId, Topic,
 };
 use crate::time::Timestamp;
 
@@ -243,7 +243,7 @@ impl Default for Page {
 /// Carries application data to one actor.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Send {
-    pub to: ActorAddress,
+    pub to: Recipient,
     /// The application's type; never `hub:*`.
     #[serde(rename = "type")]
     pub kind: String,

@@ -149,7 +149,8 @@ fn an_unknown_type_is_a_refused_request_and_no_malformed_frame() {
     let rule = "a message type that the hub knows, such as hub:send";
     for kind in ["hub:dance", "chat", "hub:connected"] {
         hub.asks(alice, say(kind, Value::Null))
-            .gets([invalid(alice, "type", rule, kind)])
+            .gets([refusal(alice, "internal_error", &format!("Unknown message type: {kind}"))
+                .because(json!({ "field": "type", "expected": rule, "received": kind }))])
             .records([refused(alice, kind, "internal_error")]);
         hub.tells(alice, say(kind, Value::Null)).gets([]);
     }

@@ -85,7 +85,7 @@ fn requests_about_registrations() {
 
 #[test]
 fn requests_about_messages() {
-    let send = Send { to: address("bob"), kind: "chat:hello".to_owned(), data: data() };
+    let send = Send { to: address("bob").into(), kind: "chat:hello".to_owned(), data: data() };
     assert_snapshot!("send", pretty([request(Verb::Send(send))]));
     let all = Broadcast::new("chat:hello", data());
     let some = Broadcast {
@@ -115,7 +115,7 @@ fn requests_for_figures() {
 
 #[test]
 fn a_tell_with_a_time_to_live_and_metadata() {
-    let verb = Verb::Send(Send { to: address("bob"), kind: "note".to_owned(), data: Json::NULL });
+    let verb = Verb::Send(Send { to: address("bob").into(), kind: "note".to_owned(), data: Json::NULL });
     let text = frame(Request {
         id: message_id(),
         from: address("alice"),

@@ -100,7 +100,7 @@ impl Words {
 /// The request that the action makes, if it makes one that needs to know nothing but the step.
 pub fn request(number: usize, action: &Action) -> Option<Words> {
     let send = |to: &str, number: Option<usize>, speech: &Speech| {
-        let (to, data) = (address(to), payload(number, speech));
+        let (to, data) = (address(to).into(), payload(number, speech));
         Verb::Send(protocol::Send { to, kind: NOTE.to_owned(), data })
     };
     let nth = Some(number);

@@ -20,7 +20,7 @@ impl Hub {
         broadcast: &Broadcast,
     ) -> Result<Reply, Refusal> {
         let from = self.acting_identity(key, request)?;
-        self.check_expiry(now, request, &request.to)?;
+        self.check_expiry(now, request, request.to.clone())?;
         let recipients = self.recipients(&from, broadcast)?;
         let delivery = Arc::new(Delivery::new(
             from,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::hub::sending::Handover;
 use crate::hub::{DropReason, Expired, Hub, Record, SessionKey};
 use crate::protocol::{
-    ActorAddress, Delivery, DeliveryAck, DeliveryStatus, Details, ErrorCode, Refusal, Reply,
+    Delivery, DeliveryAck, DeliveryStatus, Details, ErrorCode, Recipient, Refusal, Reply,
     Request, Route, Send, UnknownActor,
 };
 use crate::time::Timestamp;
@@ -19,7 +19,7 @@ impl Hub {
         send: &Send,
     ) -> Result<Reply, Refusal> {
         let from = self.acting_identity(key, request)?;
-        self.check_expiry(now, request, &send.to)?;
+        self.check_expiry(now, request, send.to.clone())?;
         let delivery = Arc::new(Delivery::new(
             from,
             send.kind.clone(),
@@ -29,7 +29,14 @@ impl Hub {
             request.id.clone(),
             request.ttl,
         ));
-        match self.deliver(now, key, &send.to, &delivery) {
+        let handover = match send.to.address() {
+            Some(to) => self.deliver(now, key, &to, &delivery),
+            None => {
+                self.record_drop(send.to.clone(), &request.id, DropReason::UnknownActor);
+                Handover::Dropped(DropReason::UnknownActor)
+            }
+        };
+        match handover {
             Handover::Delivered => Ok(Reply::DeliveryAck(DeliveryAck {
                 message_id: request.id.clone(),
                 delivered_at: now,
@@ -43,7 +50,7 @@ impl Hub {
         }
     }
 
-    fn queue_full(&self, to: &ActorAddress) -> Refusal {
+    fn queue_full(&self, to: &Recipient) -> Refusal {
         let (wait, limit) = (self.config.slow_consumer_timeout, self.config.queue_messages_max);
         Refusal::new(
             ErrorCode::RateLimited,
@@ -57,7 +64,7 @@ impl Hub {
     pub(super) fn record_expired(&mut self, expired: &[Expired]) {
         for Expired { to, message } in expired {
             self.counters.messages_expired += 1;
-            let (to, message) = (to.clone(), message.clone());
+            let (to, message) = (to.clone().into(), message.clone());
             self.audit(Record::MessageDropped { to, message, why: DropReason::Expired });
         }
     }
@@ -67,15 +74,13 @@ impl Hub {
         &mut self,
         now: Timestamp,
         request: &Request,
-        to: &ActorAddress,
+        to: impl Into<Recipient>,
     ) -> Result<(), Refusal> {
         let Some(ttl) = request.ttl else { return Ok(()) };
         if now <= request.timestamp + ttl + self.config.clock_skew {
             return Ok(());
         }
-        self.counters.count_drop(DropReason::Expired);
-        let (to, message) = (to.clone(), request.id.clone());
-        self.audit(Record::MessageDropped { to, message, why: DropReason::Expired });
+        self.record_drop(to, &request.id, DropReason::Expired);
         Err(Refusal::new(
             ErrorCode::MessageExpired,
             "the message's time to live was over when it arrived",

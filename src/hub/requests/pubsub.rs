@@ -53,6 +53,7 @@ impl Hub {
         }
     }
 
+    /// What was not subscribed to is not subscribed to now: that is no error.
     pub(super) fn unsubscribe(
         &mut self,
         now: Timestamp,
@@ -61,33 +62,25 @@ impl Hub {
         unsubscribe: &Unsubscribe,
     ) -> Result<Reply, Refusal> {
         let address = self.acting_identity(key, request)?;
-        let topic = self.subscribed_topic(&address, &unsubscribe.subscription)?;
-        self.topics.remove(&address, &topic);
-        if let Some(session) = self.sessions.open_mut(key) {
-            session.addresses.unsubscribed();
+        let topic = self.named_topic(&address, &unsubscribe.subscription);
+        if self.topics.subscription(&address, &topic).is_some() {
+            self.topics.remove(&address, &topic);
+            if let Some(session) = self.sessions.open_mut(key) {
+                session.addresses.unsubscribed();
+            }
+            self.audit_unsubscribed(&address, topic.clone());
         }
-        self.audit_unsubscribed(&address, topic.clone());
         Ok(Reply::Unsubscribed(Unsubscribed { topic, unsubscribed_at: now }))
     }
 
-    fn subscribed_topic(
-        &self,
-        address: &ActorAddress,
-        subscription: &Subscription,
-    ) -> Result<Topic, Refusal> {
-        let known = match subscription {
-            Subscription::Topic(topic) => {
-                self.topics.subscription(address, topic).map(|_| topic.clone())
-            }
-            Subscription::Id(id) => self.topics.topic(address, id).cloned(),
-        };
-        known.ok_or_else(|| {
-            Refusal::new(
-                ErrorCode::InternalError,
-                format!("{address} has no such subscription"),
-                "Name a topic that the address is subscribed to, or its subscription id.",
-            )
-        })
+    /// The topic that is meant; of an id that the address does not have, its text.
+    fn named_topic(&self, address: &ActorAddress, subscription: &Subscription) -> Topic {
+        match subscription {
+            Subscription::Topic(topic) => topic.clone(),
+            Subscription::Id(id) => self.topics.topic(address, id).cloned().unwrap_or_else(|| {
+                Topic::parse(id.as_str()).expect("a subscription id is as short as a topic")
+            }),
+        }
     }
 
     pub(super) fn publish(
@@ -98,7 +91,7 @@ impl Hub {
         publish: &Publish,
     ) -> Result<Reply, Refusal> {
         let from = self.acting_identity(key, request)?;
-        self.check_expiry(now, request, &request.to)?;
+        self.check_expiry(now, request, request.to.clone())?;
         let route = Route::Publication { topic: publish.topic.clone() };
         let delivery = Arc::new(Delivery::new(
             from,

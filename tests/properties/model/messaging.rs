@@ -8,7 +8,7 @@ use signal_hub::hub::SessionKey;
 use signal_hub::protocol::{
     ActorAddress, Broadcast, BroadcastAck, Delivery, DeliveryAck, DeliveryStatus, Details,
     ErrorCode, Json, Publish, Published, Refusal, Reply, Request, Route, Send, Subscribe,
-    Subscribed, Subscription, SubscriptionId, UnknownActor, Unsubscribe, Unsubscribed,
+    Subscribed, Subscription, SubscriptionId, Topic, UnknownActor, Unsubscribe, Unsubscribed,
 };
 use uuid::Uuid;
 
@@ -24,7 +24,9 @@ impl Model {
         send: &Send,
     ) -> Result<Reply, Refusal> {
         let delivery = self.delivery(key, request, &send.kind, &send.data, Route::Send)?;
-        match self.deliver(key, &send.to, &delivery) {
+        let to = send.to.address();
+        let copied = to.map_or(Copied::NobodyThere, |to| self.deliver(key, &to, &delivery));
+        match copied {
             Copied::Handed => Ok(Reply::DeliveryAck(DeliveryAck {
                 message_id: request.id.clone(),
                 delivered_at: self.now,
@@ -179,7 +181,10 @@ impl Model {
             Subscription::Id(wanted) => id.as_ref() == Some(wanted),
         };
         let found = row.topics.iter().find(named).map(|(topic, _)| topic.clone());
-        let topic = found.ok_or_else(|| refusal(ErrorCode::InternalError))?;
+        let topic = found.unwrap_or_else(|| match &unsubscribe.subscription {
+            Subscription::Topic(topic) => topic.clone(),
+            Subscription::Id(id) => Topic::parse(id.as_str()).expect("an id is short"),
+        });
         row.topics.remove(&topic);
         Ok(Reply::Unsubscribed(Unsubscribed { topic, unsubscribed_at: self.now }))
     }

@@ -79,7 +79,7 @@ impl HubObserver for Recipients {
 }
 
 impl Recipients {
-    fn sent(&self, moment: &Moment<'_>, asked: &Asked<'_>, to: &ActorAddress) -> Verdict {
+    fn sent(&self, moment: &Moment<'_>, asked: &Asked<'_>, to: &Recipient) -> Verdict {
         let mut copies = Copies::read(moment, &asked.request.id);
         copies.once_and_recorded(&asked.request.id)?;
         let (delivered, dropped) = (copies.handed_over.len(), copies.dropped.len());

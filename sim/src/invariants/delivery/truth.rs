@@ -4,7 +4,7 @@
 
 use signal_hub::hub::{Config, DropReason, Phase, Record, SessionRow};
 use signal_hub::protocol::{
-    ActorAddress, ErrorCode, PROTOCOL_VERSION, Pattern, Reply, Request, Subscription, Verb,
+    ActorAddress, ErrorCode, PROTOCOL_VERSION, Pattern, Reply, Request, Verb,
 };
 
 use super::super::moment::Asked;
@@ -58,9 +58,10 @@ impl Truth {
         let (Some(reply), Pattern::Ask) = (asked.reply, asked.request.pattern) else {
             return Ok(());
         };
-        let somebody = moment.before.owner(&send.to).is_some();
+        let to = send.to.address();
+        let somebody = to.as_ref().is_some_and(|to| moment.before.owner(to).is_some());
         let unknown = matches!(reply, Reply::UnknownActor(_));
-        match moment.is_due(&send.to) || unknown != somebody {
+        match to.is_some_and(|to| moment.is_due(&to)) || unknown != somebody {
             true => Ok(()),
             false => broken(
                 Invariant::I25,
@@ -100,12 +101,14 @@ impl Truth {
                 moment.now > request.timestamp + ttl + self.config.clock_skew
                     && matches!(verb, Verb::Send(_) | Verb::Publish(_) | Verb::Broadcast(_))
             }),
-            ErrorCode::InternalError => has_no_such_topic(moment, asked, row, verb),
             // What a token says, the history does not tell.
             ErrorCode::InvalidToken => matches!(verb, Verb::RefreshToken(_) | Verb::Connect(_)),
             ErrorCode::BroadcastLimitExceeded => self.is_broadcast_too_wide(moment, verb),
-            // Reserved, or said of frames that are no request.
-            ErrorCode::UnknownActor | ErrorCode::MessageTooLarge | ErrorCode::Timeout => false,
+            // Reserved, or said of frames that are no request and of payloads that are wrong.
+            ErrorCode::InternalError
+            | ErrorCode::UnknownActor
+            | ErrorCode::MessageTooLarge
+            | ErrorCode::Timeout => false,
         }
     }
 
@@ -192,19 +195,6 @@ fn lacks_identity(moment: &Moment<'_>, request: &Request, row: &SessionRow) -> b
     let others =
         !row.addresses.contains(&request.from) && moment.before.owner(&request.from).is_some();
     some_due || others || row.addresses.is_empty()
-}
-
-fn has_no_such_topic(
-    moment: &Moment<'_>,
-    asked: &Asked<'_>,
-    row: &SessionRow,
-    verb: &Verb,
-) -> bool {
-    let Verb::Unsubscribe(unsubscribe) = verb else { return false };
-    let Subscription::Topic(topic) = &unsubscribe.subscription else { return true };
-    let actor = moment.before.acting_identity(asked.session, &asked.request.from);
-    let has_it = moment.before.address(&actor).is_some_and(|row| row.topics.contains(topic));
-    !has_it || row.addresses.iter().any(|address| moment.is_due(address))
 }
 
 /// Whether the version is one that this protocol is a version of.

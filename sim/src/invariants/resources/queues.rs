@@ -59,7 +59,8 @@ impl Queues {
             }
             Output::Close(key, _) => *self.queue(moment, *key) = (0, 0),
             Output::Audit(Record::MessageDropped { to, why: DropReason::QueueFull, .. }) => {
-                let Some(owner) = moment.before.owner(to) else { return Ok(()) };
+                let owner = to.address().and_then(|to| moment.before.owner(&to));
+                let Some(owner) = owner else { return Ok(()) };
                 let (queued, weight) = (*self.queue(moment, owner), weight_max(moment));
                 if self.has_room(queued, weight) {
                     let evidence =

@@ -317,7 +317,7 @@ fn unsubscribe(name: &str) -> Verb {
 }
 
 fn send(name: &str) -> Verb {
-    Verb::Send(Send { to: at(name), kind: "note".to_owned(), data: Json::NULL })
+    Verb::Send(Send { to: at(name).into(), kind: "note".to_owned(), data: Json::NULL })
 }
 
 fn publish(name: &str) -> Verb {

@@ -153,7 +153,9 @@ fn not_an_envelope(message: impl Into<Cow<'static, str>>) -> Malformed {
 
 fn unknown_type(kind: &str) -> Refusal {
     const EXPECTED: &str = "a message type that the hub knows, such as hub:send";
-    Refusal::invalid("type", EXPECTED, kind.chars().take(64).collect())
+    let received: String = kind.chars().take(64).collect();
+    let message = format!("Unknown message type: {received}").into();
+    Refusal { message, ..Refusal::invalid("type", EXPECTED, received) }
 }
 
 fn json(raw: Raw<'_>, frame: &Bytes) -> Json {
@@ -285,7 +287,7 @@ mod tests {
         assert_eq!(verb("hub:subscribe", "null"), Err("topic is required".into()));
         assert_eq!(verb("hub:subscribe", "[]"), Err("payload must be an object".into()));
         assert_eq!(verb("hub:register", "{}"), Err("actorAddress is required".into()));
-        assert_eq!(verb("hub:send", r#"{"to":"@(b)"}"#), Err("type is required".into()));
+        assert_eq!(verb("hub:send", r#"{"to":"@(b)"}"#), Err("payload.type is required".into()));
         assert!(verb("hub:send", r#"{"type":"hub:x"}"#).is_err(), "hub:* is reserved");
         assert!(verb("chat:hello", "{}").is_err(), "only hub:* types are requests");
     }

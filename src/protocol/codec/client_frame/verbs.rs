@@ -13,7 +13,7 @@ use crate::protocol::codec::fields::{
 };
 use crate::protocol::{
     ActorAddress, AuthToken, Broadcast, Connect, Disconnect, Discover, ErrorCode, Glob, Heartbeat,
-    ListActors, Page, Publish, RefreshToken, Refusal, Register, Renew, RenewalToken, Send,
+    ListActors, Page, Publish, Recipient, RefreshToken, Refusal, Register, Renew, RenewalToken, Send,
     Subscribe, Subscription, SubscriptionId, Topic, Unregister, Unsubscribe, check_version,
 };
 
@@ -209,10 +209,20 @@ impl RawEnvelope<'_> {
         }
         let fields: Fields<'_> = object("payload", self.payload)?;
         Ok(Send {
-            to: name("to", ADDRESS, fields.to.or(self.to), ActorAddress::parse)?,
+            to: self.recipient(fields.to)?,
             kind: application_type(fields.kind)?,
             data: json(fields.data, frame),
         })
+    }
+
+    /// An empty recipient, or none, is the envelope's.
+    fn recipient(&self, to: Raw<'_>) -> Result<Recipient, Refusal> {
+        const EXPECTED: &str = "an address";
+        match optional_string("to", EXPECTED, to)? {
+            Some(text) if !text.is_empty() => Recipient::parse(&text)
+                .map_err(|rule| Refusal::invalid("to", rule.expected, "string".to_owned())),
+            Some(_) | None => name("to", ADDRESS, self.to, ActorAddress::parse).map(Recipient::from),
+        }
     }
 
     /// Whom it is for stands in the metadata.
@@ -317,10 +327,12 @@ fn required_string(
 }
 
 fn application_type(raw: Option<&RawValue>) -> Result<String, Refusal> {
+    /// Not the envelope's: clients look for this text.
+    const FIELD: &str = "payload.type";
     const EXPECTED: &str = "an application type: a string that does not begin with hub:";
-    let kind = required_string("type", EXPECTED, raw)?;
+    let kind = required_string(FIELD, EXPECTED, raw)?;
     match kind.starts_with("hub:") || kind.is_empty() {
-        true => Err(Refusal::invalid("type", EXPECTED, kind.chars().take(64).collect())),
+        true => Err(Refusal::invalid(FIELD, EXPECTED, kind.chars().take(64).collect())),
         false => Ok(kind),
     }
 }
