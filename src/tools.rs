@@ -9,7 +9,9 @@ use serde::Serialize;
 use signal_hub::client::{
     ActorConfig, Client, ClientConfig, ClientError, Event, Events, HubUrl, Message, SendOutcome,
 };
-use signal_hub::protocol::{ActorAddress, AuthToken, DeliveryAck, Json, MessageId, Route, Topic};
+use signal_hub::protocol::{
+    ActorAddress, AuthToken, DeliveryAck, Json, MessageId, Recipient, Route, Topic,
+};
 use signal_hub::runtime::Tokio;
 use signal_hub::time::Timestamp;
 
@@ -113,7 +115,7 @@ enum SendReport {
     Delivered(DeliveryAck),
     #[serde(rename_all = "camelCase")]
     UnknownActor {
-        actor_address: ActorAddress,
+        actor_address: Recipient,
         message: String,
     },
     Failed {

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::{CloseCause, SessionKey};
 use crate::protocol::{
-    ActorAddress, CloseReason, ErrorCode, MessageId, Pattern, Recipient, SessionId, SubscriptionId, Topic,
+    ActorAddress, CloseReason, ErrorCode, MessageId, Pattern, Recipient, SessionId, SubscriptionId,
+    Topic,
 };
 use crate::time::Timestamp;
 

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use super::{Deadline, DropReason, Hub, Output, Record, SessionKey};
-use crate::protocol::{ActorAddress, Body, CloseReason, Delivery, MessageId, Outgoing, Recipient, Reply, Request,
+use crate::protocol::{
+    ActorAddress, Body, CloseReason, Delivery, MessageId, Outgoing, Recipient, Reply, Request,
 };
 use crate::time::Timestamp;
 

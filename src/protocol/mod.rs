@@ -14,8 +14,8 @@ mod token;
 pub mod codec;
 
 pub use address::{
-    ActorAddress, InvalidName, MESSAGE_ID_BYTES_MAX, MessageId, PATH_BYTES_MAX, Recipient, RenewalToken,
-    SessionId, SubscriptionId, TOPIC_BYTES_MAX, Topic,
+    ActorAddress, InvalidName, MESSAGE_ID_BYTES_MAX, MessageId, PATH_BYTES_MAX, Recipient,
+    RenewalToken, SessionId, SubscriptionId, TOPIC_BYTES_MAX, Topic,
 };
 pub use envelope::{Body, Delivery, Outgoing, Pattern, Route};
 pub use glob::Glob;

@@ -4,7 +4,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::address::RenewalToken;
-use super::{ActorAddress, AuthToken, Json, MessageId, Recipient, Refusal, SessionId, SubscriptionId, Topic};
+use super::{
+    ActorAddress, AuthToken, Json, MessageId, Recipient, Refusal, SessionId, SubscriptionId, Topic,
+};
 use crate::time::Timestamp;
 
 /// The answer to one request. Its envelope's `correlationId` is the request's id.

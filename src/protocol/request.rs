@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::address::RenewalToken;
 use super::{
-    ActorAddress, AuthToken, Glob, Json, MessageId, Pattern, Recipient, Refusal, SubscriptionId, Topic,
+    ActorAddress, AuthToken, Glob, Json, MessageId, Pattern, Recipient, Refusal, SubscriptionId,
+    Topic,
 };
 use crate::time::Timestamp;
 

@@ -110,7 +110,12 @@ fn a_broadcast_needs_an_identity_a_type_and_a_flag_that_is_one() {
     hub.asks(alice, register("alice")).accepted();
     let rule = "an application type: a string that does not begin with hub:";
     hub.asks(alice, say("hub:broadcast", Value::Null)).gets([missing(alice, "payload.type", rule)]);
-    hub.asks(alice, broadcast("hub:x", Value::Null)).gets([invalid(alice, "payload.type", rule, "hub:x")]);
+    hub.asks(alice, broadcast("hub:x", Value::Null)).gets([invalid(
+        alice,
+        "payload.type",
+        rule,
+        "hub:x",
+    )]);
     hub.asks(alice, say("hub:broadcast", json!({ "type": "t", "excludeSelf": "yes" })))
         .gets([invalid(alice, "excludeSelf", "true or false", "string")]);
 }

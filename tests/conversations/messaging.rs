@@ -141,10 +141,17 @@ fn a_type_of_the_hubs_own_is_refused() {
     hub.asks(alice, send("bob", "hub:registered", Value::Null))
         .gets([invalid(alice, "payload.type", rule, "hub:registered")])
         .records([refused(alice, "hub:send", "internal_error")]);
-    hub.asks(alice, say("hub:send", json!({ "to": "@(bob)" })))
-        .gets([missing(alice, "payload.type", rule)]);
-    hub.asks(alice, publish("news", "hub:x", Value::Null))
-        .gets([invalid(alice, "payload.type", rule, "hub:x")]);
+    hub.asks(alice, say("hub:send", json!({ "to": "@(bob)" }))).gets([missing(
+        alice,
+        "payload.type",
+        rule,
+    )]);
+    hub.asks(alice, publish("news", "hub:x", Value::Null)).gets([invalid(
+        alice,
+        "payload.type",
+        rule,
+        "hub:x",
+    )]);
 }
 
 #[test]

@@ -149,7 +149,7 @@ fn messages_expire_by_the_wall_clock_once_it_was_corrected() {
             world.set_clock("hub", 0);
             world.set_clock("alice", 0);
             let verb = Verb::Send(Send {
-                to: address("alice"),
+                to: address("alice").into(),
                 kind: "note".to_owned(),
                 data: Json::NULL,
             });

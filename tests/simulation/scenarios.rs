@@ -1,8 +1,11 @@
 //! Every file in scenarios/ is played on every backend and judged; what its actors see is the
 //! snapshot beside it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+use signal_hub::hub::Config;
 use signal_hub_sim::backend::{self, Backend};
 use signal_hub_sim::history::{Keep, untimed};
 use signal_hub_sim::scenario::{Profile, Scenario};
@@ -48,6 +51,51 @@ fn every_scenario_shows_the_same_on_every_backend_and_keeps_every_invariant() {
             check(file);
         }
     });
+}
+
+/// This file stays as it is: whoever kept one of this version can play it for ever.
+#[test]
+fn a_file_of_version_1_is_played_whatever_step_it_has() {
+    let text = include_str!("formats/version_1.json");
+    let scenario = scenario::read(text).unwrap_or_else(|error| panic!("{error}"));
+    let known = text.lines().filter_map(|line| line.split_once("\"do\": \"")?.1.split('"').next());
+    let known: BTreeSet<&str> = known.collect();
+    let schema = serde_json::from_str(&scenario::schema()).expect("the schema is JSON");
+    let mut words = BTreeSet::new();
+    collect_words(&schema, &mut words);
+    assert!(words.len() > 40, "the schema tells all steps: {words:?}");
+    for word in words.difference(&known) {
+        assert!(
+            LATER.contains(word),
+            "{word} is no step of version_1.json, nor one that came later"
+        );
+    }
+    for backend in [Backend::Simulated, Backend::Core] {
+        let outcome = backend::play(&scenario, backend, Keep::All).expect("it can be played");
+        assert!(outcome.violation.is_none(), "{}", report::failure(&outcome, "version_1.json"));
+    }
+}
+
+/// Steps that came after 2026-11-25, each with a file of its own that shows it.
+const LATER: [&str; 0] = [];
+
+fn collect_words<'a>(schema: &'a Value, words: &mut BTreeSet<&'a str>) {
+    if let Some(word) = schema.pointer("/properties/do/const").and_then(Value::as_str) {
+        words.insert(word);
+    }
+    match schema {
+        Value::Object(fields) => fields.values().for_each(|field| collect_words(field, words)),
+        Value::Array(items) => items.iter().for_each(|item| collect_words(item, words)),
+        _ => {}
+    }
+}
+
+#[test]
+fn programs_write_every_setting_of_the_hub() {
+    let text = scenario::write(&Scenario::default());
+    for (setting, _) in serde_json::to_value(Config::default()).unwrap().as_object().unwrap() {
+        assert!(text.contains(&format!("\"{setting}\": ")), "{setting} is left to a default");
+    }
 }
 
 #[test]

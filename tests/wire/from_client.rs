@@ -115,7 +115,8 @@ fn requests_for_figures() {
 
 #[test]
 fn a_tell_with_a_time_to_live_and_metadata() {
-    let verb = Verb::Send(Send { to: address("bob").into(), kind: "note".to_owned(), data: Json::NULL });
+    let verb =
+        Verb::Send(Send { to: address("bob").into(), kind: "note".to_owned(), data: Json::NULL });
     let text = frame(Request {
         id: message_id(),
         from: address("alice"),

@@ -130,7 +130,7 @@ fn replies_about_messages() {
     });
     assert_snapshot!("delivery_ack", reply(ack));
     let unknown = Reply::UnknownActor(UnknownActor {
-        actor_address: address("carol"),
+        actor_address: address("carol").into(),
         message: "Actor not registered: @(carol)".to_owned(),
     });
     assert_snapshot!("unknown_actor", reply(unknown));

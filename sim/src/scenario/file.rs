@@ -72,12 +72,15 @@ pub fn read(text: &str) -> Result<Scenario, InvalidScenario> {
     Ok(scenario)
 }
 
-/// A file as people write it: a line a step, and nothing that is the default.
+/// A file as people write it, a line a step, with every setting in full: a default that changes
+/// later changes nothing of what it means.
 pub fn write(scenario: &Scenario) -> String {
     let mut text = format!("{{\n  \"version\": {VERSION}");
-    let [hub, network, ttl] = SETTINGS;
-    let fields = ["title", "why", "seed", hub, network, ttl, "actors", "ending", "races"];
-    for line in lines(scenario, &fields) {
+    let whole = serde_json::to_value(scenario).expect("a scenario is JSON");
+    let head = lines(&whole, &["title", "why", "seed"]);
+    let settings = lines(&whole, &SETTINGS);
+    let tail = lines(&whole, &["actors", "ending", "races"]);
+    for line in head.into_iter().chain(settings).chain(tail) {
         write!(text, ",\n  {line}").expect("a String takes all");
     }
     text.push_str(",\n  \"steps\": [");
@@ -91,17 +94,17 @@ pub fn write(scenario: &Scenario) -> String {
 
 /// How the hub and the network are set, a line each, as files have it: what is not the default.
 pub fn settings(scenario: &Scenario) -> Vec<String> {
-    lines(scenario, &SETTINGS)
+    let mut set = serde_json::to_value(scenario).expect("a scenario is JSON");
+    let plain = serde_json::to_value(Scenario::default()).expect("a scenario is JSON");
+    leave_out(&mut set, &plain);
+    lines(&set, &SETTINGS)
 }
 
 const SETTINGS: [&str; 3] = ["hub", "network", "registration_ttl"];
 
 /// What a file says of these fields, a line each.
-fn lines(scenario: &Scenario, names: &[&str]) -> Vec<String> {
-    let mut head = serde_json::to_value(scenario).expect("a scenario is JSON");
-    let plain = serde_json::to_value(Scenario::default()).expect("a scenario is JSON");
-    leave_out(&mut head, &plain);
-    let line = |name: &&str| Some(format!("\"{name}\": {}", spaced(head.get(*name)?)));
+fn lines(scenario: &Value, names: &[&str]) -> Vec<String> {
+    let line = |name: &&str| Some(format!("\"{name}\": {}", spaced(scenario.get(*name)?)));
     names.iter().filter_map(line).collect()
 }
 

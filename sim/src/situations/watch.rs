@@ -8,7 +8,8 @@ use signal_hub::client::Loss;
 use signal_hub::hub::{CloseCause, EndReason, Input, Output, Record, SessionKey};
 use signal_hub::protocol::codec::{HubBody, HubFrame};
 use signal_hub::protocol::{
-    ActorAddress, Body, ClientFrame, CloseReason, MessageId, Pattern, Reply, Request, Route, Verb,
+    ActorAddress, Body, ClientFrame, CloseReason, MessageId, Pattern, Recipient, Reply, Request,
+    Route, Verb,
 };
 use signal_hub::time::Timestamp;
 
@@ -57,7 +58,7 @@ struct AtClients {
 struct Asked {
     id: MessageId,
     from: ActorAddress,
-    to: ActorAddress,
+    to: Recipient,
 }
 
 impl Watch {

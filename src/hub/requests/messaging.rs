@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::hub::sending::Handover;
 use crate::hub::{DropReason, Expired, Hub, Record, SessionKey};
 use crate::protocol::{
-    Delivery, DeliveryAck, DeliveryStatus, Details, ErrorCode, Recipient, Refusal, Reply,
-    Request, Route, Send, UnknownActor,
+    Delivery, DeliveryAck, DeliveryStatus, Details, ErrorCode, Recipient, Refusal, Reply, Request,
+    Route, Send, UnknownActor,
 };
 use crate::time::Timestamp;
 

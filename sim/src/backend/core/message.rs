@@ -171,7 +171,7 @@ mod tests {
         let token = RenewalToken::parse("00000000-0000-4000-8000-000000000000").ok();
         assert!(token.is_some());
         vec![
-            Verb::Send(Send { to, kind: kind.clone(), data: data.clone() }),
+            Verb::Send(Send { to: to.into(), kind: kind.clone(), data: data.clone() }),
             Verb::Publish(Publish { topic: topic.clone(), kind, data: data.clone() }),
             Verb::Broadcast(Broadcast::new("note", data.clone())),
             register(Register::TTL_MAX),

@@ -374,8 +374,11 @@ impl Stage for CoreStage {
 
     fn probe(&self, actor: &str, to: &ActorAddress, payload: Json) {
         let Some(client) = self.actor(actor).borrow().client() else { return };
-        let verb =
-            Verb::Send(protocol::Send { to: to.clone().into(), kind: PROBE.to_owned(), data: payload });
+        let verb = Verb::Send(protocol::Send {
+            to: to.clone().into(),
+            kind: PROBE.to_owned(),
+            data: payload,
+        });
         let ask = RequestCommand::new(Pattern::Ask, verb);
         // The history tells whether it arrives.
         drop(self.command(client, Command::Request(Box::new(ask))));

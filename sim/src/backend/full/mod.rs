@@ -287,8 +287,11 @@ impl<W: Wire> Stage for FullStack<W> {
 
     fn probe(&self, actor: &str, to: &ActorAddress, payload: Json) {
         let Some((client, process)) = lock(self.actor(actor)).client() else { return };
-        let verb =
-            Verb::Send(protocol::Send { to: to.clone().into(), kind: PROBE.to_owned(), data: payload });
+        let verb = Verb::Send(protocol::Send {
+            to: to.clone().into(),
+            kind: PROBE.to_owned(),
+            data: payload,
+        });
         let ask = RequestCommand::new(Pattern::Ask, verb);
         drop(self.spawn(&process, async move {
             // The history tells whether it arrives.

@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 
 use signal_hub::hub::{Config, DropReason, Record};
-use signal_hub::protocol::{ActorAddress, Body, Broadcast, ErrorCode, MessageId, Outgoing, Verb};
+use signal_hub::protocol::{
+    ActorAddress, Body, Broadcast, ErrorCode, MessageId, Outgoing, Recipient, Verb,
+};
 
 use super::super::moment::Asked;
 use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
@@ -27,7 +29,7 @@ struct Meant<'a> {
 struct Copies<'a> {
     handed_over: Vec<&'a ActorAddress>,
     recorded: usize,
-    dropped: Vec<&'a ActorAddress>,
+    dropped: Vec<&'a Recipient>,
 }
 
 impl Recipients {
@@ -127,9 +129,11 @@ impl Recipients {
             };
         }
         let meant = Meant::of(moment, asked, recipients);
-        let a_failure = copies.dropped.first().copied();
+        let dropped: Vec<ActorAddress> =
+            copies.dropped.iter().filter_map(|to| to.address()).collect();
+        let a_failure = dropped.first();
         let mut reached = std::mem::take(&mut copies.handed_over);
-        reached.append(&mut copies.dropped);
+        reached.extend(&dropped);
         reached.sort_unstable();
         if let Some(twice) = reached.windows(2).find(|pair| pair[0] == pair[1]) {
             let evidence = format!("{} has two outcomes at {}", asked.request.id, twice[0]);

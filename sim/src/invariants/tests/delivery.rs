@@ -261,7 +261,7 @@ fn nobody_is_unknown_who_is_registered() {
     story.asks(2, "bob", send("nobody"));
     story.holds();
     let Ok(Verb::Send(asked)) = &mut story.last().request().verb else { panic!() };
-    asked.to = at("alice");
+    asked.to = at("alice").into();
     story.breaks(Invariant::I25);
 }
 

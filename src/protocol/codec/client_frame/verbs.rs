@@ -13,8 +13,8 @@ use crate::protocol::codec::fields::{
 };
 use crate::protocol::{
     ActorAddress, AuthToken, Broadcast, Connect, Disconnect, Discover, ErrorCode, Glob, Heartbeat,
-    ListActors, Page, Publish, Recipient, RefreshToken, Refusal, Register, Renew, RenewalToken, Send,
-    Subscribe, Subscription, SubscriptionId, Topic, Unregister, Unsubscribe, check_version,
+    ListActors, Page, Publish, Recipient, RefreshToken, Refusal, Register, Renew, RenewalToken,
+    Send, Subscribe, Subscription, SubscriptionId, Topic, Unregister, Unsubscribe, check_version,
 };
 
 const TOPIC: &str = "a string of 1 to 256 bytes";
@@ -221,7 +221,9 @@ impl RawEnvelope<'_> {
         match optional_string("to", EXPECTED, to)? {
             Some(text) if !text.is_empty() => Recipient::parse(&text)
                 .map_err(|rule| Refusal::invalid("to", rule.expected, "string".to_owned())),
-            Some(_) | None => name("to", ADDRESS, self.to, ActorAddress::parse).map(Recipient::from),
+            Some(_) | None => {
+                name("to", ADDRESS, self.to, ActorAddress::parse).map(Recipient::from)
+            }
         }
     }
 
