@@ -11,6 +11,7 @@ use signal_hub::client::{
 };
 use signal_hub::protocol::{
     ActorAddress, AuthToken, DeliveryAck, Json, MessageId, Recipient, Route, Topic,
+    UnregisterReason,
 };
 use signal_hub::runtime::Tokio;
 use signal_hub::time::Timestamp;
@@ -204,7 +205,14 @@ fn tell(event: &Event) {
         Event::SubscriptionRefused { topic, refusal, .. } => {
             eprintln!("cannot subscribe to {topic}: {refusal}");
         }
-        Event::TakenOver { address } => eprintln!("another session took {address} over"),
+        Event::Unregistered { address, reason } => match reason {
+            UnregisterReason::DuplicateConnection => {
+                eprintln!("another session took {address} over");
+            }
+            UnregisterReason::Expired => eprintln!("{address} expired"),
+            UnregisterReason::TokenNarrowed => eprintln!("the token allows {address} no more"),
+            UnregisterReason::Other => eprintln!("the hub took {address}"),
+        },
         Event::Paused { address, .. } => eprintln!("{address} does not keep up"),
         Event::Resumed => eprintln!("going on"),
         Event::HubError { refusal, .. } => eprintln!("the hub says: {refusal}"),

@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 pub const ISSUER: &str = "signal-hub";
 
 /// On whose behalf a session acts. Two tokens of one principal may differ in all else.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Principal {
     /// The claim `sub`.
     pub subject: String,
@@ -35,6 +35,13 @@ impl Grant {
     pub fn allows(&self, address: &ActorAddress) -> bool {
         *address == self.principal.actor
             || self.actors.iter().any(|pattern| pattern.matches(address.path()))
+    }
+
+    /// Whether the bearer may take the address from `holder`: from its own principal, and as the
+    /// one that it names from whoever has it by a pattern.
+    pub fn outranks(&self, holder: Option<&Principal>, address: &ActorAddress) -> bool {
+        let names = |principal: &Principal| principal.actor == *address;
+        holder == Some(&self.principal) || names(&self.principal) && !holder.is_some_and(names)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::protocol::{
-    ActorAddress, Json, MessageId, Refusal, RenewalToken, Route, SessionId, Topic,
+    ActorAddress, Json, MessageId, Refusal, RenewalToken, Route, SessionId, Topic, UnregisterReason,
 };
 use crate::time::Timestamp;
 
@@ -39,8 +39,9 @@ pub enum Event {
     SubscriptionRefused { address: ActorAddress, topic: Topic, refusal: Box<Refusal> },
     /// An application message for one of the client's addresses.
     Delivered(Box<Message>),
-    /// Another session registered the address. This session lives on, without it.
-    TakenOver { address: ActorAddress },
+    /// The hub took the address from this session, which lives on. One that expired is registered
+    /// again; any other is no longer wanted.
+    Unregistered { address: ActorAddress, reason: UnregisterReason },
     /// `hub:pause`: what this client sends piles up; it had better send nothing until
     /// [`Event::Resumed`]. Nothing is held back here.
     Paused {

@@ -153,6 +153,8 @@ pub enum EndReason {
     Connection(CloseCause),
     /// The registration's time to live was over.
     Expired,
+    /// The session's newer token does not allow the address.
+    TokenNarrowed,
 }
 
 /// Why the hub no longer knows an address.
@@ -165,6 +167,10 @@ pub enum ForgetReason {
     Disconnected,
     /// The resume window ended, or is zero.
     ResumeWindowEnded,
+    /// It gave way to a newcomer: it was detached, and the hub full.
+    Room,
+    /// Whom a token names registered it; it was another principal's by a pattern.
+    Claimed,
     /// The hub ended.
     Shutdown,
 }

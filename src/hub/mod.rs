@@ -125,10 +125,10 @@ impl Hub {
     }
 
     fn expire(&mut self, now: Timestamp) {
-        while let Some(deadline) = self.deadlines.pop_due(now) {
+        while let Some((at, deadline)) = self.deadlines.pop_due(now) {
             match deadline {
                 Deadline::Connect(key) => self.close(now, key, CloseReason::ConnectTimeout),
-                Deadline::Idle(key) => self.idle(now, key),
+                Deadline::Idle(key) => self.idle(now, at, key),
                 Deadline::SlowConsumer(key) => self.close(now, key, CloseReason::SlowConsumer),
                 Deadline::Token(key) => self.close(now, key, CloseReason::TokenExpired),
                 Deadline::Address(address) => self.address_due(now, &address),

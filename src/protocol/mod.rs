@@ -25,7 +25,7 @@ pub use reply::{
     ActorList, BroadcastAck, Connected, DeliveryAck, DeliveryStatus, DisconnectNotice,
     Disconnected, Discovered, DiscoveredActor, HeartbeatAck, HubCapabilities, ListedActor, Metrics,
     Notice, PauseNotice, Published, QueueStats, Registered, Renewed, Reply, Subscribed,
-    TokenRefreshed, UnknownActor, Unregistered, Unsubscribed,
+    TokenRefreshed, UnknownActor, UnregisterReason, Unregistered, UnregisteredNotice, Unsubscribed,
 };
 pub use request::{
     Broadcast, ClientFrame, Connect, Disconnect, Discover, Heartbeat, ListActors, Page, Publish,

@@ -102,8 +102,8 @@ fn actor_len(address: &ActorAddress, capabilities: &[String], metadata: &Json) -
 pub enum Notice {
     /// `hub:disconnect`: the hub is about to close this session.
     Disconnect(DisconnectNotice),
-    /// `hub:unregistered`: another session took this address over; this session lives on.
-    TakenOver { actor_address: ActorAddress },
+    /// `hub:unregistered`: this session has the address no more, and lives on.
+    Unregistered(UnregisteredNotice),
     /// `hub:pause`: this session feeds one that does not keep up.
     Pause(PauseNotice),
     /// `hub:resume`: the cause of the latest pause is gone.
@@ -115,11 +115,34 @@ impl Notice {
     pub const fn type_name(&self) -> &'static str {
         match self {
             Notice::Disconnect(_) => "hub:disconnect",
-            Notice::TakenOver { .. } => "hub:unregistered",
+            Notice::Unregistered(_) => "hub:unregistered",
             Notice::Pause(_) => "hub:pause",
             Notice::Resume => "hub:resume",
         }
     }
+}
+
+/// What the session has no more, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UnregisteredNotice {
+    pub actor_address: ActorAddress,
+    pub reason: UnregisterReason,
+}
+
+/// Why the hub takes an address from a session that lives on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnregisterReason {
+    /// Another session registered it.
+    DuplicateConnection,
+    /// The registration's time to live was over.
+    Expired,
+    /// The session's newer token does not allow it.
+    TokenNarrowed,
+    /// A newer hub's.
+    #[serde(other)]
+    Other,
 }
 
 /// Who does not keep up.

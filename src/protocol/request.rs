@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::address::RenewalToken;
 use super::{
@@ -149,13 +149,30 @@ pub struct Register {
     /// 1 s to 3600 s.
     #[serde(rename = "ttlSeconds", serialize_with = "whole_seconds")]
     pub ttl: Duration,
+    /// Whether each heartbeat of the session renews. Travels in either metadata.
+    #[serde(skip)]
+    pub renew_on_heartbeat: bool,
 }
 
 impl Register {
     /// The time to live of a registration that names none.
     pub const TTL_DEFAULT: Duration = Duration::from_secs(300);
+    /// The metadata's key for [`Register::renew_on_heartbeat`].
+    pub const RENEW_ON_HEARTBEAT: &str = "renewOnHeartbeat";
     /// The longest time to live; a longer one is cut to it.
     pub const TTL_MAX: Duration = Duration::from_secs(3600);
+}
+
+impl Register {
+    /// Whether metadata, of the registration or of its envelope, want each heartbeat to renew.
+    pub fn renews_on_heartbeat(metadata: &Json) -> bool {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Wish {
+            renew_on_heartbeat: Json,
+        }
+        metadata.to::<Wish>().is_ok_and(|wish| wish.renew_on_heartbeat.as_str() == "true")
+    }
 }
 
 fn whole_seconds<S: serde::Serializer>(ttl: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -180,6 +180,93 @@ fn only_the_same_principal_takes_over() {
     ]);
 }
 
+/// Bob's token matches everything, and bob was at alice's address first.
+fn squatter(hub: &mut Conversation, others: &[&str]) -> SessionKey {
+    let bob = hub.admitted(&claims("bob", json!({ "actors": ["*"] })));
+    for name in [others, &["alice"]].concat() {
+        hub.asks(bob, register(name)).accepted();
+    }
+    hub.asks(bob, subscribe("secrets").from("alice")).accepted();
+    let to_alice = send("alice", "note", json!(1)).with("id", "same").from("alice");
+    hub.asks(bob, to_alice).accepted();
+    bob
+}
+
+#[test]
+fn whom_a_token_names_takes_its_address_from_whoever_has_it_by_a_pattern_and_nothing_else() {
+    let mut hub = Conversation::with_tokens();
+    let bob = squatter(&mut hub, &["bob"]);
+    let alice = hub.admitted(&token("alice"));
+    hub.asks(alice, register("alice"))
+        .gets([
+            lost(bob, "alice", "duplicate_connection"),
+            registered(alice, "alice", "token-3", 2),
+        ])
+        .records([
+            json!({
+                "event": "duplicate_connection_detected", "actorAddress": "@(alice)",
+                "oldSession": bob, "oldSessionId": "session-1", "newSession": alice,
+                "newSessionId": "session-2",
+            }),
+            subscription_removed("alice", "secrets", 0),
+            forgotten("alice", "claimed"),
+            json!({
+                "event": "actor_registered", "actorAddress": "@(alice)", "session": alice,
+                "sessionId": "session-2", "version": 2, "resumed": false,
+            }),
+        ]);
+    hub.asks(bob, renew_with("token-2")).gets([refusal(
+        bob,
+        "unauthorized",
+        "the renewal token is unknown or spent",
+    )]);
+    let heard = hub.asks(alice, send("alice", "note", json!(1)).with("id", "same"));
+    assert_eq!(heard.kinds()[0], (alice, "note".to_owned()), "bob's outcome is not alice's");
+    hub.asks(bob, register("alice")).gets([anothers(bob, "alice")]);
+}
+
+#[test]
+fn whom_a_token_names_gets_nothing_of_what_a_pattern_left_detached() {
+    let mut hub = Conversation::with_tokens();
+    let bob = squatter(&mut hub, &[]);
+    hub.loses(bob);
+    let alice = hub.admitted(&token("alice"));
+    hub.asks(alice, register("alice")).gets([registered(alice, "alice", "token-2", 2)]);
+    assert_eq!(hub.known("alice")["topics"], json!([]));
+    hub.comes_to_rest();
+}
+
+#[test]
+fn a_token_that_allows_less_costs_the_addresses_that_it_does_not_allow() {
+    let mut hub = Conversation::with_tokens();
+    let alice = hub.admitted(&claims("alice", json!({ "actors": ["team/*", "lab"] })));
+    for name in ["team/a", "alice", "lab", "team/b"] {
+        hub.asks(alice, register(name)).accepted();
+    }
+    hub.asks(alice, subscribe("news").from("team/b")).accepted();
+    let narrower = claims("alice", json!({ "exp": 90, "actors": ["team/a"] }));
+    let why = || json!("token_narrowed");
+    hub.asks(alice, refresh(&narrower))
+        .gets([
+            lost(alice, "lab", "token_narrowed"),
+            lost(alice, "team/b", "token_narrowed"),
+            refreshed(alice, &narrower, 90_000),
+        ])
+        .records([
+            token_refreshed(alice, 90_000),
+            detached("lab", alice, why()),
+            detached("team/b", alice, why()),
+        ]);
+    let known = json!({ "owner": null, "version": 1, "topics": ["news"], "left": 30_000 });
+    assert_eq!(hub.known("team/b"), known);
+    assert_eq!(hub.known("team/a")["owner"], json!(alice));
+    hub.asks(alice, register("team/b")).gets([not_allowed(alice, "team/b")]);
+    let wider = claims("alice", json!({ "exp": 90, "actors": ["team/*"] }));
+    hub.asks(alice, refresh(&wider)).gets([refreshed(alice, &wider, 90_000)]);
+    let payload = hub.asks(alice, register("team/b")).accepted().payload();
+    assert_eq!((&payload["resumed"], &payload["subscriptions"]), (&json!(true), &json!(["news"])));
+}
+
 #[test]
 fn only_the_same_principal_resumes() {
     let mut hub = Conversation::with_tokens();

@@ -116,7 +116,8 @@ fn only_live_registrations_are_found() {
     hub.loses(bob);
     hub.asks(alice, discover("*")).gets([found(alice, &["alice", "carol"], false)]);
     hub.unnoticed(seconds(1));
-    hub.asks(alice, discover("*")).gets([found(alice, &["alice"], false)]);
+    hub.asks(alice, discover("*"))
+        .gets([lost(carol, "carol", "expired"), found(alice, &["alice"], false)]);
     let list = hub.asks(alice, say("hub:list_actors", Value::Null)).payload();
     assert_eq!((&list["total"], &list["actors"][0]["address"]), (&json!(1), &json!("@(alice)")));
 }

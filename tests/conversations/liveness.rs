@@ -87,3 +87,15 @@ fn silence_is_found_at_the_next_input_when_nobody_called_before() {
     hub.unnoticed(seconds(60));
     hub.asks(alice, heartbeat()).gets([closed(alice, CloseReason::IdleTimeout)]);
 }
+
+#[test]
+fn where_the_hub_is_called_late_what_was_due_first_comes_first() {
+    let mut hub = Conversation::new();
+    let alice = hub.connected("alice");
+    hub.asks(alice, register_for("alice", 70)).accepted();
+    hub.unnoticed(seconds(20));
+    hub.pongs(alice);
+    hub.unnoticed(seconds(100));
+    hub.pongs(alice)
+        .gets([lost(alice, "alice", "expired"), closed(alice, CloseReason::IdleTimeout)]);
+}

@@ -29,3 +29,4 @@ mod pace;
 mod shutdown;
 
 mod robustness;
+mod room;

@@ -182,7 +182,8 @@ fn the_eighth_malformed_frame_in_a_minute_closes_the_session() {
 #[test]
 fn the_minute_slides() {
     let mut hub = Conversation::with(|config| config.idle_timeout = seconds(600));
-    let alice = hub.registered("alice");
+    let alice = hub.connected("alice");
+    hub.asks(alice, register_for("alice", 3_600)).accepted();
     let error = frame_error(alice, Value::Null, "frame is not a JSON object");
     for _ in 0..20 {
         for _ in 0..7 {

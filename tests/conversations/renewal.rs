@@ -102,13 +102,17 @@ fn a_renewal_extends_by_the_registrations_own_time_to_live() {
 }
 
 #[test]
-fn a_registration_that_is_not_renewed_is_detached() {
+fn a_registration_that_is_not_renewed_is_detached_and_its_session_told() {
     let mut hub = Conversation::new();
     let alice = hub.connected("alice");
     hub.asks(alice, register_for("alice", 10)).accepted();
     hub.asks(alice, subscribe("news")).accepted();
     hub.after(milliseconds(9_999)).nothing();
-    hub.after(milliseconds(1)).gets([]).records([detached("alice", alice, json!("expired"))]);
+    hub.after(milliseconds(1)).gets([lost(alice, "alice", "expired")]).records([detached(
+        "alice",
+        alice,
+        json!("expired"),
+    )]);
     let known = json!({ "owner": null, "version": 1, "topics": ["news"], "left": 30_000 });
     assert_eq!(hub.known("alice"), known);
 }
@@ -119,10 +123,12 @@ fn a_renewal_at_the_very_deadline_is_too_late() {
     let alice = hub.connected("alice");
     hub.asks(alice, register_for("alice", 10)).accepted();
     hub.unnoticed(seconds(10));
-    hub.asks(alice, renew_with("token-1")).gets([refusal(alice, "unauthorized", SPENT)]).records([
-        detached("alice", alice, json!("expired")),
-        refused(alice, "hub:renew", "unauthorized"),
-    ]);
+    hub.asks(alice, renew_with("token-1"))
+        .gets([lost(alice, "alice", "expired"), refusal(alice, "unauthorized", SPENT)])
+        .records([
+            detached("alice", alice, json!("expired")),
+            refused(alice, "hub:renew", "unauthorized"),
+        ]);
     hub.asks(alice, renew()).gets([refusal(alice, "unauthorized", "register first")]);
 }
 
@@ -134,4 +140,80 @@ fn a_detached_address_has_no_token() {
     let bob = hub.registered("bob");
     hub.asks(bob, renew_with("token-1")).gets([refusal(bob, "unauthorized", SPENT)]);
     assert_eq!(hub.known("alice")["owner"], Value::Null);
+}
+
+/// A registration for so many seconds that heartbeats renew.
+fn lively(name: &str, ttl_seconds: u64) -> Say {
+    let mut say = register_for(name, ttl_seconds);
+    say.fields["payload"]["metadata"] = json!({ "renewOnHeartbeat": true });
+    say
+}
+
+#[test]
+fn heartbeats_renew_where_the_registration_says_so() {
+    let mut hub = Conversation::new();
+    let alice = hub.connected("alice");
+    hub.asks(alice, lively("alice", 10)).accepted();
+    hub.asks(alice, register_for("other", 60)).accepted();
+    for _ in 0..3 {
+        hub.after(seconds(8)).nothing();
+        assert_eq!(hub.tells(alice, heartbeat()).events(), Vec::<String>::new());
+    }
+    let payload = hub.asks(alice, say("hub:list_actors", Value::Null)).payload();
+    let expires = |nth: usize| payload["actors"][nth]["expiresAt"].clone();
+    assert_eq!((expires(0), expires(1)), (json!(10_000), json!(36_000)));
+    assert_eq!(hub.known("alice")["version"], 1, "neither its version");
+    hub.asks(alice, renew_with("token-1")).accepted();
+    hub.after(milliseconds(9_999)).nothing();
+    hub.tells(alice, heartbeat());
+    hub.after(milliseconds(9_999)).nothing();
+    hub.after(milliseconds(1)).gets([lost(alice, "alice", "expired")]);
+}
+
+#[test]
+fn the_wish_that_heartbeats_renew_may_stand_in_the_envelopes_metadata() {
+    let mut hub = Conversation::new();
+    let alice = hub.connected("alice");
+    let wish = json!({ "renewOnHeartbeat": true });
+    hub.asks(alice, register_for("alice", 10).with("metadata", wish)).accepted();
+    let payload = hub.asks(alice, discover("alice")).payload();
+    assert_eq!(payload["actors"][0]["metadata"], json!({}));
+    hub.after(seconds(9)).nothing();
+    hub.asks(alice, heartbeat());
+    hub.after(seconds(9)).nothing();
+    hub.after(seconds(1)).gets([lost(alice, "alice", "expired")]);
+}
+
+#[test]
+fn without_the_wish_or_from_another_session_heartbeats_renew_nothing() {
+    for wish in [json!({}), json!({ "renewOnHeartbeat": "true" }), json!({ "renewOnHeartbeat": 1 })]
+    {
+        let mut hub = Conversation::new();
+        let alice = hub.connected("alice");
+        let mut say = register_for("alice", 10);
+        say.fields["payload"]["metadata"] = wish;
+        hub.asks(alice, say).accepted();
+        hub.after(seconds(9)).nothing();
+        hub.asks(alice, heartbeat());
+        hub.after(seconds(1)).gets([lost(alice, "alice", "expired")]);
+    }
+    let mut hub = Conversation::new();
+    let [alice, other] = ["alice", "other"].map(|name| hub.connected(name));
+    hub.asks(alice, lively("alice", 10)).accepted();
+    hub.after(seconds(9)).nothing();
+    hub.asks(other, heartbeat().from("alice"));
+    hub.tells(alice, say("hub:metrics", Value::Null));
+    hub.after(seconds(1)).gets([lost(alice, "alice", "expired")]);
+}
+
+#[test]
+fn a_heartbeat_at_the_very_deadline_is_too_late() {
+    let mut hub = Conversation::new();
+    let alice = hub.connected("alice");
+    hub.asks(alice, lively("alice", 10)).accepted();
+    hub.after(milliseconds(9_999)).nothing();
+    hub.asks(alice, heartbeat());
+    hub.unnoticed(seconds(10));
+    let heard = hub.asks(alice, heartbeat());
+    assert_eq!(heard.events(), ["actor_detached"]);
 }

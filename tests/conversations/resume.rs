@@ -143,7 +143,7 @@ fn an_expiry_leaves_the_session_and_its_other_addresses_alone() {
     let mut hub = Conversation::with(|config| config.resume_window = seconds(0));
     let alice = hub.registered("alice");
     hub.asks(alice, register_for("brief", 1)).accepted();
-    hub.after(seconds(1)).gets([]).records([
+    hub.after(seconds(1)).gets([lost(alice, "brief", "expired")]).records([
         detached("brief", alice, json!("expired")),
         forgotten("brief", "resume_window_ended"),
     ]);

@@ -16,7 +16,7 @@ use signal_hub::protocol::{
     ActorAddress, ClientFrame, Connected, DeliveryAck, DeliveryStatus, Details, DisconnectNotice,
     Disconnected, ErrorCode, HubCapabilities, Json, MessageId, Notice, Pattern, Refusal,
     Registered, RenewalToken, Renewed, Reply, Request, Send, SessionId, Subscribed, Subscription,
-    SubscriptionId, Topic, Unregistered, Unsubscribed, Verb,
+    SubscriptionId, Topic, UnregisterReason, Unregistered, UnregisteredNotice, Unsubscribed, Verb,
 };
 use signal_hub::time::Timestamp;
 use uuid::Uuid;
@@ -112,7 +112,7 @@ impl World {
             return Ok(());
         }
         let wishes = self.model.wishes();
-        self.expire();
+        self.expire()?;
         let have = self.registered.keys();
         let have: BTreeMap<ActorAddress, BTreeSet<Topic>> =
             have.map(|address| (address.clone(), self.known[address].clone())).collect();
@@ -179,7 +179,7 @@ impl World {
 
     /// The hub answers its next request: it refuses, or does what is asked for.
     fn answer(&mut self, refusal: Option<Refusal>) -> Result<()> {
-        self.expire();
+        self.expire()?;
         let Some(request) = self.inbox.pop_front() else { return Ok(()) };
         if self.inbox.iter().any(|again| again.id == request.id) {
             // Asked again; the answer to that is the answer to both.
@@ -284,17 +284,24 @@ impl World {
         })
     }
 
-    /// The hub keeps what it knows of whoever lets a registration expire.
-    fn expire(&mut self) {
+    /// The hub keeps what it knows of whoever lets a registration expire, and says so.
+    fn expire(&mut self) -> Result<()> {
         let now = self.now;
-        self.registered.retain(|_, expires_at| *expires_at > now);
+        let due = self.registered.iter().filter(|(_, expires_at)| **expires_at <= now);
+        let due: Vec<ActorAddress> = due.map(|(address, _)| address.clone()).collect();
+        for address in due {
+            self.registered.remove(&address);
+            let notice = lost(&address, UnregisterReason::Expired);
+            self.hear(HubBody::Notice(notice), Cause::Expired(address))?;
+        }
+        Ok(())
     }
 
     fn take_over(&mut self, address: ActorAddress) -> Result<()> {
         if self.registered.remove(&address).is_none() {
             return Ok(());
         }
-        let notice = Notice::TakenOver { actor_address: address.clone() };
+        let notice = lost(&address, UnregisterReason::DuplicateConnection);
         self.hear(HubBody::Notice(notice), Cause::TakenOver(address))
     }
 
@@ -388,6 +395,10 @@ fn in_short(output: &Output) -> String {
         | Output::Event(_)
         | Output::Resolve(..) => format!("{output:?}"),
     }
+}
+
+fn lost(address: &ActorAddress, reason: UnregisterReason) -> Notice {
+    Notice::Unregistered(UnregisteredNotice { actor_address: address.clone(), reason })
 }
 
 fn connected() -> Connected {

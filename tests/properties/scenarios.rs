@@ -53,7 +53,11 @@ fn steps(done: Vec<(Duration, What)>) -> Vec<Step> {
     for who in connections() {
         let connect = Action::Connect { protocol_version: None, token: None };
         steps.push(Step::at(at, who.clone(), connect));
-        steps.push(Step::at(at, who, Action::Register { address: None, ttl: None }));
+        steps.push(Step::at(
+            at,
+            who,
+            Action::Register { address: None, ttl: None, renew_on_heartbeat: false },
+        ));
         at += Duration::from_millis(20);
     }
     for (pause, what) in done {
@@ -162,8 +166,10 @@ fn speech() -> impl Strategy<Value = Speech> {
 
 /// What clients and connections can do.
 fn action() -> impl Strategy<Value = Action> {
-    let register = (weighted(0.4, name()), weighted(0.4, 1..5_u64))
-        .prop_map(|(address, ttl)| Action::Register { address, ttl: ttl.map(Duration::from_secs) });
+    let register = (weighted(0.4, name()), weighted(0.4, 1..5_u64)).prop_map(|(address, ttl)| {
+        let renew_on_heartbeat = ttl.is_some_and(|seconds| seconds % 2 == 0);
+        Action::Register { address, ttl: ttl.map(Duration::from_secs), renew_on_heartbeat }
+    });
     let ask = (name(), weighted(0.3, select(vec!["one".to_owned(), "two".to_owned()])), speech());
     prop_oneof![
         4 => (name(), speech()).prop_map(|(to, speech)| Action::Tell { to, speech }),

@@ -66,6 +66,7 @@ fn requests_about_registrations() {
         capabilities: vec!["chat".to_owned()],
         metadata: data(),
         ttl: Duration::from_secs(300),
+        renew_on_heartbeat: false,
     };
     assert_snapshot!("register", pretty([request(Verb::Register(register))]));
     let unregister = |actor_address| request(Verb::Unregister(Unregister { actor_address }));

@@ -13,7 +13,8 @@ use signal_hub::protocol::{
     Details, DisconnectNotice, Disconnected, Discovered, DiscoveredActor, ErrorCode, HeartbeatAck,
     HubCapabilities, Json, ListedActor, Metrics, Notice, Outgoing, PauseNotice, Published,
     QueueStats, Refusal, Registered, RenewalToken, Renewed, Reply, Route, SessionId, Subscribed,
-    SubscriptionId, TokenRefreshed, UnknownActor, Unregistered, Unsubscribed,
+    SubscriptionId, TokenRefreshed, UnknownActor, UnregisterReason, Unregistered,
+    UnregisteredNotice, Unsubscribed,
 };
 
 use super::{NOW, address, data, hub, message_id, pretty, topic, uuid};
@@ -228,8 +229,12 @@ fn notices() {
     let (reason, message) = ("server_shutdown".to_owned(), "Connect again later.".to_owned());
     let goodbye = Notice::Disconnect(DisconnectNotice { reason, message });
     assert_snapshot!("disconnect_announced", notice(goodbye));
-    let taken = Notice::TakenOver { actor_address: address("alice") };
-    assert_snapshot!("taken_over", notice(taken));
+    let lost = |reason| {
+        Notice::Unregistered(UnregisteredNotice { actor_address: address("alice"), reason })
+    };
+    assert_snapshot!("taken_over", notice(lost(UnregisterReason::DuplicateConnection)));
+    assert_snapshot!("expired", notice(lost(UnregisterReason::Expired)));
+    assert_snapshot!("token_narrowed", notice(lost(UnregisterReason::TokenNarrowed)));
     let pause = Notice::Pause(PauseNotice {
         reason: PauseNotice::SLOW_CONSUMER.to_owned(),
         actor_address: address("bob"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use signal_hub::client::Event;
-use signal_hub::protocol::{ActorAddress, SessionId};
+use signal_hub::protocol::{ActorAddress, SessionId, UnregisterReason};
 
 use crate::history::ClientEvent;
 use crate::invariants::Agreement;
@@ -29,7 +29,10 @@ impl Belief {
             Event::Registered { address, .. } => {
                 self.registered.insert(address);
             }
-            Event::TakenOver { address }
+            Event::Unregistered { address, reason: UnregisterReason::Expired } => {
+                self.registered.remove(&address);
+            }
+            Event::Unregistered { address, .. }
             | Event::RegistrationRefused { address, retry_in: None, .. } => {
                 self.registered.remove(&address);
                 self.given_up.insert(address);

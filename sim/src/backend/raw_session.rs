@@ -106,11 +106,12 @@ impl RawSession {
                 auth_token: token.as_deref().map(AuthToken::new),
                 client_metadata: None,
             }),
-            Action::Register { address, ttl } => Verb::Register(Register {
+            Action::Register { address, ttl, renew_on_heartbeat } => Verb::Register(Register {
                 actor_address: named(address).unwrap_or_else(|| speaker.clone()),
                 capabilities: vec!["messaging".to_owned()],
                 metadata: Json::EMPTY_OBJECT,
                 ttl: ttl.unwrap_or(self.registration_ttl),
+                renew_on_heartbeat: *renew_on_heartbeat,
             }),
             Action::Unregister { address } => {
                 Verb::Unregister(Unregister { actor_address: named(address) })

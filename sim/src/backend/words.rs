@@ -188,9 +188,13 @@ pub fn command(
         Action::Unsubscribe { topic } => {
             Some(Command::Unsubscribe { address: speaker, topic: topic.clone() })
         }
-        Action::Register { address: name, ttl: wanted } => {
+        Action::Register { address: name, ttl: wanted, renew_on_heartbeat } => {
             let ttl = wanted.unwrap_or(ttl);
-            Some(Command::Register(ActorConfig { ttl, ..ActorConfig::new(named(name)) }))
+            let metadata = match renew_on_heartbeat {
+                true => Json::from(serde_json::json!({ "renewOnHeartbeat": true })),
+                false => Json::EMPTY_OBJECT,
+            };
+            Some(Command::Register(ActorConfig { ttl, metadata, ..ActorConfig::new(named(name)) }))
         }
         Action::Unregister { address: name } => Some(Command::Unregister(named(name))),
         Action::Disconnect => Some(Command::Disconnect { reason: None }),

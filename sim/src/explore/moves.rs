@@ -69,7 +69,9 @@ impl Word {
         let topic = Topic::parse("news").expect("a topic");
         match self {
             Word::Connect => Action::Connect { protocol_version: None, token: None },
-            Word::Register => Action::Register { address: None, ttl: None },
+            Word::Register => {
+                Action::Register { address: None, ttl: None, renew_on_heartbeat: false }
+            }
             Word::Renew => Action::Renew { address: None, token: WhichToken::None },
             Word::Subscribe => Action::Subscribe { topic },
             Word::Unsubscribe => Action::Unsubscribe { topic },

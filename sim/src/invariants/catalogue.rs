@@ -53,7 +53,7 @@ invariants! {
     I4 ByEvent "stale events are inert"
         "Whatever comes from or about a session that does not own an address leaves the address's owner, version, topics and deadline as they were.",
     I5 ByEvent "takeover is told"
-        "A superseded session gets exactly one duplicate_connection notice, before its close; nobody else gets one.",
+        "A superseded session gets exactly one duplicate_connection notice, before its close; one that loses an address by expiry or by a narrower token is told so once; nobody else is.",
     I6 ByEvent "nothing to the superseded"
         "Nothing is delivered for an address to a session that no longer owns it.",
     I7 ByEvent "a session id is not an address"

@@ -141,6 +141,7 @@ impl Judge {
             Box::new(delivery::Lateness::new(config)),
             Box::new(resources::Directory),
             Box::new(resources::Bounds::new(config)),
+            Box::new(resources::Room::new(config)),
             Box::new(resources::Queues::new(config)),
         ];
         let at_hub = at_hub.into_iter().map(|o| (o.watches_silence(), o)).collect();

@@ -5,9 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use signal_hub::hub::{
-    AddressRow, Input, Output, Phase, Record, Rows, SessionKey, SessionRow, TopicRow, View,
+    AddressRow, Input, Output, OwnerRow, Phase, Record, Rows, SessionKey, SessionRow, TopicRow,
+    View,
 };
-use signal_hub::protocol::{ActorAddress, ClientFrame, Register, Request, Topic, Verb};
+use signal_hub::protocol::{
+    ActorAddress, Body, ClientFrame, Outgoing, Register, Reply, Request, Topic, Verb,
+};
 use signal_hub::time::Timestamp;
 
 use crate::history::{Event, HubEvent, What};
@@ -21,6 +24,8 @@ pub struct World {
     topics: BTreeMap<Topic, TopicRow>,
     session_ids: BTreeSet<String>,
     registrations: BTreeMap<ActorAddress, Registration>,
+    /// When the latest heartbeat of each session came.
+    heartbeats: BTreeMap<SessionKey, Timestamp>,
 }
 
 /// The latest accepted registration of an address.
@@ -104,6 +109,17 @@ impl World {
         self.session_ids.contains(text)
     }
 
+    /// When the registration ends, if nothing more is heard: heartbeats count where it says so. Of a
+    /// detached one, when it is forgotten.
+    pub fn lives_until(&self, address: &ActorAddress, row: &OwnerRow) -> Timestamp {
+        let beaten = row.owner.and_then(|owner| self.heartbeats.get(&owner));
+        let asked = self.registration(address).map(Registration::asked);
+        match (asked.filter(|asked| asked.renew_on_heartbeat), beaten) {
+            (Some(asked), Some(beaten)) => row.until.max(*beaten + asked.ttl),
+            (_, _) => row.until,
+        }
+    }
+
     /// Whether the address's own deadline was due at `at`.
     pub fn address_due(&self, address: &ActorAddress, at: Timestamp) -> bool {
         self.address(address).and_then(|row| row.deadline).is_some_and(|deadline| deadline <= at)
@@ -117,10 +133,12 @@ impl World {
                 self.addresses.clear();
                 self.topics.clear();
                 self.registrations.clear();
+                self.heartbeats.clear();
             }
             What::Hub(event) => {
                 self.apply_rows(&event.touched);
                 self.apply_registration(event);
+                self.apply_heartbeat(event);
             }
             What::HubStopped { .. } | What::Client { .. } | What::Net(_) | What::Run(_) => {}
             What::Step { .. } => {}
@@ -155,6 +173,20 @@ impl World {
         if accepted {
             let registration = Registration { at: event.now, request: Arc::clone(request) };
             self.registrations.insert(address.clone(), registration);
+        }
+    }
+
+    /// A heartbeat that the hub took for one is acknowledged.
+    fn apply_heartbeat(&mut self, event: &HubEvent) {
+        if let Input::Closed(key, _) = &event.input {
+            self.heartbeats.remove(key);
+        }
+        for output in &event.outputs {
+            if let Output::Send(key, Outgoing { body: Body::Reply { reply, .. }, .. }) = output
+                && matches!(**reply, Reply::HeartbeatAck(_))
+            {
+                self.heartbeats.insert(*key, event.now);
+            }
         }
     }
 

@@ -60,6 +60,9 @@ pub enum Action {
         #[serde(with = "optional_duration", default, skip_serializing_if = "Option::is_none")]
         #[schemars(with = "String")]
         ttl: Option<Duration>,
+        /// Whether each heartbeat is a renewal, too.
+        #[serde(default, skip_serializing_if = "is_false")]
+        renew_on_heartbeat: bool,
     },
     /// Without an address, that of whoever speaks.
     Unregister {
@@ -218,6 +221,11 @@ pub struct Speech {
     #[serde(with = "optional_duration", default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub ttl: Option<Duration>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 fn is_zero(number: &usize) -> bool {

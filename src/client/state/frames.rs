@@ -25,7 +25,7 @@ impl ClientState {
         match body {
             HubBody::Reply { correlation, reply } => self.reply(now, timestamp, correlation, reply),
             HubBody::Notice(Notice::Disconnect(notice)) => self.close_announced(now, notice),
-            HubBody::Notice(Notice::TakenOver { actor_address }) => self.taken_over(actor_address),
+            HubBody::Notice(Notice::Unregistered(notice)) => self.unregistered(now, notice),
             HubBody::Notice(Notice::Pause(pause)) => self.tell(Event::Paused {
                 reason: pause.reason,
                 address: pause.actor_address,

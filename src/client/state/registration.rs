@@ -8,7 +8,7 @@ use super::{ClientState, Owner, Phase, Purpose};
 use crate::client::{ClientError, CommandId, Event};
 use crate::protocol::{
     ActorAddress, Details, ErrorCode, Pattern, Refusal, Register, Registered, Renew, Reply, Topic,
-    Unregister, Verb,
+    Unregister, UnregisterReason, UnregisteredNotice, Verb,
 };
 use crate::time::Timestamp;
 
@@ -24,10 +24,12 @@ impl ClientState {
         }
         let Some(actor) = self.actors.find(address) else { return };
         actor.registration = Registration::Asked;
+        let metadata = actor.config.metadata.clone();
         let verb = Verb::Register(Register {
             actor_address: address.clone(),
             capabilities: actor.config.capabilities.clone(),
-            metadata: actor.config.metadata.clone(),
+            renew_on_heartbeat: Register::renews_on_heartbeat(&metadata),
+            metadata,
             ttl: actor.config.ttl,
         });
         self.deadlines.clear(&Owner::Registration(address.clone()));
@@ -189,9 +191,24 @@ impl ClientState {
         self.deadlines.set(Owner::Registration(address.clone()), now + pause);
     }
 
-    pub(super) fn taken_over(&mut self, address: ActorAddress) {
-        self.forget(&address, &ClientError::NoAddress);
-        self.tell(Event::TakenOver { address });
+    /// The hub took an address. What expired is asked for again, unless that is under way.
+    pub(super) fn unregistered(&mut self, now: Timestamp, notice: UnregisteredNotice) {
+        let UnregisteredNotice { actor_address: address, reason } = notice;
+        match reason {
+            UnregisterReason::Expired => {
+                let held = self.actors.is_held(&address);
+                self.tell(Event::Unregistered { address: address.clone(), reason });
+                if held {
+                    self.register(now, &address);
+                }
+            }
+            UnregisterReason::DuplicateConnection
+            | UnregisterReason::TokenNarrowed
+            | UnregisterReason::Other => {
+                self.forget(&address, &ClientError::NoAddress);
+                self.tell(Event::Unregistered { address, reason });
+            }
+        }
     }
 
     /// The address is no longer wanted; `error` is the end of the commands that wait for it.

@@ -2,9 +2,10 @@
 //! token holds.
 
 use crate::auth::{Access, Grant, Keys, Principal, TokenError, authenticate};
-use crate::hub::{Deadline, Hub, Record, SessionKey};
+use crate::hub::{Deadline, EndReason, Hub, Record, SessionKey};
 use crate::protocol::{
     ActorAddress, AuthToken, Details, ErrorCode, RefreshToken, Refusal, Reply, TokenRefreshed,
+    UnregisterReason,
 };
 use crate::time::Timestamp;
 
@@ -19,7 +20,8 @@ impl Hub {
         verify(token.ok_or_else(no_token)?, keys, now, ErrorCode::Unauthorized).map(Some)
     }
 
-    /// Whether the session's principal may have the address, also from whoever has it now (I10).
+    /// Whether the session's principal may have the address, also from whoever has it now (I10):
+    /// from itself and, if the token names the address, from whoever has it by a pattern.
     pub(super) fn check_principal(
         &self,
         key: SessionKey,
@@ -35,7 +37,7 @@ impl Hub {
             ));
         }
         match self.registry.get(address) {
-            Some(known) if known.principal.as_ref() != Some(&grant.principal) => Err(Refusal::new(
+            Some(known) if !grant.outranks(known.principal.as_ref(), address) => Err(Refusal::new(
                 ErrorCode::Unauthorized,
                 format!("{address} belongs to another principal"),
                 "Register another address, or wait until this one is given up.",
@@ -48,7 +50,8 @@ impl Hub {
         Some(self.sessions.get(key)?.grant.as_ref()?.principal.clone())
     }
 
-    /// From here on the session lives as long as the new token.
+    /// From here on the session lives as long as the new token, and has no address that it does not
+    /// allow.
     pub(super) fn refresh_token(
         &mut self,
         now: Timestamp,
@@ -72,10 +75,19 @@ impl Hub {
         }
         let expires_at = grant.expires_at;
         let session = self.sessions.open_mut(key).expect("a request comes from an open session");
+        let beyond = session.addresses.iter().filter(|address| !grant.allows(address));
+        let beyond: Vec<ActorAddress> = beyond.cloned().collect();
         session.grant = Some(grant);
         let session_id = session.id.clone();
         self.deadlines.arm(Deadline::Token(key), expires_at);
         self.audit(Record::TokenRefreshed { session: key, session_id, expires_at });
+        for address in &beyond {
+            // The notices may have ended the session, and with it all that it owned.
+            if self.registry.owner(address) == Some(key) {
+                let why = (EndReason::TokenNarrowed, UnregisterReason::TokenNarrowed);
+                self.lose(now, address, key, why);
+            }
+        }
         Ok(Reply::TokenRefreshed(TokenRefreshed { token: refresh.token.clone(), expires_at }))
     }
 }

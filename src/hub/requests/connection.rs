@@ -65,7 +65,15 @@ impl Hub {
         }))
     }
 
-    pub(super) fn heartbeat(&self, now: Timestamp, heartbeat: &Heartbeat) -> Reply {
+    pub(super) fn heartbeat(
+        &mut self,
+        now: Timestamp,
+        key: SessionKey,
+        heartbeat: &Heartbeat,
+    ) -> Reply {
+        if let Some(session) = self.sessions.open_mut(key) {
+            session.last_heartbeat = now;
+        }
         let timestamp = heartbeat.timestamp.clone();
         Reply::HeartbeatAck(HeartbeatAck { timestamp, server_time: now })
     }
@@ -80,11 +88,12 @@ impl Hub {
         }
     }
 
-    /// Signs of life do not move the deadline; it moves itself when it finds one.
-    pub(in crate::hub) fn idle(&mut self, now: Timestamp, key: SessionKey) {
+    /// Signs of life do not move the deadline; it moves itself when it finds one. Where the hub was
+    /// called late, what was due before the silence was long enough comes first.
+    pub(in crate::hub) fn idle(&mut self, now: Timestamp, due: Timestamp, key: SessionKey) {
         let Some(session) = self.sessions.open(key) else { return };
         let silent_until = session.last_seen + self.config.idle_timeout;
-        match silent_until <= now {
+        match silent_until <= due {
             true => self.close(now, key, CloseReason::IdleTimeout),
             false => self.deadlines.arm(Deadline::Idle(key), silent_until),
         }
@@ -168,7 +177,10 @@ fn forget_reason(why: EndReason) -> Option<ForgetReason> {
     match why {
         EndReason::Closed(CloseReason::ClientDisconnect) => Some(ForgetReason::Disconnected),
         EndReason::Closed(CloseReason::ServerShutdown) => Some(ForgetReason::Shutdown),
-        EndReason::Closed(_) | EndReason::Connection(_) | EndReason::Expired => None,
+        EndReason::Closed(_)
+        | EndReason::Connection(_)
+        | EndReason::Expired
+        | EndReason::TokenNarrowed => None,
     }
 }
 
@@ -176,7 +188,9 @@ fn forget_reason(why: EndReason) -> Option<ForgetReason> {
 fn close_code(why: EndReason) -> u16 {
     match why {
         EndReason::Closed(reason) => reason.code(),
-        EndReason::Connection(CloseCause::Client | CloseCause::Hub) | EndReason::Expired => 1000,
+        EndReason::Connection(CloseCause::Client | CloseCause::Hub)
+        | EndReason::Expired
+        | EndReason::TokenNarrowed => 1000,
         EndReason::Connection(CloseCause::Lost) => 1006,
         EndReason::Connection(CloseCause::Protocol) => 1002,
     }

@@ -26,7 +26,7 @@ impl Hub {
         let (offset, limit, total) = (list.offset, list.limit.actors(), self.registry.live_len());
         let page = self.registry.live().skip(offset).take(limit);
         let actors: Vec<ListedActor> = page
-            .filter_map(|(address, row)| Some(listed(address, row, row.standing.expires_at()?)))
+            .filter_map(|(address, row)| Some(listed(address, row, self.expires_at(row)?)))
             .collect();
         let has_more = offset.saturating_add(actors.len()) < total;
         Reply::ActorList(ActorList { actors, total, offset, limit, has_more })

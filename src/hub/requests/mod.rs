@@ -94,7 +94,7 @@ impl Hub {
     ) -> Result<Reply, Refusal> {
         match request.verb.as_ref().map_err(Refusal::clone)? {
             Verb::Connect(connect) => self.connect(now, key, connect),
-            Verb::Heartbeat(heartbeat) => Ok(self.heartbeat(now, heartbeat)),
+            Verb::Heartbeat(heartbeat) => Ok(self.heartbeat(now, key, heartbeat)),
             Verb::Disconnect(_) => Ok(self.disconnect()),
             Verb::Register(register) => self.register(now, key, register),
             Verb::Unregister(unregister) => self.unregister(now, key, request, unregister),

@@ -6,7 +6,7 @@ use crate::hub::{Deadline, EndReason, ForgetReason, Hub, Record, SessionKey};
 use crate::protocol::{
     ActorAddress, Body, CloseReason, Details, DisconnectNotice, ErrorCode, Notice, Refusal,
     Register, Registered, Renew, RenewalToken, Renewed, Reply, Request, Topic, Unregister,
-    Unregistered,
+    UnregisterReason, Unregistered, UnregisteredNotice,
 };
 use crate::time::Timestamp;
 
@@ -22,17 +22,24 @@ impl Hub {
         self.check_principal(key, address)?;
         self.check_registrable(address)?;
         self.check_addresses(key, address)?;
+        let principal = self.principal(key);
         let known = self.registry.get(address);
         let version = known.map_or(1, |known| known.version + 1);
-        let resumed = known.is_some_and(|known| known.standing.owner().is_none());
+        let claimed = known.is_some_and(|known| known.principal != principal);
+        let resumed = !claimed && known.is_some_and(|known| known.standing.owner().is_none());
         match self.registry.owner(address) {
             Some(old) if old != key => self.take_over(now, address, old, key),
             Some(_) | None => {}
         }
+        if claimed {
+            self.forget(address, ForgetReason::Claimed);
+        }
+        self.make_room(address);
+        let peer = self.sessions.get(key).map(|session| session.peer.address.ip());
+        let peer = peer.expect("a request comes from a session");
         let (expires_at, renewal_token) = (now + register.ttl, RenewalToken::new(self.ids.fresh()));
         let (token, first_token) = (renewal_token, renewal_token);
         let standing = Standing::Live { owner: key, expires_at, token, first_token };
-        let principal = self.principal(key);
         self.outcomes.belong_to(address, principal.as_ref());
         self.registry.insert(
             address.clone(),
@@ -43,6 +50,8 @@ impl Hub {
                 registered_at: now,
                 ttl: register.ttl,
                 principal,
+                peer,
+                renew_on_heartbeat: register.renew_on_heartbeat,
                 standing,
             },
         );
@@ -67,7 +76,7 @@ impl Hub {
             ));
         }
         let limit = self.config.registrations_max;
-        if self.registry.get(address).is_none() && self.registry.len() >= limit {
+        if self.lacks_room(address) && self.registry.first_to_go().is_none() {
             return Err(Refusal::new(
                 ErrorCode::RateLimited,
                 format!("the hub holds {limit} registrations and takes no more"),
@@ -76,6 +85,18 @@ impl Hub {
             .with(Details::Limit { limit }));
         }
         Ok(())
+    }
+
+    fn lacks_room(&self, address: &ActorAddress) -> bool {
+        self.registry.get(address).is_none() && self.registry.len() >= self.config.registrations_max
+    }
+
+    /// A detached address gives way to a newcomer (I29).
+    fn make_room(&mut self, address: &ActorAddress) {
+        while self.lacks_room(address) {
+            let Some(first) = self.registry.first_to_go().cloned() else { return };
+            self.forget(&first, ForgetReason::Room);
+        }
     }
 
     fn check_addresses(&self, key: SessionKey, address: &ActorAddress) -> Result<(), Refusal> {
@@ -131,8 +152,7 @@ impl Hub {
         });
         self.unbind(address, old);
         if self.sessions.get(old).is_some_and(|session| !session.addresses.is_empty()) {
-            let notice = Notice::TakenOver { actor_address: address.clone() };
-            return self.say(now, old, address.clone(), Body::Notice(notice));
+            return self.say_lost(now, old, address, UnregisterReason::DuplicateConnection);
         }
         let notice = DisconnectNotice {
             reason: DisconnectNotice::DUPLICATE_CONNECTION.to_owned(),
@@ -224,16 +244,66 @@ impl Hub {
 
     /// The address's deadline has come: a live one expires, a detached one is forgotten (I17).
     pub(in crate::hub) fn address_due(&mut self, now: Timestamp, address: &ActorAddress) {
+        if let Some(later) = self.carried_on(address) {
+            return self.move_expiry(address, later);
+        }
         match self.registry.get(address).map(|registration| registration.standing) {
             Some(Standing::Live { owner, .. }) => {
-                self.detach(now, address, owner, EndReason::Expired);
-                self.unbind(address, owner);
+                let why = EndReason::Expired;
+                self.lose(now, address, owner, (why, UnregisterReason::Expired));
             }
             Some(Standing::Detached { .. }) => {
                 self.forget(address, ForgetReason::ResumeWindowEnded);
             }
             None => {}
         }
+    }
+
+    /// When the address expires: heartbeats count where the registration says so.
+    pub(super) fn expires_at(&self, registration: &Registration) -> Option<Timestamp> {
+        let Standing::Live { owner, expires_at, .. } = registration.standing else { return None };
+        let session = self.sessions.get(owner).filter(|_| registration.renew_on_heartbeat);
+        let beaten = session.map(|session| session.last_heartbeat + registration.ttl);
+        Some(beaten.map_or(expires_at, |beaten| beaten.max(expires_at)))
+    }
+
+    /// Heartbeats do not move the deadline; it moves itself when it finds one.
+    fn carried_on(&self, address: &ActorAddress) -> Option<Timestamp> {
+        let registration = self.registry.get(address)?;
+        let later = self.expires_at(registration)?;
+        (Some(later) > registration.standing.expires_at()).then_some(later)
+    }
+
+    fn move_expiry(&mut self, address: &ActorAddress, later: Timestamp) {
+        let standing = self.registry.get(address).map(|registration| registration.standing);
+        let Some(Standing::Live { owner, token, first_token, .. }) = standing else { return };
+        let standing = Standing::Live { owner, expires_at: later, token, first_token };
+        self.registry.set_standing(address, standing);
+        self.deadlines.arm(Deadline::Address(address.clone()), later);
+    }
+
+    /// Detaches an address whose session lives on, and tells that so, once (I5).
+    pub(super) fn lose(
+        &mut self,
+        now: Timestamp,
+        address: &ActorAddress,
+        owner: SessionKey,
+        (why, told): (EndReason, UnregisterReason),
+    ) {
+        self.detach(now, address, owner, why);
+        self.unbind(address, owner);
+        self.say_lost(now, owner, address, told);
+    }
+
+    fn say_lost(
+        &mut self,
+        now: Timestamp,
+        key: SessionKey,
+        address: &ActorAddress,
+        reason: UnregisterReason,
+    ) {
+        let notice = UnregisteredNotice { actor_address: address.clone(), reason };
+        self.say(now, key, address.clone(), Body::Notice(Notice::Unregistered(notice)));
     }
 
     /// Keeps the address's subscriptions for whoever registers it within the resume window.
@@ -262,10 +332,10 @@ impl Hub {
         self.registry.remove(address);
         self.deadlines.disarm(&Deadline::Address(address.clone()));
         match why {
-            ForgetReason::Unregistered | ForgetReason::Disconnected => {
-                self.forget_outcomes(address)
+            ForgetReason::Unregistered | ForgetReason::Disconnected | ForgetReason::Claimed => {
+                self.forget_outcomes(address);
             }
-            ForgetReason::ResumeWindowEnded | ForgetReason::Shutdown => {}
+            ForgetReason::ResumeWindowEnded | ForgetReason::Room | ForgetReason::Shutdown => {}
         }
         for topic in self.topics.remove_all(address) {
             self.audit_unsubscribed(address, topic);

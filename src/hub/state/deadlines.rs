@@ -64,16 +64,16 @@ impl Deadlines {
         }
     }
 
-    /// Takes the earliest deadline that is due at `now`.
-    pub fn pop_due(&mut self, now: Timestamp) -> Option<Deadline> {
+    /// Takes the earliest deadline that is due at `now`, with when it was.
+    pub fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, Deadline)> {
         let (at, _) = self.agenda.first()?;
         if *at > now {
             return None;
         }
-        let (_, deadline) = self.agenda.pop_first()?;
+        let (at, deadline) = self.agenda.pop_first()?;
         self.set(&deadline, None);
         self.touched.note(deadline.clone());
-        Some(deadline)
+        Some((at, deadline))
     }
 
     pub fn next(&self) -> Option<Timestamp> {
@@ -144,7 +144,7 @@ mod tests {
         deadlines.arm(idle.clone(), at(20));
         assert_eq!(deadlines.next(), Some(at(20)));
         assert_eq!(deadlines.pop_due(at(19)), None);
-        assert_eq!(deadlines.pop_due(at(20)), Some(idle));
+        assert_eq!(deadlines.pop_due(at(20)), Some((at(20), idle)));
         assert_eq!((deadlines.next(), deadlines.len()), (None, 0));
     }
 
@@ -156,7 +156,7 @@ mod tests {
         deadlines.arm(Deadline::Connect(one), at(5));
         deadlines.arm(Deadline::Idle(two), at(10));
         deadlines.disarm_session(one);
-        assert_eq!(deadlines.pop_due(at(100)), Some(Deadline::Idle(two)));
+        assert_eq!(deadlines.pop_due(at(100)), Some((at(10), Deadline::Idle(two))));
         assert_eq!(deadlines.pop_due(at(100)), None);
     }
 }

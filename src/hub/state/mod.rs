@@ -2,6 +2,7 @@
 //! of the verbs in `requests`.
 
 mod deadlines;
+mod detached;
 mod outcomes;
 mod owned;
 mod pace;

@@ -2,9 +2,11 @@
 //! come back.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Touched;
+use super::detached::{Detached, Holder};
 use crate::auth::Principal;
 use crate::hub::SessionKey;
 use crate::protocol::{ActorAddress, Json, RenewalToken};
@@ -19,7 +21,20 @@ pub(crate) struct Registration {
     pub ttl: Duration,
     /// Who alone may have the address while the hub knows it; none with auth off.
     pub principal: Option<Principal>,
+    /// Where the session came from that registered it.
+    pub peer: IpAddr,
+    /// Whether each heartbeat of the owner is a renewal, too.
+    pub renew_on_heartbeat: bool,
     pub standing: Standing,
+}
+
+impl Registration {
+    fn holder(&self) -> Holder {
+        match &self.principal {
+            Some(principal) => Holder::Principal(principal.clone()),
+            None => Holder::Peer(self.peer),
+        }
+    }
 }
 
 /// Whether an address has an owner.
@@ -61,6 +76,7 @@ pub(crate) struct Registry {
     tokens: BTreeMap<RenewalToken, ActorAddress>,
     /// By first token, where that is not the current one any more.
     first_tokens: BTreeMap<RenewalToken, ActorAddress>,
+    detached: Detached,
     pub touched: Touched<ActorAddress>,
 }
 
@@ -84,19 +100,19 @@ impl Registry {
     }
 
     pub fn insert(&mut self, address: ActorAddress, registration: Registration) {
-        self.spend_tokens(&address);
+        self.leave_indexes(&address);
         self.touched.note(address.clone());
-        self.issue_tokens(&address, registration.standing);
-        self.rows.insert(address, registration);
+        self.rows.insert(address.clone(), registration);
+        self.enter_indexes(&address);
     }
 
     /// Changes who owns a known address, or until when.
     pub fn set_standing(&mut self, address: &ActorAddress, standing: Standing) {
-        self.spend_tokens(address);
+        self.leave_indexes(address);
         self.touched.note(address.clone());
         let Some(row) = self.rows.get_mut(address) else { return };
         row.standing = standing;
-        self.issue_tokens(address, standing);
+        self.enter_indexes(address);
     }
 
     pub fn set_version(&mut self, address: &ActorAddress, version: u64) {
@@ -107,7 +123,7 @@ impl Registry {
     }
 
     pub fn remove(&mut self, address: &ActorAddress) -> Option<Registration> {
-        self.spend_tokens(address);
+        self.leave_indexes(address);
         self.touched.note(address.clone());
         self.rows.remove(address)
     }
@@ -134,19 +150,32 @@ impl Registry {
         self.tokens.len()
     }
 
-    fn issue_tokens(&mut self, address: &ActorAddress, standing: Standing) {
-        let Standing::Live { token, first_token, .. } = standing else { return };
-        self.tokens.insert(token, address.clone());
-        if first_token != token {
-            self.first_tokens.insert(first_token, address.clone());
+    /// The detached address that gives way to a newcomer (protocol, section 5).
+    pub fn first_to_go(&self) -> Option<&ActorAddress> {
+        self.detached.first_to_go()
+    }
+
+    fn enter_indexes(&mut self, address: &ActorAddress) {
+        let Some(row) = self.rows.get(address) else { return };
+        match row.standing {
+            Standing::Live { token, first_token, .. } => {
+                self.tokens.insert(token, address.clone());
+                if first_token != token {
+                    self.first_tokens.insert(first_token, address.clone());
+                }
+            }
+            Standing::Detached { until } => self.detached.insert(&row.holder(), until, address),
         }
     }
 
-    fn spend_tokens(&mut self, address: &ActorAddress) {
-        let standing = self.get(address).map(|row| row.standing);
-        if let Some(Standing::Live { token, first_token, .. }) = standing {
-            self.tokens.remove(&token);
-            self.first_tokens.remove(&first_token);
+    fn leave_indexes(&mut self, address: &ActorAddress) {
+        let Some(row) = self.rows.get(address) else { return };
+        match row.standing {
+            Standing::Live { token, first_token, .. } => {
+                self.tokens.remove(&token);
+                self.first_tokens.remove(&first_token);
+            }
+            Standing::Detached { until } => self.detached.remove(&row.holder(), until, address),
         }
     }
 }

@@ -34,6 +34,7 @@ pub(crate) struct Session {
     /// Who the client last claimed to be: only ever the `to` of what the hub tells it.
     pub claimed: Option<ActorAddress>,
     pub last_seen: Timestamp,
+    pub last_heartbeat: Timestamp,
     pub queue: Queue,
     /// The session that does not keep up with this one, if this one was told to pause.
     pub paused_for: Option<SessionKey>,
@@ -54,6 +55,7 @@ impl Session {
             addresses: Owned::default(),
             claimed: None,
             last_seen: now,
+            last_heartbeat: now,
             queue: Queue::default(),
             paused_for: None,
             pausing: BTreeSet::new(),

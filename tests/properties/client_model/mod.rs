@@ -12,7 +12,7 @@ use signal_hub::client::state::Output;
 use signal_hub::client::{ClientConfig, ClientError, Command, CommandId, Event, Loss};
 use signal_hub::protocol::{
     ActorAddress, ClientFrame, CloseReason, Details, MessageId, Pattern, Reply, Request, Topic,
-    Verb,
+    UnregisterReason, Verb,
 };
 use signal_hub::time::Timestamp;
 
@@ -33,6 +33,7 @@ pub enum Cause {
     /// `hub:disconnect`, because another connection registered the last address.
     Replaced,
     TakenOver(ActorAddress),
+    Expired(ActorAddress),
     Lost,
     Command(CommandId, Command),
     TimePasses,
@@ -175,6 +176,9 @@ impl Model {
             }
             Cause::Replaced => self.parting |= self.link == Link::Connected,
             Cause::TakenOver(address) => self.wish_no_more(address),
+            Cause::Expired(address) => {
+                self.held.remove(address);
+            }
             Cause::Lost => self.disconnected(),
             Cause::Start | Cause::TimePasses | Cause::Stop => {}
         }
@@ -315,7 +319,10 @@ impl Model {
             Event::SubscriptionRefused { address, topic, .. } => {
                 self.topics(address).context("nobody wishes for the address")?.remove(topic);
             }
-            Event::TakenOver { address } => self.wish_no_more(address),
+            Event::Unregistered { address, reason: UnregisterReason::Expired } => {
+                self.held.remove(address);
+            }
+            Event::Unregistered { address, .. } => self.wish_no_more(address),
             Event::Ended { .. } => {
                 ensure!(!self.ended, "it ends twice");
                 self.ended = true;

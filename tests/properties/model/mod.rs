@@ -8,6 +8,7 @@ pub mod requests;
 mod speaking;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use signal_hub::hub::{Config, Input, SessionKey, Written};
@@ -62,6 +63,8 @@ struct Session {
     /// The earliest first.
     addresses: Vec<ActorAddress>,
     claimed: Option<ActorAddress>,
+    /// Where it comes from.
+    peer: Option<IpAddr>,
     opened: Timestamp,
     heard: Timestamp,
     /// The outgoing queue.
@@ -91,6 +94,10 @@ struct Registration {
     first_token: Option<RenewalToken>,
     version: u64,
     ttl: Duration,
+    /// Whether each heartbeat of its owner is a renewal.
+    renew_on_heartbeat: bool,
+    /// Where its latest owner came from.
+    peer: Option<IpAddr>,
     registered_at: Timestamp,
     capabilities: Vec<String>,
     metadata: Json,
@@ -160,7 +167,7 @@ impl Model {
         }
         self.expire();
         match input {
-            Input::Opened(key, _) => self.opened(*key),
+            Input::Opened(key, peer) => self.opened(*key, peer.address.ip()),
             Input::Frame(key, frame) => self.frame(*key, frame),
             Input::Alive(key) => self.alive(*key),
             Input::Drained(key, written) => self.drained(*key, written),
@@ -196,9 +203,10 @@ impl Model {
         sessions.chain(addresses.map(|(address, row)| (row.until, Due::Address(address.clone()))))
     }
 
-    fn opened(&mut self, key: SessionKey) {
+    fn opened(&mut self, key: SessionKey, peer: IpAddr) {
         let full = self.sessions.len() + self.parting.len() >= self.config.sessions_max;
-        let session = Session { opened: self.now, heard: self.now, ..Session::default() };
+        let (opened, heard, peer) = (self.now, self.now, Some(peer));
+        let session = Session { opened, heard, peer, ..Session::default() };
         self.sessions.insert(key, session);
         self.figures.opened += 1;
         if self.stopping {

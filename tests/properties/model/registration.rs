@@ -1,11 +1,13 @@
 //! Who has which address: takeover, detach and resume, renewal (protocol, sections 4 and 5).
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use signal_hub::hub::SessionKey;
 use signal_hub::protocol::{
     ActorAddress, Body, CloseReason, Details, DisconnectNotice, ErrorCode, Notice, Refusal,
-    Register, Registered, Renew, RenewalToken, Renewed, Reply, Request, Unregister, Unregistered,
+    Register, Registered, Renew, RenewalToken, Renewed, Reply, Request, Unregister,
+    UnregisterReason, Unregistered, UnregisteredNotice,
 };
 use uuid::Uuid;
 
@@ -28,7 +30,9 @@ impl Model {
         }
         let known = self.registrations.get(address);
         let limit = self.config.registrations_max;
-        if known.is_none() && self.registrations.len() >= limit {
+        let full = known.is_none() && self.registrations.len() >= limit;
+        let gives_way = self.first_to_go().filter(|_| full);
+        if full && gives_way.is_none() {
             return Err(refusal(ErrorCode::RateLimited).with(Details::Limit { limit }));
         }
         let own = &self.sessions[&key].addresses;
@@ -36,6 +40,10 @@ impl Model {
         if !own.contains(address) && own.len() >= limit {
             return Err(refusal(ErrorCode::RateLimited).with(Details::Limit { limit }));
         }
+        if let Some(first) = gives_way {
+            self.registrations.remove(&first);
+        }
+        let known = self.registrations.get(address);
         let resumed = known.is_some_and(|known| known.owner.is_none());
         match known.and_then(|known| known.owner) {
             Some(old) if old != key => self.take_over(address, old),
@@ -60,6 +68,8 @@ impl Model {
             first_token: token,
             version,
             ttl: register.ttl,
+            renew_on_heartbeat: register.renew_on_heartbeat,
+            peer: self.sessions[&key].peer,
             registered_at: self.now,
             capabilities: register.capabilities.clone(),
             metadata: register.metadata.clone(),
@@ -73,13 +83,31 @@ impl Model {
         Ok(Reply::Registered(reply))
     }
 
+    /// The detached address that gives way: the oldest of the peer that has most.
+    fn first_to_go(&self) -> Option<ActorAddress> {
+        let detached = || self.registrations.iter().filter(|(_, row)| row.owner.is_none());
+        let rank = |(address, row): &(&ActorAddress, &Registration)| {
+            let as_many = detached().filter(|(_, other)| other.peer == row.peer).count();
+            (Reverse(as_many), row.until, (*address).clone())
+        };
+        detached().min_by_key(rank).map(|(address, _)| address.clone())
+    }
+
+    /// Each heartbeat is a renewal for those who wanted that.
+    pub(super) fn heartbeat(&mut self, key: SessionKey) {
+        let now = self.now;
+        let own = self.registrations.values_mut().filter(|row| row.owner == Some(key));
+        for row in own.filter(|row| row.renew_on_heartbeat) {
+            row.until = row.until.max(now + row.ttl);
+        }
+    }
+
     /// The session that has the address is told, and ends if it has no other.
     fn take_over(&mut self, address: &ActorAddress, old: SessionKey) {
         let session = self.sessions.get_mut(&old).expect("an owner is an open session");
         session.addresses.retain(|own| own != address);
         if !session.addresses.is_empty() {
-            let notice = Notice::TakenOver { actor_address: address.clone() };
-            return self.say(old, address.clone(), Body::Notice(notice));
+            return self.say_lost(old, address, UnregisterReason::DuplicateConnection);
         }
         let notice = DisconnectNotice {
             reason: DisconnectNotice::DUPLICATE_CONNECTION.to_owned(),
@@ -87,6 +115,11 @@ impl Model {
         };
         let body = Body::Notice(Notice::Disconnect(notice));
         self.say_last(old, address.clone(), body, CloseReason::DuplicateConnection);
+    }
+
+    fn say_lost(&mut self, key: SessionKey, address: &ActorAddress, reason: UnregisterReason) {
+        let notice = UnregisteredNotice { actor_address: address.clone(), reason };
+        self.say(key, address.clone(), Body::Notice(Notice::Unregistered(notice)));
     }
 
     pub(super) fn unregister(
@@ -146,6 +179,7 @@ impl Model {
             Some(owner) => {
                 self.disown(owner, address);
                 self.detach(address);
+                self.say_lost(owner, address, UnregisterReason::Expired);
             }
             None => drop(self.registrations.remove(address)),
         }

@@ -181,10 +181,11 @@ impl Model {
     ) -> Result<Reply, Refusal> {
         match verb {
             Verb::Connect(connect) => self.connect(key, connect),
-            Verb::Heartbeat(heartbeat) => Ok(Reply::HeartbeatAck(HeartbeatAck {
-                timestamp: heartbeat.timestamp.clone(),
-                server_time: self.now,
-            })),
+            Verb::Heartbeat(heartbeat) => {
+                self.heartbeat(key);
+                let (timestamp, server_time) = (heartbeat.timestamp.clone(), self.now);
+                Ok(Reply::HeartbeatAck(HeartbeatAck { timestamp, server_time }))
+            }
             Verb::Disconnect(_) => Ok(Reply::Disconnected(Disconnected { acknowledged: true })),
             Verb::Register(register) => self.register(key, register),
             Verb::Unregister(unregister) => self.unregister(key, request, unregister),

@@ -160,6 +160,7 @@ mod tests {
             capabilities: vec!["messaging".to_owned()],
             metadata: Json::EMPTY_OBJECT,
             ttl,
+            renew_on_heartbeat: false,
         })
     }
 

@@ -165,9 +165,12 @@ impl Truth {
             Verb::Register(register) => {
                 let address = &register.actor_address;
                 let is_new = moment.before.address(address).is_none() || moment.is_due(address);
-                let hub_full =
-                    is_new && moment.before.address_count() >= self.config.registrations_max;
-                hub_full
+                let full = moment.before.address_count() >= self.config.registrations_max;
+                let detached = moment.before.address_rows().any(|(address, row)| {
+                    row.registration.is_some_and(|row| row.owner.is_none())
+                        && !moment.is_due(address)
+                });
+                is_new && full && !detached
                     || !row.addresses.contains(address)
                         && row.addresses.len() >= self.config.addresses_per_session_max
             }

@@ -1,6 +1,6 @@
 //! I1, I4: each touched row against its neighbours, and against who may have touched it.
 
-use signal_hub::hub::{AddressRow, Input, SessionKey};
+use signal_hub::hub::{AddressRow, ForgetReason, Input, Record, SessionKey};
 use signal_hub::protocol::{ActorAddress, CloseReason, Verb};
 
 use super::super::world::is_open;
@@ -85,8 +85,8 @@ fn session_lists_what_it_owns(moment: &Moment<'_>, key: SessionKey) -> Verdict {
     }
 }
 
-/// I4: an address's row changes only by its owner, by a registration, by its own deadline, or with
-/// the end of its owner.
+/// I4: an address's row changes only by its owner, by a registration, by its own deadline, with the
+/// end of its owner or, detached, by giving way.
 fn stale_is_inert(moment: &Moment<'_>, address: &ActorAddress) -> Verdict {
     let owner = moment.before.owner(address);
     let session = moment.hub.input.session();
@@ -98,7 +98,13 @@ fn stale_is_inert(moment: &Moment<'_>, address: &ActorAddress) -> Verdict {
     });
     let by_request = changes_by_right(moment, address);
     let by_shutdown = moment.hub.input == Input::Shutdown;
-    if by_owner || by_deadline || by_overflow || by_request || by_shutdown {
+    // Which one gives way, and when, is the business of I29.
+    let by_newcomer = owner.is_none()
+        && moment.records().any(|record| {
+            matches!(record, Record::ActorForgotten { actor_address, why: ForgetReason::Room }
+                if actor_address == address)
+        });
+    if by_newcomer || by_owner || by_deadline || by_overflow || by_request || by_shutdown {
         return Ok(());
     }
     let before = moment.before.address(address);

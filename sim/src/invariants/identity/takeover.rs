@@ -1,7 +1,9 @@
-//! I5, I6: who is told of a takeover, and to whom nothing goes any more.
+//! I5, I6: who is told that an address is lost, and to whom nothing goes any more.
 
-use signal_hub::hub::{Output, SessionKey};
-use signal_hub::protocol::{ActorAddress, Body, CloseReason, DisconnectNotice, Notice, Outgoing};
+use signal_hub::hub::{EndReason, Output, Record, SessionKey};
+use signal_hub::protocol::{
+    ActorAddress, Body, CloseReason, DisconnectNotice, Notice, Outgoing, UnregisterReason,
+};
 
 use super::super::{HubObserver, Invariant, Moment, Verdict, broken, owner_text};
 use super::registration::registered_now;
@@ -35,7 +37,50 @@ impl HubObserver for Takeover {
                 }
             }
         }
+        losses_are_told(moment)?;
         deliveries_to_owners(moment)
+    }
+}
+
+/// A session that lives on is told of each address that expired or that its token lost, and of no
+/// other; one whose queue overflows at a notice is closed in its stead.
+fn losses_are_told(moment: &Moment<'_>) -> Verdict {
+    let lost: Vec<(SessionKey, &ActorAddress, UnregisterReason)> = moment
+        .records()
+        .filter_map(|record| match record {
+            Record::ActorDetached { actor_address, session, why } => {
+                Some((*session, actor_address, told_reason(*why)?))
+            }
+            _ => None,
+        })
+        .collect();
+    let told: Vec<(SessionKey, &ActorAddress, UnregisterReason)> = moment
+        .sent()
+        .filter_map(|(key, message)| match &message.body {
+            Body::Notice(Notice::Unregistered(notice)) => {
+                let is_loss = notice.reason != UnregisterReason::DuplicateConnection;
+                is_loss.then_some((key, &notice.actor_address, notice.reason))
+            }
+            _ => None,
+        })
+        .collect();
+    let heard = lost
+        .iter()
+        .filter(|loss| told.contains(loss) || !closes(moment, loss.0, CloseReason::SlowConsumer));
+    match heard.eq(told.iter()) {
+        true => Ok(()),
+        false => broken(
+            Invariant::I5,
+            format!("what sessions lost is {lost:?}; what they were told is {told:?}"),
+        ),
+    }
+}
+
+fn told_reason(why: EndReason) -> Option<UnregisterReason> {
+    match why {
+        EndReason::Expired => Some(UnregisterReason::Expired),
+        EndReason::TokenNarrowed => Some(UnregisterReason::TokenNarrowed),
+        EndReason::Closed(_) | EndReason::Connection(_) => None,
     }
 }
 
@@ -48,7 +93,9 @@ fn is_duplicate_notice(message: &Outgoing) -> bool {
         Body::Notice(Notice::Disconnect(notice)) => {
             notice.reason == DisconnectNotice::DUPLICATE_CONNECTION
         }
-        Body::Notice(Notice::TakenOver { .. }) => true,
+        Body::Notice(Notice::Unregistered(notice)) => {
+            notice.reason == UnregisterReason::DuplicateConnection
+        }
         Body::Notice(Notice::Pause(_) | Notice::Resume)
         | Body::Pong
         | Body::Reply { .. }

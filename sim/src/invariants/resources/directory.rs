@@ -89,7 +89,7 @@ fn listed(moment: &Moment<'_>, list: ListActors, told: &ActorList) -> Verdict {
             (&actor.address, &actor.actor_address, &actor.capabilities, &actor.metadata)
                 == (address, address, &asked.capabilities, &asked.metadata)
                 && (actor.registered_at, actor.expires_at, actor.version)
-                    == (known.at, row.until, row.version)
+                    == (known.at, moment.before.lives_until(address, row), row.version)
         });
         if !fits {
             return untrue(&actor.address, "is listed as it is not");

@@ -8,6 +8,7 @@ mod directory;
 mod pace;
 mod queues;
 mod rest;
+mod room;
 mod timeouts;
 mod timers;
 
@@ -16,6 +17,7 @@ pub(super) use conservation::{Tally, check_against};
 pub(super) use directory::Directory;
 pub(super) use pace::Pace;
 pub(super) use queues::Queues;
+pub(super) use room::Room;
 pub(super) use timeouts::Timeouts;
 pub(super) use timers::Timers;
 

@@ -102,8 +102,15 @@ impl Timers {
             None => (Invariant::I17, Some(self.resume_window)),
             Some(_) => (Invariant::I32, prolonged(moment, address)),
         };
+        // Heartbeats moved the deadline when it came.
+        let carried = before.is_some_and(|before| {
+            before.owner == registration.owner
+                && before.until <= moment.now
+                && registration.until == moment.before.lives_until(address, &before)
+        });
         let is_prolonged = registration.owner.is_some() && lives.is_some();
-        if unchanged && !is_prolonged || lives.is_some_and(|l| registration.until == moment.now + l)
+        if (unchanged || carried) && !is_prolonged
+            || lives.is_some_and(|l| registration.until == moment.now + l)
         {
             return Ok(());
         }
@@ -116,7 +123,10 @@ impl Timers {
         match record {
             Record::ActorDetached { actor_address, why: EndReason::Expired, .. } => {
                 let row = moment.before.address(actor_address).and_then(|row| row.registration);
-                let over = row.is_some_and(|row| row.owner.is_some() && row.until <= moment.now);
+                let over = row.is_some_and(|row| {
+                    let until = moment.before.lives_until(actor_address, &row);
+                    row.owner.is_some() && until <= moment.now
+                });
                 match over {
                     true => Ok(()),
                     false => {

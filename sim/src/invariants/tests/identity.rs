@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use signal_hub::hub::{Output, Phase, Record, SessionKey};
-use signal_hub::protocol::{ActorAddress, Body, CloseReason, Notice, Outgoing, Reply, Verb};
+use signal_hub::protocol::{
+    ActorAddress, Body, CloseReason, Notice, Outgoing, Reply, UnregisterReason, UnregisteredNotice,
+    Verb,
+};
 
 use super::super::Invariant;
 use super::{Story, at, publish, register, register_as_hub, renew, send, subscribe, unregister};
@@ -107,7 +110,8 @@ fn a_takeover_is_told_before_the_close() {
 #[test]
 fn nobody_is_told_of_a_takeover_that_did_not_happen() {
     let mut story = Story::of(["alice"]);
-    let notice = Notice::TakenOver { actor_address: at("alice") };
+    let reason = UnregisterReason::DuplicateConnection;
+    let notice = Notice::Unregistered(UnregisteredNotice { actor_address: at("alice"), reason });
     let outgoing = Outgoing { body: Body::Notice(notice), ..story.last().sent_to(1)[0].clone() };
     story.last().outputs.push(Output::Send(SessionKey(1), outgoing));
     story.breaks(Invariant::I5);

@@ -292,6 +292,7 @@ fn register(name: &str) -> Verb {
         capabilities: vec!["chat".to_owned()],
         metadata: Json::EMPTY_OBJECT,
         ttl: TTL,
+        renew_on_heartbeat: false,
     })
 }
 

@@ -28,7 +28,11 @@ pub fn plan(dice: &mut Dice, scenario: &mut Scenario) {
 /// Loses its connection and registers again when the resume window is all but over.
 fn resume_at_the_deadline(dice: &mut Dice, scenario: &mut Scenario) {
     let who = Who::Raw(STRANGER.to_owned(), 9);
-    let register = Action::Register { address: Some("mallory/late".to_owned()), ttl: None };
+    let register = Action::Register {
+        address: Some("mallory/late".to_owned()),
+        ttl: None,
+        renew_on_heartbeat: false,
+    };
     let window = scenario.hub.resume_window;
     if window.is_zero() {
         return;
@@ -57,7 +61,14 @@ fn renew_at_expiry(dice: &mut Dice, scenario: &mut Scenario) {
     let renewed = registered + ttl - Duration::from_millis(100) + dice.millis(0, 200);
     let steps = [
         (begin, connect()),
-        (registered, Action::Register { address: address.clone(), ttl: Some(ttl) }),
+        (
+            registered,
+            Action::Register {
+                address: address.clone(),
+                ttl: Some(ttl),
+                renew_on_heartbeat: false,
+            },
+        ),
         (renewed, Action::Renew { address, token: WhichToken::Latest }),
     ];
     scenario.steps.extend(steps.map(|(at, action)| Step::at(at, who.clone(), action)));

@@ -56,7 +56,7 @@ fn operation(dice: &mut Dice, scenario: &mut Scenario, kind: Kind) {
         Kind::Publish => Action::Publish { topic: dice.topic(), speech },
         Kind::Subscribe => Action::Subscribe { topic: dice.topic() },
         Kind::Unsubscribe => Action::Unsubscribe { topic: dice.topic() },
-        Kind::Register => Action::Register { address: desk, ttl: None },
+        Kind::Register => Action::Register { address: desk, ttl: None, renew_on_heartbeat: false },
         Kind::Unregister => match desk {
             Some(address) => Action::Unregister { address: Some(address) },
             None => Action::Heartbeat,
@@ -131,6 +131,7 @@ fn session_word(dice: &mut Dice, scenario: &Scenario) -> Action {
         0..=3 => Action::Register {
             address: dice.one_in(3).then(|| format!("mallory/{}", dice.between(1, 3))),
             ttl: dice.one_in(3).then(|| Duration::from_secs(dice.between(1, 5) as u64)),
+            renew_on_heartbeat: false,
         },
         4 => Action::Unregister { address: None },
         5..=6 => Action::Renew { address: None, token: WhichToken::Latest },
@@ -157,7 +158,7 @@ fn session_word(dice: &mut Dice, scenario: &Scenario) -> Action {
 fn rival_word(dice: &mut Dice, scenario: &Scenario) -> Action {
     let rival = dice.actor(scenario);
     match dice.between(0, 5) {
-        0..=2 => Action::Register { address: Some(rival), ttl: None },
+        0..=2 => Action::Register { address: Some(rival), ttl: None, renew_on_heartbeat: false },
         3 => Action::Unregister { address: Some(rival) },
         4 => Action::Subscribe { topic: dice.topic() },
         _ => Action::Renew { address: Some(rival), token: WhichToken::Latest },

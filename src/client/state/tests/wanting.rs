@@ -1,6 +1,7 @@
 //! Addresses and topics are wishes that each session is made to agree with.
 
 use super::*;
+use crate::protocol::{UnregisterReason, UnregisteredNotice};
 
 fn too_fast(milliseconds: u64) -> Reply {
     let wait = Duration::from_millis(milliseconds);
@@ -251,12 +252,46 @@ fn many_subscriptions_are_restored_a_few_at_a_time() {
     assert_eq!(talk.verbs(), [subscribe_verb("064")]);
 }
 
+fn unregistered(path: &str, reason: UnregisterReason) -> Notice {
+    Notice::Unregistered(UnregisteredNotice { actor_address: address(path), reason })
+}
+
+#[test]
+fn an_address_that_expired_is_asked_for_again_at_once() {
+    let actors = ["a", "b"].map(|path| ActorConfig::new(address(path)));
+    let mut talk = Conversation::registered(config(actors.into()));
+    talk.notice(unregistered("b", UnregisterReason::Expired));
+    let [register] = talk.requests().try_into().unwrap();
+    assert_eq!((register.type_name.as_ref(), &register.from), ("hub:register", &address("b")));
+    let reason = UnregisterReason::Expired;
+    let told = Event::Unregistered { address: address("b"), reason };
+    assert!(talk.outputs().contains(&Output::Event(told)));
+    talk.notice(unregistered("b", UnregisterReason::Expired));
+    assert_eq!(talk.verbs(), [], "it is under way");
+}
+
+#[test]
+fn an_address_that_a_token_does_not_allow_any_more_is_wanted_no_more() {
+    let actors = ["a", "b"].map(|path| ActorConfig::new(address(path)));
+    for reason in [UnregisterReason::TokenNarrowed, UnregisterReason::Other] {
+        let mut talk = Conversation::registered(config(actors.clone().into()));
+        talk.notice(unregistered("a", reason));
+        talk.lose();
+        talk.pass(seconds(1));
+        talk.greet();
+        let [register] = talk.requests().try_into().unwrap();
+        assert_eq!(register.from, address("b"));
+    }
+}
+
 #[test]
 fn an_address_taken_over_is_wanted_no_more() {
     let actors = ["a", "b"].map(|path| ActorConfig::new(address(path)));
     let mut talk = Conversation::registered(config(actors.into()));
-    talk.notice(Notice::TakenOver { actor_address: address("a") });
-    assert_eq!(talk.outputs(), [Output::Event(Event::TakenOver { address: address("a") })]);
+    talk.notice(unregistered("a", UnregisterReason::DuplicateConnection));
+    let reason = UnregisterReason::DuplicateConnection;
+    let told = Event::Unregistered { address: address("a"), reason };
+    assert_eq!(talk.outputs(), [Output::Event(told)]);
 
     talk.lose();
     talk.pass(seconds(1));

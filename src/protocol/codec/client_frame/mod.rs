@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::fields::{Raw, kind_of, name, optional_integer, optional_milliseconds, optional_string};
 use crate::protocol::{
     ActorAddress, Broadcast, ClientFrame, ErrorCode, Json, Malformed, MessageId, Pattern, Refusal,
-    Request, Verb,
+    Register, Request, Verb,
 };
 use crate::time::Timestamp;
 
@@ -196,6 +196,7 @@ fn encode_request(request: &Request) -> String {
     let (payload, metadata) = match &request.verb {
         Ok(Verb::Connect(_)) => (None, verb),
         Ok(Verb::Broadcast(broadcast)) => (verb, targeted(&request.metadata, broadcast)),
+        Ok(Verb::Register(register)) => (verb, renewing(&request.metadata, register)),
         Ok(_) | Err(_) => (verb, None),
     };
     let mut text = String::with_capacity(256);
@@ -218,13 +219,24 @@ fn encode_request(request: &Request) -> String {
 
 /// The metadata with the broadcast's target, where they do not name one themselves.
 fn targeted(metadata: &Json, broadcast: &Broadcast) -> Option<String> {
-    const KEY: &str = "targetCapability";
-    let target = broadcast.target_capability.as_ref()?;
+    let target = broadcast.target_capability.as_deref()?;
+    with(metadata, "targetCapability", target.into())
+}
+
+/// The metadata with the wish that heartbeats renew, where the registration's own do not say it.
+fn renewing(metadata: &Json, register: &Register) -> Option<String> {
+    let says_so = Register::renews_on_heartbeat(&register.metadata);
+    let says_it_here = register.renew_on_heartbeat && !says_so;
+    says_it_here.then(|| with(metadata, Register::RENEW_ON_HEARTBEAT, true.into())).flatten()
+}
+
+/// The metadata with one key more, unless it is there.
+fn with(metadata: &Json, key: &str, value: serde_json::Value) -> Option<String> {
     let mut merged: IndexMap<String, Json> = metadata.to().unwrap_or_default();
-    if merged.contains_key(KEY) {
+    if merged.contains_key(key) {
         return None;
     }
-    merged.insert(KEY.to_owned(), serde_json::Value::from(target.as_str()).into());
+    merged.insert(key.to_owned(), value.into());
     Some(serde_json::to_string(&merged).expect("an object of JSON values is JSON"))
 }
 

@@ -118,6 +118,10 @@ impl RawEnvelope<'_> {
             ttl_seconds: Raw<'a>,
         }
         let fields: Fields<'_> = object("payload", self.payload)?;
+        let metadata = object_json("metadata", fields.metadata, frame)?;
+        let envelope = object_json("metadata", self.metadata, frame)?;
+        let renew_on_heartbeat =
+            [&metadata, &envelope].into_iter().any(Register::renews_on_heartbeat);
         Ok(Register {
             actor_address: name(
                 "actorAddress",
@@ -126,8 +130,9 @@ impl RawEnvelope<'_> {
                 ActorAddress::parse,
             )?,
             capabilities: strings("capabilities", fields.capabilities)?,
-            metadata: object_json("metadata", fields.metadata, frame)?,
             ttl: registration_ttl(fields.ttl_seconds)?,
+            renew_on_heartbeat,
+            metadata,
         })
     }
 

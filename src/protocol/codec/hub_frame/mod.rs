@@ -23,7 +23,7 @@ mod tests {
     use super::*;
     use crate::protocol::{
         ActorAddress, Body, Delivery, Details, ErrorCode, Json, MessageId, Notice, Outgoing,
-        Refusal, Reply, Route, Topic,
+        Refusal, Reply, Route, Topic, UnregisterReason, UnregisteredNotice,
     };
     use crate::time::Timestamp;
 
@@ -49,7 +49,8 @@ mod tests {
 
     #[test]
     fn every_message_bears_all_eleven_keys() {
-        let notice = Notice::TakenOver { actor_address: hub() };
+        let reason = UnregisterReason::Expired;
+        let notice = Notice::Unregistered(UnregisteredNotice { actor_address: hub(), reason });
         let text = encode_hub_frame(&outgoing(Body::Notice(notice)), &hub());
         let envelope: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(&text).expect("an object");

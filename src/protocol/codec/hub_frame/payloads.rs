@@ -27,13 +27,6 @@ pub(super) struct ReplyMetadata<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct TakenOver {
-    pub actor_address: ActorAddress,
-    pub reason: String,
-}
-
-#[derive(Serialize, Deserialize)]
 pub(super) struct ErrorPayload {
     code: ErrorCode,
     message: String,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::payloads::{ErrorPayload, ReplyMetadata, TakenOver};
+use super::payloads::{ErrorPayload, ReplyMetadata};
 use crate::protocol::{
     ActorAddress, Connected, Json, MessageId, Notice, Pattern, Reply, Route, Topic,
 };
@@ -129,10 +129,7 @@ fn decode_body(envelope: &Envelope) -> Result<HubBody, serde_json::Error> {
     }
     let notice = match (envelope.kind.as_str(), &envelope.correlation_id) {
         ("hub:disconnect", None) => Some(Notice::Disconnect(read(&envelope.payload)?)),
-        ("hub:unregistered", None) => {
-            let taken: TakenOver = read(&envelope.payload)?;
-            Some(Notice::TakenOver { actor_address: taken.actor_address })
-        }
+        ("hub:unregistered", None) => Some(Notice::Unregistered(read(&envelope.payload)?)),
         ("hub:pause", None) => Some(Notice::Pause(read(&envelope.payload)?)),
         ("hub:resume", None) => Some(Notice::Resume),
         _ => None,

@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::payloads::{ErrorPayload, ReplyMetadata, TakenOver};
+use super::payloads::{ErrorPayload, ReplyMetadata};
 use crate::protocol::codec::client_frame::quoted;
-use crate::protocol::{
-    ActorAddress, Body, Delivery, DisconnectNotice, Json, MessageId, Notice, Outgoing, Reply,
-};
+use crate::protocol::{ActorAddress, Body, Delivery, Json, MessageId, Notice, Outgoing, Reply};
 
 /// Writes one message as the text of a WebSocket frame; `hub` is the hub's own address.
 pub fn encode_hub_frame(message: &Outgoing, hub: &ActorAddress) -> String {
@@ -134,10 +132,7 @@ pub(super) fn reply_metadata(reply: &Reply, trace_id: Option<&str>) -> Json {
 pub(super) fn notice_payload(notice: &Notice) -> String {
     match notice {
         Notice::Disconnect(payload) => to_json(payload),
-        Notice::TakenOver { actor_address } => to_json(&TakenOver {
-            actor_address: actor_address.clone(),
-            reason: DisconnectNotice::DUPLICATE_CONNECTION.to_owned(),
-        }),
+        Notice::Unregistered(payload) => to_json(payload),
         Notice::Pause(payload) => to_json(payload),
         Notice::Resume => "{}".to_owned(),
     }

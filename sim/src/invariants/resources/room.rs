@@ -1,0 +1,96 @@
+//! I29 where the hub is full: a detached address gives way, the oldest of whoever has most, and none
+//! gives way sooner. Simulated hubs demand no tokens: whoever is a peer.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use signal_hub::hub::{Config, ForgetReason, Input, Record, SessionKey};
+use signal_hub::protocol::ActorAddress;
+use signal_hub::time::Timestamp;
+
+use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+
+/// I29.
+pub struct Room {
+    registrations_max: usize,
+    peers: BTreeMap<SessionKey, IpAddr>,
+    /// Whose the address was, and since when it is detached.
+    detached: BTreeMap<ActorAddress, (IpAddr, Timestamp)>,
+}
+
+impl Room {
+    pub fn new(config: &Config) -> Self {
+        let registrations_max = config.registrations_max;
+        Self { registrations_max, peers: BTreeMap::new(), detached: BTreeMap::new() }
+    }
+}
+
+impl HubObserver for Room {
+    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
+        if let Input::Opened(key, peer) = &moment.hub.input {
+            self.peers.insert(*key, peer.address.ip());
+        }
+        let mut known = moment.before.address_count();
+        for record in moment.records() {
+            match record {
+                Record::ActorDetached { actor_address, session, .. } => {
+                    if let Some(peer) = self.peers.get(session) {
+                        self.detached.insert(actor_address.clone(), (*peer, moment.now));
+                    }
+                }
+                Record::ActorForgotten { actor_address, why } => {
+                    if *why == ForgetReason::Room {
+                        self.gives_way(actor_address, known)?;
+                    }
+                    self.detached.remove(actor_address);
+                    known = known.saturating_sub(1);
+                }
+                Record::ActorRegistered { actor_address, .. } => {
+                    self.detached.remove(actor_address);
+                }
+                _ => {}
+            }
+        }
+        if let Input::Closed(key, _) = &moment.hub.input {
+            self.peers.remove(key);
+        }
+        Ok(())
+    }
+
+    fn hub_restarted(&mut self) {
+        self.peers.clear();
+        self.detached.clear();
+    }
+
+    fn needs_the_past(&self) -> bool {
+        true
+    }
+}
+
+impl Room {
+    fn gives_way(&self, address: &ActorAddress, known: usize) -> Verdict {
+        if known < self.registrations_max {
+            let evidence = format!("{address} gives way, and the hub knows {known} addresses");
+            return broken(Invariant::I29, evidence);
+        }
+        match self.first_to_go() {
+            Some(first) if first == address => Ok(()),
+            first => broken(
+                Invariant::I29,
+                format!("{address} gives way, and the one to go first is {first:?}"),
+            ),
+        }
+    }
+
+    fn first_to_go(&self) -> Option<&ActorAddress> {
+        let mut counts: BTreeMap<IpAddr, usize> = BTreeMap::new();
+        for (peer, _) in self.detached.values() {
+            *counts.entry(*peer).or_default() += 1;
+        }
+        let rank = |(address, (peer, since)): &(&ActorAddress, &(IpAddr, Timestamp))| {
+            (Reverse(counts[peer]), *since, (*address).clone())
+        };
+        self.detached.iter().min_by_key(rank).map(|(address, _)| address)
+    }
+}
