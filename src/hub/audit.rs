@@ -2,6 +2,7 @@
 //! The simulator reads the same records that an operator does.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -70,7 +71,7 @@ pub enum Record {
         from: ActorAddress,
         to: ActorAddress,
         #[serde(rename = "type")]
-        kind: String,
+        kind: Arc<str>,
         message: MessageId,
         session: SessionKey,
     },

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::ActorAddress;
+use crate::protocol::codec::Bounds;
 use crate::time::duration_text;
 
 /// What the hub may use and how long it waits. Durations are written like `30s` or `500ms`.
@@ -42,6 +43,18 @@ pub struct Config {
     pub close_timeout: Duration,
     /// The largest frame that is read, in bytes.
     pub message_bytes_max: usize,
+    /// Bytes of a message's type, the envelope's and the application's.
+    pub type_bytes_max: usize,
+    /// Bytes of an envelope's metadata, but for those of `hub:connect`.
+    pub metadata_bytes_max: usize,
+    /// Bytes of a registration's metadata.
+    pub registration_metadata_bytes_max: usize,
+    /// How deep objects and arrays in a registration's metadata may lie in each other.
+    pub registration_metadata_depth_max: usize,
+    /// Capabilities of one registration.
+    pub capabilities_max: usize,
+    /// Bytes of one of them.
+    pub capability_bytes_max: usize,
     /// Messages in one session's outgoing queue.
     pub queue_messages_max: usize,
     /// Bytes in one session's outgoing queue.
@@ -62,6 +75,14 @@ pub struct Config {
     pub rate_limit_per_second: u32,
     /// Requests that one session may make at once after a pause.
     pub rate_limit_burst: u32,
+    /// Bytes of a frame that weigh as much as one more request; zero: they weigh nothing.
+    pub rate_limit_bytes: usize,
+    /// Rows that a request concerns which weigh as much as one more; zero: they weigh nothing.
+    pub rate_limit_rows: usize,
+    /// Heartbeats and text pings a second that one session may send for long; zero: any number.
+    pub ping_limit_per_second: u32,
+    /// Heartbeats and text pings that one session may send at once after a pause.
+    pub ping_limit_burst: u32,
     /// How long an ask that comes again gets its first outcome; zero: not at all.
     #[serde(with = "duration_text")]
     pub dedupe_window: Duration,
@@ -85,9 +106,23 @@ pub enum InvalidConfig {
     ThresholdsCross { pause: usize, resume: usize },
     #[error("rate_limit_burst must be at least 1 where rate_limit_per_second is not 0")]
     BurstZero,
+    #[error("ping_limit_burst must be at least 1 where ping_limit_per_second is not 0")]
+    PingBurstZero,
 }
 
 impl Config {
+    /// The bounds of a request's fields.
+    pub fn bounds(&self) -> Bounds {
+        Bounds {
+            type_bytes_max: self.type_bytes_max,
+            metadata_bytes_max: self.metadata_bytes_max,
+            registration_metadata_bytes_max: self.registration_metadata_bytes_max,
+            registration_metadata_depth_max: self.registration_metadata_depth_max,
+            capabilities_max: self.capabilities_max,
+            capability_bytes_max: self.capability_bytes_max,
+        }
+    }
+
     /// Whether the settings go together. The hub works with any; with such as this refuses it does
     /// not do what its user can have meant.
     pub fn check(&self) -> Result<(), InvalidConfig> {
@@ -101,12 +136,16 @@ impl Config {
         if self.rate_limit_per_second > 0 && self.rate_limit_burst == 0 {
             return Err(InvalidConfig::BurstZero);
         }
+        if self.ping_limit_per_second > 0 && self.ping_limit_burst == 0 {
+            return Err(InvalidConfig::PingBurstZero);
+        }
         Ok(())
     }
 }
 
 impl Default for Config {
     fn default() -> Self {
+        let bounds = Bounds::default();
         Self {
             hub_address: ActorAddress::parse("@(cloudflare/signal-hub)")
                 .expect("the default address is an address"),
@@ -120,6 +159,12 @@ impl Default for Config {
             shutdown_timeout: Duration::from_secs(5),
             close_timeout: Duration::from_secs(5),
             message_bytes_max: 1024 * 1024,
+            type_bytes_max: bounds.type_bytes_max,
+            metadata_bytes_max: bounds.metadata_bytes_max,
+            registration_metadata_bytes_max: bounds.registration_metadata_bytes_max,
+            registration_metadata_depth_max: bounds.registration_metadata_depth_max,
+            capabilities_max: bounds.capabilities_max,
+            capability_bytes_max: bounds.capability_bytes_max,
             queue_messages_max: 1024,
             queue_bytes_max: 4 * 1024 * 1024,
             sessions_max: 100_000,
@@ -130,6 +175,10 @@ impl Default for Config {
             broadcast_recipients_max: 10_000,
             rate_limit_per_second: 100,
             rate_limit_burst: 200,
+            rate_limit_bytes: 4096,
+            rate_limit_rows: 100,
+            ping_limit_per_second: 100,
+            ping_limit_burst: 200,
             dedupe_window: Duration::from_secs(60),
             dedupe_entries_max: 100_000,
             dedupe_entries_per_address_max: 8_000,
@@ -163,6 +212,7 @@ mod tests {
         let crossed = Err(InvalidConfig::ThresholdsCross { pause: 256, resume: 256 });
         assert_eq!(check(|c| c.pause_threshold = 256), crossed);
         assert_eq!(check(|c| c.rate_limit_burst = 0), Err(InvalidConfig::BurstZero));
+        assert_eq!(check(|c| c.ping_limit_burst = 0), Err(InvalidConfig::PingBurstZero));
         let off = |c: &mut Config| (c.rate_limit_burst, c.rate_limit_per_second) = (0, 0);
         assert_eq!(check(off), Ok(()));
     }

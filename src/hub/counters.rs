@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 pub struct Counters {
     pub sessions_opened: u64,
     pub sessions_closed: u64,
-    /// Frames from clients: handled + refused + malformed + ignored.
+    /// Frames from clients: handled + refused + malformed + ignored + pings dropped.
     pub frames_received: u64,
     pub requests_handled: u64,
     pub requests_refused: u64,
@@ -20,6 +20,8 @@ pub struct Counters {
     pub frames_malformed: u64,
     /// Frames that came from a session that was already over.
     pub frames_ignored: u64,
+    /// Text pings that came too fast: no pong answers them.
+    pub pings_dropped: u64,
     /// Messages put into outgoing queues.
     pub messages_sent: u64,
     pub messages_delivered: u64,

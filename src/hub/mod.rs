@@ -1,6 +1,8 @@
 //! The core: a function from (state, now, input) to (state, outputs). It opens no socket, reads no
 //! clock and cannot fail; whatever can surprise it is handed in.
 
+pub mod weights;
+
 mod audit;
 mod backpressure;
 mod config;

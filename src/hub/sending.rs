@@ -26,8 +26,9 @@ impl Hub {
         now: Timestamp,
         key: SessionKey,
         request: &Request,
-        reply: Reply,
+        mut reply: Reply,
     ) {
+        self.shorten(now, request, &mut reply);
         self.say(now, key, request.from.clone(), answer(request, reply));
     }
 
@@ -150,7 +151,7 @@ impl Hub {
     }
 }
 
-fn answer(request: &Request, reply: Reply) -> Body {
+pub(super) fn answer(request: &Request, reply: Reply) -> Body {
     let (correlation, trace_id) = (Some(request.id.clone()), request.trace_id());
     Body::Reply { correlation, trace_id, reply: Box::new(reply) }
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::state::Standing;
+use super::weights::{self, Accounts};
 use super::{Hub, Phase};
 
 /// What the hub holds at one moment.
@@ -21,12 +22,21 @@ pub struct Totals {
     pub queued_messages: usize,
     pub queued_bytes: usize,
     pub deadlines: usize,
+    /// Outcomes of asks that are remembered.
+    pub outcomes: usize,
+    /// Bytes that all of it is accounted for (I52).
+    pub accounted: Accounts,
 }
 
 impl Hub {
     /// Counts the rows of every table. Takes time in proportion to them, but copies none.
     pub fn totals(&self) -> Totals {
-        let mut totals = Totals { deadlines: self.deadlines.len(), ..Totals::default() };
+        let mut totals = Totals {
+            deadlines: self.deadlines.len(),
+            outcomes: self.outcomes.len(),
+            ..Totals::default()
+        };
+        totals.accounted.outcomes = self.outcomes.bytes();
         for session in self.sessions.iter() {
             match session.phase {
                 Phase::Connecting => totals.connecting += 1,
@@ -35,16 +45,21 @@ impl Hub {
             }
             totals.queued_messages += session.queue.messages;
             totals.queued_bytes += session.queue.bytes;
+            totals.accounted.sessions += weights::SESSION;
         }
-        for (_, registration) in self.registry.iter() {
+        totals.accounted.queues = totals.queued_bytes;
+        for (address, registration) in self.registry.iter() {
+            totals.accounted.registrations += registration.weight(address);
             match registration.standing {
                 Standing::Live { .. } => totals.registrations += 1,
                 Standing::Detached { .. } => totals.detached += 1,
             }
         }
         for topic in self.topics.topics() {
+            let subscribers = self.topics.subscriber_count(topic);
             totals.topics += 1;
-            totals.subscriptions += self.topics.subscriber_count(topic);
+            totals.subscriptions += subscribers;
+            totals.accounted.subscriptions += subscribers * weights::subscription(topic);
         }
         totals
     }

@@ -51,6 +51,8 @@ pub struct OwnerRow {
     pub version: u64,
     /// When it expires, or when the resume window ends.
     pub until: Timestamp,
+    /// What it counts for in the hub's accounts, in bytes.
+    pub weight: usize,
 }
 
 /// The subscribers of one topic, as the index by topic has them.
@@ -137,6 +139,7 @@ impl Hub {
                 Standing::Live { expires_at, .. } => expires_at,
                 Standing::Detached { until } => until,
             },
+            weight: row.weight(address),
         });
         let topics: BTreeSet<_> = self.topics.of(address).cloned().collect();
         let deadline = self.deadlines.of_address(address);

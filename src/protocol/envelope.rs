@@ -60,8 +60,8 @@ pub enum Body {
 pub struct Delivery {
     /// The acting identity of the sender.
     pub from: ActorAddress,
-    /// The application's type.
-    pub kind: String,
+    /// The application's type, shared with the records of its copies.
+    pub kind: Arc<str>,
     pub payload: Json,
     /// A JSON object, the hub's keys included.
     pub metadata: Json,
@@ -77,14 +77,14 @@ impl Delivery {
     /// A delivery that no session has encoded yet.
     pub fn new(
         from: ActorAddress,
-        kind: String,
+        kind: impl Into<Arc<str>>,
         payload: Json,
         metadata: Json,
         route: Route,
         origin: MessageId,
         ttl: Option<Duration>,
     ) -> Self {
-        let shared = OnceLock::new();
+        let (kind, shared) = (kind.into(), OnceLock::new());
         Self { from, kind, payload, metadata, route, origin, ttl, shared }
     }
 }
@@ -144,7 +144,7 @@ impl Outgoing {
             Body::Pong => "pong".into(),
             Body::Reply { reply, .. } => reply.type_name().into(),
             Body::Notice(notice) => notice.type_name().into(),
-            Body::Delivery(delivery) => delivery.kind.as_str().into(),
+            Body::Delivery(delivery) => delivery.kind.as_ref().into(),
         }
     }
 }

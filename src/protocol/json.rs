@@ -38,9 +38,14 @@ impl Json {
         Ok(Self(serde_json::to_vec(value)?.into()))
     }
 
-    /// Shares the part of `frame` that `raw` was read from: no copy.
-    pub(crate) fn share(raw: &RawValue, frame: &Bytes) -> Self {
-        Self(frame.slice_ref(raw.get().as_bytes()))
+    /// Copies what was read: a part of a frame that is kept would keep the whole of it, and
+    /// whatever else lies in the buffer that it came in.
+    pub(crate) fn copy(raw: &RawValue) -> Self {
+        match raw.get() {
+            "null" => Self::NULL,
+            "{}" => Self::EMPTY_OBJECT,
+            text => Self(Bytes::copy_from_slice(text.as_bytes())),
+        }
     }
 
     /// The text of the value.

@@ -28,9 +28,9 @@ pub use reply::{
     TokenRefreshed, UnknownActor, UnregisterReason, Unregistered, UnregisteredNotice, Unsubscribed,
 };
 pub use request::{
-    Broadcast, ClientFrame, Connect, Disconnect, Discover, Heartbeat, ListActors, Page, Publish,
-    RefreshToken, Register, Renew, Request, Send, Subscribe, Subscription, Unregister, Unsubscribe,
-    Verb,
+    Broadcast, ClientFrame, Connect, Disconnect, Discover, FrameBytes, Heartbeat, ListActors, Page,
+    Publish, RefreshToken, Register, Renew, Request, Send, Subscribe, Subscription, Unregister,
+    Unsubscribe, Verb,
 };
 pub use token::AuthToken;
 

@@ -118,12 +118,18 @@ impl Refusal {
     }
 
     /// A required field is absent; clients match on "topic is required" (protocol, section 6).
-    pub fn missing(field: &'static str, expected: &'static str) -> Self {
-        Self::field(format!("{field} is required"), field, expected, "nothing".to_owned())
+    pub fn missing(field: &'static str, expected: impl Into<Cow<'static, str>>) -> Self {
+        let message = format!("{field} is required");
+        Self::field(message, field, expected.into(), "nothing".to_owned())
     }
 
     /// A field holds what it must not hold.
-    pub fn invalid(field: &'static str, expected: &'static str, received: String) -> Self {
+    pub fn invalid(
+        field: &'static str,
+        expected: impl Into<Cow<'static, str>>,
+        received: String,
+    ) -> Self {
+        let expected = expected.into();
         Self::field(format!("{field} must be {expected}"), field, expected, received)
     }
 
@@ -139,10 +145,10 @@ impl Refusal {
     fn field(
         message: String,
         field: &'static str,
-        expected: &'static str,
+        expected: Cow<'static, str>,
         received: String,
     ) -> Self {
-        let (field, expected) = (Cow::Borrowed(field), Cow::Borrowed(expected));
+        let field = Cow::Borrowed(field);
         Self::new(ErrorCode::InternalError, message, "Correct the named field and send it again.")
             .with(Details::Field { field, expected, received })
     }

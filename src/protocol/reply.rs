@@ -59,10 +59,12 @@ impl Reply {
 
     /// Bytes of what a client can make as long as it likes: what is echoed and what is listed.
     pub(super) fn data_len(&self) -> usize {
+        /// What a topic in a list takes beside its text.
+        const TOPIC: usize = 32;
         match self {
             Reply::HeartbeatAck(ack) => ack.timestamp.len(),
             Reply::Registered(registered) => {
-                registered.subscriptions.iter().map(|topic| topic.as_str().len()).sum()
+                registered.subscriptions.iter().map(|topic| TOPIC + topic.as_str().len()).sum()
             }
             Reply::Discovered(discovered) => {
                 let actors = discovered.actors.iter();
@@ -235,8 +237,11 @@ pub struct Registered {
     pub version: u64,
     /// The address was detached and got its subscriptions back.
     pub resumed: bool,
-    /// The topics that the address is subscribed to, in order.
+    /// The topics that the address is subscribed to, in order, as many as one message has room for.
     pub subscriptions: Vec<Topic>,
+    /// How many there are in all, where not all of them are listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscription_count: Option<usize>,
 }
 
 /// The address is free and forgotten.

@@ -36,6 +36,7 @@ pub struct Request {
     pub ttl: Option<Duration>,
     /// A JSON object.
     pub metadata: Json,
+    pub frame_bytes: FrameBytes,
     /// What is asked for, or why the payload cannot be that.
     pub verb: Result<Verb, Refusal>,
 }
@@ -60,6 +61,19 @@ impl Request {
         found.filter(|text| text.len() <= Self::TRACE_ID_BYTES_MAX).map(Arc::from)
     }
 }
+
+/// How many bytes the frame had that a request was read from; zero where it was read from none. A
+/// note about the request and no part of it: any two notes are equal.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FrameBytes(pub usize);
+
+impl PartialEq for FrameBytes {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for FrameBytes {}
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

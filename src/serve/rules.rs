@@ -35,7 +35,7 @@ pub fn broken(settings: &Settings) -> Vec<Mistake> {
     mistakes
 }
 
-fn of_the_hub(hub: &Config, limits: &Limits) -> [Rule; 7] {
+fn of_the_hub(hub: &Config, limits: &Limits) -> [Rule; 8] {
     [
         (
             hub.idle_timeout > hub.ping_interval,
@@ -66,6 +66,11 @@ fn of_the_hub(hub: &Config, limits: &Limits) -> [Rule; 7] {
             hub.rate_limit_per_second == 0 || hub.rate_limit_burst > 0,
             ("rate_limit_burst", "must not be 0 with", "rate_limit_per_second"),
             "or no request is ever let through",
+        ),
+        (
+            hub.ping_limit_per_second == 0 || hub.ping_limit_burst > 0,
+            ("ping_limit_burst", "must not be 0 with", "ping_limit_per_second"),
+            "or no heartbeat is ever answered",
         ),
         (
             limits.connections_max == 0 || limits.connections_max >= hub.sessions_max,

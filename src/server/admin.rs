@@ -20,6 +20,7 @@ use super::Shell;
 use super::http::{document, health, is_read, method_not_allowed, text};
 use super::metrics::{Scrape, ShellNumbers, render};
 use super::owner::{Event, Facts};
+use crate::hub::weights::Accounts;
 use crate::hub::{Counters, Totals, View};
 use crate::runtime::{Listener, Runtime};
 use crate::time::Timestamp;
@@ -104,7 +105,8 @@ async fn metrics<R: Runtime>(shell: &Shell<R>) -> Option<String> {
     let begin = |facts: &Facts<'_>| (facts.hub.totals(), *facts.hub.counters(), *facts.handling);
     let (totals, counters, handling) = ask(shell, begin).await?;
     let events = &shell.events;
-    let shell = ShellNumbers {
+    let accounted_max = Accounts::at_most(&shell.config);
+    let numbers = ShellNumbers {
         connections: shell.tally.open(),
         accepted: shell.tally.accepted.total(),
         refused_per_peer: shell.tally.refused_per_peer.total(),
@@ -115,7 +117,7 @@ async fn metrics<R: Runtime>(shell: &Shell<R>) -> Option<String> {
         audit_lines_lost: shell.audit_lines_lost.as_ref().map_or(0, |lost| lost()),
         uptime: shell.runtime.monotonic().saturating_sub(shell.began),
     };
-    Some(render(&Scrape { totals, counters, handling, shell }))
+    Some(render(&Scrape { totals, accounted_max, counters, handling, shell: numbers }))
 }
 
 /// The hub's state, without tokens: the rows have none.

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use crate::hub::weights::Accounts;
 use crate::hub::{Counters, Drops, Totals};
 
 /// Upper bounds of the histogram's buckets, in nanoseconds. An input takes a microsecond or so; a
@@ -49,6 +50,7 @@ impl Histogram {
 #[derive(Debug)]
 pub(super) struct Scrape {
     pub totals: Totals,
+    pub accounted_max: Accounts,
     pub counters: Counters,
     pub handling: Histogram,
     pub shell: ShellNumbers,
@@ -72,6 +74,8 @@ pub(super) struct ShellNumbers {
 pub(super) fn render(scrape: &Scrape) -> String {
     let mut page = Page(String::with_capacity(8 * 1024));
     page.totals(&scrape.totals);
+    let help = "Bytes that the hub accounts for at most, by its settings.";
+    page.accounts("accounted_bytes_max", help, &scrape.accounted_max);
     page.counters(&scrape.counters);
     page.handling(&scrape.handling);
     page.shell(&scrape.shell);
@@ -95,6 +99,8 @@ impl Page {
             queued_messages,
             queued_bytes,
             deadlines,
+            outcomes,
+            accounted,
         } = *totals;
         self.head("sessions", Kind::Gauge, "Sessions by phase.");
         for (phase, count) in
@@ -110,8 +116,18 @@ impl Page {
             ("queue_messages", "Messages in the outgoing queues of all sessions.", queued_messages),
             ("queue_bytes", "Bytes in the outgoing queues of all sessions.", queued_bytes),
             ("deadlines", "Deadlines that are armed.", deadlines),
+            ("outcomes", "Outcomes of asks that may come again.", outcomes),
         ] {
             self.one(name, Kind::Gauge, help, value as u64);
+        }
+        let help = "Bytes that the hub accounts for, by what holds them.";
+        self.accounts("accounted_bytes", help, &accounted);
+    }
+
+    fn accounts(&mut self, name: &str, help: &str, accounts: &Accounts) {
+        self.head(name, Kind::Gauge, help);
+        for (of, bytes) in accounts.iter() {
+            self.labelled(name, "of", of, bytes as u64);
         }
     }
 
@@ -125,6 +141,7 @@ impl Page {
             refusals,
             frames_malformed,
             frames_ignored,
+            pings_dropped,
             messages_sent,
             messages_delivered,
             messages_dropped: _,
@@ -140,6 +157,7 @@ impl Page {
             ("requests_handled_total", "Requests that were carried out.", requests_handled),
             ("frames_malformed_total", "Frames that are no envelope.", frames_malformed),
             ("frames_ignored_total", "Frames from sessions already over.", frames_ignored),
+            ("pings_dropped_total", "Text pings that came too fast.", pings_dropped),
             ("messages_sent_total", "Messages put into outgoing queues.", messages_sent),
             ("messages_delivered_total", "Application messages handed over.", messages_delivered),
             (

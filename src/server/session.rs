@@ -16,7 +16,7 @@ use super::Shell;
 use super::owner::{Event, Orders};
 use super::socket::Socket;
 use crate::hub::{CloseCause, Expired, Input, SessionKey, Written};
-use crate::protocol::codec::{decode_client_frame, encode_hub_frame};
+use crate::protocol::codec::{Bounds, decode_client_frame, encode_hub_frame};
 use crate::protocol::{Body, ClientFrame, CloseReason, Malformed, Outgoing};
 use crate::runtime::Runtime;
 
@@ -24,6 +24,7 @@ use crate::runtime::Runtime;
 pub(super) struct Session<'a, R, S> {
     shell: &'a Shell<R>,
     key: SessionKey,
+    bounds: Bounds,
     socket: Socket<S>,
 }
 
@@ -52,7 +53,7 @@ where
 {
     pub(super) fn new(shell: &'a Shell<R>, key: SessionKey, stream: S) -> Self {
         let socket = Socket::new(stream, shell.config.message_bytes_max, &shell.limits);
-        Self { shell, key, socket }
+        Self { shell, key, bounds: shell.config.bounds(), socket }
     }
 
     /// Carries frames to the owner and messages to the peer until the session is over.
@@ -132,7 +133,7 @@ where
         match payload.len() > self.shell.config.message_bytes_max {
             true => self.too_large(payload.len()),
             false => {
-                let frame = decode_client_frame(&payload.into());
+                let frame = decode_client_frame(&payload, &self.bounds);
                 Input::Frame(self.key, frame.map(|frame| self.dated(frame)))
             }
         }

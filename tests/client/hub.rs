@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use signal_hub::client::{ActorConfig, ClientConfig, Event, Events};
-use signal_hub::protocol::codec::{decode_client_frame, encode_hub_frame};
+use signal_hub::protocol::codec::{Bounds, decode_client_frame, encode_hub_frame};
 use signal_hub::protocol::{
     ActorAddress, Body, ClientFrame, Connected, HubCapabilities, Outgoing, Registered,
     RenewalToken, Reply, Request, SessionId, Topic,
@@ -61,7 +60,7 @@ impl Hub {
     /// The next request; what else comes is a failed test.
     pub async fn request(&mut self) -> Request {
         let text = self.0.next().await.unwrap().unwrap().into_text().unwrap();
-        match decode_client_frame(&Bytes::from(text)).unwrap() {
+        match decode_client_frame(text.as_bytes(), &Bounds::default()).unwrap() {
             ClientFrame::Request(request) => Arc::unwrap_or_clone(request),
             ClientFrame::Ping => panic!("not a ping"),
         }
@@ -130,6 +129,7 @@ fn registered(request: &Request, subscriptions: &[&str]) -> Reply {
         version: 1,
         resumed: false,
         subscriptions: subscriptions.iter().map(|name| topic(name)).collect(),
+        subscription_count: None,
     })
 }
 

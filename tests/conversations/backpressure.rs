@@ -88,11 +88,16 @@ fn publications_and_broadcasts_feed_too() {
 
 #[test]
 fn a_message_that_finds_no_room_pauses_its_sender_as_well() {
-    let (mut hub, [alice, bob, carol]) = calm(["alice", "bob", "carol"]);
+    let mut hub = Conversation::with(|config| {
+        (config.pause_threshold, config.resume_threshold) = (2, 2);
+        config.queue_bytes_max = 4_000;
+    });
+    let [alice, bob, carol] = hub.all_registered(["alice", "bob", "carol"]);
+    hub.drains_all(bob);
     for _ in 0..3 {
         hub.tells(alice, chat());
     }
-    let large = json!("x".repeat(4 * 1024 * 1024));
+    let large = json!("x".repeat(4_000));
     hub.tells(carol, send("bob", "chat", large)).gets([pause(carol, "bob", 3)]);
     assert_eq!(hub.queued(bob).0, 3);
 }

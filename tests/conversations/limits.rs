@@ -72,7 +72,7 @@ fn bytes_are_bounded_too() {
 
 #[test]
 fn a_long_type_weighs_what_it_is() {
-    let mut hub = Conversation::new();
+    let mut hub = Conversation::with(|config| config.type_bytes_max = 100_000);
     let [alice, bob] = hub.all_registered(["alice", "bob"]);
     hub.drains_all(bob);
     hub.tells(alice, send("bob", &"t".repeat(100_000), Value::Null)).accepted();

@@ -27,6 +27,7 @@ mod liveness;
 mod malformed;
 mod pace;
 mod shutdown;
+mod sizes;
 
 mod robustness;
 mod room;

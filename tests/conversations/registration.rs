@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::fixture::*;
 
 const TTL: &str = "a whole number of seconds from 1 to 3600";
-const STRINGS: &str = "a non-empty array of strings";
+const STRINGS: &str = "a non-empty array of at most 64 strings of at most 128 bytes";
 
 #[test]
 fn a_registration_says_all_about_itself_twice() {

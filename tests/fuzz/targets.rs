@@ -8,7 +8,7 @@ use signal_hub::hub::{
     CloseCause, Config, Hub, Ids, Input, Output, Peer, SessionKey, View, Written,
 };
 use signal_hub::protocol::codec::{
-    HubFrame, decode_client_frame, decode_hub_frame, encode_client_frame, encode_hub_frame,
+    Bounds, HubFrame, decode_client_frame, decode_hub_frame, encode_client_frame, encode_hub_frame,
 };
 use signal_hub::protocol::{AuthToken, ClientFrame, Json, Malformed, Request, Verb};
 use signal_hub::time::Timestamp;
@@ -16,7 +16,7 @@ use signal_hub::time::Timestamp;
 /// Any bytes can be read or refused, from either side; what was read can be written and read again.
 pub fn codec(bytes: &[u8]) {
     let frame = Bytes::copy_from_slice(bytes);
-    if let Ok(read) = decode_client_frame(&frame) {
+    if let Ok(read) = decode_client_frame(&frame, &Bounds::default()) {
         comes_back(&read);
     }
     if let Ok(HubFrame::Message(message)) = decode_hub_frame(&frame) {
@@ -27,7 +27,7 @@ pub fn codec(bytes: &[u8]) {
 
 fn comes_back(frame: &ClientFrame) {
     let text = encode_client_frame(frame);
-    let again = decode_client_frame(&Bytes::from(text.clone()));
+    let again = decode_client_frame(text.as_bytes(), &Bounds::default());
     let again = again.unwrap_or_else(|refusal| panic!("{text} is refused: {refusal:?}"));
     match (frame, &again) {
         (ClientFrame::Ping, ClientFrame::Ping) => {}
@@ -143,7 +143,11 @@ impl Play {
         }
         let key = SessionKey(number);
         match what {
-            b'f' => self.hears(Input::Frame(key, decode_client_frame(&self.revealed(rest)))),
+            b'f' => {
+                let bounds = self.hub.config().bounds();
+                let frame = decode_client_frame(&self.revealed(rest), &bounds);
+                self.hears(Input::Frame(key, frame));
+            }
             b'l' => {
                 let max = self.hub.config().message_bytes_max;
                 let frame = Err(Malformed::TooLarge { actual: max + 1, max });

@@ -231,6 +231,7 @@ impl World {
                     version: 1,
                     resumed: false,
                     subscriptions: topics.iter().cloned().collect(),
+                    subscription_count: None,
                 })
             }
             Verb::Unregister(_) => {

@@ -129,6 +129,10 @@ fn hub() -> impl Strategy<Value = Config> {
             message_bytes_max: 3_000,
             rate_limit_per_second: pace.map_or(plenty.rate_limit_per_second, |(rate, _)| rate),
             rate_limit_burst: pace.map_or(plenty.rate_limit_burst, |(_, burst)| burst),
+            rate_limit_bytes: pace.map_or(plenty.rate_limit_bytes, |_| 700),
+            rate_limit_rows: pace.map_or(plenty.rate_limit_rows, |_| 2),
+            ping_limit_per_second: pace.map_or(plenty.ping_limit_per_second, |(rate, _)| rate),
+            ping_limit_burst: pace.map_or(plenty.ping_limit_burst, |(_, burst)| burst),
             ..plenty
         }
     })

@@ -205,7 +205,11 @@ async fn a_client_that_does_not_read_holds_up_nobody_and_is_closed() {
 async fn a_client_that_writes_without_reading_is_heard_to_the_end() {
     const ASKS: usize = 200;
     // All answers fit into the queue: the hub has no reason to close the session.
-    let config = Config { queue_bytes_max: 100 * 1024 * 1024, ..Config::default() };
+    let config = Config {
+        queue_bytes_max: 100 * 1024 * 1024,
+        ping_limit_per_second: 0,
+        ..Config::default()
+    };
     let mut hub = Running::start(config).await;
     let mut client = hub.connect().await;
     client.register("@(writer)").await;

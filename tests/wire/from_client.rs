@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use insta::assert_snapshot;
-use signal_hub::protocol::codec::{decode_client_frame, encode_client_frame};
+use signal_hub::protocol::codec::{Bounds, decode_client_frame, encode_client_frame};
 use signal_hub::protocol::{
-    AuthToken, Broadcast, ClientFrame, Connect, Disconnect, Discover, Glob, Heartbeat, Json,
-    ListActors, Page, Pattern, Publish, RefreshToken, Register, Renew, RenewalToken, Request, Send,
-    Subscribe, Subscription, SubscriptionId, Unregister, Unsubscribe, Verb,
+    AuthToken, Broadcast, ClientFrame, Connect, Disconnect, Discover, FrameBytes, Glob, Heartbeat,
+    Json, ListActors, Page, Pattern, Publish, RefreshToken, Register, Renew, RenewalToken, Request,
+    Send, Subscribe, Subscription, SubscriptionId, Unregister, Unsubscribe, Verb,
 };
 
 use super::{NOW, address, data, hub, message_id, pretty, topic, uuid};
@@ -25,6 +24,7 @@ fn request(verb: Verb) -> String {
         timestamp: NOW,
         ttl: None,
         metadata: Json::EMPTY_OBJECT,
+        frame_bytes: FrameBytes::default(),
         verb: Ok(verb),
     };
     frame(request)
@@ -32,7 +32,7 @@ fn request(verb: Verb) -> String {
 
 fn frame(request: Request) -> String {
     let text = encode_client_frame(&ClientFrame::Request(Arc::new(request.clone())));
-    match decode_client_frame(&Bytes::from(text.clone())) {
+    match decode_client_frame(text.as_bytes(), &Bounds::default()) {
         Ok(ClientFrame::Request(read)) => assert_eq!(read.verb, request.verb),
         other => panic!("the hub reads {other:?}"),
     }
@@ -127,6 +127,7 @@ fn a_tell_with_a_time_to_live_and_metadata() {
         timestamp: NOW,
         ttl: Some(Duration::from_secs(30)),
         metadata: data(),
+        frame_bytes: FrameBytes::default(),
         verb: Ok(verb),
     });
     assert_snapshot!("tell", pretty([text]));

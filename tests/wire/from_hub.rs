@@ -89,6 +89,7 @@ fn replies_about_registrations() {
         version: 3,
         resumed: true,
         subscriptions: vec![topic()],
+        subscription_count: None,
     });
     assert_snapshot!("registered", reply(registered));
     let actor_address = address("alice");

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use signal_hub::protocol::codec::{HubBody, HubFrame};
 use signal_hub::protocol::{
-    ActorAddress, AuthToken, ClientFrame, Connect, Disconnect, Json, MessageId, PROTOCOL_VERSION,
-    Pattern, Register, Renew, RenewalToken, Reply, Request, Subscribe, Subscription, Unregister,
-    Unsubscribe, Verb,
+    ActorAddress, AuthToken, ClientFrame, Connect, Disconnect, FrameBytes, Json, MessageId,
+    PROTOCOL_VERSION, Pattern, Register, Renew, RenewalToken, Reply, Request, Subscribe,
+    Subscription, Unregister, Unsubscribe, Verb,
 };
 use signal_hub::time::Timestamp;
 
@@ -89,6 +89,7 @@ impl RawSession {
             timestamp: now,
             ttl,
             metadata: Json::EMPTY_OBJECT,
+            frame_bytes: FrameBytes::default(),
             verb: Ok(verb),
         };
         Some((ClientFrame::Request(Arc::new(request)), awaited))

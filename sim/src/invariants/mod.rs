@@ -142,6 +142,7 @@ impl Judge {
             Box::new(resources::Directory),
             Box::new(resources::Bounds::new(config)),
             Box::new(resources::Room::new(config)),
+            Box::new(resources::Accounting::new(config)),
             Box::new(resources::Queues::new(config)),
         ];
         let at_hub = at_hub.into_iter().map(|o| (o.watches_silence(), o)).collect();
@@ -186,8 +187,7 @@ impl Judge {
 
     fn hub(&mut self, hub: &HubEvent) -> Verdict {
         let pace = &mut self.pace;
-        let moment =
-            Moment::read(hub, &self.world, |key, request| pace.is_hasty(hub, key, request));
+        let moment = Moment::read(hub, &self.world, |key, frame| pace.is_hasty(hub, key, frame));
         let silent = moment.is_silent();
         for (watches_silence, observer) in &mut self.at_hub {
             if !silent || *watches_silence {

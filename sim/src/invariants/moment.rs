@@ -18,6 +18,8 @@ pub struct Moment<'a> {
     pub after: After<'a>,
     /// If the input is a request.
     pub asked: Option<Asked<'a>>,
+    /// Whether the input is a text ping that came sooner than the session's pace allows.
+    pub hasty_ping: bool,
     /// The session that the input is from or about: everybody looks at its row.
     subject: Option<Subject<'a>>,
 }
@@ -58,31 +60,37 @@ impl<'a> Asked<'a> {
 }
 
 impl<'a> Moment<'a> {
-    /// Reads the event. `is_hasty` judges the pace of a request that is heard.
+    /// Reads the event. `is_hasty` judges the pace of a request or a ping that is heard.
     pub fn read(
         hub: &'a HubEvent,
         before: &'a World,
-        is_hasty: impl FnOnce(SessionKey, &Request) -> bool,
+        is_hasty: impl FnOnce(SessionKey, &ClientFrame) -> bool,
     ) -> Self {
         let after = After { world: before, event: hub };
         let subject = hub.input.session().map(|key| {
             let was = before.session(key);
             Subject { key, was, is: hub.touched.sessions.get(&key).map_or(was, Option::as_ref) }
         });
-        let mut moment = Self { now: hub.now, hub, before, after, asked: None, subject };
-        if let Input::Frame(session, Ok(ClientFrame::Request(request))) = &hub.input {
-            let heard = moment.hears(*session);
-            let mut asked = Asked {
-                session: *session,
-                request,
-                heard,
-                hasty: heard && is_hasty(*session, request),
-                reply: None,
-                refused: None,
-                retried: false,
-            };
-            asked.read_answer(&hub.outputs);
-            moment.asked = Some(asked);
+        let (asked, hasty_ping) = (None, false);
+        let mut moment = Self { now: hub.now, hub, before, after, asked, hasty_ping, subject };
+        let Input::Frame(session, Ok(frame)) = &hub.input else { return moment };
+        let heard = moment.hears(*session);
+        let hasty = heard && is_hasty(*session, frame);
+        match frame {
+            ClientFrame::Ping => moment.hasty_ping = hasty,
+            ClientFrame::Request(request) => {
+                let mut asked = Asked {
+                    session: *session,
+                    request,
+                    heard,
+                    hasty,
+                    reply: None,
+                    refused: None,
+                    retried: false,
+                };
+                asked.read_answer(&hub.outputs);
+                moment.asked = Some(asked);
+            }
         }
         moment
     }

@@ -54,6 +54,7 @@ impl ClientState {
         let session = Session {
             id: connected.session_id.clone(),
             heartbeat_interval,
+            max_message_size: connected.max_message_size,
             silence_timeout,
             heard: now,
             settled: self.actors.is_empty().then_some(now),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::{ClientConfig, ClientError, Command, CommandId, Dice, Ending, Event, Loss, Outcome};
 use crate::protocol::codec::{HubFrame, InvalidHubFrame};
 use crate::protocol::{
-    ActorAddress, ClientFrame, Json, MessageId, Pattern, Request, SessionId, Verb,
+    ActorAddress, ClientFrame, FrameBytes, Json, MessageId, Pattern, Request, SessionId, Verb,
 };
 use crate::time::Timestamp;
 
@@ -110,6 +110,8 @@ enum Phase {
 struct Session {
     id: SessionId,
     heartbeat_interval: Duration,
+    /// Bytes.
+    max_message_size: usize,
     silence_timeout: Duration,
     /// When the last frame came.
     heard: Timestamp,
@@ -217,6 +219,7 @@ impl ClientState {
             timestamp: now,
             ttl: None,
             metadata: Json::EMPTY_OBJECT,
+            frame_bytes: FrameBytes::default(),
             verb: Ok(verb),
         }
     }

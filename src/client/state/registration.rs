@@ -16,6 +16,8 @@ use crate::time::Timestamp;
 const RENEWAL_PAUSE_MIN: Duration = Duration::from_millis(100);
 /// Subscriptions that are restored at once, for each address.
 const RESTORING_MAX: usize = 64;
+/// What the answer to each weighs in the hub's queue, which has room for the largest message.
+const ANSWER_BYTES: usize = 512;
 
 impl ClientState {
     pub(super) fn register(&mut self, now: Timestamp, address: &ActorAddress) {
@@ -225,8 +227,9 @@ impl ClientState {
             return;
         }
         if self.actors.registrations_rest_until() <= now {
+            let restoring_max = self.restoring_max();
             let Some(actor) = self.actors.find(address) else { return };
-            for (topic, wanted) in actor.unsettled(now, RESTORING_MAX) {
+            for (topic, wanted) in actor.unsettled(now, restoring_max) {
                 match wanted {
                     true => self.subscribe(now, address.clone(), topic, None),
                     false => self.unsubscribe(now, address.clone(), topic, None),
@@ -234,6 +237,15 @@ impl ClientState {
             }
         }
         self.restore_topics_later(now, address);
+    }
+
+    /// A hub with small queues closes whoever makes it say more at once than they hold.
+    fn restoring_max(&self) -> usize {
+        let bytes = match &self.phase {
+            Phase::Connected(session) => session.max_message_size,
+            _ => 0,
+        };
+        (bytes / ANSWER_BYTES).clamp(1, RESTORING_MAX)
     }
 
     fn restore_topics_later(&mut self, now: Timestamp, address: &ActorAddress) {

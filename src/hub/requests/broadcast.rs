@@ -31,6 +31,7 @@ impl Hub {
             request.id.clone(),
             request.ttl,
         ));
+        self.check_copies(now, &delivery, &recipients)?;
         let delivered_count = recipients
             .iter()
             .filter(|to| self.deliver(now, key, to, &delivery) == Handover::Delivered)

@@ -30,7 +30,10 @@ impl Hub {
             request.ttl,
         ));
         let handover = match send.to.address() {
-            Some(to) => self.deliver(now, key, &to, &delivery),
+            Some(to) => {
+                self.check_copies(now, &delivery, [&to])?;
+                self.deliver(now, key, &to, &delivery)
+            }
             None => {
                 self.record_drop(send.to.clone(), &request.id, DropReason::UnknownActor);
                 Handover::Dropped(DropReason::UnknownActor)

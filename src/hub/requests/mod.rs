@@ -12,6 +12,7 @@ mod pace;
 mod pubsub;
 mod registration;
 mod retries;
+mod sizes;
 
 use super::{Hub, Phase, Record, SessionKey};
 use crate::protocol::{
@@ -41,6 +42,9 @@ impl Hub {
     }
 
     fn ping(&mut self, now: Timestamp, key: SessionKey) {
+        if !self.admits_ping(now, key) {
+            return;
+        }
         self.counters.requests_handled += 1;
         let to = self.spoken_to(key);
         self.say(now, key, to, Body::Pong);
@@ -53,7 +57,11 @@ impl Hub {
         if let Err(refusal) = self.check_pace(now, key, request) {
             return self.refuse_haste(now, key, request, refusal);
         }
-        match self.decide(now, key, request) {
+        let before = self.outputs.len();
+        let decided = self.decide(now, key, request);
+        let answer = decided.as_ref().ok().filter(|_| request.pattern == Pattern::Ask);
+        self.pay(key, request, answer, before);
+        match decided {
             Ok(reply) => {
                 self.counters.requests_handled += 1;
                 if matches!(reply, Reply::Disconnected(_)) {
@@ -75,6 +83,7 @@ impl Hub {
         request: &Request,
     ) -> Result<Reply, Refusal> {
         self.check_phase(key, request)?;
+        self.check_echo(now, request)?;
         let ask = self.ask_key(key, request);
         if let Some(outcome) = ask.as_ref().and_then(|ask| self.first_outcome(now, key, ask)) {
             return Ok(outcome);

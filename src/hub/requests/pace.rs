@@ -1,12 +1,27 @@
 //! How fast a session may ask (protocol, section 6). Every envelope counts, be its payload right or
-//! wrong, except what opens a session, keeps it alive or ends it: nobody may fall silent, or fail to
-//! leave, because it talks too much.
+//! wrong, except what opens a session or ends it. What keeps it alive is counted apart, so that
+//! nobody falls silent because it talks too much. A request weighs what it was and what it did: it
+//! is let through if anything is left, and paid for afterwards.
 
-use crate::hub::{Hub, SessionKey};
+use crate::hub::state::Limit;
+use crate::hub::{Hub, Output, Record, SessionKey};
 use crate::protocol::{Details, ErrorCode, Pattern, Refusal, Reply, Request};
 use crate::time::Timestamp;
 
-const FREE: [&str; 3] = ["hub:connect", "hub:heartbeat", "hub:disconnect"];
+/// Which bucket a request is paid from.
+enum Bucket {
+    Free,
+    Requests,
+    Pings,
+}
+
+fn bucket(request: &Request) -> Bucket {
+    match request.type_name.as_ref() {
+        "hub:connect" | "hub:disconnect" => Bucket::Free,
+        "hub:heartbeat" => Bucket::Pings,
+        _ => Bucket::Requests,
+    }
+}
 
 impl Hub {
     pub(super) fn check_pace(
@@ -15,19 +30,55 @@ impl Hub {
         key: SessionKey,
         request: &Request,
     ) -> Result<(), Refusal> {
-        if FREE.contains(&request.type_name.as_ref()) {
-            return Ok(());
-        }
         let Some(session) = self.sessions.open_mut(key) else { return Ok(()) };
-        session.pace.take(now, &self.config).map_err(|wait| {
-            let limit = u64::from(self.config.rate_limit_per_second);
+        let (pace, limit, what) = match bucket(request) {
+            Bucket::Free => return Ok(()),
+            Bucket::Requests => (&mut session.pace, Limit::of_requests(&self.config), "requests"),
+            Bucket::Pings => (&mut session.pings, Limit::of_pings(&self.config), "heartbeats"),
+        };
+        pace.check(now, limit).map_err(|wait| {
+            let limit = u64::from(limit.per_second);
             Refusal::new(
                 ErrorCode::RateLimited,
-                format!("this session makes more than {limit} requests a second"),
-                "Send it again after retryAfterMs, and fewer requests a second.",
+                format!("this session makes more than {limit} {what} a second"),
+                "Send it again after retryAfterMs, and less in a second.",
             )
             .with(Details::RetryAfter { wait, limit })
         })
+    }
+
+    /// Debits a request that was let through. `answer` is what it was told, `before` how many
+    /// outputs there were before it.
+    pub(super) fn pay(
+        &mut self,
+        key: SessionKey,
+        request: &Request,
+        answer: Option<&Reply>,
+        before: usize,
+    ) {
+        let rows = answer.map_or(0, listed) + self.outputs[before..].iter().filter(copied).count();
+        let by = |amount: usize, unit: usize| amount.checked_div(unit).unwrap_or(0) as u64;
+        let of_bytes = by(request.frame_bytes.0, self.config.rate_limit_bytes);
+        let of_rows = by(rows, self.config.rate_limit_rows);
+        let Some(session) = self.sessions.open_mut(key) else { return };
+        let weight = 1 + of_bytes + of_rows;
+        match bucket(request) {
+            Bucket::Free => {}
+            Bucket::Requests => session.pace.debit(weight, Limit::of_requests(&self.config)),
+            Bucket::Pings => session.pings.debit(weight, Limit::of_pings(&self.config)),
+        }
+    }
+
+    /// Whether the session may send a text ping now; if not, it is dropped and counted.
+    pub(super) fn admits_ping(&mut self, now: Timestamp, key: SessionKey) -> bool {
+        let limit = Limit::of_pings(&self.config);
+        let Some(session) = self.sessions.open_mut(key) else { return false };
+        let admitted = session.pings.check(now, limit).is_ok();
+        match admitted {
+            true => session.pings.debit(1, limit),
+            false => self.counters.pings_dropped += 1,
+        }
+        admitted
     }
 
     /// Refuses a request that came too soon. Even a teller hears of it, once a second.
@@ -45,5 +96,18 @@ impl Hub {
         if told {
             self.reply(now, key, request, error);
         }
+    }
+}
+
+/// A copy of a message, be it handed over or not.
+fn copied(output: &&Output) -> bool {
+    matches!(output, Output::Audit(Record::MessageDelivered { .. } | Record::MessageDropped { .. }))
+}
+
+fn listed(answer: &Reply) -> usize {
+    match answer {
+        Reply::Discovered(discovered) => discovered.actors.len(),
+        Reply::ActorList(list) => list.actors.len(),
+        _ => 0,
     }
 }

@@ -104,6 +104,7 @@ impl Hub {
         ));
         let subscribers: Vec<ActorAddress> =
             self.topics.subscribers(&publish.topic).cloned().collect();
+        self.check_copies(now, &delivery, &subscribers)?;
         let subscriber_count = subscribers
             .iter()
             .filter(|to| self.deliver(now, key, to, &delivery) == Handover::Delivered)

@@ -64,6 +64,7 @@ impl Hub {
             version,
             resumed,
             subscriptions: self.topics.of(address).cloned().collect(),
+            subscription_count: None,
         }))
     }
 

@@ -16,7 +16,7 @@ pub use sessions::Phase;
 
 pub(super) use deadlines::Deadlines;
 pub(super) use outcomes::{AskKey, Outcomes};
-pub(super) use pace::RequestPace;
+pub(super) use pace::{Limit, RequestPace};
 pub(super) use registry::{Registration, Registry, Standing};
 pub(super) use sessions::{Session, Sessions};
 pub(super) use topics::Topics;

@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use crate::auth::Principal;
-use crate::hub::Config;
+use crate::hub::{Config, weights};
 use crate::protocol::{ActorAddress, MessageId, Reply};
 use crate::time::Timestamp;
 
@@ -31,6 +31,14 @@ pub(crate) struct Outcomes {
     /// The addresses by how many outcomes they have.
     counts: BTreeSet<(usize, ActorAddress)>,
     next: u64,
+    /// What they all weigh.
+    bytes: usize,
+}
+
+impl AskKey {
+    fn weight(&self) -> usize {
+        weights::outcome(self.from.as_str().len() + self.id.as_str().len())
+    }
 }
 
 /// The outcomes of one address.
@@ -79,6 +87,7 @@ impl Outcomes {
         of.numbers.push_back(self.next);
         let count = of.numbers.len();
         self.recount(&key.from, count - 1, count);
+        self.bytes += key.weight();
         self.rows.insert(key.clone(), outcome);
         self.order.insert(self.next, (now, key));
         self.next += 1;
@@ -112,11 +121,21 @@ impl Outcomes {
         self.order.first_key_value().map(|(_, (at, _))| *at)
     }
 
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// What they count for in the hub's accounts.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     fn forget_oldest_of(&mut self, address: &ActorAddress) {
         let Some(of) = self.of.get_mut(address) else { return };
         let oldest = of.numbers.pop_front().and_then(|number| self.order.remove(&number));
         let left = of.numbers.len();
         if let Some((_, key)) = oldest {
+            self.bytes -= key.weight();
             self.rows.remove(&key);
         }
         if left == 0 {

@@ -1,17 +1,40 @@
-//! How many requests a session has made lately: a token bucket in whole thousandths of a token.
+//! How much a session has asked lately: a token bucket in whole thousandths of a token, which what
+//! was done may leave in debt.
 
 use std::time::Duration;
 
 use crate::hub::Config;
 use crate::time::Timestamp;
 
-/// What one request costs.
+/// What the lightest request costs.
 const TOKEN: u64 = 1_000;
+
+/// How fast a bucket fills, and how much it takes; at zero a second it is never empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limit {
+    pub per_second: u32,
+    pub burst: u32,
+}
+
+impl Limit {
+    pub fn of_requests(config: &Config) -> Self {
+        Self { per_second: config.rate_limit_per_second, burst: config.rate_limit_burst }
+    }
+
+    /// Who may ask without end may also ping without end.
+    pub fn of_pings(config: &Config) -> Self {
+        let per_second = match config.rate_limit_per_second {
+            0 => 0,
+            _ => config.ping_limit_per_second,
+        };
+        Self { per_second, burst: config.ping_limit_burst }
+    }
+}
 
 /// The bucket of one session; it begins full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) struct RequestPace {
-    /// What is missing from a full bucket.
+    /// What is missing from a full bucket; more than fits into it, where there are debts.
     spent: u64,
     /// When `spent` was true.
     at: Timestamp,
@@ -20,13 +43,13 @@ pub(crate) struct RequestPace {
 }
 
 impl RequestPace {
-    /// Takes a token, or tells how long there will be none.
-    pub fn take(&mut self, now: Timestamp, config: &Config) -> Result<(), Duration> {
-        let rate = u64::from(config.rate_limit_per_second);
+    /// Whether there is a token; if not, how long there will be none.
+    pub fn check(&mut self, now: Timestamp, limit: Limit) -> Result<(), Duration> {
+        let rate = u64::from(limit.per_second);
         if rate == 0 {
             return Ok(());
         }
-        let size = u64::from(config.rate_limit_burst.max(1)) * TOKEN;
+        let size = u64::from(limit.burst.max(1)) * TOKEN;
         // A token is a thousandth a millisecond for each token a second.
         let refilled = (now.since(self.at).as_millis() as u64).saturating_mul(rate);
         self.spent = self.spent.saturating_sub(refilled);
@@ -35,8 +58,14 @@ impl RequestPace {
         if missing > 0 {
             return Err(Duration::from_millis(missing.div_ceil(rate)));
         }
-        self.spent += TOKEN;
         Ok(())
+    }
+
+    /// Takes so many tokens, be they there or not.
+    pub fn debit(&mut self, tokens: u64, limit: Limit) {
+        if limit.per_second > 0 {
+            self.spent = self.spent.saturating_add(tokens.saturating_mul(TOKEN));
+        }
     }
 
     /// Whether the session may be told of one more tell: at most one a second.
@@ -60,9 +89,13 @@ mod tests {
 
     #[test]
     fn a_full_bucket_gives_its_burst_and_then_its_rate() {
-        let config = Config { rate_limit_per_second: 3, rate_limit_burst: 2, ..Config::default() };
+        let limit = Limit { per_second: 3, burst: 2 };
         let mut pace = RequestPace::default();
-        let mut take = |now| pace.take(at(now), &config).map_err(|wait| wait.as_millis());
+        let mut take = |now| {
+            pace.check(at(now), limit).map_err(|wait| wait.as_millis())?;
+            pace.debit(1, limit);
+            Ok(())
+        };
         assert_eq!([take(1_000), take(1_000)], [Ok(()); 2]);
         assert_eq!(take(1_000), Err(334));
         assert_eq!(take(1_333), Err(1));
@@ -73,8 +106,29 @@ mod tests {
 
     #[test]
     fn without_a_rate_everything_goes() {
-        let config = Config { rate_limit_per_second: 0, ..Config::default() };
+        let limit = Limit { per_second: 0, burst: 0 };
         let mut pace = RequestPace::default();
-        assert!((0..10_000).all(|_| pace.take(at(0), &config).is_ok()));
+        for _ in 0..10_000 {
+            assert!(pace.check(at(0), limit).is_ok());
+            pace.debit(u64::MAX, limit);
+        }
+    }
+
+    #[test]
+    fn debts_are_paid_before_anything_else_goes() {
+        let limit = Limit { per_second: 10, burst: 2 };
+        let mut pace = RequestPace::default();
+        assert_eq!(pace.check(at(1_000), limit), Ok(()));
+        pace.debit(12, limit);
+        assert_eq!(pace.check(at(1_000), limit), Err(Duration::from_millis(1_100)));
+        assert_eq!(pace.check(at(2_099), limit), Err(Duration::from_millis(1)));
+        assert_eq!(pace.check(at(2_100), limit), Ok(()));
+    }
+
+    #[test]
+    fn who_may_ask_without_end_may_ping_without_end() {
+        let config = Config { rate_limit_per_second: 0, ..Config::default() };
+        assert_eq!(Limit::of_pings(&config).per_second, 0);
+        assert_eq!(Limit::of_pings(&Config::default()).per_second, 100);
     }
 }

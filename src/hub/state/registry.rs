@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Touched;
 use super::detached::{Detached, Holder};
 use crate::auth::Principal;
-use crate::hub::SessionKey;
+use crate::hub::{SessionKey, weights};
 use crate::protocol::{ActorAddress, Json, RenewalToken};
 use crate::time::Timestamp;
 
@@ -34,6 +34,11 @@ impl Registration {
             Some(principal) => Holder::Principal(principal.clone()),
             None => Holder::Peer(self.peer),
         }
+    }
+
+    /// What it counts for in the hub's accounts, in bytes.
+    pub fn weight(&self, address: &ActorAddress) -> usize {
+        weights::registration(address, &self.capabilities, self.metadata.len())
     }
 }
 

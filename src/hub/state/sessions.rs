@@ -41,6 +41,8 @@ pub(crate) struct Session {
     /// The sessions that were told to pause because this one does not keep up.
     pub pausing: BTreeSet<SessionKey>,
     pub pace: RequestPace,
+    /// The pace of its heartbeats and text pings.
+    pub pings: RequestPace,
     /// When the latest malformed frames came, at most as many as close the session.
     pub malformed: VecDeque<Timestamp>,
 }
@@ -60,6 +62,7 @@ impl Session {
             paused_for: None,
             pausing: BTreeSet::new(),
             pace: RequestPace::default(),
+            pings: RequestPace::default(),
             malformed: VecDeque::new(),
         }
     }
@@ -105,10 +108,11 @@ impl Queue {
     }
 
     /// Whether a reply or notice may join. They have as much room again, because a session that
-    /// stays up gets a reply to every ask (I24).
+    /// stays up gets a reply to every ask (I24). An empty queue takes any one.
     pub fn has_reserve(&self, weight: usize, config: &Config) -> bool {
-        self.messages < config.queue_messages_max.saturating_mul(2)
-            && self.bytes + weight <= config.queue_bytes_max.saturating_mul(2)
+        self.messages == 0
+            || self.messages < config.queue_messages_max.saturating_mul(2)
+                && self.bytes + weight <= config.queue_bytes_max.saturating_mul(2)
     }
 
     /// Whether the queue is at its bound: no application data may join, however little.

@@ -1,9 +1,11 @@
 //! Reads fields one by one, so that a refusal names the field, what it should be and what it was.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::{DeserializeSeed, Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::protocol::{InvalidName, Refusal};
@@ -101,11 +103,65 @@ pub(super) fn flag(field: &'static str, raw: Raw<'_>) -> Result<bool, Refusal> {
 
 /// A required array of at least one string.
 pub(super) fn strings(field: &'static str, raw: Raw<'_>) -> Result<Vec<String>, Refusal> {
-    const EXPECTED: &str = "a non-empty array of strings";
-    let Some(raw) = raw else { return Err(Refusal::missing(field, EXPECTED)) };
-    match serde_json::from_str::<Vec<String>>(raw.get()) {
+    let any = FewStrings { items_max: usize::MAX, bytes_max: usize::MAX };
+    bounded_strings(field, "a non-empty array of strings", any, raw)
+}
+
+/// A required array of at least one and at most so many strings of at most so many bytes.
+pub(super) fn few_strings(
+    field: &'static str,
+    items_max: usize,
+    bytes_max: usize,
+    raw: Raw<'_>,
+) -> Result<Vec<String>, Refusal> {
+    let expected =
+        format!("a non-empty array of at most {items_max} strings of at most {bytes_max} bytes");
+    bounded_strings(field, expected, FewStrings { items_max, bytes_max }, raw)
+}
+
+fn bounded_strings(
+    field: &'static str,
+    expected: impl Into<Cow<'static, str>>,
+    bounds: FewStrings,
+    raw: Raw<'_>,
+) -> Result<Vec<String>, Refusal> {
+    let Some(raw) = raw else { return Err(Refusal::missing(field, expected)) };
+    match bounds.deserialize(&mut serde_json::Deserializer::from_str(raw.get())) {
         Ok(strings) if !strings.is_empty() => Ok(strings),
-        _ => Err(Refusal::invalid(field, EXPECTED, kind_of(raw))),
+        _ => Err(Refusal::invalid(field, expected, kind_of(raw))),
+    }
+}
+
+/// Reads an array of strings no further than its bounds.
+struct FewStrings {
+    items_max: usize,
+    bytes_max: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for FewStrings {
+    type Value = Vec<String>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<String>, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for FewStrings {
+    type Value = Vec<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at most {} strings of at most {} bytes", self.items_max, self.bytes_max)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<String>, A::Error> {
+        let mut strings = Vec::new();
+        while let Some(Text(text)) = items.next_element()? {
+            if strings.len() == self.items_max || text.len() > self.bytes_max {
+                return Err(A::Error::invalid_length(strings.len() + 1, &self));
+            }
+            strings.push(text.into_owned());
+        }
+        Ok(strings)
     }
 }
 

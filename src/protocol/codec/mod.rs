@@ -3,12 +3,14 @@
 //! `client_frame`: what clients send, read by the server and written by the client.
 //! `hub_frame`: what the hub sends, written by the server and read by the client.
 
+mod bounds;
 mod client_frame;
 mod fields;
 mod hub_frame;
 
+pub use bounds::Bounds;
 pub use client_frame::{decode_client_frame, encode_client_frame};
 pub use hub_frame::{
-    HubBody, HubFrame, HubMessage, InvalidHubFrame, decode_hub_frame, encode_hub_frame, hand_over,
-    payload_text,
+    HubBody, HubFrame, HubMessage, InvalidHubFrame, copy_len, decode_hub_frame, encode_hub_frame,
+    hand_over, payload_text,
 };

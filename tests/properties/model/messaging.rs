@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use signal_hub::hub::SessionKey;
 use signal_hub::protocol::{
-    ActorAddress, Broadcast, BroadcastAck, Delivery, DeliveryAck, DeliveryStatus, Details,
+    ActorAddress, Body, Broadcast, BroadcastAck, Delivery, DeliveryAck, DeliveryStatus, Details,
     ErrorCode, Json, Publish, Published, Refusal, Reply, Request, Route, Send, Subscribe,
     Subscribed, Subscription, SubscriptionId, Topic, UnknownActor, Unsubscribe, Unsubscribed,
 };
@@ -25,6 +25,9 @@ impl Model {
     ) -> Result<Reply, Refusal> {
         let delivery = self.delivery(key, request, &send.kind, &send.data, Route::Send)?;
         let to = send.to.address();
+        if let Some(to) = &to {
+            self.check_copies(&delivery, std::slice::from_ref(to))?;
+        }
         let copied = to.map_or(Copied::NobodyThere, |to| self.deliver(key, &to, &delivery));
         match copied {
             Copied::Handed => Ok(Reply::DeliveryAck(DeliveryAck {
@@ -55,6 +58,7 @@ impl Model {
         let route = Route::Publication { topic: topic.clone() };
         let delivery = self.delivery(key, request, &publish.kind, &publish.data, route)?;
         let to = self.those_who(|_, row| row.topics.contains_key(topic));
+        self.check_copies(&delivery, &to)?;
         let subscriber_count = self.deliver_all(key, &to, &delivery);
         Ok(Reply::Published(Published { topic: topic.clone(), subscriber_count }))
     }
@@ -77,6 +81,7 @@ impl Model {
             let details = Details::Limit { limit };
             return Err(refusal(ErrorCode::BroadcastLimitExceeded).with(details));
         }
+        self.check_copies(&delivery, &to)?;
         let delivered_count = self.deliver_all(key, &to, &delivery);
         Ok(Reply::BroadcastAck(BroadcastAck {
             message_id: request.id.clone(),
@@ -122,6 +127,17 @@ impl Model {
         say("via", json!(self.config.hub_address));
         say("originalMessageId", json!(request.id));
         Json::from_value(&metadata).expect("an object is JSON")
+    }
+
+    fn check_copies(
+        &self,
+        delivery: &Arc<Delivery>,
+        recipients: &[ActorAddress],
+    ) -> Result<(), Refusal> {
+        let Some(longest) = recipients.iter().max_by_key(|to| to.as_str().len()) else {
+            return Ok(());
+        };
+        self.check_length(&self.message(longest.clone(), Body::Delivery(Arc::clone(delivery))))
     }
 
     /// How many copies were handed over.

@@ -55,6 +55,8 @@ pub struct Model {
     figures: Figures,
     stopping: bool,
     told: Told,
+    /// Copies of the present message, handed over or not.
+    copies: usize,
 }
 
 #[derive(Default)]
@@ -78,6 +80,8 @@ struct Session {
     paused_for: Option<SessionKey>,
     /// Thousandths of a request times milliseconds: when all that was asked had flowed off.
     pace: u128,
+    /// The same for what keeps it alive.
+    pings: u128,
     /// When it was last told that it tells too much.
     scolded: Option<Timestamp>,
     malformed: Vec<Timestamp>,
@@ -155,6 +159,7 @@ impl Model {
             figures: Figures::default(),
             stopping: false,
             told: Told::new(),
+            copies: 0,
         }
     }
 
@@ -294,14 +299,16 @@ impl Model {
 }
 
 impl Session {
-    /// Whether the queue is below its bound, taken so many times, with such a message in it.
+    /// Whether the queue is below its bound, taken so many times, with such a message in it. An
+    /// empty one takes any.
     fn fits(&self, weight: usize, config: &Config, times: usize) -> bool {
-        self.messages < times * config.queue_messages_max
-            && self.bytes + weight <= times * config.queue_bytes_max
+        self.messages == 0
+            || self.messages < times * config.queue_messages_max
+                && self.bytes + weight <= times * config.queue_bytes_max
     }
 
-    /// Whether application data may join the queue: an empty one takes all.
+    /// Whether application data may join the queue.
     fn has_room(&self, weight: usize, config: &Config) -> bool {
-        self.messages == 0 || self.fits(weight, config, 1)
+        self.fits(weight, config, 1)
     }
 }

@@ -60,6 +60,7 @@ impl Model {
             version,
             resumed,
             subscriptions: topics.keys().cloned().collect(),
+            subscription_count: None,
         };
         let registration = Registration {
             owner: Some(key),

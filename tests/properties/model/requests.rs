@@ -13,10 +13,16 @@ use signal_hub::protocol::{
 use signal_hub::time::Timestamp;
 use uuid::Uuid;
 
+use super::speaking::answer;
 use super::{Model, Outcome};
 
-/// What is never too much.
-const UNPACED: [&str; 3] = ["hub:connect", "hub:heartbeat", "hub:disconnect"];
+/// What is paid for apart.
+#[derive(Clone, Copy)]
+enum Bucket {
+    Requests,
+    Pings,
+}
+
 const MINUTE: Duration = Duration::from_secs(60);
 
 impl Model {
@@ -27,7 +33,12 @@ impl Model {
             return;
         }
         match frame {
-            Ok(ClientFrame::Ping) => self.say(key, self.spoken_to(key), Body::Pong),
+            Ok(ClientFrame::Ping) => {
+                if self.check_bucket(key, Bucket::Pings).is_ok() {
+                    self.pay(key, Bucket::Pings, 1);
+                    self.say(key, self.spoken_to(key), Body::Pong);
+                }
+            }
             Ok(ClientFrame::Request(request)) => self.request(key, request),
             Err(malformed) => self.malformed(key, malformed),
         }
@@ -64,10 +75,20 @@ impl Model {
     fn request(&mut self, key: SessionKey, request: &Request) {
         let session = self.sessions.get_mut(&key).expect("frames come from open sessions");
         session.claimed = Some(request.from.clone());
-        if let Err(refusal) = self.check_pace(key, request) {
+        let bucket = match request.type_name.as_ref() {
+            "hub:connect" | "hub:disconnect" => None,
+            "hub:heartbeat" => Some(Bucket::Pings),
+            _ => Some(Bucket::Requests),
+        };
+        if let Some(Err(refusal)) = bucket.map(|bucket| self.check_bucket(key, bucket)) {
             return self.refuse_haste(key, request, refusal);
         }
-        match self.answer(key, request) {
+        self.copies = 0;
+        let answer = self.answer(key, request);
+        if let Some(bucket) = bucket {
+            self.pay(key, bucket, self.weight(request, &answer));
+        }
+        match answer {
             Ok(reply @ Reply::Disconnected(_)) => {
                 self.reply_last(key, request, reply, CloseReason::ClientDisconnect);
             }
@@ -80,24 +101,65 @@ impl Model {
         }
     }
 
-    /// A bucket that takes the burst and from which requests flow off at the rate.
-    fn check_pace(&mut self, key: SessionKey, request: &Request) -> Result<(), Refusal> {
-        let rate = u128::from(self.config.rate_limit_per_second);
-        if rate == 0 || UNPACED.contains(&request.type_name.as_ref()) {
+    /// A bucket that takes the burst, from which flows off at the rate what requests weigh. One more
+    /// gets in while there is room for a light one.
+    fn check_bucket(&self, key: SessionKey, bucket: Bucket) -> Result<(), Refusal> {
+        let (rate, burst) = self.limit(bucket);
+        if rate == 0 {
             return Ok(());
         }
-        let burst = 1_000 * u128::from(self.config.rate_limit_burst.max(1));
         let now = rate * u128::from(self.now.as_millis());
-        let session = self.sessions.get_mut(&key).expect("frames come from open sessions");
-        let full_until = session.pace.max(now) + 1_000;
-        let over = full_until.saturating_sub(now + burst);
-        if over > 0 {
-            let wait = Duration::from_millis(over.div_ceil(rate) as u64);
-            let details = Details::RetryAfter { wait, limit: rate as u64 };
-            return Err(refusal(ErrorCode::RateLimited).with(details));
+        let full_until = self.level(key, bucket).max(now) + 1_000;
+        match full_until.saturating_sub(now + 1_000 * burst) {
+            0 => Ok(()),
+            over => {
+                let wait = Duration::from_millis(over.div_ceil(rate) as u64);
+                let details = Details::RetryAfter { wait, limit: rate as u64 };
+                Err(refusal(ErrorCode::RateLimited).with(details))
+            }
         }
-        session.pace = full_until;
-        Ok(())
+    }
+
+    fn pay(&mut self, key: SessionKey, bucket: Bucket, weight: usize) {
+        let (rate, _) = self.limit(bucket);
+        let now = rate * u128::from(self.now.as_millis());
+        let level = self.level(key, bucket).max(now) + 1_000 * weight as u128;
+        let session = self.sessions.get_mut(&key).expect("frames come from open sessions");
+        match bucket {
+            Bucket::Requests => session.pace = level,
+            Bucket::Pings => session.pings = level,
+        }
+    }
+
+    fn level(&self, key: SessionKey, bucket: Bucket) -> u128 {
+        match bucket {
+            Bucket::Requests => self.sessions[&key].pace,
+            Bucket::Pings => self.sessions[&key].pings,
+        }
+    }
+
+    /// How much flows off in a second, and how much has room.
+    fn limit(&self, bucket: Bucket) -> (u128, u128) {
+        let config = &self.config;
+        let (rate, burst) = match bucket {
+            _ if config.rate_limit_per_second == 0 => (0, 1),
+            Bucket::Requests => (config.rate_limit_per_second, config.rate_limit_burst),
+            Bucket::Pings => (config.ping_limit_per_second, config.ping_limit_burst),
+        };
+        (rate.into(), burst.max(1).into())
+    }
+
+    /// What a request weighs by its bytes, and by those whom it was meant for or who are listed.
+    fn weight(&self, request: &Request, answer: &Result<Reply, Refusal>) -> usize {
+        let by = |amount: usize, unit: usize| amount.checked_div(unit).unwrap_or(0);
+        let rows = match answer {
+            Ok(Reply::Discovered(told)) if request.pattern == Pattern::Ask => told.actors.len(),
+            Ok(Reply::ActorList(told)) if request.pattern == Pattern::Ask => told.actors.len(),
+            Err(refusal) if refusal.code == ErrorCode::MessageExpired => 1,
+            Ok(_) | Err(_) => self.copies,
+        };
+        let config = &self.config;
+        1 + by(request.frame_bytes.0, config.rate_limit_bytes) + by(rows, config.rate_limit_rows)
     }
 
     /// Of tells that come too fast one a second is answered.
@@ -182,9 +244,12 @@ impl Model {
         match verb {
             Verb::Connect(connect) => self.connect(key, connect),
             Verb::Heartbeat(heartbeat) => {
-                self.heartbeat(key);
                 let (timestamp, server_time) = (heartbeat.timestamp.clone(), self.now);
-                Ok(Reply::HeartbeatAck(HeartbeatAck { timestamp, server_time }))
+                let reply = Reply::HeartbeatAck(HeartbeatAck { timestamp, server_time });
+                let echo = self.message(request.from.clone(), answer(request, reply.clone()));
+                self.check_length(&echo)?;
+                self.heartbeat(key);
+                Ok(reply)
             }
             Verb::Disconnect(_) => Ok(Reply::Disconnected(Disconnected { acknowledged: true })),
             Verb::Register(register) => self.register(key, register),

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use signal_hub::hub::SessionKey;
+use signal_hub::protocol::codec::encode_hub_frame;
 use signal_hub::protocol::{
-    ActorAddress, Body, CloseReason, Delivery, Json, Notice, Outgoing, PauseNotice, Reply, Request,
+    ActorAddress, Body, CloseReason, Delivery, Details, ErrorCode, Json, Notice, Outgoing,
+    PauseNotice, Refusal, Reply, Request,
 };
 use uuid::Uuid;
 
+use super::requests::refusal;
 use super::{Model, Said};
 
 /// What became of one copy.
@@ -20,7 +23,14 @@ pub enum Copied {
 }
 
 impl Model {
-    pub(super) fn reply(&mut self, key: SessionKey, request: &Request, reply: Reply) {
+    pub(super) fn reply(&mut self, key: SessionKey, request: &Request, mut reply: Reply) {
+        while self.is_too_long(&self.message(request.from.clone(), answer(request, reply.clone())))
+            && let Reply::Registered(registered) = &mut reply
+            && let count = registered.subscription_count.unwrap_or(registered.subscriptions.len())
+            && registered.subscriptions.pop().is_some()
+        {
+            registered.subscription_count = Some(count);
+        }
         self.say(key, request.from.clone(), answer(request, reply));
     }
 
@@ -65,6 +75,7 @@ impl Model {
         to: &ActorAddress,
         delivery: &Arc<Delivery>,
     ) -> Copied {
+        self.copies += 1;
         let Some(owner) = self.owner(to) else { return Copied::NobodyThere };
         let message = self.message(to.clone(), Body::Delivery(Arc::clone(delivery)));
         let now = self.now;
@@ -118,7 +129,25 @@ impl Model {
         known.unwrap_or(&self.config.hub_address).clone()
     }
 
-    fn message(&self, to: ActorAddress, body: Body) -> Outgoing {
+    /// No copy and no echo is larger than what clients were told to take.
+    pub(super) fn check_length(&self, message: &Outgoing) -> Result<(), Refusal> {
+        let (actual, max) = (self.length(message), self.config.message_bytes_max);
+        let details = Details::Size { actual, max };
+        match self.is_too_long(message) {
+            true => Err(refusal(ErrorCode::MessageTooLarge).with(details)),
+            false => Ok(()),
+        }
+    }
+
+    fn is_too_long(&self, message: &Outgoing) -> bool {
+        self.length(message) > self.config.message_bytes_max
+    }
+
+    fn length(&self, message: &Outgoing) -> usize {
+        encode_hub_frame(message, &self.config.hub_address).len()
+    }
+
+    pub(super) fn message(&self, to: ActorAddress, body: Body) -> Outgoing {
         Outgoing { id: Uuid::nil(), to, timestamp: self.now, body }
     }
 
@@ -134,7 +163,7 @@ impl Model {
     }
 }
 
-fn answer(request: &Request, reply: Reply) -> Body {
+pub fn answer(request: &Request, reply: Reply) -> Body {
     let metadata: BTreeMap<String, Json> = request.metadata.to().expect("an object");
     let trace_id = metadata.get("traceId").and_then(|told| told.to::<String>().ok());
     let trace_id = trace_id.filter(|told| told.len() <= 256).map(Arc::from);

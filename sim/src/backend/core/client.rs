@@ -129,14 +129,14 @@ impl World {
                 Output::Send(frame) => {
                     let Some(client) = self.client(id) else { return };
                     let (name, link) = (client.name.clone(), client.link);
-                    let bytes_max = self.scenario.hub.message_bytes_max;
                     let link = link.expect("the state sends on an open transport only");
                     let event = ClientEvent::Sent(Box::new(frame));
                     let told = What::Client { client: name, event };
                     if let What::Client { event: ClientEvent::Sent(frame), .. } =
                         self.recorder.record_and_return(self.now, told)
                     {
-                        self.queue_as_client(link, Message::said(*frame, bytes_max));
+                        let message = Message::said(*frame, &self.scenario.hub);
+                        self.queue_as_client(link, message);
                     }
                 }
                 Output::CloseTransport => self.close_transport(id),

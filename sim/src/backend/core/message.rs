@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use signal_hub::protocol::codec::{decode_client_frame, encode_client_frame};
+use signal_hub::hub::Config;
+use signal_hub::protocol::codec::{Bounds, decode_client_frame, encode_client_frame};
 use signal_hub::protocol::{
     ClientFrame, CloseReason, Json, Malformed, Outgoing, Register, Subscription, Verb,
 };
 
 /// Bytes of what surrounds a client's application data in a frame, at most.
 const CLIENT_ENVELOPE_BYTES_MAX: usize = 4096;
+/// Bytes of it in a frame whose names are not at their longest.
+const WEIGHTLESS_BYTES_MAX: usize = 1024;
 /// Bytes of it as a rule.
 const CLIENT_ENVELOPE_BYTES: usize = 320;
 /// Bytes of either half of the upgrade from HTTP.
@@ -44,19 +46,22 @@ impl Message {
     }
 
     /// What the hub is told of a frame: what its codec would make of the frame's text.
-    pub fn said(frame: ClientFrame, bytes_max: usize) -> Self {
-        let long = data_bytes(&frame) + CLIENT_ENVELOPE_BYTES_MAX > bytes_max;
-        match long || !is_plain(&frame) {
-            true => Self::written(encode_client_frame(&frame), bytes_max),
+    pub fn said(frame: ClientFrame, config: &Config) -> Self {
+        let bytes = data_bytes(&frame);
+        let long = bytes + CLIENT_ENVELOPE_BYTES_MAX > config.message_bytes_max;
+        let heavy = (1..=bytes + WEIGHTLESS_BYTES_MAX).contains(&config.rate_limit_bytes);
+        match long || heavy || !is_plain(&frame, &config.bounds()) {
+            true => Self::written(encode_client_frame(&frame), config),
             false => Message::Said(Ok(frame)),
         }
     }
 
     /// The same for any text.
-    pub fn written(text: String, bytes_max: usize) -> Self {
+    pub fn written(text: String, config: &Config) -> Self {
+        let max = config.message_bytes_max;
         Message::Said(match text.len() {
-            actual if actual > bytes_max => Err(Malformed::TooLarge { actual, max: bytes_max }),
-            _ => decode_client_frame(&Bytes::from(text)),
+            actual if actual > max => Err(Malformed::TooLarge { actual, max }),
+            _ => decode_client_frame(text.as_bytes(), &config.bounds()),
         })
     }
 }
@@ -88,10 +93,14 @@ fn data_bytes(frame: &ClientFrame) -> usize {
 }
 
 /// Whether the codec certainly reads the frame as it was said: what is frequent and simple.
-fn is_plain(frame: &ClientFrame) -> bool {
+fn is_plain(frame: &ClientFrame, bounds: &Bounds) -> bool {
     let ClientFrame::Request(request) = frame else { return true };
     let whole = request.ttl.is_none_or(|ttl| ttl.subsec_nanos().is_multiple_of(1_000_000));
+    let is_plain_kind = |kind: &str| {
+        !kind.is_empty() && !kind.starts_with("hub:") && kind.len() <= bounds.type_bytes_max
+    };
     whole
+        && request.metadata.len() <= bounds.metadata_bytes_max
         && match &request.verb {
             Ok(Verb::Send(send)) => is_plain_kind(&send.kind),
             Ok(Verb::Publish(publish)) => is_plain_kind(&publish.kind),
@@ -101,7 +110,8 @@ fn is_plain(frame: &ClientFrame) -> bool {
             Ok(Verb::Register(register)) => {
                 register.ttl.subsec_nanos() == 0
                     && (Duration::from_secs(1)..=Register::TTL_MAX).contains(&register.ttl)
-                    && !register.capabilities.is_empty()
+                    && (1..=bounds.capabilities_max).contains(&register.capabilities.len())
+                    && register.capabilities.iter().all(|c| c.len() <= bounds.capability_bytes_max)
                     && register.metadata == Json::EMPTY_OBJECT
             }
             Ok(Verb::Unsubscribe(unsubscribe)) => {
@@ -123,17 +133,13 @@ fn is_plain(frame: &ClientFrame) -> bool {
         }
 }
 
-fn is_plain_kind(kind: &str) -> bool {
-    !kind.is_empty() && !kind.starts_with("hub:")
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use signal_hub::protocol::{
-        ActorAddress, Broadcast, Heartbeat, MessageId, Pattern, Publish, Renew, RenewalToken,
-        Request, Send, Subscribe, Topic, Unsubscribe,
+        ActorAddress, Broadcast, FrameBytes, Heartbeat, MessageId, Pattern, Publish, Renew,
+        RenewalToken, Request, Send, Subscribe, Topic, Unsubscribe,
     };
     use signal_hub::time::Timestamp;
 
@@ -150,6 +156,7 @@ mod tests {
             timestamp: Timestamp::from_millis(7),
             ttl: Some(Duration::from_millis(1_500)),
             metadata: Json::EMPTY_OBJECT,
+            frame_bytes: FrameBytes::default(),
             verb: Ok(verb),
         }))
     }
@@ -189,16 +196,17 @@ mod tests {
     #[test]
     fn what_is_plain_is_said_as_the_codec_would_read_it() {
         for frame in plain_verbs().into_iter().map(request) {
-            assert!(is_plain(&frame), "{frame:?}");
-            let text = Bytes::from(encode_client_frame(&frame));
-            assert_eq!(decode_client_frame(&text), Ok(frame));
+            assert!(is_plain(&frame, &Bounds::default()), "{frame:?}");
+            let text = encode_client_frame(&frame);
+            assert_eq!(decode_client_frame(text.as_bytes(), &Bounds::default()), Ok(frame));
         }
     }
 
     #[test]
     fn what_the_codec_changes_or_refuses_is_not_plain() {
         for seconds in [0, 3_601] {
-            assert!(!is_plain(&request(register(Duration::from_secs(seconds)))), "{seconds}");
+            let frame = request(register(Duration::from_secs(seconds)));
+            assert!(!is_plain(&frame, &Bounds::default()), "{seconds}");
         }
     }
 }

@@ -107,7 +107,6 @@ impl World {
         let (host, link) = (raw.host, raw.up());
         let name = raw.name.clone();
         let now = self.wall(host);
-        let bytes_max = self.scenario.hub.message_bytes_max;
         let Order { number, speaker, action, done } = order;
         let Some(raw) = self.raw(id) else { return };
         match (&action, link) {
@@ -117,7 +116,8 @@ impl World {
                 return self.plan(CLOSE_TIMEOUT, Event::RawCloseTimeout(id, link));
             }
             (Action::Write { text }, Some(link)) => {
-                self.queue_as_client(link, Message::written(text.clone(), bytes_max));
+                let message = Message::written(text.clone(), &self.scenario.hub);
+                self.queue_as_client(link, message);
             }
             (Action::Open | Action::Close | Action::Write { .. }, _) => {}
             (action, link) => {
@@ -131,7 +131,7 @@ impl World {
                     Some(awaited) => drop(raw.awaited.insert(awaited, done)),
                     None => drop(done.send(())),
                 }
-                let message = Message::said(frame.clone(), bytes_max);
+                let message = Message::said(frame.clone(), &self.scenario.hub);
                 self.record_client(&name, ClientEvent::Sent(Box::new(frame)));
                 return self.queue_as_client(link, message);
             }

@@ -123,8 +123,8 @@ impl Arrival {
             return stream.out_of_turn(client, id, message);
         };
         let sent = &copy.delivery;
-        if (&sent.from, &sent.kind, &sent.payload, Some(&sent.origin), &copy.to)
-            != (&message.from, kind, payload, origin.as_ref(), &message.to)
+        if (&sent.from, &*sent.kind, &sent.payload, Some(&sent.origin), &copy.to)
+            != (&message.from, kind.as_str(), payload, origin.as_ref(), &message.to)
         {
             return invented(&message.to, "it was altered on the way");
         }

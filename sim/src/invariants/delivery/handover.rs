@@ -110,7 +110,7 @@ fn carried_unaltered(
         }
         _ => return invented(to, "the request was not meant for it"),
     };
-    match *kind == delivery.kind && *data == delivery.payload {
+    match **kind == *delivery.kind && *data == delivery.payload {
         true => Ok(()),
         false => invented(to, "it is not what was sent"),
     }

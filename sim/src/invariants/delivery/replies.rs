@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use signal_hub::hub::{Input, SessionKey};
-use signal_hub::protocol::{Body, ErrorCode, Pattern, Reply};
+use signal_hub::protocol::{Body, ClientFrame, ErrorCode, Pattern, Reply};
 use signal_hub::time::Timestamp;
 
 use super::super::moment::Asked;
@@ -43,6 +43,7 @@ impl HubObserver for Replies {
                 }
             }
         }
+        pong_to_each_ping(moment)?;
         let Some(asked) = &moment.asked else { return Ok(()) };
         let stays = moment.was_open(asked.session) && moment.is(asked.session).is_some_and(is_open);
         let is_ask = asked.request.pattern == Pattern::Ask;
@@ -63,6 +64,25 @@ impl HubObserver for Replies {
 
     fn hub_restarted(&mut self) {
         self.told_of_haste.clear();
+    }
+}
+
+/// A text ping gets its pong, unless it comes too fast: then it gets nothing.
+fn pong_to_each_ping(moment: &Moment<'_>) -> Verdict {
+    let pongs = |key| {
+        let own = moment.sent().filter(move |(to, _)| *to == key);
+        own.filter(|(_, message)| matches!(message.body, Body::Pong)).count()
+    };
+    let Input::Frame(key, Ok(ClientFrame::Ping)) = moment.hub.input else { return Ok(()) };
+    let stays = moment.hears(key) && moment.is(key).is_some_and(is_open);
+    match (pongs(key), moment.hasty_ping) {
+        (1, false) | (0, true) => Ok(()),
+        (_, _) if !stays => Ok(()),
+        (pongs, hasty) => {
+            let pace = if hasty { "too fast" } else { "in time" };
+            let evidence = format!("a ping of s{} that came {pace} got {pongs} pongs", key.0);
+            broken(Invariant::I24, evidence)
+        }
     }
 }
 

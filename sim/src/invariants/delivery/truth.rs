@@ -10,6 +10,9 @@ use signal_hub::protocol::{
 use super::super::moment::Asked;
 use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
 
+/// Bytes of what surrounds the data in a frame, at most: the keys, and the names, all escaped.
+const AROUND_MAX: usize = 4096;
+
 /// I25.
 pub struct Truth {
     config: Config,
@@ -104,11 +107,9 @@ impl Truth {
             // What a token says, the history does not tell.
             ErrorCode::InvalidToken => matches!(verb, Verb::RefreshToken(_) | Verb::Connect(_)),
             ErrorCode::BroadcastLimitExceeded => self.is_broadcast_too_wide(moment, verb),
-            // Reserved, or said of frames that are no request and of payloads that are wrong.
-            ErrorCode::InternalError
-            | ErrorCode::UnknownActor
-            | ErrorCode::MessageTooLarge
-            | ErrorCode::Timeout => false,
+            ErrorCode::MessageTooLarge => self.is_too_long(asked, verb),
+            // Reserved, or said of payloads that are wrong.
+            ErrorCode::InternalError | ErrorCode::UnknownActor | ErrorCode::Timeout => false,
         }
     }
 
@@ -181,6 +182,22 @@ impl Truth {
             }
             _ => false,
         }
+    }
+
+    /// Whether what comes of the request can be longer than clients were told to take.
+    fn is_too_long(&self, asked: &Asked<'_>, verb: &Verb) -> bool {
+        let metadata = asked.request.metadata.len();
+        let data = match verb {
+            Verb::Send(send) => 6 * send.kind.len() + send.data.len() + metadata,
+            Verb::Publish(publish) => 6 * publish.kind.len() + publish.data.len() + metadata,
+            Verb::Broadcast(broadcast) => {
+                6 * broadcast.kind.len() + broadcast.data.len() + metadata
+            }
+            Verb::Heartbeat(heartbeat) => heartbeat.timestamp.len(),
+            Verb::RefreshToken(refresh) => refresh.token.as_str().len(),
+            _ => return false,
+        };
+        data + AROUND_MAX > self.config.message_bytes_max
     }
 
     fn is_broadcast_too_wide(&self, moment: &Moment<'_>, verb: &Verb) -> bool {

@@ -1,7 +1,7 @@
 //! I28: nothing is lost from the books. What the hub counts is what the history shows, and its
 //! gauges are the sizes of its sets.
 
-use signal_hub::hub::{Counters, DropReason, Hub, Input, Phase, Record, Totals};
+use signal_hub::hub::{Counters, DropReason, Hub, Input, Phase, Record, Totals, weights};
 use signal_hub::protocol::{ClientFrame, ErrorCode};
 
 use super::super::world::is_open;
@@ -19,7 +19,8 @@ pub fn check_balance(sessions: usize, counters: &Counters) -> Result<(), Violati
     let answered = counters.requests_handled
         + counters.requests_refused
         + counters.frames_malformed
-        + counters.frames_ignored;
+        + counters.frames_ignored
+        + counters.pings_dropped;
     match counters.frames_received == answered {
         true => Ok(()),
         false => amiss("frames received", counters.frames_received, answered),
@@ -69,6 +70,9 @@ impl Tally {
                 match (moment.hears(*key), frame) {
                     (false, _) => self.seen.frames_ignored += 1,
                     (true, Err(_)) => self.seen.frames_malformed += 1,
+                    (true, Ok(ClientFrame::Ping)) if moment.hasty_ping => {
+                        self.seen.pings_dropped += 1;
+                    }
                     (true, Ok(ClientFrame::Ping)) => self.seen.requests_handled += 1,
                     (true, Ok(ClientFrame::Request(_))) => {
                         self.seen.requests_handled += u64::from(refusals == 0)
@@ -118,7 +122,7 @@ impl Tally {
 }
 
 /// What is counted, in the order of [`counted`].
-const COUNTED: [&str; 17] = [
+const COUNTED: [&str; 18] = [
     "sessions opened",
     "sessions closed",
     "frames received",
@@ -126,6 +130,7 @@ const COUNTED: [&str; 17] = [
     "requests refused",
     "frames malformed",
     "frames ignored",
+    "pings dropped",
     "messages sent",
     "messages delivered",
     "messages dropped",
@@ -147,6 +152,7 @@ fn counted(counters: &Counters) -> [u64; COUNTED.len()] {
         counters.requests_refused,
         counters.frames_malformed,
         counters.frames_ignored,
+        counters.pings_dropped,
         counters.messages_sent,
         counters.messages_delivered,
         counters.messages_dropped,
@@ -167,7 +173,8 @@ pub fn check_against(world: &World, tally: &Tally, hub: &Hub) -> Result<(), Viol
         let evidence = "rows of the hub have changed that it does not call touched";
         return Err(Violation::new(Invariant::I28, evidence));
     }
-    let (gauges, sets) = (hub.totals(), totals(world, hub.sizes()[3]));
+    let gauges = hub.totals();
+    let sets = totals(world, &gauges);
     match gauges == sets {
         true => Ok(()),
         false => Err(Violation::new(
@@ -177,10 +184,11 @@ pub fn check_against(world: &World, tally: &Tally, hub: &Hub) -> Result<(), Viol
     }
 }
 
-/// The gauges as they follow from the rows. `deadlines` is how many the hub has armed: one of them
-/// may be that of remembered outcomes, which have no row.
-fn totals(world: &World, deadlines: usize) -> Totals {
-    let mut totals = Totals::default();
+/// The gauges as they follow from the rows. Remembered outcomes have no row: what the hub says of
+/// them is believed, and one deadline may be theirs.
+fn totals(world: &World, told: &Totals) -> Totals {
+    let mut totals = Totals { outcomes: told.outcomes, ..Totals::default() };
+    totals.accounted.outcomes = told.accounted.outcomes;
     let mut armed = 0;
     for (_, row) in world.sessions() {
         match row.phase {
@@ -192,9 +200,14 @@ fn totals(world: &World, deadlines: usize) -> Totals {
             totals.queued_messages += row.queued.0;
             totals.queued_bytes += row.queued.1;
         }
+        totals.accounted.sessions += weights::SESSION;
         armed += row.deadlines.iter().flatten().count();
     }
+    totals.accounted.queues = totals.queued_bytes;
     for (_, row) in world.address_rows() {
+        totals.accounted.registrations += row.registration.map_or(0, |known| known.weight);
+        let topics = row.topics.iter().map(weights::subscription);
+        totals.accounted.subscriptions += topics.sum::<usize>();
         match row.registration.map(|registration| registration.owner) {
             Some(Some(_)) => totals.registrations += 1,
             Some(None) => totals.detached += 1,
@@ -206,6 +219,6 @@ fn totals(world: &World, deadlines: usize) -> Totals {
         totals.topics += 1;
         totals.subscriptions += subscribers;
     }
-    totals.deadlines = if deadlines == armed + 1 { deadlines } else { armed };
+    totals.deadlines = if told.deadlines == armed + 1 { told.deadlines } else { armed };
     totals
 }

@@ -1,6 +1,7 @@
 //! Counters, queues, tables, deadlines: nothing is lost from the books, nothing grows, nothing is
-//! left behind: I17, I28 to I34.
+//! left behind: I17, I28 to I34, I52.
 
+mod accounts;
 mod bounds;
 mod conservation;
 mod determinism;
@@ -12,6 +13,7 @@ mod room;
 mod timeouts;
 mod timers;
 
+pub(super) use accounts::Accounting;
 pub(super) use bounds::Bounds;
 pub(super) use conservation::{Tally, check_against};
 pub(super) use directory::Directory;

@@ -1,24 +1,32 @@
-//! How fast a session may ask, as docs/PROTOCOL.md has it in section 6: so many requests a second
-//! for long, so many at once after a pause; what opens, keeps or ends a session is free.
+//! How fast a session may ask, as docs/PROTOCOL.md has it in section 6: so much a second for long, so
+//! much at once after a pause; what opens or ends a session is free, and what keeps it alive counts
+//! apart. What a request weighs is known once it is done.
 
 use std::collections::BTreeMap;
 
-use signal_hub::hub::{Config, Input, SessionKey};
-use signal_hub::protocol::Request;
+use signal_hub::hub::{Config, Input, Output, Record, SessionKey};
+use signal_hub::protocol::{Body, ClientFrame, Outgoing, Pattern, Reply, Request};
 use signal_hub::time::Timestamp;
 
 use crate::history::HubEvent;
 
-/// What one request costs: a session regains its rate in thousandths a millisecond.
+/// What the lightest request costs: a session regains its rate in thousandths a millisecond.
 const REQUEST: u64 = 1_000;
-const FREE: [&str; 3] = ["hub:connect", "hub:heartbeat", "hub:disconnect"];
 
 /// The pace of every session.
 pub struct Pace {
+    requests: Limit,
+    pings: Limit,
+    bytes: usize,
+    rows: usize,
+    spent: BTreeMap<SessionKey, [Spent; 2]>,
+}
+
+#[derive(Clone, Copy)]
+struct Limit {
     rate: u64,
     /// What a session may have spent.
     spent_max: u64,
-    spent: BTreeMap<SessionKey, Spent>,
 }
 
 /// What a session had spent, and when.
@@ -28,27 +36,55 @@ struct Spent {
     at: Timestamp,
 }
 
+impl Limit {
+    fn new(rate: u32, burst: u32) -> Self {
+        Self { rate: rate.into(), spent_max: u64::from(burst.max(1)) * REQUEST }
+    }
+}
+
 impl Pace {
     pub fn new(config: &Config) -> Self {
-        let burst = u64::from(config.rate_limit_burst.max(1));
-        let rate = u64::from(config.rate_limit_per_second);
-        Self { rate, spent_max: burst * REQUEST, spent: BTreeMap::new() }
+        let rate = config.rate_limit_per_second;
+        let ping_rate = if rate == 0 { 0 } else { config.ping_limit_per_second };
+        Self {
+            requests: Limit::new(rate, config.rate_limit_burst),
+            pings: Limit::new(ping_rate, config.ping_limit_burst),
+            bytes: config.rate_limit_bytes,
+            rows: config.rate_limit_rows,
+            spent: BTreeMap::new(),
+        }
     }
 
-    /// Counts a request that the hub hears; says whether it comes too soon.
-    pub fn is_hasty(&mut self, hub: &HubEvent, key: SessionKey, request: &Request) -> bool {
-        if self.rate == 0 || FREE.contains(&request.type_name.as_ref()) {
+    /// Counts a request or a ping that the hub hears; says whether it comes too soon.
+    pub fn is_hasty(&mut self, hub: &HubEvent, key: SessionKey, frame: &ClientFrame) -> bool {
+        let (of, weight) = match frame {
+            ClientFrame::Ping => (1, 1),
+            ClientFrame::Request(request) => match request.type_name.as_ref() {
+                "hub:connect" | "hub:disconnect" => return false,
+                "hub:heartbeat" => (1, self.weight(hub, request)),
+                _ => (0, self.weight(hub, request)),
+            },
+        };
+        let limit = [self.requests, self.pings][of];
+        if limit.rate == 0 {
             return false;
         }
-        let spent = self.spent.entry(key).or_default();
-        let regained = (hub.now.since(spent.at).as_millis() as u64).saturating_mul(self.rate);
+        let spent = &mut self.spent.entry(key).or_default()[of];
+        let regained = (hub.now.since(spent.at).as_millis() as u64).saturating_mul(limit.rate);
         spent.amount = spent.amount.saturating_sub(regained);
         spent.at = spent.at.max(hub.now);
-        let hasty = spent.amount + REQUEST > self.spent_max;
+        let hasty = spent.amount + REQUEST > limit.spent_max;
         if !hasty {
-            spent.amount += REQUEST;
+            spent.amount = spent.amount.saturating_add(weight * REQUEST);
         }
         hasty
+    }
+
+    /// One, and one more for so many bytes, and for so many copies and listed actors.
+    fn weight(&self, hub: &HubEvent, request: &Request) -> u64 {
+        let rows: usize = hub.outputs.iter().map(|output| rows(output, request)).sum();
+        let by = |amount: usize, unit: usize| amount.checked_div(unit).unwrap_or(0);
+        (1 + by(request.frame_bytes.0, self.bytes) + by(rows, self.rows)) as u64
     }
 
     /// Forgets a session that is gone.
@@ -60,5 +96,21 @@ impl Pace {
 
     pub fn hub_restarted(&mut self) {
         self.spent.clear();
+    }
+}
+
+fn rows(output: &Output, request: &Request) -> usize {
+    match output {
+        Output::Audit(Record::MessageDelivered { .. } | Record::MessageDropped { .. }) => 1,
+        Output::Send(_, Outgoing { body: Body::Reply { reply, .. }, .. })
+            if request.pattern == Pattern::Ask =>
+        {
+            match reply.as_ref() {
+                Reply::Discovered(discovered) => discovered.actors.len(),
+                Reply::ActorList(list) => list.actors.len(),
+                _ => 0,
+            }
+        }
+        Output::Send(..) | Output::Audit(_) | Output::Close(..) => 0,
     }
 }

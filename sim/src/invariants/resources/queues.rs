@@ -4,13 +4,19 @@
 use std::time::Duration;
 
 use signal_hub::hub::{Config, DropReason, Input, Output, Record, SessionKey, SessionRow};
-use signal_hub::protocol::{Body, Outgoing, Verb};
+use signal_hub::protocol::codec::encode_hub_frame;
+use signal_hub::protocol::{ActorAddress, Body, Outgoing, Reply, Verb};
 
 use super::super::world::is_open;
 use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
 
+/// Bytes of what surrounds the data in a frame, at most: the keys, and the names, all escaped.
+const AROUND_MAX: usize = 4096;
+
 /// I28, I29.
 pub struct Queues {
+    hub_address: ActorAddress,
+    message_bytes_max: usize,
     messages_max: usize,
     bytes_max: usize,
     slow_consumer_timeout: Duration,
@@ -23,6 +29,8 @@ type Queued = (usize, usize);
 impl Queues {
     pub fn new(config: &Config) -> Self {
         Self {
+            hub_address: config.hub_address.clone(),
+            message_bytes_max: config.message_bytes_max,
             messages_max: config.queue_messages_max,
             bytes_max: config.queue_bytes_max,
             slow_consumer_timeout: config.slow_consumer_timeout,
@@ -49,6 +57,7 @@ impl Queues {
     fn output(&mut self, moment: &Moment<'_>, output: &Output) -> Verdict {
         match output {
             Output::Send(key, message) => {
+                self.is_told_length(*key, message)?;
                 let (queued, weight) = (*self.queue(moment, *key), message.weight());
                 if matches!(message.body, Body::Delivery(_)) && !self.has_room(queued, weight) {
                     let evidence = format!("s{} takes a copy beyond its bound: {queued:?}", key.0);
@@ -73,6 +82,30 @@ impl Queues {
         Ok(())
     }
 
+    /// Clients are told how much one message may have: what they say is repeated to nobody beyond
+    /// that.
+    fn is_told_length(&self, key: SessionKey, message: &Outgoing) -> Verdict {
+        let is_long = match &message.body {
+            Body::Delivery(_) => message.weight() + AROUND_MAX > self.message_bytes_max,
+            Body::Reply { reply, .. } => {
+                matches!(**reply, Reply::Registered(_) | Reply::HeartbeatAck(_))
+                    && 6 * message.weight() + AROUND_MAX > self.message_bytes_max
+            }
+            Body::Notice(_) | Body::Pong => false,
+        };
+        if !is_long {
+            return Ok(());
+        }
+        let bytes = encode_hub_frame(message, &self.hub_address).len();
+        match bytes <= self.message_bytes_max {
+            true => Ok(()),
+            false => broken(
+                Invariant::I29,
+                format!("s{} gets {} of {bytes} bytes", key.0, message.type_name()),
+            ),
+        }
+    }
+
     fn row(&self, moment: &Moment<'_>, key: SessionKey, row: &SessionRow) -> Verdict {
         let known = self.changed.binary_search_by_key(&key, |(key, _)| *key);
         let expected = known.map_or_else(|_| at_first(moment, key), |place| self.changed[place].1);
@@ -84,8 +117,9 @@ impl Queues {
         }
         let (messages, bytes) = row.queued;
         // Replies and notices have as much room again; hub:resume always has.
+        // An empty queue takes any one message.
         let within = messages <= 2 * self.messages_max + 1
-            && (messages <= 1 || bytes <= 2 * self.bytes_max + Outgoing::ENVELOPE_WEIGHT);
+            && (messages <= 2 || bytes <= 2 * self.bytes_max + Outgoing::ENVELOPE_WEIGHT);
         if !within {
             let evidence = format!("the queue of s{} holds {:?}", key.0, row.queued);
             return broken(Invariant::I29, evidence);

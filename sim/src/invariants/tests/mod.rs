@@ -16,9 +16,9 @@ use signal_hub::hub::{
 };
 use signal_hub::protocol::codec::hand_over;
 use signal_hub::protocol::{
-    ActorAddress, Body, ClientFrame, Connect, Delivery, Discover, Json, MessageId, Outgoing,
-    PROTOCOL_VERSION, Pattern, Publish, Register, Renew, RenewalToken, Reply, Request, Send,
-    Subscribe, Subscription, Topic, Unregister, Unsubscribe, Verb,
+    ActorAddress, Body, ClientFrame, Connect, Delivery, Discover, FrameBytes, Json, MessageId,
+    Outgoing, PROTOCOL_VERSION, Pattern, Publish, Register, Renew, RenewalToken, Reply, Request,
+    Send, Subscribe, Subscription, Topic, Unregister, Unsubscribe, Verb,
 };
 use signal_hub::time::Timestamp;
 
@@ -273,6 +273,7 @@ fn request(
         timestamp,
         ttl: None,
         metadata: Json::EMPTY_OBJECT,
+        frame_bytes: FrameBytes::default(),
         verb: Ok(verb),
     }
 }

@@ -216,6 +216,43 @@ fn whoever_has_expired_is_not_registered() {
     story.breaks(Invariant::I33);
 }
 
+/// She registers with metadata of a kibibyte.
+fn described_at_length() -> Story {
+    let mut story = Story::new();
+    story.connected(1, "alice");
+    let Verb::Register(mut described) = register("alice") else { panic!() };
+    described.metadata = serde_json::json!({ "about": "x".repeat(1_024) }).into();
+    story.asks(1, "alice", Verb::Register(described));
+    story
+}
+
+#[test]
+fn a_registration_is_accounted_for_as_it_is() {
+    let mut story = described_at_length();
+    story.holds();
+    story.last().row("alice").registration.as_mut().unwrap().weight -= 1_024;
+    story.breaks(Invariant::I52);
+}
+
+#[test]
+fn a_registration_is_no_larger_than_it_may_be() {
+    breaks_with(described_at_length(), Invariant::I52, |config| {
+        (config.registration_metadata_bytes_max, config.capabilities_max) = (64, 1);
+    });
+}
+
+#[test]
+fn all_queues_together_are_within_their_sum() {
+    let mut story = Story::of(["alice", "bob"]);
+    let data = serde_json::json!("x".repeat(100_000)).into();
+    let Verb::Send(large) = send("alice") else { panic!() };
+    story.tells(2, "bob", Verb::Send(signal_hub::protocol::Send { data, ..large }));
+    breaks_with(story, Invariant::I52, |config| {
+        (config.sessions_max, config.message_bytes_max) = (2, 2_000);
+        config.queue_bytes_max = 20_000;
+    });
+}
+
 #[test]
 fn nothing_is_left_at_rest() {
     assert_eq!(check_rest([0; 5]), Ok(()));

@@ -6,14 +6,14 @@ use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use indexmap::IndexMap;
 use serde::Deserialize;
 
+use super::Bounds;
 use super::fields::{Raw, kind_of, name, optional_integer, optional_milliseconds, optional_string};
 use crate::protocol::{
-    ActorAddress, Broadcast, ClientFrame, ErrorCode, Json, Malformed, MessageId, Pattern, Refusal,
-    Register, Request, Verb,
+    ActorAddress, Broadcast, ClientFrame, ErrorCode, FrameBytes, Json, Malformed, MessageId,
+    Pattern, Refusal, Register, Request, Verb,
 };
 use crate::time::Timestamp;
 
@@ -21,19 +21,20 @@ const ADDRESS: &str = "an address: @(path)";
 const ID: &str = "a string of 1 to 128 bytes";
 const OBJECT: &str = "an object";
 const TEXT: &str = "a string";
+/// A ping has no weight of its own, so it has no room for anything else.
+const PING_BYTES_MAX: usize = 1024;
 
-/// Reads one frame. The application data in it shares the frame's bytes.
-pub fn decode_client_frame(frame: &Bytes) -> Result<ClientFrame, Malformed> {
+/// Reads one frame. Nothing of what comes of it keeps the frame's bytes.
+pub fn decode_client_frame(frame: &[u8], bounds: &Bounds) -> Result<ClientFrame, Malformed> {
     let envelope = RawEnvelope::read(frame)?;
-    if envelope.is_ping() {
+    if envelope.is_ping() && frame.len() <= PING_BYTES_MAX {
         return Ok(ClientFrame::Ping);
     }
-    envelope.request(frame).map(|request| ClientFrame::Request(Arc::new(request))).map_err(
-        |refusal| {
-            let id = name("id", ID, envelope.id, MessageId::parse).ok();
-            Malformed::Frame { id, refusal: Box::new(refusal) }
-        },
-    )
+    let request = envelope.request(bounds, FrameBytes(frame.len()));
+    request.map(|request| ClientFrame::Request(Arc::new(request))).map_err(|refusal| {
+        let id = name("id", ID, envelope.id, MessageId::parse).ok();
+        Malformed::Frame { id, refusal: Box::new(refusal) }
+    })
 }
 
 #[derive(Deserialize, Default)]
@@ -64,7 +65,7 @@ struct RawEnvelope<'a> {
 }
 
 impl<'a> RawEnvelope<'a> {
-    fn read(frame: &'a Bytes) -> Result<Self, Malformed> {
+    fn read(frame: &'a [u8]) -> Result<Self, Malformed> {
         let text = std::str::from_utf8(frame).map_err(|_| not_an_envelope("frame is not UTF-8"))?;
         if !text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
             return Err(not_an_envelope("frame is not a JSON object"));
@@ -77,14 +78,23 @@ impl<'a> RawEnvelope<'a> {
         self.id.is_none() && self.kind.is_some_and(|kind| kind.get() == "\"ping\"")
     }
 
-    fn request(&self, frame: &Bytes) -> Result<Request, Refusal> {
+    fn request(&self, bounds: &Bounds, frame_bytes: FrameBytes) -> Result<Request, Refusal> {
         let kind = optional_string("type", TEXT, self.kind)?
             .ok_or_else(|| Refusal::missing("type", TEXT))?;
+        bounds.check_type(&kind)?;
         optional_string("correlationId", "a string or null", self.correlation_id)?;
         optional_string("signature", "a string or null", self.signature)?;
         let timestamp = optional_integer("timestamp", "epoch milliseconds", self.timestamp)?
             .ok_or_else(|| Refusal::missing("timestamp", "epoch milliseconds"))?;
-        let (type_name, verb) = self.verb(&kind, frame);
+        let fits = match kind == "hub:connect" {
+            true => Ok(()),
+            false => bounds.check_metadata(self.metadata),
+        };
+        let metadata = match fits.is_ok() {
+            true => envelope_metadata(self.metadata)?,
+            false => Json::EMPTY_OBJECT,
+        };
+        let (type_name, verb) = self.verb(&kind, fits, bounds);
         Ok(Request {
             id: name("id", ID, self.id, MessageId::parse)?,
             from: name("from", ADDRESS, self.from, ActorAddress::parse)?,
@@ -93,7 +103,8 @@ impl<'a> RawEnvelope<'a> {
             pattern: self.pattern()?,
             timestamp: Timestamp::from_millis(timestamp),
             ttl: optional_milliseconds("ttl", self.ttl)?,
-            metadata: envelope_metadata(self.metadata, frame)?,
+            metadata,
+            frame_bytes,
             verb,
         })
     }
@@ -108,30 +119,36 @@ impl<'a> RawEnvelope<'a> {
         }
     }
 
-    fn verb(&self, kind: &str, frame: &Bytes) -> (Cow<'static, str>, Result<Verb, Refusal>) {
+    /// `fits` is why the payload is not to be looked at, if it is not.
+    fn verb(
+        &self,
+        kind: &str,
+        fits: Result<(), Refusal>,
+        bounds: &Bounds,
+    ) -> (Cow<'static, str>, Result<Verb, Refusal>) {
         macro_rules! read {
             ($name:literal, $read:expr) => {
-                ($name.into(), $read)
+                ($name.into(), fits.and_then(|()| $read))
             };
         }
         match kind {
-            "hub:connect" => read!("hub:connect", self.connect(frame).map(Verb::Connect)),
-            "hub:heartbeat" => read!("hub:heartbeat", self.heartbeat(frame).map(Verb::Heartbeat)),
+            "hub:connect" => read!("hub:connect", self.connect().map(Verb::Connect)),
+            "hub:heartbeat" => read!("hub:heartbeat", self.heartbeat().map(Verb::Heartbeat)),
             "hub:disconnect" => read!("hub:disconnect", self.disconnect().map(Verb::Disconnect)),
-            "hub:register" => read!("hub:register", self.register(frame).map(Verb::Register)),
+            "hub:register" => read!("hub:register", self.register(bounds).map(Verb::Register)),
             "hub:unregister" => read!("hub:unregister", self.unregister().map(Verb::Unregister)),
             "hub:renew" => read!("hub:renew", self.renew().map(Verb::Renew)),
             "hub:discover" => read!("hub:discover", self.discover().map(Verb::Discover)),
             "hub:list_actors" => {
                 read!("hub:list_actors", self.list_actors().map(Verb::ListActors))
             }
-            "hub:send" => read!("hub:send", self.send(frame).map(Verb::Send)),
-            "hub:broadcast" => read!("hub:broadcast", self.broadcast(frame).map(Verb::Broadcast)),
+            "hub:send" => read!("hub:send", self.send(bounds).map(Verb::Send)),
+            "hub:broadcast" => read!("hub:broadcast", self.broadcast(bounds).map(Verb::Broadcast)),
             "hub:subscribe" => read!("hub:subscribe", self.subscribe().map(Verb::Subscribe)),
             "hub:unsubscribe" => {
                 read!("hub:unsubscribe", self.unsubscribe().map(Verb::Unsubscribe))
             }
-            "hub:publish" => read!("hub:publish", self.publish(frame).map(Verb::Publish)),
+            "hub:publish" => read!("hub:publish", self.publish(bounds).map(Verb::Publish)),
             "hub:queue_stats" => read!("hub:queue_stats", Ok(Verb::QueueStats)),
             "hub:metrics" => read!("hub:metrics", Ok(Verb::Metrics)),
             "hub:refresh_token" => {
@@ -158,23 +175,23 @@ fn unknown_type(kind: &str) -> Refusal {
     Refusal { message, ..Refusal::invalid("type", EXPECTED, received) }
 }
 
-fn json(raw: Raw<'_>, frame: &Bytes) -> Json {
-    raw.map_or(Json::NULL, |raw| Json::share(raw, frame))
+fn json(raw: Raw<'_>) -> Json {
+    raw.map_or(Json::NULL, Json::copy)
 }
 
-fn object_json(field: &'static str, raw: Raw<'_>, frame: &Bytes) -> Result<Json, Refusal> {
+fn object_json(field: &'static str, raw: Raw<'_>) -> Result<Json, Refusal> {
     match raw {
         None => Ok(Json::EMPTY_OBJECT),
-        Some(raw) if raw.get().starts_with('{') => Ok(Json::share(raw, frame)),
+        Some(raw) if raw.get().starts_with('{') => Ok(Json::copy(raw)),
         Some(raw) => Err(Refusal::invalid(field, OBJECT, kind_of(raw))),
     }
 }
 
 /// An envelope's metadata. A key that is no text, such as a lone surrogate, can be carried but not
 /// merged with the hub's keys.
-fn envelope_metadata(raw: Raw<'_>, frame: &Bytes) -> Result<Json, Refusal> {
+fn envelope_metadata(raw: Raw<'_>) -> Result<Json, Refusal> {
     const EXPECTED: &str = "an object whose keys are Unicode text";
-    let metadata = object_json("metadata", raw, frame)?;
+    let metadata = object_json("metadata", raw)?;
     match metadata.each_entry(|_, _| {}) {
         Ok(()) => Ok(metadata),
         Err(_) => Err(Refusal::invalid("metadata", EXPECTED, "object".to_owned())),
@@ -251,7 +268,7 @@ mod tests {
     use crate::protocol::{Subscription, Topic, Unsubscribe};
 
     fn decode(text: &str) -> Result<ClientFrame, Malformed> {
-        decode_client_frame(&Bytes::copy_from_slice(text.as_bytes()))
+        decode_client_frame(text.as_bytes(), &Bounds::default())
     }
 
     fn envelope(kind: &str, payload: &str) -> String {

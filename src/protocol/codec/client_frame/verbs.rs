@@ -3,13 +3,12 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use bytes::Bytes;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::{ADDRESS, RawEnvelope, TEXT, json, object_json};
+use crate::protocol::codec::Bounds;
 use crate::protocol::codec::fields::{
-    Raw, flag, name, object, optional_integer, optional_name, optional_string, strings,
+    Raw, few_strings, flag, name, object, optional_integer, optional_name, optional_string, strings,
 };
 use crate::protocol::{
     ActorAddress, AuthToken, Broadcast, Connect, Disconnect, Discover, ErrorCode, Glob, Heartbeat,
@@ -20,7 +19,7 @@ use crate::protocol::{
 const TOPIC: &str = "a string of 1 to 256 bytes";
 
 impl RawEnvelope<'_> {
-    pub(super) fn connect(&self, frame: &Bytes) -> Result<Connect, Refusal> {
+    pub(super) fn connect(&self) -> Result<Connect, Refusal> {
         #[derive(Deserialize, Default)]
         #[serde(rename_all = "camelCase", default)]
         struct Fields<'a> {
@@ -40,7 +39,7 @@ impl RawEnvelope<'_> {
             version.map_err(|refusal| Refusal { code: ErrorCode::VersionMismatch, ..refusal })?;
         let client_metadata = match fields.client_metadata {
             None => Ok(None),
-            raw => object_json("clientMetadata", raw, frame).map(Some),
+            raw => object_json("clientMetadata", raw).map(Some),
         };
         let read = || {
             Ok(Connect {
@@ -81,7 +80,7 @@ impl RawEnvelope<'_> {
         Ok(RefreshToken { token })
     }
 
-    pub(super) fn heartbeat(&self, frame: &Bytes) -> Result<Heartbeat, Refusal> {
+    pub(super) fn heartbeat(&self) -> Result<Heartbeat, Refusal> {
         #[derive(Deserialize, Default)]
         #[serde(default)]
         struct Fields<'a> {
@@ -89,7 +88,7 @@ impl RawEnvelope<'_> {
             timestamp: Raw<'a>,
         }
         let fields: Fields<'_> = object("payload", self.payload)?;
-        Ok(Heartbeat { timestamp: json(fields.timestamp, frame) })
+        Ok(Heartbeat { timestamp: json(fields.timestamp) })
     }
 
     pub(super) fn disconnect(&self) -> Result<Disconnect, Refusal> {
@@ -104,7 +103,7 @@ impl RawEnvelope<'_> {
         Ok(Disconnect { reason })
     }
 
-    pub(super) fn register(&self, frame: &Bytes) -> Result<Register, Refusal> {
+    pub(super) fn register(&self, bounds: &Bounds) -> Result<Register, Refusal> {
         #[derive(Deserialize, Default)]
         #[serde(rename_all = "camelCase", default)]
         struct Fields<'a> {
@@ -118,8 +117,9 @@ impl RawEnvelope<'_> {
             ttl_seconds: Raw<'a>,
         }
         let fields: Fields<'_> = object("payload", self.payload)?;
-        let metadata = object_json("metadata", fields.metadata, frame)?;
-        let envelope = object_json("metadata", self.metadata, frame)?;
+        bounds.check_registration(fields.metadata)?;
+        let metadata = object_json("metadata", fields.metadata)?;
+        let envelope = object_json("metadata", self.metadata)?;
         let renew_on_heartbeat =
             [&metadata, &envelope].into_iter().any(Register::renews_on_heartbeat);
         Ok(Register {
@@ -129,7 +129,12 @@ impl RawEnvelope<'_> {
                 fields.actor_address,
                 ActorAddress::parse,
             )?,
-            capabilities: strings("capabilities", fields.capabilities)?,
+            capabilities: few_strings(
+                "capabilities",
+                bounds.capabilities_max,
+                bounds.capability_bytes_max,
+                fields.capabilities,
+            )?,
             ttl: registration_ttl(fields.ttl_seconds)?,
             renew_on_heartbeat,
             metadata,
@@ -201,7 +206,7 @@ impl RawEnvelope<'_> {
         Ok(ListActors { offset, limit: page(fields.limit)? })
     }
 
-    pub(super) fn send(&self, frame: &Bytes) -> Result<Send, Refusal> {
+    pub(super) fn send(&self, bounds: &Bounds) -> Result<Send, Refusal> {
         #[derive(Deserialize, Default)]
         #[serde(default)]
         struct Fields<'a> {
@@ -215,8 +220,8 @@ impl RawEnvelope<'_> {
         let fields: Fields<'_> = object("payload", self.payload)?;
         Ok(Send {
             to: self.recipient(fields.to)?,
-            kind: application_type(fields.kind)?,
-            data: json(fields.data, frame),
+            kind: application_type(fields.kind, bounds)?,
+            data: json(fields.data),
         })
     }
 
@@ -233,7 +238,7 @@ impl RawEnvelope<'_> {
     }
 
     /// Whom it is for stands in the metadata.
-    pub(super) fn broadcast(&self, frame: &Bytes) -> Result<Broadcast, Refusal> {
+    pub(super) fn broadcast(&self, bounds: &Bounds) -> Result<Broadcast, Refusal> {
         #[derive(Deserialize, Default)]
         #[serde(rename_all = "camelCase", default)]
         struct Fields<'a> {
@@ -253,8 +258,8 @@ impl RawEnvelope<'_> {
         let fields: Fields<'_> = object("payload", self.payload)?;
         let target: Target<'_> = object("metadata", self.metadata)?;
         Ok(Broadcast {
-            kind: application_type(fields.kind)?,
-            data: json(fields.data, frame),
+            kind: application_type(fields.kind, bounds)?,
+            data: json(fields.data),
             exclude_self: flag("excludeSelf", fields.exclude_self)?,
             target_capability: optional_string("targetCapability", TEXT, target.target_capability)?
                 .map(Cow::into_owned),
@@ -305,7 +310,7 @@ impl RawEnvelope<'_> {
         Ok(Unsubscribe { subscription })
     }
 
-    pub(super) fn publish(&self, frame: &Bytes) -> Result<Publish, Refusal> {
+    pub(super) fn publish(&self, bounds: &Bounds) -> Result<Publish, Refusal> {
         #[derive(Deserialize, Default)]
         #[serde(default)]
         struct Fields<'a> {
@@ -319,8 +324,8 @@ impl RawEnvelope<'_> {
         let fields: Fields<'_> = object("payload", self.payload)?;
         Ok(Publish {
             topic: name("topic", TOPIC, fields.topic, Topic::parse)?,
-            kind: application_type(fields.kind)?,
-            data: json(fields.data, frame),
+            kind: application_type(fields.kind, bounds)?,
+            data: json(fields.data),
         })
     }
 }
@@ -333,11 +338,12 @@ fn required_string(
     text.map(Cow::into_owned).ok_or_else(|| Refusal::missing(field, expected))
 }
 
-fn application_type(raw: Option<&RawValue>) -> Result<String, Refusal> {
+fn application_type(raw: Raw<'_>, bounds: &Bounds) -> Result<String, Refusal> {
     /// Not the envelope's: clients look for this text.
     const FIELD: &str = "payload.type";
     const EXPECTED: &str = "an application type: a string that does not begin with hub:";
     let kind = required_string(FIELD, EXPECTED, raw)?;
+    bounds.check_type(&kind)?;
     match kind.starts_with("hub:") || kind.is_empty() {
         true => Err(Refusal::invalid(FIELD, EXPECTED, kind.chars().take(64).collect())),
         false => Ok(kind),
@@ -365,6 +371,8 @@ fn registration_ttl(raw: Raw<'_>) -> Result<Duration, Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::value::RawValue;
+
     use super::*;
 
     #[test]

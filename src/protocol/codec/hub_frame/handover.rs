@@ -21,7 +21,7 @@ pub fn hand_over(message: &Outgoing, hub: &ActorAddress) -> HubFrame {
         Body::Notice(notice) => (hub, None, Json::EMPTY_OBJECT, HubBody::Notice(notice.clone())),
         Body::Delivery(delivery) => {
             let body = HubBody::Delivery {
-                kind: delivery.kind.clone(),
+                kind: delivery.kind.to_string(),
                 payload: delivery.payload.clone(),
                 route: delivery.route.clone(),
                 origin: Some(delivery.origin.clone()),

@@ -8,7 +8,7 @@ mod handover;
 
 pub use handover::{hand_over, payload_text};
 pub use read::{HubBody, HubFrame, HubMessage, InvalidHubFrame, decode_hub_frame};
-pub use write::encode_hub_frame;
+pub use write::{copy_len, encode_hub_frame};
 
 pub(super) use write::milliseconds_or_null;
 
@@ -102,7 +102,7 @@ mod tests {
         let route = Route::Publication { topic };
         let delivery = Delivery::new(
             hub(),
-            "t".into(),
+            "t".to_owned(),
             payload.clone(),
             metadata.into(),
             route.clone(),
@@ -113,6 +113,28 @@ mod tests {
             round_trip(Body::Delivery(Arc::new(delivery))),
             HubBody::Delivery { kind: "t".into(), payload, route, origin: Some(origin) }
         );
+    }
+
+    #[test]
+    fn a_copy_is_as_long_as_it_is_said_to_be() {
+        let topic = Topic::parse("n\"ews").expect("a topic");
+        let to = ActorAddress::parse("@(a)").expect("an address");
+        for route in [Route::Send, Route::Publication { topic }, Route::Broadcast] {
+            for ttl in [None, Some(Duration::from_millis(1_234))] {
+                let delivery = Delivery::new(
+                    hub(),
+                    "t\u{1}ä".to_owned(),
+                    Json::parse(r#"{"b": "\u00e4"}"#).expect("JSON"),
+                    Json::EMPTY_OBJECT,
+                    route.clone(),
+                    MessageId::parse("m\"1").expect("an id"),
+                    ttl,
+                );
+                let told = copy_len(&delivery, &to, Timestamp::from_millis(5));
+                let text = encode_hub_frame(&outgoing(Body::Delivery(Arc::new(delivery))), &hub());
+                assert_eq!(told, text.len(), "{text}");
+            }
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::payloads::{ErrorPayload, ReplyMetadata};
 use crate::protocol::codec::client_frame::quoted;
 use crate::protocol::{ActorAddress, Body, Delivery, Json, MessageId, Notice, Outgoing, Reply};
+use crate::time::Timestamp;
 
 /// Writes one message as the text of a WebSocket frame; `hub` is the hub's own address.
 pub fn encode_hub_frame(message: &Outgoing, hub: &ActorAddress) -> String {
@@ -54,20 +55,32 @@ fn encode_own(
 fn encode_delivery(message: &Outgoing, delivery: &Delivery) -> String {
     // All copies of a delivery leave the hub at one moment, so its timestamp is shared too.
     let shared = delivery.shared.get_or_init(|| {
-        format!(
-            r#""from":"{}","type":{},"pattern":"tell","timestamp":{},"payload":{},"metadata":{},"correlationId":null,"ttl":{},"signature":null}}"#,
-            delivery.from,
-            quoted(&delivery.kind),
-            message.timestamp,
-            delivery.payload,
-            delivery.metadata,
-            milliseconds_or_null(delivery.ttl),
-        )
+        let (payload, metadata) = (delivery.payload.as_str(), delivery.metadata.as_str());
+        shared_text(delivery, message.timestamp, payload, metadata)
     });
     let mut text = prefix(message, shared.len());
     text.push_str(shared);
     text
 }
+
+/// How many bytes the copy for `to` has as text. Neither payload nor metadata are read for that.
+pub fn copy_len(delivery: &Delivery, to: &ActorAddress, timestamp: Timestamp) -> usize {
+    let around = shared_text(delivery, timestamp, "", "").len();
+    let data = delivery.payload.len() + delivery.metadata.len();
+    PREFIX_LEN + to.as_str().len() + around + data
+}
+
+fn shared_text(delivery: &Delivery, timestamp: Timestamp, payload: &str, metadata: &str) -> String {
+    format!(
+        r#""from":"{}","type":{},"pattern":"tell","timestamp":{timestamp},"payload":{payload},"metadata":{metadata},"correlationId":null,"ttl":{},"signature":null}}"#,
+        delivery.from,
+        quoted(&delivery.kind),
+        milliseconds_or_null(delivery.ttl),
+    )
+}
+
+/// Bytes of [`prefix`] without the recipient's address.
+const PREFIX_LEN: usize = r#"{"id":"00000000-0000-0000-0000-000000000000","to":"","#.len();
 
 /// What differs from recipient to recipient.
 fn prefix(message: &Outgoing, more: usize) -> String {

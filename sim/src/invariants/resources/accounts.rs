@@ -1,0 +1,107 @@
+//! I52: what the hub accounts for is what it was given to keep, and no more than its settings allow.
+
+use signal_hub::hub::weights::{self, Accounts};
+use signal_hub::hub::{AddressRow, Config, OwnerRow};
+use signal_hub::protocol::{ActorAddress, Topic, Verb};
+
+use super::super::world::is_open;
+use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+
+/// I52. The books are kept row by row; what was accounted before the event is in the world.
+pub struct Accounting {
+    registration_max: usize,
+    most: Accounts,
+    accounted: Accounts,
+}
+
+impl Accounting {
+    pub fn new(config: &Config) -> Self {
+        let registration_max = weights::registration_max(config);
+        let (most, accounted) = (Accounts::at_most(config), Accounts::default());
+        Self { registration_max, most, accounted }
+    }
+}
+
+impl HubObserver for Accounting {
+    fn watches_silence(&self) -> bool {
+        true
+    }
+
+    fn needs_the_past(&self) -> bool {
+        true
+    }
+
+    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
+        let touched = &moment.hub.touched;
+        for (key, row) in &touched.sessions {
+            let open = |row: &&signal_hub::hub::SessionRow| is_open(row);
+            let (was, is) = (moment.was(*key).filter(open), row.as_ref().filter(open));
+            let queued = |row: Option<&signal_hub::hub::SessionRow>| row.map_or(0, |r| r.queued.1);
+            book(&mut self.accounted.queues, queued(was), queued(is));
+            let sessions = |there: bool| if there { weights::SESSION } else { 0 };
+            book(&mut self.accounted.sessions, sessions(was.is_some()), sessions(is.is_some()));
+        }
+        for (address, row) in &touched.addresses {
+            let (was, is) = (moment.before.address(address), row.as_ref());
+            book(&mut self.accounted.registrations, weight(was), weight(is));
+            book(&mut self.accounted.subscriptions, subscribed(was), subscribed(is));
+            self.registration(moment, address, is.and_then(|row| row.registration.as_ref()))?;
+        }
+        let mut pairs = self.accounted.iter().zip(self.most.iter());
+        match pairs.find(|((_, accounted), (_, most))| accounted > most) {
+            None => Ok(()),
+            Some(((of, accounted), (_, most))) => broken(
+                Invariant::I52,
+                format!("{accounted} bytes of {of} are accounted for, and at most {most} may be"),
+            ),
+        }
+    }
+
+    fn hub_restarted(&mut self) {
+        self.accounted = Accounts::default();
+    }
+}
+
+impl Accounting {
+    /// A registration weighs what was asked for, and no more than one may.
+    fn registration(
+        &self,
+        moment: &Moment<'_>,
+        address: &ActorAddress,
+        row: Option<&OwnerRow>,
+    ) -> Verdict {
+        let Some(row) = row else { return Ok(()) };
+        let accepted = moment.asked.as_ref().and_then(|asked| asked.accepted());
+        let asked = match accepted {
+            Some(Verb::Register(register)) if register.actor_address == *address => Some(register),
+            _ => moment.before.registration(address).map(|known| known.asked()),
+        };
+        let expected = asked.map_or(row.weight, |register| {
+            weights::registration(address, &register.capabilities, register.metadata.len())
+        });
+        match row.weight == expected && row.weight <= self.registration_max {
+            true => Ok(()),
+            false => broken(
+                Invariant::I52,
+                format!(
+                    "{address} is accounted for with {} bytes: it has {expected}, and at most {} \
+                     are allowed",
+                    row.weight, self.registration_max
+                ),
+            ),
+        }
+    }
+}
+
+fn book(account: &mut usize, was: usize, is: usize) {
+    *account = account.saturating_add(is).saturating_sub(was);
+}
+
+fn weight(row: Option<&AddressRow>) -> usize {
+    row.and_then(|row| row.registration.as_ref()).map_or(0, |registration| registration.weight)
+}
+
+fn subscribed(row: Option<&AddressRow>) -> usize {
+    let topics = row.into_iter().flat_map(|row| &row.topics);
+    topics.map(|topic: &Topic| weights::subscription(topic)).sum()
+}

@@ -1,0 +1,106 @@
+//! What the hub's accounts count a row for, in bytes: whatever in it a client can make long, and a
+//! constant for the rest, its places in all indexes included. What waits in a queue has the weight
+//! of its messages ([`Outgoing::weight`]). What is held is never more than a constant times what is
+//! accounted (I52): `tests/memory.rs` measures it.
+
+use serde::Serialize;
+
+use super::Config;
+use crate::protocol::{
+    ActorAddress, MESSAGE_ID_BYTES_MAX, Outgoing, PATH_BYTES_MAX, TOPIC_BYTES_MAX, Topic,
+};
+
+/// A session: its row, its deadlines, its pace.
+pub const SESSION: usize = 1024;
+const REGISTRATION: usize = 1024;
+const CAPABILITY: usize = 32;
+const SUBSCRIPTION: usize = 512;
+const OUTCOME: usize = 1024;
+/// What surrounds the path of an address.
+const ADDRESS_BYTES_MAX: usize = PATH_BYTES_MAX + 3;
+
+/// A registered or detached address, without its subscriptions.
+pub fn registration(
+    address: &ActorAddress,
+    capabilities: &[String],
+    metadata_bytes: usize,
+) -> usize {
+    let capabilities: usize = capabilities.iter().map(|text| CAPABILITY + text.len()).sum();
+    REGISTRATION + address.as_str().len() + capabilities + metadata_bytes
+}
+
+/// One address's subscription to a topic.
+pub fn subscription(topic: &Topic) -> usize {
+    SUBSCRIPTION + topic.as_str().len()
+}
+
+/// One outcome that is remembered, by the length of what names its ask.
+pub(super) fn outcome(name_bytes: usize) -> usize {
+    OUTCOME + name_bytes
+}
+
+/// Bytes that the hub accounts for, by what holds them, or may account for at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Accounts {
+    pub sessions: usize,
+    /// Messages that wait to be written.
+    pub queues: usize,
+    pub registrations: usize,
+    pub subscriptions: usize,
+    /// Outcomes of asks that may come again.
+    pub outcomes: usize,
+}
+
+impl Accounts {
+    /// The most that a hub with these settings ever accounts for (docs/OPERATIONS.md, Sizing).
+    pub fn at_most(config: &Config) -> Self {
+        let addresses = config.registrations_max;
+        let subscriptions = addresses.saturating_mul(config.subscriptions_per_session_max);
+        Self {
+            sessions: config.sessions_max.saturating_mul(SESSION),
+            queues: config.sessions_max.saturating_mul(queue_max(config)),
+            registrations: addresses.saturating_mul(registration_max(config)),
+            subscriptions: subscriptions.saturating_mul(SUBSCRIPTION + TOPIC_BYTES_MAX),
+            outcomes: config
+                .dedupe_entries_max
+                .max(1)
+                .saturating_mul(outcome(ADDRESS_BYTES_MAX + MESSAGE_ID_BYTES_MAX)),
+        }
+    }
+
+    /// Each with a word for it.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        let Self { sessions, queues, registrations, subscriptions, outcomes } = *self;
+        [
+            ("sessions", sessions),
+            ("queues", queues),
+            ("registrations", registrations),
+            ("subscriptions", subscriptions),
+            ("outcomes", outcomes),
+        ]
+        .into_iter()
+    }
+
+    /// Of everything together.
+    pub fn sum(&self) -> usize {
+        self.iter().fold(0, |sum, (_, bytes)| sum.saturating_add(bytes))
+    }
+}
+
+/// What one address weighs at most.
+pub fn registration_max(config: &Config) -> usize {
+    let capability = CAPABILITY + config.capability_bytes_max;
+    let capabilities = config.capabilities_max.saturating_mul(capability);
+    (REGISTRATION + ADDRESS_BYTES_MAX)
+        .saturating_add(capabilities)
+        .saturating_add(config.registration_metadata_bytes_max)
+}
+
+/// What one session's queue holds at most: twice its bound, for replies, or one message of any size
+/// that found it empty; and the last words, or a hub:resume.
+fn queue_max(config: &Config) -> usize {
+    let largest = config.message_bytes_max.saturating_mul(4).saturating_add(LAST_WORDS);
+    config.queue_bytes_max.saturating_mul(2).max(largest).saturating_add(LAST_WORDS)
+}
+
+const LAST_WORDS: usize = 2 * Outgoing::ENVELOPE_WEIGHT;

@@ -1,0 +1,115 @@
+//! How large the fields of a request may be. A field is measured before anything is made of it.
+
+use super::fields::Raw;
+use crate::protocol::Refusal;
+
+/// The bounds of single fields, each a setting of the hub (docs/OPERATIONS.md). What has none of
+/// its own is bounded by its frame, or by its name's rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes of a type, the envelope's and the application's.
+    pub type_bytes_max: usize,
+    /// Bytes of an envelope's metadata, but for those of hub:connect.
+    pub metadata_bytes_max: usize,
+    /// Bytes of a registration's metadata.
+    pub registration_metadata_bytes_max: usize,
+    /// How deep objects and arrays in a registration's metadata may lie in each other.
+    pub registration_metadata_depth_max: usize,
+    /// Capabilities of one registration.
+    pub capabilities_max: usize,
+    /// Bytes of one of them.
+    pub capability_bytes_max: usize,
+}
+
+impl Bounds {
+    /// Whether an envelope's metadata are short enough.
+    pub(super) fn check_metadata(&self, metadata: Raw<'_>) -> Result<(), Refusal> {
+        check_bytes("metadata", self.metadata_bytes_max, metadata)
+    }
+
+    /// Whether a registration's metadata are short and flat enough.
+    pub(super) fn check_registration(&self, metadata: Raw<'_>) -> Result<(), Refusal> {
+        check_bytes("metadata", self.registration_metadata_bytes_max, metadata)?;
+        let (depth, max) =
+            (metadata.map_or(0, |raw| depth(raw.get())), self.registration_metadata_depth_max);
+        match depth <= max {
+            true => Ok(()),
+            false => Err(Refusal::invalid(
+                "metadata",
+                format!("an object of at most {max} levels"),
+                format!("{depth} levels"),
+            )),
+        }
+    }
+
+    /// Whether a type is short enough.
+    pub(super) fn check_type(&self, kind: &str) -> Result<(), Refusal> {
+        let max = self.type_bytes_max;
+        match kind.len() <= max {
+            true => Ok(()),
+            false => Err(Refusal::invalid(
+                "type",
+                format!("a string of at most {max} bytes"),
+                format!("{} bytes", kind.len()),
+            )),
+        }
+    }
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            type_bytes_max: 256,
+            metadata_bytes_max: 64 * 1024,
+            registration_metadata_bytes_max: 16 * 1024,
+            registration_metadata_depth_max: 32,
+            capabilities_max: 64,
+            capability_bytes_max: 128,
+        }
+    }
+}
+
+fn check_bytes(field: &'static str, max: usize, raw: Raw<'_>) -> Result<(), Refusal> {
+    let bytes = raw.map_or(0, |raw| raw.get().len());
+    match bytes <= max {
+        true => Ok(()),
+        false => Err(Refusal::invalid(
+            field,
+            format!("an object of at most {max} bytes"),
+            format!("{bytes} bytes"),
+        )),
+    }
+}
+
+/// How many objects and arrays of valid JSON lie in each other at its deepest place.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest, mut in_text, mut escaped) = (0_usize, 0, false, false);
+    for byte in json.bytes() {
+        match (byte, in_text) {
+            (_, true) if escaped => escaped = false,
+            (b'\\', true) => escaped = true,
+            (b'"', _) => in_text = !in_text,
+            (b'{' | b'[', false) => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            (b'}' | b']', false) => depth = depth.saturating_sub(1),
+            (_, _) => {}
+        }
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_counted_outside_of_texts() {
+        for (json, levels) in
+            [("{}", 1), ("7", 0), (r#"{"a":[],"b":[[1]]}"#, 3), (r#"{"[[[\"[[":"{{\\"}"#, 1)]
+        {
+            assert_eq!(depth(json), levels, "{json}");
+        }
+    }
+}
