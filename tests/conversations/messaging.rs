@@ -86,7 +86,7 @@ fn a_text_that_is_nobodys_address_is_an_unknown_actor() {
     let alice = hub.registered("alice");
     let to = |text: &str| say("hub:send", json!({ "to": text, "type": "t" }));
     let longest = "b".repeat(258);
-    for text in ["bob", "@(no address)", "session-1", &longest] {
+    for text in ["bob", "@(no address)", "a session", &longest] {
         let payload = json!({
             "actorAddress": text, "message": format!("Actor not registered: {text}"),
         });

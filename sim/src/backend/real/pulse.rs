@@ -19,12 +19,15 @@ pub struct Pulse {
 impl Pulse {
     pub fn begin() -> Self {
         let (end, ended) = mpsc::channel();
+        // From here on: a busy machine may take its time to let the thread begin.
+        let mut before = Tokio.monotonic();
         let beat = move || {
             let mut latest = Duration::ZERO;
             loop {
-                let before = Tokio.monotonic();
                 let over = ended.recv_timeout(BEAT) != Err(RecvTimeoutError::Timeout);
-                latest = latest.max((Tokio.monotonic() - before).saturating_sub(BEAT));
+                let now = Tokio.monotonic();
+                latest = latest.max((now - before).saturating_sub(BEAT));
+                before = now;
                 if over {
                     return latest;
                 }
