@@ -8,6 +8,7 @@
 //! - [`hub`]: the core: a function from (state, now, input) to (state, outputs), no I/O.
 //! - [`runtime`]: what the shells need from the world (tasks, clock, sockets), and tokio's answer.
 //! - [`server`]: the shell that serves a hub to WebSocket clients.
+//! - [`settings`]: every setting, its range and its default.
 //! - [`client`]: a client that registers, subscribes, asks and comes back after a lost connection.
 
 pub mod time;
@@ -21,5 +22,7 @@ pub mod hub;
 pub mod runtime;
 
 pub mod server;
+
+pub mod settings;
 
 pub mod client;

@@ -79,6 +79,11 @@ impl Hub {
         }
     }
 
+    /// From now on lets in whom `access` says. Sessions keep what their tokens granted them.
+    pub fn change_access(&mut self, access: Access) {
+        self.access = access;
+    }
+
     /// What the hub may use and how long it waits.
     pub fn config(&self) -> &Config {
         &self.config

@@ -7,7 +7,7 @@ use std::{env, fs};
 use anyhow::Context;
 use signal_hub::auth::{Access, Keys};
 
-use super::process::Process;
+use signal_hub::settings::Process;
 
 /// Holds the shared secret itself, where no file is named.
 const SECRET_VARIABLE: &str = "SIGNAL_HUB_AUTH_SECRET";

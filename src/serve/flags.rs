@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
 use serde_json::Value;
 
-use super::table::{Kind, SETTINGS, Setting};
-use super::value::unit;
+use signal_hub::settings::{Kind, SETTINGS, Setting, unit};
 
 /// The settings that were given as flags, by name, as they were written.
 #[derive(Debug, Default)]

@@ -2,71 +2,84 @@
 //! making anybody wait.
 
 use std::fmt;
-use std::fs::OpenOptions;
-use std::io::{self, IsTerminal, Write};
-use std::path::Path;
-use std::sync::Arc;
+use std::io::{self, IsTerminal};
 
 use anyhow::Context;
-use signal_hub::server::AuditLinesLost;
+use signal_hub::server::AuditStates;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
-use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, fmt as logs};
+use tracing_subscriber::{EnvFilter, fmt as logs, reload};
 
-use super::process::Process;
+use super::audit::{AuditWriter, Bounds};
+use signal_hub::settings::Process;
 
 /// The target of audit records.
 const AUDIT: &str = "hub::audit";
 
 /// The writers; dropping this writes what still waits.
 pub struct Writers {
-    audit_lines_lost: Option<AuditLinesLost>,
-    _guards: Vec<WorkerGuard>,
+    // Dropped first: what it says of its end is logged.
+    audit: Option<AuditWriter>,
+    change_filter: ChangeFilter,
+    _stderr: WorkerGuard,
 }
 
+type ChangeFilter = Box<dyn Fn(EnvFilter) -> anyhow::Result<()> + Send + Sync>;
+
 impl Writers {
-    /// How many audit lines were lost, if any are written.
-    pub fn audit_lines_lost(&self) -> Option<AuditLinesLost> {
-        self.audit_lines_lost.clone()
+    /// How the writing of the audit goes, if it is written.
+    pub fn audit_states(&self) -> Option<AuditStates> {
+        self.audit.as_ref().map(AuditWriter::state)
+    }
+
+    /// Opens the audit's file anew, if there is one.
+    pub fn reopen_audit(&self) -> anyhow::Result<()> {
+        self.audit.as_ref().map_or(Ok(()), AuditWriter::reopen)
+    }
+
+    /// Logs what this filter lets through from now on.
+    pub fn set_filter(&self, text: &str) -> anyhow::Result<()> {
+        (self.change_filter)(filter(text)?)
     }
 }
 
 /// Logs to stderr and writes the audit where it is wanted, from now on.
 pub fn begin(process: &Process) -> anyhow::Result<Writers> {
     let (stderr, guard) = tracing_appender::non_blocking(io::stderr());
-    let mut writers = Writers { audit_lines_lost: None, _guards: vec![guard] };
     let ordinary = match io::stderr().is_terminal() {
         true => logs::layer().with_writer(stderr).boxed(),
         false => logs::layer().json().with_writer(stderr).boxed(),
     };
     let audit = match &process.audit {
         Some(path) => {
-            let (lines, guard) = audit_writer(path, process.audit_lines_max)?;
-            let counter = lines.error_counter();
-            writers.audit_lines_lost = Some(Arc::new(move || counter.dropped_lines() as u64));
-            writers._guards.push(guard);
-            let only = Targets::new().with_target(AUDIT, Level::INFO);
-            Some(logs::layer().event_format(BareMessage).with_writer(lines).with_filter(only))
+            let (lines_max, bytes_max) = (process.audit_lines_max, process.audit_bytes_max);
+            Some(AuditWriter::open(path, Bounds { lines_max, bytes_max })?)
         }
         None => None,
     };
-    tracing_subscriber::registry()
-        .with(ordinary.with_filter(filter(&process.log)?))
-        .with(audit)
-        .init();
-    Ok(writers)
+    let records = audit.as_ref().map(|audit| {
+        let only = Targets::new().with_target(AUDIT, Level::INFO);
+        logs::layer().event_format(BareMessage).with_writer(audit.lines()).with_filter(only)
+    });
+    let (filter, handle) = reload::Layer::new(filter(&process.log)?);
+    tracing_subscriber::registry().with(ordinary.with_filter(filter)).with(records).init();
+    let change_filter =
+        Box::new(move |filter| handle.reload(filter).context("cannot change the log filter"));
+    Ok(Writers { audit, change_filter, _stderr: guard })
 }
 
 /// What the client tools log, for a person. `RUST_LOG` chooses.
 pub fn begin_plainly() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let wanted = std::env::var("RUST_LOG").ok().filter(|text| !text.trim().is_empty());
+    let filter = wanted.and_then(|text| EnvFilter::try_new(text).ok());
+    let filter = filter.unwrap_or_else(|| EnvFilter::new("info"));
     logs::fmt().with_env_filter(filter).with_writer(io::stderr).init();
 }
 
@@ -77,17 +90,6 @@ fn filter(text: &str) -> anyhow::Result<EnvFilter> {
         true => Ok(filter),
         false => Ok(filter.add_directive(format!("{AUDIT}=off").parse()?)),
     }
-}
-
-fn audit_writer(path: &Path, lines_max: usize) -> anyhow::Result<(NonBlocking, WorkerGuard)> {
-    let writer: Box<dyn Write + Send> = match path.as_os_str().as_encoded_bytes() {
-        b"-" => Box::new(io::stdout()),
-        _ => {
-            let file = OpenOptions::new().create(true).append(true).open(path);
-            Box::new(file.with_context(|| format!("cannot write the audit to {}", path.display()))?)
-        }
-    };
-    Ok(NonBlockingBuilder::default().buffered_lines_limit(lines_max).lossy(true).finish(writer))
 }
 
 /// An event's message and nothing else: it is a line of JSON already.

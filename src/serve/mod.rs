@@ -1,26 +1,31 @@
 //! `signal-hub serve`: from settings to a running server (docs/OPERATIONS.md).
 
 mod access;
+mod audit;
+mod certificate;
+mod files;
 mod flags;
 mod logging;
-mod process;
+mod reload;
 mod rules;
 mod settings;
 mod signals;
-mod table;
-mod value;
 
 #[cfg(test)]
 mod tests;
 
+use std::convert::Infallible;
 use std::fs;
+use std::future::Future;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use signal_hub::hub::Config;
 use signal_hub::runtime::Tokio;
-use signal_hub::server::{Server, Tls};
+use signal_hub::server::Server;
+use signal_hub::settings::Place;
 use tokio::select;
 use tokio::sync::oneshot;
 
@@ -28,9 +33,9 @@ pub use access::shared_secret;
 pub use logging::begin_plainly;
 
 use self::flags::Flags;
-use self::process::Process;
+use self::reload::Reload;
 use self::settings::{Mistake, Settings, Sources};
-use self::signals::Signals;
+use self::signals::{Hangups, Signals};
 
 /// Wrong arguments or settings.
 const USAGE: u8 = 2;
@@ -67,7 +72,7 @@ impl Serve {
             write!(io::stdout(), "{}", settings.to_toml()).context("cannot write to stdout")?;
             return Ok(ExitCode::SUCCESS);
         }
-        serve(&settings).await
+        serve(&self, &settings).await
     }
 
     fn settings(&self) -> Result<Settings, Vec<Mistake>> {
@@ -90,31 +95,68 @@ impl Serve {
     }
 }
 
-async fn serve(settings: &Settings) -> anyhow::Result<ExitCode> {
+async fn serve(serve: &Serve, settings: &Settings) -> anyhow::Result<ExitCode> {
     let process = settings.process()?;
     let writers = logging::begin(&process)?;
     // Caught from before the line on stdout: whoever reads it may signal at once.
     let signals = Signals::catch().context("cannot catch signals")?;
+    let hangups = Hangups::catch().context("cannot catch signals")?;
+    let files_max = files::raise_limit();
+    let tls = certificate::load(&process)?;
     let access = access::load(&process)?;
-    let mut server = Server::bind(Tokio, process.listen, settings.hub()?, ())
-        .await
-        .with_context(|| format!("cannot listen on {}", process.listen))?
-        .with_limits(settings.limits()?)
-        .with_access(access);
-    let tls = tls(&process)?;
-    let scheme = if tls.is_some() { "wss" } else { "ws" };
-    if let Some(tls) = tls {
+    let server = bind(&process.listen, settings.hub()?).await?;
+    let server = server.with_limits(settings.limits()?).with_access(access);
+    let (mut server, changes) = server.with_changes();
+    if let Some(tls) = tls.clone() {
+        certificate::tell_end(Some(&tls));
         server = server.with_tls(tls);
     }
-    if let Some(lost) = writers.audit_lines_lost() {
-        server = server.with_audit_lines_lost(lost);
+    if let Some(states) = writers.audit_states() {
+        server = server.with_audit(states);
     }
-    if let Some(address) = process.admin_listen {
-        let listening = server.with_admin(address).await;
-        server = listening.with_context(|| format!("cannot listen on {address}"))?;
+    if let Some(files_max) = files_max {
+        server = with_files(server, files_max);
     }
+    if let Some(place) = &process.admin_listen {
+        let address = place.addresses().with_context(|| cannot_listen(place))?[0];
+        server = server.with_admin(address).await.with_context(|| cannot_listen(place))?;
+    }
+    let scheme = if tls.is_some() { "wss" } else { "ws" };
     announce(scheme, &server).context("cannot write to stdout")?;
-    run(server, signals).await
+    let latest = settings.clone();
+    let reload = Reload { serve, settings, latest, writers: &writers, changes, tls };
+    run(server, signals, reload.run(hangups)).await
+}
+
+/// Listens at the first address of `place` that can be had.
+async fn bind(place: &Place, config: Config) -> anyhow::Result<Server<Tokio, ()>> {
+    let addresses = place.addresses().with_context(|| cannot_listen(place))?;
+    let mut failed = None;
+    for address in addresses {
+        match Server::bind(Tokio, address, config.clone(), ()).await {
+            Ok(server) => return Ok(server),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    Err(failed.expect("a place has addresses")).with_context(|| cannot_listen(place))
+}
+
+fn cannot_listen(Place(place): &Place) -> String {
+    format!("cannot listen on {place}")
+}
+
+/// Tells if there are too few files for the connections that the settings promise.
+fn with_files(server: Server<Tokio, ()>, files_max: u64) -> Server<Tokio, ()> {
+    let promised = server.connections_max();
+    let server = server.with_files_max(files_max);
+    let connections_max = server.connections_max();
+    if connections_max < promised {
+        tracing::warn!(
+            "the limit of open files is {files_max}: {connections_max} connections may be open \
+             at once, not the {promised} of connections_max; raise the hard limit (ulimit -Hn)"
+        );
+    }
+    server
 }
 
 /// Whoever starts the hub with port 0 reads here which one it became.
@@ -126,7 +168,11 @@ fn announce(scheme: &str, server: &Server<Tokio, ()>) -> io::Result<()> {
     io::stdout().write_all(lines.as_bytes())
 }
 
-async fn run(server: Server<Tokio, ()>, mut signals: Signals) -> anyhow::Result<ExitCode> {
+async fn run(
+    server: Server<Tokio, ()>,
+    mut signals: Signals,
+    reloading: impl Future<Output = Infallible>,
+) -> anyhow::Result<ExitCode> {
     let (stop, stopped) = oneshot::channel::<()>();
     let at_once = async {
         let first = signals.next().await;
@@ -149,16 +195,6 @@ async fn run(server: Server<Tokio, ()>, mut signals: Signals) -> anyhow::Result<
             Ok(ExitCode::SUCCESS)
         }
         code = at_once => Ok(code),
+        never = reloading => match never {},
     }
-}
-
-fn tls(process: &Process) -> anyhow::Result<Option<Tls>> {
-    let (Some(certificate), Some(key)) = (&process.tls_cert, &process.tls_key) else {
-        return Ok(None);
-    };
-    let read =
-        |path: &Path| fs::read(path).with_context(|| format!("cannot read {}", path.display()));
-    let tls = Tls::from_pem(&read(certificate)?, &read(key)?);
-    let names = || format!("cannot use {} and {}", certificate.display(), key.display());
-    tls.with_context(names).map(Some)
 }

@@ -2,11 +2,9 @@
 
 use signal_hub::hub::Config;
 use signal_hub::server::Limits;
+use signal_hub::settings::{Process, find, is_set, repeated};
 
-use super::process::Process;
 use super::settings::{Effective, Mistake, Settings};
-use super::table::find;
-use super::value::{is_set, repeated};
 
 /// Whether it holds, what must hold of which two settings, and why.
 type Rule = (bool, (&'static str, &'static str, &'static str), &'static str);
@@ -83,7 +81,7 @@ fn of_the_hub(hub: &Config, limits: &Limits) -> [Rule; 8] {
 fn of_the_process(process: &Process) -> [Rule; 5] {
     let (secret, file) = (process.auth_secret, process.auth_secret_file.is_some());
     let public_key = process.auth_public_key.is_some();
-    let is_open = !(secret || file || public_key);
+    let is_open = !process.demands_tokens();
     let one_key = "there is one key that tokens are verified with";
     [
         (
@@ -103,9 +101,7 @@ fn of_the_process(process: &Process) -> [Rule; 5] {
             one_key,
         ),
         (
-            !is_open
-                || process.allow_unauthenticated
-                || process.listen.ip().to_canonical().is_loopback(),
+            !is_open || process.allow_unauthenticated || process.listen.is_loopback(),
             ("allow_unauthenticated", "must be true without a key and with", "listen"),
             "everybody who can reach the address would be served; better set auth_secret_file",
         ),

@@ -8,12 +8,12 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use signal_hub::hub::Config;
 use signal_hub::server::Limits;
+use signal_hub::settings::{
+    Kind, Part, Process, SETTINGS, Setting, allowed, find, is_set, parse, parse_toml, repeated,
+};
 use toml::de::DeTable;
 
-use super::process::Process;
-use super::table::{Kind, Part, SETTINGS, Setting, find};
-use super::value::{is_set, parse, parse_toml, repeated};
-use super::{rules, value};
+use super::rules;
 
 /// Where settings may come from, apart from the defaults.
 #[derive(Debug, Default)]
@@ -78,7 +78,8 @@ impl Settings {
                 }
             };
         // The fallback for `log` that everything in Rust has, below the file.
-        if let (Some(log), Some(text)) = (find("log"), sources.environment.get("RUST_LOG")) {
+        let fallback = sources.environment.get("RUST_LOG").filter(|text| !text.trim().is_empty());
+        if let (Some(log), Some(text)) = (find("log"), fallback) {
             let source = Source::Environment { variable: "RUST_LOG".to_owned() };
             take(log, parse(log.kind, text), source, text);
         }
@@ -138,7 +139,7 @@ impl Settings {
         let mut text =
             format!("# Effective settings of signal-hub {}.\n", env!("CARGO_PKG_VERSION"));
         for setting in SETTINGS {
-            text += &format!("\n# {}\n# {}.\n", setting.about, value::allowed(setting.kind));
+            text += &format!("\n# {}\n# {}.\n", setting.about, allowed(setting.kind));
             text += &toml_line(setting, self.effective(setting.name));
         }
         text

@@ -1,4 +1,5 @@
 //! SIGINT and SIGTERM: the first asks for an orderly end, the second ends the process at once.
+//! SIGHUP: read again what can be read again.
 
 use std::io;
 use std::process::ExitCode;
@@ -32,6 +33,19 @@ impl Signals {
             _ = self.interrupt.recv() => Caught::Interrupt,
             _ = self.terminate.recv() => Caught::Terminate,
         }
+    }
+}
+
+/// SIGHUP, caught from here on.
+pub struct Hangups(Signal);
+
+impl Hangups {
+    pub fn catch() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    pub async fn next(&mut self) {
+        self.0.recv().await;
     }
 }
 

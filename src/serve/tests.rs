@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use signal_hub::settings::{Kind, SETTINGS, allowed, find, is_set, unit};
+
 use super::settings::{Mistake, Settings, Source, Sources};
-use super::table::{Kind, SETTINGS, find};
-use super::value::{allowed, is_set, unit};
 
 const FILE: &str = "\nidle_timeout = \"90s\"\nping_interval = \"5s\"\nsessions_max = 7\n";
 
@@ -114,7 +114,19 @@ fn a_wrong_value_is_told_with_its_source_and_what_is_allowed() {
             None,
             None,
             Some(("allowed_origins", "https://a.example, b.example")),
-            "allowed_origins = https://a.example, b.example (flag --allowed-origins): \"b.example\" is no origin: expected origins such as https://example.org:8443, without a path",
+            "allowed_origins = https://a.example, b.example (flag --allowed-origins): \"b.example\": an origin is scheme://host or scheme://host:port; expected origins such as https://example.org:8443, or * for all",
+        ),
+        (
+            None,
+            Some(("SIGNAL_HUB_ALLOWED_ORIGINS", "")),
+            None,
+            "allowed_origins =  (env SIGNAL_HUB_ALLOWED_ORIGINS): \"\": an origin is scheme://host or scheme://host:port; expected origins such as https://example.org:8443, or * for all",
+        ),
+        (
+            Some("allowed_origins = [\"https://a.example/\"]"),
+            None,
+            None,
+            "allowed_origins = [\"https://a.example/\"] (hub.toml:1): \"https://a.example/\": an origin has no path, not even /; expected origins such as https://example.org:8443, or * for all",
         ),
         (
             Some("batch_messages_max = 0"),
@@ -154,7 +166,8 @@ fn a_value_out_of_its_range_is_told_with_the_range() {
                 })
             }
             Kind::ActorAddress | Kind::Socket | Kind::Loopback | Kind::Path => continue,
-            Kind::Switch | Kind::Secret | Kind::Filter | Kind::Origins => continue,
+            Kind::Switch | Kind::Secret | Kind::Filter => continue,
+            Kind::Origins | Kind::Subprotocols => continue,
         };
         for text in wrong.into_iter().flatten() {
             let (name, flag, allowed) = (setting.name, setting.flag(), allowed(setting.kind));

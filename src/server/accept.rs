@@ -1,11 +1,15 @@
-//! Accepts connections, as many as may be open at once; the others wait in the backlog.
+//! Accepts connections, as many as may be open at once and as may come in a second; the others wait
+//! in the backlog.
 
 use std::convert::Infallible;
 use std::future::pending;
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use super::pace::Pace;
 use super::{Shell, connection};
 use crate::hub::Peer;
 use crate::runtime::{Listener, Runtime};
@@ -14,18 +18,23 @@ use crate::runtime::{Listener, Runtime};
 pub(super) async fn accept_all<R: Runtime>(
     shell: &Arc<Shell<R>>,
     mut listener: R::Listener,
+    connections_max: usize,
 ) -> Infallible {
-    let connections_max = shell.limits.connections(shell.config.sessions_max);
     let permits = Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS)));
+    let mut pace = Pace::per_second(shell.limits.connections_per_second_max);
+    let mut complaints = Complaints::default();
     loop {
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
             return pending().await;
         };
+        if let Some(wait) = pace.take(shell.runtime.monotonic()) {
+            shell.runtime.sleep(wait).await;
+        }
         match listener.accept().await {
             Ok((stream, address)) => {
-                let per_peer_max = shell.limits.connections_per_peer_max;
-                let Some(place) = shell.tally.admit(address.ip(), per_peer_max) else {
-                    tracing::debug!(peer = %address, "connections_per_peer_max is reached");
+                let now = shell.runtime.monotonic();
+                let Some(place) = shell.tally.admit(address.ip(), now, &shell.limits) else {
+                    tracing::debug!(peer = %address, "the peer has its share of connections");
                     continue;
                 };
                 let connection = connection::serve(Arc::clone(shell), stream, Peer { address });
@@ -35,9 +44,50 @@ pub(super) async fn accept_all<R: Runtime>(
                 }));
             }
             Err(error) => {
-                tracing::warn!(%error, "accept failed");
+                complaints.tell(shell.runtime.monotonic(), "the port", &error);
                 shell.runtime.sleep(shell.limits.accept_pause).await;
             }
         }
+    }
+}
+
+/// Failed accepts, which come in swarms when files have run out.
+#[derive(Debug, Default)]
+pub(super) struct Complaints {
+    told: Option<Duration>,
+    untold: u64,
+}
+
+impl Complaints {
+    /// Logs at most one line a second.
+    pub(super) fn tell(&mut self, now: Duration, listener: &str, error: &io::Error) {
+        if let Some(untold) = self.may_tell(now) {
+            tracing::warn!(%error, untold, "accept failed on {listener}");
+        }
+    }
+
+    /// How many were kept quiet since the last line, if it is time for another one.
+    fn may_tell(&mut self, now: Duration) -> Option<u64> {
+        if self.told.is_some_and(|told| now.saturating_sub(told) < Duration::from_secs(1)) {
+            self.untold += 1;
+            return None;
+        }
+        self.told = Some(now);
+        Some(std::mem::take(&mut self.untold))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failed_accepts_are_told_once_a_second_with_the_number_of_the_others() {
+        let mut complaints = Complaints::default();
+        let told: Vec<(u64, u64)> = (0..25)
+            .map(|tenth| tenth * 100)
+            .filter_map(|at| Some((at, complaints.may_tell(Duration::from_millis(at))?)))
+            .collect();
+        assert_eq!(told, [(0, 0), (1_000, 9), (2_000, 9)]);
     }
 }

@@ -3,6 +3,7 @@
 //! to be read.
 
 use std::convert::Infallible;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,7 +18,8 @@ use tokio::select;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::Shell;
-use super::http::{document, health, is_read, method_not_allowed, text};
+use super::accept::Complaints;
+use super::http::{check_heads, document, health, is_read, method_not_allowed, text};
 use super::metrics::{Scrape, ShellNumbers, render};
 use super::owner::{Event, Facts};
 use crate::hub::weights::Accounts;
@@ -34,6 +36,7 @@ pub(super) async fn accept_all<R: Runtime>(
 ) -> Infallible {
     let connections_max = shell.limits.admin_connections_max;
     let permits = Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS)));
+    let mut complaints = Complaints::default();
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -45,7 +48,7 @@ pub(super) async fn accept_all<R: Runtime>(
                 }));
             }
             Err(error) => {
-                tracing::warn!(%error, "accept failed on the admin listener");
+                complaints.tell(shell.runtime.monotonic(), "the admin listener", &error);
                 shell.runtime.sleep(shell.limits.accept_pause).await;
             }
         }
@@ -74,7 +77,10 @@ async fn serve<R: Runtime>(shell: Arc<Shell<R>>, stream: R::Stream) {
 }
 
 async fn answer<R: Runtime, B>(shell: &Shell<R>, request: &Request<B>) -> Response<Full<Bytes>> {
-    if !names_this_machine(request) {
+    if let Err(message) = check_heads(request.headers()) {
+        return text(StatusCode::BAD_REQUEST, message);
+    }
+    if !host(request).is_some_and(names_this_machine) {
         return text(StatusCode::FORBIDDEN, "ask for this machine by a loopback address");
     }
     if !is_read(request) {
@@ -83,22 +89,34 @@ async fn answer<R: Runtime, B>(shell: &Shell<R>, request: &Request<B>) -> Respon
     let answer = match request.uri().path() {
         "/metrics" => metrics(shell).await.map(|page| document(METRICS_TYPE, page)),
         "/debug" => debug(shell).await.map(|page| document("application/json", page)),
-        "/health" => ask(shell, |facts| facts.now).await.map(health),
+        "/health" => ask(shell, |facts| facts.now).await.map(|now| health(shell, now)),
         _ => Some(text(StatusCode::NOT_FOUND, "there are /metrics, /debug and /health")),
     };
     answer.unwrap_or_else(|| text(StatusCode::SERVICE_UNAVAILABLE, "the hub does not answer"))
 }
 
-/// A web page that gave its own name this machine's address would send that name.
-fn names_this_machine<B>(request: &Request<B>) -> bool {
-    let Some(host) = request.headers().get(HOST) else { return true };
-    let Ok(authority) = host.to_str().unwrap_or_default().parse::<http::uri::Authority>() else {
-        return false;
+fn host<B>(request: &Request<B>) -> Option<&str> {
+    request.headers().get(HOST)?.to_str().ok()
+}
+
+/// A web page that gave its own name this machine's address would send that name. Nothing but
+/// `host` and `host:port` names a machine.
+fn names_this_machine(host: &str) -> bool {
+    let v6 = host.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    let (is_loopback, port) = match v6 {
+        Some((address, port)) => {
+            (address.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback()), port)
+        }
+        None => {
+            let (name, port) = host.split_at(host.find(':').unwrap_or(host.len()));
+            let is_loopback = name.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback());
+            (is_loopback || name.eq_ignore_ascii_case("localhost"), port)
+        }
     };
-    let host = authority.host();
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost")
-        || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    let is_port = |digits: &str| {
+        digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok()
+    };
+    is_loopback && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
 }
 
 async fn metrics<R: Runtime>(shell: &Shell<R>) -> Option<String> {
@@ -114,7 +132,9 @@ async fn metrics<R: Runtime>(shell: &Shell<R>) -> Option<String> {
         handshakes_timed_out: shell.tally.handshakes_timed_out.total(),
         handshakes_failed: shell.tally.handshakes_failed.total(),
         events_queued: events.max_capacity() - events.capacity(),
-        audit_lines_lost: shell.audit_lines_lost.as_ref().map_or(0, |lost| lost()),
+        refused_per_peer_rate: shell.tally.refused_per_peer_rate.total(),
+        audit: shell.audit_state().unwrap_or_default(),
+        certificate_expires: shell.tls.get().and_then(|tls| tls.expires_at()),
         uptime: shell.runtime.monotonic().saturating_sub(shell.began),
     };
     Some(render(&Scrape { totals, accounted_max, counters, handling, shell: numbers }))
@@ -180,13 +200,44 @@ mod tests {
     use crate::runtime::Tokio;
     use crate::server::Limits;
 
+    #[test]
+    fn only_a_loopback_host_names_this_machine() {
+        for host in ["localhost", "LocalHost:9001", "127.0.0.1", "127.1.2.3:1", "[::1]", "[::1]:9"]
+        {
+            assert!(names_this_machine(host), "{host}");
+        }
+        for host in [
+            "",
+            "evil.example",
+            "evil@localhost",
+            "localhost@evil.example",
+            "localhost.",
+            "localhost:",
+            "localhost:x",
+            "localhost:+1",
+            "localhost:99999",
+            "[127.0.0.1]",
+            "[[::1]]",
+            "::1",
+            "[::1",
+            "[::1]evil",
+            "127.0.0.1.evil.example",
+            "localhost:1:2",
+            "localhost/",
+            " localhost",
+        ] {
+            assert!(!names_this_machine(host), "{host:?}");
+        }
+    }
+
     #[tokio::test]
     async fn a_hub_that_does_not_answer_in_time_is_unwell() {
         let (events, _unread) = mpsc::channel(1);
         let limits = Limits { admin_timeout: Duration::from_millis(10), ..Limits::default() };
         let shell = Shell { limits, ..Shell::new(Tokio, Config::default(), events) };
         for path in ["/health", "/metrics", "/debug"] {
-            let response = answer(&shell, &Request::get(path).body(()).unwrap()).await;
+            let request = Request::get(path).header(HOST, "localhost").body(()).unwrap();
+            let response = answer(&shell, &request).await;
             assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
         }
     }

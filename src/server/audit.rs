@@ -12,9 +12,26 @@ pub(super) fn write(timestamp: Timestamp, record: &Record) {
         return;
     }
     match serde_json::to_string(&Line { timestamp, record }) {
-        Ok(line) => tracing::info!(target: "hub::audit", "{line}"),
+        Ok(line) => tracing::info!(target: "hub::audit", "{}", visible(line)),
         Err(error) => tracing::error!(%error, ?record, "audit record is not JSON"),
     }
+}
+
+/// JSON lets characters through that a terminal obeys, C1 controls among them, and that some
+/// readers take for the end of a line. They only ever stand inside strings.
+fn visible(line: String) -> String {
+    let obeyed = |c: char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}');
+    if !line.contains(obeyed) {
+        return line;
+    }
+    let mut text = String::with_capacity(line.len() + 16);
+    for character in line.chars() {
+        match obeyed(character) {
+            true => text += &format!("\\u{:04x}", u32::from(character)),
+            false => text.push(character),
+        }
+    }
+    text
 }
 
 #[derive(Serialize)]
@@ -29,6 +46,14 @@ mod tests {
     use super::*;
     use crate::hub::{EndReason, SessionKey};
     use crate::protocol::{ActorAddress, CloseReason};
+
+    #[test]
+    fn what_a_terminal_would_obey_is_escaped_and_stays_the_same_text() {
+        let text = "a\u{1b}[31m\u{7f}\u{85}\u{9b}31m\u{2028}\u{a0}z";
+        let line = visible(serde_json::to_string(text).unwrap());
+        assert_eq!(line, "\"a\\u001b[31m\\u007f\\u0085\\u009b31m\\u2028\u{a0}z\"");
+        assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
+    }
 
     #[test]
     fn a_record_is_one_flat_object_with_the_hubs_time() {

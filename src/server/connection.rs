@@ -1,7 +1,8 @@
 //! One accepted byte stream: HTTP first, within `connect_timeout`, then perhaps a WebSocket.
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use hyper::upgrade::Upgraded;
@@ -17,18 +18,50 @@ use crate::runtime::Runtime;
 
 /// Serves `stream` until it is done with.
 pub(super) async fn serve<R: Runtime>(shell: Arc<Shell<R>>, stream: R::Stream, peer: Peer) {
+    let answered = Answered::default();
     let upgraded = select! {
         biased;
         () = shell.stopping.cancelled() => None,
-        () = shell.runtime.sleep(shell.config.connect_timeout) => {
-            tracing::debug!(peer = %peer.address, "no WebSocket within connect_timeout");
-            shell.tally.handshakes_timed_out.add_one();
-            None
-        }
-        upgraded = shake_hands(&shell, stream, peer) => upgraded,
+        () = patience(&shell, &answered, peer) => None,
+        upgraded = shake_hands(&shell, stream, peer, &answered) => upgraded,
     };
     if let Some(stream) = upgraded {
         serve_session(&shell, stream, peer).await;
+    }
+}
+
+/// When the latest request of a connection was answered that stayed an HTTP connection.
+#[derive(Debug, Default)]
+pub(super) struct Answered(Mutex<Option<Duration>>);
+
+impl Answered {
+    /// By the monotonic clock.
+    pub(super) fn at(&self, now: Duration) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    }
+
+    fn latest(&self) -> Option<Duration> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends when the connection has had its time: the first answer must come within `connect_timeout`,
+/// and whoever got one, such as a health check that keeps its connection, may be silent for
+/// `idle_timeout` like any session.
+async fn patience<R: Runtime>(shell: &Shell<R>, answered: &Answered, peer: Peer) {
+    let mut wait = shell.config.connect_timeout;
+    loop {
+        shell.runtime.sleep(wait).await;
+        let Some(latest) = answered.latest() else {
+            tracing::debug!(peer = %peer.address, "no WebSocket within connect_timeout");
+            shell.tally.handshakes_timed_out.add_one();
+            return;
+        };
+        let silent = shell.runtime.monotonic().saturating_sub(latest);
+        match shell.config.idle_timeout.checked_sub(silent) {
+            None | Some(Duration::ZERO) => return,
+            Some(rest) => wait = rest,
+        }
     }
 }
 
@@ -37,10 +70,11 @@ async fn shake_hands<R: Runtime>(
     shell: &Shell<R>,
     stream: R::Stream,
     peer: Peer,
+    answered: &Answered,
 ) -> Option<TokioIo<Upgraded>> {
-    let Some(tls) = &shell.tls else { return http::serve(shell, stream).await };
+    let Some(tls) = shell.tls.get() else { return http::serve(shell, stream, answered).await };
     match tls.acceptor().accept(stream).await {
-        Ok(stream) => http::serve(shell, stream).await,
+        Ok(stream) => http::serve(shell, stream, answered).await,
         Err(error) => {
             tracing::debug!(peer = %peer.address, %error, "TLS handshake failed");
             shell.tally.handshakes_failed.add_one();

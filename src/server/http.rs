@@ -10,8 +10,9 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{
-    ALLOW, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, ORIGIN,
-    SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+    ALLOW, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN,
+    SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+    UPGRADE,
 };
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -22,7 +23,8 @@ use serde::Serialize;
 use sha1_smol::Sha1;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::Shell;
+use super::connection::Answered;
+use super::{AuditState, Shell};
 use crate::runtime::Runtime;
 use crate::time::Timestamp;
 
@@ -33,7 +35,11 @@ const WEBSOCKET_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// Answers requests on `stream` until one of them upgrades it; None if none did. The upgraded
 /// stream begins with the bytes that were already read behind the request.
-pub(super) async fn serve<R, S>(shell: &Shell<R>, stream: S) -> Option<TokioIo<Upgraded>>
+pub(super) async fn serve<R, S>(
+    shell: &Shell<R>,
+    stream: S,
+    answered: &Answered,
+) -> Option<TokioIo<Upgraded>>
 where
     R: Runtime,
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -46,7 +52,10 @@ where
                 *upgrade = Some(hyper::upgrade::on(&mut request));
                 response
             }
-            Answer::Plain(response) => response,
+            Answer::Plain(response) => {
+                answered.at(shell.runtime.monotonic());
+                response
+            }
         };
         ready(Ok::<_, Infallible>(response))
     });
@@ -71,10 +80,17 @@ enum Answer {
 }
 
 fn answer<R: Runtime, B>(shell: &Shell<R>, request: &Request<B>) -> Answer {
+    if let Err(message) = check_heads(request.headers()) {
+        return Answer::Plain(text(StatusCode::BAD_REQUEST, message));
+    }
     match request.uri().path() {
         "/" | "/ws" => match accept_key(request) {
-            Ok(accept) if shell.limits.allows(origin(request)) => {
-                Answer::Upgrade(switching_protocols(&accept))
+            Ok(accept) if shell.origins.allow(origin(request)) => {
+                let response = switching_protocols(&accept);
+                Answer::Upgrade(match subprotocol(request.headers(), &shell.limits.subprotocols) {
+                    Some(name) => with(response, SEC_WEBSOCKET_PROTOCOL, name),
+                    None => response,
+                })
             }
             Ok(_) => {
                 shell.tally.refused_origin.add_one();
@@ -82,9 +98,19 @@ fn answer<R: Runtime, B>(shell: &Shell<R>, request: &Request<B>) -> Answer {
             }
             Err(refusal) => Answer::Plain(refusal.response()),
         },
-        "/health" if is_read(request) => Answer::Plain(health(shell.runtime.now())),
+        "/health" if is_read(request) => Answer::Plain(health(shell, shell.runtime.now())),
         "/health" => Answer::Plain(method_not_allowed()),
         _ => Answer::Plain(text(StatusCode::NOT_FOUND, "not found")),
+    }
+}
+
+/// Whoever reads another one of two would let in whom this hub does not, or the other way round.
+pub(super) fn check_heads(headers: &HeaderMap) -> Result<(), &'static str> {
+    match headers.get_all(HOST).iter().count() {
+        0 => Err("Host is missing"),
+        1 if headers.get_all(ORIGIN).iter().count() > 1 => Err("there is more than one Origin"),
+        1 => Ok(()),
+        _ => Err("there is more than one Host"),
     }
 }
 
@@ -145,6 +171,16 @@ fn accept_key<B>(request: &Request<B>) -> Result<String, HandshakeRefusal> {
     Ok(STANDARD.encode(digest.digest().bytes()))
 }
 
+/// The best subprotocol that the client offers as well.
+fn subprotocol<'a>(headers: &HeaderMap, known: &'a [String]) -> Option<&'a str> {
+    let offers = |name: &&String| {
+        let lists = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
+        let mut offered = lists.filter_map(|list| list.to_str().ok()).flat_map(|l| l.split(','));
+        offered.any(|offer| offer.trim() == **name)
+    };
+    known.iter().find(offers).map(String::as_str)
+}
+
 /// Whether the comma-separated lists under `name` hold `token`, in any case.
 fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
     headers
@@ -176,16 +212,20 @@ struct Health {
     service: &'static str,
     version: &'static str,
     timestamp: Timestamp,
+    /// Absent where no audit is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audit: Option<AuditState>,
 }
 
-pub(super) fn health(timestamp: Timestamp) -> Response<Full<Bytes>> {
+pub(super) fn health<R: Runtime>(shell: &Shell<R>, timestamp: Timestamp) -> Response<Full<Bytes>> {
     let health = Health {
-        status: "healthy",
+        status: "ok",
         service: env!("CARGO_PKG_NAME"),
         version: env!("CARGO_PKG_VERSION"),
         timestamp,
+        audit: shell.audit_state(),
     };
-    let body = serde_json::to_vec(&health).expect("three words and a number are JSON");
+    let body = serde_json::to_vec(&health).expect("words and numbers are JSON");
     document("application/json", body)
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::AllowedOrigin;
 use crate::time::duration_text;
 
 /// The shell's bounds.
@@ -18,8 +19,16 @@ pub struct Limits {
     pub connections_spare: usize,
     /// Open connections from one IP address; further ones are closed at once. Zero: no bound.
     pub connections_per_peer_max: usize,
-    /// The origins whose pages may connect, such as `https://example.org`; none named: all.
-    pub allowed_origins: Vec<String>,
+    /// Connections that are accepted in a second, as many at once after a pause; later ones wait in
+    /// the backlog. Zero: any number.
+    pub connections_per_second_max: u64,
+    /// The same of one IP address; more are closed at once. Zero: any number.
+    pub connections_per_second_per_peer_max: u64,
+    /// The origins whose pages may connect. None named: all where tokens are demanded, else those
+    /// of this machine.
+    pub allowed_origins: Vec<AllowedOrigin>,
+    /// WebSocket subprotocols that may be agreed on, the best first.
+    pub subprotocols: Vec<String>,
     /// Bytes of one HTTP request that are held before the connection is refused.
     pub request_bytes_max: usize,
     /// How far beyond `message_bytes_max` a message is still read, so that the hub can say what is
@@ -58,14 +67,6 @@ impl Limits {
             connections_max => connections_max,
         }
     }
-
-    /// Whether a page of this origin may connect. What sends no origin is no page.
-    pub(super) fn allows(&self, origin: Option<&[u8]>) -> bool {
-        let Some(origin) = origin else { return true };
-        let mut allowed = self.allowed_origins.iter();
-        self.allowed_origins.is_empty()
-            || allowed.any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(origin))
-    }
 }
 
 impl Default for Limits {
@@ -74,7 +75,10 @@ impl Default for Limits {
             connections_max: 0,
             connections_spare: 1_024,
             connections_per_peer_max: 0,
+            connections_per_second_max: 1_000,
+            connections_per_second_per_peer_max: 0,
             allowed_origins: Vec::new(),
+            subprotocols: Vec::new(),
             request_bytes_max: 16 * 1024,
             excess_bytes_min: 64 * 1024,
             batch_messages_max: 256,

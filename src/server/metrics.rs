@@ -3,8 +3,10 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use super::AuditState;
 use crate::hub::weights::Accounts;
 use crate::hub::{Counters, Drops, Totals};
+use crate::time::Timestamp;
 
 /// Upper bounds of the histogram's buckets, in nanoseconds. An input takes a microsecond or so; a
 /// large fan-out takes milliseconds.
@@ -66,7 +68,9 @@ pub(super) struct ShellNumbers {
     pub handshakes_timed_out: u64,
     pub handshakes_failed: u64,
     pub events_queued: usize,
-    pub audit_lines_lost: u64,
+    pub refused_per_peer_rate: u64,
+    pub audit: AuditState,
+    pub certificate_expires: Option<Timestamp>,
     pub uptime: Duration,
 }
 
@@ -208,7 +212,9 @@ impl Page {
             handshakes_timed_out,
             handshakes_failed,
             events_queued,
-            audit_lines_lost,
+            refused_per_peer_rate,
+            audit,
+            certificate_expires,
             uptime,
         } = *shell;
         self.one("connections", Kind::Gauge, "Open connections.", connections as u64);
@@ -217,6 +223,7 @@ impl Page {
         self.head("connections_refused_total", Kind::Counter, help);
         for (reason, count) in [
             ("per_peer", refused_per_peer),
+            ("per_peer_rate", refused_per_peer_rate),
             ("origin", refused_origin),
             ("handshake_timeout", handshakes_timed_out),
             ("tls", handshakes_failed),
@@ -225,8 +232,14 @@ impl Page {
         }
         let help = "Inputs that wait for the hub's owner.";
         self.one("events_queued", Kind::Gauge, help, events_queued as u64);
+        let AuditState { failing: _, lines_lost, write_errors } = audit;
         let help = "Audit lines that the writer could not keep up with.";
-        self.one("audit_lines_dropped_total", Kind::Counter, help, audit_lines_lost);
+        self.one("audit_lines_dropped_total", Kind::Counter, help, lines_lost);
+        let help = "Audit lines that could not be written.";
+        self.one("audit_write_errors_total", Kind::Counter, help, write_errors);
+        let help = "When the TLS certificate ends, in seconds since the epoch; 0: no TLS.";
+        let expires = certificate_expires.map_or(0, |at| at.as_millis() / 1000);
+        self.one("tls_certificate_expires_seconds", Kind::Gauge, help, expires);
         self.head("uptime_seconds", Kind::Gauge, "How long the server has been running.");
         self.line("uptime_seconds", uptime.as_secs_f64());
         self.head("build_info", Kind::Gauge, "Always 1; the label tells the version.");

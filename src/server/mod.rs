@@ -13,12 +13,15 @@ mod http;
 mod limits;
 mod metrics;
 mod observer;
+mod origins;
 mod owner;
+mod pace;
 mod session;
 mod socket;
 mod tally;
 mod tls;
 
+use std::convert::Infallible;
 use std::future::{Future, pending};
 use std::io;
 use std::net::SocketAddr;
@@ -26,6 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::select;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -33,16 +37,63 @@ use tokio_util::task::TaskTracker;
 
 pub use limits::Limits;
 pub use observer::Observer;
+pub use origins::{AllowedOrigin, InvalidOrigin, Origin};
 pub use tls::{Tls, TlsError};
 
+use self::origins::{Origins, Unnamed};
 use self::owner::{Event, Owner};
 use self::tally::Tally;
+use self::tls::PresentTls;
 use crate::auth::Access;
 use crate::hub::{Config, Hub, Ids, Input, SessionKey};
 use crate::runtime::{Listener, Runtime, SteadyClock};
 
-/// How many audit lines their writer has lost.
-pub type AuditLinesLost = Arc<dyn Fn() -> u64 + Send + Sync>;
+/// How the writing of the audit goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditState {
+    /// The latest line could not be written.
+    pub failing: bool,
+    /// Lines that found no room among those that wait.
+    pub lines_lost: u64,
+    /// Lines that could not be written.
+    pub write_errors: u64,
+}
+
+/// Tells it at any time.
+pub type AuditStates = Arc<dyn Fn() -> AuditState + Send + Sync>;
+
+/// What can be changed while a server runs. It counts for whoever comes after it.
+#[derive(Debug)]
+pub enum Change {
+    /// The certificate and its key, of a server that speaks TLS.
+    Tls(Tls),
+    /// Whose pages may connect.
+    Origins(Vec<AllowedOrigin>),
+    /// The key that tokens are verified with. Sessions keep what their tokens granted.
+    Access(Access),
+}
+
+/// Files that a process holds beside the connections of its port and of its admin listener:
+/// listeners, the audit, what the runtime waits with.
+const FILES_SPARE: usize = 32;
+
+/// Changes a server while it runs.
+#[derive(Debug, Clone)]
+pub struct Changes(mpsc::Sender<Ordered>);
+
+/// A change, and who waits until it counts.
+type Ordered = (Change, oneshot::Sender<()>);
+
+impl Changes {
+    /// Ends once the change counts for whoever comes next, or the server is gone.
+    pub async fn make(&self, change: Change) {
+        let (done, counts) = oneshot::channel();
+        if self.0.send((change, done)).await.is_ok() {
+            let _ = counts.await;
+        }
+    }
+}
 
 /// The hub's owner ended before the server did: a defect of ours, the process is of no more use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -59,7 +110,9 @@ pub struct Server<R: Runtime, O> {
     limits: Limits,
     tls: Option<Tls>,
     admin: Option<R::Listener>,
-    audit_lines_lost: Option<AuditLinesLost>,
+    audit: Option<AuditStates>,
+    changes: Option<mpsc::Receiver<Ordered>>,
+    files_max: Option<u64>,
 }
 
 impl<R: Runtime, O: Observer> Server<R, O> {
@@ -81,7 +134,9 @@ impl<R: Runtime, O: Observer> Server<R, O> {
             limits: Limits::default(),
             tls: None,
             admin: None,
-            audit_lines_lost: None,
+            audit: None,
+            changes: None,
+            files_max: None,
         })
     }
 
@@ -100,9 +155,30 @@ impl<R: Runtime, O: Observer> Server<R, O> {
         Self { tls: Some(tls), ..self }
     }
 
-    /// Tells operators in `/metrics` what was lost of the audit.
-    pub fn with_audit_lines_lost(self, lost: AuditLinesLost) -> Self {
-        Self { audit_lines_lost: Some(lost), ..self }
+    /// Tells operators in `/metrics` and `/health` how the writing of the audit goes.
+    pub fn with_audit(self, states: AuditStates) -> Self {
+        Self { audit: Some(states), ..self }
+    }
+
+    /// The same server, and what changes it while it runs.
+    pub fn with_changes(self) -> (Self, Changes) {
+        let (orders, changes) = mpsc::channel(1);
+        (Self { changes: Some(changes), ..self }, Changes(orders))
+    }
+
+    /// The process may hold so many files open: the port leaves the admin listener its share.
+    pub fn with_files_max(self, files_max: u64) -> Self {
+        Self { files_max: Some(files_max), ..self }
+    }
+
+    /// How many connections the port may have open. Where there are too few files for
+    /// `connections_max`, as many as leave the admin listener and the process their share.
+    pub fn connections_max(&self) -> usize {
+        let wanted = self.limits.connections(self.config.sessions_max);
+        let Some(files_max) = self.files_max else { return wanted };
+        let kept = self.limits.admin_connections_max.saturating_add(FILES_SPARE);
+        let left = usize::try_from(files_max).unwrap_or(usize::MAX).saturating_sub(kept);
+        wanted.min(left.max(1))
     }
 
     /// Serves `/metrics`, `/debug` and `/health` to this machine; any address but a loopback one
@@ -130,13 +206,19 @@ impl<R: Runtime, O: Observer> Server<R, O> {
     /// `shutdown_timeout` to close its sessions, closes those that are left, and returns when the
     /// last connection is gone: after `shutdown_timeout` and `close_timeout` at the latest.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), OwnerLost> {
+        let connections_max = self.connections_max();
         let (events, inbox) = mpsc::channel(self.limits.events_max);
         let ids = Ids::new(self.runtime.random_seed());
+        let unnamed = match self.access {
+            Access::Open => Unnamed::Loopback,
+            Access::Tokens(_) => Unnamed::All,
+        };
         let hub = Hub::with_access(self.config.clone(), ids, self.access);
         let shell = Arc::new(Shell {
+            origins: Origins::new(self.limits.allowed_origins.clone(), unnamed),
             limits: self.limits,
-            tls: self.tls,
-            audit_lines_lost: self.audit_lines_lost,
+            tls: PresentTls::new(self.tls),
+            audit: self.audit,
             ..Shell::new(self.runtime.clone(), self.config, events)
         });
         let owner = Owner::new(self.runtime.clone(), shell.clock.clone(), hub, self.observer);
@@ -157,7 +239,8 @@ impl<R: Runtime, O: Observer> Server<R, O> {
             biased;
             () = shutdown => {}
             () = shell.events.closed() => {}
-            never = accept::accept_all(&shell, self.listener) => match never {},
+            never = shell.take_changes(self.changes) => match never {},
+            never = accept::accept_all(&shell, self.listener, connections_max) => match never {},
             never = admin => match never {},
         }
         shell.shut_down().await;
@@ -173,8 +256,9 @@ struct Shell<R> {
     clock: SteadyClock<R>,
     config: Config,
     limits: Limits,
-    tls: Option<Tls>,
-    audit_lines_lost: Option<AuditLinesLost>,
+    origins: Origins,
+    tls: PresentTls,
+    audit: Option<AuditStates>,
     /// When the server began, by the monotonic clock.
     began: Duration,
     tally: Tally,
@@ -193,8 +277,9 @@ impl<R: Runtime> Shell<R> {
             runtime,
             config,
             limits: Limits::default(),
-            tls: None,
-            audit_lines_lost: None,
+            origins: Origins::new(Vec::new(), Unnamed::Loopback),
+            tls: PresentTls::new(None),
+            audit: None,
             tally: Tally::default(),
             events,
             sessions_opened: AtomicU64::new(0),
@@ -203,8 +288,30 @@ impl<R: Runtime> Shell<R> {
         }
     }
 
+    fn audit_state(&self) -> Option<AuditState> {
+        self.audit.as_ref().map(|state| state())
+    }
+
     fn next_key(&self) -> SessionKey {
         SessionKey(self.sessions_opened.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Takes what there is to change, for as long as it comes; never ends.
+    async fn take_changes(&self, changes: Option<mpsc::Receiver<Ordered>>) -> Infallible {
+        let Some(mut changes) = changes else { return pending().await };
+        while let Some((change, done)) = changes.recv().await {
+            match change {
+                Change::Tls(tls) => self.tls.replace(tls),
+                Change::Origins(named) => self.origins.replace(named),
+                Change::Access(access) => {
+                    // A lost owner ends the server.
+                    let _ = self.events.send(Event::Access(access)).await;
+                }
+            }
+            // Nobody need wait for it.
+            let _ = done.send(());
+        }
+        pending().await
     }
 
     /// Ends once every connection is gone. That the owner may be lost changes nothing: sessions

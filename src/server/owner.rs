@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::metrics::Histogram;
 use super::{Observer, audit};
+use crate::auth::Access;
 use crate::hub::{Hub, Input, Output, Peer, SessionKey};
 use crate::protocol::{CloseReason, Outgoing};
 use crate::runtime::{Runtime, SteadyClock};
@@ -20,6 +21,8 @@ pub(super) enum Event {
     Opened(SessionKey, Peer, Outbox),
     /// Anything else that the hub must hear.
     Input(Input),
+    /// Let in whom this says, from now on.
+    Access(Access),
     /// The hub's time is over: close every session that it left open, and every later one.
     CloseAll,
     /// Look at the hub, in the owner's task: copy what is wanted and be done.
@@ -127,6 +130,7 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
                 }
                 self.handle(input);
             }
+            Event::Access(access) => self.hub.change_access(access),
             Event::CloseAll => {
                 self.closing_all = true;
                 while let Some(key) = self.outboxes.keys().next().copied() {

@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::Limits;
+use super::pace::Pace;
 
 /// A number that only grows, counted by whoever comes along.
 #[derive(Debug, Default)]
@@ -25,6 +29,8 @@ pub(super) struct Tally {
     pub accepted: Count,
     /// Closed at once: their peer has `connections_per_peer_max` already.
     pub refused_per_peer: Count,
+    /// Closed at once: their peer came more often than `connections_per_second_per_peer_max`.
+    pub refused_per_peer_rate: Count,
     /// Answered 403.
     pub refused_origin: Count,
     /// Cut off, because neither a WebSocket nor an answer came of them in time.
@@ -38,14 +44,26 @@ pub(super) struct Tally {
 struct Open {
     total: usize,
     by_peer: BTreeMap<IpAddr, usize>,
+    /// Of peers that came a short while ago.
+    paces: BTreeMap<IpAddr, Pace>,
+    /// How many paces there may be before those at rest are dropped.
+    paces_max: usize,
 }
 
+/// How many paces are kept before anybody looks which of them are needed.
+const PACES_MIN: usize = 1024;
+
 impl Tally {
-    /// A place for one more connection from `peer`, unless it has `per_peer_max`; zero is no bound.
-    pub(super) fn admit(&self, peer: IpAddr, per_peer_max: usize) -> Option<Place> {
+    /// A place for one more connection from `peer`, unless it has its share, or comes too often.
+    pub(super) fn admit(&self, peer: IpAddr, now: Duration, limits: &Limits) -> Option<Place> {
         // An IPv4 peer of a socket that takes both is the same peer.
         let peer = peer.to_canonical();
+        let per_peer_max = limits.connections_per_peer_max;
         let mut open = lock(&self.open);
+        if !open.paced(peer, now, limits.connections_per_second_per_peer_max) {
+            self.refused_per_peer_rate.add_one();
+            return None;
+        }
         let has = open.by_peer.get(&peer).copied().unwrap_or_default();
         if per_peer_max > 0 && has >= per_peer_max {
             self.refused_per_peer.add_one();
@@ -60,6 +78,19 @@ impl Tally {
     /// Open connections.
     pub(super) fn open(&self) -> usize {
         lock(&self.open).total
+    }
+}
+
+impl Open {
+    fn paced(&mut self, peer: IpAddr, now: Duration, per_second: u64) -> bool {
+        if per_second == 0 {
+            return true;
+        }
+        if self.paces.len() >= self.paces_max.max(PACES_MIN) {
+            self.paces.retain(|_, pace| !pace.is_at_rest(now));
+            self.paces_max = 2 * self.paces.len();
+        }
+        self.paces.entry(peer).or_insert_with(|| Pace::per_second(per_second)).admits(now)
     }
 }
 
@@ -96,14 +127,38 @@ mod tests {
         let tally = Tally::default();
         let [one, two] = ["127.0.0.1", "127.0.0.2"].map(|text| text.parse::<IpAddr>().unwrap());
         let mapped = "::ffff:127.0.0.1".parse().unwrap();
-        let place = tally.admit(one, 1).unwrap();
-        assert!(tally.admit(mapped, 1).is_none(), "the same peer in another notation");
-        let other = tally.admit(two, 1).unwrap();
+        let limits = Limits { connections_per_peer_max: 1, ..Limits::default() };
+        let admit = |peer| tally.admit(peer, Duration::ZERO, &limits);
+        let place = admit(one).unwrap();
+        assert!(admit(mapped).is_none(), "the same peer in another notation");
+        let other = admit(two).unwrap();
         assert_eq!((tally.open(), tally.refused_per_peer.total()), (2, 1));
         drop(place);
-        drop(tally.admit(one, 1).unwrap());
+        drop(admit(one).unwrap());
         drop(other);
         assert_eq!(tally.open(), 0);
         assert!(lock(&tally.open).by_peer.is_empty());
+    }
+
+    #[test]
+    fn a_peer_that_comes_too_often_is_turned_away_and_others_are_not() {
+        let tally = Tally::default();
+        let limits = Limits { connections_per_second_per_peer_max: 2, ..Limits::default() };
+        let [one, two] = ["10.0.0.1", "10.0.0.2"].map(|text| text.parse::<IpAddr>().unwrap());
+        let comes = |peer, at| tally.admit(peer, Duration::from_millis(at), &limits).is_some();
+        let came = [comes(one, 0), comes(one, 0), comes(one, 0), comes(two, 0), comes(one, 500)];
+        assert_eq!(came, [true, true, false, true, true]);
+        assert_eq!(tally.refused_per_peer_rate.total(), 1);
+    }
+
+    #[test]
+    fn peers_that_are_long_gone_are_not_remembered() {
+        let tally = Tally::default();
+        let limits = Limits { connections_per_second_per_peer_max: 2, ..Limits::default() };
+        for peer in 0..10_000_u32 {
+            let now = Duration::from_secs(10 * u64::from(peer));
+            drop(tally.admit(IpAddr::from(peer.to_be_bytes()), now, &limits));
+        }
+        assert!(lock(&tally.open).paces.len() <= PACES_MIN);
     }
 }

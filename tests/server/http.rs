@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 use signal_hub::hub::{Config, Input, SessionKey};
 use signal_hub::protocol::ClientFrame;
+use signal_hub::runtime::{Runtime, Tokio};
+use signal_hub::server::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::fixture::{Running, UPGRADE, within};
@@ -17,7 +19,7 @@ async fn health_tells_service_version_and_time() {
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
     assert!(head.contains("content-type: application/json"), "{head}");
     let body: Value = serde_json::from_str(body).unwrap();
-    assert_eq!(body["status"], "healthy");
+    assert_eq!(body["status"], "ok");
     assert_eq!(body["service"], "signal-hub");
     assert_eq!(body["version"], env!("CARGO_PKG_VERSION"));
     assert!(body["timestamp"].as_u64().unwrap() > 1_600_000_000_000);
@@ -48,6 +50,31 @@ async fn an_old_websocket_version_is_told_the_right_one() {
 }
 
 #[tokio::test]
+async fn the_best_subprotocol_that_both_know_is_agreed_on() {
+    let subprotocols = ["chat.v2", "chat.v1"].map(str::to_owned).to_vec();
+    let limits = Limits { subprotocols, ..Limits::default() };
+    let hub = Running::limited(Config::default(), limits).await;
+    for (offer, agreed) in [
+        ("", None),
+        ("Sec-WebSocket-Protocol: chat.v1\r\n", Some("chat.v1")),
+        ("Sec-WebSocket-Protocol: other, chat.v1,chat.v2\r\n", Some("chat.v2")),
+        ("Sec-WebSocket-Protocol: other\r\nSec-WebSocket-Protocol: chat.v1\r\n", Some("chat.v1")),
+        ("Sec-WebSocket-Protocol: other\r\n", None),
+    ] {
+        let request = UPGRADE.replace("Host: hub\r\n", &format!("Host: hub\r\n{offer}"));
+        let mut stream = hub.tcp().await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = [0; 1024];
+        let length = within(stream.read(&mut answer)).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+        assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
+        let mut lines = answer.lines();
+        let found = lines.find_map(|line| line.strip_prefix("sec-websocket-protocol: "));
+        assert_eq!(found, agreed, "{offer}");
+    }
+}
+
+#[tokio::test]
 async fn both_paths_become_a_websocket() {
     let mut hub = Running::start(Config::default()).await;
     for (path, key) in [("/ws", SessionKey(0)), ("/", SessionKey(1))] {
@@ -68,6 +95,39 @@ async fn frames_that_come_with_the_handshake_are_not_lost() {
     stream.write_all(&bytes).await.unwrap();
     assert!(matches!(hub.input().await, Input::Opened(..)));
     assert_eq!(hub.input().await, Input::Frame(SessionKey(0), Ok(ClientFrame::Ping)));
+}
+
+#[tokio::test]
+async fn a_health_check_may_keep_its_connection_and_is_no_failed_handshake() {
+    let config = Config { connect_timeout: Duration::from_millis(50), ..Config::default() };
+    let hub = Running::limited(config, Limits::default()).await;
+    let mut stream = hub.tcp().await;
+    let began = Tokio.monotonic();
+    while Tokio.monotonic() - began < Duration::from_millis(300) {
+        stream.write_all(b"GET /health HTTP/1.1\r\nHost: hub\r\n\r\n").await.unwrap();
+        let mut answer = [0; 1024];
+        let length = within(stream.read(&mut answer)).await.unwrap();
+        assert!(answer[..length].starts_with(b"HTTP/1.1 200 OK"));
+        Tokio.sleep(Duration::from_millis(70)).await;
+    }
+    drop(stream);
+    hub.metric_becomes("connections", 0.0).await;
+    let sample = "connections_refused_total{reason=\"handshake_timeout\"}";
+    assert_eq!(hub.metric(sample).await, 0.0);
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_asks_nothing_more_is_cut_after_idle_timeout() {
+    let config = Config {
+        connect_timeout: Duration::from_millis(50),
+        idle_timeout: Duration::from_millis(100),
+        ..Config::default()
+    };
+    let hub = Running::limited(config, Limits::default()).await;
+    let answer = hub.http("GET /health HTTP/1.1\r\nHost: hub\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    let sample = "connections_refused_total{reason=\"handshake_timeout\"}";
+    assert_eq!(hub.metric(sample).await, 0.0);
 }
 
 #[tokio::test]

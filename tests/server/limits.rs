@@ -4,6 +4,7 @@ use signal_hub::hub::{Config, SessionKey};
 use signal_hub::server::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::join;
+use tokio::net::TcpStream;
 
 use crate::fixture::{Running, UPGRADE, within};
 
@@ -24,11 +25,13 @@ async fn status(hub: &Running, origin: Option<&str>) -> String {
 
 #[tokio::test]
 async fn pages_of_other_origins_are_refused() {
-    let allowed_origins = vec!["https://a.example".to_owned(), "http://b.example:81".to_owned()];
+    let allowed_origins =
+        ["https://a.example", "http://b.example:81"].map(|text| text.parse().unwrap()).to_vec();
     let hub = limited(Limits { allowed_origins, ..Limits::default() }).await;
     for (origin, code) in [
         (None, "101"),
         (Some("https://a.example"), "101"),
+        (Some("https://a.example:443"), "101"),
         (Some("HTTP://B.example:81"), "101"),
         (Some("https://a.example.evil.example"), "403"),
         (Some("http://a.example"), "403"),
@@ -40,9 +43,48 @@ async fn pages_of_other_origins_are_refused() {
 }
 
 #[tokio::test]
-async fn every_origin_may_connect_where_none_is_named() {
+async fn without_keys_and_names_only_pages_of_this_machine_may_connect() {
     let hub = limited(Limits::default()).await;
-    assert_eq!(status(&hub, Some("https://anywhere.example")).await, "HTTP/1.1 101");
+    for (origin, code) in [
+        (None, "101"),
+        (Some("http://localhost:3000"), "101"),
+        (Some("https://evil.example"), "403"),
+        (Some("null"), "403"),
+    ] {
+        assert_eq!(status(&hub, origin).await, format!("HTTP/1.1 {code}"), "{origin:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_star_lets_every_page_connect() {
+    let allowed_origins = vec!["*".parse().unwrap()];
+    let hub = limited(Limits { allowed_origins, ..Limits::default() }).await;
+    for origin in ["https://anywhere.example", "null"] {
+        assert_eq!(status(&hub, Some(origin)).await, "HTTP/1.1 101", "{origin}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_names_one_host_and_at_most_one_origin() {
+    let hub = limited(Limits::default()).await;
+    let origin = "Origin: http://localhost\r\n";
+    for heads in [
+        String::new(),
+        "Host: hub\r\nHost: hub\r\n".to_owned(),
+        format!("Host: hub\r\n{origin}{origin}"),
+    ] {
+        let upgrade = UPGRADE.replace("Host: hub\r\n", &heads);
+        let health = format!("GET /health HTTP/1.1\r\nConnection: close\r\n{heads}\r\n");
+        for (address, request) in
+            [(hub.address, &upgrade), (hub.address, &health), (hub.admin.unwrap(), &health)]
+        {
+            let mut stream = within(TcpStream::connect(address)).await.unwrap();
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut begin = [0; 12];
+            within(stream.read_exact(&mut begin)).await.unwrap();
+            assert_eq!(&begin, b"HTTP/1.1 400", "{request}");
+        }
+    }
 }
 
 #[tokio::test]

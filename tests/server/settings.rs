@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::fixture::UPGRADE;
 
-fn serve(arguments: &[&str]) -> Command {
+pub fn serve(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_signal-hub"));
     command.arg("serve").args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
     for (name, _) in std::env::vars() {
@@ -21,7 +21,7 @@ fn serve(arguments: &[&str]) -> Command {
     command
 }
 
-fn file(name: &str, text: &str) -> PathBuf {
+pub fn file(name: &str, text: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::write(&path, text).unwrap();
     path
@@ -31,18 +31,18 @@ fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-fn signal(child: &Child, name: &str) {
+pub fn signal(child: &Child, name: &str) {
     let kill = Command::new("kill").args([name, &child.id().to_string()]).status();
     assert!(kill.unwrap().success());
 }
 
 /// A hub that runs, and the address of its port.
-fn running(arguments: &[&str]) -> (Child, String) {
+pub fn running(arguments: &[&str]) -> (Child, String) {
     let mut child = serve(&[&["--listen", "127.0.0.1:0"], arguments].concat()).spawn().unwrap();
     let mut line = String::new();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     stdout.read_line(&mut line).unwrap();
-    let address = line.trim_end().strip_prefix("listening on ws://").unwrap();
+    let (_, address) = line.trim_end().split_once("://").unwrap();
     (child, address.strip_suffix("/ws").unwrap().to_owned())
 }
 
@@ -154,4 +154,81 @@ fn a_second_signal_ends_the_hub_at_once() {
         signal(&child, second);
         assert_eq!(child.wait().unwrap().code(), Some(code));
     }
+}
+
+#[test]
+fn a_name_that_is_this_machine_can_be_listened_on_without_a_key() {
+    let mut child = serve(&["--listen", "localhost:0"]).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    signal(&child, "-TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(line.starts_with("listening on ws://127.0.0.1:"), "{line}");
+}
+
+#[test]
+fn an_audit_that_cannot_be_written_is_logged_once_and_shown_in_health() {
+    let admin = ["--audit", "/dev/full", "--admin-listen", "127.0.0.1:0"];
+    let mut child = serve(&[&["--listen", "127.0.0.1:0"], &admin[..]].concat()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut address = || lines.next().unwrap().unwrap().split_once("://").unwrap().1.to_owned();
+    let (port, admin) = (address(), address());
+    let port = port.strip_suffix("/ws").unwrap();
+    drop((upgraded(port), upgraded(port)));
+    let failing = || {
+        let mut stream = TcpStream::connect(&admin).unwrap();
+        stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let body = answer.split_once("\r\n\r\n").unwrap().1;
+        let audit = &serde_json::from_str::<Value>(body).unwrap()["audit"];
+        audit["failing"] == true && audit["writeErrors"].as_u64() >= Some(4)
+    };
+    while !failing() {}
+    signal(&child, "-TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let mut logs = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut logs).unwrap();
+    assert_eq!(logs.matches("cannot write the audit").count(), 1, "{logs}");
+}
+
+/// A hub with so few files, and a limit of its own that it may raise.
+fn with_files(limits: &str) -> (Child, String, String) {
+    let hub = env!("CARGO_BIN_EXE_signal-hub");
+    let admin = "--listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --admin-connections-max 2";
+    let line = format!("{limits}; exec {hub} serve {admin}");
+    let mut command = Command::new("sh");
+    let command = command.args(["-c", &line]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut address = || lines.next().unwrap().unwrap().split_once("://").unwrap().1.to_owned();
+    let (port, admin) = (address(), address());
+    (child, port.strip_suffix("/ws").unwrap().to_owned(), admin)
+}
+
+#[test]
+fn a_soft_limit_of_open_files_is_raised_to_the_hard_one() {
+    let (mut child, address, _) = with_files("ulimit -Sn 40");
+    let streams: Vec<_> = (0..60).map(|_| upgraded(&address)).collect();
+    drop(streams);
+    signal(&child, "-TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn where_files_are_few_the_admin_listener_keeps_its_share_and_the_log_says_so() {
+    let (mut child, address, admin) = with_files("ulimit -n 50");
+    let streams: Vec<_> = (0..60).map(|_| TcpStream::connect(&address).unwrap()).collect();
+    let mut stream = TcpStream::connect(&admin).unwrap();
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    drop(streams);
+    signal(&child, "-TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let mut logs = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut logs).unwrap();
+    assert!(logs.contains("the limit of open files is 50"), "{logs}");
+    assert!(!logs.contains("accept failed"), "{logs}");
 }

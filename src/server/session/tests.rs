@@ -53,7 +53,7 @@ impl Events {
     async fn input(&mut self) -> Option<Input> {
         match self.0.recv().await? {
             Event::Input(input) => Some(input),
-            Event::Opened(..) | Event::CloseAll | Event::Inspect(_) => {
+            Event::Opened(..) | Event::Access(_) | Event::CloseAll | Event::Inspect(_) => {
                 panic!("there is one session")
             }
         }

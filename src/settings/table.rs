@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use signal_hub::hub::Config;
-use signal_hub::server::Limits;
 
 use super::process::Process;
+use crate::hub::Config;
+use crate::server::Limits;
 
 /// One setting, named as in the file: `--idle-timeout`, `SIGNAL_HUB_IDLE_TIMEOUT`, `idle_timeout`.
 #[derive(Debug)]
@@ -44,9 +44,9 @@ pub enum Kind {
         max: u64,
     },
     ActorAddress,
-    /// `address:port`.
+    /// `host:port`.
     Socket,
-    /// `address:port` of a loopback interface.
+    /// `host:port` of a loopback interface.
     Loopback,
     Path,
     /// On or off; as a flag without a value, on.
@@ -55,6 +55,8 @@ pub enum Kind {
     /// stands in it is looked at and let go.
     Secret,
     Filter,
+    /// Names of WebSocket subprotocols; with commas between them outside the file.
+    Subprotocols,
     /// Origins of web pages; with commas between them outside the file.
     Origins,
 }
@@ -125,7 +127,7 @@ const fn hub(name: &'static str, kind: Kind, about: &'static str) -> Setting {
 /// Every setting, in the order in which people read them.
 #[rustfmt::skip]
 pub static SETTINGS: &[Setting] = &[
-    process("listen", Kind::Socket, "Where to listen; port 0 takes a free one."),
+    process("listen", Kind::Socket, "Where to listen, by address or by name; port 0 takes a free one."),
     process("admin_listen", Kind::Loopback, "Where /metrics, /debug and /health are served, to this machine only; off if not set."),
     process("tls_cert", Kind::Path, "The certificate chain as PEM, the server's own first; with it the port speaks TLS only."),
     process("tls_key", Kind::Path, "The private key of the certificate, as PEM."),
@@ -136,10 +138,14 @@ pub static SETTINGS: &[Setting] = &[
     process("log", Kind::Filter, "What is logged to stderr: a level, or a filter as in RUST_LOG, which counts where this is not set."),
     process("audit", Kind::Path, "Where audit records are appended, one JSON object a line; `-` is stdout; off if not set."),
     process("audit_lines_max", count("lines", 1, 1_000_000), "Audit lines that wait to be written; further ones are dropped and counted."),
-    limits("allowed_origins", Kind::Origins, "Origins whose web pages may connect; others get 403. None named: all may. What sends no Origin is no page and may."),
+    process("audit_bytes_max", count("bytes", 64 * 1024, 64 * GIBIBYTE), "Their bytes, together."),
+    limits("allowed_origins", Kind::Origins, "Origins whose web pages may connect, * for all; others get 403. None named: all may where tokens are demanded, else those of this machine. What sends no Origin is no page and may."),
+    limits("subprotocols", Kind::Subprotocols, "WebSocket subprotocols that may be agreed on, the best first; an offer of others is answered without one, and browsers give up then. The hub speaks the same in all of them."),
     limits("connections_max", count("connections", 0, MANY), "Open connections, sessions or not; further ones wait in the backlog. 0: sessions_max and connections_spare."),
     limits("connections_spare", count("connections", 0, MANY), "Connections beyond sessions_max where connections_max is 0: handshakes, goodbyes, health checks, and whom a full hub turns away."),
     limits("connections_per_peer_max", count("connections", 0, MANY), "Open connections from one IP address; further ones are closed at once. 0: no bound."),
+    limits("connections_per_second_max", count("connections", 0, MANY), "Connections accepted in a second, as many at once after a pause; later ones wait in the backlog. 0: no bound."),
+    limits("connections_per_second_per_peer_max", count("connections", 0, MANY), "The same from one IP address; further ones are closed at once. 0: no bound."),
     limits("request_bytes_max", count("bytes", 8 * 1024, GIBIBYTE), "One HTTP request, while it is read."),
     limits("excess_bytes_min", count("bytes", 0, GIBIBYTE), "How far beyond message_bytes_max a message is read, so that its size can be told; as far again as that bound if that is more. Larger ones get a bare close 1009."),
     limits("batch_messages_max", count("messages", 1, MANY), "Messages that are written to a session before they count as out of its queue."),
@@ -191,7 +197,7 @@ pub static SETTINGS: &[Setting] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serve::value::{is_set, parse};
+    use crate::settings::value::{is_set, parse};
 
     fn names(part: Part) -> Vec<&'static str> {
         let mut names: Vec<_> =
@@ -227,7 +233,7 @@ mod tests {
             let text = match setting.default() {
                 value if !is_set(setting.kind, &value) => continue,
                 Value::String(text) => text,
-                Value::Array(_) => String::new(),
+                Value::Array(_) => continue,
                 other => other.to_string(),
             };
             assert_eq!(parse(setting.kind, &text), Ok(setting.default()), "{}", setting.name);

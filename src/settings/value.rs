@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use humantime::format_duration;
 use serde_json::Value;
-use signal_hub::auth::Keys;
-use signal_hub::protocol::ActorAddress;
 use toml::de::DeValue;
 use tracing_subscriber::EnvFilter;
 
+use super::process::Place;
 use super::table::Kind;
+use crate::auth::Keys;
+use crate::protocol::ActorAddress;
+use crate::server::AllowedOrigin;
 
 /// Reads a value as flags and the environment give it. The error says what is allowed.
 pub fn parse(kind: Kind, text: &str) -> Result<Value, String> {
@@ -27,21 +29,37 @@ pub fn parse(kind: Kind, text: &str) -> Result<Value, String> {
             .filter(|count| (min..=max).contains(count))
             .map(Value::from),
         Kind::ActorAddress => ActorAddress::parse(text).ok().map(|_| text.into()),
-        Kind::Socket => text.parse().ok().map(|address: SocketAddr| address.to_string().into()),
-        Kind::Loopback => text
-            .parse()
-            .ok()
-            .filter(|address: &SocketAddr| address.ip().is_loopback())
-            .map(|address| address.to_string().into()),
+        Kind::Socket => place(text)?.map(|_| text.into()),
+        Kind::Loopback => place(text)?.filter(Place::is_loopback).map(|_| text.into()),
         Kind::Path => (!text.is_empty()).then(|| text.into()),
         Kind::Switch => text.parse::<bool>().ok().map(Value::from),
         Kind::Secret => (text.len() >= Keys::SECRET_BYTES_MIN).then_some(Value::Bool(true)),
+        Kind::Filter if text.trim().is_empty() => None,
         Kind::Filter => EnvFilter::try_new(text).ok().map(|_| text.into()),
-        Kind::Origins => {
-            return origins(text.split(',').map(str::trim).filter(|origin| !origin.is_empty()));
-        }
+        Kind::Subprotocols => return subprotocols(text.split(',').map(str::trim)),
+        // Nothing between commas is no origin: an empty variable must not let everybody in.
+        Kind::Origins => return origins(text.split(',').map(str::trim)),
     };
     value.ok_or_else(|| format!("expected {}", allowed(kind)))
+}
+
+/// None: it is no `host:port`. An error: the name has no address here.
+fn place(text: &str) -> Result<Option<Place>, String> {
+    let place = Place(text.to_owned());
+    let has_port = text.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && port.parse::<u16>().is_ok() && !port.starts_with('+')
+    });
+    let is_address = text.parse::<SocketAddr>().is_ok();
+    let is_name = |host: &str| {
+        host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+    };
+    if !has_port || !(is_address || text.rsplit_once(':').is_some_and(|(host, _)| is_name(host))) {
+        return Ok(None);
+    }
+    match place.addresses() {
+        Ok(_) => Ok(Some(place)),
+        Err(error) => Err(format!("no address is known for that name: {error}")),
+    }
 }
 
 /// Reads a value as the file gives it.
@@ -54,10 +72,11 @@ pub fn parse_toml(kind: Kind, value: &DeValue<'_>) -> Result<Value, String> {
             }
         }
         (Kind::Count { .. }, _) => Err(format!("expected {}", allowed(kind))),
-        (Kind::Origins, DeValue::Array(items)) => {
+        (Kind::Origins | Kind::Subprotocols, DeValue::Array(items)) => {
             let texts: Option<Vec<&str>> =
                 items.iter().map(|item| item.get_ref().as_str()).collect();
-            origins(texts.ok_or_else(|| format!("expected {}", allowed(kind)))?.into_iter())
+            let texts = texts.ok_or_else(|| format!("expected {}", allowed(kind)))?.into_iter();
+            if kind == Kind::Origins { origins(texts) } else { subprotocols(texts) }
         }
         (Kind::Switch, DeValue::Boolean(switch)) => Ok(Value::Bool(*switch)),
         (Kind::Switch, _) => Err(format!("expected {}", allowed(kind))),
@@ -78,7 +97,9 @@ pub fn allowed(kind: Kind) -> String {
         }
         Kind::Count { unit, min, max } => format!("a whole number of {unit}, {min} to {max}"),
         Kind::ActorAddress => "an actor address such as @(path)".to_owned(),
-        Kind::Socket => "an address and a port such as 127.0.0.1:9000".to_owned(),
+        Kind::Socket => {
+            "an address or a name, and a port, such as 127.0.0.1:9000 or localhost:9000".to_owned()
+        }
         Kind::Loopback => {
             "a loopback address and a port such as 127.0.0.1:9001 or [::1]:9001".to_owned()
         }
@@ -88,7 +109,8 @@ pub fn allowed(kind: Kind) -> String {
         Kind::Filter => {
             "a level such as debug or a filter such as info,signal_hub=debug".to_owned()
         }
-        Kind::Origins => "origins such as https://example.org:8443, without a path".to_owned(),
+        Kind::Subprotocols => "names such as chat.v1, letters, digits and . _ ~ - only".to_owned(),
+        Kind::Origins => "origins such as https://example.org:8443, or * for all".to_owned(),
     }
 }
 
@@ -98,11 +120,12 @@ pub fn unit(kind: Kind) -> &'static str {
         Kind::Duration { .. } => "duration",
         Kind::Count { unit, .. } => unit,
         Kind::ActorAddress => "actor address",
-        Kind::Socket | Kind::Loopback => "address:port",
+        Kind::Socket | Kind::Loopback => "host:port",
         Kind::Path => "path",
         Kind::Switch => "switch",
         Kind::Secret => "secret",
         Kind::Filter => "filter",
+        Kind::Subprotocols => "names",
         Kind::Origins => "origins",
     }
 }
@@ -130,13 +153,21 @@ fn short(duration: Duration) -> String {
 fn origins<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Value, String> {
     let mut origins = Vec::new();
     for text in texts {
-        let is_origin = text.split_once("://").is_some_and(|(scheme, host)| {
-            !scheme.is_empty() && !host.is_empty() && !host.contains('/')
-        });
-        if !is_origin {
-            return Err(format!("{text:?} is no origin: expected {}", allowed(Kind::Origins)));
-        }
-        origins.push(Value::from(text));
+        let origin: AllowedOrigin = text
+            .parse()
+            .map_err(|why| format!("{text:?}: {why}; expected {}", allowed(Kind::Origins)))?;
+        origins.push(Value::from(String::from(origin)));
     }
     Ok(Value::Array(origins))
+}
+
+fn subprotocols<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Value, String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
+    texts
+        .map(|text| match !text.is_empty() && text.bytes().all(plain) {
+            true => Ok(Value::from(text)),
+            false => Err(format!("{text:?}: expected {}", allowed(Kind::Subprotocols))),
+        })
+        .collect::<Result<Vec<_>, _>>()
+        .map(Value::Array)
 }

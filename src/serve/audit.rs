@@ -1,0 +1,406 @@
+//! The audit's writer: a bounded queue and a thread of its own, so that neither a full disk nor a
+//! reader that stands still makes the hub wait. What is not written is counted and told.
+
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use std::{mem, thread};
+
+use anyhow::Context;
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use signal_hub::runtime::{Runtime, Tokio};
+use signal_hub::server::AuditState;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Who may read what the hub writes: its user and its group.
+const MODE: u32 = 0o640;
+/// How much is written at once.
+const BATCH_BYTES: usize = 64 * 1024;
+/// How long the end of the process waits for what is still queued.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often an error that lasts is logged.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+
+/// What lines are written to.
+type Target = Box<dyn Write + Send>;
+
+/// What may wait to be written.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    pub lines_max: usize,
+    pub bytes_max: usize,
+}
+
+/// The writer and its queue; dropped, it writes what still waits.
+pub struct AuditWriter {
+    path: PathBuf,
+    shared: Arc<Shared>,
+}
+
+/// Where lines are handed in.
+#[derive(Clone)]
+pub struct AuditLines(Arc<Shared>);
+
+struct Shared {
+    bounds: Bounds,
+    queue: Mutex<Queue>,
+    changed: Condvar,
+    lines_lost: AtomicU64,
+    write_errors: AtomicU64,
+    failing: AtomicBool,
+}
+
+#[derive(Default)]
+struct Queue {
+    lines: VecDeque<Vec<u8>>,
+    /// Of the lines in the queue and of those that are being written.
+    bytes: usize,
+    /// Where to write from now on.
+    reopened: Option<Target>,
+    ended: bool,
+    finished: bool,
+}
+
+impl AuditWriter {
+    /// Opens `path`, to which lines are appended; `-` is stdout.
+    pub fn open(path: &Path, bounds: Bounds) -> anyhow::Result<Self> {
+        Self::begin(path, open(path)?, bounds)
+    }
+
+    fn begin(path: &Path, target: Target, bounds: Bounds) -> anyhow::Result<Self> {
+        let shared = Arc::new(Shared {
+            bounds,
+            queue: Mutex::default(),
+            changed: Condvar::new(),
+            lines_lost: AtomicU64::new(0),
+            write_errors: AtomicU64::new(0),
+            failing: AtomicBool::new(false),
+        });
+        let writer = Arc::clone(&shared);
+        thread::Builder::new()
+            .name("audit".to_owned())
+            .spawn(move || writer.write_all(Sheet::new(target)))
+            .context("cannot start the audit's writer")?;
+        Ok(Self { path: path.to_owned(), shared })
+    }
+
+    pub fn lines(&self) -> AuditLines {
+        AuditLines(Arc::clone(&self.shared))
+    }
+
+    /// Opens the file by its name again, which after a rotation is another file.
+    pub fn reopen(&self) -> anyhow::Result<()> {
+        let target = open(&self.path)?;
+        self.shared.lock().reopened = Some(target);
+        self.shared.changed.notify_all();
+        Ok(())
+    }
+
+    /// Tells at any time how the writing goes.
+    pub fn state(&self) -> Arc<dyn Fn() -> AuditState + Send + Sync> {
+        let shared = Arc::clone(&self.shared);
+        Arc::new(move || AuditState {
+            failing: shared.failing.load(Ordering::Relaxed),
+            lines_lost: shared.lines_lost.load(Ordering::Relaxed),
+            write_errors: shared.write_errors.load(Ordering::Relaxed),
+        })
+    }
+}
+
+impl Drop for AuditWriter {
+    fn drop(&mut self) {
+        let mut queue = self.shared.lock();
+        queue.ended = true;
+        self.shared.changed.notify_all();
+        let waiting =
+            self.shared.changed.wait_timeout_while(queue, FLUSH_TIMEOUT, |queue| !queue.finished);
+        // A reader that stands still must not hold up the end of the process.
+        drop(waiting);
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, line: &[u8]) {
+        let mut queue = self.lock();
+        let has_room = queue.lines.len() < self.bounds.lines_max
+            && queue.bytes.saturating_add(line.len()) <= self.bounds.bytes_max;
+        if !has_room {
+            self.lines_lost.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        queue.bytes += line.len();
+        queue.lines.push_back(line.to_vec());
+        self.changed.notify_all();
+    }
+
+    /// The next lines to write, and the file to write them to if that is a new one; none at the
+    /// end.
+    fn next(&self, written: usize) -> Option<(Vec<u8>, Option<Target>)> {
+        let mut queue = self.lock();
+        queue.bytes -= written;
+        let nothing =
+            |queue: &mut Queue| queue.lines.is_empty() && queue.reopened.is_none() && !queue.ended;
+        let waited = self.changed.wait_while(queue, nothing);
+        queue = waited.unwrap_or_else(PoisonError::into_inner);
+        if queue.lines.is_empty() && queue.reopened.is_none() {
+            queue.finished = true;
+            self.changed.notify_all();
+            return None;
+        }
+        let mut batch = Vec::new();
+        while batch.len() < BATCH_BYTES
+            && let Some(line) = queue.lines.pop_front()
+        {
+            batch.extend(line);
+        }
+        Some((batch, mem::take(&mut queue.reopened)))
+    }
+
+    fn write_all(&self, mut sheet: Sheet) {
+        let mut told: Option<Duration> = None;
+        let mut written = 0;
+        while let Some((batch, reopened)) = self.next(written) {
+            if let Some(target) = reopened {
+                sheet = Sheet::new(target);
+            }
+            written = batch.len();
+            match sheet.write(&batch) {
+                Ok(()) => {
+                    if !batch.is_empty() && self.failing.swap(false, Ordering::Relaxed) {
+                        let missing = self.write_errors.load(Ordering::Relaxed);
+                        tracing::info!("the audit is written again; {missing} lines are missing");
+                        told = None;
+                    }
+                }
+                Err(Unwritten { error, lines }) => {
+                    self.failing.store(true, Ordering::Relaxed);
+                    let missing = self.write_errors.fetch_add(lines, Ordering::Relaxed) + lines;
+                    let now = Tokio.monotonic();
+                    if told.is_none_or(|told| now.saturating_sub(told) >= TELL_EVERY) {
+                        told = Some(now);
+                        tracing::error!(
+                            "cannot write the audit: {error}; {missing} lines are missing"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A file that takes whole lines, even after a line was cut off.
+struct Sheet {
+    target: Target,
+    /// A part of a line was written: the next one begins anew.
+    torn: bool,
+}
+
+struct Unwritten {
+    error: io::Error,
+    lines: u64,
+}
+
+impl Sheet {
+    fn new(target: Target) -> Self {
+        Self { target, torn: false }
+    }
+
+    fn write(&mut self, batch: &[u8]) -> Result<(), Unwritten> {
+        let mut rest = batch;
+        let result = match self.torn {
+            true => self.target.write_all(b"\n").inspect(|()| self.torn = false),
+            false => Ok(()),
+        };
+        let error = result.and_then(|()| self.write_on(&mut rest)).err();
+        let Some(error) = error else { return Ok(()) };
+        let written = &batch[..batch.len() - rest.len()];
+        self.torn |= written.last().is_some_and(|byte| *byte != b'\n');
+        let lines = rest.iter().filter(|byte| **byte == b'\n').count() as u64;
+        Err(Unwritten { error, lines })
+    }
+
+    fn write_on(&mut self, rest: &mut &[u8]) -> io::Result<()> {
+        while !rest.is_empty() {
+            match self.target.write(rest) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(written) => *rest = &rest[written..],
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.target.flush()
+    }
+}
+
+impl<'a> MakeWriter<'a> for AuditLines {
+    type Writer = AuditLines;
+
+    fn make_writer(&'a self) -> AuditLines {
+        self.clone()
+    }
+}
+
+/// Each write is one line: it never fails and never waits.
+impl Write for AuditLines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.put(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn open(path: &Path) -> anyhow::Result<Target> {
+    if path.as_os_str() == "-" {
+        let stdout = io::stdout().as_fd().try_clone_to_owned().context("cannot use stdout")?;
+        return Ok(Box::new(File::from(stdout)));
+    }
+    let file = open_file(path);
+    Ok(Box::new(file.with_context(|| format!("cannot write the audit to {}", path.display()))?))
+}
+
+/// Without waiting for the reader of a pipe; once there is one, the writer's thread may wait.
+fn open_file(path: &Path) -> anyhow::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true).mode(MODE).custom_flags(OFlags::NONBLOCK.bits() as i32);
+    let file = match options.open(path) {
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) => {
+            let is_pipe = path.metadata().is_ok_and(|file| file.file_type().is_fifo());
+            let error = anyhow::Error::from(error);
+            return Err(if is_pipe { error.context("nobody reads this pipe") } else { error });
+        }
+        file => file?,
+    };
+    fcntl_setfl(&file, fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::sync::mpsc::{Receiver, channel};
+
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds { lines_max: 100, bytes_max: 1_000 };
+
+    fn path(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("signal-hub-{}-{name}", std::process::id()));
+        let _ = fs::remove_file(&path);
+        path
+    }
+
+    /// Takes nothing until it is told to.
+    struct Gate(Receiver<()>, Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Gate {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            self.1.lock().unwrap().extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_and_bytes_that_wait_are_bounded_and_the_rest_is_counted() {
+        for (bounds, kept) in [
+            (Bounds { lines_max: 1_000, bytes_max: 100 }, 10),
+            (Bounds { lines_max: 3, bytes_max: 1_000 }, 3),
+        ] {
+            let (open, gate) = channel();
+            let written = Arc::default();
+            let gate = Box::new(Gate(gate, Arc::clone(&written)));
+            let writer = AuditWriter::begin(Path::new("x"), gate, bounds).unwrap();
+            for _ in 0..20 {
+                writer.lines().write_all(b"123456789\n").unwrap();
+            }
+            let lost = writer.state()().lines_lost as usize;
+            // One batch may have gone to the writer's thread before the queue was full.
+            assert!((20 - 2 * kept..=20 - kept).contains(&lost), "{lost}");
+            drop(open);
+            drop(writer);
+            assert_eq!(written.lock().unwrap().len(), 10 * (20 - lost));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_counted_and_told() {
+        let writer = AuditWriter::open(Path::new("/dev/full"), BOUNDS).unwrap();
+        let state = writer.state();
+        writer.lines().write_all(b"one\ntwo\n").unwrap();
+        drop(writer);
+        assert_eq!(state(), AuditState { failing: true, lines_lost: 0, write_errors: 2 });
+    }
+
+    /// Takes three bytes, fails once, then takes everything.
+    #[derive(Default)]
+    struct Torn(usize, Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Torn {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += 1;
+            let taken = match self.0 {
+                1 => 3,
+                2 => return Err(ErrorKind::StorageFull.into()),
+                _ => bytes.len(),
+            };
+            self.1.lock().unwrap().extend(&bytes[..taken]);
+            Ok(taken)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_after_a_torn_one_begins_anew() {
+        let torn = Torn::default();
+        let written = Arc::clone(&torn.1);
+        let mut sheet = Sheet::new(Box::new(torn));
+        assert_eq!(sheet.write(b"12345\n").map_err(|unwritten| unwritten.lines), Err(1));
+        assert!(sheet.write(b"67890\n").is_ok());
+        assert_eq!(*written.lock().unwrap(), b"123\n67890\n");
+    }
+
+    #[test]
+    fn a_file_that_was_moved_away_is_made_anew_and_only_its_group_reads_it() {
+        let (file, moved) = (path("audit"), path("moved"));
+        let writer = AuditWriter::open(&file, BOUNDS).unwrap();
+        writer.lines().write_all(b"one\n").unwrap();
+        fs::rename(&file, &moved).unwrap();
+        writer.reopen().unwrap();
+        drop(writer);
+        assert!(file.exists());
+        let all = [&moved, &file].map(|path| fs::read_to_string(path).unwrap());
+        assert_eq!(all.concat(), "one\n");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o137, 0);
+        let _ = (fs::remove_file(file), fs::remove_file(moved));
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_reads_is_told_at_once() {
+        let pipe = path("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let error = AuditWriter::open(&pipe, BOUNDS).err().unwrap();
+        assert!(format!("{error:#}").contains("nobody reads this pipe"), "{error:#}");
+        let _ = fs::remove_file(pipe);
+    }
+}

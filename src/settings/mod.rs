@@ -1,0 +1,44 @@
+//! Every setting of a hub and its process: what may stand in it, and what it is when nobody says
+//! anything (docs/OPERATIONS.md). Where values come from is the command line's business.
+
+mod process;
+mod table;
+mod value;
+
+use serde_json::Value;
+
+pub use process::{Place, Process};
+pub use table::{Kind, Part, SETTINGS, Setting, find};
+pub use value::{allowed, is_set, parse, parse_toml, repeated, unit};
+
+use crate::hub::Config;
+
+/// Whether each of these values could have been given to `serve`, and whether they go together.
+///
+/// # Errors
+/// What is wrong, in one line that names the setting and says what is allowed.
+pub fn check(config: &Config) -> Result<(), String> {
+    let values = serde_json::to_value(config).map_err(|error| error.to_string())?;
+    for setting in SETTINGS.iter().filter(|setting| setting.part == Part::Hub) {
+        let text = match values.get(setting.name) {
+            Some(Value::String(text)) => text.clone(),
+            Some(value) => value.to_string(),
+            None => continue,
+        };
+        parse(setting.kind, &text).map_err(|why| format!("{} = {text}: {why}", setting.name))?;
+    }
+    config.check().map_err(|why| why.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_config_is_held_to_the_ranges_of_the_settings() {
+        assert_eq!(check(&Config::default()), Ok(()));
+        let config = Config { message_bytes_max: 1, ..Config::default() };
+        let why = "message_bytes_max = 1: expected a whole number of bytes, 1024 to 1073741824";
+        assert_eq!(check(&config), Err(why.to_owned()));
+    }
+}
