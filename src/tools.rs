@@ -1,6 +1,8 @@
 //! The client tools of the command line: what a person or a script wants of a hub.
 
+use std::fs;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -8,6 +10,7 @@ use clap::Args;
 use serde::Serialize;
 use signal_hub::client::{
     ActorConfig, Client, ClientConfig, ClientError, Event, Events, HubUrl, Message, SendOutcome,
+    Trust,
 };
 use signal_hub::protocol::{
     ActorAddress, AuthToken, DeliveryAck, Json, MessageId, Recipient, Route, Topic,
@@ -15,6 +18,8 @@ use signal_hub::protocol::{
 };
 use signal_hub::runtime::Tokio;
 use signal_hub::time::Timestamp;
+
+use super::serve::EndSignals;
 
 /// The hub to speak to and who to be there.
 #[derive(Debug, Args)]
@@ -28,6 +33,14 @@ struct Identity {
     /// What the hub demands to see, if it demands a token.
     #[arg(long, env = "SIGNAL_HUB_TOKEN", hide_env_values = true)]
     token: Option<AuthToken>,
+    /// A file that holds the token, so that nobody can read it in the list of processes; goes
+    /// before --token.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Certificates (PEM) of those who may vouch for a hub at a wss URL; without it those that this
+    /// machine trusts.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
 }
 
 /// Send one message and print what became of it, as JSON. Exit status: 0 delivered, 1 not.
@@ -58,7 +71,7 @@ pub struct Listen {
 
 impl Send {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
-        let (client, mut events) = self.identity.client(Vec::new());
+        let (client, mut events) = self.identity.client(Vec::new())?;
         let sending = client.ask_send(self.to, self.kind, self.data);
         let outcome = tokio::select! {
             biased;
@@ -77,11 +90,12 @@ impl Send {
 
 impl Listen {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
-        let (client, mut events) = self.identity.client(self.topics);
+        let mut signals = EndSignals::catch().context("cannot catch signals")?;
+        let (client, mut events) = self.identity.client(self.topics)?;
         loop {
             let event = tokio::select! {
                 biased;
-                _ = tokio::signal::ctrl_c() => {
+                _ = signals.next() => {
                     take_leave(&client, &mut events).await;
                     return Ok(ExitCode::SUCCESS);
                 }
@@ -101,12 +115,36 @@ impl Listen {
 }
 
 impl Identity {
-    fn client(self, topics: Vec<Topic>) -> (Client, Events) {
+    fn client(self, topics: Vec<Topic>) -> anyhow::Result<(Client, Events)> {
+        let (auth_token, trust) = (self.token()?, self.trust()?);
         let actor = ActorConfig { topics, ..ActorConfig::new(self.address) };
-        let config =
-            ClientConfig { auth_token: self.token, ..ClientConfig::new(self.hub, vec![actor]) };
-        Client::connect(Tokio, config)
+        let config = ClientConfig { auth_token, trust, ..ClientConfig::new(self.hub, vec![actor]) };
+        Ok(Client::connect(Tokio, config))
     }
+
+    fn token(&self) -> anyhow::Result<Option<AuthToken>> {
+        let Some(file) = &self.token_file else { return Ok(self.token.clone()) };
+        let text = fs::read_to_string(file).with_context(|| cannot_read(file))?;
+        let token = text.trim();
+        anyhow::ensure!(!token.is_empty(), "{} holds no token", file.display());
+        Ok(Some(token.parse()?))
+    }
+
+    fn trust(&self) -> anyhow::Result<Option<Trust>> {
+        let trust = match &self.ca {
+            Some(file) => Trust::from_pem(&fs::read(file).with_context(|| cannot_read(file))?)
+                .with_context(|| format!("cannot use {}", file.display()))?,
+            None if self.hub.speaks_tls() => {
+                Trust::of_this_machine().context("this machine trusts nobody: name a --ca")?
+            }
+            None => return Ok(None),
+        };
+        Ok(Some(trust))
+    }
+}
+
+fn cannot_read(file: &Path) -> String {
+    format!("cannot read {}", file.display())
 }
 
 /// What became of a message.

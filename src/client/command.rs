@@ -89,6 +89,9 @@ pub enum ClientError {
     /// Too many commands wait or are under way. The hub has not seen it.
     #[error("not sent: too many commands are waiting")]
     TooMany,
+    /// The hub reads no frame of this size and would close the connection. It has not seen it.
+    #[error("not sent: {bytes} bytes are more than the {max} that the hub reads")]
+    TooLarge { bytes: usize, max: usize },
     /// An ask of the same id is under way. The hub has not seen this one.
     #[error("not sent: an ask of the same id is under way")]
     UnderWay,

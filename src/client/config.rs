@@ -4,12 +4,15 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::Trust;
 use crate::protocol::{ActorAddress, AuthToken, Json, Register, Topic};
 
 /// Everything that a client needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientConfig {
     pub hub: HubUrl,
+    /// Whom to take for the hub; without it no `wss` URL can be had.
+    pub trust: Option<Trust>,
     /// The address that requests to the hub itself are sent to.
     pub hub_address: ActorAddress,
     /// The addresses to register on each connection, in this order; the first one speaks where a
@@ -57,6 +60,7 @@ impl ClientConfig {
     pub fn new(hub: HubUrl, actors: Vec<ActorConfig>) -> Self {
         Self {
             hub,
+            trust: None,
             hub_address: ActorAddress::parse("@(cloudflare/signal-hub)")
                 .expect("the protocol's own address is valid"),
             actors,
@@ -108,22 +112,35 @@ impl ActorConfig {
     }
 }
 
-/// Where a hub listens: `ws://host[:port][/path]`, port 80 and path `/` where absent.
+/// Where a hub listens: `ws://host[:port][/path]`, port 80 and path `/` where absent, or the same
+/// with `wss` and port 443 for TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HubUrl {
+    speaks_tls: bool,
     authority: String,
     path: String,
 }
 
 /// Text that is not the URL of a hub.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected ws://host[:port][/path], without user, TLS (wss) or fragment")]
+#[error("expected ws://host[:port][/path] or wss://..., without user or fragment")]
 pub struct InvalidUrl;
 
 impl HubUrl {
     /// `host:port`.
     pub fn authority(&self) -> &str {
         &self.authority
+    }
+
+    /// Whether it is a `wss` URL.
+    pub fn speaks_tls(&self) -> bool {
+        self.speaks_tls
+    }
+
+    /// The name or the address that the hub's certificate must be for.
+    pub fn host(&self) -> &str {
+        let host = self.authority.rsplit_once(':').map_or(&*self.authority, |(host, _)| host);
+        host.trim_start_matches('[').trim_end_matches(']')
     }
 
     /// The path, query included.
@@ -139,22 +156,29 @@ impl FromStr for HubUrl {
         let uri: http::Uri = text.parse().map_err(|_| InvalidUrl)?;
         let authority = uri.authority().ok_or(InvalidUrl)?;
         let plain = !authority.as_str().contains('@') && !text.contains('#');
-        if uri.scheme_str() != Some("ws") || authority.host().is_empty() || !plain {
+        let (speaks_tls, port) = match uri.scheme_str() {
+            Some("ws") => (false, 80),
+            Some("wss") => (true, 443),
+            Some(_) | None => return Err(InvalidUrl),
+        };
+        if authority.host().is_empty() || !plain {
             return Err(InvalidUrl);
         }
         let port: u16 = match authority.as_str().strip_prefix(authority.host()) {
-            Some("") => 80,
+            Some("") => port,
             Some(port) => port[1..].parse().map_err(|_| InvalidUrl)?,
             None => return Err(InvalidUrl),
         };
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        Ok(Self { authority: format!("{}:{port}", authority.host()), path: path.to_owned() })
+        let authority = format!("{}:{port}", authority.host());
+        Ok(Self { speaks_tls, authority, path: path.to_owned() })
     }
 }
 
 impl fmt::Display for HubUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ws://{}{}", self.authority, self.path)
+        let scheme = if self.speaks_tls { "wss" } else { "ws" };
+        write!(f, "{scheme}://{}{}", self.authority, self.path)
     }
 }
 
@@ -169,12 +193,22 @@ mod tests {
             ("ws://hub/ws", "ws://hub:80/ws"),
             ("ws://127.0.0.1:9000/ws?a=b", "ws://127.0.0.1:9000/ws?a=b"),
             ("ws://[::1]:9000", "ws://[::1]:9000/"),
+            ("wss://hub", "wss://hub:443/"),
+            ("wss://[::1]:9000/ws", "wss://[::1]:9000/ws"),
         ] {
             assert_eq!(text.parse::<HubUrl>().map(|url| url.to_string()), Ok(whole.to_owned()));
         }
-        for bad in ["", "hub", "/ws", "wss://hub", "http://hub", "ws://", "ws://a@hub", "ws://h:x"]
+        for bad in
+            ["", "hub", "/ws", "https://hub", "http://hub", "ws://", "ws://a@hub", "ws://h:x"]
         {
             assert_eq!(bad.parse::<HubUrl>(), Err(InvalidUrl), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_for_the_host_without_port_and_brackets() {
+        for (text, host) in [("wss://hub/ws", "hub"), ("wss://[::1]:9000", "::1")] {
+            assert_eq!(text.parse::<HubUrl>().unwrap().host(), host);
         }
     }
 }

@@ -221,7 +221,8 @@ impl<R: Runtime, O: Observer> Driver<R, O> {
     fn connect(&mut self, now: Timestamp) {
         self.observer.transport(now, &TransportChange::Dialling);
         let (runtime, hub) = (self.runtime.clone(), self.config.hub.clone());
-        let dial = Transport::dial(runtime, hub, self.config.frame_bytes_max);
+        let trust = self.config.trust.clone();
+        let dial = Transport::dial(runtime, hub, trust, self.config.frame_bytes_max);
         self.link = Link::Dialling(Box::pin(dial));
     }
 

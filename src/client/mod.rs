@@ -27,6 +27,7 @@ mod driver;
 mod handle;
 mod link;
 mod raw;
+mod tls;
 mod transport;
 
 pub use command::{ClientError, Command, CommandId, Outcome, RequestCommand, SendOutcome};
@@ -36,3 +37,4 @@ pub use event::{Ending, Event, Loss, Message};
 pub use handle::{Client, Events};
 pub use observer::{Observer, TransportChange};
 pub use raw::{RawArrival, RawTransport};
+pub use tls::{Trust, TrustError};

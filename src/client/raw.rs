@@ -30,7 +30,7 @@ impl RawTransport {
         hub: HubUrl,
         frame_bytes_max: usize,
     ) -> Result<Self, Loss> {
-        Transport::dial(runtime, hub, frame_bytes_max).await.map(Self)
+        Transport::dial(runtime, hub, None, frame_bytes_max).await.map(Self)
     }
 
     /// Queues a text message; [`RawTransport::next`] writes it.

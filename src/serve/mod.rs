@@ -31,6 +31,7 @@ use tokio::sync::oneshot;
 
 pub use access::shared_secret;
 pub use logging::begin_plainly;
+pub use signals::Signals as EndSignals;
 
 use self::flags::Flags;
 use self::reload::Reload;

@@ -4,6 +4,11 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
+use signal_hub::hub::{Config, Input, SessionKey};
+use signal_hub::protocol::ClientFrame;
+
+use crate::fixture::Running;
+
 fn serve(listen: &str) -> Child {
     Command::new(env!("CARGO_BIN_EXE_signal-hub"))
         .args(["serve", "--listen", listen])
@@ -28,6 +33,38 @@ fn serve_says_where_it_listens_and_ends_cleanly_on_either_signal() {
         let mut rest = String::new();
         stdout.read_to_string(&mut rest).unwrap();
         assert_eq!(rest, "", "one line is all");
+    }
+}
+
+#[tokio::test]
+async fn listen_takes_leave_on_either_signal() {
+    for signal in ["-INT", "-TERM"] {
+        let mut hub = Running::start(Config::default()).await;
+        let url = format!("ws://{}/ws", hub.address);
+        let mut child = Command::new(env!("CARGO_BIN_EXE_signal-hub"))
+            .args(["listen", "--hub", &url, "--as", "@(a)"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let id = child.id().to_string();
+        let mut said = Vec::new();
+        while !said.contains(&"hub:register".to_owned()) {
+            said.extend(request(hub.input().await));
+        }
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+        while !said.contains(&"hub:disconnect".to_owned()) {
+            said.extend(request(hub.input().await));
+        }
+        hub.closed(SessionKey(0)).await;
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
+}
+
+fn request(input: Input) -> Option<String> {
+    match input {
+        Input::Frame(_, Ok(ClientFrame::Request(request))) => Some(request.type_name.to_string()),
+        _ => None,
     }
 }
 

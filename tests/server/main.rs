@@ -11,6 +11,7 @@ mod fixture;
 mod http;
 mod limits;
 mod protocol_page;
+mod reload;
 mod sessions;
 mod settings;
 mod shutdown;

@@ -4,9 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
+use rcgen::{CertificateParams, CertifiedKey, KeyPair, generate_simple_self_signed};
+use signal_hub::client::{self, ActorConfig, Client, Event, Trust};
 use signal_hub::hub::{Config, Input};
+use signal_hub::protocol::ActorAddress;
+use signal_hub::runtime::Tokio;
 use signal_hub::server::{Tls, TlsError};
+use signal_hub::time::Timestamp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
@@ -68,6 +72,43 @@ async fn what_is_no_tls_gets_nowhere() {
         assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
     }
     assert_eq!(hub.stop().await, (vec![Input::Shutdown], Ok(())));
+}
+
+/// Registers over TLS, trusting this certificate and no other, or says why it cannot.
+async fn outcome(hub: &Running, trusted: &CertifiedKey<KeyPair>, host: &str) -> String {
+    let url = format!("wss://{host}:{}/ws", hub.address.port()).parse().unwrap();
+    let actor = ActorConfig::new(ActorAddress::from_path("alice").unwrap());
+    let trust = Some(Trust::from_pem(trusted.cert.pem().as_bytes()).unwrap());
+    let config = client::ClientConfig { trust, ..client::ClientConfig::new(url, vec![actor]) };
+    let (_client, mut events) = Client::connect(Tokio, config);
+    loop {
+        match within(events.next()).await.unwrap() {
+            Event::Registered { .. } => return "registered".to_owned(),
+            Event::ConnectFailed { why, .. } => return why.to_string(),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn our_client_speaks_tls_to_a_hub_that_it_can_trust_and_to_nobody_else() {
+    let (known, unknown) = (certificate(), certificate());
+    let hub = Running::encrypted(Config::default(), tls(&known)).await;
+    assert_eq!(outcome(&hub, &known, "localhost").await, "registered");
+    let refused = outcome(&hub, &unknown, "localhost").await;
+    assert!(refused.contains("invalid peer certificate"), "{refused}");
+    let refused = outcome(&hub, &known, "127.0.0.1").await;
+    assert!(refused.contains("not valid for name"), "{refused}");
+}
+
+#[test]
+fn a_certificate_tells_when_it_ends() {
+    let key = KeyPair::generate().unwrap();
+    let mut parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    parameters.not_after = rcgen::date_time_ymd(2020, 1, 2);
+    let cert = parameters.self_signed(&key).unwrap();
+    let tls = tls(&CertifiedKey { cert, signing_key: key });
+    assert_eq!(tls.expires_at(), Some(Timestamp::from_millis(1_577_923_200_000)));
 }
 
 #[test]

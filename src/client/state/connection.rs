@@ -56,6 +56,7 @@ impl ClientState {
             heartbeat_interval,
             max_message_size: connected.max_message_size,
             silence_timeout,
+            message_bytes_max: connected.max_message_size,
             heard: now,
             settled: self.actors.is_empty().then_some(now),
         };

@@ -1,9 +1,12 @@
 //! Errands: they wait for their registration or for a session, then they are written, once.
 
+use std::sync::Arc;
+
 use super::{ClientState, Owner, Phase, Purpose};
 use crate::client::{ClientError, CommandId, Outcome, RequestCommand};
+use crate::protocol::codec::encode_client_frame;
 use crate::protocol::{
-    ActorAddress, Pattern, Request, Subscribe, Subscription, Topic, Unsubscribe, Verb,
+    ActorAddress, ClientFrame, Pattern, Request, Subscribe, Subscription, Topic, Unsubscribe, Verb,
 };
 use crate::time::Timestamp;
 
@@ -86,6 +89,9 @@ impl ClientState {
         let to = to.unwrap_or(request.to);
         let message = message.unwrap_or(request.id);
         let request = Request { id: message, to, metadata, ttl, ..request };
+        if let Some(error) = self.too_large(&request) {
+            return self.resolve(id, Err(error));
+        }
         match pattern {
             Pattern::Ask => {
                 let deadline = issued + self.config.ask_timeout;
@@ -96,6 +102,17 @@ impl ClientState {
                 self.resolve(id, Ok(Outcome::Sent));
             }
         }
+    }
+
+    /// Why the hub would close the connection rather than read this, if it would.
+    fn too_large(&self, request: &Request) -> Option<ClientError> {
+        let Phase::Connected(session) = &self.phase else { return None };
+        let max = session.message_bytes_max;
+        if length_at_most(request).is_some_and(|bytes| bytes <= max) {
+            return None;
+        }
+        let bytes = encode_client_frame(&ClientFrame::Request(Arc::new(request.clone()))).len();
+        (bytes > max).then_some(ClientError::TooLarge { bytes, max })
     }
 
     /// Writes a subscription for the user or, without a command, for the client itself.
@@ -195,4 +212,21 @@ impl ClientState {
         self.deadlines.clear(&Owner::Waiting(id));
         self.waiting.remove(&id)
     }
+}
+
+/// A bound on the frame's length that costs nothing, for what carries data.
+fn length_at_most(request: &Request) -> Option<usize> {
+    /// Keys, addresses, ids and a topic.
+    const REST: usize = 8 * 1024;
+    /// What a byte of text becomes at worst, `\u0000`.
+    const ESCAPED: usize = 6;
+    let (kind, data) = match &request.verb {
+        Ok(Verb::Send(send)) => (&send.kind, &send.data),
+        Ok(Verb::Publish(publish)) => (&publish.kind, &publish.data),
+        Ok(Verb::Broadcast(broadcast)) if broadcast.target_capability.is_none() => {
+            (&broadcast.kind, &broadcast.data)
+        }
+        Ok(_) | Err(_) => return None,
+    };
+    Some(REST + ESCAPED * kind.len() + data.len() + request.metadata.len())
 }

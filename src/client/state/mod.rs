@@ -113,6 +113,8 @@ struct Session {
     /// Bytes.
     max_message_size: usize,
     silence_timeout: Duration,
+    /// The longest frame that the hub reads.
+    message_bytes_max: usize,
     /// When the last frame came.
     heard: Timestamp,
     /// When the session first had what it was opened for: a registration, if one is wanted.

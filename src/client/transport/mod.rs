@@ -10,7 +10,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio_websockets::{ClientBuilder, Limits, Message, WebSocketStream};
 
-use super::{HubUrl, Loss};
+use super::{HubUrl, Loss, Trust};
 use crate::runtime::Runtime;
 
 mod handshake;
@@ -55,11 +55,19 @@ impl Transport {
     pub(super) async fn dial<R: Runtime>(
         runtime: R,
         hub: HubUrl,
+        trust: Option<Trust>,
         frame_bytes_max: usize,
     ) -> Result<Self, Loss> {
         let nonce = handshake::Nonce::new(runtime.random_seed());
         let stream = runtime.connect(hub.authority()).await.map_err(connect_failed)?;
-        let stream = handshake::upgrade(stream, &hub, &nonce).await.map_err(connect_failed)?;
+        let upgraded = if hub.speaks_tls() {
+            let trust = trust.ok_or_else(|| connect_failed("nobody is trusted to be the hub"))?;
+            let stream = trust.connect(hub.host(), stream).await.map_err(connect_failed)?;
+            handshake::upgrade(stream, &hub, &nonce).await
+        } else {
+            handshake::upgrade(stream, &hub, &nonce).await
+        };
+        let stream = upgraded.map_err(connect_failed)?;
         let limits = Limits::default().max_payload_len(Some(frame_bytes_max));
         let socket = ClientBuilder::new().limits(limits).take_over(LastWords::new(stream));
         Ok(Self { socket, outgoing: VecDeque::new(), unflushed: false, unanswered_pings: 0 })

@@ -41,6 +41,7 @@ impl Model {
             Err(ClientError::ConnectionLost) => (is_request, self.link == Link::Down),
             Err(ClientError::NotSent) => (false, waited),
             Err(ClientError::TooMany) => (false, true),
+            Err(ClientError::TooLarge { bytes, max }) => (false, is_request && bytes > max),
             Err(ClientError::UnderWay) => (false, self.is_under_way(&command)),
             Err(ClientError::NoAddress) => {
                 (false, !is_request || speaker.is_some_and(|who| self.topics(&who).is_none()))

@@ -134,6 +134,22 @@ fn only_so_many_asks_may_be_under_way() {
 }
 
 #[test]
+fn what_is_larger_than_the_hub_reads_is_refused_on_the_spot() {
+    let mut talk = Conversation::registered(alice());
+    let fits = say(&"x".repeat(15_000));
+    talk.ask(fits.clone());
+    assert_eq!(talk.verbs(), [fits]);
+    let id = talk.ask(say(&"x".repeat(16_384)));
+    let outputs = talk.outputs();
+    let [Output::Resolve(resolved, Err(ClientError::TooLarge { bytes, max: 16_384 }))] =
+        outputs.as_slice()
+    else {
+        panic!("it is refused: {outputs:?}");
+    };
+    assert!(*resolved == id && *bytes > 16_384);
+}
+
+#[test]
 fn an_address_that_is_not_the_clients_is_for_the_hub_to_judge() {
     let mut talk = Conversation::greeted(alice());
     talk.outputs();

@@ -1,0 +1,84 @@
+//! Whom a client takes for the hub where it speaks TLS (`wss`).
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{self, RootCertStore};
+
+/// The certificate authorities that may vouch for the hub.
+#[derive(Clone)]
+pub struct Trust(Arc<rustls::ClientConfig>);
+
+/// Why there is nobody to trust.
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    #[error("the certificates are not PEM: {0}")]
+    NotPem(#[from] pem::Error),
+    #[error("there is no certificate")]
+    NoCertificate,
+    #[error("certificates cannot be used: {0}")]
+    Unusable(#[from] rustls::Error),
+}
+
+impl Trust {
+    /// Trusts whom these certificates vouch for, and nobody else.
+    pub fn from_pem(certificates: &[u8]) -> Result<Self, TrustError> {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(certificates) {
+            roots.add(certificate?)?;
+        }
+        Self::new(roots)
+    }
+
+    /// Trusts whom this machine trusts.
+    pub fn of_this_machine() -> Result<Self, TrustError> {
+        let mut roots = RootCertStore::empty();
+        // What is not readable vouches for nobody.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        Self::new(roots)
+    }
+
+    fn new(roots: RootCertStore) -> Result<Self, TrustError> {
+        if roots.is_empty() {
+            return Err(TrustError::NoCertificate);
+        }
+        let provider = Arc::new(ring::default_provider());
+        let mut config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self(Arc::new(config)))
+    }
+
+    /// Shakes hands with whoever can prove to be `host`.
+    pub(super) async fn connect<S>(&self, host: &str, stream: S) -> io::Result<TlsStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        TlsConnector::from(Arc::clone(&self.0)).connect(name, stream).await
+    }
+}
+
+impl PartialEq for Trust {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Trust {}
+
+impl fmt::Debug for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Trust(..)")
+    }
+}
