@@ -10,6 +10,7 @@ use serde_json::Value;
 use serde_json::ser::Formatter;
 use serde_json::value::RawValue;
 
+use super::bounds;
 use super::{Action, ActorKind, HUB_HOST, Scenario, Step, VERSION, What, Who};
 
 /// A scenario that cannot be played.
@@ -45,6 +46,10 @@ struct Outline<'a> {
 
 /// Reads and checks the text of a file.
 pub fn read(text: &str) -> Result<Scenario, InvalidScenario> {
+    if text.starts_with('\u{feff}') {
+        let what = "the file begins with a byte order mark: save it as UTF-8 without one";
+        return Err(InvalidScenario::Line { line: 1, what: what.to_owned() });
+    }
     let outline: Outline<'_> = serde_json::from_str(text).map_err(|error| at_error(&error))?;
     if outline.version != Some(VERSION) {
         let what = match outline.version {
@@ -65,10 +70,13 @@ pub fn read(text: &str) -> Result<Scenario, InvalidScenario> {
     }
     let scenario: Scenario = serde_json::from_str(text).map_err(|error| at_error(&error))?;
     check_actors(&scenario)?;
+    let line_of_head = |what| InvalidScenario::Line { line: 1, what };
     for (step, raw) in scenario.steps.iter().zip(&outline.steps) {
         check_step(&scenario, step)
+            .and_then(|()| bounds::check_step(step))
             .map_err(|what| InvalidScenario::Line { line: line_of(raw), what })?;
     }
+    bounds::check(&scenario).map_err(line_of_head)?;
     Ok(scenario)
 }
 
@@ -276,6 +284,62 @@ mod tests {
         let text =
             format!("{{ \"version\": 1,\n \"actors\": [\"alice\"],\n \"steps\": [\n{steps}\n] }}");
         read(&text).expect_err("it cannot be played").to_string()
+    }
+
+    fn head(fields: &str) -> String {
+        let text = format!("{{ \"version\": 1, {fields}, \"steps\": [] }}");
+        read(&text).expect_err("it cannot be played").to_string()
+    }
+
+    #[test]
+    fn the_hub_is_set_as_serve_would_set_it() {
+        let alice = r#""actors": ["alice"]"#;
+        assert_eq!(
+            head(&format!(r#"{alice}, "hub": {{ "message_bytes_max": 1 }}"#)),
+            "1: hub: message_bytes_max = 1: expected a whole number of bytes, 1024 to 1073741824"
+        );
+        assert_eq!(
+            head(&format!(r#"{alice}, "hub": {{ "idle_timeout": "30y" }}"#)),
+            "1: hub: idle_timeout = 29years 11months 29days 19h 33m 36s: expected a duration such as 1m 30s, from 1ms to 1day"
+        );
+    }
+
+    #[test]
+    fn what_would_take_for_ever_or_all_memory_is_told() {
+        let step = |fields: &str| error(&format!(r#"{{ "who": "alice", {fields} }}"#));
+        assert!(step(r#""at": "30y", "do": "start""#).starts_with("4: at = 29years"));
+        assert!(step(r#""do": "leave", "pause": "2days""#).ends_with(": at most 1day"));
+        assert_eq!(
+            step(r#""do": "tell", "to": "alice", "padding": 2147483648"#),
+            "4: 2147483648 bytes of padding: at most 16777216"
+        );
+        let day = r#"{ "who": "alice", "after": "23h", "do": "start" }"#;
+        assert_eq!(
+            error(&format!("{day},\n{day}")),
+            "1: the steps take 1day 22h together: at most 1day"
+        );
+        let actors: Vec<String> = (0..10_000).map(|n| format!("\"a{n}\"")).collect();
+        let actors = head(&format!("\"actors\": [{}]", actors.join(",")));
+        assert_eq!(actors, "1: 10000 actors: at most 500");
+        let beats = r#"{ "version": 1, "actors": ["alice"], "hub": { "ping_interval": "1ms" },
+            "steps": [{ "at": "10h", "who": "alice", "do": "start" }] }"#;
+        let beats = read(beats).expect_err("it would take long").to_string();
+        assert!(beats.starts_with("1: the run would take 72000000 pings"), "{beats}");
+    }
+
+    #[test]
+    fn a_network_through_which_nothing_passes_is_told() {
+        assert_eq!(
+            head(r#""actors": ["alice"], "network": { "window_bytes": 0 }"#),
+            "1: network: window_bytes = 0: nothing would ever reach the hub"
+        );
+        assert!(head(r#""actors": ["alice"], "registration_ttl": "0s""#).contains("1s to 1h"));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_told() {
+        let error = read("\u{feff}{ \"version\": 1 }").expect_err("it is no JSON");
+        assert!(error.to_string().contains("byte order mark"), "{error}");
     }
 
     #[test]

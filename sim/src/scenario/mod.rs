@@ -2,6 +2,7 @@
 //! and who does what when. It is data; the same scenario always plays the same.
 
 mod action;
+mod bounds;
 mod file;
 mod generator;
 mod schema;
