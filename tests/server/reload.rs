@@ -63,6 +63,14 @@ impl Hub {
     }
 }
 
+/// A test that fails leaves no hub behind.
+impl Drop for Hub {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
