@@ -65,6 +65,8 @@ pub struct Config {
     pub registrations_max: usize,
     /// Addresses that one session has registered.
     pub addresses_per_session_max: usize,
+    /// Registrations that one request may look at; its answer says where to go on.
+    pub scan_rows_max: usize,
     /// Subscriptions that the addresses of one session hold together.
     pub subscriptions_per_session_max: usize,
     /// Malformed frames within a minute; the last of them closes the session 1008.
@@ -170,6 +172,7 @@ impl Default for Config {
             sessions_max: 100_000,
             registrations_max: 50_000,
             addresses_per_session_max: 1_000,
+            scan_rows_max: 50_000,
             subscriptions_per_session_max: 1_000,
             malformed_per_minute_max: 8,
             broadcast_recipients_max: 10_000,

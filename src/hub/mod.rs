@@ -15,6 +15,7 @@ mod sending;
 mod state;
 mod totals;
 mod view;
+mod work;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -27,9 +28,11 @@ pub use rows::Rows;
 pub use state::{Deadline, Phase};
 pub use totals::Totals;
 pub use view::{AddressRow, OwnerRow, SessionRow, TopicRow, View};
+pub use work::Work;
 
 use counters::Minute;
 use state::{Deadlines, Outcomes, Registry, Sessions, Topics};
+use work::Visits;
 
 use crate::auth::Access;
 use crate::protocol::CloseReason;
@@ -51,6 +54,7 @@ pub struct Hub {
     counters: Counters,
     minute: Minute,
     stopping: bool,
+    work: Work,
     outputs: Vec<Output>,
 }
 
@@ -75,6 +79,7 @@ impl Hub {
             counters: Counters::default(),
             minute: Minute::default(),
             stopping: false,
+            work: Work::default(),
             outputs: Vec::new(),
         }
     }
@@ -99,6 +104,8 @@ impl Hub {
     #[must_use = "the outputs are what the hub does"]
     pub fn handle(&mut self, now: Timestamp, input: Input) -> impl Iterator<Item = Output> + '_ {
         self.forget_touched();
+        self.work = Work::default();
+        self.visits();
         self.minute.turn(now, &self.counters);
         self.expire(now);
         match input {
@@ -110,7 +117,13 @@ impl Hub {
             Input::Tick => {}
             Input::Shutdown => self.shutdown(now),
         }
+        self.work.rows = self.visits();
         self.outputs.drain(..)
+    }
+
+    /// How much the last input made the hub do.
+    pub fn work(&self) -> Work {
+        self.work
     }
 
     /// When the hub must be called again at the latest, with [`Input::Tick`] if need be.
@@ -142,6 +155,11 @@ impl Hub {
                 Deadline::Outcomes => self.outcomes_due(now),
             }
         }
+    }
+
+    /// Rows gone through in all tables since this was asked last.
+    fn visits(&self) -> usize {
+        self.sessions.visits.take() + self.registry.visits.take() + self.topics.visits.take()
     }
 
     fn forget_touched(&mut self) {

@@ -49,6 +49,7 @@ impl Hub {
     pub(super) fn say(&mut self, now: Timestamp, key: SessionKey, to: ActorAddress, body: Body) {
         let outgoing = Outgoing { id: self.ids.fresh(), to, timestamp: now, body };
         let Some(session) = self.sessions.open(key) else { return };
+        self.work.bytes += outgoing.weight();
         match session.queue.has_reserve(outgoing.weight(), &self.config) {
             true => self.enqueue(now, key, outgoing),
             false => self.close(now, key, CloseReason::SlowConsumer),
@@ -119,6 +120,7 @@ impl Hub {
         }
         self.enqueue(now, owner, outgoing);
         self.counters.messages_delivered += 1;
+        self.work.bytes += delivery.kind.len();
         self.audit(Record::MessageDelivered {
             from: delivery.from.clone(),
             to: to.clone(),

@@ -1,6 +1,7 @@
 //! The names on the wire. A session id and an actor address are different types: neither can stand
 //! where the other belongs (invariant I7).
 
+use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
@@ -52,6 +53,12 @@ macro_rules! name {
         impl PartialOrd for $name {
             fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
                 Some(self.cmp(other))
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
             }
         }
 

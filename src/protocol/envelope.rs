@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::json::text_len;
 use super::{ActorAddress, Json, MessageId, Notice, Reply, Topic};
 use crate::time::Timestamp;
 
@@ -117,7 +118,15 @@ impl Outgoing {
     pub fn weight(&self) -> usize {
         match &self.body {
             Body::Pong => 0,
-            Body::Reply { reply, .. } => Self::ENVELOPE_WEIGHT + reply.data_len(),
+            Body::Reply { correlation, trace_id, reply } => {
+                let data = reply.data_len();
+                let correlation = correlation.as_ref().map_or(0, |id| text_len(id.as_str()));
+                let trace_id = trace_id.as_ref().map_or(0, |id| text_len(id) + 12);
+                // What may be as large as a message can be must not be any larger.
+                let names = self.to.as_str().len() + correlation + trace_id;
+                let names = if reply.is_page() { names } else { 0 };
+                Self::ENVELOPE_WEIGHT + names + data
+            }
             Body::Notice(_) => Self::ENVELOPE_WEIGHT,
             Body::Delivery(delivery) => {
                 let data = delivery.payload.len() + delivery.metadata.len();

@@ -16,6 +16,9 @@ pub struct Glob {
 }
 
 impl Glob {
+    /// The longest pattern that is read, in bytes: room for any address, and stars between.
+    pub const BYTES_MAX: usize = 512;
+
     /// Any text is a pattern.
     pub fn new(text: &str) -> Self {
         let mut kept = String::with_capacity(text.len());

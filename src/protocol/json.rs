@@ -129,6 +129,16 @@ impl<'de> Deserialize<'de> for Json {
     }
 }
 
+/// Bytes of `text` as a JSON string, its quotes included.
+pub(super) fn text_len(text: &str) -> usize {
+    let escaped = |byte| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
+        0x00..0x20 => 6,
+        _ => 1,
+    };
+    2 + text.bytes().map(escaped).sum::<usize>()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,6 +152,17 @@ mod tests {
             assert!(Json::parse(bad).is_err(), "{bad}");
         }
         assert!(Json::parse(&b"\"\xff\""[..]).is_err(), "invalid UTF-8");
+    }
+
+    #[test]
+    fn the_length_of_a_text_is_that_of_its_json() {
+        for text in ["", "plain", "ä\u{7f}", "\"\\\n\r\t\u{8}\u{c}", "\u{0}\u{1f}"] {
+            assert_eq!(
+                text_len(text),
+                serde_json::to_string(text).expect("JSON").len(),
+                "{text:?}"
+            );
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! [`codec`] is the only place where bytes become these types and these types become bytes.
 
 mod address;
+mod criteria;
+mod directory;
 mod envelope;
 mod glob;
 mod json;
@@ -17,20 +19,24 @@ pub use address::{
     ActorAddress, InvalidName, MESSAGE_ID_BYTES_MAX, MessageId, PATH_BYTES_MAX, Recipient,
     RenewalToken, SessionId, SubscriptionId, TOPIC_BYTES_MAX, Topic,
 };
+pub use criteria::Criteria;
+pub use directory::{
+    ActorList, Cursor, Discover, Discovered, DiscoveredActor, ListActors, ListedActor, Page,
+    actor_weight,
+};
 pub use envelope::{Body, Delivery, Outgoing, Pattern, Route};
 pub use glob::Glob;
 pub use json::{InvalidJson, Json};
 pub use refusal::{CloseReason, Details, ErrorCode, Malformed, Refusal};
 pub use reply::{
-    ActorList, BroadcastAck, Connected, DeliveryAck, DeliveryStatus, DisconnectNotice,
-    Disconnected, Discovered, DiscoveredActor, HeartbeatAck, HubCapabilities, ListedActor, Metrics,
-    Notice, PauseNotice, Published, QueueStats, Registered, Renewed, Reply, Subscribed,
-    TokenRefreshed, UnknownActor, UnregisterReason, Unregistered, UnregisteredNotice, Unsubscribed,
+    BroadcastAck, Connected, DeliveryAck, DeliveryStatus, DisconnectNotice, Disconnected,
+    HeartbeatAck, HubCapabilities, Metrics, Notice, PauseNotice, Published, QueueStats, Registered,
+    Renewed, Reply, Subscribed, TokenRefreshed, UnknownActor, UnregisterReason, Unregistered,
+    UnregisteredNotice, Unsubscribed,
 };
 pub use request::{
-    Broadcast, ClientFrame, Connect, Disconnect, Discover, FrameBytes, Heartbeat, ListActors, Page,
-    Publish, RefreshToken, Register, Renew, Request, Send, Subscribe, Subscription, Unregister,
-    Unsubscribe, Verb,
+    Broadcast, ClientFrame, Connect, Disconnect, FrameBytes, Heartbeat, Publish, RefreshToken,
+    Register, Renew, Request, Send, Subscribe, Subscription, Unregister, Unsubscribe, Verb,
 };
 pub use token::AuthToken;
 

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::address::RenewalToken;
 use super::{
-    ActorAddress, AuthToken, Json, MessageId, Recipient, Refusal, SessionId, SubscriptionId, Topic,
+    ActorAddress, ActorList, AuthToken, Discovered, Json, MessageId, Recipient, Refusal, SessionId,
+    SubscriptionId, Topic,
 };
 use crate::time::Timestamp;
 
@@ -57,6 +58,11 @@ impl Reply {
         }
     }
 
+    /// Whether it is a page of the directory.
+    pub(super) const fn is_page(&self) -> bool {
+        matches!(self, Reply::Discovered(_) | Reply::ActorList(_))
+    }
+
     /// Bytes of what a client can make as long as it likes: what is echoed and what is listed.
     pub(super) fn data_len(&self) -> usize {
         /// What a topic in a list takes beside its text.
@@ -66,14 +72,8 @@ impl Reply {
             Reply::Registered(registered) => {
                 registered.subscriptions.iter().map(|topic| TOPIC + topic.as_str().len()).sum()
             }
-            Reply::Discovered(discovered) => {
-                let actors = discovered.actors.iter();
-                actors.map(|a| actor_len(&a.address, &a.capabilities, &a.metadata)).sum()
-            }
-            Reply::ActorList(list) => {
-                let actors = list.actors.iter();
-                actors.map(|a| actor_len(&a.address, &a.capabilities, &a.metadata)).sum()
-            }
+            Reply::Discovered(discovered) => discovered.weight(),
+            Reply::ActorList(list) => list.weight(),
             Reply::TokenRefreshed(refreshed) => refreshed.token.as_str().len(),
             Reply::Connected(_)
             | Reply::Disconnected(_)
@@ -90,13 +90,6 @@ impl Reply {
             | Reply::Error(_) => 0,
         }
     }
-}
-
-/// Bytes of one actor in a list: its address twice, and as much again for the keys.
-fn actor_len(address: &ActorAddress, capabilities: &[String], metadata: &Json) -> usize {
-    const KEYS: usize = 128;
-    let capabilities: usize = capabilities.iter().map(|text| text.len() + 3).sum();
-    KEYS + 2 * address.as_str().len() + capabilities + metadata.len()
 }
 
 /// What the hub says unasked; no `correlationId`.
@@ -259,57 +252,6 @@ pub struct Renewed {
     pub actor_address: ActorAddress,
     pub expires_at: Timestamp,
     pub renewal_token: RenewalToken,
-}
-
-/// Who is registered and fits, in the order of the addresses.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Discovered {
-    pub actors: Vec<DiscoveredActor>,
-    /// Whether more fit than the limit allowed.
-    pub has_more: bool,
-}
-
-/// One registered actor.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DiscoveredActor {
-    pub address: ActorAddress,
-    /// The same: the TypeScript clients differ in which one they read.
-    pub actor_address: ActorAddress,
-    pub capabilities: Vec<String>,
-    /// A JSON object.
-    pub metadata: Json,
-}
-
-/// A page of all registrations.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ActorList {
-    pub actors: Vec<ListedActor>,
-    /// Registrations in all.
-    pub total: usize,
-    /// The request's.
-    pub offset: usize,
-    /// The request's.
-    pub limit: usize,
-    /// Whether there are more behind this page.
-    pub has_more: bool,
-}
-
-/// One registration: never its renewal token or its session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ListedActor {
-    pub address: ActorAddress,
-    /// The same: the TypeScript clients differ in which one they read.
-    pub actor_address: ActorAddress,
-    pub capabilities: Vec<String>,
-    /// A JSON object.
-    pub metadata: Json,
-    pub registered_at: Timestamp,
-    pub expires_at: Timestamp,
-    pub version: u64,
 }
 
 /// The message was handed to the recipient's session.

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::address::RenewalToken;
 use super::{
-    ActorAddress, AuthToken, Glob, Json, MessageId, Pattern, Recipient, Refusal, SubscriptionId,
-    Topic,
+    ActorAddress, AuthToken, Discover, Json, ListActors, MessageId, Pattern, Recipient, Refusal,
+    SubscriptionId, Topic,
 };
 use crate::time::Timestamp;
 
@@ -207,69 +207,6 @@ pub struct Renew {
     /// The current token of the address; without one, the owner renews its acting identity.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub renewal_token: Option<RenewalToken>,
-}
-
-/// Asks who is registered, by pattern and capability.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Discover {
-    /// Over whole addresses where it begins with `@(`, else over their paths.
-    pub pattern: Glob,
-    /// Only actors that registered with it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub capability: Option<String>,
-    pub limit: Page,
-}
-
-impl Discover {
-    /// Whether an actor of this address and these capabilities is asked for.
-    pub fn wants(&self, address: &ActorAddress, capabilities: &[String]) -> bool {
-        let name = match self.pattern.as_str().starts_with("@(") {
-            true => address.as_str(),
-            false => address.path(),
-        };
-        self.pattern.matches(name)
-            && self.capability.as_ref().is_none_or(|wanted| capabilities.contains(wanted))
-    }
-}
-
-impl Default for Discover {
-    fn default() -> Self {
-        Self { pattern: Glob::any(), capability: None, limit: Page::default() }
-    }
-}
-
-/// Asks for a page of all registrations, in the order of their addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct ListActors {
-    /// How many registrations to leave out.
-    pub offset: usize,
-    pub limit: Page,
-}
-
-/// How many actors one answer may list: 1 to 100.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct Page(u8);
-
-impl Page {
-    /// The most actors that one answer lists.
-    pub const MAX: u8 = 100;
-
-    /// A page of so many actors, if that is 1 to 100.
-    pub fn new(actors: u64) -> Option<Self> {
-        u8::try_from(actors).ok().filter(|actors| (1..=Self::MAX).contains(actors)).map(Self)
-    }
-
-    /// How many.
-    pub const fn actors(self) -> usize {
-        self.0 as usize
-    }
-}
-
-impl Default for Page {
-    fn default() -> Self {
-        Self(Self::MAX)
-    }
 }
 
 /// Carries application data to one actor.

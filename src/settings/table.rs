@@ -178,6 +178,7 @@ pub static SETTINGS: &[Setting] = &[
     hub("sessions_max", count("sessions", 1, MANY), "Open sessions."),
     hub("registrations_max", count("addresses", 1, MANY), "Registered and detached addresses."),
     hub("addresses_per_session_max", count("addresses", 1, MANY), "Addresses that one session has registered."),
+    hub("scan_rows_max", count("rows", 1, MANY), "Registrations that one hub:discover or hub:list_actors may look at; its answer says where to go on. 128 bytes of metadata that are compared count as one."),
     hub("subscriptions_per_session_max", count("subscriptions", 1, MANY), "Subscriptions that the addresses of one session hold together."),
     hub("malformed_per_minute_max", count("frames", 1, u32::MAX as u64), "Malformed frames within a minute; the last of them closes the session 1008."),
     hub("broadcast_recipients_max", count("actors", 1, MANY), "Actors that one broadcast may go to; beyond it is refused."),

@@ -28,6 +28,7 @@ mod malformed;
 mod pace;
 mod shutdown;
 mod sizes;
+mod work;
 
 mod robustness;
 mod room;

@@ -6,9 +6,10 @@ use std::time::Duration;
 use insta::assert_snapshot;
 use signal_hub::protocol::codec::{Bounds, decode_client_frame, encode_client_frame};
 use signal_hub::protocol::{
-    AuthToken, Broadcast, ClientFrame, Connect, Disconnect, Discover, FrameBytes, Glob, Heartbeat,
-    Json, ListActors, Page, Pattern, Publish, RefreshToken, Register, Renew, RenewalToken, Request,
-    Send, Subscribe, Subscription, SubscriptionId, Unregister, Unsubscribe, Verb,
+    AuthToken, Broadcast, ClientFrame, Connect, Cursor, Disconnect, Discover, FrameBytes, Glob,
+    Heartbeat, Json, ListActors, Page, Pattern, Publish, RefreshToken, Register, Renew,
+    RenewalToken, Request, Send, Subscribe, Subscription, SubscriptionId, Unregister, Unsubscribe,
+    Verb,
 };
 
 use super::{NOW, address, data, hub, message_id, pretty, topic, uuid};
@@ -77,10 +78,18 @@ fn requests_about_registrations() {
         pattern: Glob::new("chat/*"),
         capability: Some("chat".to_owned()),
         limit: Page::new(10).unwrap(),
+        ..Discover::default()
     };
-    let discover = [some, Discover::default()].map(|asked| request(Verb::Discover(asked)));
+    let next = Discover {
+        capabilities: vec!["chat".to_owned(), "games".to_owned()],
+        metadata: [("lang".to_owned(), Json::parse("\"en\"").unwrap())].into_iter().collect(),
+        offset: 2,
+        cursor: Some(Cursor::after(address("alice"))),
+        ..Discover::default()
+    };
+    let discover = [some, next, Discover::default()].map(|asked| request(Verb::Discover(asked)));
     assert_snapshot!("discover", pretty(discover));
-    let list = ListActors { offset: 20, limit: Page::new(10).unwrap() };
+    let list = ListActors { offset: 20, limit: Page::new(10).unwrap(), ..ListActors::default() };
     assert_snapshot!("list_actors", pretty([request(Verb::ListActors(list))]));
 }
 

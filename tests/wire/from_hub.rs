@@ -9,12 +9,12 @@ use insta::assert_snapshot;
 use serde_json::json;
 use signal_hub::protocol::codec::{HubFrame, decode_hub_frame, encode_hub_frame};
 use signal_hub::protocol::{
-    ActorList, AuthToken, Body, BroadcastAck, Connected, Delivery, DeliveryAck, DeliveryStatus,
-    Details, DisconnectNotice, Disconnected, Discovered, DiscoveredActor, ErrorCode, HeartbeatAck,
-    HubCapabilities, Json, ListedActor, Metrics, Notice, Outgoing, PauseNotice, Published,
-    QueueStats, Refusal, Registered, RenewalToken, Renewed, Reply, Route, SessionId, Subscribed,
-    SubscriptionId, TokenRefreshed, UnknownActor, UnregisterReason, Unregistered,
-    UnregisteredNotice, Unsubscribed,
+    ActorList, AuthToken, Body, BroadcastAck, Connected, Cursor, Delivery, DeliveryAck,
+    DeliveryStatus, Details, DisconnectNotice, Disconnected, Discovered, DiscoveredActor,
+    ErrorCode, HeartbeatAck, HubCapabilities, Json, ListedActor, Metrics, Notice, Outgoing,
+    PauseNotice, Published, QueueStats, Refusal, Registered, RenewalToken, Renewed, Reply, Route,
+    SessionId, Subscribed, SubscriptionId, TokenRefreshed, UnknownActor, UnregisterReason,
+    Unregistered, UnregisteredNotice, Unsubscribed,
 };
 
 use super::{NOW, address, data, hub, message_id, pretty, topic, uuid};
@@ -106,8 +106,14 @@ fn replies_about_registrations() {
         actor_address: address("alice"),
         capabilities: vec!["chat".to_owned()],
         metadata: data(),
+        truncated: false,
     };
-    let discovered = Reply::Discovered(Discovered { actors: vec![found], has_more: true });
+    let discovered = Reply::Discovered(Discovered {
+        actors: vec![found],
+        has_more: true,
+        next_offset: Some(1),
+        next_cursor: Some(Cursor::after(address("alice"))),
+    });
     assert_snapshot!("discovered", reply(discovered));
     let listed = ListedActor {
         address: address("alice"),
@@ -117,9 +123,10 @@ fn replies_about_registrations() {
         registered_at: NOW,
         expires_at: NOW,
         version: 3,
+        truncated: false,
     };
     let (offset, limit) = (1, 100);
-    let list = ActorList { actors: vec![listed], total: 2, offset, limit, has_more: false };
+    let list = ActorList { actors: vec![listed], total: 2, offset, limit, ..ActorList::default() };
     assert_snapshot!("actor_list", reply(Reply::ActorList(list)));
 }
 

@@ -210,8 +210,8 @@ impl State {
                 }
             }
         }
-        let touched = self.hub.touched();
-        let hub = HubEvent { now: self.now, input, outputs, touched };
+        let (touched, work) = (self.hub.touched(), self.hub.work());
+        let hub = HubEvent { now: self.now, input, outputs, touched, work };
         let event = Event { at: self.now.since(EPOCH), what: What::Hub(Box::new(hub)) };
         if let Some(check) = setting.check {
             check(&event, judge.world())?;

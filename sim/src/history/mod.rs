@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use signal_hub::client::Loss;
-use signal_hub::hub::{Input, Output, View};
+use signal_hub::hub::{Input, Output, View, Work};
 use signal_hub::protocol::codec::HubFrame;
 use signal_hub::protocol::{ActorAddress, ClientFrame};
 use signal_hub::time::Timestamp;
@@ -59,6 +59,8 @@ pub struct HubEvent {
     pub outputs: Vec<Output>,
     /// The rows that the input touched, as they are after it.
     pub touched: View,
+    /// How much it made the hub do.
+    pub work: Work,
 }
 
 /// Names one client or one raw connection: an actor may have several.

@@ -114,6 +114,8 @@ invariants! {
         "With all clients gone and all deadlines past, every table is empty.",
     I35 ByRun "determinism"
         "The same scenario and seed give the same run, byte by byte, in another process and on another number of threads.",
+    I51 ByEvent "bounded work"
+        "What one input makes the hub do is bounded by the size of the input and of its outcome, and by the walks that the protocol has.",
     I52 ByEvent "accounted memory"
         "What the hub accounts for is what it was given to keep, and no more than its settings allow.",
     Expected ByRun "as the scenario says"

@@ -139,11 +139,12 @@ impl Judge {
             Box::new(delivery::Outcomes::new(config)),
             Box::new(delivery::Truth::new(config)),
             Box::new(delivery::Lateness::new(config)),
-            Box::new(resources::Directory),
+            Box::new(resources::Directory::new(config)),
             Box::new(resources::Bounds::new(config)),
             Box::new(resources::Room::new(config)),
             Box::new(resources::Accounting::new(config)),
             Box::new(resources::Queues::new(config)),
+            Box::new(resources::BoundedWork::new(config)),
         ];
         let at_hub = at_hub.into_iter().map(|o| (o.watches_silence(), o)).collect();
         let over_all: Vec<Box<dyn RunObserver>> = vec![

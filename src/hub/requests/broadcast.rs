@@ -49,17 +49,15 @@ impl Hub {
         broadcast: &Broadcast,
     ) -> Result<Vec<ActorAddress>, Refusal> {
         let limit = self.config.broadcast_recipients_max;
-        let target = broadcast.target_capability.as_ref();
-        let recipients: Vec<ActorAddress> = self
-            .registry
-            .live()
-            .filter(|(address, _)| !(broadcast.exclude_self && *address == from))
-            .filter(|(_, row)| target.is_none_or(|target| row.capabilities.contains(target)))
-            .map(|(address, _)| address.clone())
-            .take(limit.saturating_add(1))
-            .collect();
-        match recipients.len() <= limit {
-            true => Ok(recipients),
+        let target = broadcast.target_capability.as_deref();
+        let left_out =
+            Some(from).filter(|from| broadcast.exclude_self && self.registry.has(from, target));
+        match self.registry.count(target) - left_out.iter().len() <= limit {
+            true => {
+                let all = self.registry.among("", None, target.into_iter());
+                let addresses = all.map(|(address, _)| address);
+                Ok(addresses.filter(|address| Some(*address) != left_out).cloned().collect())
+            }
             false => Err(Refusal::new(
                 ErrorCode::BroadcastLimitExceeded,
                 format!("a broadcast goes to at most {limit} actors, and more are registered"),

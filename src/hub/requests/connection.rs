@@ -130,7 +130,7 @@ impl Hub {
 
     /// From here on the session owns nothing and has nothing queued (I9).
     fn end(&mut self, now: Timestamp, key: SessionKey, why: EndReason) {
-        let removed = self.addresses_of(key);
+        let removed = self.sessions.addresses_of(key);
         for address in &removed {
             match forget_reason(why) {
                 Some(why) => self.forget(address, why),
@@ -163,11 +163,6 @@ impl Hub {
             self.say_last(now, key, self.spoken_to(key), body, CloseReason::ServerShutdown);
         }
         self.forget_detached(ForgetReason::Shutdown);
-    }
-
-    pub(super) fn addresses_of(&self, key: SessionKey) -> Vec<crate::protocol::ActorAddress> {
-        let session = self.sessions.get(key);
-        session.map(|session| session.addresses.iter().cloned().collect()).unwrap_or_default()
     }
 }
 

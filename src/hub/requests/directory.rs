@@ -1,55 +1,228 @@
-//! Who is registered: whatever is live at this moment, never a renewal token or a session.
+//! Who is registered: whatever is live at this moment, never a renewal token or a session. A page
+//! ends where its limit, its bytes or the work of one request do, and says where to go on.
 
-use crate::hub::Hub;
+use uuid::Uuid;
+
 use crate::hub::state::Registration;
+use crate::hub::{Hub, SessionKey};
 use crate::protocol::{
-    ActorAddress, ActorList, Discover, Discovered, DiscoveredActor, ListActors, ListedActor, Reply,
+    ActorAddress, ActorList, Body, Cursor, Discover, Discovered, DiscoveredActor, Json, ListActors,
+    ListedActor, Outgoing, Reply, Request, actor_weight,
 };
 use crate::time::Timestamp;
 
+/// So many bytes of metadata that are compared count as one more row.
+const COMPARED_BYTES: usize = 128;
+
+/// What of the rows that fit is asked for.
+struct Wish<'a> {
+    offset: usize,
+    cursor: Option<&'a Cursor>,
+    limit: usize,
+}
+
+/// The rows of a page and, if there may be more, where they are.
+#[derive(Default)]
+struct Page<'r> {
+    rows: Vec<Row<'r>>,
+    next: Option<Next>,
+}
+
+struct Row<'r> {
+    address: &'r ActorAddress,
+    registration: &'r Registration,
+    truncated: bool,
+}
+
+struct Next {
+    offset: usize,
+    cursor: Option<Cursor>,
+}
+
+/// What the answer may weigh.
+struct Room {
+    used: usize,
+    /// In one message.
+    message: usize,
+    /// In the asker's queue.
+    queue: usize,
+    /// In the asker's queue, for a page of one row.
+    queue_of_one: usize,
+}
+
 impl Hub {
-    pub(super) fn discover(&self, discover: &Discover) -> Reply {
-        let limit = discover.limit.actors();
-        let mut actors: Vec<DiscoveredActor> = self
-            .registry
-            .live()
-            .filter(|(address, row)| discover.wants(address, &row.capabilities))
-            .take(limit + 1)
-            .map(|(address, row)| discovered(address, row))
-            .collect();
-        let has_more = actors.len() > limit;
-        actors.truncate(limit);
-        Reply::Discovered(Discovered { actors, has_more })
+    pub(super) fn discover(&self, key: SessionKey, request: &Request, ask: &Discover) -> Reply {
+        let prefix = ask.prefix();
+        let after = ask.cursor.as_ref().map(|cursor| &cursor.after);
+        let rows = self.registry.among(&prefix, after, ask.wanted_capabilities());
+        let wish =
+            Wish { offset: ask.offset, cursor: ask.cursor.as_ref(), limit: ask.limit.actors() };
+        let fits = |address: &ActorAddress, row: &Registration| {
+            ask.wants(address, &row.capabilities, &row.metadata)
+        };
+        let compares = |row: &Registration| match ask.metadata.is_empty() {
+            true => 0,
+            false => row.metadata.len() / COMPARED_BYTES,
+        };
+        let room = self.room(key, request, Reply::Discovered(Discovered::default()));
+        let (has_more, next_offset, next_cursor, rows) =
+            self.page(room, &wish, rows.map(|row| (compares(row.1), row)), fits).parts();
+        let actors = rows.into_iter().map(discovered).collect();
+        Reply::Discovered(Discovered { actors, has_more, next_offset, next_cursor })
     }
 
-    pub(super) fn list_actors(&self, list: ListActors) -> Reply {
-        let (offset, limit, total) = (list.offset, list.limit.actors(), self.registry.live_len());
-        let page = self.registry.live().skip(offset).take(limit);
-        let actors: Vec<ListedActor> = page
-            .filter_map(|(address, row)| Some(listed(address, row, self.expires_at(row)?)))
-            .collect();
-        let has_more = offset.saturating_add(actors.len()) < total;
-        Reply::ActorList(ActorList { actors, total, offset, limit, has_more })
+    pub(super) fn list_actors(
+        &self,
+        key: SessionKey,
+        request: &Request,
+        ask: &ListActors,
+    ) -> Reply {
+        let (offset, limit, total) = (ask.offset, ask.limit.actors(), self.registry.live_len());
+        let after = ask.cursor.as_ref().map(|cursor| &cursor.after);
+        let rows = self.registry.among("", after, std::iter::empty());
+        let rows = rows.take_while(|_| offset < total).map(|row| (0, row));
+        let wish = Wish { offset, cursor: ask.cursor.as_ref(), limit };
+        let room = self.room(key, request, Reply::ActorList(ActorList::default()));
+        let (has_more, next_offset, next_cursor, rows) =
+            self.page(room, &wish, rows, |_, _| true).parts();
+        let expires_at = |row: &Row<'_>| self.expires_at(row.registration);
+        let actors = rows.into_iter();
+        let actors = actors.filter_map(|row| Some((expires_at(&row)?, row)));
+        let actors = actors.map(|(expires_at, row)| listed(row, expires_at)).collect();
+        Reply::ActorList(ActorList {
+            actors,
+            total,
+            offset,
+            limit,
+            has_more,
+            next_offset,
+            next_cursor,
+        })
+    }
+
+    /// Reads rows, each of which costs one and what stands beside it, until the page is full.
+    fn page<'r>(
+        &self,
+        mut room: Room,
+        wish: &Wish<'_>,
+        rows: impl Iterator<Item = (usize, (&'r ActorAddress, &'r Registration))>,
+        fits: impl Fn(&ActorAddress, &Registration) -> bool,
+    ) -> Page<'r> {
+        let left_out = wish.cursor.map_or(0, |cursor| cursor.left_out);
+        let mut left_out = wish.offset.saturating_add(left_out);
+        let (mut page, mut work) = (Page::default(), 0);
+        let (mut last, mut skipped): (Option<&ActorAddress>, Option<&ActorAddress>) = (None, None);
+        for (more_work, (address, registration)) in rows {
+            if work >= self.config.scan_rows_max {
+                page.ends(wish, last.cloned().map(|after| Cursor { after, left_out }));
+                break;
+            }
+            work += 1 + more_work;
+            if fits(address, registration) {
+                if left_out > 0 {
+                    left_out -= 1;
+                    skipped = Some(address);
+                } else {
+                    let row = room.row(address, registration, page.rows.first());
+                    let Some(row) = row.filter(|_| page.rows.len() < wish.limit) else {
+                        let end = page.rows.last().map(|row| row.address).or(skipped);
+                        page.ends(wish, end.cloned().map(Cursor::after));
+                        break;
+                    };
+                    page.rows.push(row);
+                }
+            }
+            last = Some(address);
+        }
+        page
+    }
+
+    fn room(&self, key: SessionKey, request: &Request, empty: Reply) -> Room {
+        let (correlation, trace_id) = (Some(request.id.clone()), request.trace_id());
+        let body = Body::Reply { correlation, trace_id, reply: Box::new(empty) };
+        let (id, to, timestamp) = (Uuid::nil(), request.from.clone(), Timestamp::default());
+        let hub = self.config.hub_address.as_str().len();
+        let queue = self.sessions.get(key).map(|session| &session.queue);
+        Room {
+            used: Outgoing { id, to, timestamp, body }.weight(),
+            message: self.config.message_bytes_max.saturating_sub(hub),
+            queue: queue.map_or(0, |queue| queue.reserve_left(&self.config)),
+            queue_of_one: queue.map_or(0, |queue| queue.room_for_one(&self.config)),
+        }
     }
 }
 
-fn discovered(address: &ActorAddress, row: &Registration) -> DiscoveredActor {
+impl Room {
+    /// The row as there is room for it, that of the cursor behind it included. Alone in its page, one
+    /// that no message holds has its address only.
+    fn row<'r>(
+        &mut self,
+        address: &'r ActorAddress,
+        registration: &'r Registration,
+        first: Option<&Row<'_>>,
+    ) -> Option<Row<'r>> {
+        let cursor = address.as_str().len();
+        let mut weight = actor_weight(address, &registration.capabilities, &registration.metadata);
+        let fits = |weight: usize, room: usize| self.used + weight + cursor <= room;
+        let alone = first.is_none();
+        let truncated = !fits(weight, self.message);
+        if truncated {
+            weight = actor_weight(address, &[], &Json::EMPTY_OBJECT);
+        }
+        let queue = if alone { self.queue_of_one } else { self.queue };
+        let follows_truncated = first.is_some_and(|first| first.truncated);
+        if truncated && !alone || follows_truncated || !fits(weight, queue) {
+            return None;
+        }
+        self.used += weight;
+        Some(Row { address, registration, truncated })
+    }
+}
+
+impl<'r> Page<'r> {
+    fn ends(&mut self, wish: &Wish<'_>, cursor: Option<Cursor>) {
+        let offset = wish.offset.saturating_add(self.rows.len());
+        self.next = Some(Next { offset, cursor: cursor.or_else(|| wish.cursor.cloned()) });
+    }
+
+    fn parts(self) -> (bool, Option<usize>, Option<Cursor>, Vec<Row<'r>>) {
+        match self.next {
+            Some(Next { offset, cursor }) => (true, Some(offset), cursor, self.rows),
+            None => (false, None, None, self.rows),
+        }
+    }
+}
+
+impl Row<'_> {
+    fn told(&self) -> (Vec<String>, Json) {
+        match self.truncated {
+            true => (Vec::new(), Json::EMPTY_OBJECT),
+            false => (self.registration.capabilities.clone(), self.registration.metadata.clone()),
+        }
+    }
+}
+
+fn discovered(row: Row<'_>) -> DiscoveredActor {
+    let (capabilities, metadata) = row.told();
     DiscoveredActor {
-        address: address.clone(),
-        actor_address: address.clone(),
-        capabilities: row.capabilities.clone(),
-        metadata: row.metadata.clone(),
+        address: row.address.clone(),
+        actor_address: row.address.clone(),
+        capabilities,
+        metadata,
+        truncated: row.truncated,
     }
 }
 
-fn listed(address: &ActorAddress, row: &Registration, expires_at: Timestamp) -> ListedActor {
+fn listed(row: Row<'_>, expires_at: Timestamp) -> ListedActor {
+    let (capabilities, metadata) = row.told();
     ListedActor {
-        address: address.clone(),
-        actor_address: address.clone(),
-        capabilities: row.capabilities.clone(),
-        metadata: row.metadata.clone(),
-        registered_at: row.registered_at,
+        address: row.address.clone(),
+        actor_address: row.address.clone(),
+        capabilities,
+        metadata,
+        registered_at: row.registration.registered_at,
         expires_at,
-        version: row.version,
+        version: row.registration.version,
+        truncated: row.truncated,
     }
 }

@@ -29,6 +29,7 @@ impl Hub {
             request.id.clone(),
             request.ttl,
         ));
+        self.work.bytes += delivery.metadata.len();
         let handover = match send.to.address() {
             Some(to) => {
                 self.check_copies(now, &delivery, [&to])?;

@@ -1,14 +1,15 @@
 //! The registry: which addresses the hub knows, who owns them, and what is kept for those who may
 //! come back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::ops::Bound;
 use std::time::Duration;
 
 use super::Touched;
 use super::detached::{Detached, Holder};
 use crate::auth::Principal;
-use crate::hub::{SessionKey, weights};
+use crate::hub::{SessionKey, Visits, weights};
 use crate::protocol::{ActorAddress, Json, RenewalToken};
 use crate::time::Timestamp;
 
@@ -82,7 +83,11 @@ pub(crate) struct Registry {
     /// By first token, where that is not the current one any more.
     first_tokens: BTreeMap<RenewalToken, ActorAddress>,
     detached: Detached,
+    /// The addresses with an owner: all of them, and by each capability.
+    live: BTreeSet<ActorAddress>,
+    able: BTreeMap<String, BTreeSet<ActorAddress>>,
     pub touched: Touched<ActorAddress>,
+    pub visits: Visits,
 }
 
 impl Registry {
@@ -105,10 +110,12 @@ impl Registry {
     }
 
     pub fn insert(&mut self, address: ActorAddress, registration: Registration) {
+        self.unlist(&address);
         self.leave_indexes(&address);
         self.touched.note(address.clone());
         self.rows.insert(address.clone(), registration);
         self.enter_indexes(&address);
+        self.list(&address);
     }
 
     /// Changes who owns a known address, or until when.
@@ -116,8 +123,14 @@ impl Registry {
         self.leave_indexes(address);
         self.touched.note(address.clone());
         let Some(row) = self.rows.get_mut(address) else { return };
+        let was_live = row.standing.owner().is_some();
         row.standing = standing;
         self.enter_indexes(address);
+        match (was_live, standing.owner().is_some()) {
+            (true, false) => self.unlist(address),
+            (false, true) => self.list(address),
+            (true, true) | (false, false) => {}
+        }
     }
 
     pub fn set_version(&mut self, address: &ActorAddress, version: u64) {
@@ -128,18 +141,58 @@ impl Registry {
     }
 
     pub fn remove(&mut self, address: &ActorAddress) -> Option<Registration> {
+        self.unlist(address);
         self.leave_indexes(address);
         self.touched.note(address.clone());
         self.rows.remove(address)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&ActorAddress, &Registration)> {
-        self.rows.iter()
+        self.visits.of(self.rows.iter())
     }
 
-    /// The registrations with an owner, in the order of their addresses.
-    pub fn live(&self) -> impl Iterator<Item = (&ActorAddress, &Registration)> {
-        self.iter().filter(|(_, row)| row.standing.owner().is_some())
+    /// The registrations with an owner whose addresses begin with `prefix` and come behind `after`,
+    /// in their order; of the `capabilities` they have the rarest one.
+    pub fn among<'r>(
+        &'r self,
+        prefix: &'r str,
+        after: Option<&'r ActorAddress>,
+        capabilities: impl Iterator<Item = &'r str>,
+    ) -> impl Iterator<Item = (&'r ActorAddress, &'r Registration)> {
+        let able = capabilities.map(|capability| self.able.get(capability));
+        let shortest = able.min_by_key(|index| index.map_or(0, BTreeSet::len));
+        let index = shortest.unwrap_or(Some(&self.live));
+        index.into_iter().flat_map(move |index| self.found(index, prefix, after))
+    }
+
+    /// How many have an owner and, if one is named, the capability.
+    pub fn count(&self, capability: Option<&str>) -> usize {
+        self.index(capability).map_or(0, BTreeSet::len)
+    }
+
+    /// Whether the address is one of them.
+    pub fn has(&self, address: &ActorAddress, capability: Option<&str>) -> bool {
+        self.index(capability).is_some_and(|index| index.contains(address))
+    }
+
+    fn index(&self, capability: Option<&str>) -> Option<&BTreeSet<ActorAddress>> {
+        capability.map_or(Some(&self.live), |capability| self.able.get(capability))
+    }
+
+    fn found<'r>(
+        &'r self,
+        index: &'r BTreeSet<ActorAddress>,
+        prefix: &'r str,
+        after: Option<&'r ActorAddress>,
+    ) -> impl Iterator<Item = (&'r ActorAddress, &'r Registration)> {
+        let from = match after.map(ActorAddress::as_str).filter(|after| *after >= prefix) {
+            Some(after) => Bound::Excluded(after),
+            None => Bound::Included(prefix),
+        };
+        let behind = self.visits.of(index.range::<str, _>((from, Bound::Unbounded)));
+        behind
+            .take_while(move |address| address.as_str().starts_with(prefix))
+            .filter_map(move |address| Some((address, self.rows.get(address)?)))
     }
 
     /// How many have an owner: as many as have a token.
@@ -158,6 +211,35 @@ impl Registry {
     /// The detached address that gives way to a newcomer (protocol, section 5).
     pub fn first_to_go(&self) -> Option<&ActorAddress> {
         self.detached.first_to_go()
+    }
+
+    fn list(&mut self, address: &ActorAddress) {
+        let Some(row) = self.rows.get(address).filter(|row| row.standing.owner().is_some()) else {
+            return;
+        };
+        self.live.insert(address.clone());
+        for capability in &row.capabilities {
+            if !self.able.contains_key(capability) {
+                self.able.insert(capability.clone(), BTreeSet::new());
+            }
+            if let Some(index) = self.able.get_mut(capability) {
+                index.insert(address.clone());
+            }
+        }
+    }
+
+    fn unlist(&mut self, address: &ActorAddress) {
+        if !self.live.remove(address) {
+            return;
+        }
+        let Some(row) = self.rows.get(address) else { return };
+        for capability in &row.capabilities {
+            let Some(index) = self.able.get_mut(capability) else { continue };
+            index.remove(address);
+            if index.is_empty() {
+                self.able.remove(capability);
+            }
+        }
     }
 
     fn enter_indexes(&mut self, address: &ActorAddress) {

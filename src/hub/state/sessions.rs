@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::owned::Owned;
 use super::{RequestPace, Touched};
 use crate::auth::Grant;
-use crate::hub::{Config, Peer, SessionKey, Written};
+use crate::hub::{Config, Peer, SessionKey, Visits, Written};
 use crate::protocol::{ActorAddress, Outgoing, SessionId};
 use crate::time::Timestamp;
 
@@ -115,6 +115,19 @@ impl Queue {
                 && self.bytes + weight <= config.queue_bytes_max.saturating_mul(2)
     }
 
+    /// What a reply may weigh to join.
+    pub fn reserve_left(&self, config: &Config) -> usize {
+        config.queue_bytes_max.saturating_mul(2).saturating_sub(self.bytes)
+    }
+
+    /// The same where it cannot weigh less: an empty queue takes it.
+    pub fn room_for_one(&self, config: &Config) -> usize {
+        match self.messages {
+            0 => usize::MAX,
+            _ => self.reserve_left(config),
+        }
+    }
+
     /// Whether the queue is at its bound: no application data may join, however little.
     pub fn is_full(&self, config: &Config) -> bool {
         !self.has_room(Outgoing::ENVELOPE_WEIGHT, config)
@@ -142,6 +155,7 @@ impl Queue {
 pub(crate) struct Sessions {
     rows: BTreeMap<SessionKey, Session>,
     pub touched: Touched<SessionKey>,
+    pub visits: Visits,
 }
 
 impl Sessions {
@@ -175,12 +189,18 @@ impl Sessions {
         self.rows.remove(&key)
     }
 
+    /// What the session owns, in the order of registration.
+    pub fn addresses_of(&self, key: SessionKey) -> Vec<ActorAddress> {
+        let owned = self.get(key).into_iter().flat_map(|session| session.addresses.iter());
+        self.visits.of(owned.cloned()).collect()
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &Session> {
-        self.rows.values()
+        self.visits.of(self.rows.values())
     }
 
     pub fn keys(&self) -> Vec<SessionKey> {
-        self.rows.keys().copied().collect()
+        self.visits.of(self.rows.keys().copied()).collect()
     }
 
     pub fn len(&self) -> usize {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::Touched;
+use crate::hub::Visits;
 use crate::protocol::{ActorAddress, SubscriptionId, Topic};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -13,6 +14,7 @@ pub(crate) struct Topics {
     /// The topic of each subscription id, beside its address.
     ids: BTreeMap<(ActorAddress, SubscriptionId), Topic>,
     pub touched: Touched<(ActorAddress, Topic)>,
+    pub visits: Visits,
 }
 
 impl Topics {
@@ -50,7 +52,7 @@ impl Topics {
     }
 
     pub fn of(&self, address: &ActorAddress) -> impl Iterator<Item = &Topic> {
-        self.of.get(address).into_iter().flat_map(BTreeMap::keys)
+        self.visits.of(self.of.get(address).into_iter().flat_map(BTreeMap::keys))
     }
 
     pub fn count_of(&self, address: &ActorAddress) -> usize {
@@ -58,7 +60,7 @@ impl Topics {
     }
 
     pub fn subscribers(&self, topic: &Topic) -> impl Iterator<Item = &ActorAddress> {
-        self.subscribers.get(topic).into_iter().flat_map(BTreeMap::keys)
+        self.visits.of(self.subscribers.get(topic).into_iter().flat_map(BTreeMap::keys))
     }
 
     pub fn subscriber_count(&self, topic: &Topic) -> usize {
@@ -72,12 +74,12 @@ impl Topics {
 
     /// Every address with a subscription.
     pub fn addresses(&self) -> impl Iterator<Item = &ActorAddress> {
-        self.of.keys()
+        self.visits.of(self.of.keys())
     }
 
     /// Every topic with a subscriber.
     pub fn topics(&self) -> impl Iterator<Item = &Topic> {
-        self.subscribers.keys()
+        self.visits.of(self.subscribers.keys())
     }
 }
 

@@ -2,6 +2,7 @@
 //! to be known is looked for. It shares the words of the wire, the settings and the inputs with the
 //! hub, and no code. Tokens are left out: scenarios let everybody in.
 
+mod directory;
 mod messaging;
 mod registration;
 pub mod requests;

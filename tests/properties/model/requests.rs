@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use signal_hub::hub::SessionKey;
 use signal_hub::protocol::{
-    ActorAddress, ActorList, Body, ClientFrame, CloseReason, Connect, Connected, Details,
-    Disconnected, Discover, Discovered, DiscoveredActor, ErrorCode, HeartbeatAck, HubCapabilities,
-    ListActors, ListedActor, Malformed, Metrics, PROTOCOL_VERSION, Pattern, QueueStats, Refusal,
-    Reply, Request, SessionId, Verb,
+    ActorAddress, Body, ClientFrame, CloseReason, Connect, Connected, Details, Disconnected,
+    ErrorCode, HeartbeatAck, HubCapabilities, Malformed, Metrics, PROTOCOL_VERSION, Pattern,
+    QueueStats, Refusal, Reply, Request, SessionId, Verb,
 };
 use signal_hub::time::Timestamp;
 use uuid::Uuid;
@@ -255,8 +254,8 @@ impl Model {
             Verb::Register(register) => self.register(key, register),
             Verb::Unregister(unregister) => self.unregister(key, request, unregister),
             Verb::Renew(renew) => self.renew(key, request, renew),
-            Verb::Discover(discover) => Ok(self.discover(discover)),
-            Verb::ListActors(list) => Ok(self.list_actors(list)),
+            Verb::Discover(discover) => Ok(self.discover(key, request, discover)),
+            Verb::ListActors(list) => Ok(self.list_actors(key, request, list)),
             Verb::Send(send) => self.send(key, request, send),
             Verb::Broadcast(broadcast) => self.broadcast(key, request, broadcast),
             Verb::Subscribe(subscribe) => self.subscribe(key, request, subscribe),
@@ -303,39 +302,6 @@ impl Model {
             Some(_) => Err(unauthorized()),
             None => self.sessions[&key].addresses.first().cloned().ok_or_else(unauthorized),
         }
-    }
-
-    fn discover(&self, discover: &Discover) -> Reply {
-        let limit = discover.limit.actors();
-        let fitting = self.those_who(|address, row| discover.wants(address, &row.capabilities));
-        let actors = fitting.iter().take(limit).map(|address| DiscoveredActor {
-            address: address.clone(),
-            actor_address: address.clone(),
-            capabilities: self.registrations[address].capabilities.clone(),
-            metadata: self.registrations[address].metadata.clone(),
-        });
-        Reply::Discovered(Discovered { actors: actors.collect(), has_more: fitting.len() > limit })
-    }
-
-    fn list_actors(&self, list: &ListActors) -> Reply {
-        let (offset, limit) = (list.offset, list.limit.actors());
-        let all = self.those_who(|_, _| true);
-        let listed = |address: &ActorAddress| {
-            let row = &self.registrations[address];
-            ListedActor {
-                address: address.clone(),
-                actor_address: address.clone(),
-                capabilities: row.capabilities.clone(),
-                metadata: row.metadata.clone(),
-                registered_at: row.registered_at,
-                expires_at: row.until,
-                version: row.version,
-            }
-        };
-        let behind = all.iter().skip(offset);
-        let has_more = behind.clone().count() > limit;
-        let actors = behind.take(limit).map(listed).collect();
-        Reply::ActorList(ActorList { actors, total: all.len(), offset, limit, has_more })
     }
 
     fn queue_stats(&self, key: SessionKey) -> Reply {

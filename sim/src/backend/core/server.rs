@@ -216,8 +216,8 @@ impl World {
         let recorded = input.clone();
         let mut outputs = std::mem::take(&mut server.outputs);
         outputs.extend(server.hub.handle(server.now, input));
-        let (now, touched) = (server.now, server.hub.touched());
-        let event = HubEvent { now, input: recorded, outputs, touched };
+        let (now, touched, work) = (server.now, server.hub.touched(), server.hub.work());
+        let event = HubEvent { now, input: recorded, outputs, touched, work };
         let told = self.recorder.record_and_return(self.now, What::Hub(Box::new(event)));
         let What::Hub(event) = told else { unreachable!("it is what was recorded") };
         let mut outputs = event.outputs;

@@ -112,7 +112,8 @@ impl<W: Wire> Observer for Tap<W> {
 
     fn after(&mut self, now: Timestamp, outputs: &[Output], hub: &Hub) {
         let input = self.input.take().expect("there is an input before its outputs");
-        let event = HubEvent { now, input, outputs: outputs.to_vec(), touched: hub.touched() };
+        let (outputs, touched, work) = (outputs.to_vec(), hub.touched(), hub.work());
+        let event = HubEvent { now, input, outputs, touched, work };
         self.recorder.record(self.wire.elapsed(), What::Hub(Box::new(event)));
         *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(hub.sizes());
         self.inputs += 1;

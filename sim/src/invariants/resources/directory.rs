@@ -1,93 +1,241 @@
-//! I33: what discover and list answer is who is registered, in the order of addresses.
+//! I33: what discover and list answer is who is registered, in the order of addresses, and a page
+//! that ends early ends where its bound is.
 
-use signal_hub::hub::{AddressRow, OwnerRow};
+use signal_hub::hub::{AddressRow, Config, OwnerRow};
 use signal_hub::protocol::{
-    ActorAddress, ActorList, Discover, Discovered, ListActors, Reply, Verb,
+    ActorAddress, ActorList, Body, Cursor, Discover, Discovered, Json, ListActors, Outgoing,
+    Register, Reply, Verb, actor_weight,
 };
 
+use super::super::moment::Asked;
+use super::super::world::Registration;
 use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
 
 /// I33.
-pub struct Directory;
+pub struct Directory {
+    config: Config,
+}
+
+impl Directory {
+    pub fn new(config: &Config) -> Self {
+        Self { config: config.clone() }
+    }
+}
 
 impl HubObserver for Directory {
     fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
         let Some(asked) = &moment.asked else { return Ok(()) };
         match (asked.verb(), asked.reply) {
-            (Some(Verb::Discover(discover)), Some(Reply::Discovered(told))) => {
-                discovered(moment, discover, told)
+            (Some(Verb::Discover(ask)), Some(Reply::Discovered(told))) => {
+                discovered(told)?;
+                self.whole(&Told::discovered(moment, asked, ask, told))
             }
-            (Some(Verb::ListActors(list)), Some(Reply::ActorList(told))) => {
-                listed(moment, *list, told)
+            (Some(Verb::ListActors(ask)), Some(Reply::ActorList(told))) => {
+                listed(moment, ask, told)?;
+                self.whole(&Told::listed(moment, asked, ask, told))
             }
             _ => Ok(()),
         }
     }
 }
 
+/// An address, its row, and what it was registered with.
+type Row<'a> = (&'a ActorAddress, &'a OwnerRow, &'a Registration);
+
+/// A page, what it was asked for, and what it shows.
+struct Told<'a> {
+    moment: &'a Moment<'a>,
+    asked: &'a Asked<'a>,
+    /// Who fits, from the cursor on.
+    fitting: Vec<Row<'a>>,
+    offset: usize,
+    cursor: Option<&'a Cursor>,
+    limit: usize,
+    /// What is shown of each, and whether that is not all.
+    shown: Vec<(&'a ActorAddress, &'a [String], &'a Json, bool)>,
+    has_more: bool,
+    next: (Option<usize>, Option<&'a Cursor>),
+}
+
 /// Who is registered after what was due; a request for the directory changes nothing.
-fn registered<'a>(
-    moment: &'a Moment<'_>,
-) -> impl Iterator<Item = (&'a ActorAddress, &'a OwnerRow)> {
+fn registered<'a>(moment: &'a Moment<'_>) -> impl Iterator<Item = Row<'a>> {
     moment.before.address_rows().filter_map(|(address, before)| {
         let row: Option<&AddressRow> = match moment.is_due(address) {
             true => moment.after.address(address),
             false => Some(before),
         };
         let registration = row?.registration.as_ref()?;
-        registration.owner.is_some().then_some((address, registration))
+        let known = moment.before.registration(address)?;
+        registration.owner.is_some().then_some((address, registration, known))
     })
 }
 
-fn discovered(moment: &Moment<'_>, discover: &Discover, told: &Discovered) -> Verdict {
-    let limit = discover.limit.actors();
-    let mut wanted = registered(moment).filter_map(|(address, _)| {
-        let known = moment.before.registration(address)?.asked();
-        discover.wants(address, &known.capabilities).then_some((address, known))
-    });
-    for actor in &told.actors {
-        let fits = wanted.next().is_some_and(|(address, known)| {
-            (&actor.address, &actor.actor_address, &actor.capabilities, &actor.metadata)
-                == (address, address, &known.capabilities, &known.metadata)
-        });
-        if !fits {
-            return untrue(&actor.address, "is told of as it is not");
+fn behind<'a>(cursor: Option<&'a Cursor>) -> impl Fn(&Row<'_>) -> bool {
+    move |(address, ..)| cursor.is_none_or(|cursor| cursor.after < **address)
+}
+
+impl<'a> Told<'a> {
+    fn discovered(
+        moment: &'a Moment<'a>,
+        asked: &'a Asked<'a>,
+        ask: &'a Discover,
+        told: &'a Discovered,
+    ) -> Self {
+        let fits = |(address, _, known): &Row<'_>| {
+            let known = known.asked();
+            ask.wants(address, &known.capabilities, &known.metadata)
+        };
+        let actors = told.actors.iter();
+        Self {
+            moment,
+            asked,
+            fitting: registered(moment).filter(behind(ask.cursor.as_ref())).filter(fits).collect(),
+            offset: ask.offset,
+            cursor: ask.cursor.as_ref(),
+            limit: ask.limit.actors(),
+            shown: actors
+                .map(|a| (&a.address, a.capabilities.as_slice(), &a.metadata, a.truncated))
+                .collect(),
+            has_more: told.has_more,
+            next: (told.next_offset, told.next_cursor.as_ref()),
         }
     }
-    match (wanted.next(), told.actors.len() == limit) {
-        (None, _) if !told.has_more => Ok(()),
-        (Some(_), true) if told.has_more => Ok(()),
-        (Some((address, _)), _) => untrue(address, "is left out"),
-        (None, _) => broken(Invariant::I33, "there is said to be more, and there is not"),
+
+    fn listed(
+        moment: &'a Moment<'a>,
+        asked: &'a Asked<'a>,
+        ask: &'a ListActors,
+        told: &'a ActorList,
+    ) -> Self {
+        let actors = told.actors.iter();
+        Self {
+            moment,
+            asked,
+            fitting: registered(moment).filter(behind(ask.cursor.as_ref())).collect(),
+            offset: ask.offset,
+            cursor: ask.cursor.as_ref(),
+            limit: ask.limit.actors(),
+            shown: actors
+                .map(|a| (&a.address, a.capabilities.as_slice(), &a.metadata, a.truncated))
+                .collect(),
+            has_more: told.has_more,
+            next: (told.next_offset, told.next_cursor.as_ref()),
+        }
     }
 }
 
-fn listed(moment: &Moment<'_>, list: ListActors, told: &ActorList) -> Verdict {
+impl Directory {
+    /// Whether the page shows the next of those that fit, and says rightly whether that is all.
+    fn whole(&self, told: &Told<'_>) -> Verdict {
+        let left_out = told.cursor.map_or(0, |cursor| cursor.left_out);
+        let mut wanted = told.fitting.iter().skip(told.offset.saturating_add(left_out));
+        let mut shown = told.shown.iter();
+        for (shown, capabilities, metadata, truncated) in shown.by_ref() {
+            let fits = wanted.next().is_some_and(|(address, _, known)| {
+                let known = known.asked();
+                let all = (*capabilities, *metadata) == (&*known.capabilities, &known.metadata);
+                let none = capabilities.is_empty() && **metadata == Json::EMPTY_OBJECT;
+                let alone = told.shown.len() == 1;
+                address == shown
+                    && match truncated {
+                        true => none && alone && self.is_too_large(address, known),
+                        false => all,
+                    }
+            });
+            if !fits {
+                return untrue(shown, "is told of as it is not");
+            }
+        }
+        let more = wanted.next();
+        match (more, told.has_more) {
+            (None, false) => Ok(()),
+            (Some((address, ..)), false) => untrue(address, "is left out"),
+            // Whether there is more behind the rows that it looked at the hub cannot know.
+            (None, true) if !self.may_be_cut(told) => {
+                broken(Invariant::I33, "there is said to be more, and there is not")
+            }
+            (more, true) => {
+                if let Some((address, _, known)) = more
+                    && told.shown.len() < told.limit
+                    && self.has_room(told, address, known)
+                    && !self.may_be_cut(told)
+                {
+                    return untrue(address, "is left to a later page, and there is room");
+                }
+                leads_on(told)
+            }
+        }
+    }
+
+    fn may_be_cut(&self, told: &Told<'_>) -> bool {
+        let compared = |(_, _, known): Row<'_>| 1 + known.asked().metadata.len() / 128;
+        registered(told.moment).map(compared).sum::<usize>() > self.config.scan_rows_max
+    }
+
+    /// Whether a message that holds the actor is too large, or almost.
+    fn is_too_large(&self, address: &ActorAddress, known: &Register) -> bool {
+        const ENVELOPE: usize = 2_048;
+        let weight = actor_weight(address, &known.capabilities, &known.metadata);
+        weight + ENVELOPE > self.config.message_bytes_max
+    }
+
+    /// Whether one actor more would have gone into a message and into the asker's queue.
+    fn has_room(&self, told: &Told<'_>, address: &ActorAddress, known: &Registration) -> bool {
+        let (asked, moment) = (told.asked, told.moment);
+        let mut queued = moment.was(asked.session).map_or(0, |row| row.queued.1);
+        let mut answer = 0;
+        for (key, message) in moment.sent() {
+            if key == asked.session && is_answer(message, asked) {
+                answer = message.weight();
+                break;
+            }
+            queued += if key == asked.session { message.weight() } else { 0 };
+        }
+        let known = known.asked();
+        let one_more = actor_weight(address, &known.capabilities, &known.metadata);
+        let weight = answer + one_more + 2 * address.as_str().len();
+        let hub = self.config.hub_address.as_str().len();
+        weight + hub <= self.config.message_bytes_max
+            && queued + weight <= 2 * self.config.queue_bytes_max
+    }
+}
+
+fn is_answer(message: &Outgoing, asked: &Asked<'_>) -> bool {
+    matches!(&message.body, Body::Reply { correlation, .. }
+        if correlation.as_ref() == Some(&asked.request.id))
+}
+
+/// Whether what it says of the next page leads there.
+fn leads_on(told: &Told<'_>) -> Verdict {
+    let (offset, cursor) = told.next;
+    let last = told.shown.last().map(|(address, ..)| *address);
+    let from = last.or(told.cursor.map(|cursor| &cursor.after));
+    let behind_it = from.is_none_or(|from| cursor.is_some_and(|cursor| cursor.after >= *from));
+    match offset == Some(told.offset.saturating_add(told.shown.len())) && behind_it {
+        true => Ok(()),
+        false => broken(Invariant::I33, format!("a page goes on at {offset:?}, {cursor:?}")),
+    }
+}
+
+fn discovered(told: &Discovered) -> Verdict {
+    match told.actors.iter().find(|actor| actor.actor_address != actor.address) {
+        None => Ok(()),
+        Some(actor) => untrue(&actor.address, "has two addresses"),
+    }
+}
+
+fn listed(moment: &Moment<'_>, ask: &ListActors, told: &ActorList) -> Verdict {
     let total = registered(moment).count();
-    let page: Vec<_> = registered(moment).skip(list.offset).take(list.limit.actors()).collect();
-    if (told.total, told.offset, told.limit) != (total, list.offset, list.limit.actors()) {
+    if (told.total, told.offset, told.limit) != (total, ask.offset, ask.limit.actors()) {
         let evidence = format!(
             "{} registered, told {} from {} to at most {}",
             total, told.total, told.offset, told.limit
         );
         return broken(Invariant::I33, evidence);
     }
-    if told.actors.len() != page.len()
-        || told.has_more != (list.offset.saturating_add(page.len()) < total)
-    {
-        let evidence = format!(
-            "a page of {} lists {}, more: {}",
-            page.len(),
-            told.actors.len(),
-            told.has_more
-        );
-        return broken(Invariant::I33, evidence);
-    }
-    for (actor, (address, row)) in told.actors.iter().zip(page) {
-        let fits = moment.before.registration(address).is_some_and(|known| {
-            let asked = known.asked();
-            (&actor.address, &actor.actor_address, &actor.capabilities, &actor.metadata)
-                == (address, address, &asked.capabilities, &asked.metadata)
+    for actor in &told.actors {
+        let fits = registered(moment).any(|(address, row, known)| {
+            (&actor.address, &actor.actor_address) == (address, address)
                 && (actor.registered_at, actor.expires_at, actor.version)
                     == (known.at, moment.before.lives_until(address, row), row.version)
         });

@@ -1,5 +1,5 @@
 //! Counters, queues, tables, deadlines: nothing is lost from the books, nothing grows, nothing is
-//! left behind: I17, I28 to I34, I52.
+//! left behind, nothing takes long: I17, I28 to I34, I51, I52.
 
 mod accounts;
 mod bounds;
@@ -12,6 +12,7 @@ mod rest;
 mod room;
 mod timeouts;
 mod timers;
+mod work;
 
 pub(super) use accounts::Accounting;
 pub(super) use bounds::Bounds;
@@ -22,6 +23,7 @@ pub(super) use queues::Queues;
 pub(super) use room::Room;
 pub(super) use timeouts::Timeouts;
 pub(super) use timers::Timers;
+pub(super) use work::BoundedWork;
 
 pub use conservation::check_balance;
 pub use determinism::check_same;

@@ -114,8 +114,8 @@ impl Story {
         let now = self.now();
         let recorded = input.clone();
         let outputs: Vec<Output> = self.hub.handle(now, input).collect();
-        let touched = self.hub.touched();
-        let event = HubEvent { now, input: recorded, outputs, touched };
+        let (touched, work) = (self.hub.touched(), self.hub.work());
+        let event = HubEvent { now, input: recorded, outputs, touched, work };
         self.records(What::Hub(Box::new(event)));
     }
 

@@ -4,6 +4,7 @@
 mod dice;
 mod kinds;
 mod rare;
+mod sizes;
 mod traffic;
 mod trouble;
 
@@ -22,6 +23,8 @@ const NAMES: [&str; 8] = ["alice", "bob", "carol", "dave", "erin", "frank", "gra
 const LASTS: Duration = Duration::from_secs(60);
 /// Of the streams of a seed, that of what is rare; the profiles have the lower ones.
 const RARE: u64 = 1_000;
+/// That of who is large.
+const SIZES: u64 = 1_001;
 
 /// What kind of minute it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, ValueEnum)]
@@ -76,6 +79,7 @@ pub fn generate_lasting(profile: Profile, seed: u64, lasts: Duration) -> Scenari
     trouble::plan(&mut dice, &weights, &mut scenario);
     if profile == Profile::Swarm {
         rare::plan(&mut Dice::new(seed, RARE, lasts), &mut scenario);
+        sizes::plan(&mut Dice::new(seed, SIZES, lasts), &mut scenario);
     }
     for minute in 1..lasts.as_secs().div_ceil(LASTS.as_secs()) as u32 {
         scenario.steps.push(Step::fault(LASTS * minute, Fault::Heal));

@@ -1,5 +1,6 @@
 //! What clients send: an envelope whose payload is read by its type.
 
+mod directory;
 mod verbs;
 
 use std::borrow::Cow;
@@ -319,6 +320,14 @@ mod tests {
         assert_eq!(verb("hub:send", r#"{"to":"@(b)"}"#), Err("payload.type is required".into()));
         assert!(verb("hub:send", r#"{"type":"hub:x"}"#).is_err(), "hub:* is reserved");
         assert!(verb("chat:hello", "{}").is_err(), "only hub:* types are requests");
+    }
+
+    #[test]
+    fn a_token_has_a_longest_text() {
+        let token = |bytes: usize| format!(r#"{{"token":"{}"}}"#, "t".repeat(bytes));
+        assert!(verb("hub:refresh_token", &token(16_384)).is_ok());
+        let refused = Err("token must be a token of at most 16384 bytes".into());
+        assert_eq!(verb("hub:refresh_token", &token(16_385)), refused);
     }
 
     #[test]

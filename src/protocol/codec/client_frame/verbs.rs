@@ -11,12 +11,13 @@ use crate::protocol::codec::fields::{
     Raw, few_strings, flag, name, object, optional_integer, optional_name, optional_string, strings,
 };
 use crate::protocol::{
-    ActorAddress, AuthToken, Broadcast, Connect, Disconnect, Discover, ErrorCode, Glob, Heartbeat,
-    ListActors, Page, Publish, Recipient, RefreshToken, Refusal, Register, Renew, RenewalToken,
-    Send, Subscribe, Subscription, SubscriptionId, Topic, Unregister, Unsubscribe, check_version,
+    ActorAddress, AuthToken, Broadcast, Connect, Disconnect, ErrorCode, Heartbeat, InvalidName,
+    Publish, Recipient, RefreshToken, Refusal, Register, Renew, RenewalToken, Send, Subscribe,
+    Subscription, SubscriptionId, Topic, Unregister, Unsubscribe, check_version,
 };
 
 const TOPIC: &str = "a string of 1 to 256 bytes";
+const TOKEN: &str = "a token of at most 16384 bytes";
 
 impl RawEnvelope<'_> {
     pub(super) fn connect(&self) -> Result<Connect, Refusal> {
@@ -45,8 +46,7 @@ impl RawEnvelope<'_> {
             Ok(Connect {
                 protocol_version: protocol_version.clone(),
                 capabilities: strings("capabilities", fields.capabilities)?,
-                auth_token: optional_string("authToken", TEXT, fields.auth_token)?
-                    .map(|text| AuthToken::new(&text)),
+                auth_token: optional_name("authToken", TEXT, fields.auth_token, token)?,
                 client_metadata: client_metadata?,
             })
         };
@@ -75,7 +75,7 @@ impl RawEnvelope<'_> {
             (None, Some(raw)) => ("authToken", Some(raw)),
             (raw, _) => ("token", raw),
         };
-        let token = name(field, TEXT, raw, |text| Ok(AuthToken::new(text)))
+        let token = name(field, TEXT, raw, token)
             .map_err(|refusal| Refusal { code: ErrorCode::InvalidToken, ..refusal })?;
         Ok(RefreshToken { token })
     }
@@ -168,42 +168,6 @@ impl RawEnvelope<'_> {
         let raw = payload.renewal_token.or(metadata.renewal_token);
         let renewal_token = optional_name("renewalToken", TEXT, raw, RenewalToken::parse);
         Ok(Renew { renewal_token: renewal_token.map_err(|_| Refusal::renewal_token())? })
-    }
-
-    pub(super) fn discover(&self) -> Result<Discover, Refusal> {
-        #[derive(Deserialize, Default)]
-        #[serde(default)]
-        struct Fields<'a> {
-            #[serde(borrow)]
-            pattern: Raw<'a>,
-            #[serde(borrow)]
-            capability: Raw<'a>,
-            #[serde(borrow)]
-            limit: Raw<'a>,
-        }
-        let fields: Fields<'_> = object("payload", self.payload)?;
-        let pattern = optional_string("pattern", TEXT, fields.pattern)?;
-        Ok(Discover {
-            pattern: pattern.map_or_else(Glob::any, |text| Glob::new(&text)),
-            capability: optional_string("capability", TEXT, fields.capability)?
-                .map(Cow::into_owned),
-            limit: page(fields.limit)?,
-        })
-    }
-
-    pub(super) fn list_actors(&self) -> Result<ListActors, Refusal> {
-        #[derive(Deserialize, Default)]
-        #[serde(default)]
-        struct Fields<'a> {
-            #[serde(borrow)]
-            offset: Raw<'a>,
-            #[serde(borrow)]
-            limit: Raw<'a>,
-        }
-        let fields: Fields<'_> = object("payload", self.payload)?;
-        let offset = optional_integer("offset", "a whole number", fields.offset)?;
-        let offset = usize::try_from(offset.unwrap_or_default()).unwrap_or(usize::MAX);
-        Ok(ListActors { offset, limit: page(fields.limit)? })
     }
 
     pub(super) fn send(&self, bounds: &Bounds) -> Result<Send, Refusal> {
@@ -329,6 +293,14 @@ impl RawEnvelope<'_> {
         })
     }
 }
+
+fn token(text: &str) -> Result<AuthToken, InvalidName> {
+    match text.len() <= AuthToken::BYTES_MAX {
+        true => Ok(AuthToken::new(text)),
+        false => Err(InvalidName { expected: TOKEN }),
+    }
+}
+
 fn required_string(
     field: &'static str,
     expected: &'static str,
@@ -347,16 +319,6 @@ fn application_type(raw: Raw<'_>, bounds: &Bounds) -> Result<String, Refusal> {
     match kind.starts_with("hub:") || kind.is_empty() {
         true => Err(Refusal::invalid(FIELD, EXPECTED, kind.chars().take(64).collect())),
         false => Ok(kind),
-    }
-}
-
-fn page(raw: Raw<'_>) -> Result<Page, Refusal> {
-    const EXPECTED: &str = "a whole number from 1 to 100";
-    match optional_integer("limit", EXPECTED, raw)? {
-        None => Ok(Page::default()),
-        Some(actors) => {
-            Page::new(actors).ok_or_else(|| Refusal::invalid("limit", EXPECTED, actors.to_string()))
-        }
     }
 }
 

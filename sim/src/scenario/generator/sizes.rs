@@ -1,0 +1,111 @@
+//! Strangers who are not small: one with many addresses and topics, one with large metadata. They
+//! draw from dice of their own, so that the rest of a storm is the same with and without them.
+
+use std::time::Duration;
+
+use signal_hub::protocol::Topic;
+
+use super::dice::Dice;
+use crate::net::Seen;
+use crate::scenario::{Action, Scenario, Step, Who};
+
+/// The actor that has no client; others of its connections have other numbers.
+const STRANGER: &str = "mallory";
+
+/// Each of them in one storm of four.
+pub fn plan(dice: &mut Dice, scenario: &mut Scenario) {
+    if dice.one_in(4) {
+        many(dice, scenario);
+    }
+    if dice.one_in(4) {
+        large(dice, scenario);
+    }
+}
+
+/// Registers many addresses, subscribes to many topics, looks for names, and goes.
+fn many(dice: &mut Dice, scenario: &mut Scenario) {
+    let mut stranger = Stranger::new(7, dice.millis(1_500, 40_000));
+    let addresses = dice.between(20, 60);
+    stranger.does(dice, connect());
+    for number in 1..=addresses {
+        let address = Some(format!("mallory/{number}"));
+        stranger.does(dice, Action::Register { address, ttl: None, renew_on_heartbeat: false });
+    }
+    for number in 1..=dice.between(1, 30) {
+        let topic = Topic::parse(&format!("mallory/{number}")).expect("a topic");
+        stranger.does(dice, Action::Subscribe { topic });
+    }
+    for _ in 0..dice.between(2, 8) {
+        let pattern = match dice.between(0, 4) {
+            0 => dice.actor(scenario),
+            1 => format!("@(mallory/{})", dice.between(1, addresses)),
+            2 => format!("mallory/{}*", dice.between(1, 6)),
+            3 => format!("*{}", dice.between(1, 9)),
+            _ => "*m*a*l*o*r*y*1*".to_owned(),
+        };
+        stranger.does(dice, Action::Discover { pattern: Some(pattern) });
+        if dice.one_in(3) {
+            stranger.does(dice, Action::ListActors);
+        }
+    }
+    let end = match dice.between(0, 3) {
+        0 => Action::Disconnect,
+        1 => Action::Close,
+        2 => Action::Reconnect { hub_sees: Seen::Now },
+        _ => Action::Unregister { address: None },
+    };
+    stranger.does(dice, end);
+    scenario.steps.extend(stranger.steps);
+}
+
+/// Registers with large metadata and sends with many keys in the envelope's.
+fn large(dice: &mut Dice, scenario: &mut Scenario) {
+    let mut stranger = Stranger::new(6, dice.millis(1_500, 50_000));
+    stranger.does(dice, connect());
+    for number in 1..=dice.between(1, 4) {
+        let about = "x".repeat(dice.between(100, 4_000));
+        let payload = format!(
+            r#"{{"actorAddress":"@(mallory/large/{number})","capabilities":["large"],"metadata":{{"about":"{about}"}}}}"#
+        );
+        stranger.does(dice, write("hub:register", number, &payload, "{}"));
+    }
+    for number in 11..=10 + dice.between(1, 4) {
+        let keys = dice.between(10, 400);
+        let keys: Vec<String> = (0..keys).map(|key| format!(r#""{key}":{key}"#)).collect();
+        let payload = format!(r#"{{"to":"@({})","type":"large"}}"#, dice.actor(scenario));
+        let metadata = format!("{{{}}}", keys.join(","));
+        stranger.does(dice, write("hub:send", number, &payload, &metadata));
+    }
+    stranger.does(dice, Action::Discover { pattern: Some("mallory/large*".to_owned()) });
+    scenario.steps.extend(stranger.steps);
+}
+
+/// Does one thing after the other, quickly.
+struct Stranger {
+    who: Who,
+    at: Duration,
+    steps: Vec<Step>,
+}
+
+impl Stranger {
+    fn new(number: u32, at: Duration) -> Self {
+        Self { who: Who::Raw(STRANGER.to_owned(), number), at, steps: Vec::new() }
+    }
+
+    fn does(&mut self, dice: &mut Dice, action: Action) {
+        self.steps.push(Step::at(self.at, self.who.clone(), action));
+        self.at += dice.millis(5, 60);
+    }
+}
+
+fn connect() -> Action {
+    Action::Connect { protocol_version: None, token: None }
+}
+
+/// An envelope as it is written by hand.
+fn write(kind: &str, number: usize, payload: &str, metadata: &str) -> Action {
+    let text = format!(
+        r#"{{"id":"large-{number}","from":"@(mallory/large/1)","to":"@(cloudflare/signal-hub)","type":"{kind}","pattern":"ask","timestamp":1,"payload":{payload},"metadata":{metadata}}}"#
+    );
+    Action::Write { text }
+}

@@ -1,0 +1,64 @@
+//! How much one input makes the hub do, counted so that it is the same on every machine.
+
+use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde::Serialize;
+
+/// The work of one input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Work {
+    /// Rows that were gone through, one after the other; what is looked up by its key is none.
+    pub rows: usize,
+    /// Bytes of clients' data that were written anew.
+    pub bytes: usize,
+}
+
+/// Counts the rows of one table that were gone through. No part of the state: any two are equal.
+#[derive(Debug, Default)]
+pub(super) struct Visits(AtomicUsize);
+
+impl Visits {
+    /// Counts each row when it comes.
+    pub fn of<I: Iterator>(&self, rows: I) -> impl Iterator<Item = I::Item> {
+        rows.inspect(|_| {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        })
+    }
+
+    /// How many there were since this was asked last.
+    pub fn take(&self) -> usize {
+        self.0.swap(0, Ordering::Relaxed)
+    }
+}
+
+impl Clone for Visits {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Visits {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Visits {}
+
+impl Hash for Visits {
+    fn hash<H: Hasher>(&self, _state: &mut H) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_counts_when_it_is_reached() {
+        let visits = Visits::default();
+        assert_eq!(visits.of([1, 2, 3].iter()).find(|n| **n == 2), Some(&2));
+        assert_eq!((visits.take(), visits.take()), (2, 0));
+        assert_eq!(visits, Visits::default());
+    }
+}
