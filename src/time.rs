@@ -24,6 +24,15 @@ impl Timestamp {
         self.0
     }
 
+    /// The moment `duration` before this one, or the first of all; a fraction of a millisecond is
+    /// left out.
+    pub const fn before(self, duration: Duration) -> Self {
+        let milliseconds = duration.as_millis();
+        let milliseconds =
+            if milliseconds > u64::MAX as u128 { u64::MAX } else { milliseconds as u64 };
+        Self(self.0.saturating_sub(milliseconds))
+    }
+
     /// How long after `earlier` this moment is; zero if it is not after it.
     pub const fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))

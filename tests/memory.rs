@@ -61,7 +61,7 @@ impl Play {
                 Output::Send(key, outgoing) => {
                     self.queues.entry(key).or_default().push_back(outgoing);
                 }
-                Output::Close(key, _) => {
+                Output::Close(key, _) | Output::Linger(key, _) => {
                     self.queues.remove(&key);
                 }
                 Output::Audit(_) => {}
@@ -157,7 +157,9 @@ impl Play {
 
     /// A few messages are read, by the few that read at all.
     fn drains(&mut self, key: SessionKey) {
-        let Some(queue) = self.queues.get_mut(&key).filter(|_| key.0 % 3 == 0) else { return };
+        let Some(queue) = self.queues.get_mut(&key).filter(|_| key.0.is_multiple_of(3)) else {
+            return;
+        };
         let read: Vec<Outgoing> = queue.drain(..queue.len().min(9)).collect();
         for message in &read {
             // The text of a copy is kept for those who have yet to get theirs.

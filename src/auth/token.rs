@@ -50,6 +50,8 @@ impl Grant {
 pub enum TokenError {
     #[error("the token is not a signed JWT")]
     Malformed,
+    #[error("the token has more bytes than the hub looks at")]
+    TooLong,
     #[error("the token is not signed by the hub's algorithm")]
     Algorithm,
     #[error("the token's signature is wrong")]
@@ -67,6 +69,7 @@ impl TokenError {
     pub const fn reason(self) -> &'static str {
         match self {
             TokenError::Malformed => "malformed",
+            TokenError::TooLong => "too_long",
             TokenError::Algorithm => "algorithm",
             TokenError::Signature => "signature",
             TokenError::Claim(_) => "claim",

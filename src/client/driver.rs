@@ -143,6 +143,7 @@ impl<R: Runtime, O: Observer> Driver<R, O> {
                 }
                 self.handle(Input::Frame(frame));
             }
+            Happening::Alive => self.handle(Input::Alive),
             Happening::Lost(loss) => self.lost(loss),
         }
     }

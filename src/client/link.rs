@@ -19,6 +19,8 @@ pub(super) enum Happening {
     Opened(Box<Transport>),
     /// The bytes of one frame.
     Frame(Bytes),
+    /// Other bytes came.
+    Alive,
     Lost(Loss),
 }
 
@@ -33,6 +35,7 @@ impl Link {
             },
             Link::Up(transport) => match transport.next(reading).await {
                 Arrival::Frame(bytes) => Happening::Frame(bytes),
+                Arrival::Alive => Happening::Alive,
                 Arrival::Lost(loss) => Happening::Lost(loss),
             },
         }

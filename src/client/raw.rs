@@ -41,9 +41,12 @@ impl RawTransport {
     /// Writes what is queued, all the while, and waits for what comes. Dropping the future loses
     /// nothing.
     pub async fn next(&mut self) -> RawArrival {
-        match self.0.next(Reading::Open).await {
-            Arrival::Frame(bytes) => RawArrival::Frame(bytes),
-            Arrival::Lost(loss) => RawArrival::Lost(loss),
+        loop {
+            match self.0.next(Reading::Open).await {
+                Arrival::Frame(bytes) => return RawArrival::Frame(bytes),
+                Arrival::Lost(loss) => return RawArrival::Lost(loss),
+                Arrival::Alive => {}
+            }
         }
     }
 

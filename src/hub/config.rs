@@ -17,6 +17,9 @@ pub struct Config {
     /// From accept to `hub:connect`; then the session is closed 4005.
     #[serde(with = "duration_text")]
     pub connect_timeout: Duration,
+    /// How long the connection stays whose `hub:connect` was refused, unless its client closes it.
+    #[serde(with = "duration_text")]
+    pub refusal_linger: Duration,
     /// Silence that closes a session 4004.
     #[serde(with = "duration_text")]
     pub idle_timeout: Duration,
@@ -29,7 +32,8 @@ pub struct Config {
     /// How long a detached address keeps its subscriptions; zero: not at all.
     #[serde(with = "duration_text")]
     pub resume_window: Duration,
-    /// How long a session may stay at its queue's bound; then it is closed 1013.
+    /// How long a session may stay at its queue's bound, or a queue that is not below
+    /// `resume_threshold` may stand still; then it is closed 1013.
     #[serde(with = "duration_text")]
     pub slow_consumer_timeout: Duration,
     /// What clocks may differ by before a message counts as expired on arrival.
@@ -41,7 +45,12 @@ pub struct Config {
     /// How long the hub waits for the peer's part of a close handshake.
     #[serde(with = "duration_text")]
     pub close_timeout: Duration,
-    /// The largest frame that is read, in bytes.
+    /// The largest message that is read before `hub:connect`, in bytes; `message_bytes_max` if that
+    /// is less.
+    pub connect_bytes_max: usize,
+    /// The largest token that is looked at, in bytes.
+    pub token_bytes_max: usize,
+    /// The largest message that is read, in bytes.
     pub message_bytes_max: usize,
     /// Bytes of a message's type, the envelope's and the application's.
     pub type_bytes_max: usize,
@@ -143,6 +152,11 @@ impl Config {
         }
         Ok(())
     }
+
+    /// How large a message may be before `hub:connect`.
+    pub fn connect_bytes_max(&self) -> usize {
+        self.connect_bytes_max.min(self.message_bytes_max)
+    }
 }
 
 impl Default for Config {
@@ -152,6 +166,7 @@ impl Default for Config {
             hub_address: ActorAddress::parse("@(cloudflare/signal-hub)")
                 .expect("the default address is an address"),
             connect_timeout: Duration::from_secs(10),
+            refusal_linger: Duration::from_secs(12),
             idle_timeout: Duration::from_secs(60),
             ping_interval: Duration::from_secs(20),
             heartbeat_interval: Duration::from_secs(25),
@@ -160,6 +175,8 @@ impl Default for Config {
             clock_skew: Duration::from_secs(5),
             shutdown_timeout: Duration::from_secs(5),
             close_timeout: Duration::from_secs(5),
+            connect_bytes_max: 64 * 1024,
+            token_bytes_max: 16 * 1024,
             message_bytes_max: 1024 * 1024,
             type_bytes_max: bounds.type_bytes_max,
             metadata_bytes_max: bounds.metadata_bytes_max,

@@ -1,6 +1,7 @@
 //! What goes into the core and what comes out.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -50,6 +51,9 @@ pub enum CloseCause {
     Protocol,
 }
 
+/// A hub that stood still for no longer has not stood still.
+pub const LATE_MIN: Duration = Duration::from_secs(1);
+
 /// What happened to the hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
@@ -65,6 +69,9 @@ pub enum Input {
     Closed(SessionKey, CloseCause),
     /// Nothing but time has passed.
     Tick,
+    /// The process stood still for so long, by its own clocks: beyond [`LATE_MIN`] that time counts
+    /// for no deadline but those of tokens. Comes before what came meanwhile.
+    Late(Duration),
     /// The hub is to end: every session is told and closed.
     Shutdown,
 }
@@ -78,7 +85,7 @@ impl Input {
             | Input::Alive(key)
             | Input::Drained(key, _)
             | Input::Closed(key, _) => Some(*key),
-            Input::Tick | Input::Shutdown => None,
+            Input::Tick | Input::Late(_) | Input::Shutdown => None,
         }
     }
 }
@@ -90,6 +97,9 @@ pub enum Output {
     Send(SessionKey, Outgoing),
     /// Write what is queued, then close the WebSocket with this reason.
     Close(SessionKey, CloseReason),
+    /// The same, but the client has `refusal_linger` to read why and to close by itself. For the
+    /// hub the connection is gone with what is queued.
+    Linger(SessionKey, CloseReason),
     /// Write an audit record.
     Audit(Record),
 }

@@ -18,12 +18,13 @@ mod view;
 mod work;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
 
 pub use audit::{DropReason, EndReason, ForgetReason, Record};
 pub use config::{Config, InvalidConfig};
 pub use counters::{Counters, Drops, Refusals};
 pub use ids::Ids;
-pub use io::{CloseCause, Expired, Input, Output, Peer, SessionKey, Written};
+pub use io::{CloseCause, Expired, Input, LATE_MIN, Output, Peer, SessionKey, Written};
 pub use rows::Rows;
 pub use state::{Deadline, Phase};
 pub use totals::Totals;
@@ -107,6 +108,9 @@ impl Hub {
         self.work = Work::default();
         self.visits();
         self.minute.turn(now, &self.counters);
+        if let Input::Late(by) = input {
+            self.stood_still(by);
+        }
         self.expire(now);
         match input {
             Input::Opened(key, peer) => self.opened(now, key, peer),
@@ -114,7 +118,7 @@ impl Hub {
             Input::Alive(key) => self.alive(now, key),
             Input::Drained(key, written) => self.drained(now, key, written),
             Input::Closed(key, cause) => self.closed(now, key, cause),
-            Input::Tick => {}
+            Input::Tick | Input::Late(_) => {}
             Input::Shutdown => self.shutdown(now),
         }
         self.work.rows = self.visits();
@@ -160,6 +164,15 @@ impl Hub {
     /// Rows gone through in all tables since this was asked last.
     fn visits(&self) -> usize {
         self.sessions.visits.take() + self.registry.visits.take() + self.topics.visits.take()
+    }
+
+    /// What passed while nobody could be heard counts for nobody.
+    fn stood_still(&mut self, by: Duration) {
+        if by > LATE_MIN {
+            let by = Duration::from_millis(u64::try_from(by.as_millis()).unwrap_or(u64::MAX));
+            self.deadlines.put_off(by);
+            self.registry.put_off(by);
+        }
     }
 
     fn forget_touched(&mut self) {

@@ -44,6 +44,25 @@ impl Hub {
         self.say_last(now, key, request.from.clone(), answer(request, reply), reason);
     }
 
+    /// Replies to a hub:connect that is refused, and ends the session. A client whose connection is
+    /// closed in the same breath may never look at the reply, so it may take its time.
+    pub(super) fn turn_away(
+        &mut self,
+        now: Timestamp,
+        key: SessionKey,
+        request: &Request,
+        reply: Reply,
+        reason: CloseReason,
+    ) {
+        let (to, body) = (request.from.clone(), answer(request, reply));
+        let outgoing = Outgoing { id: self.ids.fresh(), to, timestamp: now, body };
+        self.enqueue(now, key, outgoing);
+        match self.config.refusal_linger.is_zero() {
+            true => self.close(now, key, reason),
+            false => self.let_go(now, key, reason),
+        }
+    }
+
     /// What the hub itself has to say may use the queue's reserve; a session that uses it up, by
     /// asking and never reading, is closed.
     pub(super) fn say(&mut self, now: Timestamp, key: SessionKey, to: ActorAddress, body: Body) {
@@ -113,9 +132,11 @@ impl Hub {
         };
         let body = Body::Delivery(Arc::clone(delivery));
         let outgoing = Outgoing { id: self.ids.fresh(), to: to.clone(), timestamp: now, body };
-        let session = self.sessions.open(owner).expect("an owner is an open session: I1, I9");
+        let lived = self.deadlines.lived(now);
+        let session = self.sessions.open_mut(owner).expect("an owner is an open session: I1, I9");
         if !session.queue.has_room(outgoing.weight(), &self.config) {
-            self.arm_slow_consumer(now, owner);
+            session.queue.note_full(lived);
+            self.time_slow_consumer(owner);
             return Handover::Dropped(DropReason::QueueFull);
         }
         self.enqueue(now, owner, outgoing);
@@ -132,23 +153,24 @@ impl Hub {
     }
 
     pub(super) fn enqueue(&mut self, now: Timestamp, key: SessionKey, outgoing: Outgoing) {
+        let lived = self.deadlines.lived(now);
         let Some(session) = self.sessions.open_mut(key) else { return };
-        session.queue.push(outgoing.weight());
-        let full = session.queue.is_full(&self.config);
+        session.queue.push(lived, outgoing.weight(), &self.config);
         self.counters.messages_sent += 1;
         self.outputs.push(Output::Send(key, outgoing));
-        if full {
-            self.arm_slow_consumer(now, key);
-        }
+        self.time_slow_consumer(key);
     }
 
-    /// The clock runs from the moment in which the queue is at its bound, for a message of whatever
-    /// size, until it is not.
-    fn arm_slow_consumer(&mut self, now: Timestamp, key: SessionKey) {
-        let [_, _, slow_consumer, _] = self.deadlines.of_session(key);
-        if slow_consumer.is_none() {
-            let due = now + self.config.slow_consumer_timeout;
-            self.deadlines.arm(Deadline::SlowConsumer(key), due);
+    /// The clock runs while the queue is at its bound, for a message of whatever size, and while a
+    /// queue that its feeders pause for does not move.
+    pub(super) fn time_slow_consumer(&mut self, key: SessionKey) {
+        let due = self.sessions.open(key).and_then(|row| row.queue.slow_at(&self.config));
+        let due = due.map(|at| self.deadlines.passed(at));
+        let [_, _, armed, _] = self.deadlines.of_session(key);
+        match due {
+            Some(at) if armed != Some(at) => self.deadlines.arm(Deadline::SlowConsumer(key), at),
+            None if armed.is_some() => self.deadlines.disarm(&Deadline::SlowConsumer(key)),
+            Some(_) | None => {}
         }
     }
 }

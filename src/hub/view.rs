@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::rows::Rows;
-use super::state::Standing;
 use super::{Deadline, Hub, Phase, SessionKey};
 use crate::protocol::{ActorAddress, SessionId, Topic};
 use crate::time::Timestamp;
@@ -59,6 +59,26 @@ pub struct OwnerRow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TopicRow {
     pub subscribers: BTreeSet<ActorAddress>,
+}
+
+impl SessionRow {
+    /// What becomes of the row, untouched, when the hub stands still for so long.
+    pub fn put_off(&mut self, by: Duration) {
+        let [connect, idle, slow_consumer, _token] = &mut self.deadlines;
+        for at in [connect, idle, slow_consumer].into_iter().flatten() {
+            *at = *at + by;
+        }
+    }
+}
+
+impl AddressRow {
+    /// What becomes of the row, untouched, when the hub stands still for so long.
+    pub fn put_off(&mut self, by: Duration) {
+        let until = self.registration.as_mut().map(|registration| &mut registration.until);
+        for at in until.into_iter().chain(self.deadline.as_mut()) {
+            *at = *at + by;
+        }
+    }
 }
 
 impl Hub {
@@ -135,10 +155,7 @@ impl Hub {
         let registration = self.registry.get(address).map(|row| OwnerRow {
             owner: row.standing.owner(),
             version: row.version,
-            until: match row.standing {
-                Standing::Live { expires_at, .. } => expires_at,
-                Standing::Detached { until } => until,
-            },
+            until: self.registry.until(row),
             weight: row.weight(address),
         });
         let topics: BTreeSet<_> = self.topics.of(address).cloned().collect();

@@ -6,6 +6,7 @@ mod address;
 mod criteria;
 mod directory;
 mod envelope;
+mod framing;
 mod glob;
 mod json;
 mod refusal;
@@ -25,6 +26,7 @@ pub use directory::{
     actor_weight,
 };
 pub use envelope::{Body, Delivery, Outgoing, Pattern, Route};
+pub use framing::{FrameMeter, Noted};
 pub use glob::Glob;
 pub use json::{InvalidJson, Json};
 pub use refusal::{CloseReason, Details, ErrorCode, Malformed, Refusal};

@@ -13,9 +13,6 @@ use serde::{Deserialize, Serialize};
 pub struct AuthToken(Arc<str>);
 
 impl AuthToken {
-    /// The longest token that is read, in bytes, the scheme included.
-    pub const BYTES_MAX: usize = 16 * 1024;
-
     /// The token in `text`, which may begin with `bearer ` in any case.
     pub fn new(text: &str) -> Self {
         const SCHEME: &str = "bearer ";

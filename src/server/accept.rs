@@ -24,12 +24,16 @@ pub(super) async fn accept_all<R: Runtime>(
     let mut pace = Pace::per_second(shell.limits.connections_per_second_max);
     let mut complaints = Complaints::default();
     loop {
+        if permits.available_permits() == 0 {
+            shell.waiting_room.clear();
+        }
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
             return pending().await;
         };
         if let Some(wait) = pace.take(shell.runtime.monotonic()) {
             shell.runtime.sleep(wait).await;
         }
+        shell.waiting_room.open();
         match listener.accept().await {
             Ok((stream, address)) => {
                 let now = shell.runtime.monotonic();

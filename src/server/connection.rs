@@ -97,11 +97,11 @@ where
     let session = Session::new(shell, key, stream);
     // The hub counts on the end of every session, even of one that a defect of ours ends.
     let talk = AssertUnwindSafe(session.talk(orders)).catch_unwind().await;
-    let cause = *talk.as_ref().unwrap_or(&CloseCause::Lost);
+    let cause = talk.as_ref().map_or(CloseCause::Lost, |talked| talked.cause());
     // A lost owner needs no word of it.
     let _ = shell.events.send(Event::Input(Input::Closed(key, cause))).await;
     match talk {
-        Ok(cause) => session.part(cause).await,
+        Ok(talked) => session.part(talked).await,
         Err(panic) => resume_unwind(panic),
     }
 }

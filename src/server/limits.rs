@@ -31,10 +31,9 @@ pub struct Limits {
     pub subprotocols: Vec<String>,
     /// Bytes of one HTTP request that are held before the connection is refused.
     pub request_bytes_max: usize,
-    /// How far beyond `message_bytes_max` a message is still read, so that the hub can say what is
-    /// wrong with it; twice that bound if that is more. The codec answers larger ones, with a bare
-    /// close 1009.
-    pub excess_bytes_min: usize,
+    /// Bytes of a message that is too large, and of what follows it, that are read and thrown away,
+    /// so that its sender gets to read what is wrong with it.
+    pub excess_bytes_max: usize,
     /// Messages that are written before the hub hears that they have left the queue.
     pub batch_messages_max: usize,
     /// Bytes that are written before the hub hears that they have left the queue: few enough for a
@@ -80,7 +79,7 @@ impl Default for Limits {
             allowed_origins: Vec::new(),
             subprotocols: Vec::new(),
             request_bytes_max: 16 * 1024,
-            excess_bytes_min: 64 * 1024,
+            excess_bytes_max: 16 * 1024 * 1024,
             batch_messages_max: 256,
             batch_bytes_max: 64 * 1024,
             pongs_queued_max: 64,

@@ -10,6 +10,7 @@ mod admin;
 mod audit;
 mod connection;
 mod http;
+mod intake;
 mod limits;
 mod metrics;
 mod observer;
@@ -20,6 +21,7 @@ mod session;
 mod socket;
 mod tally;
 mod tls;
+mod waiting_room;
 
 use std::convert::Infallible;
 use std::future::{Future, pending};
@@ -44,6 +46,7 @@ use self::origins::{Origins, Unnamed};
 use self::owner::{Event, Owner};
 use self::tally::Tally;
 use self::tls::PresentTls;
+use self::waiting_room::WaitingRoom;
 use crate::auth::Access;
 use crate::hub::{Config, Hub, Ids, Input, SessionKey};
 use crate::runtime::{Listener, Runtime, SteadyClock};
@@ -262,6 +265,7 @@ struct Shell<R> {
     /// When the server began, by the monotonic clock.
     began: Duration,
     tally: Tally,
+    waiting_room: WaitingRoom,
     events: mpsc::Sender<Event>,
     sessions_opened: AtomicU64,
     /// Cancelled by a shutdown: nobody new gets as far as a session.
@@ -281,6 +285,7 @@ impl<R: Runtime> Shell<R> {
             tls: PresentTls::new(None),
             audit: None,
             tally: Tally::default(),
+            waiting_room: WaitingRoom::default(),
             events,
             sessions_opened: AtomicU64::new(0),
             stopping: CancellationToken::new(),

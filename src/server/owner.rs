@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
+use std::time::Duration;
 
 use tokio::select;
 use tokio::sync::{mpsc, oneshot};
@@ -10,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::metrics::Histogram;
 use super::{Observer, audit};
 use crate::auth::Access;
-use crate::hub::{Hub, Input, Output, Peer, SessionKey};
+use crate::hub::{Hub, Input, LATE_MIN, Output, Peer, SessionKey};
 use crate::protocol::{CloseReason, Outgoing};
 use crate::runtime::{Runtime, SteadyClock};
 use crate::time::Timestamp;
@@ -43,7 +44,27 @@ pub(super) struct Facts<'a> {
 /// The owner's end of a session. Dropped without a reason, it closes the session 1011.
 pub(super) struct Outbox {
     outgoing: mpsc::UnboundedSender<Outgoing>,
-    close: oneshot::Sender<CloseReason>,
+    close: oneshot::Sender<Farewell>,
+}
+
+/// How a session is to be closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Farewell {
+    pub reason: CloseReason,
+    pub manner: Manner,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    AtOnce,
+    /// When the client closes, `refusal_linger` is over, or there is no room for it any more.
+    Linger,
+}
+
+impl Farewell {
+    pub(super) fn at_once(reason: CloseReason) -> Self {
+        Self { reason, manner: Manner::AtOnce }
+    }
 }
 
 impl Outbox {
@@ -53,8 +74,8 @@ impl Outbox {
     }
 
     /// Closes the session behind what is queued.
-    pub(super) fn close(self, reason: CloseReason) {
-        let _ = self.close.send(reason);
+    pub(super) fn close(self, farewell: Farewell) {
+        let _ = self.close.send(farewell);
     }
 }
 
@@ -64,7 +85,7 @@ pub(super) struct Orders {
     /// Unbounded, for the hub itself accounts for every message until it is reported as drained,
     /// and drops what is beyond `queue_messages_max` and `queue_bytes_max`.
     pub outgoing: mpsc::UnboundedReceiver<Outgoing>,
-    pub close: oneshot::Receiver<CloseReason>,
+    pub close: oneshot::Receiver<Farewell>,
 }
 
 /// The two ends of a new session.
@@ -86,16 +107,33 @@ pub(super) struct Owner<R: Runtime, O> {
     handling: Histogram,
     /// By the steady clock, when it was last looked at.
     now: Timestamp,
+    /// By the monotonic clock, when it was last looked at.
+    looked: Duration,
     closing_all: bool,
 }
+
+/// While anything is due some day, the owner looks at the clock so often at least: what it misses of
+/// that, the process stood still.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 impl<R: Runtime, O: Observer> Owner<R, O> {
     pub(super) fn new(runtime: R, clock: SteadyClock<R>, hub: Hub, observer: O) -> Self {
         let (outboxes, outputs) = (BTreeMap::new(), Vec::new());
-        let now = clock.now();
+        let (now, looked) = (clock.now(), runtime.monotonic());
         let handling = Histogram::default();
         let closing_all = false;
-        Self { runtime, clock, hub, observer, outboxes, outputs, handling, now, closing_all }
+        Self {
+            runtime,
+            clock,
+            hub,
+            observer,
+            outboxes,
+            outputs,
+            handling,
+            now,
+            looked,
+            closing_all,
+        }
     }
 
     /// Feeds the hub until nobody is left who could send an event.
@@ -111,7 +149,8 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
                 },
                 () = alarm.ring() => self.tick(),
             }
-            alarm.set(self.now, self.hub.next_deadline());
+            let soon = self.now + LOOK_EVERY;
+            alarm.set(self.now, self.hub.next_deadline().map(|deadline| deadline.min(soon)));
         }
     }
 
@@ -121,7 +160,7 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
                 self.outboxes.insert(key, outbox);
                 self.handle(Input::Opened(key, peer));
                 if self.closing_all {
-                    self.close(key, CloseReason::ServerShutdown);
+                    self.close(key, Farewell::at_once(CloseReason::ServerShutdown));
                 }
             }
             Event::Input(input) => {
@@ -134,7 +173,7 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
             Event::CloseAll => {
                 self.closing_all = true;
                 while let Some(key) = self.outboxes.keys().next().copied() {
-                    self.close(key, CloseReason::ServerShutdown);
+                    self.close(key, Farewell::at_once(CloseReason::ServerShutdown));
                 }
             }
             Event::Inspect(question) => {
@@ -146,14 +185,31 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
 
     /// An alarm may be early: the deadline that it was set for can have moved since.
     fn tick(&mut self) {
-        self.now = self.clock.now();
+        self.look();
         if self.hub.next_deadline().is_some_and(|deadline| deadline <= self.now) {
             self.handle(Input::Tick);
         }
     }
 
     fn handle(&mut self, input: Input) {
+        self.look();
+        self.hand_over(input);
+    }
+
+    /// Looks at the clock. If that is much too late, the hub hears it before anything else.
+    fn look(&mut self) {
         self.now = self.clock.now();
+        let at = self.runtime.monotonic();
+        let late = at.saturating_sub(self.looked + LOOK_EVERY);
+        self.looked = at;
+        if late > LATE_MIN && self.hub.next_deadline().is_some() {
+            let milliseconds = u64::try_from(late.as_millis()).unwrap_or(u64::MAX);
+            tracing::warn!(milliseconds, "the process stood still: deadlines are put off");
+            self.hand_over(Input::Late(Duration::from_millis(milliseconds)));
+        }
+    }
+
+    fn hand_over(&mut self, input: Input) {
         self.observer.before(self.now, &input, &self.hub);
         let mut outputs = std::mem::take(&mut self.outputs);
         let begin = self.runtime.monotonic();
@@ -173,14 +229,17 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
                     outbox.send(message);
                 }
             }
-            Output::Close(key, reason) => self.close(key, reason),
+            Output::Close(key, reason) => self.close(key, Farewell::at_once(reason)),
+            Output::Linger(key, reason) => {
+                self.close(key, Farewell { reason, manner: Manner::Linger });
+            }
             Output::Audit(record) => audit::write(self.now, &record),
         }
     }
 
-    fn close(&mut self, key: SessionKey, reason: CloseReason) {
+    fn close(&mut self, key: SessionKey, farewell: Farewell) {
         if let Some(outbox) = self.outboxes.remove(&key) {
-            outbox.close(reason);
+            outbox.close(farewell);
         }
     }
 }

@@ -80,6 +80,8 @@ fn a_token_that_is_not_valid_is_refused_and_its_session_closed() {
         ("garbage".to_owned(), "malformed", not_a_jwt),
         ("a.b.c".to_owned(), "malformed", not_a_jwt),
         (none, "malformed", not_a_jwt),
+        ("a".repeat(16_385), "too_long", "the token has more bytes than the hub looks at"),
+        ("a".repeat(16_384), "malformed", not_a_jwt),
         (format!("{unsigned}.AAAA"), "signature", "the token's signature is wrong"),
         (claims("alice", json!({ "exp": 0 })), "expired", "the token has expired"),
         (claims("alice", json!({ "nbf": 1 })), "not_yet_valid", "the token is not valid yet"),

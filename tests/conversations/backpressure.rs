@@ -187,3 +187,50 @@ fn a_pause_never_closes_its_sender() {
     hub.tells(alice, chat()).gets([arrives(bob, "alice")]);
     hub.drains_all(bob).nothing();
 }
+
+#[test]
+fn who_pings_and_reads_nothing_is_closed_and_its_senders_go_on() {
+    let (mut hub, [alice, bob]) = calm(["alice", "bob"]);
+    for _ in 0..3 {
+        hub.tells(alice, chat());
+    }
+    hub.after(milliseconds(9_999)).nothing();
+    hub.pongs(bob).nothing();
+    let heard = hub.after(milliseconds(1));
+    let kinds = [(bob, "close 1013"), (alice, "hub:resume")];
+    assert_eq!(heard.kinds(), kinds.map(|(key, kind)| (key, kind.to_owned())));
+}
+
+#[test]
+fn a_deep_queue_that_moves_is_let_be() {
+    let (mut hub, [alice, bob]) = calm(["alice", "bob"]);
+    for _ in 0..5 {
+        hub.tells(alice, chat());
+    }
+    for _ in 0..3 {
+        hub.after(milliseconds(9_999)).nothing();
+        hub.drains(bob, 1, 0).nothing();
+    }
+    hub.drains(bob, 1, 0).gets([resume(alice)]);
+    hub.drains_all(alice).nothing();
+    hub.after(seconds(20)).nothing();
+}
+
+#[test]
+fn what_moves_at_its_bound_is_still_at_its_bound() {
+    let mut hub = Conversation::with(|config| {
+        config.queue_messages_max = 3;
+        (config.pause_threshold, config.resume_threshold) = (2, 1);
+    });
+    let [alice, bob] = hub.all_registered(["alice", "bob"]);
+    hub.drains_all(bob);
+    for _ in 0..3 {
+        hub.tells(alice, chat());
+    }
+    hub.asks(bob, heartbeat()).accepted();
+    hub.drains_all(alice).nothing();
+    hub.after(seconds(9)).nothing();
+    hub.drains(bob, 1, 0).nothing();
+    let heard = hub.after(seconds(1));
+    assert_eq!(heard.kinds()[0], (bob, "close 1013".to_owned()));
+}

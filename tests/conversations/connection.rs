@@ -157,6 +157,17 @@ fn a_failed_connect_leaves_its_records() {
 }
 
 #[test]
+fn who_asks_to_connect_and_may_not_has_time_to_read_why() {
+    let mut hub = Conversation::new();
+    let [asking, telling] = [hub.opened(), hub.opened()];
+    hub.asks(asking, connect_with(json!({}))).lingers([asking]);
+    hub.tells(telling, connect_with(json!({}))).lingers([]);
+    let mut hub = Conversation::with(|config| config.refusal_linger = seconds(0));
+    let asking = hub.opened();
+    hub.asks(asking, connect_with(json!({}))).lingers([]);
+}
+
+#[test]
 fn nothing_but_hub_connect_is_accepted_first() {
     let mut hub = Conversation::new();
     let session = hub.opened();

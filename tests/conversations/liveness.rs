@@ -99,3 +99,46 @@ fn where_the_hub_is_called_late_what_was_due_first_comes_first() {
     hub.pongs(alice)
         .gets([lost(alice, "alice", "expired"), closed(alice, CloseReason::IdleTimeout)]);
 }
+
+#[test]
+fn while_the_hub_stands_still_nobody_is_silent() {
+    let mut hub = Conversation::new();
+    let [alice, bob] = hub.all_registered(["alice", "bob"]);
+    hub.after(seconds(40)).nothing();
+    hub.stands_still(seconds(100)).nothing();
+    hub.pongs(alice).nothing();
+    hub.after(milliseconds(19_999)).nothing();
+    hub.after(milliseconds(1)).gets([closed(bob, CloseReason::IdleTimeout)]);
+    hub.after(milliseconds(39_999)).gets([]);
+    hub.after(milliseconds(1)).gets([closed(alice, CloseReason::IdleTimeout)]);
+}
+
+#[test]
+fn what_ends_ends_later_by_what_the_hub_stood_still() {
+    let mut hub = Conversation::with(|config| config.idle_timeout = seconds(10_000));
+    let [alice, bob] = hub.all_registered(["alice", "bob"]);
+    hub.asks(bob, subscribe("news")).accepted();
+    hub.loses(bob).accepted();
+    hub.after(seconds(20)).nothing();
+    hub.stands_still(seconds(300)).nothing();
+    hub.after(milliseconds(9_999)).nothing();
+    assert_eq!(hub.after(milliseconds(1)).events(), ["subscription_removed", "actor_forgotten"]);
+    hub.asks(alice, renew()).accepted();
+    hub.after(milliseconds(299_999)).nothing();
+    assert_eq!(hub.after(milliseconds(1)).events(), ["actor_detached"]);
+}
+
+#[test]
+fn a_hub_that_is_a_second_late_has_not_stood_still() {
+    let mut hub = Conversation::new();
+    let alice = hub.registered("alice");
+    hub.after(milliseconds(59_000)).nothing();
+    hub.stands_still(seconds(1)).gets([closed(alice, CloseReason::IdleTimeout)]);
+}
+
+#[test]
+fn a_token_expires_on_time_whether_the_hub_stands_still_or_not() {
+    let mut hub = Conversation::with_tokens();
+    let alice = hub.admitted(&claims("alice", json!({ "exp": 30 })));
+    hub.stands_still(seconds(30)).gets([closed(alice, CloseReason::TokenExpired)]);
+}

@@ -153,6 +153,7 @@ fn seen(hub: &HubEvent, ids: &mut BTreeSet<Uuid>) -> (Told, Drawn) {
                 (*session, Said::Message(Outgoing { id, ..plain(outgoing) }))
             }
             Output::Close(session, reason) => (*session, Said::Closed(*reason)),
+            Output::Linger(session, reason) => (*session, Said::LetGo(*reason)),
             Output::Audit(_) => continue,
         };
         told.entry(session).or_default().push(said);
@@ -213,7 +214,7 @@ fn in_order(delivery: &Delivery) -> Delivery {
 /// The kind of what was said, in a word.
 fn kind(said: &Said) -> String {
     match said {
-        Said::Closed(reason) => format!("close {}", reason.code()),
+        Said::Closed(reason) | Said::LetGo(reason) => format!("close {}", reason.code()),
         Said::Message(message) => match &message.body {
             Body::Reply { reply, .. } => match reply.as_ref() {
                 Reply::Error(refusal) => format!("error {}", refusal.code.as_str()),

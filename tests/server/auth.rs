@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use signal_hub::auth::{Access, Keys};
@@ -49,7 +50,8 @@ async fn connect(client: &mut Client, token: Option<&str>) -> Value {
 #[tokio::test]
 async fn a_client_gets_in_with_a_token_and_only_with_one() {
     let access = Access::Tokens(Keys::from_secret(SECRET.as_bytes()).unwrap());
-    let hub = Running::with_access(Config::default(), access).await;
+    let config = Config { refusal_linger: Duration::from_millis(20), ..Config::default() };
+    let hub = Running::with_access(config, access).await;
     for bad in [None, Some("garbage")] {
         let mut client = hub.connect().await;
         assert_eq!(connect(&mut client, bad).await["payload"]["code"], "unauthorized");

@@ -123,7 +123,7 @@ impl Running {
     pub async fn input(&mut self) -> Input {
         loop {
             match within(self.inputs.recv()).await.expect("the hub goes on") {
-                Input::Drained(..) | Input::Tick => {}
+                Input::Drained(..) | Input::Tick | Input::Late(_) => {}
                 input => return input,
             }
         }

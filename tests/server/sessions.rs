@@ -7,6 +7,7 @@ use futures_util::SinkExt;
 use serde_json::json;
 use signal_hub::hub::{CloseCause, Config, Input, SessionKey};
 use signal_hub::protocol::{ClientFrame, Malformed};
+use signal_hub::server::Limits;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
@@ -78,15 +79,27 @@ async fn a_frame_beyond_the_bound_is_reported_then_closes_1009() {
     assert_eq!(hub.closed(FIRST).await, CloseCause::Hub);
 }
 
+/// The next frame; signs of life before it are passed over.
+async fn frame(hub: &mut Running) -> Input {
+    loop {
+        match hub.input().await {
+            Input::Alive(_) => {}
+            input => return input,
+        }
+    }
+}
+
 #[tokio::test]
-async fn a_frame_that_is_too_large_to_read_is_reported_and_closes_1009() {
+async fn whose_message_is_much_too_large_reads_why_before_close_1009() {
     let config = Config { message_bytes_max: 1_000, ..Config::default() };
     let (mut hub, mut client) = session(config).await;
-    client.send(Message::text("x".repeat(200_000))).await;
-    let too_large = Malformed::TooLarge { actual: 200_000, max: 1_000 };
-    assert_eq!(hub.input().await, Input::Frame(FIRST, Err(too_large)));
-    assert_eq!(client.close_frame().await.0, 1009);
-    drop(client);
+    client.send(Message::text("x".repeat(9_000_000))).await;
+    let too_large = Malformed::TooLarge { actual: 9_000_000, max: 1_000 };
+    assert_eq!(frame(&mut hub).await, Input::Frame(FIRST, Err(too_large)));
+    let error = client.hear().await;
+    assert_eq!(error["payload"]["code"], "message_too_large");
+    assert_eq!(error["payload"]["details"], json!({ "actualSize": 9_000_000, "maxSize": 1_000 }));
+    assert_eq!(client.close_frame().await, (1009, "message too large".to_owned()));
     assert_eq!(hub.closed(FIRST).await, CloseCause::Hub);
 }
 
@@ -95,14 +108,35 @@ async fn a_message_that_grows_too_large_in_fragments_is_reported_then_closes_100
     let config = Config { message_bytes_max: 1_000, ..Config::default() };
     let (mut hub, mut client) = session(config).await;
     for opcode in [Data::Text, Data::Continue, Data::Continue] {
-        let fragment = Frame::message(vec![b'x'; 30_000], OpCode::Data(opcode), false);
+        let fragment = Frame::message(vec![b'x'; 400], OpCode::Data(opcode), false);
         client.send(Message::Frame(fragment)).await;
     }
-    let too_large = Malformed::TooLarge { actual: 90_000, max: 1_000 };
-    assert_eq!(hub.input().await, Input::Frame(FIRST, Err(too_large)));
+    let too_large = Malformed::TooLarge { actual: 1_200, max: 1_000 };
+    assert_eq!(frame(&mut hub).await, Input::Frame(FIRST, Err(too_large)));
     assert_eq!(client.hear().await["payload"]["code"], "message_too_large");
     assert_eq!(client.close_frame().await, (1009, "message too large".to_owned()));
     assert_eq!(hub.closed(FIRST).await, CloseCause::Hub);
+}
+
+#[tokio::test]
+async fn refused_clients_give_way_to_others_and_to_a_shutdown() {
+    let limits = Limits { connections_max: 2, ..Limits::default() };
+    let hub = Running::limited(Config::default(), limits).await;
+    let mut refused = [hub.connect().await, hub.connect().await];
+    for client in &mut refused {
+        client.ask("@(a)", "hub:connect", json!(null), json!({})).await;
+        assert_eq!(client.hear().await["type"], "hub:error");
+    }
+    hub.connect().await.register("@(b)").await;
+    for client in &mut refused {
+        assert!(client.close_frame().await.0 >= 4000);
+    }
+    let mut late = hub.connect().await;
+    late.ask("@(a)", "hub:connect", json!(null), json!({})).await;
+    assert_eq!(late.hear().await["type"], "hub:error");
+    let stopped = hub.stop();
+    let (close, (_, end)) = tokio::join!(biased; late.close_frame(), stopped);
+    assert!(close.0 >= 4000 && end.is_ok());
 }
 
 #[tokio::test]

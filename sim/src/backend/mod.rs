@@ -146,13 +146,10 @@ fn play_once(
     let recorder = Recorder::new(scenario, keep, time);
     let shared = Arc::new(scenario.clone());
     let lasted = match backend {
-        Backend::Core => match core::cannot(scenario) {
-            Some(skipped) => return Err(skipped),
-            None => caught(&recorder, {
-                let recording = recorder.clone();
-                move || core::play(shared, recording)
-            }),
-        },
+        Backend::Core => caught(&recorder, {
+            let recording = recorder.clone();
+            move || core::play(shared, recording)
+        }),
         Backend::Simulated => caught(&recorder, {
             let recording = recorder.clone();
             move || runtime::simulate(shared.seed, move || simulated::play(shared, recording))

@@ -66,6 +66,7 @@ fn input_kind(input: &Input) -> String {
         Input::Drained(..) => "drained".to_owned(),
         Input::Closed(_, cause) => format!("closed {cause:?}").to_lowercase(),
         Input::Tick => "tick".to_owned(),
+        Input::Late(_) => "late".to_owned(),
         Input::Shutdown => "shutdown".to_owned(),
     }
 }

@@ -76,6 +76,7 @@ fn input_text(f: &mut fmt::Formatter<'_>, input: &Input) -> fmt::Result {
         }
         Input::Closed(key, cause) => write!(f, "s{} is gone: {cause:?}", key.0),
         Input::Tick => f.write_str("a deadline is due"),
+        Input::Late(by) => write!(f, "stood still for {}", humantime::format_duration(*by)),
         Input::Shutdown => f.write_str("is to shut down"),
     }
 }
@@ -127,6 +128,9 @@ fn output_text(f: &mut fmt::Formatter<'_>, output: &Output) -> fmt::Result {
             }
         }
         Output::Close(key, reason) => write!(f, "-> s{} close {}", key.0, reason.code()),
+        Output::Linger(key, reason) => {
+            write!(f, "-> s{} close {} in a while", key.0, reason.code())
+        }
         Output::Audit(record) => write!(f, "audit {}", json(record)),
     }
 }

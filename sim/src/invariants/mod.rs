@@ -176,7 +176,10 @@ impl Judge {
                 self.tally = resources::Tally::default();
                 self.at_hub.iter_mut().for_each(|(_, observer)| observer.hub_restarted());
             }
-            What::Hub(hub) => self.hub(hub)?,
+            What::Hub(hub) => {
+                self.world.put_off(&hub.input);
+                self.hub(hub)?;
+            }
             What::HubStopped { .. } | What::Client { .. } | What::Run(_) | What::Step { .. } => {}
         }
         for observer in &mut self.over_all {

@@ -130,24 +130,24 @@ impl<'a> Moment<'a> {
     /// Whether a deadline of the session ended it in this event.
     pub fn timed_out(&self, key: SessionKey) -> bool {
         self.session_due(key)
-            && self.hub.outputs.iter().any(|output| match output {
-                Output::Close(closed, reason) if *closed == key => match reason {
-                    CloseReason::IdleTimeout
-                    | CloseReason::ConnectTimeout
-                    | CloseReason::TokenExpired => true,
-                    CloseReason::SlowConsumer => self.slow_consumer_due(key),
-                    CloseReason::ClientDisconnect
-                    | CloseReason::ServerShutdown
-                    | CloseReason::TooManyMalformed
-                    | CloseReason::MessageTooLarge
-                    | CloseReason::InvalidConnect
-                    | CloseReason::InternalError
-                    | CloseReason::HubFull
-                    | CloseReason::Unauthorized
-                    | CloseReason::VersionMismatch
-                    | CloseReason::DuplicateConnection => false,
-                },
-                Output::Send(..) | Output::Close(..) | Output::Audit(_) => false,
+            && self.closed().any(|(closed, reason)| {
+                closed == key
+                    && match reason {
+                        CloseReason::IdleTimeout
+                        | CloseReason::ConnectTimeout
+                        | CloseReason::TokenExpired => true,
+                        CloseReason::SlowConsumer => self.slow_consumer_due(key),
+                        CloseReason::ClientDisconnect
+                        | CloseReason::ServerShutdown
+                        | CloseReason::TooManyMalformed
+                        | CloseReason::MessageTooLarge
+                        | CloseReason::InvalidConnect
+                        | CloseReason::InternalError
+                        | CloseReason::HubFull
+                        | CloseReason::Unauthorized
+                        | CloseReason::VersionMismatch
+                        | CloseReason::DuplicateConnection => false,
+                    }
             })
     }
 
@@ -185,20 +185,20 @@ impl<'a> Moment<'a> {
     pub fn records(&self) -> impl Iterator<Item = &'a Record> {
         self.hub.outputs.iter().filter_map(|output| match output {
             Output::Audit(record) => Some(record),
-            Output::Send(..) | Output::Close(..) => None,
+            Output::Send(..) | Output::Close(..) | Output::Linger(..) => None,
         })
     }
 
     pub fn sent(&self) -> impl Iterator<Item = (SessionKey, &'a Outgoing)> {
         self.hub.outputs.iter().filter_map(|output| match output {
             Output::Send(key, message) => Some((*key, message)),
-            Output::Close(..) | Output::Audit(_) => None,
+            Output::Close(..) | Output::Linger(..) | Output::Audit(_) => None,
         })
     }
 
     pub fn closed(&self) -> impl Iterator<Item = (SessionKey, CloseReason)> {
         self.hub.outputs.iter().filter_map(|output| match output {
-            Output::Close(key, reason) => Some((*key, *reason)),
+            Output::Close(key, reason) | Output::Linger(key, reason) => Some((*key, *reason)),
             Output::Send(..) | Output::Audit(_) => None,
         })
     }
@@ -232,7 +232,7 @@ impl<'a> Asked<'a> {
                 Output::Audit(Record::RetryAnswered { session, .. }) => {
                     self.retried |= *session == self.session;
                 }
-                Output::Send(..) | Output::Close(..) | Output::Audit(_) => {}
+                Output::Send(..) | Output::Close(..) | Output::Linger(..) | Output::Audit(_) => {}
             }
         }
     }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use signal_hub::hub::{
-    AddressRow, Input, Output, OwnerRow, Phase, Record, Rows, SessionKey, SessionRow, TopicRow,
-    View,
+    AddressRow, Input, LATE_MIN, Output, OwnerRow, Phase, Record, Rows, SessionKey, SessionRow,
+    TopicRow, View,
 };
 use signal_hub::protocol::{
     ActorAddress, Body, ClientFrame, Outgoing, Register, Reply, Request, Topic, Verb,
@@ -123,6 +123,17 @@ impl World {
     /// Whether the address's own deadline was due at `at`.
     pub fn address_due(&self, address: &ActorAddress, at: Timestamp) -> bool {
         self.address(address).and_then(|row| row.deadline).is_some_and(|deadline| deadline <= at)
+    }
+
+    /// Whatever a hub that stood still had armed is so much later, without a walk on its side.
+    pub fn put_off(&mut self, input: &Input) {
+        let Input::Late(by) = input else { return };
+        if *by <= LATE_MIN {
+            return;
+        }
+        self.sessions.values_mut().for_each(|row| row.put_off(*by));
+        self.addresses.values_mut().for_each(|row| row.put_off(*by));
+        self.heartbeats.values_mut().for_each(|at| *at = *at + *by);
     }
 
     /// Takes over what the event touched.

@@ -220,11 +220,15 @@ impl Tracer {
                 | Input::Alive(_)
                 | Input::Drained(..)
                 | Input::Tick
+                | Input::Late(_)
                 | Input::Shutdown => {}
             }
         }
         for (index, output) in hub.outputs.iter().enumerate() {
-            let (Output::Send(key, _) | Output::Close(key, _)) = output else { continue };
+            let (Output::Send(key, _) | Output::Close(key, _) | Output::Linger(key, _)) = output
+            else {
+                continue;
+            };
             let Some(connection) = self.sessions.get(&session(*key)).cloned() else { continue };
             let arrow = self.depart(number, &connection, Way::FromHub, Carries::Output(index));
             let ways = self.ways.entry(connection).or_default();
@@ -233,7 +237,7 @@ impl Tracer {
                     let id = (!matches!(message.body, Body::Pong)).then(|| message.id.to_string());
                     ways.from_hub.push_back((id, arrow));
                 }
-                Output::Close(..) => {
+                Output::Close(..) | Output::Linger(..) => {
                     if let Ending::NotYet = ways.end {
                         ways.end = Ending::OneSideKnows { way: Way::FromHub, arrow };
                     }

@@ -89,6 +89,9 @@ pub fn transcript(events: &[Event]) -> String {
     let mut world = World::default();
     for event in events {
         let _ = writeln!(text, "{event}");
+        if let What::Hub(hub) = &event.what {
+            world.put_off(&hub.input);
+        }
         world.apply(event);
         if matches!(event.what, What::Run(_)) {
             let _ = writeln!(text, "                state {:016x}", world.digest());

@@ -218,6 +218,7 @@ impl Painter<'_> {
             Input::Alive(key) => self.mark(hub_at, &format!("s{} is alive", key.0)),
             Input::Drained(key, _) => self.mark(hub_at, &format!("s{} took messages", key.0)),
             Input::Tick => self.mark(hub_at, "a deadline is due"),
+            Input::Late(_) => self.mark(hub_at, "stood still"),
             Input::Shutdown => self.mark(hub_at, "is to shut down"),
         }
         for (index, one) in hub.outputs.iter().enumerate() {
@@ -227,7 +228,8 @@ impl Painter<'_> {
                 self.mark(hub_at, &note);
             }
             let Some((key, label)) = output(one) else { continue };
-            let stroke = if matches!(one, Output::Close(..)) { '╌' } else { '─' };
+            let stroke =
+                if matches!(one, Output::Close(..) | Output::Linger(..)) { '╌' } else { '─' };
             let lane = self.lane(place.session(key));
             let towards = self.fate(number, index);
             self.arrow(lane, towards, stroke, &label, &format!("s{}", key.0));

@@ -116,7 +116,7 @@ impl Subjects {
                 _ => self.traffic || !carries_data(hub),
             },
             Input::Alive(_) | Input::Drained(..) | Input::Frame(_, Ok(ClientFrame::Ping)) => false,
-            Input::Tick => !hub.outputs.is_empty(),
+            Input::Tick | Input::Late(_) => !hub.outputs.is_empty(),
             Input::Opened(..) | Input::Frame(_, Err(_)) | Input::Closed(..) | Input::Shutdown => {
                 true
             }
@@ -163,7 +163,9 @@ pub(super) fn output(output: &Output) -> Option<(SessionKey, String)> {
             };
             Some((*key, what))
         }
-        Output::Close(key, reason) => Some((*key, format!("close {}", reason.code()))),
+        Output::Close(key, reason) | Output::Linger(key, reason) => {
+            Some((*key, format!("close {}", reason.code())))
+        }
         Output::Audit(_) => None,
     }
 }

@@ -300,14 +300,14 @@ mod tests {
         );
         assert_eq!(
             head(&format!(r#"{alice}, "hub": {{ "idle_timeout": "30y" }}"#)),
-            "1: hub: idle_timeout = 29years 11months 29days 19h 33m 36s: expected a duration such as 1m 30s, from 1ms to 1day"
+            "1: hub: idle_timeout = 30years: expected a duration such as 1m 30s, from 1ms to 1day"
         );
     }
 
     #[test]
     fn what_would_take_for_ever_or_all_memory_is_told() {
         let step = |fields: &str| error(&format!(r#"{{ "who": "alice", {fields} }}"#));
-        assert!(step(r#""at": "30y", "do": "start""#).starts_with("4: at = 29years"));
+        assert!(step(r#""at": "30y", "do": "start""#).starts_with("4: at = 30years"));
         assert!(step(r#""do": "leave", "pause": "2days""#).ends_with(": at most 1day"));
         assert_eq!(
             step(r#""do": "tell", "to": "alice", "padding": 2147483648"#),

@@ -52,7 +52,9 @@ situations! {
     SilentHubFound "silent hub found"
         "A client gives its connection up because nothing came from the hub for too long.",
     SlowConsumerClosed "slow consumer closed"
-        "The hub closes a session whose queue stays full.",
+        "The hub closes a session whose queue stays full or stands still.",
+    RefusedLingers "refused connect lingers"
+        "A hub:connect is refused, and its connection stays for a while.",
     SenderPaused "sender paused"
         "The hub tells a session to pause because it feeds one that does not keep up.",
     SenderResumed "sender resumed"
@@ -79,6 +81,8 @@ situations! {
         "The hub's process dies and another begins while clients are connected.",
     HubPaused "hub paused"
         "Something reached the hub while its machine stood still.",
+    HubLate "hub late"
+        "The hub wakes up more than a second late, and puts its deadlines off.",
     ClientPaused "client paused"
         "Something reached a client while its machine stood still.",
     ClientCrashed "client crashed"

@@ -155,6 +155,7 @@ impl Watch {
                     self.down = Some(Situation::HubShutDownWithClients);
                 }
             }
+            Input::Late(_) => self.saw(Situation::HubLate),
             Input::Opened(..) | Input::Drained(..) | Input::Tick => {}
         }
     }
@@ -203,6 +204,7 @@ impl Watch {
             }
             Output::Close(_, CloseReason::SlowConsumer) => self.saw(Situation::SlowConsumerClosed),
             Output::Close(..) => {}
+            Output::Linger(..) => self.saw(Situation::RefusedLingers),
             Output::Audit(record) => self.record(hub.now, record, world),
         }
     }

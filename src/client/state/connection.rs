@@ -56,7 +56,6 @@ impl ClientState {
             heartbeat_interval,
             max_message_size: connected.max_message_size,
             silence_timeout,
-            message_bytes_max: connected.max_message_size,
             heard: now,
             settled: self.actors.is_empty().then_some(now),
         };
@@ -79,6 +78,12 @@ impl ClientState {
         let from = self.first_address();
         let timestamp = Json::from(serde_json::Value::from(now.as_millis()));
         self.ask_hub(now, from, Verb::Heartbeat(Heartbeat { timestamp }), Purpose::Heartbeat);
+    }
+
+    pub(super) fn heard(&mut self, now: Timestamp) {
+        if let Phase::Connected(session) = &mut self.phase {
+            session.heard = now;
+        }
     }
 
     pub(super) fn silence_expired(&mut self, now: Timestamp) {

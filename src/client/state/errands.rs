@@ -107,7 +107,7 @@ impl ClientState {
     /// Why the hub would close the connection rather than read this, if it would.
     fn too_large(&self, request: &Request) -> Option<ClientError> {
         let Phase::Connected(session) = &self.phase else { return None };
-        let max = session.message_bytes_max;
+        let max = session.max_message_size;
         if length_at_most(request).is_some_and(|bytes| bytes <= max) {
             return None;
         }

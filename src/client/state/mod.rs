@@ -42,6 +42,8 @@ pub enum Input {
     Opened,
     /// The hub sent a frame.
     Frame(Result<HubFrame, InvalidHubFrame>),
+    /// Bytes came from the hub that make no frame, or none yet.
+    Alive,
     /// The transport, or the attempt to get one, is gone.
     Lost(Loss),
     /// The user wants something. Ids ascend.
@@ -113,9 +115,7 @@ struct Session {
     /// Bytes.
     max_message_size: usize,
     silence_timeout: Duration,
-    /// The longest frame that the hub reads.
-    message_bytes_max: usize,
-    /// When the last frame came.
+    /// When the last bytes came.
     heard: Timestamp,
     /// When the session first had what it was opened for: a registration, if one is wanted.
     settled: Option<Timestamp>,
@@ -182,6 +182,7 @@ impl ClientState {
             Input::Opened => self.opened(now),
             Input::Frame(frame) => self.frame(now, frame),
             Input::Command(id, command) => self.command(now, id, command),
+            Input::Alive => self.heard(now),
             Input::Tick | Input::Stalled | Input::Lost(_) => {}
             Input::Stop => self.stop(),
         }

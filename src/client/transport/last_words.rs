@@ -1,4 +1,4 @@
-//! A stream whose failed writes do not end the reading: the hub's close frame, which tells whether
+//! A stream that tells of every byte that comes, and whose failed writes do not end the reading: the hub's close frame, which tells whether
 //! the client may come back, can still be on its way when the hub takes no more bytes.
 
 use std::io::{self, IoSlice};
@@ -10,11 +10,17 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub(super) struct LastWords<S> {
     stream: S,
     deaf: bool,
+    has_news: bool,
 }
 
 impl<S> LastWords<S> {
     pub(super) fn new(stream: S) -> Self {
-        Self { stream, deaf: false }
+        Self { stream, deaf: false, has_news: false }
+    }
+
+    /// Whether anything was read since this was asked.
+    pub(super) fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.has_news)
     }
 }
 
@@ -24,7 +30,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for LastWords<S> {
         task: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(task, buffer)
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut this.stream).poll_read(task, buffer);
+        this.has_news |= buffer.filled().len() > before;
+        read
     }
 }
 

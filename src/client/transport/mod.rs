@@ -1,7 +1,7 @@
 //! One WebSocket to the hub, from the dial to the last byte.
 
 use std::collections::VecDeque;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::{fmt, future};
 
 use bytes::Bytes;
@@ -32,6 +32,8 @@ pub(super) struct Transport {
 pub(super) enum Arrival {
     /// The bytes of one text or binary message.
     Frame(Bytes),
+    /// Bytes came that make no message, or none yet.
+    Alive,
     /// Nothing more will come.
     Lost(Loss),
 }
@@ -106,8 +108,16 @@ impl Transport {
         if reading == Reading::Stalled {
             return Poll::Pending;
         }
+        let mut has_news = false;
         loop {
-            let message = match ready!(self.socket.poll_next_unpin(task)) {
+            let next = self.socket.poll_next_unpin(task);
+            has_news |= self.socket.get_mut().take_news();
+            let next = match next {
+                Poll::Pending if has_news => return Poll::Ready(Arrival::Alive),
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(next) => next,
+            };
+            let message = match next {
                 Some(Ok(message)) => message,
                 Some(Err(error)) => {
                     return Poll::Ready(Arrival::Lost(Loss::Broken(error.to_string())));

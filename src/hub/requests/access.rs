@@ -17,7 +17,8 @@ impl Hub {
         token: Option<&AuthToken>,
     ) -> Result<Option<Grant>, Refusal> {
         let Access::Tokens(keys) = &self.access else { return Ok(None) };
-        verify(token.ok_or_else(no_token)?, keys, now, ErrorCode::Unauthorized).map(Some)
+        let (bytes_max, code) = (self.config.token_bytes_max, ErrorCode::Unauthorized);
+        verify(token.ok_or_else(no_token)?, bytes_max, keys, now, code).map(Some)
     }
 
     /// Whether the session's principal may have the address, also from whoever has it now (I10):
@@ -65,7 +66,8 @@ impl Hub {
                 "Go on without a token.",
             ));
         };
-        let grant = verify(&refresh.token, keys, now, ErrorCode::InvalidToken)?;
+        let (bytes_max, code) = (self.config.token_bytes_max, ErrorCode::InvalidToken);
+        let grant = verify(&refresh.token, bytes_max, keys, now, code)?;
         if self.principal(key).as_ref() != Some(&grant.principal) {
             return Err(Refusal::new(
                 ErrorCode::InvalidToken,
@@ -95,11 +97,16 @@ impl Hub {
 /// What the token grants, or the refusal with `code` that says why it grants nothing.
 fn verify(
     token: &AuthToken,
+    bytes_max: usize,
     keys: &Keys,
     now: Timestamp,
     code: ErrorCode,
 ) -> Result<Grant, Refusal> {
-    authenticate(token, keys, now).map_err(|error: TokenError| {
+    let grant = match token.as_str().len() > bytes_max {
+        true => Err(TokenError::TooLong),
+        false => authenticate(token, keys, now),
+    };
+    grant.map_err(|error: TokenError| {
         let resolution = "Get a new token from whoever issues tokens for this hub.";
         let reason = error.reason().into();
         Refusal::new(code, error.to_string(), resolution).with(Details::Reason { reason })

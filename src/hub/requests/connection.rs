@@ -16,7 +16,8 @@ impl Hub {
     pub(in crate::hub) fn opened(&mut self, now: Timestamp, key: SessionKey, peer: Peer) {
         let id = SessionId::new(self.ids.fresh());
         let full = self.sessions.len() >= self.config.sessions_max;
-        self.sessions.insert(key, Session::new(id.clone(), peer, now));
+        let lived = self.deadlines.lived(now);
+        self.sessions.insert(key, Session::new(id.clone(), peer, lived));
         self.counters.sessions_opened += 1;
         self.audit(Record::SessionOpened { session: key, session_id: id, peer: peer.address });
         if self.stopping {
@@ -71,8 +72,9 @@ impl Hub {
         key: SessionKey,
         heartbeat: &Heartbeat,
     ) -> Reply {
+        let lived = self.deadlines.lived(now);
         if let Some(session) = self.sessions.open_mut(key) {
-            session.last_heartbeat = now;
+            session.last_heartbeat = lived;
         }
         let timestamp = heartbeat.timestamp.clone();
         Reply::HeartbeatAck(HeartbeatAck { timestamp, server_time: now })
@@ -83,8 +85,9 @@ impl Hub {
     }
 
     pub(in crate::hub) fn alive(&mut self, now: Timestamp, key: SessionKey) {
+        let lived = self.deadlines.lived(now);
         if let Some(session) = self.sessions.open_mut(key) {
-            session.last_seen = now;
+            session.last_seen = lived;
         }
     }
 
@@ -92,7 +95,7 @@ impl Hub {
     /// called late, what was due before the silence was long enough comes first.
     pub(in crate::hub) fn idle(&mut self, now: Timestamp, due: Timestamp, key: SessionKey) {
         let Some(session) = self.sessions.open(key) else { return };
-        let silent_until = session.last_seen + self.config.idle_timeout;
+        let silent_until = self.deadlines.passed(session.last_seen + self.config.idle_timeout);
         match silent_until <= due {
             true => self.close(now, key, CloseReason::IdleTimeout),
             false => self.deadlines.arm(Deadline::Idle(key), silent_until),
@@ -101,11 +104,11 @@ impl Hub {
 
     pub(in crate::hub) fn drained(&mut self, now: Timestamp, key: SessionKey, written: Written) {
         self.record_expired(&written.expired);
+        let lived = self.deadlines.lived(now);
         let Some(session) = self.sessions.open_mut(key) else { return };
         session.queue.drain(now, &written);
-        if !session.queue.is_full(&self.config) {
-            self.deadlines.disarm(&Deadline::SlowConsumer(key));
-        }
+        session.queue.note_drained(lived, &self.config);
+        self.time_slow_consumer(key);
         self.resume_feeders_below(now, key);
     }
 
@@ -125,6 +128,12 @@ impl Hub {
             return;
         }
         self.outputs.push(Output::Close(key, reason));
+        self.end(now, key, EndReason::Closed(reason));
+    }
+
+    /// The same, in a while.
+    pub(in crate::hub) fn let_go(&mut self, now: Timestamp, key: SessionKey, reason: CloseReason) {
+        self.outputs.push(Output::Linger(key, reason));
         self.end(now, key, EndReason::Closed(reason));
     }
 

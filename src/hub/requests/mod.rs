@@ -29,11 +29,12 @@ impl Hub {
         frame: Result<ClientFrame, Malformed>,
     ) {
         self.counters.frames_received += 1;
+        let lived = self.deadlines.lived(now);
         let Some(session) = self.sessions.open_mut(key) else {
             self.counters.frames_ignored += 1;
             return;
         };
-        session.last_seen = now;
+        session.last_seen = lived;
         match frame {
             Ok(ClientFrame::Ping) => self.ping(now, key),
             Ok(ClientFrame::Request(request)) => self.request(now, key, &request),
@@ -152,7 +153,7 @@ impl Hub {
         let error = Reply::Error(Box::new(refusal));
         match (request.pattern, ends) {
             (Pattern::Ask, true) => {
-                self.reply_last(now, key, request, error, code.closes_connect());
+                self.turn_away(now, key, request, error, code.closes_connect());
             }
             (Pattern::Ask, false) => self.reply(now, key, request, error),
             (Pattern::Tell, true) => self.close(now, key, code.closes_connect()),

@@ -262,17 +262,18 @@ impl Hub {
 
     /// When the address expires: heartbeats count where the registration says so.
     pub(super) fn expires_at(&self, registration: &Registration) -> Option<Timestamp> {
-        let Standing::Live { owner, expires_at, .. } = registration.standing else { return None };
+        let owner = registration.standing.owner()?;
+        let until = self.registry.until(registration);
         let session = self.sessions.get(owner).filter(|_| registration.renew_on_heartbeat);
         let beaten = session.map(|session| session.last_heartbeat + registration.ttl);
-        Some(beaten.map_or(expires_at, |beaten| beaten.max(expires_at)))
+        Some(beaten.map_or(until, |beaten| self.deadlines.passed(beaten).max(until)))
     }
 
     /// Heartbeats do not move the deadline; it moves itself when it finds one.
     fn carried_on(&self, address: &ActorAddress) -> Option<Timestamp> {
         let registration = self.registry.get(address)?;
         let later = self.expires_at(registration)?;
-        (Some(later) > registration.standing.expires_at()).then_some(later)
+        (later > self.registry.until(registration)).then_some(later)
     }
 
     fn move_expiry(&mut self, address: &ActorAddress, later: Timestamp) {

@@ -2,6 +2,7 @@
 //! an armed one moves it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::Touched;
 use crate::hub::SessionKey;
@@ -28,28 +29,35 @@ pub enum Deadline {
 /// When the deadlines of one session are due: connect, idle, slow consumer, token.
 pub(crate) type OfSession = [Option<Timestamp>; 4];
 
+const TOKEN: usize = 3;
+
+/// Deadlines are kept by the time that the hub has lived, which is the time that has passed without
+/// that for which it stood still; those of tokens by the time that has passed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Deadlines {
     agenda: BTreeSet<(Timestamp, Deadline)>,
+    tokens: BTreeSet<(Timestamp, Deadline)>,
     sessions: BTreeMap<SessionKey, OfSession>,
     addresses: BTreeMap<ActorAddress, Timestamp>,
     outcomes: Option<Timestamp>,
+    stood_still: Duration,
     pub touched: Touched<Deadline>,
 }
 
 impl Deadlines {
     pub fn arm(&mut self, deadline: Deadline, at: Timestamp) {
         self.touched.note(deadline.clone());
+        let at = if is_of_token(&deadline) { at } else { self.lived(at) };
         if let Some(before) = self.set(&deadline, Some(at)) {
-            self.agenda.remove(&(before, deadline.clone()));
+            self.agenda_of(&deadline).remove(&(before, deadline.clone()));
         }
-        self.agenda.insert((at, deadline));
+        self.agenda_of(&deadline).insert((at, deadline));
     }
 
     pub fn disarm(&mut self, deadline: &Deadline) {
         if let Some(at) = self.set(deadline, None) {
             self.touched.note(deadline.clone());
-            self.agenda.remove(&(at, deadline.clone()));
+            self.agenda_of(deadline).remove(&(at, deadline.clone()));
         }
     }
 
@@ -64,40 +72,72 @@ impl Deadlines {
         }
     }
 
+    /// The hub stood still for so long: all deadlines but those of tokens are so much later.
+    pub fn put_off(&mut self, by: Duration) {
+        self.stood_still = self.stood_still.saturating_add(by);
+    }
+
+    /// The moment by the time that the hub has lived.
+    pub fn lived(&self, at: Timestamp) -> Timestamp {
+        at.before(self.stood_still)
+    }
+
+    /// The moment when the hub will have lived so long, if it stands still no more.
+    pub fn passed(&self, lived: Timestamp) -> Timestamp {
+        lived + self.stood_still
+    }
+
     /// Takes the earliest deadline that is due at `now`, with when it was.
     pub fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, Deadline)> {
-        let (at, _) = self.agenda.first()?;
-        if *at > now {
-            return None;
-        }
-        let (at, deadline) = self.agenda.pop_first()?;
+        let due = self.next().filter(|due| *due <= now)?;
+        let of_token = self.tokens.first().map(|(at, _)| *at);
+        let other = self.agenda.first().map(|(at, _)| self.passed(*at));
+        let agenda = match (other, of_token) {
+            (Some(other), Some(of_token)) if of_token < other => &mut self.tokens,
+            (Some(_), _) => &mut self.agenda,
+            (None, _) => &mut self.tokens,
+        };
+        let (_, deadline) = agenda.pop_first()?;
         self.set(&deadline, None);
         self.touched.note(deadline.clone());
-        Some((at, deadline))
+        Some((due, deadline))
     }
 
     pub fn next(&self) -> Option<Timestamp> {
-        self.agenda.first().map(|(at, _)| *at)
+        let other = self.agenda.first().map(|(at, _)| self.passed(*at));
+        let of_token = self.tokens.first().map(|(at, _)| *at);
+        other.into_iter().chain(of_token).min()
     }
 
     pub fn of_session(&self, key: SessionKey) -> OfSession {
-        self.sessions.get(&key).copied().unwrap_or_default()
+        let mut due = self.sessions.get(&key).copied().unwrap_or_default();
+        for at in due[..TOKEN].iter_mut().flatten() {
+            *at = self.passed(*at);
+        }
+        due
     }
 
     pub fn of_address(&self, address: &ActorAddress) -> Option<Timestamp> {
-        self.addresses.get(address).copied()
+        self.addresses.get(address).map(|at| self.passed(*at))
     }
 
     pub fn of_outcomes(&self) -> Option<Timestamp> {
-        self.outcomes
+        self.outcomes.map(|at| self.passed(at))
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Deadline> {
-        self.agenda.iter().map(|(_, deadline)| deadline)
+        self.agenda.iter().chain(&self.tokens).map(|(_, deadline)| deadline)
     }
 
     pub fn len(&self) -> usize {
-        self.agenda.len()
+        self.agenda.len() + self.tokens.len()
+    }
+
+    fn agenda_of(&mut self, deadline: &Deadline) -> &mut BTreeSet<(Timestamp, Deadline)> {
+        match is_of_token(deadline) {
+            true => &mut self.tokens,
+            false => &mut self.agenda,
+        }
     }
 
     /// Sets when it is due; returns when it was.
@@ -106,7 +146,7 @@ impl Deadlines {
             (Deadline::Connect(key), at) => self.set_of_session(*key, 0, at),
             (Deadline::Idle(key), at) => self.set_of_session(*key, 1, at),
             (Deadline::SlowConsumer(key), at) => self.set_of_session(*key, 2, at),
-            (Deadline::Token(key), at) => self.set_of_session(*key, 3, at),
+            (Deadline::Token(key), at) => self.set_of_session(*key, TOKEN, at),
             (Deadline::Address(address), Some(at)) => self.addresses.insert(address.clone(), at),
             (Deadline::Address(address), None) => self.addresses.remove(address),
             (Deadline::Outcomes, at) => std::mem::replace(&mut self.outcomes, at),
@@ -125,6 +165,17 @@ impl Deadlines {
             self.sessions.remove(&key);
         }
         before
+    }
+}
+
+fn is_of_token(deadline: &Deadline) -> bool {
+    match deadline {
+        Deadline::Token(_) => true,
+        Deadline::Connect(_)
+        | Deadline::Idle(_)
+        | Deadline::SlowConsumer(_)
+        | Deadline::Address(_)
+        | Deadline::Outcomes => false,
     }
 }
 
@@ -158,5 +209,18 @@ mod tests {
         deadlines.disarm_session(one);
         assert_eq!(deadlines.pop_due(at(100)), Some((at(10), Deadline::Idle(two))));
         assert_eq!(deadlines.pop_due(at(100)), None);
+    }
+
+    #[test]
+    fn what_is_put_off_is_later_and_a_token_is_not() {
+        let mut deadlines = Deadlines::default();
+        let (idle, token) = (Deadline::Idle(SessionKey(1)), Deadline::Token(SessionKey(1)));
+        deadlines.arm(idle.clone(), at(10));
+        deadlines.arm(token.clone(), at(12));
+        deadlines.put_off(Duration::from_millis(5));
+        assert_eq!(deadlines.of_session(SessionKey(1)), [None, Some(at(15)), None, Some(at(12))]);
+        deadlines.arm(Deadline::Outcomes, at(13));
+        let mut due = || deadlines.pop_due(at(15)).map(|(_, deadline)| deadline);
+        assert_eq!((due(), due(), due()), (Some(token), Some(Deadline::Outcomes), Some(idle)));
     }
 }

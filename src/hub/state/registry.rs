@@ -67,10 +67,13 @@ impl Standing {
         }
     }
 
-    pub fn expires_at(&self) -> Option<Timestamp> {
+    fn before(self, duration: Duration) -> Self {
         match self {
-            Standing::Live { expires_at, .. } => Some(*expires_at),
-            Standing::Detached { .. } => None,
+            Standing::Live { owner, expires_at, token, first_token } => {
+                let expires_at = expires_at.before(duration);
+                Standing::Live { owner, expires_at, token, first_token }
+            }
+            Standing::Detached { until } => Standing::Detached { until: until.before(duration) },
         }
     }
 }
@@ -86,6 +89,8 @@ pub(crate) struct Registry {
     /// The addresses with an owner: all of them, and by each capability.
     live: BTreeSet<ActorAddress>,
     able: BTreeMap<String, BTreeSet<ActorAddress>>,
+    /// For how long the hub stood still: the rows' times are without it.
+    stood_still: Duration,
     pub touched: Touched<ActorAddress>,
     pub visits: Visits,
 }
@@ -109,7 +114,22 @@ impl Registry {
         self.first_tokens.get(&token)
     }
 
-    pub fn insert(&mut self, address: ActorAddress, registration: Registration) {
+    /// The hub stood still for so long: whatever ends does so later.
+    pub fn put_off(&mut self, by: Duration) {
+        self.stood_still = self.stood_still.saturating_add(by);
+    }
+
+    /// When what the hub knows of the address ends: the registration or the resume window.
+    pub fn until(&self, registration: &Registration) -> Timestamp {
+        match registration.standing {
+            Standing::Live { expires_at: until, .. } | Standing::Detached { until } => {
+                until + self.stood_still
+            }
+        }
+    }
+
+    pub fn insert(&mut self, address: ActorAddress, mut registration: Registration) {
+        registration.standing = registration.standing.before(self.stood_still);
         self.unlist(&address);
         self.leave_indexes(&address);
         self.touched.note(address.clone());
@@ -124,7 +144,7 @@ impl Registry {
         self.touched.note(address.clone());
         let Some(row) = self.rows.get_mut(address) else { return };
         let was_live = row.standing.owner().is_some();
-        row.standing = standing;
+        row.standing = standing.before(self.stood_still);
         self.enter_indexes(address);
         match (was_live, standing.owner().is_some()) {
             (true, false) => self.unlist(address),

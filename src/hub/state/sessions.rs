@@ -33,6 +33,7 @@ pub(crate) struct Session {
     pub addresses: Owned,
     /// Who the client last claimed to be: only ever the `to` of what the hub tells it.
     pub claimed: Option<ActorAddress>,
+    /// By the time that the hub has lived, as are the clocks of the queue.
     pub last_seen: Timestamp,
     pub last_heartbeat: Timestamp,
     pub queue: Queue,
@@ -48,7 +49,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub fn new(id: SessionId, peer: Peer, now: Timestamp) -> Self {
+    pub fn new(id: SessionId, peer: Peer, lived: Timestamp) -> Self {
         Self {
             id,
             peer,
@@ -56,8 +57,8 @@ impl Session {
             grant: None,
             addresses: Owned::default(),
             claimed: None,
-            last_seen: now,
-            last_heartbeat: now,
+            last_seen: lived,
+            last_heartbeat: lived,
             queue: Queue::default(),
             paused_for: None,
             pausing: BTreeSet::new(),
@@ -78,6 +79,9 @@ pub(crate) struct Queue {
     pub messages: usize,
     pub bytes: usize,
     flow: Flow,
+    full_since: Option<Timestamp>,
+    /// Since when it has held too much for its feeders to resume, and nothing has left it.
+    still_since: Option<Timestamp>,
 }
 
 /// What left the queue in the latest second in which something did, and in the one before it.
@@ -133,9 +137,20 @@ impl Queue {
         !self.has_room(Outgoing::ENVELOPE_WEIGHT, config)
     }
 
-    pub fn push(&mut self, weight: usize) {
+    pub fn push(&mut self, lived: Timestamp, weight: usize, config: &Config) {
         self.messages += 1;
         self.bytes += weight;
+        if self.is_full(config) {
+            self.note_full(lived);
+        }
+        if self.messages >= config.resume_threshold {
+            self.still_since.get_or_insert(lived);
+        }
+    }
+
+    /// A message found no room, whatever its size: the queue counts as full until it moves.
+    pub fn note_full(&mut self, lived: Timestamp) {
+        self.full_since.get_or_insert(lived);
     }
 
     pub fn drain(&mut self, now: Timestamp, written: &Written) {
@@ -143,6 +158,21 @@ impl Queue {
         self.bytes = self.bytes.saturating_sub(written.bytes);
         self.flow = self.flow.at(now);
         self.flow.messages = self.flow.messages.saturating_add(written.messages as u64);
+    }
+
+    /// Something has left the queue.
+    pub fn note_drained(&mut self, lived: Timestamp, config: &Config) {
+        if !self.is_full(config) {
+            self.full_since = None;
+        }
+        self.still_since = (self.messages >= config.resume_threshold).then_some(lived);
+    }
+
+    /// When the session counts as a slow consumer, if nothing changes, by the time that the hub has
+    /// lived.
+    pub fn slow_at(&self, config: &Config) -> Option<Timestamp> {
+        let since = [self.full_since, self.still_since].into_iter().flatten().min()?;
+        Some(since + config.slow_consumer_timeout)
     }
 
     /// Messages that left the queue in the last whole second.

@@ -11,11 +11,11 @@ use tokio::task::yield_now;
 
 use crate::hub::{CloseCause, Config, Expired, Input, Peer, SessionKey, Written};
 use crate::protocol::{
-    ActorAddress, Body, CloseReason, Delivery, Json, MessageId, Outgoing, Route,
+    ActorAddress, Body, CloseReason, Delivery, Json, Malformed, MessageId, Outgoing, Route,
 };
 use crate::runtime::{Runtime, Tokio};
 use crate::server::connection::serve_session;
-use crate::server::owner::{Event, Outbox};
+use crate::server::owner::{Event, Farewell, Manner, Outbox};
 use crate::server::{Limits, Shell};
 use crate::time::Timestamp;
 
@@ -120,7 +120,7 @@ async fn what_is_queued_for_too_long_is_left_out_and_reported() {
 async fn what_is_queued_is_written_before_the_close_frame() {
     let (mut owner, mut client) = session(Config::default(), 4096).await;
     owner.send_pongs(1);
-    owner.outbox.close(CloseReason::IdleTimeout);
+    owner.outbox.close(Farewell::at_once(CloseReason::IdleTimeout));
     let mut bytes = [0; 17 + 4];
     client.read_exact(&mut bytes).await.unwrap();
     assert_eq!(&bytes[2..17], br#"{"type":"pong"}"#);
@@ -138,7 +138,7 @@ async fn a_stuck_writer_still_hears_of_the_close() {
     let (mut owner, _client) = session(config, 64).await;
     owner.send_pongs(100);
     yield_now().await;
-    owner.outbox.close(CloseReason::SlowConsumer);
+    owner.outbox.close(Farewell::at_once(CloseReason::SlowConsumer));
     assert_eq!(owner.events.input().await, Some(Input::Closed(KEY, CloseCause::Hub)));
 }
 
@@ -159,4 +159,128 @@ async fn a_peer_that_pings_and_never_reads_is_not_read_any_more() {
         assert!(pings_heard < 200, "the answers pile up");
     }
     assert!(pings_heard >= Limits::default().pongs_queued_max);
+}
+
+const CONNECT: &[u8] =
+    br#"{"id":"1","from":"@(a)","to":"@(hub)","type":"hub:connect","pattern":"tell",
+    "timestamp":0,"metadata":{"protocolVersion":"0.1.0","capabilities":["c"]}}"#;
+
+/// The header of a masked frame; the mask changes nothing.
+fn header(first: u8, bytes: u64) -> Vec<u8> {
+    let length = bytes.to_be_bytes();
+    let length = match bytes {
+        0..=125 => vec![0x80 | length[7]],
+        126..=65_535 => [&[0xfe], &length[6..]].concat(),
+        _ => [&[0xff], length.as_slice()].concat(),
+    };
+    [[first].as_slice(), &length, &[0; 4]].concat()
+}
+
+fn too_large(actual: usize, max: usize) -> Option<Input> {
+    Some(Input::Frame(KEY, Err(Malformed::TooLarge { actual, max })))
+}
+
+/// The next input that is no sign of life.
+async fn input(owner: &mut Owner) -> Option<Input> {
+    loop {
+        match owner.events.input().await {
+            Some(Input::Alive(KEY)) => {}
+            input => return input,
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_header_of_a_message_of_any_size_is_enough_to_refuse_it() {
+    for bytes in [65_537, 10_000_000, 1 << 60] {
+        let (mut owner, mut client) = session(Config::default(), 4096).await;
+        client.write_all(&header(0x82, bytes)).await.unwrap();
+        assert_eq!(input(&mut owner).await, too_large(bytes as usize, 65_536));
+    }
+}
+
+#[tokio::test]
+async fn fragments_count_together_before_hub_connect_and_after_it() {
+    let config = Config { message_bytes_max: 100_000, ..Config::default() };
+    let part = |first, bytes: usize| [header(first, bytes as u64), vec![b' '; bytes]].concat();
+    let (mut owner, mut client) = session(config.clone(), 1 << 20).await;
+    client.write_all(&part(0x02, 66_000 - 1_000)).await.unwrap();
+    client.write_all(&header(0x80, 1_000)).await.unwrap();
+    assert_eq!(input(&mut owner).await, too_large(66_000, 65_536));
+    let (mut owner, mut client) = session(config, 1 << 20).await;
+    let connect = [&header(0x82, CONNECT.len() as u64), CONNECT].concat();
+    client.write_all(&connect).await.unwrap();
+    client.write_all(&part(0x02, 70_000)).await.unwrap();
+    assert!(matches!(input(&mut owner).await, Some(Input::Frame(KEY, Ok(_)))));
+    client.write_all(&header(0x80, 30_001)).await.unwrap();
+    assert_eq!(input(&mut owner).await, too_large(100_001, 100_000));
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_read_away_so_that_the_error_arrives() {
+    let (mut owner, mut client) = session(Config::default(), 4096).await;
+    let bytes = 8 << 20;
+    client.write_all(&header(0x82, bytes)).await.unwrap();
+    assert_eq!(input(&mut owner).await, too_large(bytes as usize, 65_536));
+    owner.send_pongs(1);
+    owner.outbox.close(Farewell::at_once(CloseReason::MessageTooLarge));
+    client.write_all(&vec![0; bytes as usize]).await.unwrap();
+    let mut told = [0; 17 + 4];
+    client.read_exact(&mut told).await.unwrap();
+    assert_eq!((told[17], &told[19..]), (0x88, 1009_u16.to_be_bytes().as_slice()));
+    client.write_all(&[0x88, 0x82, 0, 0, 0, 0, 3, 0xf1]).await.unwrap();
+    client.read_to_end(&mut Vec::new()).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_read_away_only_so_far() {
+    let limits = Limits { excess_bytes_max: 100_000, ..Limits::default() };
+    let (mut owner, mut client) = session_within(limits, Config::default(), 4096).await;
+    client.write_all(&header(0x82, 1 << 30)).await.unwrap();
+    assert_eq!(input(&mut owner).await, too_large(1 << 30, 65_536));
+    owner.outbox.close(Farewell::at_once(CloseReason::MessageTooLarge));
+    let mut written = 0;
+    while client.write_all(&[0; 1_000]).await.is_ok() {
+        written += 1_000;
+        assert!(written < 200_000, "it reads on");
+    }
+}
+
+#[tokio::test]
+async fn the_bytes_of_a_message_on_its_way_are_a_sign_of_life() {
+    let (mut owner, mut client) = session(Config::default(), 4096).await;
+    client.write_all(&[0x81]).await.unwrap();
+    assert_eq!(owner.events.input().await, Some(Input::Alive(KEY)));
+    client.write_all(&header(0x82, 65_536)[1..]).await.unwrap();
+    client.write_all(b"{").await.unwrap();
+    assert_eq!(owner.events.input().await, Some(Input::Alive(KEY)));
+}
+
+#[tokio::test]
+async fn a_refused_client_has_time_to_close_by_itself() {
+    let (mut owner, mut client) = session(Config::default(), 4096).await;
+    owner.send_pongs(1);
+    let (reason, manner) = (CloseReason::Unauthorized, Manner::Linger);
+    owner.outbox.close(Farewell { reason, manner });
+    let mut told = [0; 17];
+    client.read_exact(&mut told).await.unwrap();
+    let written = Written { messages: 1, ..Written::default() };
+    assert_eq!(owner.events.input().await, Some(Input::Drained(KEY, written)));
+    assert_eq!(owner.events.input().await, Some(Input::Closed(KEY, CloseCause::Hub)));
+    client.write_all(&[0x81, 0x81, 0, 0, 0, 0, b'x']).await.unwrap();
+    client.write_all(&[0x88, 0x82, 0, 0, 0, 0, 3, 0xe8]).await.unwrap();
+    let mut rest = Vec::new();
+    client.read_to_end(&mut rest).await.unwrap();
+    assert_eq!((rest[0], &rest[2..4]), (0x88, 4001_u16.to_be_bytes().as_slice()));
+}
+
+#[tokio::test]
+async fn a_refused_client_that_says_nothing_is_closed_in_the_end() {
+    let config = Config { refusal_linger: Duration::from_millis(20), ..Config::default() };
+    let (owner, mut client) = session(config, 4096).await;
+    let (reason, manner) = (CloseReason::VersionMismatch, Manner::Linger);
+    owner.outbox.close(Farewell { reason, manner });
+    let mut close = [0; 4];
+    client.read_exact(&mut close).await.unwrap();
+    assert_eq!(&close[2..], 4002_u16.to_be_bytes().as_slice());
 }

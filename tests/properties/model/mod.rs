@@ -25,6 +25,8 @@ pub enum Said {
     /// Without its id, which is drawn at random, and without words that are for people alone.
     Message(Outgoing),
     Closed(CloseReason),
+    /// The same, in a while.
+    LetGo(CloseReason),
 }
 
 /// What each session gets to see because of one input.
@@ -75,6 +77,8 @@ struct Session {
     bytes: usize,
     /// When the queue came to its bound, if it is there.
     stuck: Option<Timestamp>,
+    /// Since when nothing has left a queue that others pause for.
+    still: Option<Timestamp>,
     /// How many messages left the queue in each second since 1970.
     written: BTreeMap<u64, usize>,
     /// Who does not keep up with this one, if it was told to pause.
@@ -171,6 +175,9 @@ impl Model {
         if self.figures.minute != minute {
             self.figures = Figures { minute, ..Figures::default() };
         }
+        if let Input::Late(by) = input {
+            self.put_off(*by);
+        }
         self.expire();
         match input {
             Input::Opened(key, peer) => self.opened(*key, peer.address.ip()),
@@ -178,10 +185,27 @@ impl Model {
             Input::Alive(key) => self.alive(*key),
             Input::Drained(key, written) => self.drained(*key, written),
             Input::Closed(key, _) => self.gone(*key),
-            Input::Tick => {}
+            Input::Tick | Input::Late(_) => {}
             Input::Shutdown => self.shutdown(),
         }
         std::mem::take(&mut self.told)
+    }
+
+    /// While the hub stands still for more than a second, no time passes for what may end.
+    fn put_off(&mut self, by: Duration) {
+        if by <= Duration::from_secs(1) {
+            return;
+        }
+        for session in self.sessions.values_mut() {
+            session.opened = session.opened + by;
+            session.heard = session.heard + by;
+            for since in [&mut session.stuck, &mut session.still].into_iter().flatten() {
+                *since = *since + by;
+            }
+        }
+        for registration in self.registrations.values_mut() {
+            registration.until = registration.until + by;
+        }
     }
 
     fn expire(&mut self) {
@@ -200,7 +224,8 @@ impl Model {
         let sessions = self.sessions.iter().flat_map(|(key, session)| {
             let connect = session.opened + config.connect_timeout;
             let idle = session.heard + config.idle_timeout;
-            let stuck = session.stuck.map(|since| since + config.slow_consumer_timeout);
+            let stuck = [session.stuck, session.still].into_iter().flatten().min();
+            let stuck = stuck.map(|since| since + config.slow_consumer_timeout);
             let connect = (!session.connected).then_some((connect, Due::Connect(*key)));
             let stuck = stuck.map(|at| (at, Due::Stuck(*key)));
             [connect, Some((idle, Due::Idle(*key))), stuck].into_iter().flatten()
@@ -236,7 +261,9 @@ impl Model {
         if session.has_room(Outgoing::ENVELOPE_WEIGHT, &self.config) {
             session.stuck = None;
         }
-        if session.messages < self.config.resume_threshold {
+        let deep = session.messages >= self.config.resume_threshold;
+        session.still = deep.then_some(self.now);
+        if !deep {
             self.resume_those_paused_for(key);
         }
     }

@@ -178,7 +178,10 @@ impl Model {
         let fails_to_connect = !self.sessions[&key].connected && request.type_name == "hub:connect";
         let (why, error) = (refusal.code.closes_connect(), Reply::Error(Box::new(refusal)));
         match (request.pattern, fails_to_connect) {
-            (Pattern::Ask, true) => self.reply_last(key, request, error, why),
+            (Pattern::Ask, true) if self.config.refusal_linger.is_zero() => {
+                self.reply_last(key, request, error, why);
+            }
+            (Pattern::Ask, true) => self.let_go(key, request, error, why),
             (Pattern::Ask, false) => self.reply(key, request, error),
             (Pattern::Tell, true) => self.close(key, why),
             (Pattern::Tell, false) => {}

@@ -44,6 +44,22 @@ impl Model {
         self.say_last(key, request.from.clone(), answer(request, reply), why);
     }
 
+    /// The session is over, and its client may take its time to see that.
+    pub(super) fn let_go(
+        &mut self,
+        key: SessionKey,
+        request: &Request,
+        reply: Reply,
+        why: CloseReason,
+    ) {
+        let message = self.message(request.from.clone(), answer(request, reply));
+        self.queue(key, message);
+        self.close(key, why);
+        let told = self.told.entry(key).or_default();
+        assert_eq!(told.pop(), Some(Said::Closed(why)));
+        told.push(Said::LetGo(why));
+    }
+
     /// The hub's own words have as much room again; who uses that up as well is closed.
     pub(super) fn say(&mut self, key: SessionKey, to: ActorAddress, body: Body) {
         let message = self.message(to, body);
@@ -157,6 +173,9 @@ impl Model {
         session.bytes += message.weight();
         if !session.has_room(Outgoing::ENVELOPE_WEIGHT, &self.config) {
             session.stuck.get_or_insert(self.now);
+        }
+        if session.messages >= self.config.resume_threshold {
+            session.still.get_or_insert(self.now);
         }
         self.figures.sent += 1;
         self.told.entry(key).or_default().push(Said::Message(message));

@@ -28,6 +28,8 @@ pub enum Event {
     PingDue(ConnectionId),
     /// A close handshake takes too long at the hub.
     HubCloseTimeout(ConnectionId),
+    /// A refused client has had its time.
+    LingerTimeout(ConnectionId),
     ClientAlarm {
         client: ClientId,
         number: u64,

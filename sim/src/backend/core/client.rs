@@ -135,7 +135,8 @@ impl World {
                     if let What::Client { event: ClientEvent::Sent(frame), .. } =
                         self.recorder.record_and_return(self.now, told)
                     {
-                        let message = Message::said(*frame, &self.scenario.hub);
+                        let bytes_max = self.bytes_max(link);
+                        let message = Message::said(*frame, bytes_max, &self.scenario.hub);
                         self.queue_as_client(link, message);
                     }
                 }
@@ -234,6 +235,14 @@ impl World {
                 }
             }
             Holder::Raw(id) => self.raw_received(id, frame),
+        }
+    }
+
+    /// Bytes came that make no message, or none yet.
+    pub(super) fn alive(&mut self, holder: Holder) {
+        match holder {
+            Holder::Client(id) => self.hand_in(id, Input::Alive),
+            Holder::Raw(_) => {}
         }
     }
 

@@ -18,6 +18,8 @@ pub struct ClientEnd {
     pub holder: Holder,
     pub stage: Stage,
     pub outgoing: VecDeque<Message>,
+    /// Whether it has said hub:connect: from then on it may say more at once.
+    pub greeted: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +42,8 @@ impl World {
         // The nonce of the handshake.
         self.network.random_seed(host);
         let id = self.network.open(self.now, host);
-        let end = ClientEnd { holder, stage: Stage::Dialling, outgoing: VecDeque::new() };
+        let (stage, outgoing) = (Stage::Dialling, VecDeque::new());
+        let end = ClientEnd { holder, stage, outgoing, greeted: false };
         self.client_ends.insert(id, end);
         id
     }
@@ -73,8 +76,18 @@ impl World {
         self.network.release(self.now, link, End::Client);
     }
 
+    /// How large a message the hub reads of the client as it stands.
+    pub(super) fn bytes_max(&self, link: ConnectionId) -> usize {
+        let greeted = self.client_ends.get(&link).is_some_and(|end| end.greeted);
+        match greeted {
+            true => self.scenario.hub.message_bytes_max,
+            false => self.scenario.hub.connect_bytes_max(),
+        }
+    }
+
     pub(super) fn queue_as_client(&mut self, link: ConnectionId, message: Message) {
         if let Some(end) = self.client_ends.get_mut(&link) {
+            end.greeted |= message.is_connect();
             end.outgoing.push_back(message);
             self.network.wake(link, End::Client);
         }
@@ -101,7 +114,11 @@ impl World {
             }
             match self.network.read(self.now, id, End::Client) {
                 Read::Nothing => break,
-                Read::Message(Message::Ping) => end.outgoing.push_back(Message::Pong),
+                Read::Message(Message::Ping) => {
+                    end.outgoing.push_back(Message::Pong);
+                    self.alive(holder);
+                }
+                Read::Message(Message::Part { .. }) => self.alive(holder),
                 Read::Message(Message::Upgraded) => {
                     end.stage = Stage::Up;
                     self.opened(id, holder);

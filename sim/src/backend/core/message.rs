@@ -29,6 +29,11 @@ pub enum Message {
     Sent(Outgoing),
     Ping,
     Pong,
+    /// Bytes of a message of so many that is still on its way: whether they are its first.
+    Part {
+        first: bool,
+        of: usize,
+    },
     /// A close frame; a client's bears no reason.
     Close(Option<CloseReason>),
 }
@@ -41,24 +46,31 @@ impl Message {
             Message::Said(Ok(frame)) => CLIENT_ENVELOPE_BYTES + data_bytes(frame),
             Message::Said(Err(_)) => CLIENT_ENVELOPE_BYTES,
             Message::Sent(outgoing) => outgoing.weight().max(CONTROL_BYTES),
-            Message::Ping | Message::Pong | Message::Close(_) => CONTROL_BYTES,
+            Message::Ping | Message::Pong | Message::Part { .. } | Message::Close(_) => {
+                CONTROL_BYTES
+            }
         }
     }
 
+    /// Whether it is a hub:connect that can be read.
+    pub fn is_connect(&self) -> bool {
+        let Message::Said(Ok(ClientFrame::Request(request))) = self else { return false };
+        matches!(request.verb, Ok(Verb::Connect(_)))
+    }
+
     /// What the hub is told of a frame: what its codec would make of the frame's text.
-    pub fn said(frame: ClientFrame, config: &Config) -> Self {
+    pub fn said(frame: ClientFrame, bytes_max: usize, config: &Config) -> Self {
         let bytes = data_bytes(&frame);
-        let long = bytes + CLIENT_ENVELOPE_BYTES_MAX > config.message_bytes_max;
+        let long = bytes + CLIENT_ENVELOPE_BYTES_MAX > bytes_max;
         let heavy = (1..=bytes + WEIGHTLESS_BYTES_MAX).contains(&config.rate_limit_bytes);
         match long || heavy || !is_plain(&frame, &config.bounds()) {
-            true => Self::written(encode_client_frame(&frame), config),
+            true => Self::written(encode_client_frame(&frame), bytes_max, config),
             false => Message::Said(Ok(frame)),
         }
     }
 
     /// The same for any text.
-    pub fn written(text: String, config: &Config) -> Self {
-        let max = config.message_bytes_max;
+    pub fn written(text: String, max: usize, config: &Config) -> Self {
         Message::Said(match text.len() {
             actual if actual > max => Err(Malformed::TooLarge { actual, max }),
             _ => decode_client_frame(text.as_bytes(), &config.bounds()),

@@ -13,6 +13,7 @@ mod faults;
 mod hub_process;
 mod message;
 mod network;
+mod patience;
 mod raw;
 mod server;
 mod session;
@@ -38,7 +39,6 @@ use self::executor::Tasks;
 use self::hub_process::{crash_hub, stop_hub};
 use self::raw::{Order, RawId};
 use self::world::World;
-use super::Skipped;
 use super::deed::Deed;
 use super::director;
 use super::raw_session::RawSession;
@@ -48,9 +48,6 @@ use crate::history::{ClientKind, ClientName, PROBE, Recorder};
 use crate::invariants::Agreement;
 use crate::net::{Fault, Peers};
 use crate::scenario::{Action, ActorKind, HUB_HOST, HubAction, Scenario, What, Who};
-
-/// Beyond twice the bound, or so much more, the WebSocket codec itself reads no further.
-const EXCESS_BYTES_MIN: usize = 64 * 1024;
 
 /// Plays the scenario to its end or to the first violation; tells how long that took.
 pub fn play(scenario: Arc<Scenario>, recorder: Recorder) -> Duration {
@@ -65,29 +62,6 @@ pub fn play(scenario: Arc<Scenario>, recorder: Recorder) -> Duration {
     };
     executor::run(root, &stage.tasks, || world.borrow_mut().step());
     world.borrow().now
-}
-
-/// Why this backend cannot play the scenario, if it cannot.
-pub fn cannot(scenario: &Scenario) -> Option<Skipped> {
-    let bytes_max = scenario.hub.message_bytes_max;
-    let read_max = bytes_max.saturating_add(bytes_max.max(EXCESS_BYTES_MIN));
-    let said = |step: &crate::scenario::Step| match &step.what {
-        What::Act { action, .. } => match action {
-            Action::Write { text } => text.len(),
-            Action::Tell { speech, .. }
-            | Action::Ask { speech, .. }
-            | Action::Broadcast { speech, .. }
-            | Action::Publish { speech, .. } => {
-                speech.padding + speech.text.as_ref().map_or(0, |text| 6 * text.len())
-            }
-            _ => 0,
-        },
-        What::Hub(_) | What::Network(_) => 0,
-    };
-    let longest = scenario.steps.iter().map(said).max().unwrap_or_default();
-    (longest + 4096 > read_max).then(|| Skipped {
-        reason: "frames that are longer than the WebSocket codec reads need bytes".to_owned(),
-    })
 }
 
 struct CoreStage {

@@ -252,8 +252,32 @@ impl Network {
             return Sending::Full(message);
         }
         direction.window_used += bytes;
-        self.transmit(now, id, end, Piece::Data(Carried(message, bytes)));
+        let last = self.transmit_parts(now, id, end, bytes);
+        self.transmit(now, id, end, Piece::Data(Carried(message, last)));
         Sending::Sent
+    }
+
+    /// Where bandwidth is bounded, all of a long message but its last segment, whose length is
+    /// returned: whoever gets it sees that something comes.
+    fn transmit_parts(
+        &mut self,
+        now: Duration,
+        id: ConnectionId,
+        from: End,
+        bytes: usize,
+    ) -> usize {
+        let Some(connection) = self.connections.get(&id) else { return bytes };
+        let config = &self.hosts[connection.host.0].links[from].config;
+        let most = config.segment_bytes_max.max(1);
+        if config.bytes_per_second.is_none() || bytes <= most {
+            return bytes;
+        }
+        let parts = (bytes - 1) / most;
+        for part in 0..parts {
+            let message = Message::Part { first: part == 0, of: bytes };
+            self.transmit(now, id, from, Piece::Data(Carried(message, most)));
+        }
+        bytes - parts * most
     }
 
     /// Ends what this end sends, in an orderly way.

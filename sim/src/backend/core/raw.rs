@@ -107,6 +107,7 @@ impl World {
         let (host, link) = (raw.host, raw.up());
         let name = raw.name.clone();
         let now = self.wall(host);
+        let bytes_max = link.map_or(0, |link| self.bytes_max(link));
         let Order { number, speaker, action, done } = order;
         let Some(raw) = self.raw(id) else { return };
         match (&action, link) {
@@ -116,7 +117,7 @@ impl World {
                 return self.plan(CLOSE_TIMEOUT, Event::RawCloseTimeout(id, link));
             }
             (Action::Write { text }, Some(link)) => {
-                let message = Message::written(text.clone(), &self.scenario.hub);
+                let message = Message::written(text.clone(), bytes_max, &self.scenario.hub);
                 self.queue_as_client(link, message);
             }
             (Action::Open | Action::Close | Action::Write { .. }, _) => {}
@@ -131,7 +132,7 @@ impl World {
                     Some(awaited) => drop(raw.awaited.insert(awaited, done)),
                     None => drop(done.send(())),
                 }
-                let message = Message::said(frame.clone(), &self.scenario.hub);
+                let message = Message::said(frame.clone(), bytes_max, &self.scenario.hub);
                 self.record_client(&name, ClientEvent::Sent(Box::new(frame)));
                 return self.queue_as_client(link, message);
             }

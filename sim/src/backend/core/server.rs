@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
-use signal_hub::hub::{CloseCause, Config, Hub, Ids, Input, Output, Peer, SessionKey};
-use signal_hub::protocol::{CloseReason, Outgoing};
+use signal_hub::hub::{CloseCause, Config, Hub, Ids, Input, LATE_MIN, Output, Peer, SessionKey};
+use signal_hub::protocol::{CloseReason, Malformed, Outgoing};
 use signal_hub::time::Timestamp;
 use tokio::sync::oneshot;
 
@@ -12,7 +13,7 @@ use super::agenda::Event;
 use super::alarm::Alarm;
 use super::message::Message;
 use super::network::{HostId, Read};
-use super::session::{Answer, Phase, ServerEnd, Session};
+use super::session::{Answer, Parts, Phase, ServerEnd, Session};
 use super::world::World;
 use crate::backend::stage::Left;
 use crate::history::{HubEvent, What};
@@ -25,10 +26,12 @@ pub struct Server {
     /// Never goes back, whatever the wall clock does.
     pub(super) now: Timestamp,
     alarm: Alarm,
-    ends: BTreeMap<ConnectionId, ServerEnd>,
+    pub(super) ends: BTreeMap<ConnectionId, ServerEnd>,
     /// The connection of each session, by its key.
-    keys: Vec<ConnectionId>,
+    pub(super) keys: Vec<ConnectionId>,
     closing_all: bool,
+    /// Nobody new gets in.
+    pub(super) stopping: bool,
     inputs: u64,
     /// Empty; kept for its room.
     outputs: Vec<Output>,
@@ -46,6 +49,7 @@ impl Server {
             ends: BTreeMap::new(),
             keys: Vec::new(),
             closing_all: false,
+            stopping: false,
             inputs: 0,
             outputs: Vec::new(),
             alone: None,
@@ -102,7 +106,10 @@ impl World {
             ServerEnd::Shaking => None,
             ServerEnd::Session(session) => Some((session.key, session.phase)),
         };
-        if matches!(phase, Some((_, Phase::Parting | Phase::Closing { answer: Answer::Came, .. })))
+        if let Some((
+            _,
+            Phase::Parting | Phase::LettingGo(_) | Phase::Closing { answer: Answer::Came, .. },
+        )) = phase
         {
             return Step::Stop;
         }
@@ -121,6 +128,20 @@ impl World {
                 self.end_session(id, key, CloseCause::Lost);
                 Step::Stop
             }
+            (
+                Some((_, Phase::Lingering(reason))),
+                Read::Message(Message::Close(_)) | Read::Ended | Read::Failed(_),
+            ) => {
+                self.close_refused(id, reason, Answer::Came);
+                Step::Stop
+            }
+            (
+                Some((_, Phase::Lingering(reason))),
+                Read::Message(Message::Said(Err(Malformed::TooLarge { .. }))),
+            ) => {
+                self.close_refused(id, reason, Answer::Awaited);
+                Step::Go
+            }
             (Some((_, Phase::Closing { .. })), Read::Message(Message::Close(_)))
             | (Some((_, Phase::Closing { .. })), Read::Ended | Read::Failed(_)) => {
                 if let Some(session) = self.server.as_mut().and_then(|server| server.session(id))
@@ -130,7 +151,16 @@ impl World {
                 }
                 Step::Stop
             }
-            (Some((_, Phase::Closing { .. } | Phase::Parting)), _) => Step::Go,
+            (
+                Some((
+                    _,
+                    Phase::Closing { .. }
+                    | Phase::Parting
+                    | Phase::LettingGo(_)
+                    | Phase::Lingering(_),
+                )),
+                _,
+            ) => Step::Go,
         }
     }
 
@@ -138,9 +168,12 @@ impl World {
         match message {
             Message::Said(frame) => self.handle(Input::Frame(key, frame)),
             Message::Ping | Message::Pong => self.handle(Input::Alive(key)),
+            Message::Part { first, of } => self.hear_part(id, key, first, of),
             Message::Close(_) => {
+                let close_due = self.now.saturating_add(self.scenario.hub.close_timeout);
                 if let Some(session) = self.server.as_mut().and_then(|server| server.session(id)) {
                     session.phase = Phase::Parting;
+                    session.close_due = close_due;
                     session.outbox.clear();
                     session.report = None;
                     session.staged.push_back(Message::Close(None));
@@ -167,6 +200,8 @@ impl World {
             report: None,
             ping_due: false,
             phase: Phase::Talking,
+            close_due: Duration::ZERO,
+            parts: Parts::default(),
         };
         server.ends.insert(id, ServerEnd::Session(Box::new(session)));
         let closing_all = server.closing_all;
@@ -188,14 +223,19 @@ impl World {
         if session.phase != Phase::Talking {
             return;
         }
-        session.phase = Phase::Closing { reason, said: false, answer: Answer::Awaited };
-        self.plan(self.scenario.hub.close_timeout, Event::HubCloseTimeout(id));
-        self.network.wake(id, End::Server);
+        let (said, answer, told) = (false, Answer::Awaited, false);
+        session.phase = Phase::Closing { reason, said, answer, told };
+        self.time_close(id);
     }
 
     pub(super) fn end_session(&mut self, id: ConnectionId, key: SessionKey, cause: CloseCause) {
+        let session = self.server.as_mut().and_then(|server| server.session(id));
+        let told = session
+            .is_some_and(|session| matches!(session.phase, Phase::Closing { told: true, .. }));
         self.drop_server_end(id);
-        self.handle(Input::Closed(key, cause));
+        if !told {
+            self.handle(Input::Closed(key, cause));
+        }
     }
 
     pub(super) fn drop_server_end(&mut self, id: ConnectionId) {
@@ -227,6 +267,7 @@ impl World {
             match output {
                 Output::Send(key, message) => self.queue(key, message),
                 Output::Close(key, reason) => self.close(key, reason),
+                Output::Linger(key, reason) => self.let_go(key, reason),
                 Output::Audit(_) => {}
             }
         }
@@ -243,6 +284,15 @@ impl World {
         if session.phase == Phase::Talking {
             session.outbox.push_back(message);
             self.network.wake(id, End::Server);
+        }
+    }
+
+    /// The hub's process stood still for so long: the hub hears it before what came meanwhile.
+    pub(super) fn hub_was_late(&mut self, by: Duration) {
+        let by = Duration::from_millis(u64::try_from(by.as_millis()).unwrap_or(u64::MAX));
+        let Some(server) = &self.server else { return };
+        if by > LATE_MIN && server.hub.next_deadline().is_some() {
+            self.handle(Input::Late(by));
         }
     }
 
@@ -284,13 +334,19 @@ impl World {
     }
 
     pub(super) fn hub_close_timeout(&mut self, id: ConnectionId) {
+        let now = self.now;
         let Some(session) = self.server.as_mut().and_then(|server| server.session(id)) else {
             return;
         };
         let key = session.key;
+        if now < session.close_due {
+            return;
+        }
         match session.phase {
-            Phase::Talking => {}
-            Phase::Closing { .. } => self.end_session(id, key, CloseCause::Hub),
+            Phase::Talking | Phase::Lingering(_) => {}
+            Phase::LettingGo(_) | Phase::Closing { .. } => {
+                self.end_session(id, key, CloseCause::Hub)
+            }
             Phase::Parting => self.drop_server_end(id),
         }
     }
@@ -298,10 +354,14 @@ impl World {
     /// The hub is told that it must end, and nobody new gets in.
     pub(super) fn shut_down(&mut self) {
         self.network.listening = false;
-        let Some(server) = &self.server else { return };
+        let Some(server) = &mut self.server else { return };
+        server.stopping = true;
         let shaking = server.ends.iter().filter(|(_, end)| matches!(end, ServerEnd::Shaking));
         for id in shaking.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.drop_server_end(id);
+        }
+        for (id, reason) in self.lingering() {
+            self.close_refused(id, reason, Answer::Came);
         }
         self.handle(Input::Shutdown);
     }

@@ -1,6 +1,7 @@
 //! A session at the hub by messages: what is queued for it, and how that is written.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use signal_hub::hub::{CloseCause, Expired, Input, SessionKey, Written};
 use signal_hub::protocol::{Body, CloseReason, Outgoing};
@@ -33,16 +34,33 @@ pub(super) struct Session {
     pub(super) report: Option<Written>,
     pub(super) ping_due: bool,
     pub(super) phase: Phase,
+    /// When its close handshake has lasted too long.
+    pub(super) close_due: Duration,
+    /// The message in the making whose bytes count as signs of life, and for how long they did.
+    pub(super) parts: Parts,
+}
+
+/// As in the server's session.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Parts {
+    pub(super) told_at: Option<Duration>,
+    pub(super) began: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     Talking,
-    /// The hub closes it: whether its close frame is staged, and what came of the peer.
+    /// Its hub:connect was refused, and it is being told so.
+    LettingGo(CloseReason),
+    /// It was told so, and the hub that the session is gone.
+    Lingering(CloseReason),
+    /// The hub closes it: whether its close frame is staged, what came of the peer, and whether the
+    /// hub believes that the session is gone.
     Closing {
         reason: CloseReason,
         said: bool,
         answer: Answer,
+        told: bool,
     },
     /// The client closed it: the answer to its close frame is staged, then the stream ends.
     Parting,
@@ -95,11 +113,16 @@ impl World {
                 }
                 return Step::Stop;
             }
+            Phase::LettingGo(_) if session.outbox.is_empty() => {
+                self.begin_to_linger(id, key);
+                return Step::Stop;
+            }
+            Phase::Lingering(_) => return Step::Stop,
             Phase::Closing { reason, said, .. } if session.outbox.is_empty() => {
                 *said = true;
                 session.staged.push_back(Message::Close(Some(*reason)));
             }
-            Phase::Talking | Phase::Closing { .. } if session.ping_due => {
+            Phase::Talking | Phase::LettingGo(_) | Phase::Closing { .. } if session.ping_due => {
                 session.ping_due = false;
                 session.staged.push_back(Message::Ping);
                 self.plan(self.scenario.hub.ping_interval, Event::PingDue(id));
@@ -107,7 +130,9 @@ impl World {
             Phase::Talking | Phase::Closing { .. } if session.outbox.is_empty() => {
                 return Step::Stop;
             }
-            Phase::Talking | Phase::Closing { .. } => session.stage_batch(now),
+            Phase::Talking | Phase::LettingGo(_) | Phase::Closing { .. } => {
+                session.stage_batch(now);
+            }
         }
         Step::Go
     }
@@ -121,6 +146,8 @@ impl World {
         session.staged.clear();
         match &mut session.phase {
             Phase::Talking => self.end_session(id, key, CloseCause::Lost),
+            Phase::LettingGo(_) => self.end_session(id, key, CloseCause::Hub),
+            Phase::Lingering(_) => self.drop_server_end(id),
             Phase::Parting => self.drop_server_end(id),
             Phase::Closing { said, answer, .. } => {
                 *said = true;

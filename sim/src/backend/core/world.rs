@@ -31,6 +31,7 @@ pub struct World {
     pub network: Network,
     pub(super) server: Option<Server>,
     pub(super) hub_paused: bool,
+    hub_paused_at: Duration,
     hub_deferred: Vec<Event>,
     /// Whoever waits for the hub to run again.
     hub_awaited: Vec<oneshot::Sender<()>>,
@@ -54,6 +55,7 @@ impl World {
             agenda: Agenda::default(),
             server: None,
             hub_paused: false,
+            hub_paused_at: Duration::ZERO,
             hub_deferred: Vec::new(),
             hub_awaited: Vec::new(),
             lives: 0,
@@ -110,7 +112,8 @@ impl World {
             Event::HubAlarm { .. }
             | Event::HandshakeTimeout(_)
             | Event::PingDue(_)
-            | Event::HubCloseTimeout(_) => {
+            | Event::HubCloseTimeout(_)
+            | Event::LingerTimeout(_) => {
                 if self.hub_paused {
                     self.hub_deferred.push(event);
                     return None;
@@ -136,6 +139,7 @@ impl World {
             Event::HandshakeTimeout(id) => self.handshake_timeout(id),
             Event::PingDue(id) => self.ping_due(id),
             Event::HubCloseTimeout(id) => self.hub_close_timeout(id),
+            Event::LingerTimeout(id) => self.linger_timeout(id),
             Event::ClientAlarm { client, number } => self.client_alarm(client, number),
             Event::ClientCloseTimeout(id) => {
                 if self.client_ends.contains_key(&id) {
@@ -174,13 +178,16 @@ impl World {
     }
 
     pub fn pause_hub(&mut self, life: u32) {
-        self.hub_paused |= self.hub_life() == Some(life);
+        if self.hub_life() == Some(life) && !self.hub_paused {
+            (self.hub_paused, self.hub_paused_at) = (true, self.now);
+        }
     }
 
     pub fn resume_hub(&mut self, life: u32) {
         if self.hub_life() != Some(life) || !std::mem::take(&mut self.hub_paused) {
             return;
         }
+        self.hub_was_late(self.now.saturating_sub(self.hub_paused_at));
         for event in std::mem::take(&mut self.hub_deferred) {
             self.agenda.plan(self.now, event);
         }

@@ -67,6 +67,7 @@ impl HubObserver for Lateness {
             | Input::Alive(_)
             | Input::Closed(..)
             | Input::Tick
+            | Input::Late(_)
             | Input::Shutdown => {}
         }
         if let Some(ttl) = moment.asked.as_ref().and_then(|asked| asked.request.ttl) {

@@ -129,7 +129,7 @@ fn nothing_to_the_closed(moment: &Moment<'_>) -> Verdict {
     let mut closed: Vec<SessionKey> = Vec::new();
     for output in &moment.hub.outputs {
         match output {
-            Output::Close(key, _) => closed.push(*key),
+            Output::Close(key, _) | Output::Linger(key, _) => closed.push(*key),
             Output::Send(key, message) => {
                 if closed.contains(key) || was_over(moment, *key) {
                     let evidence =

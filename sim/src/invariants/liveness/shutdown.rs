@@ -72,7 +72,9 @@ fn everybody_is_told(hub: &HubEvent, world: &World) -> Verdict {
 
 fn closes(hub: &HubEvent, key: SessionKey) -> Option<CloseReason> {
     hub.outputs.iter().find_map(|output| match output {
-        Output::Close(closed, reason) if *closed == key => Some(*reason),
-        Output::Send(..) | Output::Close(..) | Output::Audit(_) => None,
+        Output::Close(closed, reason) | Output::Linger(closed, reason) if *closed == key => {
+            Some(*reason)
+        }
+        Output::Send(..) | Output::Close(..) | Output::Linger(..) | Output::Audit(_) => None,
     })
 }

@@ -37,7 +37,7 @@ impl HubObserver for Bounds {
             Input::Frame(..) => self.request(moment)?,
             Input::Closed(key, _) => drop(self.malformed.remove(key)),
             Input::Shutdown => self.stopping = true,
-            Input::Alive(_) | Input::Drained(..) | Input::Tick => {}
+            Input::Alive(_) | Input::Drained(..) | Input::Tick | Input::Late(_) => {}
         }
         Ok(())
     }

@@ -82,7 +82,7 @@ impl Tally {
             Input::Drained(_, written) => {
                 self.seen.messages_expired += written.expired.len() as u64
             }
-            Input::Alive(_) | Input::Tick | Input::Shutdown => {}
+            Input::Alive(_) | Input::Tick | Input::Late(_) | Input::Shutdown => {}
         }
     }
 

@@ -70,7 +70,7 @@ fn registered<'a>(moment: &'a Moment<'_>) -> impl Iterator<Item = Row<'a>> {
     })
 }
 
-fn behind<'a>(cursor: Option<&'a Cursor>) -> impl Fn(&Row<'_>) -> bool {
+fn behind(cursor: Option<&Cursor>) -> impl Fn(&Row<'_>) -> bool {
     move |(address, ..)| cursor.is_none_or(|cursor| cursor.after < **address)
 }
 

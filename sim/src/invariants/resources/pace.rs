@@ -111,6 +111,6 @@ fn rows(output: &Output, request: &Request) -> usize {
                 _ => 0,
             }
         }
-        Output::Send(..) | Output::Audit(_) | Output::Close(..) => 0,
+        Output::Send(..) | Output::Audit(_) | Output::Close(..) | Output::Linger(..) => 0,
     }
 }

@@ -1,5 +1,6 @@
 //! I28, I29 for the outgoing queues: each holds what was put in and not taken out, application data
-//! joins exactly where there is room, and a queue at its bound has its clock running.
+//! joins exactly where there is room, and a queue at its bound, or one that others pause for, has its
+//! clock running.
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ pub struct Queues {
     message_bytes_max: usize,
     messages_max: usize,
     bytes_max: usize,
+    resume_threshold: usize,
     slow_consumer_timeout: Duration,
     /// The queues that this event changes: messages and bytes, in the order of the keys.
     changed: Vec<(SessionKey, Queued)>,
@@ -33,6 +35,7 @@ impl Queues {
             message_bytes_max: config.message_bytes_max,
             messages_max: config.queue_messages_max,
             bytes_max: config.queue_bytes_max,
+            resume_threshold: config.resume_threshold,
             slow_consumer_timeout: config.slow_consumer_timeout,
             changed: Vec::new(),
         }
@@ -66,7 +69,7 @@ impl Queues {
                 let queue = self.queue(moment, *key);
                 *queue = (queue.0 + 1, queue.1 + weight);
             }
-            Output::Close(key, _) => *self.queue(moment, *key) = (0, 0),
+            Output::Close(key, _) | Output::Linger(key, _) => *self.queue(moment, *key) = (0, 0),
             Output::Audit(Record::MessageDropped { to, why: DropReason::QueueFull, .. }) => {
                 let owner = to.address().and_then(|to| moment.before.owner(&to));
                 let Some(owner) = owner else { return Ok(()) };
@@ -125,12 +128,14 @@ impl Queues {
             return broken(Invariant::I29, evidence);
         }
         let is_full = !self.has_room(row.queued, Outgoing::ENVELOPE_WEIGHT);
+        let is_deep = messages >= self.resume_threshold;
         let latest = moment.now + self.slow_consumer_timeout;
-        match is_full && row.deadlines[2].is_none_or(|deadline| deadline > latest) {
+        let what = if is_full { "full" } else { "deep" };
+        match (is_full || is_deep) && row.deadlines[2].is_none_or(|deadline| deadline > latest) {
             false => Ok(()),
             true => broken(
                 Invariant::I29,
-                format!("the queue of s{} is full and its clock does not run", key.0),
+                format!("the queue of s{} is {what} and its clock does not run", key.0),
             ),
         }
     }

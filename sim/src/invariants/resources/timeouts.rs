@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use signal_hub::hub::{Config, Input, Phase, SessionKey};
+use signal_hub::hub::{Config, Input, LATE_MIN, Phase, SessionKey};
 use signal_hub::protocol::CloseReason;
 use signal_hub::time::Timestamp;
 
@@ -39,6 +39,11 @@ impl HubObserver for Timeouts {
 
     fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
         let now = moment.now;
+        if let Input::Late(by) = moment.hub.input
+            && by > LATE_MIN
+        {
+            self.put_off(by);
+        }
         for (key, reason) in moment.closed() {
             match reason {
                 CloseReason::IdleTimeout => self.was_silent(moment, key)?,
@@ -67,7 +72,7 @@ impl HubObserver for Timeouts {
                 }
             }
             Input::Closed(key, _) => drop(self.heard.remove(key)),
-            Input::Drained(..) | Input::Tick | Input::Shutdown => {}
+            Input::Drained(..) | Input::Late(_) | Input::Tick | Input::Shutdown => {}
         }
         Ok(())
     }
@@ -78,6 +83,13 @@ impl HubObserver for Timeouts {
 }
 
 impl Timeouts {
+    /// What passes while the hub stands still counts for nobody.
+    fn put_off(&mut self, by: Duration) {
+        for heard in self.heard.values_mut() {
+            (heard.opened, heard.last) = (heard.opened + by, heard.last + by);
+        }
+    }
+
     fn was_silent(&self, moment: &Moment<'_>, key: SessionKey) -> Verdict {
         let silent = self.heard.get(&key).map_or(Duration::ZERO, |h| moment.now.since(h.last));
         match silent >= self.idle_timeout {

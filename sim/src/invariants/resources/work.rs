@@ -98,7 +98,7 @@ fn heard(input: &Input) -> usize {
 fn said(outputs: &[Output]) -> usize {
     let weight = |output: &Output| match output {
         Output::Send(_, message) => message.weight(),
-        Output::Close(..) | Output::Audit(_) => 0,
+        Output::Close(..) | Output::Linger(..) | Output::Audit(_) => 0,
     };
     outputs.iter().map(weight).sum()
 }

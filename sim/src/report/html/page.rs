@@ -232,7 +232,7 @@ impl Writer<'_> {
     fn actors(&self, hub: &HubEvent, place: &Place) -> Vec<usize> {
         let from = hub.input.session();
         let to = hub.outputs.iter().filter_map(|output| match output {
-            Output::Send(key, _) | Output::Close(key, _) => Some(*key),
+            Output::Send(key, _) | Output::Close(key, _) | Output::Linger(key, _) => Some(*key),
             Output::Audit(_) => None,
         });
         let connection = |key| self.links.sessions.get::<HubSession>(&place.session(key));
@@ -253,7 +253,9 @@ impl Writer<'_> {
                 text: shortened(line),
                 envelope: Some(encode_hub_frame(message, self.hub_address)),
             },
-            Output::Close(..) => Said { text: shortened(line), envelope: None },
+            Output::Close(..) | Output::Linger(..) => {
+                Said { text: shortened(line), envelope: None }
+            }
             Output::Audit(record) => {
                 let json = serde_json::to_value(record).unwrap_or_default();
                 let name = json["event"].as_str().unwrap_or_default();
@@ -303,7 +305,7 @@ fn kind(event: &Event) -> String {
             Input::Opened(..) | Input::Closed(..) => CONNECTION.to_owned(),
             Input::Alive(_) => "(sign of life)".to_owned(),
             Input::Drained(..) => "(queue written)".to_owned(),
-            Input::Tick | Input::Shutdown => "(deadline)".to_owned(),
+            Input::Tick | Input::Late(_) | Input::Shutdown => "(deadline)".to_owned(),
         },
         What::Client { event, .. } => match event {
             ClientEvent::Sent(frame) => client_kind(frame),
@@ -343,7 +345,7 @@ fn hub_kind(frame: &HubFrame) -> String {
 fn output_kind(output: &Output) -> String {
     match output {
         Output::Send(_, message) => message.type_name().into_owned(),
-        Output::Close(..) | Output::Audit(_) => CONNECTION.to_owned(),
+        Output::Close(..) | Output::Linger(..) | Output::Audit(_) => CONNECTION.to_owned(),
     }
 }
 
@@ -354,7 +356,7 @@ fn deliveries(hub: &HubEvent) -> impl Iterator<Item = String> {
             Body::Notice(_) | Body::Delivery(_) => Some(message.type_name().into_owned()),
             Body::Pong | Body::Reply { .. } => None,
         },
-        Output::Close(..) | Output::Audit(_) => None,
+        Output::Close(..) | Output::Linger(..) | Output::Audit(_) => None,
     })
 }
 

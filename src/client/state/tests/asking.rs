@@ -136,17 +136,17 @@ fn only_so_many_asks_may_be_under_way() {
 #[test]
 fn what_is_larger_than_the_hub_reads_is_refused_on_the_spot() {
     let mut talk = Conversation::registered(alice());
-    let fits = say(&"x".repeat(15_000));
+    let fits = say(&"x".repeat(1_048_000));
     talk.ask(fits.clone());
     assert_eq!(talk.verbs(), [fits]);
-    let id = talk.ask(say(&"x".repeat(16_384)));
+    let id = talk.ask(say(&"x".repeat(1_048_576)));
     let outputs = talk.outputs();
-    let [Output::Resolve(resolved, Err(ClientError::TooLarge { bytes, max: 16_384 }))] =
+    let [Output::Resolve(resolved, Err(ClientError::TooLarge { bytes, max: 1_048_576 }))] =
         outputs.as_slice()
     else {
         panic!("it is refused: {outputs:?}");
     };
-    assert!(*resolved == id && *bytes > 16_384);
+    assert!(*resolved == id && *bytes > 1_048_576);
 }
 
 #[test]

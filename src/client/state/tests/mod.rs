@@ -215,7 +215,7 @@ fn connected() -> Connected {
         server_version: "0".to_owned(),
         server_time: None,
         token_expires_at: None,
-        max_message_size: 16 * 1024,
+        max_message_size: 1_048_576,
         heartbeat_interval: HEARTBEAT_INTERVAL.as_millis() as u64,
         capabilities: HubCapabilities {
             max_actors_per_instance: 1,

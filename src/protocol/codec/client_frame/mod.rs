@@ -323,14 +323,6 @@ mod tests {
     }
 
     #[test]
-    fn a_token_has_a_longest_text() {
-        let token = |bytes: usize| format!(r#"{{"token":"{}"}}"#, "t".repeat(bytes));
-        assert!(verb("hub:refresh_token", &token(16_384)).is_ok());
-        let refused = Err("token must be a token of at most 16384 bytes".into());
-        assert_eq!(verb("hub:refresh_token", &token(16_385)), refused);
-    }
-
-    #[test]
     fn a_send_falls_back_to_the_envelopes_recipient() {
         let Ok(Verb::Send(send)) = verb("hub:send", r#"{"type":"t"}"#) else { panic!("a send") };
         assert_eq!((send.to.as_str(), send.data.as_str()), ("@(hub)", "null"));

@@ -11,13 +11,12 @@ use crate::protocol::codec::fields::{
     Raw, few_strings, flag, name, object, optional_integer, optional_name, optional_string, strings,
 };
 use crate::protocol::{
-    ActorAddress, AuthToken, Broadcast, Connect, Disconnect, ErrorCode, Heartbeat, InvalidName,
-    Publish, Recipient, RefreshToken, Refusal, Register, Renew, RenewalToken, Send, Subscribe,
-    Subscription, SubscriptionId, Topic, Unregister, Unsubscribe, check_version,
+    ActorAddress, AuthToken, Broadcast, Connect, Disconnect, ErrorCode, Heartbeat, Publish,
+    Recipient, RefreshToken, Refusal, Register, Renew, RenewalToken, Send, Subscribe, Subscription,
+    SubscriptionId, Topic, Unregister, Unsubscribe, check_version,
 };
 
 const TOPIC: &str = "a string of 1 to 256 bytes";
-const TOKEN: &str = "a token of at most 16384 bytes";
 
 impl RawEnvelope<'_> {
     pub(super) fn connect(&self) -> Result<Connect, Refusal> {
@@ -46,7 +45,9 @@ impl RawEnvelope<'_> {
             Ok(Connect {
                 protocol_version: protocol_version.clone(),
                 capabilities: strings("capabilities", fields.capabilities)?,
-                auth_token: optional_name("authToken", TEXT, fields.auth_token, token)?,
+                auth_token: optional_name("authToken", TEXT, fields.auth_token, |text| {
+                    Ok(AuthToken::new(text))
+                })?,
                 client_metadata: client_metadata?,
             })
         };
@@ -75,7 +76,7 @@ impl RawEnvelope<'_> {
             (None, Some(raw)) => ("authToken", Some(raw)),
             (raw, _) => ("token", raw),
         };
-        let token = name(field, TEXT, raw, token)
+        let token = name(field, TEXT, raw, |text| Ok(AuthToken::new(text)))
             .map_err(|refusal| Refusal { code: ErrorCode::InvalidToken, ..refusal })?;
         Ok(RefreshToken { token })
     }
@@ -291,13 +292,6 @@ impl RawEnvelope<'_> {
             kind: application_type(fields.kind, bounds)?,
             data: json(fields.data),
         })
-    }
-}
-
-fn token(text: &str) -> Result<AuthToken, InvalidName> {
-    match text.len() <= AuthToken::BYTES_MAX {
-        true => Ok(AuthToken::new(text)),
-        false => Err(InvalidName { expected: TOKEN }),
     }
 }
 
