@@ -92,17 +92,16 @@ fn topics_change_by_request(
     }
 }
 
-/// An accepted unsubscribe takes the topic from one address of the session that asked.
+/// An accepted unsubscribe takes the topic from whoever acts, if that has it.
 fn unsubscribe_takes_effect(moment: &Moment<'_>) -> Verdict {
     for (_, reply) in moment.replies() {
         let Reply::Unsubscribed(unsubscribed) = reply else { continue };
         let topic = &unsubscribed.topic;
-        let session = moment.hub.input.session().and_then(|key| moment.was(key));
+        let Some(asked) = &moment.asked else { continue };
+        let address = moment.before.acting_identity(asked.session, &asked.request.from);
         let has = |row: Option<&AddressRow>| row.is_some_and(|row| row.topics.contains(topic));
-        let lost = session.into_iter().flat_map(|row| row.addresses.iter()).any(|address| {
-            has(moment.before.address(address)) && !has(moment.after.address(address))
-        });
-        if !lost {
+        let kept = has(moment.before.address(&address)) && has(moment.after.address(&address));
+        if kept && !moment.is_due(&address) {
             let evidence =
                 format!("an unsubscribe from {topic} was accepted and took it from nobody");
             return broken(Invariant::I15, evidence);

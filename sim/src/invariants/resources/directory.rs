@@ -157,6 +157,8 @@ impl Directory {
             (more, true) => {
                 if let Some((address, _, known)) = more
                     && told.shown.len() < told.limit
+                    // What no message holds stands alone.
+                    && !told.shown.iter().any(|(.., truncated)| *truncated)
                     && self.has_room(told, address, known)
                     && !self.may_be_cut(told)
                 {
