@@ -3,7 +3,7 @@
 
 use signal_hub::hub::{Config, Input, Output, Work};
 use signal_hub::protocol::codec::encode_client_frame;
-use signal_hub::protocol::{ActorAddress, ClientFrame, Discover, Verb};
+use signal_hub::protocol::{ActorAddress, ClientFrame, Discover, ErrorCode, Verb};
 
 use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
 
@@ -37,6 +37,10 @@ impl BoundedWork {
         let rows = match verb {
             Some(Verb::Discover(ask)) => candidates(moment, ask),
             Some(Verb::ListActors(_)) => moment.before.address_count(),
+            // Whether a copy is too long is up to the recipient with the longest address.
+            Some(Verb::Publish(_) | Verb::Broadcast(_)) if is_too_long(moment) => {
+                moment.before.address_count()
+            }
             Some(_) | None => return 0,
         };
         rows.min(self.config.scan_rows_max)
@@ -67,6 +71,10 @@ impl HubObserver for BoundedWork {
     fn watches_silence(&self) -> bool {
         true
     }
+}
+
+fn is_too_long(moment: &Moment<'_>) -> bool {
+    moment.asked.as_ref().is_some_and(|asked| asked.refused == Some(ErrorCode::MessageTooLarge))
 }
 
 /// Those whom the request must look at: whose names begin as asked and who have each capability.
