@@ -110,7 +110,11 @@ fn replay(
     html: Option<&Path>,
 ) -> anyhow::Result<ExitCode> {
     let command = format!("cargo sim replay {}", file.display());
-    play(&scenario::read_file(file)?, backend, &command, trace, html)
+    let scenario = scenario::read_file(file)?;
+    for what in scenario::doubts(&scenario) {
+        eprintln!("note: hub: {what}");
+    }
+    play(&scenario, backend, &command, trace, html)
 }
 
 /// `command` does the same again.

@@ -10,6 +10,8 @@ use serde::Serialize;
 pub struct Work {
     /// Rows that were gone through, one after the other; what is looked up by its key is none.
     pub rows: usize,
+    /// What of that a search among the registrations weighs, as `scan_rows_max` counts it.
+    pub scanned: usize,
     /// Bytes of clients' data that were written anew.
     pub bytes: usize,
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 /// The longest path of an address, in bytes.
 pub const PATH_BYTES_MAX: usize = 255;
 /// The longest address, in bytes.
-const ADDRESS_BYTES_MAX: usize = PATH_BYTES_MAX + "@()".len();
+pub const ADDRESS_BYTES_MAX: usize = PATH_BYTES_MAX + "@()".len();
 /// The longest topic, in bytes.
 pub const TOPIC_BYTES_MAX: usize = 256;
 /// The longest message id, in bytes.

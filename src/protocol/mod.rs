@@ -17,8 +17,8 @@ mod token;
 pub mod codec;
 
 pub use address::{
-    ActorAddress, InvalidName, MESSAGE_ID_BYTES_MAX, MessageId, PATH_BYTES_MAX, Recipient,
-    RenewalToken, SessionId, SubscriptionId, TOPIC_BYTES_MAX, Topic,
+    ADDRESS_BYTES_MAX, ActorAddress, InvalidName, MESSAGE_ID_BYTES_MAX, MessageId, PATH_BYTES_MAX,
+    Recipient, RenewalToken, SessionId, SubscriptionId, TOPIC_BYTES_MAX, Topic,
 };
 pub use criteria::Criteria;
 pub use directory::{

@@ -2,6 +2,7 @@
 //! anything (docs/OPERATIONS.md). Where values come from is the command line's business.
 
 mod process;
+pub mod rules;
 mod table;
 mod value;
 

@@ -188,7 +188,7 @@ pub static SETTINGS: &[Setting] = &[
     hub("rate_limit_per_second", count("requests", 0, MANY), "Requests a second that one session may make for long; 0: any number."),
     hub("rate_limit_burst", count("requests", 0, MANY), "Requests that one session may make at once after a pause."),
     hub("rate_limit_bytes", count("bytes", 0, GIBIBYTE), "Bytes of a frame that weigh as much as one more request; 0: they weigh nothing."),
-    hub("rate_limit_rows", count("rows", 0, MANY), "Recipients or listed actors of a request that weigh as much as one more; 0: they weigh nothing."),
+    hub("rate_limit_rows", count("rows", 0, MANY), "Recipients of a request, or registrations that it looks at as scan_rows_max counts them, that weigh as much as one more; 0: they weigh nothing."),
     hub("ping_limit_per_second", count("pings", 0, MANY), "Heartbeats and text pings a second that one session may send for long; 0: any number, as with rate_limit_per_second 0."),
     hub("ping_limit_burst", count("pings", 0, MANY), "Heartbeats and text pings that one session may send at once after a pause."),
     hub("dedupe_window", time(Duration::ZERO, DAY), "How long an ask that comes again gets its first outcome; 0s: not at all."),

@@ -118,6 +118,8 @@ fn whom_a_request_concerns_weighs_too() {
         say("hub:broadcast", json!({ "type": "note" })),
         say("hub:discover", Value::Null),
         say("hub:list_actors", Value::Null),
+        say("hub:discover", json!({ "pattern": "*nobody" })),
+        say("hub:discover", json!({ "metadata": { "lang": "none" } })),
     ] {
         hub.unnoticed(seconds(9));
         hub.asks(alice, concerning_four).accepted();

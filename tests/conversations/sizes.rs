@@ -173,6 +173,23 @@ fn a_copy_may_be_as_long_as_a_frame() {
 }
 
 #[test]
+fn a_publication_is_measured_by_the_longest_address_whoever_gets_it() {
+    let (mut hub, alice, bob) = narrow();
+    hub.asks(bob, subscribe("news")).accepted();
+    let size = |heard: &Heard| heard.payload()["details"]["actualSize"].as_u64().expect("a size");
+    let data = || json!("x".repeat(900));
+    let [to_bob, on_a_topic, to_none] =
+        [("news", "bob"), ("news", ""), ("none", "")].map(|(topic, to)| match to {
+            "" => size(&hub.asks(alice, publish(topic, "chat", data()))),
+            to => size(&hub.asks(alice, send(to, "chat", data()))),
+        });
+    assert_eq!(on_a_topic, to_none);
+    let route = json!({ "publication": true, "topic": "news" }).to_string().len()
+        - json!({ "forwarded": true }).to_string().len();
+    assert_eq!(on_a_topic, to_bob + route as u64 + 258 - "@(bob)".len() as u64);
+}
+
+#[test]
 fn an_echo_that_would_be_too_much_is_refused() {
     let (mut hub, alice, _) = narrow();
     let heard = hub.asks(alice, say("hub:heartbeat", json!({ "timestamp": "t".repeat(1_000) })));

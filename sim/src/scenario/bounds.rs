@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use signal_hub::protocol::ActorAddress;
 use signal_hub::settings;
+use signal_hub::settings::rules::{self, Rule};
 
 use super::{Ending, HUB_HOST, Scenario, Step, What, When};
 use crate::net::LinkConfig;
@@ -60,6 +61,21 @@ pub fn check(scenario: &Scenario) -> Result<(), String> {
         address.map_err(|error| format!("{name:?} is no address: {error}"))?;
     }
     check_whole(scenario)
+}
+
+/// The rules between its settings that the hub breaks: `serve` refuses them, files may mean them.
+pub fn doubts(scenario: &Scenario) -> Vec<String> {
+    let values = serde_json::to_value(&scenario.hub).unwrap_or_default();
+    let told = |name: &str| match &values[name] {
+        Value::String(text) => format!("{name} = {text}"),
+        other => format!("{name} = {other}"),
+    };
+    let rules = rules::broken(&scenario.hub);
+    rules
+        .map(|Rule { left, must, right, why }| {
+            format!("{} {must} {}: {why}", told(left), told(right))
+        })
+        .collect()
 }
 
 /// What the steps come to together.

@@ -305,6 +305,21 @@ mod tests {
     }
 
     #[test]
+    fn settings_that_serve_would_not_take_together_are_told_and_played() {
+        let hub = r#""idle_timeout": "2s", "ping_interval": "500ms""#;
+        let text =
+            format!(r#"{{ "version": 1, "actors": ["alice"], "hub": {{ {hub} }}, "steps": [] }}"#);
+        let scenario = read(&text).expect("it can be played");
+        assert_eq!(
+            super::super::doubts(&scenario),
+            [
+                "idle_timeout = 2s must be longer than heartbeat_interval = 25s: or a client that sends \
+              heartbeats as told is taken for dead"
+            ]
+        );
+    }
+
+    #[test]
     fn what_would_take_for_ever_or_all_memory_is_told() {
         let step = |fields: &str| error(&format!(r#"{{ "who": "alice", {fields} }}"#));
         assert!(step(r#""at": "30y", "do": "start""#).starts_with("4: at = 30years"));

@@ -17,6 +17,7 @@ use signal_hub::hub::Config;
 use signal_hub::time::duration_text;
 
 pub use action::{Action, Expectation, HubAction, Speech, WhichToken};
+pub use bounds::doubts;
 pub use file::{InvalidScenario, read, read_file, settings, write};
 pub use generator::{Profile, generate, generate_lasting};
 pub use schema::{FILE as SCHEMA_FILE, schema};

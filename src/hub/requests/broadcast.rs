@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::hub::sending::Handover;
 use crate::hub::{Hub, SessionKey};
 use crate::protocol::{
-    ActorAddress, Broadcast, BroadcastAck, Delivery, Details, ErrorCode, Refusal, Reply, Request,
-    Route,
+    ADDRESS_BYTES_MAX, ActorAddress, Broadcast, BroadcastAck, Delivery, Details, ErrorCode,
+    Refusal, Reply, Request, Route,
 };
 use crate::time::Timestamp;
 
@@ -21,9 +21,8 @@ impl Hub {
     ) -> Result<Reply, Refusal> {
         let from = self.acting_identity(key, request)?;
         self.check_expiry(now, request, request.to.clone())?;
-        let recipients = self.recipients(&from, broadcast)?;
         let delivery = Arc::new(Delivery::new(
-            from,
+            from.clone(),
             broadcast.kind.clone(),
             broadcast.data.clone(),
             self.forwarded_metadata(request, &Route::Broadcast),
@@ -31,7 +30,8 @@ impl Hub {
             request.id.clone(),
             request.ttl,
         ));
-        self.check_copies(now, &delivery, &recipients)?;
+        self.check_copy(now, &delivery, ADDRESS_BYTES_MAX)?;
+        let recipients = self.recipients(&from, broadcast)?;
         let delivered_count = recipients
             .iter()
             .filter(|to| self.deliver(now, key, to, &delivery) == Handover::Delivered)

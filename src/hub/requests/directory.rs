@@ -26,6 +26,7 @@ struct Wish<'a> {
 struct Page<'r> {
     rows: Vec<Row<'r>>,
     next: Option<Next>,
+    scanned: usize,
 }
 
 struct Row<'r> {
@@ -51,7 +52,7 @@ struct Room {
 }
 
 impl Hub {
-    pub(super) fn discover(&self, key: SessionKey, request: &Request, ask: &Discover) -> Reply {
+    pub(super) fn discover(&mut self, key: SessionKey, request: &Request, ask: &Discover) -> Reply {
         let prefix = ask.prefix();
         let after = ask.cursor.as_ref().map(|cursor| &cursor.after);
         let rows = self.registry.among(&prefix, after, ask.wanted_capabilities());
@@ -65,14 +66,16 @@ impl Hub {
             false => row.metadata.len() / COMPARED_BYTES,
         };
         let room = self.room(key, request, Reply::Discovered(Discovered::default()));
-        let (has_more, next_offset, next_cursor, rows) =
-            self.page(room, &wish, rows.map(|row| (compares(row.1), row)), fits).parts();
+        let page = self.page(room, &wish, rows.map(|row| (compares(row.1), row)), fits);
+        let scanned = page.scanned;
+        let (has_more, next_offset, next_cursor, rows) = page.parts();
         let actors = rows.into_iter().map(discovered).collect();
+        self.work.scanned += scanned;
         Reply::Discovered(Discovered { actors, has_more, next_offset, next_cursor })
     }
 
     pub(super) fn list_actors(
-        &self,
+        &mut self,
         key: SessionKey,
         request: &Request,
         ask: &ListActors,
@@ -83,12 +86,14 @@ impl Hub {
         let rows = rows.take_while(|_| offset < total).map(|row| (0, row));
         let wish = Wish { offset, cursor: ask.cursor.as_ref(), limit };
         let room = self.room(key, request, Reply::ActorList(ActorList::default()));
-        let (has_more, next_offset, next_cursor, rows) =
-            self.page(room, &wish, rows, |_, _| true).parts();
+        let page = self.page(room, &wish, rows, |_, _| true);
+        let scanned = page.scanned;
+        let (has_more, next_offset, next_cursor, rows) = page.parts();
         let expires_at = |row: &Row<'_>| self.expires_at(row.registration);
         let actors = rows.into_iter();
         let actors = actors.filter_map(|row| Some((expires_at(&row)?, row)));
         let actors = actors.map(|(expires_at, row)| listed(row, expires_at)).collect();
+        self.work.scanned += scanned;
         Reply::ActorList(ActorList {
             actors,
             total,
@@ -110,14 +115,14 @@ impl Hub {
     ) -> Page<'r> {
         let left_out = wish.cursor.map_or(0, |cursor| cursor.left_out);
         let mut left_out = wish.offset.saturating_add(left_out);
-        let (mut page, mut work) = (Page::default(), 0);
+        let mut page = Page::default();
         let (mut last, mut skipped): (Option<&ActorAddress>, Option<&ActorAddress>) = (None, None);
         for (more_work, (address, registration)) in rows {
-            if work >= self.config.scan_rows_max {
+            if page.scanned >= self.config.scan_rows_max {
                 page.ends(wish, last.cloned().map(|after| Cursor { after, left_out }));
                 break;
             }
-            work += 1 + more_work;
+            page.scanned += 1 + more_work;
             if fits(address, registration) {
                 if left_out > 0 {
                     left_out -= 1;

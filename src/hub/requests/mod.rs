@@ -60,8 +60,7 @@ impl Hub {
         }
         let before = self.outputs.len();
         let decided = self.decide(now, key, request);
-        let answer = decided.as_ref().ok().filter(|_| request.pattern == Pattern::Ask);
-        self.pay(key, request, answer, before);
+        self.pay(key, request, before);
         match decided {
             Ok(reply) => {
                 self.counters.requests_handled += 1;

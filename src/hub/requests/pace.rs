@@ -47,16 +47,10 @@ impl Hub {
         })
     }
 
-    /// Debits a request that was let through. `answer` is what it was told, `before` how many
-    /// outputs there were before it.
-    pub(super) fn pay(
-        &mut self,
-        key: SessionKey,
-        request: &Request,
-        answer: Option<&Reply>,
-        before: usize,
-    ) {
-        let rows = answer.map_or(0, listed) + self.outputs[before..].iter().filter(copied).count();
+    /// Debits a request that was let through; `before` is how many outputs there were before it.
+    pub(super) fn pay(&mut self, key: SessionKey, request: &Request, before: usize) {
+        let copies = self.outputs[before..].iter().filter(copied).count();
+        let rows = copies + self.work.scanned;
         let by = |amount: usize, unit: usize| amount.checked_div(unit).unwrap_or(0) as u64;
         let of_bytes = by(request.frame_bytes.0, self.config.rate_limit_bytes);
         let of_rows = by(rows, self.config.rate_limit_rows);
@@ -102,12 +96,4 @@ impl Hub {
 /// A copy of a message, be it handed over or not.
 fn copied(output: &&Output) -> bool {
     matches!(output, Output::Audit(Record::MessageDelivered { .. } | Record::MessageDropped { .. }))
-}
-
-fn listed(answer: &Reply) -> usize {
-    match answer {
-        Reply::Discovered(discovered) => discovered.actors.len(),
-        Reply::ActorList(list) => list.actors.len(),
-        _ => 0,
-    }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::hub::sending::Handover;
 use crate::hub::{Hub, Record, SessionKey};
 use crate::protocol::{
-    ActorAddress, Delivery, Details, ErrorCode, Publish, Published, Refusal, Reply, Request, Route,
-    Subscribe, Subscribed, Subscription, SubscriptionId, Topic, Unsubscribe, Unsubscribed,
+    ADDRESS_BYTES_MAX, ActorAddress, Delivery, Details, ErrorCode, Publish, Published, Refusal,
+    Reply, Request, Route, Subscribe, Subscribed, Subscription, SubscriptionId, Topic, Unsubscribe,
+    Unsubscribed,
 };
 use crate::time::Timestamp;
 
@@ -102,9 +103,9 @@ impl Hub {
             request.id.clone(),
             request.ttl,
         ));
+        self.check_copy(now, &delivery, ADDRESS_BYTES_MAX)?;
         let subscribers: Vec<ActorAddress> =
             self.topics.subscribers(&publish.topic).cloned().collect();
-        self.check_copies(now, &delivery, &subscribers)?;
         let subscriber_count = subscribers
             .iter()
             .filter(|to| self.deliver(now, key, to, &delivery) == Handover::Delivered)

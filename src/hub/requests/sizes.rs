@@ -5,8 +5,8 @@ use crate::hub::Hub;
 use crate::hub::sending::answer;
 use crate::protocol::codec::{copy_len, encode_hub_frame};
 use crate::protocol::{
-    ActorAddress, AuthToken, Delivery, Details, ErrorCode, HeartbeatAck, Json, Outgoing, Refusal,
-    Registered, Reply, Request, TokenRefreshed, Topic, Verb,
+    AuthToken, Delivery, Details, ErrorCode, HeartbeatAck, Json, Outgoing, Refusal, Registered,
+    Reply, Request, TokenRefreshed, Topic, Verb,
 };
 use crate::time::Timestamp;
 
@@ -14,21 +14,19 @@ use crate::time::Timestamp;
 const AROUND_MAX: usize = 4096;
 
 impl Hub {
-    /// Whether the longest copy of a message is no larger than clients were told to take.
-    pub(super) fn check_copies<'a>(
+    /// Whether a copy for an address of `to` bytes is no larger than clients were told to take.
+    pub(super) fn check_copy(
         &self,
         now: Timestamp,
         delivery: &Delivery,
-        recipients: impl IntoIterator<Item = &'a ActorAddress>,
+        to: usize,
     ) -> Result<(), Refusal> {
         let max = self.config.message_bytes_max;
         let data = delivery.payload.len() + delivery.metadata.len() + 6 * delivery.kind.len();
         if data + AROUND_MAX <= max {
             return Ok(());
         }
-        let longest = recipients.into_iter().max_by_key(|to| to.as_str().len());
-        let actual = longest.map_or(0, |to| copy_len(delivery, to, now));
-        within(actual, max, "the message would arrive as")
+        within(copy_len(delivery, to, now), max, "the message would arrive as")
     }
 
     /// Whether an answer that repeats what was said is small enough.

@@ -24,12 +24,12 @@ struct Page {
 }
 
 impl Model {
-    pub(super) fn discover(&self, key: SessionKey, request: &Request, ask: &Discover) -> Reply {
+    pub(super) fn discover(&mut self, key: SessionKey, request: &Request, ask: &Discover) -> Reply {
         let fitting =
             self.those_who(|address, row| ask.wants(address, &row.capabilities, &row.metadata));
         let cursor = ask.cursor.as_ref();
         let wish = Wish { offset: ask.offset, cursor, limit: ask.limit.actors() };
-        self.fullest(key, request, &fitting, &wish, |page| {
+        let reply = self.fullest(key, request, &fitting, &wish, |page| {
             let actors = page.actors.iter().map(|listed| DiscoveredActor {
                 address: listed.address.clone(),
                 actor_address: listed.actor_address.clone(),
@@ -44,11 +44,14 @@ impl Model {
                 next_offset,
                 next_cursor: next_cursor.flatten(),
             })
-        })
+        });
+        let Reply::Discovered(told) = &reply else { unreachable!("a page") };
+        self.scanned = self.looked_at(&self.candidates(ask), &fitting, &wish, told.next_offset);
+        reply
     }
 
     pub(super) fn list_actors(
-        &self,
+        &mut self,
         key: SessionKey,
         request: &Request,
         ask: &ListActors,
@@ -56,7 +59,7 @@ impl Model {
         let all = self.those_who(|_, _| true);
         let (offset, limit) = (ask.offset, ask.limit.actors());
         let wish = Wish { offset, cursor: ask.cursor.as_ref(), limit };
-        self.fullest(key, request, &all, &wish, |page| {
+        let reply = self.fullest(key, request, &all, &wish, |page| {
             let (next_offset, next_cursor) = page.next.clone().unzip();
             Reply::ActorList(ActorList {
                 actors: page.actors.clone(),
@@ -67,7 +70,56 @@ impl Model {
                 next_offset,
                 next_cursor: next_cursor.flatten(),
             })
-        })
+        });
+        let Reply::ActorList(told) = &reply else { unreachable!("a page") };
+        let rows: Vec<_> = all.iter().map(|address| (address.clone(), 1)).collect();
+        self.scanned = match offset < all.len() {
+            true => self.looked_at(&rows, &all, &wish, told.next_offset),
+            false => 0,
+        };
+        reply
+    }
+
+    /// Whom a search looks at, in their order, and what each of them weighs: of those whose addresses
+    /// may fit, who has the capability that fewest have.
+    fn candidates(&self, ask: &Discover) -> Vec<(ActorAddress, usize)> {
+        let all = self.those_who(|_, _| true);
+        let has = |address: &ActorAddress, wanted: &str| {
+            self.registrations[address].capabilities.iter().any(|own| own == wanted)
+        };
+        let able = |wanted: &&str| all.iter().filter(|address| has(address, wanted)).count();
+        let rarest = ask.wanted_capabilities().min_by_key(able);
+        let prefix = ask.prefix();
+        let weight = |address: &ActorAddress| match ask.metadata.is_empty() {
+            true => 1,
+            false => 1 + self.registrations[address].metadata.len() / 128,
+        };
+        all.iter()
+            .filter(|address| rarest.is_none_or(|rarest| has(address, rarest)))
+            .filter(|address| address.as_str().starts_with(&prefix))
+            .map(|address| (address.clone(), weight(address)))
+            .collect()
+    }
+
+    /// What was looked at until the page was whole, the first that had no place included.
+    fn looked_at(
+        &self,
+        candidates: &[(ActorAddress, usize)],
+        fitting: &[ActorAddress],
+        wish: &Wish<'_>,
+        next_offset: Option<usize>,
+    ) -> usize {
+        let after = wish.cursor.map(|cursor| &cursor.after);
+        let left_out = wish.cursor.map_or(0, |cursor| cursor.left_out);
+        let mut fitting =
+            fitting.iter().filter(|address| after.is_none_or(|after| after < *address));
+        let next = next_offset.and_then(|next| fitting.nth(next.saturating_add(left_out)));
+        candidates
+            .iter()
+            .filter(|(address, _)| after.is_none_or(|after| after < address))
+            .filter(|(address, _)| next.is_none_or(|next| address <= next))
+            .map(|(_, weight)| weight)
+            .sum()
     }
 
     /// The longest page of the wish that one message holds and the asker's queue takes.

@@ -26,7 +26,7 @@ impl Model {
         let delivery = self.delivery(key, request, &send.kind, &send.data, Route::Send)?;
         let to = send.to.address();
         if let Some(to) = &to {
-            self.check_copies(&delivery, std::slice::from_ref(to))?;
+            self.check_copy(&delivery, to)?;
         }
         let copied = to.map_or(Copied::NobodyThere, |to| self.deliver(key, &to, &delivery));
         match copied {
@@ -57,8 +57,8 @@ impl Model {
         let topic = &publish.topic;
         let route = Route::Publication { topic: topic.clone() };
         let delivery = self.delivery(key, request, &publish.kind, &publish.data, route)?;
+        self.check_copy(&delivery, &longest_address())?;
         let to = self.those_who(|_, row| row.topics.contains_key(topic));
-        self.check_copies(&delivery, &to)?;
         let subscriber_count = self.deliver_all(key, &to, &delivery);
         Ok(Reply::Published(Published { topic: topic.clone(), subscriber_count }))
     }
@@ -71,6 +71,7 @@ impl Model {
     ) -> Result<Reply, Refusal> {
         let (kind, data) = (&broadcast.kind, &broadcast.data);
         let delivery = self.delivery(key, request, kind, data, Route::Broadcast)?;
+        self.check_copy(&delivery, &longest_address())?;
         let to = self.those_who(|address, row| {
             let target = broadcast.target_capability.as_ref();
             let excluded = broadcast.exclude_self && *address == delivery.from;
@@ -81,7 +82,6 @@ impl Model {
             let details = Details::Limit { limit };
             return Err(refusal(ErrorCode::BroadcastLimitExceeded).with(details));
         }
-        self.check_copies(&delivery, &to)?;
         let delivered_count = self.deliver_all(key, &to, &delivery);
         Ok(Reply::BroadcastAck(BroadcastAck {
             message_id: request.id.clone(),
@@ -129,15 +129,8 @@ impl Model {
         Json::from_value(&metadata).expect("an object is JSON")
     }
 
-    fn check_copies(
-        &self,
-        delivery: &Arc<Delivery>,
-        recipients: &[ActorAddress],
-    ) -> Result<(), Refusal> {
-        let Some(longest) = recipients.iter().max_by_key(|to| to.as_str().len()) else {
-            return Ok(());
-        };
-        self.check_length(&self.message(longest.clone(), Body::Delivery(Arc::clone(delivery))))
+    fn check_copy(&self, delivery: &Arc<Delivery>, to: &ActorAddress) -> Result<(), Refusal> {
+        self.check_length(&self.message(to.clone(), Body::Delivery(Arc::clone(delivery))))
     }
 
     /// How many copies were handed over.
@@ -204,4 +197,8 @@ impl Model {
         row.topics.remove(&topic);
         Ok(Reply::Unsubscribed(Unsubscribed { topic, unsubscribed_at: self.now }))
     }
+}
+
+fn longest_address() -> ActorAddress {
+    ActorAddress::from_path(&"a".repeat(255)).expect("255 bytes are a path")
 }

@@ -60,6 +60,8 @@ pub struct Model {
     told: Told,
     /// Copies of the present message, handed over or not.
     copies: usize,
+    /// What the request that is carried out weighs by the registrations that it looked at.
+    scanned: usize,
 }
 
 #[derive(Default)]
@@ -165,6 +167,7 @@ impl Model {
             stopping: false,
             told: Told::new(),
             copies: 0,
+            scanned: 0,
         }
     }
 

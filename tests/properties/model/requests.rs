@@ -82,7 +82,7 @@ impl Model {
         if let Some(Err(refusal)) = bucket.map(|bucket| self.check_bucket(key, bucket)) {
             return self.refuse_haste(key, request, refusal);
         }
-        self.copies = 0;
+        (self.copies, self.scanned) = (0, 0);
         let answer = self.answer(key, request);
         if let Some(bucket) = bucket {
             self.pay(key, bucket, self.weight(request, &answer));
@@ -148,15 +148,12 @@ impl Model {
         (rate.into(), burst.max(1).into())
     }
 
-    /// What a request weighs by its bytes, and by those whom it was meant for or who are listed.
+    /// What a request weighs by its bytes, and by those whom it was meant for or who were looked at.
     fn weight(&self, request: &Request, answer: &Result<Reply, Refusal>) -> usize {
         let by = |amount: usize, unit: usize| amount.checked_div(unit).unwrap_or(0);
-        let rows = match answer {
-            Ok(Reply::Discovered(told)) if request.pattern == Pattern::Ask => told.actors.len(),
-            Ok(Reply::ActorList(told)) if request.pattern == Pattern::Ask => told.actors.len(),
-            Err(refusal) if refusal.code == ErrorCode::MessageExpired => 1,
-            Ok(_) | Err(_) => self.copies,
-        };
+        let expired =
+            answer.as_ref().is_err_and(|refusal| refusal.code == ErrorCode::MessageExpired);
+        let rows = self.copies + self.scanned + usize::from(expired);
         let config = &self.config;
         1 + by(request.frame_bytes.0, config.rate_limit_bytes) + by(rows, config.rate_limit_rows)
     }

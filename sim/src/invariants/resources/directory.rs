@@ -40,7 +40,7 @@ impl HubObserver for Directory {
 }
 
 /// An address, its row, and what it was registered with.
-type Row<'a> = (&'a ActorAddress, &'a OwnerRow, &'a Registration);
+pub(super) type Row<'a> = (&'a ActorAddress, &'a OwnerRow, &'a Registration);
 
 /// A page, what it was asked for, and what it shows.
 struct Told<'a> {
@@ -58,7 +58,7 @@ struct Told<'a> {
 }
 
 /// Who is registered after what was due; a request for the directory changes nothing.
-fn registered<'a>(moment: &'a Moment<'_>) -> impl Iterator<Item = Row<'a>> {
+pub(super) fn registered<'a>(moment: &'a Moment<'_>) -> impl Iterator<Item = Row<'a>> {
     moment.before.address_rows().filter_map(|(address, before)| {
         let row: Option<&AddressRow> = match moment.is_due(address) {
             true => moment.after.address(address),
@@ -70,7 +70,7 @@ fn registered<'a>(moment: &'a Moment<'_>) -> impl Iterator<Item = Row<'a>> {
     })
 }
 
-fn behind(cursor: Option<&Cursor>) -> impl Fn(&Row<'_>) -> bool {
+pub(super) fn behind(cursor: Option<&Cursor>) -> impl Fn(&Row<'_>) -> bool {
     move |(address, ..)| cursor.is_none_or(|cursor| cursor.after < **address)
 }
 

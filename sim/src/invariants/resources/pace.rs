@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use signal_hub::hub::{Config, Input, Output, Record, SessionKey};
-use signal_hub::protocol::{Body, ClientFrame, Outgoing, Pattern, Reply, Request};
+use signal_hub::protocol::{ClientFrame, Request};
 use signal_hub::time::Timestamp;
 
 use crate::history::HubEvent;
@@ -80,9 +80,10 @@ impl Pace {
         hasty
     }
 
-    /// One, and one more for so many bytes, and for so many copies and listed actors.
+    /// One, and one more for so many bytes, and for so many copies and rows that were searched. That
+    /// the hub says rightly how many these are is I51.
     fn weight(&self, hub: &HubEvent, request: &Request) -> u64 {
-        let rows: usize = hub.outputs.iter().map(|output| rows(output, request)).sum();
+        let rows = hub.outputs.iter().filter(copied).count() + hub.work.scanned;
         let by = |amount: usize, unit: usize| amount.checked_div(unit).unwrap_or(0);
         (1 + by(request.frame_bytes.0, self.bytes) + by(rows, self.rows)) as u64
     }
@@ -99,18 +100,7 @@ impl Pace {
     }
 }
 
-fn rows(output: &Output, request: &Request) -> usize {
-    match output {
-        Output::Audit(Record::MessageDelivered { .. } | Record::MessageDropped { .. }) => 1,
-        Output::Send(_, Outgoing { body: Body::Reply { reply, .. }, .. })
-            if request.pattern == Pattern::Ask =>
-        {
-            match reply.as_ref() {
-                Reply::Discovered(discovered) => discovered.actors.len(),
-                Reply::ActorList(list) => list.actors.len(),
-                _ => 0,
-            }
-        }
-        Output::Send(..) | Output::Audit(_) | Output::Close(..) | Output::Linger(..) => 0,
-    }
+/// A copy of a message, be it handed over or not.
+fn copied(output: &&Output) -> bool {
+    matches!(output, Output::Audit(Record::MessageDelivered { .. } | Record::MessageDropped { .. }))
 }

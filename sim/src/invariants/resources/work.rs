@@ -3,9 +3,10 @@
 
 use signal_hub::hub::{Config, Input, Output, Work};
 use signal_hub::protocol::codec::encode_client_frame;
-use signal_hub::protocol::{ActorAddress, ClientFrame, Discover, ErrorCode, Verb};
+use signal_hub::protocol::{ClientFrame, Discover, Reply, Verb};
 
 use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+use super::directory::{Row, behind, registered};
 
 /// Rows that any input may go through.
 const ROWS: usize = 16;
@@ -30,26 +31,16 @@ impl BoundedWork {
 
     /// How many rows the walk of the input may go through.
     fn walk(&self, moment: &Moment<'_>) -> usize {
-        if matches!(moment.hub.input, Input::Shutdown) {
-            return moment.before.session_count();
+        match moment.hub.input {
+            Input::Shutdown => moment.before.session_count(),
+            _ => searched(moment).min(self.config.scan_rows_max),
         }
-        let verb = moment.asked.as_ref().and_then(|asked| asked.verb());
-        let rows = match verb {
-            Some(Verb::Discover(ask)) => candidates(moment, ask),
-            Some(Verb::ListActors(_)) => moment.before.address_count(),
-            // Whether a copy is too long is up to the recipient with the longest address.
-            Some(Verb::Publish(_) | Verb::Broadcast(_)) if is_too_long(moment) => {
-                moment.before.address_count()
-            }
-            Some(_) | None => return 0,
-        };
-        rows.min(self.config.scan_rows_max)
     }
 }
 
 impl HubObserver for BoundedWork {
     fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
-        let (hub, Work { rows, bytes }) = (moment.hub, moment.hub.work);
+        let (hub, Work { rows, bytes, .. }) = (moment.hub, moment.hub.work);
         let touched = &hub.touched;
         let changed = touched.sessions.len() + touched.addresses.len() + touched.topics.len();
         let rows_max = ROWS + ROWS_EACH * (hub.outputs.len() + changed);
@@ -65,7 +56,7 @@ impl HubObserver for BoundedWork {
         if bytes > BYTES && bytes > BYTES + BYTES_EACH * (heard(&hub.input) + said(&hub.outputs)) {
             return broken(Invariant::I51, format!("{bytes} bytes written anew"));
         }
-        Ok(())
+        check_search(moment)
     }
 
     fn watches_silence(&self) -> bool {
@@ -73,25 +64,53 @@ impl HubObserver for BoundedWork {
     }
 }
 
-fn is_too_long(moment: &Moment<'_>) -> bool {
-    moment.asked.as_ref().is_some_and(|asked| asked.refused == Some(ErrorCode::MessageTooLarge))
+/// Whether a search says rightly how much it looked at: at all that may fit, unless its page ended.
+fn check_search(moment: &Moment<'_>) -> Verdict {
+    let (scanned, most) = (moment.hub.work.scanned, searched(moment));
+    let (shown, has_more) = match moment.asked.as_ref().and_then(|asked| asked.reply) {
+        Some(Reply::Discovered(told)) => (told.actors.len(), told.has_more),
+        Some(Reply::ActorList(told)) => (told.actors.len(), told.has_more),
+        Some(_) | None => (0, true),
+    };
+    let least = if has_more { shown } else { most };
+    match (least..=most).contains(&scanned) {
+        true => Ok(()),
+        false => broken(
+            Invariant::I51,
+            format!("{scanned} rows are said to be looked at, and it was {least} to {most}"),
+        ),
+    }
 }
 
-/// Those whom the request must look at: whose names begin as asked and who have each capability.
-fn candidates(moment: &Moment<'_>, ask: &Discover) -> usize {
-    let prefix = ask.prefix();
-    let begins = |address: &ActorAddress| address.as_str().starts_with(&prefix);
-    let rows = moment.before.address_rows().filter(|(address, _)| begins(address));
-    let known: Vec<_> =
-        rows.filter_map(|(address, _)| moment.before.registration(address)).collect();
-    let rarest = |wanted: &str| {
-        let has = |own: &[String]| own.iter().any(|own| own == wanted);
-        known.iter().filter(|row| has(&row.asked().capabilities)).count()
-    };
-    match ask.metadata.is_empty() {
-        true => ask.wanted_capabilities().map(rarest).min().unwrap_or(known.len()),
-        false => known.iter().map(|row| 1 + row.asked().metadata.len() / COMPARED_BYTES).sum(),
+/// What the rows weigh that the search must look at, if it is one.
+fn searched(moment: &Moment<'_>) -> usize {
+    match moment.asked.as_ref().and_then(|asked| asked.verb()) {
+        Some(Verb::Discover(ask)) => candidates(moment, ask),
+        Some(Verb::ListActors(ask)) if ask.offset < registered(moment).count() => {
+            registered(moment).filter(behind(ask.cursor.as_ref())).count()
+        }
+        Some(_) | None => 0,
     }
+}
+
+/// Those whose names begin as asked, and who have the capability that fewest have.
+fn candidates(moment: &Moment<'_>, ask: &Discover) -> usize {
+    let has = |(.., known): &Row<'_>, wanted: &str| {
+        known.asked().capabilities.iter().any(|own| own == wanted)
+    };
+    let able = |wanted: &&str| registered(moment).filter(|row| has(row, wanted)).count();
+    let rarest = ask.wanted_capabilities().min_by_key(able);
+    let prefix = ask.prefix();
+    let weight = |(.., known): Row<'_>| match ask.metadata.is_empty() {
+        true => 1,
+        false => 1 + known.asked().metadata.len() / COMPARED_BYTES,
+    };
+    registered(moment)
+        .filter(|row| row.0.as_str().starts_with(&prefix))
+        .filter(|row| rarest.is_none_or(|rarest| has(row, rarest)))
+        .filter(behind(ask.cursor.as_ref()))
+        .map(weight)
+        .sum()
 }
 
 /// Bytes of the input, if it is a frame.

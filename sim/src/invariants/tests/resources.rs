@@ -311,6 +311,20 @@ fn a_walk_goes_no_further_than_its_bound() {
 }
 
 #[test]
+fn a_search_says_how_much_it_looked_at() {
+    for (pattern, looked_at) in [("*7", 91), ("*nobody", 91), ("alice/7*", 11), ("nobody", 0)] {
+        let mut story = looked_for(pattern, 90);
+        assert_eq!(story.last().work.scanned, looked_at, "{pattern}");
+        story.holds();
+        story.last().work.scanned += 1;
+        story.breaks(Invariant::I51);
+    }
+    let mut story = looked_for("*nobody", 90);
+    story.last().work.scanned = 0;
+    story.breaks(Invariant::I51);
+}
+
+#[test]
 fn nothing_is_written_again_and_again() {
     let mut story = Story::of(["alice", "bob"]);
     story.asks(1, "alice", send("bob"));

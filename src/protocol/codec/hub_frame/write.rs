@@ -63,11 +63,12 @@ fn encode_delivery(message: &Outgoing, delivery: &Delivery) -> String {
     text
 }
 
-/// How many bytes the copy for `to` has as text. Neither payload nor metadata are read for that.
-pub fn copy_len(delivery: &Delivery, to: &ActorAddress, timestamp: Timestamp) -> usize {
+/// How many bytes a copy has as text, to a recipient whose address has `to` bytes. Neither payload
+/// nor metadata are read for that.
+pub fn copy_len(delivery: &Delivery, to: usize, timestamp: Timestamp) -> usize {
     let around = shared_text(delivery, timestamp, "", "").len();
     let data = delivery.payload.len() + delivery.metadata.len();
-    PREFIX_LEN + to.as_str().len() + around + data
+    PREFIX_LEN + to + around + data
 }
 
 fn shared_text(delivery: &Delivery, timestamp: Timestamp, payload: &str, metadata: &str) -> String {
