@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::hub::sending::Handover;
-use crate::hub::{DropReason, Expired, Hub, Record, SessionKey};
+use crate::hub::{DropReason, Hub, SessionKey};
 use crate::protocol::{
     Delivery, DeliveryAck, DeliveryStatus, Details, ErrorCode, Recipient, Refusal, Reply, Request,
     Route, Send, UnknownActor,
@@ -62,33 +62,5 @@ impl Hub {
             "Send again after a pause.",
         )
         .with(Details::RetryAfter { wait, limit: limit as u64 })
-    }
-
-    /// Copies whose time to live was over before they could be written (I27).
-    pub(super) fn record_expired(&mut self, expired: &[Expired]) {
-        for Expired { to, message } in expired {
-            self.counters.messages_expired += 1;
-            let (to, message) = (to.clone().into(), message.clone());
-            self.audit(Record::MessageDropped { to, message, why: DropReason::Expired });
-        }
-    }
-
-    /// A message whose time to live was over on arrival goes nowhere (I27).
-    pub(super) fn check_expiry(
-        &mut self,
-        now: Timestamp,
-        request: &Request,
-        to: impl Into<Recipient>,
-    ) -> Result<(), Refusal> {
-        let Some(ttl) = request.ttl else { return Ok(()) };
-        if now <= request.timestamp + ttl + self.config.clock_skew {
-            return Ok(());
-        }
-        self.record_drop(to, &request.id, DropReason::Expired);
-        Err(Refusal::new(
-            ErrorCode::MessageExpired,
-            "the message's time to live was over when it arrived",
-            "Send it again with a later timestamp or a longer ttl.",
-        ))
     }
 }

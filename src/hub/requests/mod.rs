@@ -1,12 +1,14 @@
-//! The verbs: what the hub does with each input, one file a domain. This one reads frames, decides
-//! who acts, and answers.
+//! The verbs: what the hub does with each input, one file a domain. This one reads frames and
+//! answers.
 
 mod access;
 mod broadcast;
 mod connection;
 mod directory;
+mod expiry;
 mod figures;
 mod forwarding;
+mod identity;
 mod messaging;
 mod pace;
 mod pubsub;
@@ -16,8 +18,8 @@ mod sizes;
 
 use super::{Hub, Phase, Record, SessionKey};
 use crate::protocol::{
-    ActorAddress, Body, ClientFrame, CloseReason, Details, ErrorCode, Malformed, Pattern, Refusal,
-    Reply, Request, Verb,
+    Body, ClientFrame, CloseReason, Details, ErrorCode, Malformed, Pattern, Refusal, Reply,
+    Request, Verb,
 };
 use crate::time::Timestamp;
 
@@ -121,23 +123,6 @@ impl Hub {
         }
     }
 
-    fn check_phase(&self, key: SessionKey, request: &Request) -> Result<(), Refusal> {
-        let connecting = self.sessions.get(key).is_some_and(|s| s.phase == Phase::Connecting);
-        match (connecting, request.type_name == "hub:connect") {
-            (true, true) | (false, false) => Ok(()),
-            (true, false) => Err(Refusal::new(
-                ErrorCode::Unauthorized,
-                "send hub:connect first",
-                "Send hub:connect and wait for hub:connected.",
-            )),
-            (false, true) => Err(Refusal::new(
-                ErrorCode::Unauthorized,
-                "already connected",
-                "Open another connection to connect again.",
-            )),
-        }
-    }
-
     fn refuse(&mut self, now: Timestamp, key: SessionKey, request: &Request, refusal: Refusal) {
         let code = refusal.code;
         self.counters.count_refusal(code);
@@ -199,39 +184,5 @@ impl Hub {
         }
         session.malformed.push_back(now);
         session.malformed.len() >= max
-    }
-
-    /// The `to` of what the hub says unasked to a session.
-    pub(super) fn spoken_to(&self, key: SessionKey) -> ActorAddress {
-        let session = self.sessions.get(key);
-        let known = session.and_then(|s| s.addresses.first().or(s.claimed.as_ref()));
-        known.unwrap_or(&self.config.hub_address).clone()
-    }
-
-    /// Who acts in a request that needs an identity (protocol, section 2): the claimed address if
-    /// it is this session's, else the session's earliest one, unless the claim is another's.
-    pub(super) fn acting_identity(
-        &self,
-        key: SessionKey,
-        request: &Request,
-    ) -> Result<ActorAddress, Refusal> {
-        let session = self.sessions.open(key).expect("a request comes from an open session");
-        if session.owns(&request.from) {
-            return Ok(request.from.clone());
-        }
-        if self.registry.owner(&request.from).is_some() {
-            return Err(Refusal::new(
-                ErrorCode::Unauthorized,
-                format!("{} is registered by another session", request.from),
-                "Send as an address that this session has registered.",
-            ));
-        }
-        session.addresses.first().cloned().ok_or_else(|| {
-            Refusal::new(
-                ErrorCode::Unauthorized,
-                "register first",
-                "Send hub:register and wait for hub:registered.",
-            )
-        })
     }
 }
