@@ -10,19 +10,27 @@
 //! - [`server`]: the shell that serves a hub to WebSocket clients.
 //! - [`settings`]: every setting, its range and its default.
 //! - [`client`]: a client that registers, subscribes, asks and comes back after a lost connection.
+//!
+//! The feature `client` is the client alone, `server` the hub and its shell; `cli`, the default, has
+//! both, and what the program and its settings need.
 
 pub mod time;
 
 pub mod protocol;
 
+#[cfg(feature = "server")]
 pub mod auth;
 
+#[cfg(feature = "server")]
 pub mod hub;
 
 pub mod runtime;
 
+#[cfg(feature = "server")]
 pub mod server;
 
+#[cfg(feature = "cli")]
 pub mod settings;
 
+#[cfg(feature = "client")]
 pub mod client;
