@@ -144,6 +144,7 @@ impl<R: Runtime, O: Observer> Driver<R, O> {
                 self.handle(Input::Frame(frame));
             }
             Happening::Alive => self.handle(Input::Alive),
+            Happening::Part { first, declared } => self.handle(Input::Part { first, declared }),
             Happening::Lost(loss) => self.lost(loss),
         }
     }

@@ -19,8 +19,13 @@ pub(super) enum Happening {
     Opened(Box<Transport>),
     /// The bytes of one frame.
     Frame(Bytes),
-    /// Other bytes came.
+    /// A control frame came.
     Alive,
+    /// Bytes came of a message of so many that is still on its way: whether they are its first.
+    Part {
+        first: bool,
+        declared: u64,
+    },
     Lost(Loss),
 }
 
@@ -36,6 +41,7 @@ impl Link {
             Link::Up(transport) => match transport.next(reading).await {
                 Arrival::Frame(bytes) => Happening::Frame(bytes),
                 Arrival::Alive => Happening::Alive,
+                Arrival::Part { first, declared } => Happening::Part { first, declared },
                 Arrival::Lost(loss) => Happening::Lost(loss),
             },
         }

@@ -45,7 +45,7 @@ impl RawTransport {
             match self.0.next(Reading::Open).await {
                 Arrival::Frame(bytes) => return RawArrival::Frame(bytes),
                 Arrival::Lost(loss) => return RawArrival::Lost(loss),
-                Arrival::Alive => {}
+                Arrival::Alive | Arrival::Part { .. } => {}
             }
         }
     }

@@ -6,8 +6,8 @@ use super::registration::refusal_in;
 use super::{ClientState, Output, Owner, Phase, Purpose, Session};
 use crate::client::{ClientError, CommandId, Ending, Event, Loss, Outcome};
 use crate::protocol::{
-    CloseReason, Connect, Connected, Disconnect, Heartbeat, Json, PROTOCOL_VERSION, Reply,
-    SessionId, Verb,
+    CloseReason, Connect, Connected, Disconnect, FrameMeter, Heartbeat, Json, PROTOCOL_VERSION,
+    Reply, SessionId, Verb,
 };
 use crate::time::Timestamp;
 
@@ -57,6 +57,7 @@ impl ClientState {
             max_message_size: connected.max_message_size,
             silence_timeout,
             heard: now,
+            part_began: now,
             settled: self.actors.is_empty().then_some(now),
         };
         self.phase = Phase::Connected(session);
@@ -82,6 +83,18 @@ impl ClientState {
 
     pub(super) fn heard(&mut self, now: Timestamp) {
         if let Phase::Connected(session) = &mut self.phase {
+            session.heard = now;
+        }
+    }
+
+    /// A frame that comes too slowly is no sign of life any more: it is whole within its patience and
+    /// the silence timeout, or never.
+    pub(super) fn part(&mut self, now: Timestamp, first: bool, declared: u64) {
+        let Phase::Connected(session) = &mut self.phase else { return };
+        if first {
+            session.part_began = now;
+        }
+        if now <= session.part_began + FrameMeter::patience(declared) {
             session.heard = now;
         }
     }

@@ -42,8 +42,15 @@ pub enum Input {
     Opened,
     /// The hub sent a frame.
     Frame(Result<HubFrame, InvalidHubFrame>),
-    /// Bytes came from the hub that make no frame, or none yet.
+    /// Bytes came from the hub that make no frame of this protocol.
     Alive,
+    /// Bytes came of a frame that is still on its way.
+    Part {
+        /// Whether they are the first of it.
+        first: bool,
+        /// How many bytes it is to have, as far as its headers have come.
+        declared: u64,
+    },
     /// The transport, or the attempt to get one, is gone.
     Lost(Loss),
     /// The user wants something. Ids ascend.
@@ -115,8 +122,10 @@ struct Session {
     /// Bytes.
     max_message_size: usize,
     silence_timeout: Duration,
-    /// When the last bytes came.
+    /// When the last bytes came that are a sign of life.
     heard: Timestamp,
+    /// When the frame that is on its way began.
+    part_began: Timestamp,
     /// When the session first had what it was opened for: a registration, if one is wanted.
     settled: Option<Timestamp>,
 }
@@ -183,6 +192,7 @@ impl ClientState {
             Input::Frame(frame) => self.frame(now, frame),
             Input::Command(id, command) => self.command(now, id, command),
             Input::Alive => self.heard(now),
+            Input::Part { first, declared } => self.part(now, first, declared),
             Input::Tick | Input::Stalled | Input::Lost(_) => {}
             Input::Stop => self.stop(),
         }

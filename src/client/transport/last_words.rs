@@ -1,5 +1,6 @@
-//! A stream that tells of every byte that comes, and whose failed writes do not end the reading: the hub's close frame, which tells whether
-//! the client may come back, can still be on its way when the hub takes no more bytes.
+//! A stream that notices every byte that comes, and whose failed writes do not end the reading: the
+//! hub's close frame, which tells whether the client may come back, can still be on its way when the
+//! hub takes no more bytes.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -7,20 +8,29 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::protocol::FrameMeter;
+
 pub(super) struct LastWords<S> {
     stream: S,
     deaf: bool,
+    meter: FrameMeter,
     has_news: bool,
+    /// The message whose bytes were noticed last.
+    latest: Option<u64>,
 }
 
 impl<S> LastWords<S> {
     pub(super) fn new(stream: S) -> Self {
-        Self { stream, deaf: false, has_news: false }
+        let meter = FrameMeter::default();
+        Self { stream, deaf: false, meter, has_news: false, latest: None }
     }
 
-    /// Whether anything was read since this was asked.
-    pub(super) fn take_news(&mut self) -> bool {
-        std::mem::take(&mut self.has_news)
+    /// What came since this was asked, if it makes no whole message yet: whether a message begins
+    /// with it, and how many bytes that is to have as far as its headers have come.
+    pub(super) fn take_part(&mut self) -> Option<(bool, u64)> {
+        let news = std::mem::take(&mut self.has_news);
+        let (message, declared) = self.meter.in_the_making().filter(|_| news)?;
+        Some((self.latest.replace(message) != Some(message), declared))
     }
 }
 
@@ -33,7 +43,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for LastWords<S> {
         let this = self.get_mut();
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(task, buffer);
-        this.has_news |= buffer.filled().len() > before;
+        let mut come = &buffer.filled()[before..];
+        this.has_news |= !come.is_empty();
+        // How large a message may be is the codec's business.
+        while let Some((at, _)) = this.meter.read(come, u64::MAX) {
+            come = &come[at + 1..];
+        }
         read
     }
 }

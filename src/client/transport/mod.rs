@@ -32,8 +32,10 @@ pub(super) struct Transport {
 pub(super) enum Arrival {
     /// The bytes of one text or binary message.
     Frame(Bytes),
-    /// Bytes came that make no message, or none yet.
+    /// A control frame came.
     Alive,
+    /// Bytes came of a message of so many that is still on its way: whether they are its first.
+    Part { first: bool, declared: u64 },
     /// Nothing more will come.
     Lost(Loss),
 }
@@ -108,15 +110,19 @@ impl Transport {
         if reading == Reading::Stalled {
             return Poll::Pending;
         }
-        let mut has_news = false;
+        let mut is_alive = false;
         loop {
-            let next = self.socket.poll_next_unpin(task);
-            has_news |= self.socket.get_mut().take_news();
-            let next = match next {
-                Poll::Pending if has_news => return Poll::Ready(Arrival::Alive),
-                Poll::Pending => return Poll::Pending,
+            let next = match self.socket.poll_next_unpin(task) {
+                Poll::Pending => {
+                    return match self.socket.get_mut().take_part() {
+                        Some((first, declared)) => Poll::Ready(Arrival::Part { first, declared }),
+                        None if is_alive => Poll::Ready(Arrival::Alive),
+                        None => Poll::Pending,
+                    };
+                }
                 Poll::Ready(next) => next,
             };
+            is_alive = true;
             let message = match next {
                 Some(Ok(message)) => message,
                 Some(Err(error)) => {

@@ -238,10 +238,10 @@ impl World {
         }
     }
 
-    /// Bytes came that make no message, or none yet.
-    pub(super) fn alive(&mut self, holder: Holder) {
+    /// Something came that makes no frame, or none yet.
+    pub(super) fn alive(&mut self, holder: Holder, input: Input) {
         match holder {
-            Holder::Client(id) => self.hand_in(id, Input::Alive),
+            Holder::Client(id) => self.hand_in(id, input),
             Holder::Raw(_) => {}
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use signal_hub::client::Loss;
+use signal_hub::client::state::Input;
 use signal_hub::protocol::CloseReason;
 
 use super::agenda::Event;
@@ -116,9 +117,11 @@ impl World {
                 Read::Nothing => break,
                 Read::Message(Message::Ping) => {
                     end.outgoing.push_back(Message::Pong);
-                    self.alive(holder);
+                    self.alive(holder, Input::Alive);
                 }
-                Read::Message(Message::Part { .. }) => self.alive(holder),
+                Read::Message(Message::Part { first, of }) => {
+                    self.alive(holder, Input::Part { first, declared: of as u64 });
+                }
                 Read::Message(Message::Upgraded) => {
                     end.stage = Stage::Up;
                     self.opened(id, holder);

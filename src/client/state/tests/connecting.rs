@@ -110,6 +110,26 @@ fn heartbeats_go_out_at_the_interval_that_the_hub_told() {
 }
 
 #[test]
+fn the_bytes_of_a_frame_are_a_sign_of_life_unless_they_come_too_slowly() {
+    let mut talk = Conversation::registered(alice());
+    let declared = 80 * 1024;
+    let part = |first| Input::Part { first, declared };
+    talk.input(part(true));
+    for _ in 0..2 {
+        talk.pass(seconds(5));
+        talk.input(part(false));
+    }
+    talk.outputs();
+    talk.pass(seconds(1));
+    talk.input(part(false));
+    // Silence counts from 10 s on, when 80 KiB at 8 KiB a second should have been there.
+    talk.pass(Duration::from_millis(61_499));
+    assert!(!talk.outputs().contains(&Output::CloseTransport));
+    talk.pass(Duration::from_millis(1));
+    assert!(talk.outputs().contains(&Output::CloseTransport));
+}
+
+#[test]
 fn a_silent_hub_is_lost_after_two_and_a_half_intervals() {
     let mut talk = Conversation::registered(alice());
     talk.pass(seconds(20));
