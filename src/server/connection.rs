@@ -94,14 +94,14 @@ where
     if shell.events.send(Event::Opened(key, peer, outbox)).await.is_err() {
         return;
     }
-    let session = Session::new(shell, key, stream);
+    let mut session = Session::new(shell, key, stream, orders);
     // The hub counts on the end of every session, even of one that a defect of ours ends.
-    let talk = AssertUnwindSafe(session.talk(orders)).catch_unwind().await;
-    let cause = talk.as_ref().map_or(CloseCause::Lost, |talked| talked.cause());
+    let talk = AssertUnwindSafe(session.talk()).catch_unwind().await;
+    let cause = *talk.as_ref().unwrap_or(&CloseCause::Lost);
     // A lost owner needs no word of it.
     let _ = shell.events.send(Event::Input(Input::Closed(key, cause))).await;
     match talk {
-        Ok(talked) => session.part(talked).await,
+        Ok(_) => session.part().await,
         Err(panic) => resume_unwind(panic),
     }
 }

@@ -34,8 +34,8 @@ pub(super) struct Intake<S> {
 pub(super) enum Skimmed {
     /// The peer's close frame has come.
     Close,
-    /// A message beyond the bound begins.
-    TooLarge,
+    /// A message of so many bytes begins, beyond the bound.
+    TooLarge(usize),
     /// The stream has ended or broken, or too much has come.
     Nothing,
 }
@@ -88,14 +88,17 @@ impl<S> Intake<S> {
         Poll::Pending
     }
 
-    /// Reads bytes that nobody else gets; returns whether a message that is too large begins.
-    fn skip(&mut self, mut bytes: &[u8], message_bytes_max: u64) -> bool {
-        let mut too_large = false;
+    /// Reads bytes that nobody else gets; returns the size of a message that is too large, if one
+    /// begins.
+    fn skip(&mut self, mut bytes: &[u8], message_bytes_max: u64) -> Option<usize> {
+        let mut too_large = None;
         while let Some((at, noted)) = self.meter.read(bytes, message_bytes_max) {
             bytes = &bytes[at + 1..];
             match noted {
                 Noted::Close => self.has_close = true,
-                Noted::TooLarge(_) => too_large = true,
+                Noted::TooLarge(bytes) => {
+                    too_large = Some(usize::try_from(bytes).unwrap_or(usize::MAX));
+                }
             }
         }
         too_large
@@ -131,8 +134,8 @@ impl<S: AsyncRead + Unpin> Intake<S> {
                 return Poll::Ready(Skimmed::Nothing);
             }
             self.excess_bytes_left -= come.len();
-            if self.skip(come, message_bytes_max) {
-                return Poll::Ready(Skimmed::TooLarge);
+            if let Some(bytes) = self.skip(come, message_bytes_max) {
+                return Poll::Ready(Skimmed::TooLarge(bytes));
             }
         }
     }

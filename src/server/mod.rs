@@ -18,7 +18,6 @@ mod origins;
 mod owner;
 mod pace;
 mod session;
-mod socket;
 mod tally;
 mod tls;
 mod waiting_room;
@@ -40,6 +39,7 @@ use tokio_util::task::TaskTracker;
 pub use limits::Limits;
 pub use observer::Observer;
 pub use origins::{AllowedOrigin, InvalidOrigin, Origin};
+pub use session::{Farewell, Heard, Manner, Next, Reads, SessionState, Write};
 pub use tls::{Tls, TlsError};
 
 use self::origins::{Origins, Unnamed};

@@ -9,6 +9,7 @@ use tokio::select;
 use tokio::sync::{mpsc, oneshot};
 
 use super::metrics::Histogram;
+use super::session::{Farewell, Manner};
 use super::{Observer, audit};
 use crate::auth::Access;
 use crate::hub::{Hub, Input, LATE_MIN, Output, Peer, SessionKey};
@@ -45,26 +46,6 @@ pub(super) struct Facts<'a> {
 pub(super) struct Outbox {
     outgoing: mpsc::UnboundedSender<Outgoing>,
     close: oneshot::Sender<Farewell>,
-}
-
-/// How a session is to be closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Farewell {
-    pub reason: CloseReason,
-    pub manner: Manner,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Manner {
-    AtOnce,
-    /// When the client closes, `refusal_linger` is over, or there is no room for it any more.
-    Linger,
-}
-
-impl Farewell {
-    pub(super) fn at_once(reason: CloseReason) -> Self {
-        Self { reason, manner: Manner::AtOnce }
-    }
 }
 
 impl Outbox {

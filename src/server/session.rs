@@ -1,83 +1,47 @@
-//! One WebSocket session. Its reader and its writer run side by side in one task, so that neither
-//! a peer that does not read nor one that does not write holds up the other direction.
+//! One WebSocket session: its task hands what comes from the stream and from the owner to the session's
+//! state, and does what that decides. Reading and writing never wait for each other.
 
-use std::convert::Infallible;
-use std::future::{Future, pending, ready};
-use std::pin::{Pin, pin};
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use futures_util::future::FusedFuture;
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::{join, select};
-use tokio_websockets::{CloseCode, Error, Message};
+use tokio::select;
+use tokio_util::sync::PollSender;
+use tokio_websockets::{CloseCode, Config, Error, Limits, Message, ServerBuilder, WebSocketStream};
 
 use super::Shell;
-use super::intake::Skimmed;
-use super::owner::{Event, Farewell, Manner, Orders};
-use super::socket::{ReadError, Socket};
-use crate::hub::{CloseCause, Expired, Input, SessionKey, Written};
+use super::intake::{Intake, Skimmed};
+use super::owner::{Event, Orders};
+use crate::hub::{CloseCause, Input, SessionKey};
 use crate::protocol::codec::{Bounds, decode_client_frame, encode_hub_frame};
-use crate::protocol::{Body, ClientFrame, CloseReason, FrameMeter, Malformed, Outgoing, Verb};
+use crate::protocol::{ClientFrame, CloseReason, Verb};
 use crate::runtime::Runtime;
 
-/// Bytes of messages in the making are told as signs of life at most this often.
-const PART_PAUSE_MIN: Duration = Duration::from_millis(100);
+mod parts;
+mod state;
+
+pub use state::{Farewell, Heard, Manner, Next, Reads, SessionState, Write};
 
 /// A WebSocket and whom it belongs to.
-pub(super) struct Session<'a, R, S> {
+pub(super) struct Session<'a, R: Runtime, S> {
     shell: &'a Shell<R>,
-    key: SessionKey,
     bounds: Bounds,
-    socket: Socket<S>,
-}
-
-/// Whether the peer's close frame was read.
-enum CloseFrame {
-    Came,
-    Never,
-}
-
-/// How a session reads that is to end.
-#[derive(Clone, Copy)]
-enum Reads {
-    /// By the codec, which answers a close frame.
-    Messages,
-    /// Past the codec.
-    Bytes,
-    /// No more: the peer's close frame has come, or nobody waits for it.
-    Nothing,
-}
-
-/// How the talk with a client ended.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Talked {
-    Over(CloseCause),
-    /// Its hub:connect was refused, and it was told so; what follows is the close with this reason.
-    Refused(CloseReason),
-}
-
-impl Talked {
-    pub(super) fn cause(self) -> CloseCause {
-        match self {
-            Talked::Over(cause) => cause,
-            Talked::Refused(_) => CloseCause::Hub,
-        }
-    }
-}
-
-/// Why there is nothing more to read.
-enum ReadEnd {
-    /// The client sent a close frame.
-    Client,
-    /// The stream ended or broke.
-    Lost,
-    /// The client broke the WebSocket protocol.
-    Protocol,
-    /// A message of so many bytes, beyond what is read at all.
-    TooLarge(usize),
+    state: SessionState,
+    socket: WebSocketStream<Intake<S>>,
+    /// What the codec has no room for yet.
+    staged: Option<Message>,
+    /// None once the last message is decided.
+    orders: Option<Orders>,
+    events: PollSender<Event>,
+    /// What the owner has no room for yet: this is how the hub's load slows its clients down.
+    untold: Option<Input>,
+    alarm: Option<(Duration, Pin<Box<R::Sleep>>)>,
+    /// Ends when the place of a client that lingers is wanted.
+    wanted: Option<Pin<Box<dyn Future<Output = ()> + Send + 'a>>>,
 }
 
 impl<'a, R, S> Session<'a, R, S>
@@ -85,140 +49,244 @@ where
     R: Runtime,
     S: AsyncRead + AsyncWrite + Send + Unpin,
 {
-    pub(super) fn new(shell: &'a Shell<R>, key: SessionKey, stream: S) -> Self {
-        let socket = Socket::new(stream, shell.config.connect_bytes_max(), &shell.limits);
-        Self { shell, key, bounds: shell.config.bounds(), socket }
+    /// Takes over `stream` behind the HTTP upgrade. Writes happen at the latest when
+    /// `batch_bytes_max` have gathered.
+    pub(super) fn new(shell: &'a Shell<R>, key: SessionKey, stream: S, orders: Orders) -> Self {
+        let (config, limits) = (&shell.config, &shell.limits);
+        let stream = Intake::new(stream, config.connect_bytes_max(), limits.excess_bytes_max);
+        let codec = Config::default().flush_threshold(limits.batch_bytes_max);
+        let builder = ServerBuilder::new().limits(Limits::unlimited()).config(codec);
+        Self {
+            shell,
+            bounds: config.bounds(),
+            state: SessionState::new(key, config, limits, shell.runtime.monotonic()),
+            socket: builder.serve(stream),
+            staged: None,
+            orders: Some(orders),
+            events: PollSender::new(shell.events.clone()),
+            untold: None,
+            alarm: None,
+            wanted: None,
+        }
     }
 
-    /// Carries frames to the owner and messages to the peer until the session is over.
-    pub(super) async fn talk(&self, orders: Orders) -> Talked {
-        let Orders { outgoing, mut close } = orders;
-        let mut writing = pin!(self.write(outgoing).fuse());
-        let read_end = select! {
-            biased;
-            farewell = &mut close => return self.leave(farewell.ok(), writing).await,
-            written = &mut writing => match written {
-                Ok(()) => return self.leave(close.await.ok(), writing).await,
-                Err(_) => ReadEnd::Lost,
-            },
-            end = self.read() => end,
-            never = self.tell_parts() => match never {},
+    /// Carries frames to the owner and messages to the peer until the session is over for the hub.
+    pub(super) async fn talk(&mut self) -> CloseCause {
+        poll_fn(|task| {
+            loop {
+                match self.state.closed() {
+                    Some(cause) if self.untold.is_none() => return Poll::Ready(cause),
+                    Some(_) => ready!(self.poll_tell(task)),
+                    None => {
+                        let step = self.poll_step(task);
+                        if step.is_pending() && self.state.closed().is_none() {
+                            return Poll::Pending;
+                        }
+                    }
+                }
+            }
+        })
+        .await
+    }
+
+    /// Does what the hub has no part in any more: has the last words arrive, or has patience.
+    pub(super) async fn part(&mut self) {
+        poll_fn(|task| {
+            while !self.state.is_over() {
+                ready!(self.poll_step(task));
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// Does what there is to do; ends once something was done.
+    fn poll_step(&mut self, task: &mut Context<'_>) -> Poll<()> {
+        let now = self.shell.runtime.monotonic();
+        let is_due = now >= self.state.next_deadline();
+        if is_due {
+            let told = self.state.tick(now);
+            self.untold = self.untold.take().or(told);
+        }
+        let steps = [
+            self.poll_orders(task, now),
+            self.poll_wanted(task, now),
+            self.poll_write(task, now),
+            self.poll_tell(task),
+            self.poll_read(task, now),
+        ];
+        match is_due || steps.iter().any(Poll::is_ready) {
+            true => Poll::Ready(()),
+            false => self.poll_alarm(task, now),
+        }
+    }
+
+    fn poll_orders(&mut self, task: &mut Context<'_>, now: Duration) -> Poll<()> {
+        let Some(orders) = &mut self.orders else { return Poll::Pending };
+        if let Poll::Ready(farewell) = orders.close.poll_unpin(task) {
+            while let Ok(message) = orders.outgoing.try_recv() {
+                self.state.queue(message);
+            }
+            self.orders = None;
+            self.untold.take_if(|told| !matches!(told, Input::Drained(..)));
+            // Without a farewell the owner is lost.
+            let lost = Farewell::at_once(CloseReason::InternalError);
+            self.state.farewell(now, farewell.unwrap_or(lost));
+            return Poll::Ready(());
+        }
+        let mut polled = Poll::Pending;
+        while let Poll::Ready(Some(message)) = orders.outgoing.poll_recv(task) {
+            self.state.queue(message);
+            polled = Poll::Ready(());
+        }
+        polled
+    }
+
+    /// Whose hub:connect was refused reads why and closes by itself: a connection that is closed in
+    /// the same breath looks to some clients like one that never was.
+    fn poll_wanted(&mut self, task: &mut Context<'_>, now: Duration) -> Poll<()> {
+        if !self.state.is_lingering() {
+            return Poll::Pending;
+        }
+        let shell = self.shell;
+        let wanted = self.wanted.get_or_insert_with(|| {
+            Box::pin(async move {
+                select! {
+                    biased;
+                    () = shell.stopping.cancelled() => {}
+                    () = shell.waiting_room.give_way() => {}
+                }
+            })
+        });
+        ready!(wanted.as_mut().poll(task));
+        self.state.give_way(now);
+        Poll::Ready(())
+    }
+
+    fn poll_write(&mut self, task: &mut Context<'_>, now: Duration) -> Poll<()> {
+        let mut polled = Poll::Pending;
+        loop {
+            let written = match self.staged.take() {
+                Some(message) => match self.socket.poll_ready_unpin(task) {
+                    Poll::Pending => {
+                        self.staged = Some(message);
+                        return polled;
+                    }
+                    Poll::Ready(ready) => {
+                        ready.and_then(|()| self.socket.start_send_unpin(message))
+                    }
+                },
+                None => match self.state.next(now, || self.shell.clock.now()) {
+                    Next::Write(write) => {
+                        self.staged = Some(self.message(write));
+                        Ok(())
+                    }
+                    Next::Flush => match self.socket.poll_flush_unpin(task) {
+                        Poll::Pending => return polled,
+                        Poll::Ready(flushed) => flushed.map(|()| self.state.flushed()),
+                    },
+                    Next::End => match self.poll_end(task) {
+                        Poll::Pending => return polled,
+                        Poll::Ready(()) => {
+                            self.state.ended();
+                            Ok(())
+                        }
+                    },
+                    Next::Wait => return polled,
+                },
+            };
+            if written.is_err() {
+                self.state.cannot_write();
+            }
+            polled = Poll::Ready(());
+        }
+    }
+
+    /// A broken stream has ended already.
+    fn poll_end(&mut self, task: &mut Context<'_>) -> Poll<()> {
+        let _ = ready!(self.socket.poll_flush_unpin(task));
+        let _ = ready!(Pin::new(self.socket.get_mut()).poll_shutdown(task));
+        Poll::Ready(())
+    }
+
+    fn poll_tell(&mut self, task: &mut Context<'_>) -> Poll<()> {
+        if self.untold.is_none() {
+            self.untold = self.state.report();
+        }
+        if self.untold.is_none() {
+            return Poll::Pending;
+        }
+        let room = ready!(self.events.poll_reserve(task));
+        if let (Ok(()), Some(told)) = (room, self.untold.take()) {
+            // The owner's end of the session is lost with it, and that closes the session.
+            let _ = self.events.send_item(Event::Input(told));
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_read(&mut self, task: &mut Context<'_>, now: Duration) -> Poll<()> {
+        if self.untold.is_some() {
+            return Poll::Pending;
+        }
+        let heard = match self.state.reads() {
+            Reads::Messages => ready!(self.poll_message(task)),
+            Reads::Bytes(bytes_max) => {
+                match ready!(self.socket.get_mut().poll_skim(task, bytes_max)) {
+                    Skimmed::Close => Heard::Close,
+                    Skimmed::TooLarge(actual) => Heard::TooLarge {
+                        actual,
+                        max: usize::try_from(bytes_max).unwrap_or(usize::MAX),
+                    },
+                    Skimmed::Nothing => Heard::Lost,
+                }
+            }
+            Reads::Nothing => return Poll::Pending,
         };
-        Talked::Over(match read_end {
-            ReadEnd::Client => CloseCause::Client,
-            ReadEnd::Lost => CloseCause::Lost,
-            ReadEnd::Protocol => CloseCause::Protocol,
-            ReadEnd::TooLarge(bytes) => select! {
-                biased;
-                farewell = close => return self.leave(farewell.ok(), writing).await,
-                () = self.report_unreadable(bytes) => CloseCause::Protocol,
+        self.untold = self.state.hear(now, heard);
+        Poll::Ready(())
+    }
+
+    /// The next message, or what there is of it. Pings and close frames are answered in passing.
+    fn poll_message(&mut self, task: &mut Context<'_>) -> Poll<Heard> {
+        let next = self.socket.poll_next_unpin(task);
+        let intake = self.socket.get_mut();
+        Poll::Ready(match next {
+            Poll::Ready(next) => {
+                intake.is_told();
+                self.heard(next)
+            }
+            Poll::Pending => match intake.too_large() {
+                Some(actual) => Heard::TooLarge { actual, max: intake.message_bytes_max() },
+                None => {
+                    let (message, declared) = ready!(intake.poll_part(task));
+                    Heard::Part { message, declared }
+                }
             },
         })
     }
 
-    /// Does what the hub has no part in any more: sends what the codec has to say last (the answer
-    /// to a close frame, or what was wrong) and lets it arrive, or has patience with the peer.
-    pub(super) async fn part(&self, talked: Talked) {
-        let last_words = async {
-            match talked {
-                Talked::Over(CloseCause::Client) => self.socket.end().await,
-                Talked::Over(CloseCause::Protocol) => self.socket.drain().await,
-                Talked::Over(CloseCause::Hub | CloseCause::Lost) => {}
-                Talked::Refused(reason) => {
-                    let reads = self.linger().await;
-                    self.close(reason, reads, ready(Ok(()))).await;
-                }
-            }
+    fn heard(&mut self, next: Option<Result<Message, Error>>) -> Heard {
+        let message = match next {
+            Some(Ok(message)) => message,
+            Some(Err(Error::Protocol(_))) => return Heard::Violation,
+            Some(Err(_)) | None => return Heard::Lost,
         };
-        let linger = match talked {
-            Talked::Refused(_) => self.shell.config.refusal_linger,
-            Talked::Over(_) => Duration::ZERO,
-        };
-        select! {
-            biased;
-            () = last_words => {}
-            () = self.shell.runtime.sleep(linger + self.shell.config.close_timeout) => {}
+        if message.is_close() {
+            return Heard::Close;
         }
-    }
-
-    async fn read(&self) -> ReadEnd {
-        let mut pongs_queued = 0;
-        loop {
-            let message = match self.socket.next().await {
-                Some(Ok(message)) => message,
-                Some(Err(ReadError::TooLarge(bytes))) => return ReadEnd::TooLarge(bytes),
-                Some(Err(ReadError::Codec(Error::Protocol(_)))) => return ReadEnd::Protocol,
-                Some(Err(ReadError::Codec(_))) | None => return ReadEnd::Lost,
-            };
-            if message.is_close() {
-                return ReadEnd::Client;
-            }
-            if message.is_ping() {
-                pongs_queued += 1;
-            }
-            self.tell(self.input(message)).await;
-            if pongs_queued == self.shell.limits.pongs_queued_max {
-                pongs_queued = 0;
-                if self.socket.flush().await.is_err() {
-                    return ReadEnd::Lost;
-                }
-            }
+        if message.is_ping() {
+            return Heard::Ping;
         }
-    }
-
-    fn input(&self, message: Message) -> Input {
-        if message.is_ping() || message.is_pong() {
-            return Input::Alive(self.key);
+        if message.is_pong() {
+            return Heard::Pong;
         }
         let frame = decode_client_frame(&message.into_payload(), &self.bounds);
         if let Ok(ClientFrame::Request(request)) = &frame
             && let Ok(Verb::Connect(_)) = &request.verb
         {
-            self.socket.allow(self.shell.config.message_bytes_max);
+            self.socket.get_mut().allow(self.shell.config.message_bytes_max);
         }
-        Input::Frame(self.key, frame.map(|frame| self.dated(frame)))
-    }
-
-    /// The bytes of a message that is on its way are a sign of life, as long as they do not come
-    /// too slowly. Pauses are counted as long as they should have been: while the process stands
-    /// still, nobody is slow.
-    async fn tell_parts(&self) -> Infallible {
-        let (mut latest, mut lasted, mut patience) = (None, Duration::ZERO, Duration::ZERO);
-        loop {
-            let (message, declared) = self.next_part(&mut lasted, patience).await;
-            patience = FrameMeter::patience(declared);
-            if latest.replace(message) != Some(message) {
-                lasted = Duration::ZERO;
-            } else if lasted >= patience && !lasted.is_zero() {
-                continue;
-            }
-            self.tell(Input::Alive(self.key)).await;
-            let left = patience.saturating_sub(lasted).max(PART_PAUSE_MIN);
-            let pause = left.min(self.part_pause());
-            self.shell.runtime.sleep(pause).await;
-            lasted += pause;
-        }
-    }
-
-    /// The next part of a message, and how long it took, as far as that matters yet.
-    async fn next_part(&self, lasted: &mut Duration, patience: Duration) -> (u64, u64) {
-        let (runtime, pause) = (&self.shell.runtime, self.part_pause());
-        while *lasted < patience {
-            let began = runtime.monotonic();
-            select! {
-                biased;
-                part = self.socket.part() => {
-                    *lasted += runtime.monotonic().saturating_sub(began).min(pause);
-                    return part;
-                }
-                () = runtime.sleep(pause) => *lasted += pause,
-            }
-        }
-        self.socket.part().await
-    }
-
-    fn part_pause(&self) -> Duration {
-        (self.shell.config.ping_interval / 4).max(PART_PAUSE_MIN)
+        Heard::Frame(frame.map(|frame| self.dated(frame)))
     }
 
     /// Clients date by the wall clock what may expire, and the hub judges that by its own.
@@ -232,169 +300,35 @@ where
         frame
     }
 
-    /// The hub closes a session for this; should it not, the session ends all the same.
-    async fn report_unreadable(&self, actual: usize) {
-        let max = self.socket.message_bytes_max();
-        self.tell(Input::Frame(self.key, Err(Malformed::TooLarge { actual, max }))).await;
-        self.shell.runtime.sleep(self.shell.config.close_timeout).await;
-    }
-
-    /// Waits for room in the owner's queue: this is how the hub's load slows its clients down.
-    async fn tell(&self, input: Input) {
-        if self.shell.events.send(Event::Input(input)).await.is_err() {
-            // The owner's end of the session is lost with it, and that closes the session.
-            pending().await
-        }
-    }
-
-    /// Writes messages and pings; ends behind the last message.
-    async fn write(&self, mut outgoing: UnboundedReceiver<Outgoing>) -> Result<(), Error> {
-        let interval = self.shell.config.ping_interval;
-        let mut ping = pin!(self.shell.runtime.sleep(interval));
-        loop {
-            select! {
-                biased;
-                () = &mut ping => {
-                    ping.set(self.shell.runtime.sleep(interval));
-                    self.socket.feed(Message::ping("")).await?;
-                    self.socket.flush().await?;
-                }
-                message = outgoing.recv() => match message {
-                    Some(message) => self.write_batch(message, &mut outgoing).await?,
-                    None => return Ok(()),
-                },
+    fn message(&self, write: Write) -> Message {
+        match write {
+            Write::Message(message) => {
+                Message::text(encode_hub_frame(&message, &self.shell.config.hub_address))
+            }
+            Write::Ping => Message::ping(""),
+            Write::Close(reason) => {
+                let code = CloseCode::try_from(reason.code());
+                let code = code.unwrap_or(CloseCode::INTERNAL_SERVER_ERROR);
+                Message::close(Some(code), reason.text())
             }
         }
     }
 
-    /// Writes `first` and what is queued behind it, up to a bound, then reports it. What nobody
-    /// wants any more is left out.
-    async fn write_batch(
-        &self,
-        first: Outgoing,
-        outgoing: &mut UnboundedReceiver<Outgoing>,
-    ) -> Result<(), Error> {
-        let limits = &self.shell.limits;
-        let mut written = Written::default();
-        let mut next = Some(first);
-        while let Some(message) = next {
-            written.messages += 1;
-            written.bytes += message.weight();
-            match &message.body {
-                Body::Delivery(delivery)
-                    if delivery.ttl.is_some() && message.is_overdue(self.shell.clock.now()) =>
-                {
-                    let (to, message) = (message.to.clone(), delivery.origin.clone());
-                    written.expired.push(Expired { to, message });
-                }
-                Body::Delivery(_) | Body::Pong | Body::Reply { .. } | Body::Notice(_) => {
-                    let text = encode_hub_frame(&message, &self.shell.config.hub_address);
-                    self.socket.feed(Message::text(text)).await?;
-                }
-            }
-            let is_full = written.messages >= limits.batch_messages_max
-                || written.bytes >= limits.batch_bytes_max;
-            next = if is_full { None } else { outgoing.try_recv().ok() };
+    /// An alarm that is set too early stays: most deadlines are replaced by later ones.
+    fn poll_alarm(&mut self, task: &mut Context<'_>, now: Duration) -> Poll<()> {
+        let deadline = self.state.next_deadline();
+        if deadline == Duration::MAX {
+            return Poll::Pending;
         }
-        self.socket.flush().await?;
-        self.tell(Input::Drained(self.key, written)).await;
-        Ok(())
+        if self.alarm.as_ref().is_none_or(|(at, _)| deadline < *at) {
+            let sleep = self.shell.runtime.sleep(deadline.saturating_sub(now));
+            self.alarm = Some((deadline, Box::pin(sleep)));
+        }
+        let Some((_, sleep)) = &mut self.alarm else { return Poll::Pending };
+        ready!(sleep.as_mut().poll(task));
+        self.alarm = None;
+        Poll::Ready(())
     }
-
-    /// Ends the session for the hub, within `close_timeout` whatever the peer does.
-    async fn leave(
-        &self,
-        farewell: Option<Farewell>,
-        mut writing: Pin<&mut impl FusedFuture<Output = Result<(), Error>>>,
-    ) -> Talked {
-        // Without a farewell the owner is lost.
-        let farewell = farewell.unwrap_or(Farewell::at_once(CloseReason::InternalError));
-        let write = async {
-            if !writing.is_terminated() {
-                writing.as_mut().await?;
-            }
-            Ok(())
-        };
-        match farewell.manner {
-            Manner::AtOnce => self.close(farewell.reason, Reads::Messages, write).await,
-            Manner::Linger => select! {
-                biased;
-                written = write => if written.is_ok() {
-                    return Talked::Refused(farewell.reason);
-                },
-                () = self.shell.runtime.sleep(self.shell.config.close_timeout) => {}
-            },
-        }
-        Talked::Over(CloseCause::Hub)
-    }
-
-    /// Says goodbye behind what is being written, and lets that arrive.
-    async fn close(
-        &self,
-        reason: CloseReason,
-        reads: Reads,
-        writing: impl Future<Output = Result<(), Error>>,
-    ) {
-        let say_goodbye = async {
-            writing.await?;
-            self.socket.feed(close_frame(reason)).await?;
-            self.socket.flush().await
-        };
-        select! {
-            biased;
-            () = self.shell.runtime.sleep(self.shell.config.close_timeout) => {}
-            () = async {
-                // An error means that the peer has closed or is gone.
-                let (_, answer) = join!(biased; say_goodbye, self.drop_input(reads));
-                match answer {
-                    CloseFrame::Came => self.socket.end().await,
-                    CloseFrame::Never => self.socket.drain().await,
-                }
-            } => {}
-        }
-    }
-
-    /// Whose hub:connect was refused reads why and closes by itself: a connection that is closed in
-    /// the same breath looks to some clients like one that never was. What it sends is dropped.
-    async fn linger(&self) -> Reads {
-        let bytes_max = self.shell.config.connect_bytes_max() as u64;
-        select! {
-            biased;
-            () = self.shell.stopping.cancelled() => Reads::Nothing,
-            () = self.shell.waiting_room.give_way() => Reads::Nothing,
-            skimmed = self.socket.skim(bytes_max) => match skimmed {
-                Skimmed::Close => Reads::Nothing,
-                Skimmed::TooLarge | Skimmed::Nothing => Reads::Bytes,
-            },
-            () = self.shell.runtime.sleep(self.shell.config.refusal_linger) => Reads::Bytes,
-        }
-    }
-
-    /// Reads what the peer still sends, so that it is not stuck in writing but reads the close
-    /// frame. For the hub the session has ended.
-    async fn drop_input(&self, reads: Reads) -> CloseFrame {
-        match reads {
-            Reads::Nothing => return CloseFrame::Came,
-            Reads::Bytes => {}
-            Reads::Messages => loop {
-                match self.socket.next().await {
-                    Some(Ok(message)) if message.is_close() => return CloseFrame::Came,
-                    Some(Err(ReadError::TooLarge(_))) => break,
-                    Some(Ok(_) | Err(ReadError::Codec(_))) => {}
-                    None => return CloseFrame::Never,
-                }
-            },
-        }
-        match self.socket.skim(u64::MAX).await {
-            Skimmed::Close => CloseFrame::Came,
-            Skimmed::TooLarge | Skimmed::Nothing => CloseFrame::Never,
-        }
-    }
-}
-
-fn close_frame(reason: CloseReason) -> Message {
-    let code = CloseCode::try_from(reason.code()).unwrap_or(CloseCode::INTERNAL_SERVER_ERROR);
-    Message::close(Some(code), reason.text())
 }
 
 #[cfg(test)]

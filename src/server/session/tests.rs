@@ -15,8 +15,8 @@ use crate::protocol::{
 };
 use crate::runtime::{Runtime, Tokio};
 use crate::server::connection::serve_session;
-use crate::server::owner::{Event, Farewell, Manner, Outbox};
-use crate::server::{Limits, Shell};
+use crate::server::owner::{Event, Outbox};
+use crate::server::{Farewell, Limits, Manner, Shell};
 use crate::time::Timestamp;
 
 const KEY: SessionKey = SessionKey(0);
