@@ -92,3 +92,61 @@ impl Parts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MILLISECOND: Duration = Duration::from_millis(1);
+    const DECLARED: u64 = 80 * 1024;
+
+    /// When a message of 80 KiB that comes as these parts do is told as a sign of life, in seconds.
+    fn told(parts: impl IntoIterator<Item = u64>) -> Vec<u64> {
+        let mut state = Parts::new(Duration::from_secs(8));
+        let mut told = Vec::new();
+        let (mut now, mut parts) = (0, parts.into_iter().peekable());
+        while let Some(next) = parts.peek().copied() {
+            let look = u64::try_from(state.next_look().as_millis()).unwrap_or(u64::MAX);
+            now = look.clamp(now, 1_000 * next);
+            let at = MILLISECOND * now as u32;
+            let is_told = match now == 1_000 * next {
+                true => {
+                    parts.next();
+                    state.part(at, 1, DECLARED)
+                }
+                false => state.tick(at),
+            };
+            told.extend(is_told.then_some(now / 1_000));
+        }
+        told
+    }
+
+    #[test]
+    fn bytes_are_a_sign_of_life_for_as_long_as_they_should_take() {
+        assert_eq!(told(0..30), [0, 2, 4, 6, 8]);
+    }
+
+    #[test]
+    fn what_comes_after_long_pauses_is_too_slow_as_well() {
+        assert_eq!(told([0, 9, 18, 27]), [0, 9]);
+    }
+
+    #[test]
+    fn while_nobody_looks_nobody_is_slow() {
+        let mut state = Parts::new(Duration::from_secs(8));
+        assert!(state.part(Duration::ZERO, 1, DECLARED));
+        for pause in 1..=4 {
+            assert!(state.part(Duration::from_secs(60 * pause), 1, DECLARED), "{pause}");
+        }
+        assert!(!state.part(Duration::from_secs(300), 1, DECLARED));
+    }
+
+    #[test]
+    fn the_next_message_begins_anew() {
+        let mut state = Parts::new(Duration::from_secs(8));
+        assert!(state.part(Duration::ZERO, 1, DECLARED));
+        state.whole();
+        assert_eq!(state.next_look(), Duration::MAX);
+        assert!(state.part(MILLISECOND, 2, DECLARED));
+    }
+}
