@@ -43,6 +43,8 @@ situations! {
         "A detached address is resumed in the last tenth of the resume window.",
     ResumedAtDeadline "resume at the very deadline"
         "A detached address is resumed in the last hundredth of the resume window.",
+    RoomMade "room made"
+        "A detached address gives way to a newcomer because the hub is full.",
     ExpiryRacesRenew "expiry races renew"
         "hub:renew for an address is handled within 250 ms of its expiry, before or after.",
     AskAcrossTakeover "ask across a takeover"

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use signal_hub::client::Loss;
-use signal_hub::hub::{CloseCause, EndReason, Input, Output, Record, SessionKey};
+use signal_hub::hub::{CloseCause, EndReason, ForgetReason, Input, Output, Record, SessionKey};
 use signal_hub::protocol::codec::{HubBody, HubFrame};
 use signal_hub::protocol::{
     ActorAddress, Body, ClientFrame, CloseReason, MessageId, Pattern, Recipient, Reply, Request,
@@ -236,7 +236,8 @@ impl Watch {
             Record::RetryAnswered { .. } => self.saw(Situation::RetryAnswered),
             Record::SenderPaused { .. } => self.saw(Situation::SenderPaused),
             Record::SenderResumed { .. } => self.saw(Situation::SenderResumed),
-            Record::ActorForgotten { actor_address, .. } => {
+            Record::ActorForgotten { actor_address, why } => {
+                self.saw_if(*why == ForgetReason::Room, Situation::RoomMade);
                 self.hub.registered.remove(actor_address);
             }
             Record::SessionOpened { .. }

@@ -1,11 +1,11 @@
-//! What chance alone brings about too rarely: three strangers who keep to the clock. They draw from
-//! dice of their own, so that the rest of a storm is the same with and without them.
+//! What chance alone brings about too rarely: strangers who keep to the clock. They draw from dice of
+//! their own, so that the rest of a storm is the same with and without them.
 
 use std::time::Duration;
 
 use super::dice::Dice;
 use crate::net::Seen;
-use crate::scenario::{Action, Scenario, Step, WhichToken, Who};
+use crate::scenario::{Action, Actor, ActorKind, Scenario, Step, WhichToken, Who};
 
 /// The actor that has no client; others of its connections have lower numbers.
 const STRANGER: &str = "mallory";
@@ -22,6 +22,12 @@ pub fn plan(dice: &mut Dice, scenario: &mut Scenario) {
         let who = Who::Client(dice.actor(scenario));
         let refresh = Action::RefreshToken { token: "none".to_owned() };
         scenario.steps.push(Step::at(dice.any_time(), who, refresh));
+    }
+    if dice.one_in(8) {
+        live_by_heartbeats(dice, scenario);
+    }
+    if dice.one_in(8) {
+        fill_the_hub(dice, scenario);
     }
 }
 
@@ -72,6 +78,60 @@ fn renew_at_expiry(dice: &mut Dice, scenario: &mut Scenario) {
         (renewed, Action::Renew { address, token: WhichToken::Latest }),
     ];
     scenario.steps.extend(steps.map(|(at, action)| Step::at(at, who.clone(), action)));
+}
+
+/// Registers for a short time and sends heartbeats instead of renewals, for a while.
+fn live_by_heartbeats(dice: &mut Dice, scenario: &mut Scenario) {
+    let who = Who::Raw(STRANGER.to_owned(), 7);
+    let address = Some("mallory/beat".to_owned());
+    let begin = dice.millis(1_500, 45_000);
+    let ttl = Some(Duration::from_secs(dice.between(1, 3) as u64));
+    let register = Action::Register { address, ttl, renew_on_heartbeat: true };
+    let beats = (0..dice.between(2, 8))
+        .map(|beat| (dice.millis(600, 1_200) * beat as u32, Action::Heartbeat));
+    let beats: Vec<_> = beats.collect();
+    let steps = [(Duration::ZERO, connect()), (Duration::from_millis(200), register)];
+    for (after, action) in steps.into_iter().chain(beats) {
+        let after =
+            if action == Action::Heartbeat { after + ttl.unwrap_or_default() / 2 } else { after };
+        scenario.steps.push(Step::at(begin + after, who.clone(), action));
+    }
+}
+
+/// Two strangers leave addresses behind in a hub that is all but full, and the one who left fewer,
+/// earlier, comes back as somebody else: whoever left more makes room.
+fn fill_the_hub(dice: &mut Dice, scenario: &mut Scenario) {
+    const NEWCOMER: &str = "trent";
+    if scenario.hub.resume_window < Duration::from_secs(3) {
+        return;
+    }
+    let clients = scenario.actors.iter().filter(|actor| actor.kind == ActorKind::Client);
+    let addresses: usize = clients.map(|actor| actor.addresses.len().max(1)).sum();
+    scenario.hub.registrations_max = addresses + 3;
+    scenario.actors.push(Actor { kind: ActorKind::Raw, ..Actor::client(NEWCOMER) });
+    let begin = dice.millis(3_000, 50_000);
+    let register = |address: &str| Action::Register {
+        address: Some(address.to_owned()),
+        ttl: None,
+        renew_on_heartbeat: false,
+    };
+    let leave = || Action::Reconnect { hub_sees: Seen::Now };
+    let steps = [
+        (NEWCOMER, 1, connect()),
+        (NEWCOMER, 1, register("trent/old")),
+        (NEWCOMER, 1, leave()),
+        (STRANGER, 6, connect()),
+        (STRANGER, 6, register("mallory/one")),
+        (STRANGER, 6, register("mallory/two")),
+        (STRANGER, 6, leave()),
+        (NEWCOMER, 2, connect()),
+        (NEWCOMER, 2, register("trent/new")),
+    ];
+    let mut at = begin;
+    for (name, connection, action) in steps {
+        at += dice.millis(150, 300);
+        scenario.steps.push(Step::at(at, Who::Raw(name.to_owned(), connection), action));
+    }
 }
 
 fn connect() -> Action {
