@@ -8,9 +8,9 @@ use super::{
     SendOutcome,
 };
 use crate::protocol::{
-    ActorAddress, ActorList, AuthToken, Broadcast, BroadcastAck, Discover, Discovered, Heartbeat,
-    HeartbeatAck, Json, ListActors, Metrics, Pattern, Publish, Published, QueueStats, RefreshToken,
-    Reply, Send, Subscribed, TokenRefreshed, Topic, Unsubscribed, Verb,
+    ActorAddress, ActorList, AuthToken, Broadcast, Discover, Discovered, Heartbeat, HeartbeatAck,
+    Json, ListActors, Metrics, Pattern, Publish, Published, QueueStats, RefreshToken, Reply, Send,
+    Subscribed, TokenRefreshed, Topic, Unsubscribed, Verb,
 };
 use crate::runtime::Runtime;
 
@@ -19,7 +19,6 @@ use crate::runtime::Runtime;
 #[derive(Debug, Clone)]
 pub struct Client {
     orders: mpsc::Sender<Order>,
-    speaker: Option<ActorAddress>,
 }
 
 /// What happens to a client, in order, at most [`ClientConfig::event_queue_max`] unread ones. They
@@ -51,12 +50,7 @@ impl Client {
         let (events, for_user) = mpsc::channel(config.event_queue_max.max(1));
         let driver = Driver::new(runtime.clone(), config, observer, for_driver, events);
         runtime.spawn(driver.run());
-        (Self { orders, speaker: None }, Events(for_user))
-    }
-
-    /// A handle to the same client that speaks as `address` instead of the client's first one.
-    pub fn speaking_as(&self, address: ActorAddress) -> Self {
-        Self { orders: self.orders.clone(), speaker: Some(address) }
+        (Self { orders }, Events(for_user))
     }
 
     /// Sends application data and does not wait for its delivery.
@@ -114,14 +108,6 @@ impl Client {
         self.request(RequestCommand::new(Pattern::Tell, verb)).await.map(drop)
     }
 
-    /// Sends application data to everyone and waits for how many got it.
-    pub async fn ask_broadcast(&self, broadcast: Broadcast) -> Result<BroadcastAck, ClientError> {
-        match self.ask(Verb::Broadcast(broadcast)).await? {
-            Reply::BroadcastAck(ack) => Ok(ack),
-            other => Err(unexpected(&other)),
-        }
-    }
-
     /// Asks who is registered, by pattern and capability.
     pub async fn discover(&self, discover: Discover) -> Result<Discovered, ClientError> {
         match self.ask(Verb::Discover(discover)).await? {
@@ -157,8 +143,7 @@ impl Client {
     /// Wants the topic from now on, on this connection and on later ones. An error tells of this
     /// call only: the topic stays wanted unless the hub refused it.
     pub async fn subscribe(&self, topic: Topic) -> Result<Subscribed, ClientError> {
-        let address = self.speaker.clone();
-        match reply_in(self.command(Command::Subscribe { address, topic }).await?)? {
+        match reply_in(self.command(Command::Subscribe { address: None, topic }).await?)? {
             Reply::Subscribed(subscribed) => Ok(subscribed),
             other => Err(unexpected(&other)),
         }
@@ -166,8 +151,7 @@ impl Client {
 
     /// Wants the topic no more; an error tells of this call only.
     pub async fn unsubscribe(&self, topic: Topic) -> Result<Unsubscribed, ClientError> {
-        let address = self.speaker.clone();
-        match reply_in(self.command(Command::Unsubscribe { address, topic }).await?)? {
+        match reply_in(self.command(Command::Unsubscribe { address: None, topic }).await?)? {
             Reply::Unsubscribed(unsubscribed) => Ok(unsubscribed),
             other => Err(unexpected(&other)),
         }
@@ -221,11 +205,8 @@ impl Client {
         reply_in(self.request(RequestCommand::new(Pattern::Ask, verb)).await?)
     }
 
-    /// Makes any request; without a `from` of its own, from this handle's address.
-    pub async fn request(&self, mut request: RequestCommand) -> Result<Outcome, ClientError> {
-        if request.from.is_none() {
-            request.from.clone_from(&self.speaker);
-        }
+    /// Makes any request.
+    pub async fn request(&self, request: RequestCommand) -> Result<Outcome, ClientError> {
         self.command(Command::Request(Box::new(request))).await
     }
 
