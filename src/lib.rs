@@ -15,6 +15,8 @@
 //! The feature `client` has the client alone, `server` the hub and its shell; `cli`, the default,
 //! has both, and what the program and its settings need.
 
+#![warn(missing_docs)]
+
 pub mod time;
 
 pub mod protocol;
