@@ -2,17 +2,20 @@
 //!
 //! The map, in the order in which a message travels:
 //!
-//! - [`time`]: the one clock value the core knows.
-//! - [`protocol`]: the words on the wire, pure data.
-//! - [`auth`]: who a token says its bearer is, a pure function.
-//! - [`hub`]: the core: a function from (state, now, input) to (state, outputs), no I/O.
-//! - [`runtime`]: what the shells need from the world (tasks, clock, sockets), and tokio's answer.
+//! - [`time`]: the only form in which the core knows time.
+//! - [`protocol`]: the messages on the wire, pure data.
+//! - [`auth`]: from a token to its bearer's rights, a pure function.
+//! - [`hub`]: the core, a function from (state, now, input) to (state, outputs), without I/O.
+//! - [`runtime`]: what the shells need from the world (tasks, clock, sockets), and its form on
+//!   tokio.
 //! - [`server`]: the shell that serves a hub to WebSocket clients.
 //! - [`settings`]: every setting, its range and its default.
 //! - [`client`]: a client that registers, subscribes, asks and comes back after a lost connection.
 //!
-//! The feature `client` is the client alone, `server` the hub and its shell; `cli`, the default, has
-//! both, and what the program and its settings need.
+//! The feature `client` has the client alone, `server` the hub and its shell; `cli`, the default,
+//! has both, and what the program and its settings need.
+
+#![warn(missing_docs)]
 
 pub mod time;
 

@@ -1,4 +1,4 @@
-//! The command line. It composes what the library offers and decides nothing.
+//! The command line. It composes the library's parts and decides nothing.
 
 mod serve;
 mod token_tool;

@@ -1,4 +1,4 @@
-//! Time as the core knows it: a number that the caller hands in, never a clock that is asked.
+//! Time as the core knows it: a number that the caller passes in, never a clock that is read.
 
 use std::fmt;
 use std::ops::Add;
@@ -24,8 +24,7 @@ impl Timestamp {
         self.0
     }
 
-    /// The moment `duration` before this one, or the first of all; a fraction of a millisecond is
-    /// left out.
+    /// The moment `duration` before this one, or the epoch; a fraction of a millisecond is ignored.
     pub const fn before(self, duration: Duration) -> Self {
         let milliseconds = duration.as_millis();
         let milliseconds =
@@ -33,13 +32,13 @@ impl Timestamp {
         Self(self.0.saturating_sub(milliseconds))
     }
 
-    /// How long after `earlier` this moment is; zero if it is not after it.
+    /// The time since `earlier`; zero if this moment is not after it.
     pub const fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 }
 
-/// Saturates at the end of time; a fraction of a millisecond is rounded up, so that a deadline is
+/// Saturates at the end of time. A fraction of a millisecond is rounded up, so that a deadline is
 /// never early.
 impl Add<Duration> for Timestamp {
     type Output = Timestamp;
@@ -56,16 +55,18 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Durations in files as people write them, `1m 30s`: for `#[serde(with = ...)]`.
+/// Durations in files as people write them, `1m 30s`, for `#[serde(with = ...)]`.
 pub mod duration_text {
     use std::time::Duration;
 
     use serde::{Deserialize, Deserializer, Serializer};
 
+    /// Writes a duration as text.
     pub fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&humantime::format_duration(*value))
     }
 
+    /// Reads a duration from text.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         let text = String::deserialize(deserializer)?;
         humantime::parse_duration(&text).map_err(serde::de::Error::custom)

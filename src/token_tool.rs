@@ -1,4 +1,4 @@
-//! Signs tokens by hand, for development: a real issuer has its own means.
+//! Signs tokens by hand, for development; a real issuer has its own means.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ use crate::serve::shared_secret;
 /// Print a token for a hub that shares this secret (HS256). For development.
 #[derive(Debug, Args)]
 pub struct Token {
-    /// The file that holds the secret. Without the flag it is taken from SIGNAL_HUB_AUTH_SECRET.
+    /// The file with the secret. Without this flag SIGNAL_HUB_AUTH_SECRET has it.
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
     /// On whose behalf the bearer acts.
@@ -58,7 +58,7 @@ impl Token {
         let token =
             encode(&Header::default(), &self.claims(now), &EncodingKey::from_secret(&secret))
                 .context("cannot sign")?;
-        // What the hub would refuse is refused here.
+        // Refuses what the hub would refuse.
         authenticate(&AuthToken::new(&token), &keys, now).context("no hub would take it")?;
         writeln!(io::stdout(), "{token}").context("cannot write to stdout")?;
         Ok(ExitCode::SUCCESS)

@@ -1,4 +1,4 @@
-//! The client tools of the command line: what a person or a script wants of a hub.
+//! The client tools of the command line, for persons and scripts.
 
 use std::fs;
 use std::io::{self, Write};
@@ -21,7 +21,7 @@ use signal_hub::time::Timestamp;
 
 use super::serve::EndSignals;
 
-/// The hub to speak to and who to be there.
+/// The hub to connect to, and as whom.
 #[derive(Debug, Args)]
 struct Identity {
     /// Where the hub listens.
@@ -30,20 +30,20 @@ struct Identity {
     /// The address to register, such as '@(alice)'.
     #[arg(long = "as", value_name = "ADDRESS")]
     address: ActorAddress,
-    /// What the hub demands to see, if it demands a token.
+    /// The token, if the hub demands one.
     #[arg(long, env = "SIGNAL_HUB_TOKEN", hide_env_values = true)]
     token: Option<AuthToken>,
-    /// A file that holds the token, so that nobody can read it in the list of processes; goes
-    /// before --token.
+    /// A file with the token, so that nobody can read it in the list of processes; overrides
+    /// --token.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Certificates (PEM) of those who may vouch for a hub at a wss URL; without it those that this
-    /// machine trusts.
+    /// Certificates (PEM) of the authorities that may vouch for a hub at a wss URL; by default
+    /// those that this machine trusts.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
 }
 
-/// Send one message and print what became of it, as JSON. Exit status: 0 delivered, 1 not.
+/// Send one message and print its outcome as JSON. Exit status: 0 delivered, 1 not.
 #[derive(Debug, Args)]
 pub struct Send {
     #[command(flatten)]
@@ -59,7 +59,7 @@ pub struct Send {
     data: Json,
 }
 
-/// Print each message for an address as a line of JSON; news of the connection go to stderr.
+/// Print each message for an address as a line of JSON; news of the connection goes to stderr.
 #[derive(Debug, Args)]
 pub struct Listen {
     #[command(flatten)]
@@ -147,7 +147,7 @@ fn cannot_read(file: &Path) -> String {
     format!("cannot read {}", file.display())
 }
 
-/// What became of a message.
+/// The outcome of a message.
 #[derive(Debug, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 enum SendReport {
@@ -214,12 +214,12 @@ fn parse_json(text: &str) -> Result<Json, String> {
 
 fn print_line<T: Serialize>(value: &T) -> anyhow::Result<()> {
     let json = serde_json::to_string(value).context("cannot write as JSON")?;
-    // Data is passed on as its sender wrote it; line breaks can only stand between its tokens.
+    // The sender's data is printed as it is; its line breaks can only be between tokens.
     let line = json.replace(['\n', '\r'], " ");
     writeln!(io::stdout(), "{line}").context("cannot write to stdout")
 }
 
-/// Tells of all events until the client has ended.
+/// Logs all events until the client has ended.
 async fn tell_news(events: &mut Events) {
     while let Some(event) = events.next().await {
         tell(&event);
@@ -227,7 +227,7 @@ async fn tell_news(events: &mut Events) {
 }
 
 async fn take_leave(client: &Client, events: &mut Events) {
-    // What the hub says to that, and whether it says anything, changes nothing any more.
+    // The hub's answer, if any, no longer matters.
     let _ = tokio::join!(client.disconnect(None), async { while events.next().await.is_some() {} });
 }
 

@@ -1,5 +1,5 @@
-//! The one key that tokens are verified with, and the one algorithm that comes with it. What a
-//! token's header says can only agree or be refused, so no key is ever used for another algorithm.
+//! The key that verifies tokens, and its algorithm. A token whose header names another algorithm is
+//! refused, so a key is never used with the wrong one.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,29 +9,32 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 
 use super::ISSUER;
 
-/// A key with its algorithm. `Debug` tells the algorithm only; clones share the key.
+/// A key with its algorithm. `Debug` shows only the algorithm; clones share the key.
 #[derive(Clone)]
 pub struct Keys {
     pub(super) key: Arc<DecodingKey>,
     pub(super) validation: Arc<Validation>,
 }
 
-/// A key that is not usable.
+/// Why a key cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
+    /// The secret is shorter than [`Keys::SECRET_BYTES_MIN`].
     #[error("the shared secret must have at least {} bytes", Keys::SECRET_BYTES_MIN)]
     ShortSecret,
+    /// Not PEM, or of another kind.
     #[error("expected an RSA or Ed25519 public key in PEM (-----BEGIN PUBLIC KEY-----)")]
     NotAPublicKey,
+    /// The RSA key is too short or too long.
     #[error("the RSA key must have 2048 to 4096 bits")]
     RsaSize,
 }
 
 impl Keys {
-    /// The shortest secret, in bytes: as long as what HS256 makes of it.
+    /// The shortest secret, in bytes: as long as an HS256 signature.
     pub const SECRET_BYTES_MIN: usize = 32;
 
-    /// Tokens are signed HS256 with this secret.
+    /// The key for tokens that are signed with this secret (HS256).
     pub fn from_secret(secret: &[u8]) -> Result<Self, KeyError> {
         match secret.len() < Self::SECRET_BYTES_MIN {
             true => Err(KeyError::ShortSecret),
@@ -39,8 +42,8 @@ impl Keys {
         }
     }
 
-    /// Tokens are signed with the private key that belongs to this public one: RS256 if it is an
-    /// RSA key, EdDSA if it is an Ed25519 key.
+    /// The key for tokens that are signed with its private half: RS256 for an RSA key, EdDSA for an
+    /// Ed25519 key.
     pub fn from_public_pem(pem: &str) -> Result<Self, KeyError> {
         if !pem.trim_start().starts_with("-----BEGIN PUBLIC KEY-----") {
             return Err(KeyError::NotAPublicKey);
@@ -57,7 +60,7 @@ impl Keys {
         Ok(Self::new(key, Algorithm::RS256))
     }
 
-    /// The library has a clock of its own and is kept from it: times are checked by the caller's.
+    /// The library would check times by its own clock, so it checks none: the caller does.
     fn new(key: DecodingKey, algorithm: Algorithm) -> Self {
         let mut validation = Validation::new(algorithm);
         validation.validate_exp = false;
@@ -68,7 +71,7 @@ impl Keys {
     }
 }
 
-/// A key beyond these sizes is too weak, or verifies nothing without saying so.
+/// A smaller key is too weak; a larger one would silently verify nothing.
 fn check_rsa_size(key: &DecodingKey) -> Result<(), KeyError> {
     let der = key.try_get_as_bytes().map_err(|_| KeyError::NotAPublicKey)?;
     let components = (DEFAULT_PROVIDER.key_utils.rsa_pub_components_from_public_key)(der);

@@ -1,5 +1,5 @@
-//! Who a token says its bearer is: a function of the token, the key and the time, all handed in.
-//! It reads no clock and no file.
+//! From a token to its bearer's rights: a function of the token, the key and the time. It reads no
+//! clock and no file.
 
 mod keys;
 mod token;
@@ -10,12 +10,12 @@ mod tests;
 pub use keys::{KeyError, Keys};
 pub use token::{Grant, ISSUER, Principal, TokenError, authenticate};
 
-/// Whom a hub lets in.
+/// Who may connect to a hub.
 #[derive(Debug, Clone, Default)]
 pub enum Access {
-    /// Everybody, to be whoever they like.
+    /// Everybody, as any actor.
     #[default]
     Open,
-    /// Bearers of a token that these keys verify, to be whom the token names.
+    /// Bearers of tokens that these keys verify, as the actors that the token names.
     Tokens(Keys),
 }

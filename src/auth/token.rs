@@ -1,4 +1,4 @@
-//! From a token to what it grants (protocol, section 5).
+//! From a token to what it grants (protocol, section 4, `hub:refresh_token`).
 
 use jsonwebtoken::errors::ErrorKind;
 use serde::Deserialize;
@@ -8,10 +8,10 @@ use super::Keys;
 use crate::protocol::{ActorAddress, AuthToken, Glob};
 use crate::time::Timestamp;
 
-/// Who must have issued a token; where a token names its audience, this must be among it.
+/// The required issuer of a token; if the token names its audience, this must be in it too.
 pub const ISSUER: &str = "signal-hub";
 
-/// On whose behalf a session acts. Two tokens of one principal may differ in all else.
+/// On whose behalf a session acts. Two tokens of one principal may differ in everything else.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Principal {
     /// The claim `sub`.
@@ -23,49 +23,57 @@ pub struct Principal {
 /// What a valid token grants its bearer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Grant {
+    /// On whose behalf the bearer acts.
     pub principal: Principal,
-    /// The claim `actors`: globs over the paths of further addresses.
+    /// The claim `actors`: patterns for the paths of further addresses.
     pub actors: Vec<Glob>,
-    /// From here on the token is worth nothing.
+    /// When the token expires.
     pub expires_at: Timestamp,
 }
 
 impl Grant {
-    /// Whether the bearer may register `address`.
+    /// Returns whether the bearer may register `address`.
     pub fn allows(&self, address: &ActorAddress) -> bool {
         *address == self.principal.actor
             || self.actors.iter().any(|pattern| pattern.matches(address.path()))
     }
 
-    /// Whether the bearer may take the address from `holder`: from its own principal, and as the
-    /// one that it names from whoever has it by a pattern.
+    /// Returns whether the bearer may take the address from `holder`: always from its own
+    /// principal; as the actor that it names, also from one who has it only by a pattern.
     pub fn outranks(&self, holder: Option<&Principal>, address: &ActorAddress) -> bool {
         let names = |principal: &Principal| principal.actor == *address;
         holder == Some(&self.principal) || names(&self.principal) && !holder.is_some_and(names)
     }
 }
 
-/// Why a token grants nothing. Tells nothing of the token but the name of a claim.
+/// Why a token grants nothing. It shows nothing of the token but the name of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
+    /// Not a signed JWT.
     #[error("the token is not a signed JWT")]
     Malformed,
+    /// More bytes than `token_bytes_max`.
     #[error("the token has more bytes than the hub looks at")]
     TooLong,
+    /// Signed with another algorithm than the hub's.
     #[error("the token is not signed by the hub's algorithm")]
     Algorithm,
+    /// The signature is wrong.
     #[error("the token's signature is wrong")]
     Signature,
+    /// This claim is missing or not valid.
     #[error("the token's claim {0} is missing or not valid")]
     Claim(&'static str),
+    /// `exp` has passed.
     #[error("the token has expired")]
     Expired,
+    /// `nbf` has not come.
     #[error("the token is not valid yet")]
     NotYetValid,
 }
 
 impl TokenError {
-    /// The same in a word, for programs.
+    /// The same as one word, for programs.
     pub const fn reason(self) -> &'static str {
         match self {
             TokenError::Malformed => "malformed",
@@ -91,12 +99,12 @@ struct Claims {
     nbf: Option<Value>,
 }
 
-/// What the token grants at `now`, if `keys` verify it. Claims are looked at only behind a good
-/// signature, and times without leeway.
+/// What the token grants at `now`, if `keys` verify it. Claims are read only after the signature is
+/// verified; times have no leeway.
 pub fn authenticate(token: &AuthToken, keys: &Keys, now: Timestamp) -> Result<Grant, TokenError> {
     let decoded = jsonwebtoken::decode::<Claims>(token.as_str(), &keys.key, &keys.validation)
         .map_err(|error| token_error(error.kind()))?;
-    // An extension that must be understood (RFC 7515, 4.1.11): the hub understands none.
+    // `crit` lists extensions that must be understood (RFC 7515, 4.1.11); the hub understands none.
     if decoded.header.crit.is_some() {
         return Err(TokenError::Malformed);
     }
@@ -135,7 +143,7 @@ fn text(claim: &'static str, value: Option<Value>) -> Result<String, TokenError>
 fn moment(claim: &'static str, value: Option<Value>) -> Result<Option<Timestamp>, TokenError> {
     let Some(value) = value else { return Ok(None) };
     match value.as_f64() {
-        // The cast saturates: a moment beyond the end of time is the end of time.
+        // The cast saturates at the end of time.
         Some(seconds) if seconds >= 0.0 => {
             Ok(Some(Timestamp::from_millis((seconds * 1_000.0) as u64)))
         }

@@ -1,4 +1,4 @@
-//! What a user can want of a client, and how each wish ends: exactly once.
+//! What a user can order a client to do. Each command ends exactly once.
 
 use std::time::Duration;
 
@@ -7,44 +7,60 @@ use crate::protocol::{
     ActorAddress, DeliveryAck, Json, MessageId, Pattern, Refusal, Reply, Topic, UnknownActor, Verb,
 };
 
-/// Names a command from its issue to its end. Ids ascend in the order of issue.
+/// The id of a command. Ids ascend in the order of issue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CommandId(pub u64);
 
-/// What a user can want.
+/// An order to the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// Write one request, once.
+    /// Writes one request, once.
     Request(Box<RequestCommand>),
-    /// Want the address, or want it differently. Ends with the hub's answer.
+    /// Keeps the address registered from now on, with this configuration. Ends with the hub's
+    /// answer.
     Register(ActorConfig),
-    /// Want the address no more.
+    /// Gives the address up.
     Unregister(ActorAddress),
-    /// Want the topic: by this address, or by the client's first one. Ends with the hub's answer;
-    /// the topic stays wanted whatever becomes of it, unless the hub refuses.
-    Subscribe { address: Option<ActorAddress>, topic: Topic },
-    /// Want the topic no more.
-    Unsubscribe { address: Option<ActorAddress>, topic: Topic },
-    /// Take leave of the hub and end.
-    Disconnect { reason: Option<String> },
+    /// Keeps the topic subscribed to from now on. Ends with the hub's answer; whatever that is, the
+    /// topic stays wanted unless the hub refuses it.
+    Subscribe {
+        /// The subscriber; none: the client's first address.
+        address: Option<ActorAddress>,
+        /// The topic.
+        topic: Topic,
+    },
+    /// Gives the topic up.
+    Unsubscribe {
+        /// The subscriber; none: the client's first address.
+        address: Option<ActorAddress>,
+        /// The topic.
+        topic: Topic,
+    },
+    /// Says goodbye to the hub and ends the client.
+    Disconnect {
+        /// Free text, which the hub ignores.
+        reason: Option<String>,
+    },
 }
 
 /// One request to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestCommand {
-    /// One of the client's addresses: the request waits until that is registered. Another one: it
-    /// waits for a session, and the hub judges. None: the client's first address.
+    /// The sender; none: the client's first address. The request waits until one of the client's
+    /// own is registered; for any other it waits for a session, and the hub decides.
     pub from: Option<ActorAddress>,
-    /// None: the hub.
+    /// The recipient; none: the hub.
     pub to: Option<ActorAddress>,
+    /// Whether to wait for a reply.
     pub pattern: Pattern,
+    /// What to ask for.
     pub verb: Verb,
     /// A JSON object.
     pub metadata: Json,
-    /// How long the message is worth delivering, from now.
+    /// How long from now the message is worth delivering.
     pub ttl: Option<Duration>,
-    /// The id of an earlier ask, to ask the same again: for a while the hub delivers it no second
-    /// time and answers what it answered, or would have. None: a fresh one.
+    /// The id of an earlier ask, to ask the same again: for a while the hub does not carry it out
+    /// twice, and gives the first answer. None: a fresh id.
     pub id: Option<MessageId>,
 }
 
@@ -56,22 +72,25 @@ impl RequestCommand {
     }
 }
 
-/// How a command ends well.
+/// The result of a command that succeeded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// A tell is on its way; nobody will say what became of it.
+    /// A tell is on its way; the client does not learn what becomes of it.
     Sent,
     /// The hub's reply to an ask; never [`Reply::Error`].
     Replied(Box<Reply>),
     /// The address is registered; [`Event::Registered`](super::Event::Registered) tells more.
     Registered,
-    /// There was nothing to ask the hub for: the address is not registered by this session.
+    /// There was nothing to ask the hub: this session has not registered the address.
     NotNeeded,
-    /// The client has ended. Unacknowledged, the hub may keep its addresses for a while.
-    Disconnected { acknowledged: bool },
+    /// The client has ended.
+    Disconnected {
+        /// Whether the hub confirmed it; if not, it may keep the addresses for a while.
+        acknowledged: bool,
+    },
 }
 
-/// How a command ends badly.
+/// Why a command failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClientError {
     /// The hub said no; nothing changed.
@@ -83,25 +102,30 @@ pub enum ClientError {
     /// The connection was lost before the reply came. Whether the hub acted is unknown.
     #[error("connection lost before the reply; the outcome is unknown")]
     ConnectionLost,
-    /// It waited for a connection until its time was over. The hub has not seen it.
+    /// No connection came within `ask_timeout`. The hub has not seen it.
     #[error("not sent: no connection in time")]
     NotSent,
-    /// Too many commands wait or are under way. The hub has not seen it.
+    /// Too many commands are waiting or under way. The hub has not seen it.
     #[error("not sent: too many commands are waiting")]
     TooMany,
-    /// The hub reads no frame of this size and would close the connection. It has not seen it.
+    /// The hub would close the connection over a frame of this size. It has not seen it.
     #[error("not sent: {bytes} bytes are more than the {max} that the hub reads")]
-    TooLarge { bytes: usize, max: usize },
-    /// An ask of the same id is under way. The hub has not seen this one.
+    TooLarge {
+        /// Bytes of the frame.
+        bytes: usize,
+        /// The most that the hub reads.
+        max: usize,
+    },
+    /// An ask with the same id is under way. The hub has not seen this one.
     #[error("not sent: an ask of the same id is under way")]
     UnderWay,
-    /// The client wants no such address, or none at all. The hub has not seen it.
+    /// The client has no such address, or none at all. The hub has not seen it.
     #[error("not sent: the client has no such address")]
     NoAddress,
     /// The client has ended.
     #[error("the client has ended")]
     Ended,
-    /// The hub replied with a message of another type, this one.
+    /// The hub replied with a message of this unexpected type.
     #[error("unexpected reply: {0}")]
     Unexpected(&'static str),
 }

@@ -1,4 +1,5 @@
-//! What a client is told once: where the hub is, who it wants to be, and every bound and timeout.
+//! What a client is told once: where the hub is, which addresses to register, and every bound and
+//! timeout.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,56 +8,61 @@ use std::time::Duration;
 use super::Trust;
 use crate::protocol::{ActorAddress, AuthToken, Json, Register, Topic};
 
-/// Everything that a client needs to know.
+/// The configuration of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientConfig {
+    /// Where the hub listens.
     pub hub: HubUrl,
-    /// Whom to take for the hub; without it no `wss` URL can be had.
+    /// The authorities that may vouch for the hub; a `wss` URL requires it.
     pub trust: Option<Trust>,
-    /// The address that requests to the hub itself are sent to.
+    /// The hub's own address.
     pub hub_address: ActorAddress,
-    /// The addresses to register on each connection, in this order; the first one speaks where a
-    /// call names no other.
+    /// The addresses to register on each connection, in this order. The first one is the sender
+    /// unless a call names another.
     pub actors: Vec<ActorConfig>,
-    /// What `hub:connect` says that this client can do. At least one.
+    /// The capabilities that `hub:connect` declares; at least one.
     pub capabilities: Vec<String>,
-    /// Replaced by each one that the hub accepts in its place.
+    /// The token to connect with; each refreshed one that the hub accepts replaces it.
     pub auth_token: Option<AuthToken>,
     /// A JSON object.
     pub client_metadata: Option<Json>,
-    /// For each of: the transport, the answer to `hub:connect`, the answer to `hub:register`.
+    /// The time for each of: the transport, the answer to `hub:connect`, the answer to
+    /// `hub:register`.
     pub connect_timeout: Duration,
-    /// From the call to its answer, the wait for a connection included.
+    /// The time from a call to its answer, including the wait for a connection.
     pub ask_timeout: Duration,
-    /// From `hub:disconnect` to the hub's close frame.
+    /// The time from `hub:disconnect` to the hub's close frame.
     pub disconnect_timeout: Duration,
-    /// How long the close handshake of a transport may take before it is dropped.
+    /// The time for a transport's close handshake; then the transport is dropped.
     pub close_timeout: Duration,
-    /// The hub is lost when no frame came for so long; none: 2.5 of its heartbeat intervals.
+    /// The hub counts as lost when no frame came for this long; none: 2.5 of its heartbeat
+    /// intervals.
     pub silence_timeout: Option<Duration>,
-    /// The pause before the first attempt to reconnect, or to ask again what the hub refused for
-    /// now without saying how long; it doubles with each one that fails.
+    /// The pause before the first attempt to reconnect, or to repeat what the hub refused for now
+    /// without naming a time. It doubles with each attempt that fails.
     pub backoff_min: Duration,
-    /// No pause becomes longer by doubling.
+    /// The longest pause that doubling leads to.
     pub backoff_max: Duration,
-    /// A session that lasted so long, registered, makes the next pause the first again.
+    /// A session that stayed registered for this long resets the pause to the first.
     pub backoff_reset_after: Duration,
     /// Commands that may wait for a connection or a registration.
     pub waiting_commands_max: usize,
-    /// Asks of callers that may be under way at once.
+    /// Callers' asks that may be under way at once.
     pub asks_max: usize,
-    /// Commands on their way from the handles to the client's task; more block their callers.
+    /// Commands on their way from the handles to the client's task; further ones block their
+    /// callers.
     pub command_queue_max: usize,
-    /// Events that may be unread. Then the client stops reading from the hub, replies included.
+    /// Events that may be unread. At this bound the client reads nothing from the hub, not even
+    /// replies.
     pub event_queue_max: usize,
-    /// Frames that may wait to be written. Then the client takes no more commands.
+    /// Frames that may wait to be written. At this bound the client takes no commands.
     pub outgoing_messages_max: usize,
-    /// The longest frame to read, in bytes.
+    /// The longest frame that is read, in bytes.
     pub frame_bytes_max: usize,
 }
 
 impl ClientConfig {
-    /// The defaults for a client of `hub` that is `actors`.
+    /// The defaults for a client of `hub` that registers `actors`.
     pub fn new(hub: HubUrl, actors: Vec<ActorConfig>) -> Self {
         Self {
             hub,
@@ -85,9 +91,10 @@ impl ClientConfig {
     }
 }
 
-/// One address that a client wants to be, and how it registers.
+/// One address that a client registers, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActorConfig {
+    /// The address to register.
     pub address: ActorAddress,
     /// At least one.
     pub capabilities: Vec<String>,
@@ -112,8 +119,8 @@ impl ActorConfig {
     }
 }
 
-/// Where a hub listens: `ws://host[:port][/path]`, port 80 and path `/` where absent, or the same
-/// with `wss` and port 443 for TLS.
+/// Where a hub listens: `ws://host[:port][/path]`, by default port 80 and path `/`; with TLS `wss`
+/// and port 443.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HubUrl {
     speaks_tls: bool,
@@ -121,7 +128,7 @@ pub struct HubUrl {
     path: String,
 }
 
-/// Text that is not the URL of a hub.
+/// A text that is not the URL of a hub.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected ws://host[:port][/path] or wss://..., without user or fragment")]
 pub struct InvalidUrl;
@@ -132,18 +139,18 @@ impl HubUrl {
         &self.authority
     }
 
-    /// Whether it is a `wss` URL.
+    /// Returns whether it is a `wss` URL.
     pub fn speaks_tls(&self) -> bool {
         self.speaks_tls
     }
 
-    /// The name or the address that the hub's certificate must be for.
+    /// The host that the hub's certificate must name.
     pub fn host(&self) -> &str {
         let host = self.authority.rsplit_once(':').map_or(&*self.authority, |(host, _)| host);
         host.trim_start_matches('[').trim_end_matches(']')
     }
 
-    /// The path, query included.
+    /// The path with its query.
     pub fn path(&self) -> &str {
         &self.path
     }

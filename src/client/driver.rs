@@ -1,5 +1,5 @@
-//! The task behind a [`Client`](super::Client): it hands the state what happens and does what the
-//! state wants done.
+//! The task behind a [`Client`](super::Client): it tells the state what happens and does what the
+//! state decides.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future;
@@ -21,7 +21,7 @@ use crate::protocol::codec::{decode_hub_frame, encode_client_frame};
 use crate::runtime::{Runtime, SteadyClock};
 use crate::time::Timestamp;
 
-/// What a handle wants of its driver.
+/// What a handle orders its driver to do.
 #[derive(Debug)]
 pub(super) enum Order {
     Command(Command, oneshot::Sender<Result<Outcome, ClientError>>),
@@ -39,19 +39,19 @@ pub(super) struct Driver<R: Runtime, O> {
     callers: BTreeMap<CommandId, oneshot::Sender<Result<Outcome, ClientError>>>,
     commands: u64,
     events: mpsc::Sender<Event>,
-    /// Events that found no room. While there are any, nothing is read from the hub.
+    /// Events that found no room in the queue. While there are any, nothing is read from the hub.
     overflow: VecDeque<Event>,
     alarm: Alarm<R>,
-    /// The transport of a client that has ended, still to be closed.
+    /// The transport of an ended client, which is still to be closed.
     last: Option<Box<Transport>>,
 }
 
 enum Wake {
     Link(Happening),
     Alarm,
-    /// None: nobody can give orders any more.
+    /// None: all handles are dropped.
     Order(Option<Order>),
-    /// There is room for an event again, or nobody reads events any more.
+    /// The event queue has room again, or its reader is gone.
     EventRoom,
 }
 
@@ -159,7 +159,7 @@ impl<R: Runtime, O: Observer> Driver<R, O> {
         }
     }
 
-    /// Many orders make one write.
+    /// Takes many orders at once, so that they make one write.
     fn obey_all(&mut self, first: Order) {
         self.obey(first);
         for _ in 0..self.config.command_queue_max {
@@ -211,7 +211,7 @@ impl<R: Runtime, O: Observer> Driver<R, O> {
         self.pass_events_on();
     }
 
-    /// What the hub reads of the client's time is by the wall clock.
+    /// Dates a request by the wall clock, which is what the hub compares with its own.
     fn dated(&self, mut frame: ClientFrame) -> ClientFrame {
         if let ClientFrame::Request(request) = &mut frame {
             let timestamp = self.clock.to_wall(request.timestamp);
@@ -235,7 +235,8 @@ impl<R: Runtime, O: Observer> Driver<R, O> {
         }
     }
 
-    /// Closes a transport aside, or at last if the client has ended.
+    /// Closes a transport in the background; in this task, as its last work, if the client has
+    /// ended.
     fn retire(&mut self, transport: Box<Transport>) {
         if self.state.ending().is_some() {
             self.last = Some(transport);
@@ -290,7 +291,7 @@ async fn close<R: Runtime>(
     }
 }
 
-/// Wakes the driver when the state wants it, perhaps too early.
+/// Wakes the driver at the state's deadline, perhaps too early.
 struct Alarm<R: Runtime> {
     runtime: R,
     clock: SteadyClock<R>,
@@ -298,7 +299,7 @@ struct Alarm<R: Runtime> {
 }
 
 impl<R: Runtime> Alarm<R> {
-    /// An alarm that is set too early stays: most deadlines are replaced by later ones.
+    /// Keeps an alarm that is too early: most deadlines are replaced by later ones.
     fn set(&mut self, deadline: Option<Timestamp>) {
         let Some(at) = deadline else { return self.set = None };
         if self.set.as_ref().is_none_or(|(set, _)| at < *set) {

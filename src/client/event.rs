@@ -1,4 +1,4 @@
-//! What a client tells its user unasked. Each variant carries what its doc says, nothing else.
+//! What a client tells its user unasked.
 
 use std::time::Duration;
 
@@ -12,63 +12,124 @@ use crate::time::Timestamp;
 pub enum Event {
     /// The hub accepted `hub:connect`. Addresses are not registered yet.
     Connected {
+        /// The id of the session.
         session: SessionId,
         /// The token's address where the hub demands tokens.
         identity: Option<ActorAddress>,
     },
-    /// The address belongs to this client's session from now on.
+    /// This client's session owns the address from now on.
     Registered {
+        /// The registered address.
         address: ActorAddress,
         /// Grows with each registration of the address, whoever made it.
         version: u64,
-        /// The address was detached and got its subscriptions back.
+        /// Whether the address was detached and got its subscriptions back.
         resumed: bool,
-        /// What the hub knew the address to be subscribed to. Wanted topics that are missing are
-        /// being subscribed to, topics no longer wanted are being given up.
+        /// The subscriptions that the hub still knew. The client now subscribes to wanted topics
+        /// that are missing and gives unwanted ones up.
         subscriptions: Vec<Topic>,
-        /// The hub's clock.
+        /// When the registration ends, by the hub's clock.
         expires_at: Timestamp,
+        /// Renews the registration; the client does so by itself.
         renewal_token: RenewalToken,
     },
     /// The registration lives longer.
-    Renewed { address: ActorAddress, expires_at: Timestamp, renewal_token: RenewalToken },
-    /// The hub will not have the address; with `retry_in` the client asks again, else it is no
-    /// longer wanted.
-    RegistrationRefused { address: ActorAddress, refusal: Box<Refusal>, retry_in: Option<Duration> },
-    /// The hub will not restore a subscription; the topic is no longer wanted.
-    SubscriptionRefused { address: ActorAddress, topic: Topic, refusal: Box<Refusal> },
+    Renewed {
+        /// The renewed address.
+        address: ActorAddress,
+        /// When the registration ends now, by the hub's clock.
+        expires_at: Timestamp,
+        /// Renews the registration next time; the client does so by itself.
+        renewal_token: RenewalToken,
+    },
+    /// The hub refused the registration.
+    RegistrationRefused {
+        /// The refused address.
+        address: ActorAddress,
+        /// Why the hub refused.
+        refusal: Box<Refusal>,
+        /// The pause until the client asks again; none: the address is no longer wanted.
+        retry_in: Option<Duration>,
+    },
+    /// The hub refused to restore a subscription; the topic is no longer wanted.
+    SubscriptionRefused {
+        /// The subscriber.
+        address: ActorAddress,
+        /// The refused topic.
+        topic: Topic,
+        /// Why the hub refused.
+        refusal: Box<Refusal>,
+    },
     /// An application message for one of the client's addresses.
     Delivered(Box<Message>),
-    /// The hub took the address from this session, which lives on. One that expired is registered
-    /// again; any other is no longer wanted.
-    Unregistered { address: ActorAddress, reason: UnregisterReason },
-    /// `hub:pause`: what this client sends piles up; it had better send nothing until
-    /// [`Event::Resumed`]. Nothing is held back here.
+    /// The hub took the address from this session, which lives on. The client registers an expired
+    /// one again; any other is no longer wanted.
+    Unregistered {
+        /// The lost address.
+        address: ActorAddress,
+        /// Why the hub took it.
+        reason: UnregisterReason,
+    },
+    /// `hub:pause`: what this client sends piles up. It should send nothing until
+    /// [`Event::Resumed`]; the client itself holds nothing back.
     Paused {
         /// `slow_consumer`.
         reason: String,
-        /// Who reads too slowly.
+        /// The actor that reads too slowly.
         address: ActorAddress,
         /// Messages that wait for its session.
         queue_depth: usize,
     },
-    /// `hub:resume`: the cause of the latest [`Event::Paused`] is gone. It names nobody.
+    /// `hub:resume`: the cause of the latest [`Event::Paused`] is gone; the hub does not name it.
     Resumed,
-    /// `hub:error` that answers no ask under way: to a tell, to an ask that timed out, or to a
-    /// frame that bore no id.
-    HubError { correlation: Option<MessageId>, refusal: Box<Refusal> },
-    /// `hub:disconnect` from the hub: it is about to close the session.
-    CloseAnnounced { reason: String, message: String },
-    /// A `hub:*` message that this client does not know: its type and its payload.
-    Unknown { kind: String, payload: Json },
-    /// A frame that is no message of a hub, and why.
-    Invalid { why: String },
-    /// The session is over; with `retry_in` the client comes back, else [`Event::Ended`] follows.
-    Disconnected { session: SessionId, why: Loss, retry_in: Option<Duration> },
-    /// An attempt to open a session failed; `retry_in` as above.
-    ConnectFailed { why: Loss, retry_in: Option<Duration> },
-    /// The last event: this client connects no more.
-    Ended { why: Ending },
+    /// A `hub:error` that answers no ask under way: it is for a tell, an ask that timed out, or a
+    /// frame without a valid id.
+    HubError {
+        /// The id of the frame that it is for, if that had a valid one.
+        correlation: Option<MessageId>,
+        /// What is wrong.
+        refusal: Box<Refusal>,
+    },
+    /// `hub:disconnect`: the hub is about to close the session.
+    CloseAnnounced {
+        /// `duplicate_connection` or `server_shutdown`.
+        reason: String,
+        /// The same for a person.
+        message: String,
+    },
+    /// A `hub:*` message that this client does not know.
+    Unknown {
+        /// The envelope's `type`.
+        kind: String,
+        /// The payload.
+        payload: Json,
+    },
+    /// A frame that is no message of a hub.
+    Invalid {
+        /// What is wrong with the frame.
+        why: String,
+    },
+    /// The session is over.
+    Disconnected {
+        /// The session that ended.
+        session: SessionId,
+        /// How it ended.
+        why: Loss,
+        /// The pause until the client connects again; none: [`Event::Ended`] follows.
+        retry_in: Option<Duration>,
+    },
+    /// An attempt to open a session failed.
+    ConnectFailed {
+        /// How it failed.
+        why: Loss,
+        /// The pause until the client connects again; none: [`Event::Ended`] follows.
+        retry_in: Option<Duration>,
+    },
+    /// The client does not connect again. This is the last event.
+    Ended {
+        /// Why it ended.
+        why: Ending,
+    },
 }
 
 /// An application message as the hub delivered it.
@@ -78,61 +139,68 @@ pub struct Message {
     pub id: MessageId,
     /// The sender.
     pub from: ActorAddress,
-    /// Which of the client's addresses it is for.
+    /// The client's address that it is for.
     pub to: ActorAddress,
     /// The application's type.
     pub kind: String,
     /// The sender's `data`, never the envelope around it.
     pub payload: Json,
-    /// A JSON object, the hub's keys included.
+    /// A JSON object that includes the hub's own keys.
     pub metadata: Json,
+    /// How the message came here.
     pub route: Route,
     /// The id of the request that carried it.
     pub origin: Option<MessageId>,
-    /// When the hub delivered it, by the hub's clock.
+    /// The hub's time of the delivery.
     pub timestamp: Timestamp,
+    /// How long the sender allowed for the delivery.
     pub ttl: Option<Duration>,
 }
 
-/// Why a transport is gone.
+/// Why a transport ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Loss {
-    /// No WebSocket came about: refused, unreachable, or not a hub.
+    /// No WebSocket was opened: refused, unreachable, or not a hub.
     #[error("cannot connect: {0}")]
     ConnectFailed(String),
     /// The hub's close frame (protocol, section 3).
     #[error("closed by the hub: {} {reason}", code.map_or_else(|| "no code".to_owned(), |code| code.to_string()))]
-    Closed { code: Option<u16>, reason: String },
+    Closed {
+        /// The close code; none if the frame had none.
+        code: Option<u16>,
+        /// The reason text.
+        reason: String,
+    },
     /// The stream broke or ended without a close frame.
     #[error("connection broken: {0}")]
     Broken(String),
     /// No frame came for `silence_timeout`.
     #[error("the hub is silent")]
     Silent,
-    /// No transport, or no answer to `hub:connect` or `hub:disconnect`, in time.
+    /// No transport, or no answer to `hub:connect` or `hub:disconnect`, came in time.
     #[error("the hub does not answer")]
     NoAnswer,
     /// The hub refused `hub:connect`.
     #[error("the hub refused: {0}")]
     Refused(Box<Refusal>),
-    /// The client's own user wanted it gone.
+    /// The client's user dropped it.
     #[error("the client gave it up")]
     Dropped,
 }
 
-/// Why a client connects no more.
+/// Why a client does not connect again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Ending {
     /// `disconnect` was called.
     #[error("disconnected on request")]
     Requested,
-    /// Nobody holds a handle any more.
+    /// All handles were dropped.
     #[error("abandoned by its user")]
     Stopped,
-    /// Another session took the client's last address over (close code 4003).
+    /// Another session took over the client's last address (close code 4003).
     #[error("duplicate_connection: another session took over")]
     DuplicateConnection,
-    /// The hub wants another token (close code 4001).
+    /// The hub demands another token (close code 4001).
     #[error("unauthorized: the hub wants another token")]
     Unauthorized,
     /// The hub speaks another protocol (close code 4002).

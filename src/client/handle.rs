@@ -1,4 +1,5 @@
-//! The async client: cheap handles that give orders to one task, and the events that it reports.
+//! The async client: cheap handles that give orders to one task, and the events that the task
+//! reports.
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -8,23 +9,22 @@ use super::{
     SendOutcome,
 };
 use crate::protocol::{
-    ActorAddress, ActorList, AuthToken, Broadcast, BroadcastAck, Discover, Discovered, Heartbeat,
-    HeartbeatAck, Json, ListActors, Metrics, Pattern, Publish, Published, QueueStats, RefreshToken,
-    Reply, Send, Subscribed, TokenRefreshed, Topic, Unsubscribed, Verb,
+    ActorAddress, ActorList, AuthToken, Broadcast, Discover, Discovered, Heartbeat, HeartbeatAck,
+    Json, ListActors, Metrics, Pattern, Publish, Published, QueueStats, RefreshToken, Reply, Send,
+    Subscribed, TokenRefreshed, Topic, Unsubscribed, Verb,
 };
 use crate::runtime::Runtime;
 
-/// A handle to a client. Clones share the client; when the last one is dropped, it closes its
-/// connection without taking leave, so that the hub keeps its addresses for a while.
+/// A handle to a client. Clones share the client. When the last one is dropped, the client closes
+/// its connection without a goodbye, so the hub keeps its addresses for a while.
 #[derive(Debug, Clone)]
 pub struct Client {
     orders: mpsc::Sender<Order>,
-    speaker: Option<ActorAddress>,
 }
 
-/// What happens to a client, in order, at most [`ClientConfig::event_queue_max`] unread ones. They
-/// must be read, or dropped: while the queue is full the client reads nothing from the hub, so
-/// that replies wait too.
+/// A client's events, in order. They must be read, or dropped: while
+/// [`ClientConfig::event_queue_max`] are unread, the client reads nothing from the hub, not even
+/// replies.
 #[derive(Debug)]
 pub struct Events(mpsc::Receiver<Event>);
 
@@ -36,7 +36,7 @@ impl Events {
 }
 
 impl Client {
-    /// Starts a client on `runtime`. It connects, and connects again, until it ends.
+    /// Starts a client on `runtime`. It connects, and reconnects, until it ends.
     pub fn connect<R: Runtime>(runtime: R, config: ClientConfig) -> (Self, Events) {
         Self::connect_observed(runtime, config, ())
     }
@@ -51,12 +51,7 @@ impl Client {
         let (events, for_user) = mpsc::channel(config.event_queue_max.max(1));
         let driver = Driver::new(runtime.clone(), config, observer, for_driver, events);
         runtime.spawn(driver.run());
-        (Self { orders, speaker: None }, Events(for_user))
-    }
-
-    /// A handle to the same client that speaks as `address` instead of the client's first one.
-    pub fn speaking_as(&self, address: ActorAddress) -> Self {
-        Self { orders: self.orders.clone(), speaker: Some(address) }
+        (Self { orders }, Events(for_user))
     }
 
     /// Sends application data and does not wait for its delivery.
@@ -70,7 +65,7 @@ impl Client {
         self.request(RequestCommand::new(Pattern::Tell, verb)).await.map(drop)
     }
 
-    /// Sends application data and waits for what becomes of it.
+    /// Sends application data and waits for the outcome.
     pub async fn ask_send(
         &self,
         to: ActorAddress,
@@ -95,7 +90,7 @@ impl Client {
         self.request(RequestCommand::new(Pattern::Tell, verb)).await.map(drop)
     }
 
-    /// Publishes application data and waits for how many sessions got it.
+    /// Publishes application data and waits for the number of copies.
     pub async fn ask_publish(
         &self,
         topic: Topic,
@@ -114,15 +109,7 @@ impl Client {
         self.request(RequestCommand::new(Pattern::Tell, verb)).await.map(drop)
     }
 
-    /// Sends application data to everyone and waits for how many got it.
-    pub async fn ask_broadcast(&self, broadcast: Broadcast) -> Result<BroadcastAck, ClientError> {
-        match self.ask(Verb::Broadcast(broadcast)).await? {
-            Reply::BroadcastAck(ack) => Ok(ack),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    /// Asks who is registered, by pattern and capability.
+    /// Asks who is registered, by pattern, capabilities and metadata.
     pub async fn discover(&self, discover: Discover) -> Result<Discovered, ClientError> {
         match self.ask(Verb::Discover(discover)).await? {
             Reply::Discovered(discovered) => Ok(discovered),
@@ -138,7 +125,7 @@ impl Client {
         }
     }
 
-    /// Asks how this client's own queue at the hub does.
+    /// Asks for the state of this client's queue at the hub.
     pub async fn queue_stats(&self) -> Result<QueueStats, ClientError> {
         match self.ask(Verb::QueueStats).await? {
             Reply::QueueStats(stats) => Ok(stats),
@@ -154,37 +141,36 @@ impl Client {
         }
     }
 
-    /// Wants the topic from now on, on this connection and on later ones. An error tells of this
-    /// call only: the topic stays wanted unless the hub refused it.
+    /// Subscribes to the topic, on this connection and on later ones. An error is about this call
+    /// only: the topic stays wanted unless the hub refused it.
     pub async fn subscribe(&self, topic: Topic) -> Result<Subscribed, ClientError> {
-        let address = self.speaker.clone();
-        match reply_in(self.command(Command::Subscribe { address, topic }).await?)? {
+        match reply_in(self.command(Command::Subscribe { address: None, topic }).await?)? {
             Reply::Subscribed(subscribed) => Ok(subscribed),
             other => Err(unexpected(&other)),
         }
     }
 
-    /// Wants the topic no more; an error tells of this call only.
+    /// Gives the topic up; an error is about this call only.
     pub async fn unsubscribe(&self, topic: Topic) -> Result<Unsubscribed, ClientError> {
-        let address = self.speaker.clone();
-        match reply_in(self.command(Command::Unsubscribe { address, topic }).await?)? {
+        match reply_in(self.command(Command::Unsubscribe { address: None, topic }).await?)? {
             Reply::Unsubscribed(unsubscribed) => Ok(unsubscribed),
             other => Err(unexpected(&other)),
         }
     }
 
-    /// Wants one more address, or wants it differently, and waits for its registration. An error
-    /// tells of this call only: the address stays wanted unless the hub refused it for good.
+    /// Registers an address, on this connection and on later ones, or changes how it is registered.
+    /// An error is about this call only: the address stays wanted unless the hub refused it for
+    /// good.
     pub async fn register(&self, actor: ActorConfig) -> Result<(), ClientError> {
         self.command(Command::Register(actor)).await.map(drop)
     }
 
-    /// Wants the address no more.
+    /// Gives the address up.
     pub async fn unregister(&self, address: ActorAddress) -> Result<(), ClientError> {
         self.command(Command::Unregister(address)).await.map(drop)
     }
 
-    /// Asks for a sign of life.
+    /// Asks the hub for a sign of life.
     pub async fn heartbeat(&self) -> Result<HeartbeatAck, ClientError> {
         match self.ask(Verb::Heartbeat(Heartbeat { timestamp: Json::NULL })).await? {
             Reply::HeartbeatAck(ack) => Ok(ack),
@@ -192,7 +178,7 @@ impl Client {
         }
     }
 
-    /// Shows the hub a newer token of the same principal, for this session and for later ones.
+    /// Presents a newer token of the same principal, for this session and for later ones.
     pub async fn refresh_token(&self, token: AuthToken) -> Result<TokenRefreshed, ClientError> {
         match self.ask(Verb::RefreshToken(RefreshToken { token })).await? {
             Reply::TokenRefreshed(refreshed) => Ok(refreshed),
@@ -200,8 +186,8 @@ impl Client {
         }
     }
 
-    /// Takes leave: the hub forgets the client's addresses, and the client ends. Says whether the
-    /// hub acknowledged; if not, it may keep the addresses for a while.
+    /// Says goodbye: the hub forgets the client's addresses, and the client ends. Returns whether
+    /// the hub acknowledged; if not, it may keep the addresses for a while.
     pub async fn disconnect(&self, reason: Option<String>) -> Result<bool, ClientError> {
         match self.command(Command::Disconnect { reason }).await? {
             Outcome::Disconnected { acknowledged } => Ok(acknowledged),
@@ -211,25 +197,22 @@ impl Client {
         }
     }
 
-    /// Drops the present connection without a word, as a network would, and connects again.
+    /// Drops the connection without a goodbye, as a network would, and reconnects.
     pub async fn drop_connection(&self) -> Result<(), ClientError> {
         self.orders.send(Order::DropConnection).await.map_err(|_| ClientError::Ended)
     }
 
-    /// Asks the hub anything and waits for its reply; never [`Reply::Error`].
+    /// Asks the hub and waits for its reply, which is never [`Reply::Error`].
     pub async fn ask(&self, verb: Verb) -> Result<Reply, ClientError> {
         reply_in(self.request(RequestCommand::new(Pattern::Ask, verb)).await?)
     }
 
-    /// Makes any request; without a `from` of its own, from this handle's address.
-    pub async fn request(&self, mut request: RequestCommand) -> Result<Outcome, ClientError> {
-        if request.from.is_none() {
-            request.from.clone_from(&self.speaker);
-        }
+    /// Makes any request.
+    pub async fn request(&self, request: RequestCommand) -> Result<Outcome, ClientError> {
         self.command(Command::Request(Box::new(request))).await
     }
 
-    /// Gives any command and waits for its end.
+    /// Gives a command and waits for its end.
     pub async fn command(&self, command: Command) -> Result<Outcome, ClientError> {
         let (caller, answer) = oneshot::channel();
         let order = Order::Command(command, caller);

@@ -1,4 +1,4 @@
-//! The driver's one connection: down, being dialled, or up.
+//! The driver's only connection: down, being dialled, or up.
 
 use std::future;
 use std::future::Future;
@@ -21,7 +21,7 @@ pub(super) enum Happening {
     Frame(Bytes),
     /// A control frame came.
     Alive,
-    /// Bytes came of a message of so many that is still on its way: whether they are its first.
+    /// Bytes came of a message that is not whole yet, as in [`Arrival::Part`].
     Part {
         first: bool,
         declared: u64,
@@ -30,7 +30,7 @@ pub(super) enum Happening {
 }
 
 impl Link {
-    /// What happens next; never anything while the link is down. Dropping the future loses nothing.
+    /// Waits for what happens next; while the link is down, nothing does. Cancel safe.
     pub(super) async fn next(&mut self, reading: Reading) -> Happening {
         match self {
             Link::Down => future::pending().await,

@@ -8,9 +8,9 @@
 //!
 //! At most once: a request is written to one connection, once, and never repeated. A reply, a
 //! timeout or a lost connection ends each call exactly once ([`ClientError`] tells what is known
-//! then). While no connection is there, calls wait in a bounded queue for as long as
-//! [`ClientConfig::ask_timeout`]; what has not been written by then never will be.
-//! Dropping a call's future gives up the answer, not the call.
+//! then). Without a connection, calls wait in a bounded queue for up to
+//! [`ClientConfig::ask_timeout`]; what has not been written by then never will be. Dropping a
+//! call's future gives up the answer, not the call.
 //!
 //! What is *wanted* - addresses and topics - is different: it is state, restored on each
 //! connection until it is taken back, taken over, or refused.

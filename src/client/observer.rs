@@ -1,13 +1,13 @@
-//! Lets somebody watch everything that a client says and hears: the simulator's ear.
+//! Lets an observer, such as the simulator, watch everything that a client sends and receives.
 
 use super::Loss;
 use crate::protocol::ClientFrame;
 use crate::protocol::codec::HubFrame;
 use crate::time::Timestamp;
 
-/// Watches one client. `()` watches nothing.
+/// Watches one client. `()` ignores everything.
 pub trait Observer: Send + 'static {
-    /// The client handed `frame` to its transport; it may never arrive.
+    /// The client passed `frame` to its transport; the frame may never arrive.
     fn sent(&mut self, _now: Timestamp, _frame: &ClientFrame) {}
 
     /// The client read `frame` and is about to act on it.
@@ -19,15 +19,15 @@ pub trait Observer: Send + 'static {
 
 impl Observer for () {}
 
-/// What happened to the transport.
+/// A change of the transport.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransportChange {
     /// The client began to connect.
     Dialling,
     /// The WebSocket is open.
     Up,
-    /// The transport, or the attempt to get one, ended.
+    /// The transport, or the attempt to open one, ended.
     Lost(Loss),
-    /// The client gave it up: it sends a close frame and reads no more.
+    /// The client gave the transport up: it sends a close frame and reads no more.
     Abandoned,
 }

@@ -1,5 +1,5 @@
-//! One WebSocket to a hub and nothing else: no session, no coming back. For tools and tests that
-//! say each word themselves.
+//! One WebSocket to a hub and nothing else: no session, no reconnecting. For tools and tests that
+//! write each frame themselves.
 
 use bytes::Bytes;
 
@@ -10,21 +10,20 @@ use crate::runtime::Runtime;
 /// A WebSocket to a hub. Dropped, it ends without a close frame.
 pub struct RawTransport(Transport);
 
-/// What comes.
+/// What arrives.
 #[derive(Debug)]
 pub enum RawArrival {
     /// The bytes of one text or binary message.
     Frame(Bytes),
-    /// Nothing more will come.
+    /// Nothing more will arrive.
     Lost(Loss),
 }
 
 impl RawTransport {
-    /// Connects and shakes hands; reads no frame longer than `frame_bytes_max`. It has no timeout of
-    /// its own.
+    /// Connects and shakes hands. Reads no frame longer than `frame_bytes_max`, and has no timeout.
     ///
     /// # Errors
-    /// [`Loss::ConnectFailed`] says why no WebSocket came about.
+    /// [`Loss::ConnectFailed`] says why no WebSocket was opened.
     pub async fn dial<R: Runtime>(
         runtime: R,
         hub: HubUrl,
@@ -38,8 +37,7 @@ impl RawTransport {
         self.0.queue(text);
     }
 
-    /// Writes what is queued, all the while, and waits for what comes. Dropping the future loses
-    /// nothing.
+    /// Writes what is queued and meanwhile waits for what arrives. Cancel safe.
     pub async fn next(&mut self) -> RawArrival {
         loop {
             match self.0.next(Reading::Open).await {
@@ -50,7 +48,7 @@ impl RawTransport {
         }
     }
 
-    /// Writes what is queued, then closes with a handshake. It has no timeout of its own.
+    /// Writes what is queued, then closes with a handshake. Has no timeout.
     pub async fn finish(self) {
         self.0.close(Unwritten::Write).await;
     }

@@ -1,4 +1,4 @@
-//! Whom a client takes for the hub where it speaks TLS (`wss`).
+//! Whose certificates a client accepts as the hub's with TLS (`wss`).
 
 use std::fmt;
 use std::io;
@@ -16,19 +16,22 @@ use tokio_rustls::rustls::{self, RootCertStore};
 #[derive(Clone)]
 pub struct Trust(Arc<rustls::ClientConfig>);
 
-/// Why there is nobody to trust.
+/// Why a client cannot trust these certificates.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
+    /// Not PEM.
     #[error("the certificates are not PEM: {0}")]
     NotPem(#[from] pem::Error),
+    /// The text is empty of certificates.
     #[error("there is no certificate")]
     NoCertificate,
+    /// TLS does not accept them.
     #[error("certificates cannot be used: {0}")]
     Unusable(#[from] rustls::Error),
 }
 
 impl Trust {
-    /// Trusts whom these certificates vouch for, and nobody else.
+    /// Trusts these certificate authorities alone.
     pub fn from_pem(certificates: &[u8]) -> Result<Self, TrustError> {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(certificates) {
@@ -37,10 +40,10 @@ impl Trust {
         Self::new(roots)
     }
 
-    /// Trusts whom this machine trusts.
+    /// Trusts the certificate authorities that this machine trusts.
     pub fn of_this_machine() -> Result<Self, TrustError> {
         let mut roots = RootCertStore::empty();
-        // What is not readable vouches for nobody.
+        // Unreadable certificates are left out: they vouch for nobody.
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         Self::new(roots)
     }
@@ -58,7 +61,7 @@ impl Trust {
         Ok(Self(Arc::new(config)))
     }
 
-    /// Shakes hands with whoever can prove to be `host`.
+    /// Shakes hands with a peer that proves to be `host`.
     pub(super) async fn connect<S>(&self, host: &str, stream: S) -> io::Result<TlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,

@@ -1,5 +1,5 @@
-//! The audit records: every decision that a person would ask about, once (protocol, section 9).
-//! The simulator reads the same records that an operator does.
+//! The audit records: every decision that a person would ask about, once (docs/OPERATIONS.md,
+//! Audit). The simulator reads the same records as an operator.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,118 +13,188 @@ use crate::protocol::{
 };
 use crate::time::Timestamp;
 
-/// One decision of the hub. Never holds a payload or a token.
+/// One decision of the hub. It never contains a payload or a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum Record {
+    /// A connection was accepted.
     SessionOpened {
+        /// The session.
         session: SessionKey,
+        /// Its id on the wire.
         session_id: SessionId,
-        /// Where the connection comes from.
+        /// The address that the connection comes from.
         peer: SocketAddr,
     },
+    /// The session's `hub:connect` was accepted.
     SessionConnected {
+        /// The session.
         session: SessionKey,
+        /// Its id on the wire.
         session_id: SessionId,
         /// The claim `sub` of its token, if it showed one.
         #[serde(skip_serializing_if = "Option::is_none")]
         sub: Option<String>,
     },
-    /// From here on the session may do what its new token grants, until that expires.
+    /// A session refreshed its token, which grants its rights from now on.
     TokenRefreshed {
+        /// The session.
         session: SessionKey,
+        /// Its id on the wire.
         session_id: SessionId,
+        /// When the new token expires.
         expires_at: Timestamp,
     },
+    /// A session registered an address.
     ActorRegistered {
+        /// The address.
         actor_address: ActorAddress,
+        /// The owner from now on.
         session: SessionKey,
+        /// Its id on the wire.
         session_id: SessionId,
+        /// The registration's version.
         version: u64,
+        /// Whether the address was detached and got its subscriptions back.
         resumed: bool,
     },
+    /// A registration was renewed.
     RegistrationRenewed {
+        /// The address.
         actor_address: ActorAddress,
+        /// The session that renewed it.
         session: SessionKey,
+        /// The registration's version from now on.
         version: u64,
     },
+    /// A session registered an address that another one had: a takeover.
     DuplicateConnectionDetected {
+        /// The address.
         actor_address: ActorAddress,
+        /// The owner until now.
         old_session: SessionKey,
+        /// Its id on the wire.
         old_session_id: SessionId,
+        /// The owner from now on.
         new_session: SessionKey,
+        /// Its id on the wire.
         new_session_id: SessionId,
     },
+    /// An address subscribed to a topic.
     SubscriptionAdded {
+        /// The subscriber.
         actor_address: ActorAddress,
+        /// The topic.
         topic: Topic,
+        /// The id of the subscription.
         subscription_id: SubscriptionId,
+        /// Subscribers of the topic from now on.
         subscriber_count: usize,
     },
+    /// A subscription ended.
     SubscriptionRemoved {
+        /// The subscriber.
         actor_address: ActorAddress,
+        /// The topic.
         topic: Topic,
+        /// Subscribers of the topic from now on.
         subscriber_count: usize,
     },
-    /// `session` is the recipient's.
+    /// A copy was handed to its recipient's session.
     MessageDelivered {
+        /// The acting identity of the sender.
         from: ActorAddress,
+        /// The recipient.
         to: ActorAddress,
+        /// The application's type.
         #[serde(rename = "type")]
         kind: Arc<str>,
+        /// The id of the request that carried it.
         message: MessageId,
+        /// The recipient's session.
         session: SessionKey,
     },
+    /// A copy did not reach its recipient.
     MessageDropped {
+        /// The recipient, as the sender wrote it.
         to: Recipient,
+        /// The id of the request that carried it.
         message: MessageId,
+        /// Why it was dropped.
         why: DropReason,
     },
-    /// An ask came again and got its first outcome; nothing was delivered.
+    /// An ask was repeated and got its first outcome; nothing was delivered.
     RetryAnswered {
+        /// The acting identity.
         actor_address: ActorAddress,
+        /// The session that asked.
         session: SessionKey,
+        /// The id of the ask.
         message: MessageId,
+        /// The type of the ask.
         #[serde(rename = "type")]
         kind: String,
     },
-    /// The session was told to pause: this recipient's queue is too deep.
+    /// A session was told to pause, because this recipient's queue is too deep.
     SenderPaused {
+        /// The session that was told.
         session: SessionKey,
+        /// The recipient with the deep queue.
         actor_address: ActorAddress,
+        /// Messages in that queue.
         queue_depth: usize,
     },
-    /// The session was told to go on.
+    /// A session was told to resume.
     SenderResumed {
+        /// The session that was told.
         session: SessionKey,
     },
+    /// A session lost an address, whose subscriptions are kept for a while.
     ActorDetached {
+        /// The address.
         actor_address: ActorAddress,
+        /// The owner until now.
         session: SessionKey,
+        /// Why the session lost it.
         why: EndReason,
     },
+    /// A detached address was registered and got its subscriptions back.
     ActorResumed {
+        /// The address.
         actor_address: ActorAddress,
+        /// The owner from now on.
         session: SessionKey,
     },
+    /// The hub forgot an address and its subscriptions.
     ActorForgotten {
+        /// The address.
         actor_address: ActorAddress,
+        /// Why it was forgotten.
         why: ForgetReason,
     },
+    /// A request was refused.
     RequestRefused {
+        /// The session that made it.
         session: SessionKey,
+        /// Why it was refused.
         code: ErrorCode,
+        /// The envelope's `type`.
         #[serde(rename = "type")]
         kind: String,
+        /// Whether the sender waited for a reply.
         pattern: Pattern,
     },
-    /// The session counts for nothing from here on; `removed` are the addresses it owned.
+    /// A session is over for the hub.
     SessionClosed {
+        /// The session.
         session: SessionKey,
+        /// Its id on the wire.
         session_id: SessionId,
-        /// The close code that the hub gave or would have given.
+        /// The close code that the hub gave, or would have given.
         code: u16,
+        /// Why it ended.
         why: EndReason,
+        /// The addresses that it owned.
         removed: Vec<ActorAddress>,
     },
 }
@@ -133,18 +203,18 @@ pub enum Record {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DropReason {
-    /// The recipient's outgoing queue is at its bound.
+    /// The recipient's outgoing queue is full.
     QueueFull,
     /// Nobody is registered at the address.
     UnknownActor,
     /// The recipient is detached.
     Detached,
-    /// The time to live was over: on arrival, or in the recipient's queue. In the latter case the
+    /// The time to live ended before arrival or in the recipient's queue. In the latter case the
     /// message was recorded as delivered before.
     Expired,
 }
 
-/// Why a session ended or an address left its session.
+/// Why a session ended, or why it lost an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndReason {
@@ -168,9 +238,9 @@ pub enum ForgetReason {
     Disconnected,
     /// The resume window ended, or is zero.
     ResumeWindowEnded,
-    /// It gave way to a newcomer: it was detached, and the hub full.
+    /// The full hub needed room for a new address, and this one was detached.
     Room,
-    /// Whom a token names registered it; it was another principal's by a pattern.
+    /// The actor that a token names registered it; another principal had it by a pattern.
     Claimed,
     /// The hub ended.
     Shutdown,

@@ -1,15 +1,15 @@
-//! Who is told to pause because what it sends piles up (protocol, section 7).
+//! Tells sessions to pause when what they send piles up (protocol, section 4).
 //!
-//! hub:resume names nobody, so being paused is one state of a session as a whole: it is paused for
-//! at most one recipient at a time, which also bounds the book-keeping by the number of sessions. A
-//! session that feeds the next slow recipient after its resume is paused anew.
+//! hub:resume names nobody, so a session is paused as a whole, and for at most one recipient at a
+//! time; this also bounds the book-keeping by the number of sessions. A session that sends to
+//! another slow recipient after its resume is paused again.
 
 use super::{Hub, Record, SessionKey};
 use crate::protocol::{ActorAddress, Body, Notice, Outgoing, PauseNotice};
 use crate::time::Timestamp;
 
 impl Hub {
-    /// `sender` had something for `to`, whose session is `recipient`.
+    /// `sender` sent something to `to`, whose session is `recipient`.
     pub(super) fn pause_feeder(
         &mut self,
         now: Timestamp,
@@ -44,7 +44,7 @@ impl Hub {
         self.enqueue(now, sender, outgoing);
     }
 
-    /// The session's queue went down.
+    /// The session's queue became shorter.
     pub(super) fn resume_feeders_below(&mut self, now: Timestamp, key: SessionKey) {
         let resumes = self.sessions.open(key).is_some_and(|row| {
             row.queue.messages < self.config.resume_threshold && !row.pausing.is_empty()
@@ -54,7 +54,7 @@ impl Hub {
         }
     }
 
-    /// The session is over: nobody pauses for it, and it pauses for nobody.
+    /// The session is over: nobody pauses for it any longer, and it pauses for nobody.
     pub(super) fn release(&mut self, now: Timestamp, key: SessionKey) {
         let paused_for = self.sessions.get_mut(key).and_then(|row| row.paused_for.take());
         if let Some(row) = paused_for.and_then(|recipient| self.sessions.get_mut(recipient)) {
@@ -63,8 +63,8 @@ impl Hub {
         self.resume_feeders(now, key);
     }
 
-    /// No queue's bound holds a resume back: there is one at most for each pause, and without it
-    /// its session would wait for ever.
+    /// A queue's bound does not hold a resume back: there is at most one for each pause, and
+    /// without it the session would wait for ever.
     fn resume_feeders(&mut self, now: Timestamp, key: SessionKey) {
         let Some(row) = self.sessions.get_mut(key) else { return };
         for sender in std::mem::take(&mut row.pausing) {

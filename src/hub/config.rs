@@ -8,16 +8,17 @@ use crate::protocol::ActorAddress;
 use crate::protocol::codec::Bounds;
 use crate::time::duration_text;
 
-/// What the hub may use and how long it waits. Durations are written like `30s` or `500ms`.
+/// The hub's bounds and timeouts. Durations are written like `30s` or `500ms`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// The hub's own address; nobody can register it.
     pub hub_address: ActorAddress,
-    /// From accept to `hub:connect`; then the session is closed 4005.
+    /// The time from accept to `hub:connect`; then the session is closed 4005.
     #[serde(with = "duration_text")]
     pub connect_timeout: Duration,
-    /// How long the connection stays whose `hub:connect` was refused, unless its client closes it.
+    /// How long a connection stays open after its `hub:connect` was refused, unless the client
+    /// closes it.
     #[serde(with = "duration_text")]
     pub refusal_linger: Duration,
     /// Silence that closes a session 4004.
@@ -26,39 +27,38 @@ pub struct Config {
     /// How often the hub pings at WebSocket level.
     #[serde(with = "duration_text")]
     pub ping_interval: Duration,
-    /// What `hub:connected` tells clients to send heartbeats at.
+    /// The interval at which `hub:connected` tells clients to send heartbeats.
     #[serde(with = "duration_text")]
     pub heartbeat_interval: Duration,
     /// How long a detached address keeps its subscriptions; zero: not at all.
     #[serde(with = "duration_text")]
     pub resume_window: Duration,
-    /// How long a session may stay at its queue's bound, or a queue that is not below
-    /// `resume_threshold` may stand still; then it is closed 1013.
+    /// How long a queue may stay at its bound, or stand still at `resume_threshold` or above; then
+    /// its session is closed 1013.
     #[serde(with = "duration_text")]
     pub slow_consumer_timeout: Duration,
-    /// What clocks may differ by before a message counts as expired on arrival.
+    /// How far clocks may differ before a message counts as expired on arrival.
     #[serde(with = "duration_text")]
     pub clock_skew: Duration,
     /// How long a shutdown waits for queues to empty.
     #[serde(with = "duration_text")]
     pub shutdown_timeout: Duration,
-    /// How long the hub waits for the peer's part of a close handshake.
+    /// How long the hub waits for the peer in a close handshake.
     #[serde(with = "duration_text")]
     pub close_timeout: Duration,
-    /// The largest message that is read before `hub:connect`, in bytes; `message_bytes_max` if that
-    /// is less.
+    /// The largest message before `hub:connect`, in bytes; `message_bytes_max` if that is less.
     pub connect_bytes_max: usize,
-    /// The largest token that is looked at, in bytes.
+    /// The largest token that is checked, in bytes.
     pub token_bytes_max: usize,
-    /// The largest message that is read, in bytes.
+    /// The largest message, in bytes.
     pub message_bytes_max: usize,
-    /// Bytes of a message's type, the envelope's and the application's.
+    /// Bytes of a message's type, both the envelope's and the application's.
     pub type_bytes_max: usize,
-    /// Bytes of an envelope's metadata, but for those of `hub:connect`.
+    /// Bytes of an envelope's metadata, except `hub:connect`'s.
     pub metadata_bytes_max: usize,
     /// Bytes of a registration's metadata.
     pub registration_metadata_bytes_max: usize,
-    /// How deep objects and arrays in a registration's metadata may lie in each other.
+    /// Levels of objects and arrays in a registration's metadata.
     pub registration_metadata_depth_max: usize,
     /// Capabilities of one registration.
     pub capabilities_max: usize,
@@ -72,51 +72,61 @@ pub struct Config {
     pub sessions_max: usize,
     /// Registered and detached addresses.
     pub registrations_max: usize,
-    /// Addresses that one session has registered.
+    /// Addresses that one session may register.
     pub addresses_per_session_max: usize,
-    /// Registrations that one request may look at; its answer says where to go on.
+    /// Registrations that one request may look at; its answer says where to continue.
     pub scan_rows_max: usize,
-    /// Subscriptions that the addresses of one session hold together.
+    /// Subscriptions of all addresses of one session together.
     pub subscriptions_per_session_max: usize,
     /// Malformed frames within a minute; the last of them closes the session 1008.
     pub malformed_per_minute_max: u32,
-    /// Actors that one broadcast may go to; beyond it is refused.
+    /// Recipients of one broadcast; a larger one is refused.
     pub broadcast_recipients_max: usize,
-    /// Requests a second that one session may make for long; zero: any number.
+    /// Requests per second that one session may make on average; zero: no bound.
     pub rate_limit_per_second: u32,
     /// Requests that one session may make at once after a pause.
     pub rate_limit_burst: u32,
-    /// Bytes of a frame that weigh as much as one more request; zero: they weigh nothing.
+    /// Bytes of a frame that count as one more request; zero: they do not count.
     pub rate_limit_bytes: usize,
-    /// Rows that a request concerns which weigh as much as one more; zero: they weigh nothing.
+    /// Recipients, or registrations looked at, that count as one more request; zero: they do not
+    /// count.
     pub rate_limit_rows: usize,
-    /// Heartbeats and text pings a second that one session may send for long; zero: any number.
+    /// Heartbeats and text pings per second that one session may send on average; zero: no bound.
     pub ping_limit_per_second: u32,
     /// Heartbeats and text pings that one session may send at once after a pause.
     pub ping_limit_burst: u32,
-    /// How long an ask that comes again gets its first outcome; zero: not at all.
+    /// How long a repeated ask gets its first outcome; zero: not at all.
     #[serde(with = "duration_text")]
     pub dedupe_window: Duration,
-    /// Outcomes that are remembered for asks that may come again; at the bound the oldest of the
-    /// address with most goes.
+    /// Remembered outcomes of asks that may be repeated; at the bound the address with the most
+    /// loses its oldest.
     pub dedupe_entries_max: usize,
-    /// Outcomes that are remembered for one address; at the bound its oldest goes.
+    /// Remembered outcomes for one address; at the bound it loses its oldest.
     pub dedupe_entries_per_address_max: usize,
-    /// Messages in a session's outgoing queue beyond which those who feed it are told to pause.
+    /// Messages in a session's outgoing queue above which its senders are told to pause.
     pub pause_threshold: usize,
-    /// Messages in it below which they are told to resume.
+    /// Messages in it below which its senders are told to resume.
     pub resume_threshold: usize,
 }
 
-/// Settings that contradict each other.
+/// Why two settings contradict each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidConfig {
+    /// `resume_threshold` is zero, below which no queue can be.
     #[error("resume_threshold must be at least 1: no queue is below 0")]
     ResumeThresholdZero,
+    /// `pause_threshold` is not greater than `resume_threshold`.
     #[error("pause_threshold ({pause}) must be greater than resume_threshold ({resume})")]
-    ThresholdsCross { pause: usize, resume: usize },
+    ThresholdsCross {
+        /// `pause_threshold`.
+        pause: usize,
+        /// `resume_threshold`.
+        resume: usize,
+    },
+    /// `rate_limit_burst` is zero, but `rate_limit_per_second` is not.
     #[error("rate_limit_burst must be at least 1 where rate_limit_per_second is not 0")]
     BurstZero,
+    /// `ping_limit_burst` is zero, but `ping_limit_per_second` is not.
     #[error("ping_limit_burst must be at least 1 where ping_limit_per_second is not 0")]
     PingBurstZero,
 }
@@ -134,8 +144,8 @@ impl Config {
         }
     }
 
-    /// Whether the settings go together. The hub works with any; with such as this refuses it does
-    /// not do what its user can have meant.
+    /// Checks that the settings go together. The hub works with any; with refused ones it does not
+    /// do what their user can have meant.
     pub fn check(&self) -> Result<(), InvalidConfig> {
         let (pause, resume) = (self.pause_threshold, self.resume_threshold);
         if resume == 0 {
@@ -153,7 +163,7 @@ impl Config {
         Ok(())
     }
 
-    /// How large a message may be before `hub:connect`.
+    /// The effective bound on messages before `hub:connect`, in bytes.
     pub fn connect_bytes_max(&self) -> usize {
         self.connect_bytes_max.min(self.message_bytes_max)
     }

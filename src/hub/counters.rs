@@ -1,4 +1,4 @@
-//! What the hub counts. Nothing is ever counted down, so what must balance can be checked (I28).
+//! What the hub counts. No counter ever goes down, so balances can be checked (I28).
 
 use serde::Serialize;
 
@@ -9,29 +9,37 @@ use crate::time::Timestamp;
 /// Totals since the hub began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Counters {
+    /// Accepted connections.
     pub sessions_opened: u64,
+    /// Sessions whose connection is gone.
     pub sessions_closed: u64,
     /// Frames from clients: handled + refused + malformed + ignored + pings dropped.
     pub frames_received: u64,
+    /// Requests that were carried out.
     pub requests_handled: u64,
+    /// Requests that were refused.
     pub requests_refused: u64,
-    /// The refused requests again, one by one.
+    /// The refused requests by code.
     pub refusals: Refusals,
+    /// Frames that were no envelopes.
     pub frames_malformed: u64,
-    /// Frames that came from a session that was already over.
+    /// Frames from sessions that were already over.
     pub frames_ignored: u64,
-    /// Text pings that came too fast: no pong answers them.
+    /// Text pings that came too fast and got no pong.
     pub pings_dropped: u64,
     /// Messages put into outgoing queues.
     pub messages_sent: u64,
+    /// Copies of application messages handed to sessions.
     pub messages_delivered: u64,
-    /// Copies that were not handed over.
+    /// Copies that were not handed to a session.
     pub messages_dropped: u64,
-    /// The dropped copies again, one by one.
+    /// The dropped copies by reason.
     pub drops: Drops,
-    /// Copies that were handed over and whose time to live was over before they could be written.
+    /// Copies that were handed to a session but expired before they could be written.
     pub messages_expired: u64,
+    /// Addresses that moved to another session.
     pub takeovers: u64,
+    /// Detached addresses that were registered again.
     pub resumes: u64,
 }
 
@@ -49,12 +57,16 @@ impl Counters {
     }
 }
 
-/// Dropped messages by reason.
+/// Dropped copies by reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Drops {
+    /// The recipient's queue was full.
     pub queue_full: u64,
+    /// Nobody was registered at the address.
     pub unknown_actor: u64,
+    /// The recipient was detached.
     pub detached: u64,
+    /// The time to live ended before arrival.
     pub expired: u64,
 }
 
@@ -74,13 +86,13 @@ impl Drops {
 pub struct Refusals([u64; ErrorCode::ALL.len()]);
 
 impl Refusals {
-    /// Each code and how often it was given.
+    /// Each code, with its number of refusals.
     pub fn iter(&self) -> impl Iterator<Item = (ErrorCode, u64)> {
         ErrorCode::ALL.into_iter().zip(self.0)
     }
 }
 
-/// The present minute and the totals at its beginning.
+/// The present minute, and the totals at its beginning.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Minute {
     pub start: Timestamp,
@@ -90,7 +102,7 @@ pub(super) struct Minute {
 impl Minute {
     const MILLIS: u64 = 60_000;
 
-    /// Begins the minute of `now` unless it is the present one.
+    /// Begins the minute of `now`, unless that has begun.
     pub fn turn(&mut self, now: Timestamp, totals: &Counters) {
         let start = Timestamp::from_millis(now.as_millis() / Self::MILLIS * Self::MILLIS);
         if self.start != start {

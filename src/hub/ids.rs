@@ -5,19 +5,19 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 use uuid::Uuid;
 
-/// A source of version 4 UUIDs; the same seed gives the same ones.
+/// A source of version 4 UUIDs. The same seed gives the same sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ids(ChaCha12Rng);
 
 impl Ids {
-    /// Ids from `seed`. Renewal tokens come from here: the seed of a real hub must be secret.
+    /// Ids from `seed`. Renewal tokens are among them, so the seed of a real hub must be secret.
     pub fn new(seed: [u8; 32]) -> Self {
         Self(ChaCha12Rng::from_seed(seed))
     }
 
-    /// The key of the digests by which asks are known again: nobody can find two of one digest.
+    /// The key for the digests of asks; without it nobody can find two asks with one digest.
     pub fn digest_key(&self) -> [u8; 16] {
-        // Another stream of the same seed, so that no id has to do with it.
+        // Another stream of the same seed, so that no id depends on it.
         let mut stream = ChaCha12Rng::from_seed(self.0.get_seed());
         stream.set_stream(1);
         stream.random::<u128>().to_le_bytes()

@@ -1,4 +1,4 @@
-//! What goes into the core and what comes out.
+//! The core's inputs and outputs.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,36 +8,39 @@ use serde::Serialize;
 use super::Record;
 use crate::protocol::{ActorAddress, ClientFrame, CloseReason, Malformed, MessageId, Outgoing};
 
-/// Names one accepted connection inside this process; never reused.
+/// The number of an accepted connection in this process; never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct SessionKey(pub u64);
 
-/// Where a connection comes from.
+/// The other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Peer {
+    /// The remote address.
     pub address: SocketAddr,
 }
 
-/// What left a session's outgoing queue for the socket.
+/// Messages that left a session's outgoing queue for the socket.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Written {
+    /// The number of messages, with the expired ones.
     pub messages: usize,
     /// The sum of [`Outgoing::weight`].
     pub bytes: usize,
-    /// Which of these messages were not written, because their time to live was over.
+    /// Those of the messages that were not written because they had expired.
     pub expired: Vec<Expired>,
 }
 
-/// A copy that was still queued at the end of its time to live.
+/// A copy that expired in a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expired {
+    /// The recipient.
     pub to: ActorAddress,
     /// The id of the request that carried it.
     pub message: MessageId,
 }
 
-/// How a connection ended, as the shell saw it.
+/// How a connection ended, as seen by the shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CloseCause {
@@ -51,10 +54,10 @@ pub enum CloseCause {
     Protocol,
 }
 
-/// A hub that stood still for no longer has not stood still.
+/// A standstill that is no longer than this does not count as one.
 pub const LATE_MIN: Duration = Duration::from_secs(1);
 
-/// What happened to the hub.
+/// What happens to the hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
     /// A WebSocket was accepted. The key is new.
@@ -65,19 +68,19 @@ pub enum Input {
     Alive(SessionKey),
     /// Messages left the outgoing queue for the socket.
     Drained(SessionKey, Written),
-    /// The connection is gone. Comes once for each [`Input::Opened`], and last.
+    /// The connection is gone: the last input of each session, given exactly once.
     Closed(SessionKey, CloseCause),
-    /// Nothing but time has passed.
+    /// Time passed.
     Tick,
-    /// The process stood still for so long, by its own clocks: beyond [`LATE_MIN`] that time counts
-    /// for no deadline but those of tokens. Comes before what came meanwhile.
+    /// The process stood still for this long, by its own clocks. Beyond [`LATE_MIN`] that time
+    /// counts only for tokens' deadlines. Precedes the inputs that came meanwhile.
     Late(Duration),
-    /// The hub is to end: every session is told and closed.
+    /// The hub is to end: it tells every session and closes it.
     Shutdown,
 }
 
 impl Input {
-    /// The session that the input is from or about.
+    /// The session that the input is about.
     pub fn session(&self) -> Option<SessionKey> {
         match self {
             Input::Opened(key, _)
@@ -97,8 +100,8 @@ pub enum Output {
     Send(SessionKey, Outgoing),
     /// Write what is queued, then close the WebSocket with this reason.
     Close(SessionKey, CloseReason),
-    /// The same, but the client has `refusal_linger` to read why and to close by itself. For the
-    /// hub the connection is gone with what is queued.
+    /// Write what is queued, then give the client `refusal_linger` to read why and to close by
+    /// itself. For the hub the session is over.
     Linger(SessionKey, CloseReason),
     /// Write an audit record.
     Audit(Record),

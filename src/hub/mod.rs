@@ -1,5 +1,5 @@
 //! The core: a function from (state, now, input) to (state, outputs). It opens no socket, reads no
-//! clock and cannot fail; whatever can surprise it is handed in.
+//! clock and cannot fail; all that can surprise it is an input.
 
 pub mod weights;
 
@@ -45,7 +45,7 @@ pub struct Hub {
     config: Config,
     access: Access,
     ids: Ids,
-    /// Of the contents of asks.
+    /// The key for digests of asks' contents.
     digest_key: [u8; 16],
     sessions: Sessions,
     registry: Registry,
@@ -60,12 +60,12 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// An empty hub that lets everybody in.
+    /// An empty hub that everybody may connect to.
     pub fn new(config: Config, ids: Ids) -> Self {
         Self::with_access(config, ids, Access::Open)
     }
 
-    /// An empty hub that lets in whom `access` says.
+    /// An empty hub; `access` decides who may connect.
     pub fn with_access(config: Config, ids: Ids, access: Access) -> Self {
         Self {
             config,
@@ -85,23 +85,23 @@ impl Hub {
         }
     }
 
-    /// From now on lets in whom `access` says. Sessions keep what their tokens granted them.
+    /// From now on `access` decides who may connect. Open sessions keep what their tokens granted.
     pub fn change_access(&mut self, access: Access) {
         self.access = access;
     }
 
-    /// What the hub may use and how long it waits.
+    /// The hub's bounds and timeouts.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// What has been counted since the hub began.
+    /// The totals since the hub began.
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// Expires what is due at `now`, then applies `input`. The outputs borrow the hub: take them
-    /// all before the next input.
+    /// Expires what is due at `now`, then applies `input`. The outputs borrow the hub, so take all
+    /// of them before the next input.
     #[must_use = "the outputs are what the hub does"]
     pub fn handle(&mut self, now: Timestamp, input: Input) -> impl Iterator<Item = Output> + '_ {
         self.forget_touched();
@@ -125,18 +125,18 @@ impl Hub {
         self.outputs.drain(..)
     }
 
-    /// How much the last input made the hub do.
+    /// The work that the last input made.
     pub fn work(&self) -> Work {
         self.work
     }
 
-    /// When the hub must be called again at the latest, with [`Input::Tick`] if need be.
+    /// When the hub must be called again at the latest, if need be with [`Input::Tick`].
     pub fn next_deadline(&self) -> Option<Timestamp> {
         self.deadlines.next()
     }
 
-    /// A number that two hubs share if they stand in the same state. Ids to come and counters are
-    /// no part of it.
+    /// A number that two hubs share if they are in the same state. Future ids and counters are not
+    /// part of it.
     pub fn digest(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.sessions.hash(&mut hasher);
@@ -161,12 +161,12 @@ impl Hub {
         }
     }
 
-    /// Rows gone through in all tables since this was asked last.
+    /// Rows visited in all tables since the last call.
     fn visits(&self) -> usize {
         self.sessions.visits.take() + self.registry.visits.take() + self.topics.visits.take()
     }
 
-    /// What passed while nobody could be heard counts for nobody.
+    /// Postpones deadlines: time in which nobody could be heard counts for nobody.
     fn stood_still(&mut self, by: Duration) {
         if by > LATE_MIN {
             let by = Duration::from_millis(u64::try_from(by.as_millis()).unwrap_or(u64::MAX));

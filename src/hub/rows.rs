@@ -1,15 +1,15 @@
-//! A small table in the order of its keys, made once and then read.
+//! A small table in the order of its keys, built once and then read.
 
 use std::ops::Index;
 
 use serde::{Serialize, Serializer};
 
-/// Rows by key. `None`: there is no such row (any more).
+/// Rows by key; `None`: the key has no row, or no longer has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rows<K, V>(Vec<(K, Option<V>)>);
 
 impl<K: Ord, V> Rows<K, V> {
-    /// The row of each of these keys; a key may come twice.
+    /// The row of each of these keys, which may repeat.
     pub(super) fn of(keys: impl Iterator<Item = K>, look: impl Fn(&K) -> Option<V>) -> Self {
         let mut rows: Vec<(K, Option<V>)> = keys.map(|key| (key, None)).collect();
         rows.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
@@ -20,23 +20,23 @@ impl<K: Ord, V> Rows<K, V> {
         Self(rows)
     }
 
-    /// The row of the key, if the table speaks of it.
+    /// The entry of the key, if the table has one.
     pub fn get(&self, key: &K) -> Option<&Option<V>> {
         let found = self.0.binary_search_by(|(known, _)| known.cmp(key));
         found.ok().map(|nth| &self.0[nth].1)
     }
 
-    /// Whether the table speaks of the key.
+    /// Returns whether the table has an entry for the key.
     pub fn contains_key(&self, key: &K) -> bool {
         self.get(key).is_some()
     }
 
-    /// How many keys the table speaks of.
+    /// The number of entries.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether the table speaks of none.
+    /// Returns whether the table has no entries.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -51,7 +51,7 @@ impl<K: Ord, V> Rows<K, V> {
         self.0.iter().map(|(_, row)| row)
     }
 
-    /// The rows, to be changed.
+    /// The rows, mutable, in the order of their keys.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Option<V>> {
         self.0.iter_mut().map(|(_, row)| row)
     }
@@ -87,7 +87,7 @@ impl<K: Ord, V> Index<&K> for Rows<K, V> {
     }
 }
 
-/// As a map.
+/// Writes a map.
 impl<K: Serialize, V: Serialize> Serialize for Rows<K, V> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self)

@@ -1,5 +1,4 @@
-//! How the core speaks: replies, notices and deliveries become outputs and join the session's
-//! queue.
+//! Turns replies, notices and deliveries into outputs that join a session's queue.
 
 use std::sync::Arc;
 
@@ -9,7 +8,7 @@ use crate::protocol::{
 };
 use crate::time::Timestamp;
 
-/// What became of one copy of a message.
+/// The outcome of one copy of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Handover {
     Delivered,
@@ -32,7 +31,7 @@ impl Hub {
         self.say(now, key, request.from.clone(), answer(request, reply));
     }
 
-    /// Replies and closes.
+    /// Replies, and closes the session.
     pub(super) fn reply_last(
         &mut self,
         now: Timestamp,
@@ -44,8 +43,8 @@ impl Hub {
         self.say_last(now, key, request.from.clone(), answer(request, reply), reason);
     }
 
-    /// Replies to a hub:connect that is refused, and ends the session. A client whose connection is
-    /// closed in the same breath may never look at the reply, so it may take its time.
+    /// Refuses a hub:connect and ends the session. Some clients never read the reply if the
+    /// connection closes at once, so the client gets time for that.
     pub(super) fn turn_away(
         &mut self,
         now: Timestamp,
@@ -63,8 +62,8 @@ impl Hub {
         }
     }
 
-    /// What the hub itself has to say may use the queue's reserve; a session that uses it up, by
-    /// asking and never reading, is closed.
+    /// Sends something of the hub's own, which may use the queue's reserve. A session that uses it
+    /// up, by asking and never reading, is closed.
     pub(super) fn say(&mut self, now: Timestamp, key: SessionKey, to: ActorAddress, body: Body) {
         let outgoing = Outgoing { id: self.ids.fresh(), to, timestamp: now, body };
         let Some(session) = self.sessions.open(key) else { return };
@@ -75,8 +74,8 @@ impl Hub {
         }
     }
 
-    /// Says why the session ends and closes it. The queue's bound does not hold that back, because
-    /// nothing can follow it.
+    /// Says why the session ends, and closes it. The queue's bound does not apply, because nothing
+    /// can follow.
     pub(super) fn say_last(
         &mut self,
         now: Timestamp,
@@ -90,7 +89,7 @@ impl Hub {
         self.close(now, key, reason);
     }
 
-    /// Hands one copy from `sender` to the owner of `to`, or records why not.
+    /// Hands one copy from `sender` to the owner of `to`, or records why it cannot.
     pub(super) fn deliver(
         &mut self,
         now: Timestamp,
@@ -161,8 +160,8 @@ impl Hub {
         self.time_slow_consumer(key);
     }
 
-    /// The clock runs while the queue is at its bound, for a message of whatever size, and while a
-    /// queue that its feeders pause for does not move.
+    /// Sets the slow consumer's deadline, which runs while the queue is at its bound for any
+    /// message, and while a queue that senders pause for does not move.
     pub(super) fn time_slow_consumer(&mut self, key: SessionKey) {
         let due = self.sessions.open(key).and_then(|row| row.queue.slow_at(&self.config));
         let due = due.map(|at| self.deadlines.passed(at));

@@ -1,4 +1,4 @@
-//! How much of everything the hub holds, in numbers only: what an operator watches.
+//! The sizes of everything that the hub holds, for operators.
 
 use serde::Serialize;
 
@@ -6,25 +6,32 @@ use super::state::Standing;
 use super::weights::{self, Accounts};
 use super::{Hub, Phase};
 
-/// What the hub holds at one moment.
+/// The hub's sizes at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Totals {
+    /// Sessions before `hub:connect`.
     pub connecting: usize,
+    /// Sessions after `hub:connect`.
     pub connected: usize,
+    /// Sessions that are over, but whose connection is not.
     pub disconnecting: usize,
     /// Addresses that have an owner.
     pub registrations: usize,
-    /// Addresses that are kept for their owner to come back.
+    /// Detached addresses.
     pub detached: usize,
+    /// Topics with a subscriber.
     pub topics: usize,
+    /// Subscriptions of all addresses.
     pub subscriptions: usize,
     /// Messages in the outgoing queues of all sessions.
     pub queued_messages: usize,
+    /// Bytes of the queued messages.
     pub queued_bytes: usize,
+    /// Armed deadlines.
     pub deadlines: usize,
-    /// Outcomes of asks that are remembered.
+    /// Remembered outcomes of asks.
     pub outcomes: usize,
-    /// Bytes that all of it is accounted for (I52).
+    /// Bytes that the hub accounts for (I52).
     pub accounted: Accounts,
 }
 

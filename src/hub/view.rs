@@ -1,5 +1,5 @@
-//! The hub's state as others may read it: rows without secrets, all of them or only those that the
-//! last input touched.
+//! The hub's state for readers: rows without secrets, all of them or only those that the last input
+//! touched.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,20 +12,25 @@ use super::{Deadline, Hub, Phase, SessionKey};
 use crate::protocol::{ActorAddress, SessionId, Topic};
 use crate::time::Timestamp;
 
-/// Rows of the hub's state by key. `None`: there is no such row (any more).
+/// Rows of the hub's state by key; `None`: the key has no row, or no longer has one.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct View {
+    /// Every session until its connection is gone.
     pub sessions: Rows<SessionKey, SessionRow>,
+    /// Every address that the registry, a topic or a deadline has.
     pub addresses: Rows<ActorAddress, AddressRow>,
+    /// Every topic with a subscriber.
     pub topics: Rows<Topic, TopicRow>,
 }
 
 /// One session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SessionRow {
+    /// The id on the wire.
     pub id: SessionId,
+    /// How far the session has come.
     pub phase: Phase,
-    /// What it owns, in the order of registration.
+    /// The addresses that it owns, in the order of registration.
     pub addresses: Arc<Vec<ActorAddress>>,
     /// Messages and bytes that wait to be written.
     pub queued: (usize, usize),
@@ -36,10 +41,11 @@ pub struct SessionRow {
 /// What the hub knows of one address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AddressRow {
-    /// Nothing if the registry does not know it: then it must have no topics and no deadline.
+    /// None if the registry does not know it; then it must have no topics and no deadline.
     pub registration: Option<OwnerRow>,
-    /// As the index by address has them.
+    /// The topics in the index by address.
     pub topics: BTreeSet<Topic>,
+    /// When its deadline is due, if it has one.
     pub deadline: Option<Timestamp>,
 }
 
@@ -48,21 +54,23 @@ pub struct AddressRow {
 pub struct OwnerRow {
     /// The session that owns the address; none while it is detached.
     pub owner: Option<SessionKey>,
+    /// Grows with each registration and renewal while the hub knows the address.
     pub version: u64,
     /// When it expires, or when the resume window ends.
     pub until: Timestamp,
-    /// What it counts for in the hub's accounts, in bytes.
+    /// Bytes that it counts for in the hub's accounts.
     pub weight: usize,
 }
 
-/// The subscribers of one topic, as the index by topic has them.
+/// The subscribers of one topic in the index by topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TopicRow {
+    /// The addresses, in order.
     pub subscribers: BTreeSet<ActorAddress>,
 }
 
 impl SessionRow {
-    /// What becomes of the row, untouched, when the hub stands still for so long.
+    /// Changes the row as a standstill of the hub for `by` does.
     pub fn put_off(&mut self, by: Duration) {
         let [connect, idle, slow_consumer, _token] = &mut self.deadlines;
         for at in [connect, idle, slow_consumer].into_iter().flatten() {
@@ -72,7 +80,7 @@ impl SessionRow {
 }
 
 impl AddressRow {
-    /// What becomes of the row, untouched, when the hub stands still for so long.
+    /// Changes the row as a standstill of the hub for `by` does.
     pub fn put_off(&mut self, by: Duration) {
         let until = self.registration.as_mut().map(|registration| &mut registration.until);
         for at in until.into_iter().chain(self.deadline.as_mut()) {
@@ -87,7 +95,7 @@ impl Hub {
         self.view_of_first(usize::MAX)
     }
 
-    /// The first `rows_max` rows of every table, and those that they name.
+    /// The first `rows_max` rows of every table, and the rows that they name.
     pub fn view_of_first(&self, rows_max: usize) -> View {
         let registered = self.registry.iter().map(|(address, _)| address).take(rows_max);
         let subscribed = self.topics.addresses().take(rows_max);
@@ -99,7 +107,7 @@ impl Hub {
         )
     }
 
-    /// The rows that the last input touched, as they are now.
+    /// The rows that the last input touched, in their present state.
     pub fn touched(&self) -> View {
         let armed = || self.deadlines.touched.iter();
         let subscribed = self.topics.touched.iter();
@@ -123,7 +131,7 @@ impl Hub {
         ]
     }
 
-    /// The rows of these keys, which may come more than once.
+    /// The rows of these keys, which may repeat.
     fn rows(
         &self,
         sessions: impl Iterator<Item = SessionKey>,
@@ -199,7 +207,7 @@ mod tests {
         (Hub::new(Config::default(), Ids::new([0; 32])), address)
     }
 
-    /// A sound hub has neither: whoever looks must see it if another one has.
+    /// A sound hub has neither, but a reader must see it if a broken one does.
     #[test]
     fn an_address_with_a_topic_or_a_deadline_alone_shows() {
         let (mut hub, address) = hub();

@@ -1,7 +1,7 @@
-//! What the hub's accounts count a row for, in bytes: whatever in it a client can make long, and a
-//! constant for the rest, its places in all indexes included. What waits in a queue has the weight
-//! of its messages ([`Outgoing::weight`]). What is held is never more than a constant times what is
-//! accounted (I52): `tests/memory.rs` measures it.
+//! The weight of a row in the hub's accounts, in bytes: what a client can make long in it, and a
+//! constant for the rest, with its places in all indexes. A queue has the weight of its messages
+//! ([`Outgoing::weight`]). The hub never holds more than a constant times what it accounts for
+//! (I52): `tests/memory.rs` measures it.
 
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ use crate::protocol::{
     ActorAddress, MESSAGE_ID_BYTES_MAX, Outgoing, PATH_BYTES_MAX, TOPIC_BYTES_MAX, Topic,
 };
 
-/// A session: its row, its deadlines, its pace.
+/// The weight of a session: its row, its deadlines, its pace.
 pub const SESSION: usize = 1024;
 const REGISTRATION: usize = 1024;
 const CAPABILITY: usize = 32;
@@ -19,7 +19,7 @@ const OUTCOME: usize = 1024;
 /// What surrounds the path of an address.
 const ADDRESS_BYTES_MAX: usize = PATH_BYTES_MAX + 3;
 
-/// A registered or detached address, without its subscriptions.
+/// The weight of a registered or detached address, without its subscriptions.
 pub fn registration(
     address: &ActorAddress,
     capabilities: &[String],
@@ -29,30 +29,33 @@ pub fn registration(
     REGISTRATION + address.as_str().len() + capabilities + metadata_bytes
 }
 
-/// One address's subscription to a topic.
+/// The weight of one address's subscription to a topic.
 pub fn subscription(topic: &Topic) -> usize {
     SUBSCRIPTION + topic.as_str().len()
 }
 
-/// One outcome that is remembered, by the length of what names its ask.
+/// The weight of one remembered outcome, by the length of its ask's names.
 pub(super) fn outcome(name_bytes: usize) -> usize {
     OUTCOME + name_bytes
 }
 
-/// Bytes that the hub accounts for, by what holds them, or may account for at most.
+/// Bytes that the hub accounts for, or the most that it may account for, by kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Accounts {
+    /// Rows of sessions.
     pub sessions: usize,
     /// Messages that wait to be written.
     pub queues: usize,
+    /// Registered and detached addresses.
     pub registrations: usize,
+    /// Subscriptions of addresses to topics.
     pub subscriptions: usize,
-    /// Outcomes of asks that may come again.
+    /// Remembered outcomes of asks.
     pub outcomes: usize,
 }
 
 impl Accounts {
-    /// The most that a hub with these settings ever accounts for (docs/OPERATIONS.md, Sizing).
+    /// The most that a hub with this configuration accounts for (docs/OPERATIONS.md, Sizing).
     pub fn at_most(config: &Config) -> Self {
         let addresses = config.registrations_max;
         let subscriptions = addresses.saturating_mul(config.subscriptions_per_session_max);
@@ -68,7 +71,7 @@ impl Accounts {
         }
     }
 
-    /// Each with a word for it.
+    /// Each number with its name.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, usize)> {
         let Self { sessions, queues, registrations, subscriptions, outcomes } = *self;
         [
@@ -81,13 +84,13 @@ impl Accounts {
         .into_iter()
     }
 
-    /// Of everything together.
+    /// The bytes of all kinds together.
     pub fn sum(&self) -> usize {
         self.iter().fold(0, |sum, (_, bytes)| sum.saturating_add(bytes))
     }
 }
 
-/// What one address weighs at most.
+/// The most that one address weighs.
 pub fn registration_max(config: &Config) -> usize {
     let capability = CAPABILITY + config.capability_bytes_max;
     let capabilities = config.capabilities_max.saturating_mul(capability);
@@ -96,8 +99,8 @@ pub fn registration_max(config: &Config) -> usize {
         .saturating_add(config.registration_metadata_bytes_max)
 }
 
-/// What one session's queue holds at most: twice its bound, for replies, or one message of any size
-/// that found it empty; and the last words, or a hub:resume.
+/// The most that one session's queue holds: twice its bound, for replies, or one message of any
+/// size that found it empty; and its last message, or a hub:resume.
 fn queue_max(config: &Config) -> usize {
     let largest = config.message_bytes_max.saturating_mul(4).saturating_add(LAST_WORDS);
     config.queue_bytes_max.saturating_mul(2).max(largest).saturating_add(LAST_WORDS)

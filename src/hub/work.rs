@@ -1,4 +1,4 @@
-//! How much one input makes the hub do, counted so that it is the same on every machine.
+//! The work that one input makes, counted so that it is the same on every machine.
 
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,27 +8,27 @@ use serde::Serialize;
 /// The work of one input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Work {
-    /// Rows that were gone through, one after the other; what is looked up by its key is none.
+    /// Rows that were visited one after the other; a lookup by key does not count.
     pub rows: usize,
-    /// What of that a search among the registrations weighs, as `scan_rows_max` counts it.
+    /// The part of a search among the registrations, as `scan_rows_max` counts it.
     pub scanned: usize,
-    /// Bytes of clients' data that were written anew.
+    /// Bytes of clients' data that were written again.
     pub bytes: usize,
 }
 
-/// Counts the rows of one table that were gone through. No part of the state: any two are equal.
+/// Counts the visited rows of one table. It is not part of the state, so any two are equal.
 #[derive(Debug, Default)]
 pub(super) struct Visits(AtomicUsize);
 
 impl Visits {
-    /// Counts each row when it comes.
+    /// Counts each row as it comes.
     pub fn of<I: Iterator>(&self, rows: I) -> impl Iterator<Item = I::Item> {
         rows.inspect(|_| {
             self.0.fetch_add(1, Ordering::Relaxed);
         })
     }
 
-    /// How many there were since this was asked last.
+    /// The number of rows since the last call.
     pub fn take(&self) -> usize {
         self.0.swap(0, Ordering::Relaxed)
     }

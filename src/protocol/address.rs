@@ -18,11 +18,11 @@ pub const TOPIC_BYTES_MAX: usize = 256;
 /// The longest message id, in bytes.
 pub const MESSAGE_ID_BYTES_MAX: usize = 128;
 
-/// A name that breaks its rule; `expected` is the rule, in words.
+/// A text that is not the name it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected {expected}")]
 pub struct InvalidName {
-    /// What a valid name looks like.
+    /// The rule, in words.
     pub expected: &'static str,
 }
 
@@ -40,7 +40,8 @@ macro_rules! name {
             }
         }
 
-        /// By bytes. The tables look names up all the time, and most often find the very text.
+        /// By bytes. Most lookups in the tables find the very same text, so its place is compared
+        /// first.
         impl Ord for $name {
             fn cmp(&self, other: &Self) -> Ordering {
                 match Arc::ptr_eq(&self.0, &other.0) {
@@ -118,14 +119,14 @@ impl ActorAddress {
         Self::parse(&format!("@({path})"))
     }
 
-    /// What stands between `@(` and `)`.
+    /// The text between `@(` and `)`.
     pub fn path(&self) -> &str {
         &self.0[2..self.0.len() - 1]
     }
 }
 
 name! {
-    /// Whom a message is for, as its sender wrote it: an address, or a text that is nobody's.
+    /// The recipient that the sender wrote: an address, or a text that is nobody's.
     Recipient
 }
 
@@ -140,7 +141,7 @@ impl Recipient {
         }
     }
 
-    /// The address that the text is, if it is one.
+    /// The text as an address, if it is one.
     pub fn address(&self) -> Option<ActorAddress> {
         ActorAddress::path_of(&self.0).map(|_| ActorAddress(Arc::clone(&self.0)))
     }
@@ -185,7 +186,7 @@ impl Topic {
 }
 
 name! {
-    /// Names a message as its sender chose to: 1 to 128 bytes (protocol, section 1).
+    /// Names a message; its sender chooses 1 to 128 bytes (protocol, section 1).
     MessageId
 }
 
@@ -217,7 +218,7 @@ name! {
 impl SessionId {
     const PREFIX: &'static str = "session-";
 
-    /// The session id that bears `id`.
+    /// The session id with `id` in it.
     pub fn new(id: Uuid) -> Self {
         Self(format!("{}{}", Self::PREFIX, id.hyphenated()).into())
     }
@@ -239,7 +240,7 @@ name! {
 impl SubscriptionId {
     const PREFIX: &'static str = "sub-";
 
-    /// The subscription id that bears `id`.
+    /// The subscription id with `id` in it.
     pub fn new(id: Uuid) -> Self {
         Self(format!("{}{}", Self::PREFIX, id.hyphenated()).into())
     }
@@ -259,7 +260,7 @@ impl SubscriptionId {
 pub struct RenewalToken(Uuid);
 
 impl RenewalToken {
-    /// The token that bears `id`.
+    /// The token with `id` in it.
     pub const fn new(id: Uuid) -> Self {
         Self(id)
     }

@@ -1,4 +1,4 @@
-//! Values that an actor's metadata must have to be found.
+//! The values that a search wants in an actor's metadata.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::Json;
 
-/// Keys of the top level and the values that they must have. None: whatever it is fits.
+/// Keys of the top level and the values that they must have. Without any, all metadata fits.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Criteria(BTreeMap<String, Json>);
@@ -19,12 +19,12 @@ impl Criteria {
     /// The longest text of criteria, in bytes.
     pub const BYTES_MAX: usize = 16 * 1024;
 
-    /// Whether nothing is asked for.
+    /// Returns whether all metadata fits.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether each key has an equal value in `metadata`, an object; it is read once.
+    /// Returns whether `metadata`, an object, has an equal value under each key. It is read once.
     pub fn fit(&self, metadata: &Json) -> bool {
         if self.is_empty() {
             return true;
@@ -43,7 +43,7 @@ impl FromIterator<(String, Json)> for Criteria {
     }
 }
 
-/// Reads of an object only what is asked for. Of a repeated key the last counts.
+/// Reads only the wanted keys of an object. The last of a repeated key counts.
 struct Picked<'c>(&'c BTreeMap<String, Json>);
 
 impl<'c, 'de> DeserializeSeed<'de> for Picked<'c> {
@@ -74,7 +74,7 @@ impl<'c, 'de> Visitor<'de> for Picked<'c> {
     }
 }
 
-/// Reads a key, if it is one that is asked for.
+/// Reads a key, and forgets it unless it is wanted.
 struct Wanted<'c>(&'c BTreeMap<String, Json>);
 
 impl<'c, 'de> DeserializeSeed<'de> for Wanted<'c> {
@@ -105,7 +105,7 @@ fn same(one: &str, other: &str) -> bool {
     value(one).zip(value(other)).is_some_and(|(one, other)| equal(&one, &other))
 }
 
-/// A number is the same however it is written.
+/// Returns whether the values are equal; numbers are, however they are written.
 fn equal(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(a), Value::Number(b)) => {

@@ -11,23 +11,24 @@ use crate::time::Timestamp;
 /// Asks who is registered, by pattern, capabilities and metadata.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Discover {
-    /// Over whole addresses where it begins with `@(`, else over their paths.
+    /// Matches whole addresses where it begins with `@(`, else their paths.
     pub pattern: Glob,
-    /// Only actors that registered with it.
+    /// Lists only actors that registered with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capability: Option<String>,
-    /// Only actors that registered with all of them.
+    /// Lists only actors that registered with all of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub capabilities: Vec<String>,
-    /// Only actors whose metadata has these values.
+    /// Lists only actors whose metadata has these values.
     #[serde(skip_serializing_if = "Criteria::is_empty")]
     pub metadata: Criteria,
-    /// How many of those that fit to leave out, from the cursor on.
+    /// How many matching actors to skip, from the cursor on.
     #[serde(skip_serializing_if = "is_zero")]
     pub offset: usize,
-    /// Where an earlier page ended.
+    /// The place where an earlier page ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<Cursor>,
+    /// The most actors that the page lists.
     pub limit: Page,
 }
 
@@ -35,14 +36,15 @@ impl Discover {
     /// The most capabilities that one request may name.
     pub const CAPABILITIES_MAX: usize = 64;
 
-    /// Whether an actor of this address, these capabilities and this metadata is asked for.
+    /// Returns whether the request asks for an actor of this address, these capabilities and
+    /// metadata.
     pub fn wants(&self, address: &ActorAddress, capabilities: &[String], metadata: &Json) -> bool {
         self.wants_name(address)
             && self.wanted_capabilities().all(|wanted| capabilities.iter().any(|c| c == wanted))
             && self.metadata.fit(metadata)
     }
 
-    /// Whether the pattern fits.
+    /// Returns whether the pattern matches `address`.
     pub fn wants_name(&self, address: &ActorAddress) -> bool {
         let name = match self.is_over_addresses() {
             true => address.as_str(),
@@ -51,12 +53,12 @@ impl Discover {
         self.pattern.matches(name)
     }
 
-    /// Every capability that is asked for.
+    /// The capabilities that an actor must have.
     pub fn wanted_capabilities(&self) -> impl Iterator<Item = &str> {
         self.capability.iter().chain(&self.capabilities).map(String::as_str)
     }
 
-    /// What every address that fits begins with. A pattern without a star leaves one address.
+    /// The common beginning of all addresses that match; without a star, the only one.
     pub fn prefix(&self) -> String {
         let (literal, starred) = match self.pattern.as_str().split_once('*') {
             Some((literal, _)) => (literal, true),
@@ -89,11 +91,12 @@ impl Default for Discover {
 /// Asks for a page of all registrations, in the order of their addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct ListActors {
-    /// How many registrations to leave out, from the cursor on.
+    /// How many registrations to skip, from the cursor on.
     pub offset: usize,
-    /// Where an earlier page ended.
+    /// The place where an earlier page ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<Cursor>,
+    /// The most actors that the page lists.
     pub limit: Page,
 }
 
@@ -106,13 +109,13 @@ impl Page {
     /// The most actors that one answer lists.
     pub const MAX: u8 = 100;
 
-    /// A page of so many actors, or of the most; none of no actors.
+    /// A page of `actors`, cut to [`Page::MAX`]; none for zero.
     pub fn new(actors: u64) -> Option<Self> {
         let actors = u8::try_from(actors).unwrap_or(Self::MAX).min(Self::MAX);
         (actors > 0).then_some(Self(actors))
     }
 
-    /// How many.
+    /// At most this many.
     pub const fn actors(self) -> usize {
         self.0 as usize
     }
@@ -124,22 +127,22 @@ impl Default for Page {
     }
 }
 
-/// Where a page ended, for the next one to begin behind it. On the wire an opaque string.
+/// The place where a page ended and the next one begins. On the wire it is an opaque string.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
-    /// The last address that was looked at.
+    /// The last address that the hub looked at.
     pub after: ActorAddress,
-    /// How many of those that fit are still to be left out behind it.
+    /// How many matching actors are still to be skipped after it.
     pub left_out: usize,
 }
 
 impl Cursor {
-    /// The cursor behind an address, with nothing left to be left out.
+    /// The cursor after an address, with nothing left to skip.
     pub const fn after(after: ActorAddress) -> Self {
         Self { after, left_out: 0 }
     }
 
-    /// Reads a cursor as a page bore it.
+    /// Reads the text that a page gave.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         let invalid = InvalidName { expected: "a cursor as a page bore it in nextCursor" };
         let (after, left_out) = match text.split_once('+') {
@@ -176,23 +179,24 @@ impl<'de> Deserialize<'de> for Cursor {
     }
 }
 
-/// Who is registered and fits, in the order of the addresses.
+/// A page of the registered actors that match a [`Discover`].
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Discovered {
+    /// In the order of their addresses.
     pub actors: Vec<DiscoveredActor>,
-    /// Whether more fit, or may fit, than this page shows.
+    /// Whether more actors match, or may match, after this page.
     pub has_more: bool,
     /// With `has_more`: the offset of the next page, from the request's cursor on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_offset: Option<usize>,
-    /// With `has_more`: where the next page begins; none where that is the beginning.
+    /// With `has_more`: where the next page begins; none if it begins with the first actor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<Cursor>,
 }
 
 impl Discovered {
-    /// Bytes of what clients can make long.
+    /// Bytes of the fields that clients can make long.
     pub(super) fn weight(&self) -> usize {
         let actors: usize = self.actors.iter().map(DiscoveredActor::weight).sum();
         actors + self.next_cursor.as_ref().map_or(0, Cursor::weight)
@@ -203,13 +207,15 @@ impl Discovered {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DiscoveredActor {
+    /// What it registered as.
     pub address: ActorAddress,
-    /// The same: the TypeScript clients differ in which one they read.
+    /// The same again: TypeScript clients differ in which one they read.
     pub actor_address: ActorAddress,
+    /// What the actor registered with.
     pub capabilities: Vec<String>,
     /// A JSON object.
     pub metadata: Json,
-    /// Whether capabilities or metadata are left out, because no message holds them.
+    /// Whether capabilities and metadata are left out because no message can hold them.
     #[serde(default, skip_serializing_if = "is_false")]
     pub truncated: bool,
 }
@@ -224,6 +230,7 @@ impl DiscoveredActor {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ActorList {
+    /// In the order of their addresses.
     pub actors: Vec<ListedActor>,
     /// Registrations in all.
     pub total: usize,
@@ -231,18 +238,18 @@ pub struct ActorList {
     pub offset: usize,
     /// The request's.
     pub limit: usize,
-    /// Whether there are more behind this page.
+    /// Whether more registrations follow this page.
     pub has_more: bool,
     /// With `has_more`: the offset of the next page, from the request's cursor on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_offset: Option<usize>,
-    /// With `has_more`: where the next page begins; none where that is the beginning.
+    /// With `has_more`: where the next page begins; none if it begins with the first actor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<Cursor>,
 }
 
 impl ActorList {
-    /// Bytes of what clients can make long.
+    /// Bytes of the fields that clients can make long.
     pub(super) fn weight(&self) -> usize {
         let actors: usize = self.actors.iter().map(ListedActor::weight).sum();
         actors + self.next_cursor.as_ref().map_or(0, Cursor::weight)
@@ -253,16 +260,21 @@ impl ActorList {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ListedActor {
+    /// What it registered as.
     pub address: ActorAddress,
-    /// The same: the TypeScript clients differ in which one they read.
+    /// The same again: TypeScript clients differ in which one they read.
     pub actor_address: ActorAddress,
+    /// What the actor registered with.
     pub capabilities: Vec<String>,
     /// A JSON object.
     pub metadata: Json,
+    /// When its present owner registered it.
     pub registered_at: Timestamp,
+    /// When it ends unless it is renewed.
     pub expires_at: Timestamp,
+    /// Grows with each registration and renewal while the hub knows the address.
     pub version: u64,
-    /// Whether capabilities or metadata are left out, because no message holds them.
+    /// Whether capabilities and metadata are left out because no message can hold them.
     #[serde(default, skip_serializing_if = "is_false")]
     pub truncated: bool,
 }
@@ -273,7 +285,7 @@ impl ListedActor {
     }
 }
 
-/// Bytes of one actor in an answer, at most: the keys and numbers, the address twice, and what
+/// The most bytes that one actor takes in an answer: keys and numbers, the address twice, and what
 /// clients can make long.
 pub fn actor_weight(address: &ActorAddress, capabilities: &[String], metadata: &Json) -> usize {
     const KEYS: usize = 192;

@@ -1,5 +1,4 @@
-//! What the hub sends: one envelope a message, whose shared part is built once however many
-//! sessions get it.
+//! What the hub sends: one envelope per message. The part that recipients share is built once.
 
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
@@ -16,7 +15,9 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pattern {
+    /// No reply, and no error either, with the exceptions of the protocol, section 4.
     Tell,
+    /// Exactly one reply, while the session is up.
     Ask,
 }
 
@@ -33,26 +34,33 @@ impl Pattern {
 /// One message from the hub to one session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
+    /// A fresh UUID.
     pub id: Uuid,
+    /// The recipient's address.
     pub to: ActorAddress,
     /// The hub's clock.
     pub timestamp: Timestamp,
+    /// What the envelope carries.
     pub body: Body,
 }
 
 /// What a message from the hub is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
-    /// The text frame `{"type":"pong"}`, no envelope.
+    /// The text frame `{"type":"pong"}`, which is no envelope.
     Pong,
-    /// The answer to the request `correlation`, or to a frame that bore no id.
+    /// The answer to a request, or to a frame that is none.
     Reply {
+        /// The id of the request, where the frame had a valid one.
         correlation: Option<MessageId>,
-        /// What the request bore in its metadata, for its sender to find the answer by.
+        /// The `traceId` of the request's metadata, which comes back in the answer's.
         trace_id: Option<Arc<str>>,
+        /// The payload.
         reply: Box<Reply>,
     },
+    /// Something the hub says unasked.
     Notice(Notice),
+    /// Application data; all recipients share it.
     Delivery(Arc<Delivery>),
 }
 
@@ -61,16 +69,19 @@ pub enum Body {
 pub struct Delivery {
     /// The acting identity of the sender.
     pub from: ActorAddress,
-    /// The application's type, shared with the records of its copies.
+    /// The application's type; the audit records of its copies share it.
     pub kind: Arc<str>,
+    /// The application's data.
     pub payload: Json,
-    /// A JSON object, the hub's keys included.
+    /// A JSON object that includes the hub's own keys.
     pub metadata: Json,
+    /// How it came to its recipient.
     pub route: Route,
     /// The id of the request that carried it.
     pub origin: MessageId,
+    /// How long after its arrival it may still be written; none: for ever.
     pub ttl: Option<Duration>,
-    /// The encoded text behind `id` and `to`, written by the first session that needs it.
+    /// The encoded text after `id` and `to`, written by the first session that needs it.
     pub(super) shared: OnceLock<String>,
 }
 
@@ -90,7 +101,7 @@ impl Delivery {
     }
 }
 
-/// Two deliveries are equal if they say the same, whether encoded yet or not.
+/// Two deliveries are equal if their fields are, whether or not they are encoded yet.
 impl PartialEq for Delivery {
     fn eq(&self, other: &Self) -> bool {
         (&self.from, &self.kind, &self.payload, &self.metadata)
@@ -107,14 +118,17 @@ pub enum Route {
     /// By `hub:send`, to this address.
     Send,
     /// By `hub:publish`, as a subscriber of the topic.
-    Publication { topic: Topic },
+    Publication {
+        /// The topic of the publication.
+        topic: Topic,
+    },
     /// By `hub:broadcast`, as one of all.
     Broadcast,
 }
 
 impl Outgoing {
-    /// What the message counts for in the bound of an outgoing queue, in bytes: whatever in it a
-    /// client can make long, plus [`Outgoing::ENVELOPE_WEIGHT`].
+    /// The bytes that the message counts for in an outgoing queue: what a client can make long,
+    /// plus [`Outgoing::ENVELOPE_WEIGHT`].
     pub fn weight(&self) -> usize {
         match &self.body {
             Body::Pong => 0,
@@ -122,7 +136,7 @@ impl Outgoing {
                 let data = reply.data_len();
                 let correlation = correlation.as_ref().map_or(0, |id| text_len(id.as_str()));
                 let trace_id = trace_id.as_ref().map_or(0, |id| text_len(id) + 12);
-                // What may be as large as a message can be must not be any larger.
+                // A page may be as large as a message can be, so nothing beside it goes uncounted.
                 let names = self.to.as_str().len() + correlation + trace_id;
                 let names = if reply.is_page() { names } else { 0 };
                 Self::ENVELOPE_WEIGHT + names + data
@@ -135,8 +149,8 @@ impl Outgoing {
         }
     }
 
-    /// Whether this is application data whose time to live was over before `now`. It runs from the
-    /// message's arrival, which is when its copies were made.
+    /// Returns whether this is application data whose time to live ended before `now`. The time
+    /// runs from the message's arrival, when its copies were made.
     pub fn is_overdue(&self, now: Timestamp) -> bool {
         match &self.body {
             Body::Delivery(delivery) => delivery.ttl.is_some_and(|ttl| self.timestamp + ttl < now),
@@ -144,7 +158,7 @@ impl Outgoing {
         }
     }
 
-    /// What an envelope counts for beside its application data, in bytes.
+    /// The bytes that an envelope counts for beside its application data.
     pub const ENVELOPE_WEIGHT: usize = 512;
 
     /// The envelope's `type`.

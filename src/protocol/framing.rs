@@ -1,18 +1,18 @@
-//! How far the messages in a stream of WebSocket bytes have come (RFC 6455, section 5.2), for those
-//! who look below the codec: how large a message is to be shows in its headers, before its bytes.
+//! Measures the messages in a stream of WebSocket bytes (RFC 6455, section 5.2) below the codec:
+//! headers tell how large a message will be before its bytes come.
 
 use std::time::Duration;
 
-/// Reads the headers of frames and counts what is between them. Whether the frames are lawful is
-/// the codec's business.
+/// Reads the headers of frames and counts the bytes between them. The codec decides whether the
+/// frames are valid.
 #[derive(Debug, Default)]
 pub struct FrameMeter {
     /// The header that is being read.
     header: [u8; HEADER_BYTES_MAX],
     header_bytes: usize,
-    /// What the present frame still lacks.
+    /// Bytes that the present frame still lacks.
     missing: u64,
-    /// Of the message in the making: the bytes that its headers declare.
+    /// Bytes that the headers of the unfinished message declare.
     declared: u64,
     /// Whether the present frame is the last of its message.
     is_last: bool,
@@ -23,21 +23,21 @@ pub struct FrameMeter {
 /// Something that a header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Noted {
-    /// A message is to have more bytes than the bound; so many, its earlier fragments included.
+    /// A message will have more bytes than the bound: this many, with its earlier fragments.
     TooLarge(u64),
     /// A close frame begins.
     Close,
 }
 
-/// What a message in the making may be slow to without being silent.
+/// The rate at which an unfinished message still counts as a sign of life.
 const SLOWEST_BYTES_PER_SECOND: u64 = 8 * 1024;
 /// Two bytes, eight of length, four of mask.
 const HEADER_BYTES_MAX: usize = 14;
 const OPCODE_CLOSE: u8 = 8;
 
 impl FrameMeter {
-    /// Reads on, up to a header that says something; returns how many bytes come before the byte
-    /// that completes it, and what it says. What follows that byte is still to be read.
+    /// Reads up to a header that says something. Returns how many bytes precede the byte that
+    /// completes it, and what it says; the bytes after that one are still unread.
     pub fn read(&mut self, bytes: &[u8], bytes_max: u64) -> Option<(usize, Noted)> {
         let mut at = 0;
         while at < bytes.len() {
@@ -61,15 +61,15 @@ impl FrameMeter {
         None
     }
 
-    /// Which message is in the making, and how many bytes its headers declare so far; none between
-    /// two messages.
+    /// The number of the unfinished message and the bytes that its headers declare so far; none
+    /// between two messages.
     pub fn in_the_making(&self) -> Option<(u64, u64)> {
         let begun = self.header_bytes > 0 || self.missing > 0 || self.is_in_message;
         begun.then_some((self.messages, self.declared))
     }
 
-    /// How long the bytes of such a message count as a sign of life: after that its sender is as
-    /// good as silent.
+    /// How long the bytes of such a message count as a sign of life; after that its sender counts
+    /// as silent.
     pub fn patience(declared: u64) -> Duration {
         let milliseconds = u128::from(declared) * 1_000 / u128::from(SLOWEST_BYTES_PER_SECOND);
         Duration::from_millis(u64::try_from(milliseconds).unwrap_or(u64::MAX))
@@ -147,7 +147,7 @@ mod tests {
         frame
     }
 
-    /// What the meter says, bytes coming `step` at a time, and after how many bytes.
+    /// What the meter says when bytes come `step` at a time, and after how many bytes.
     fn noted(stream: &[u8], step: usize, bytes_max: u64) -> Option<(usize, Noted)> {
         let mut meter = FrameMeter::default();
         let mut passed = 0;

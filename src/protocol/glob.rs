@@ -1,25 +1,25 @@
-//! Patterns over names in which only `*` is special (protocol, section 7).
+//! Patterns over names in which only `*` is special (protocol, section 4).
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
 
-/// A pattern: `*` stands for any run of characters, `/` included and none at all; everything else
-/// stands for itself, and the whole name must match.
+/// A pattern that must match the whole name: `*` stands for any run of characters, empty or with
+/// `/`, and everything else for itself.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Glob {
-    /// No two stars in a row: they would say no more than one.
+    /// Has no two stars in a row: they would mean the same as one.
     text: Arc<str>,
     /// Bytes of the shortest name that could match.
     least: usize,
 }
 
 impl Glob {
-    /// The longest pattern that is read, in bytes: room for any address, and stars between.
+    /// The longest pattern on the wire, in bytes: it has room for any address and stars between.
     pub const BYTES_MAX: usize = 512;
 
-    /// Any text is a pattern.
+    /// The pattern that `text` spells; every text is one.
     pub fn new(text: &str) -> Self {
         let mut kept = String::with_capacity(text.len());
         for c in text.chars() {
@@ -41,9 +41,9 @@ impl Glob {
         &self.text
     }
 
-    /// Whether the whole of `name` matches, in time linear in the name: the first place where a
-    /// part between two stars fits leaves most to the parts behind it, and a pattern that is longer
-    /// than the name is not even read.
+    /// Returns whether all of `name` matches, in time linear in the name: the first place where a
+    /// part between two stars fits leaves most to the parts after it. A pattern longer than the
+    /// name is not read.
     pub fn matches(&self, name: &str) -> bool {
         if self.least > name.len() {
             return false;
@@ -115,7 +115,7 @@ mod tests {
         }
     }
 
-    /// By the book: a star takes nothing, or one character more.
+    /// Returns whether they match by the book: a star takes nothing, or one more character.
     fn by_the_book(pattern: &[char], name: &[char]) -> bool {
         match (pattern, name) {
             ([], rest) => rest.is_empty(),

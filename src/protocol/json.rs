@@ -1,4 +1,4 @@
-//! Application data: JSON text that is carried and never parsed into a tree.
+//! Application data: JSON text that is carried but never parsed into a tree.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -38,8 +38,8 @@ impl Json {
         Ok(Self(serde_json::to_vec(value)?.into()))
     }
 
-    /// Copies what was read: a part of a frame that is kept would keep the whole of it, and
-    /// whatever else lies in the buffer that it came in.
+    /// Copies what was read: a part that shares a frame's bytes would keep alive the whole buffer
+    /// that they came in.
     pub(crate) fn copy(raw: &RawValue) -> Self {
         match raw.get() {
             "null" => Self::NULL,
@@ -58,8 +58,8 @@ impl Json {
         Ok(serde_json::from_slice(&self.0)?)
     }
 
-    /// Shows each key of an object with the text of its value, in order, repeated keys too; an
-    /// error if this is no object or a key is no Unicode text. Holds nothing, however many there are.
+    /// Shows each key of an object with the text of its value, in order, repeated keys too, and
+    /// stores none. Fails if this is no object or a key is no Unicode text.
     pub fn each_entry(&self, look: impl FnMut(&str, &str)) -> Result<(), InvalidJson> {
         let mut reader = serde_json::Deserializer::from_slice(&self.0);
         Ok(reader.deserialize_map(Entries(look))?)
@@ -70,7 +70,7 @@ impl Json {
         self.0.len()
     }
 
-    /// Never: a JSON value has at least one byte.
+    /// Returns whether the text is empty, which a JSON value never is.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -86,7 +86,7 @@ impl<'de, F: FnMut(&str, &str)> Visitor<'de> for Entries<F> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        /// serde borrows a `Cow` only where it is told to.
+        /// serde borrows a `Cow` only if told to.
         #[derive(Deserialize)]
         struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 

@@ -1,4 +1,4 @@
-//! The words on the wire (docs/PROTOCOL.md), as data that is valid because it exists.
+//! The messages on the wire (docs/PROTOCOL.md) as types whose values are always valid.
 //!
 //! [`codec`] is the only place where bytes become these types and these types become bytes.
 
@@ -42,10 +42,10 @@ pub use request::{
 };
 pub use token::AuthToken;
 
-/// The version of the protocol that this hub speaks; a client must bear the same major number.
+/// The protocol version that this hub speaks; a client must have the same major version.
 pub const PROTOCOL_VERSION: &str = "0.1.0";
 
-/// Whether a client of this version can speak to this hub: what stands before the first `.` or `-`
+/// Checks that a client of this version can speak to this hub: the part before the first `.` or `-`
 /// is the same (protocol, section 4).
 ///
 /// # Errors

@@ -1,5 +1,5 @@
 //! The hub's "no": to a request ([`Refusal`]), to a frame ([`Malformed`]), to a session
-//! ([`CloseReason`]). All are the peer's doing, so all are values, never panics.
+//! ([`CloseReason`]). Each is the peer's doing, so each is a value, never a panic.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -8,19 +8,29 @@ use serde::{Deserialize, Serialize};
 
 use super::MessageId;
 
-/// What kind of refusal it is (docs/ERRORS.md tells each one's recovery).
+/// The kind of a refusal; docs/ERRORS.md says how to recover from each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
+    /// Another major version of the protocol, or none.
     VersionMismatch,
+    /// Not connected, not the sender's address, or no valid token.
     Unauthorized,
+    /// Too many requests, a full queue, or a bound of the hub.
     RateLimited,
+    /// Reserved: the reply [`UnknownActor`](super::UnknownActor) says it.
     UnknownActor,
+    /// A frame, a copy or an answer beyond `max_message_size`.
     MessageTooLarge,
+    /// The time to live was over on arrival.
     MessageExpired,
+    /// Reserved for clients: no reply came in time.
     Timeout,
+    /// A field that breaks its rule, or a frame that is no envelope.
     InternalError,
+    /// A token to refresh with that is not valid here.
     InvalidToken,
+    /// More recipients than a broadcast may have.
     #[serde(rename = "BROADCAST_LIMIT_EXCEEDED")]
     BroadcastLimitExceeded,
 }
@@ -56,7 +66,8 @@ impl ErrorCode {
         }
     }
 
-    /// What closes a session whose `hub:connect` was refused with this code (protocol, section 3).
+    /// The reason to close a session whose `hub:connect` was refused with this code (protocol,
+    /// section 3).
     pub const fn closes_connect(self) -> CloseReason {
         match self {
             ErrorCode::VersionMismatch => CloseReason::VersionMismatch,
@@ -75,11 +86,13 @@ impl ErrorCode {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {message}", code.as_str())]
 pub struct Refusal {
+    /// The code of the refusal.
     pub code: ErrorCode,
-    /// What is wrong, for a person.
+    /// What is wrong, in words for a person.
     pub message: Cow<'static, str>,
     /// What to try, in one sentence.
     pub resolution: Cow<'static, str>,
+    /// The same for a program.
     pub details: Details,
 }
 
@@ -88,16 +101,39 @@ pub struct Refusal {
 pub enum Details {
     /// `{}`
     None,
-    /// A field that breaks its rule: `{field, expected, received}`.
-    Field { field: Cow<'static, str>, expected: Cow<'static, str>, received: String },
+    /// A field breaks its rule: `{field, expected, received}`.
+    Field {
+        /// Its path, such as `payload.type`.
+        field: Cow<'static, str>,
+        /// The rule, in words.
+        expected: Cow<'static, str>,
+        /// The value if it is short, else its kind.
+        received: String,
+    },
     /// When to try again: `{retryAfterMs, retryAfter (whole seconds, rounded up), limit}`.
-    RetryAfter { wait: Duration, limit: u64 },
-    /// A frame beyond its bound, in bytes: `{actualSize, maxSize}`.
-    Size { actual: usize, max: usize },
+    RetryAfter {
+        /// How long to wait.
+        wait: Duration,
+        /// The bound that was reached.
+        limit: u64,
+    },
+    /// A message is beyond its bound, in bytes: `{actualSize, maxSize}`.
+    Size {
+        /// The size of the message.
+        actual: usize,
+        /// The bound.
+        max: usize,
+    },
     /// A bound of the hub was reached: `{limit}`.
-    Limit { limit: usize },
-    /// Why a token is worth nothing, in a word: `{reason}`.
-    Reason { reason: Cow<'static, str> },
+    Limit {
+        /// The bound.
+        limit: usize,
+    },
+    /// A token is not valid: `{reason}`.
+    Reason {
+        /// One of the words of the protocol's section 4, `hub:connect`.
+        reason: Cow<'static, str>,
+    },
 }
 
 impl Refusal {
@@ -117,7 +153,7 @@ impl Refusal {
         self
     }
 
-    /// A required field is absent; clients match on "topic is required" (protocol, section 6).
+    /// A required field is absent; clients match on "topic is required" (protocol, section 4).
     pub fn missing(field: &'static str, expected: impl Into<Cow<'static, str>>) -> Self {
         let message = format!("{field} is required");
         Self::field(message, field, expected.into(), "nothing".to_owned())
@@ -133,7 +169,7 @@ impl Refusal {
         Self::field(format!("{field} must be {expected}"), field, expected, received)
     }
 
-    /// A renewal token that renews nothing: spent, another session's, or none at all.
+    /// A renewal token that renews nothing: it is spent, another session's, or none at all.
     pub fn renewal_token() -> Self {
         Self::new(
             ErrorCode::Unauthorized,
@@ -157,29 +193,53 @@ impl Refusal {
 /// A frame that is not a request (protocol, section 6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Malformed {
-    /// Not JSON, or not an envelope. `id` is the frame's id where it bore a valid one.
-    Frame { id: Option<MessageId>, refusal: Box<Refusal> },
-    /// More bytes than `max_message_size`; never parsed.
-    TooLarge { actual: usize, max: usize },
+    /// Not JSON, or not an envelope.
+    Frame {
+        /// The frame's id, where it had a valid one.
+        id: Option<MessageId>,
+        /// What is wrong with the frame.
+        refusal: Box<Refusal>,
+    },
+    /// A message beyond `max_message_size`, never parsed.
+    TooLarge {
+        /// Bytes of the message, as its headers declare.
+        actual: usize,
+        /// The bound in bytes.
+        max: usize,
+    },
 }
 
-/// Why the hub closes a session; each has its WebSocket close code (protocol, section 3).
+/// Why the hub closes a session; each reason has a WebSocket close code (protocol, section 3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CloseReason {
+    /// The client sent `hub:disconnect`.
     ClientDisconnect,
+    /// The hub shuts down.
     ServerShutdown,
+    /// Too many frames were no envelopes.
     TooManyMalformed,
+    /// `hub:connect` had a field that breaks its rule.
     InvalidConnect,
+    /// A message was larger than its bound.
     MessageTooLarge,
+    /// The hub failed, or could not accept `hub:connect` for now.
     InternalError,
+    /// The client reads too slowly.
     SlowConsumer,
+    /// The hub has as many sessions as it may.
     HubFull,
+    /// `hub:connect` had no valid token.
     Unauthorized,
+    /// The token expired and was not refreshed.
     TokenExpired,
+    /// `hub:connect` had another major version.
     VersionMismatch,
+    /// Another session registered the address.
     DuplicateConnection,
+    /// The client was silent for `idle_timeout`.
     IdleTimeout,
+    /// No `hub:connect` came within `connect_timeout`.
     ConnectTimeout,
 }
 

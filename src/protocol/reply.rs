@@ -1,5 +1,5 @@
-//! What the hub says of its own accord or in reply: the payloads of its `hub:*` messages
-//! (protocol, section 4), for the hub to write and for the client to read.
+//! What the hub says, in reply or unasked: the payloads of its `hub:*` messages (protocol, section
+//! 4). The hub writes them and the client reads them.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,23 +13,41 @@ use crate::time::Timestamp;
 /// The answer to one request. Its envelope's `correlationId` is the request's id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
+    /// `hub:connected`.
     Connected(Connected),
+    /// `hub:heartbeat_ack`.
     HeartbeatAck(HeartbeatAck),
+    /// `hub:disconnect`.
     Disconnected(Disconnected),
+    /// `hub:registered`.
     Registered(Registered),
+    /// `hub:unregistered`.
     Unregistered(Unregistered),
+    /// `hub:renewed`.
     Renewed(Renewed),
+    /// `hub:discovered`.
     Discovered(Discovered),
+    /// `hub:actor_list`.
     ActorList(ActorList),
+    /// `hub:delivery_ack`.
     DeliveryAck(DeliveryAck),
+    /// `hub:unknown_actor`.
     UnknownActor(UnknownActor),
+    /// `hub:broadcast_ack`.
     BroadcastAck(BroadcastAck),
+    /// `hub:subscribed`.
     Subscribed(Subscribed),
+    /// `hub:unsubscribed`.
     Unsubscribed(Unsubscribed),
+    /// `hub:published`.
     Published(Published),
+    /// `hub:queue_stats_response`.
     QueueStats(QueueStats),
+    /// `hub:metrics_response`.
     Metrics(Metrics),
+    /// `hub:token_refreshed`.
     TokenRefreshed(TokenRefreshed),
+    /// `hub:error`.
     Error(Box<Refusal>),
 }
 
@@ -58,14 +76,14 @@ impl Reply {
         }
     }
 
-    /// Whether it is a page of the directory.
+    /// Returns whether it is a page of the directory.
     pub(super) const fn is_page(&self) -> bool {
         matches!(self, Reply::Discovered(_) | Reply::ActorList(_))
     }
 
-    /// Bytes of what a client can make as long as it likes: what is echoed and what is listed.
+    /// Bytes of the fields that a client can make long: what is echoed and what is listed.
     pub(super) fn data_len(&self) -> usize {
-        /// What a topic in a list takes beside its text.
+        /// Bytes of a topic in a list beside its text.
         const TOPIC: usize = 32;
         match self {
             Reply::HeartbeatAck(ack) => ack.timestamp.len(),
@@ -92,14 +110,14 @@ impl Reply {
     }
 }
 
-/// What the hub says unasked; no `correlationId`.
+/// What the hub says unasked, without a `correlationId`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
     /// `hub:disconnect`: the hub is about to close this session.
     Disconnect(DisconnectNotice),
-    /// `hub:unregistered`: this session has the address no more, and lives on.
+    /// `hub:unregistered`: this session lost the address, and lives on.
     Unregistered(UnregisteredNotice),
-    /// `hub:pause`: this session feeds one that does not keep up.
+    /// `hub:pause`: this session sends to one that does not keep up.
     Pause(PauseNotice),
     /// `hub:resume`: the cause of the latest pause is gone.
     Resume,
@@ -117,11 +135,13 @@ impl Notice {
     }
 }
 
-/// What the session has no more, and why.
+/// The address that a session lost, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UnregisteredNotice {
+    /// The address that was taken.
     pub actor_address: ActorAddress,
+    /// Why it was taken.
     pub reason: UnregisterReason,
 }
 
@@ -135,12 +155,12 @@ pub enum UnregisterReason {
     Expired,
     /// The session's newer token does not allow it.
     TokenNarrowed,
-    /// A newer hub's.
+    /// A reason that only newer hubs know.
     #[serde(other)]
     Other,
 }
 
-/// Who does not keep up.
+/// The recipient that does not keep up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PauseNotice {
@@ -160,7 +180,7 @@ impl PauseNotice {
 /// Why the hub is about to close a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DisconnectNotice {
-    /// `duplicate_connection`, `server_shutdown`.
+    /// `duplicate_connection` or `server_shutdown`.
     pub reason: String,
     /// The same for a person.
     pub message: String,
@@ -177,9 +197,11 @@ impl DisconnectNotice {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Connected {
+    /// The id of the session.
     pub session_id: SessionId,
+    /// The version of the program, not of the protocol.
     pub server_version: String,
-    /// The hub's time when it answered; older hubs do not say it.
+    /// The hub's time when it answered; older hubs leave it out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_time: Option<Timestamp>,
     /// When the session ends unless its token is refreshed before; none with auth off.
@@ -189,8 +211,9 @@ pub struct Connected {
     pub max_message_size: usize,
     /// Milliseconds.
     pub heartbeat_interval: u64,
+    /// What the hub offers.
     pub capabilities: HubCapabilities,
-    /// In the envelope's metadata: the token's address with auth on, else absent.
+    /// The token's address, in the envelope's metadata; none with auth off.
     #[serde(skip)]
     pub actor_identity: Option<ActorAddress>,
 }
@@ -199,8 +222,11 @@ pub struct Connected {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HubCapabilities {
+    /// Registrations that the hub takes.
     pub max_actors_per_instance: usize,
+    /// Whether the hub sends `hub:pause` and `hub:resume`.
     pub supports_backpressure: bool,
+    /// Media types of payloads.
     pub supported_content_types: Vec<String>,
 }
 
@@ -210,12 +236,14 @@ pub struct HubCapabilities {
 pub struct HeartbeatAck {
     /// The request's, or null.
     pub timestamp: Json,
+    /// The hub's time when it answered.
     pub server_time: Timestamp,
 }
 
-/// The hub heard that the client leaves; close 1000 follows.
+/// The hub knows that the client leaves; close 1000 follows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disconnected {
+    /// Whether the hub acknowledged the goodbye: always true.
     pub acknowledged: bool,
 }
 
@@ -223,16 +251,19 @@ pub struct Disconnected {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Registered {
+    /// The registered address.
     pub actor_address: ActorAddress,
+    /// When the registration ends unless it is renewed.
     pub expires_at: Timestamp,
+    /// Renews the registration.
     pub renewal_token: RenewalToken,
     /// Grows with each registration and renewal while the hub knows the address.
     pub version: u64,
-    /// The address was detached and got its subscriptions back.
+    /// Whether the address was detached and got its subscriptions back.
     pub resumed: bool,
     /// The topics that the address is subscribed to, in order, as many as one message has room for.
     pub subscriptions: Vec<Topic>,
-    /// How many there are in all, where not all of them are listed.
+    /// How many there are in all, if not all are listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription_count: Option<usize>,
 }
@@ -241,7 +272,9 @@ pub struct Registered {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Unregistered {
+    /// The freed address.
     pub actor_address: ActorAddress,
+    /// The hub's time when it was freed.
     pub unregistered_at: Timestamp,
 }
 
@@ -249,8 +282,11 @@ pub struct Unregistered {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Renewed {
+    /// The renewed address.
     pub actor_address: ActorAddress,
+    /// When the registration ends now.
     pub expires_at: Timestamp,
+    /// Renews the registration next time.
     pub renewal_token: RenewalToken,
 }
 
@@ -260,7 +296,9 @@ pub struct Renewed {
 pub struct DeliveryAck {
     /// The request's id.
     pub message_id: MessageId,
+    /// The hub's time of the delivery.
     pub delivered_at: Timestamp,
+    /// What became of the message.
     pub status: DeliveryStatus,
 }
 
@@ -268,6 +306,7 @@ pub struct DeliveryAck {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryStatus {
+    /// The recipient's session has it.
     Delivered,
 }
 
@@ -275,12 +314,13 @@ pub enum DeliveryStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UnknownActor {
-    /// As the sender wrote it; most often an address.
+    /// What the sender wrote; most often an address.
     pub actor_address: Recipient,
+    /// The same for a person.
     pub message: String,
 }
 
-/// The broadcast was handed to so many actors.
+/// The broadcast was handed to the recipients' sessions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BroadcastAck {
@@ -288,7 +328,7 @@ pub struct BroadcastAck {
     pub message_id: MessageId,
     /// Copies handed to sessions.
     pub delivered_count: usize,
-    /// Copies dropped because the recipient's queue is at its bound.
+    /// Copies dropped because a recipient's queue was full.
     pub failed_count: usize,
 }
 
@@ -296,7 +336,9 @@ pub struct BroadcastAck {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Subscribed {
+    /// The topic subscribed to.
     pub topic: Topic,
+    /// Names the subscription in `hub:unsubscribe`.
     pub subscription_id: SubscriptionId,
 }
 
@@ -304,44 +346,50 @@ pub struct Subscribed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Unsubscribed {
+    /// The request's topic, or the subscription's.
     pub topic: Topic,
+    /// The hub's time when the subscription ended.
     pub unsubscribed_at: Timestamp,
 }
 
-/// The publication was handed to so many sessions.
+/// The publication was handed to the subscribers' sessions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Published {
+    /// The request's topic.
     pub topic: Topic,
     /// Copies handed to sessions.
     pub subscriber_count: usize,
 }
 
-/// How the outgoing queue of the asking session does.
+/// The state of the asking session's outgoing queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QueueStats {
-    /// Messages that wait to be written.
+    /// Messages that wait.
     pub queue_depth: usize,
-    /// Messages that were written in the last whole second.
+    /// Messages written in the last whole second.
     pub processing_rate: u64,
-    /// Messages beyond which those who feed the session are told to pause.
+    /// Waiting messages above which senders are told to pause.
     pub pause_threshold: usize,
-    /// Messages below which they are told to resume.
+    /// Waiting messages below which senders are told to resume.
     pub resume_threshold: usize,
 }
 
-/// What the whole hub counted since `window_start`, the beginning of the present minute.
+/// What the whole hub counted in the present minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metrics {
     /// Frames from clients.
     pub messages_received: u64,
     /// Messages put into outgoing queues.
     pub messages_sent: u64,
-    /// Requests refused and frames that were none.
+    /// Refused requests and frames that were no envelopes.
     pub errors: u64,
+    /// Sessions opened.
     pub connections_opened: u64,
+    /// Sessions closed.
     pub connections_closed: u64,
+    /// When the counting began.
     #[serde(rename = "windowStart")]
     pub window_start: Timestamp,
     /// When the hub answered.
@@ -354,5 +402,6 @@ pub struct Metrics {
 pub struct TokenRefreshed {
     /// The one that the client sent.
     pub token: AuthToken,
+    /// When the session ends unless its token is refreshed again.
     pub expires_at: Timestamp,
 }

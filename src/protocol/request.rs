@@ -1,4 +1,5 @@
-//! What a client may ask of the hub: one type a message (protocol, section 4), checked on arrival.
+//! What a client may ask of the hub: one type per message (protocol, section 4), checked on
+//! arrival.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -18,41 +19,47 @@ use crate::time::Timestamp;
 pub enum ClientFrame {
     /// `{"type":"ping"}`, answered with `{"type":"pong"}`.
     Ping,
-    /// An envelope; whoever watches the hub may keep it, too.
+    /// An envelope, shared with the hub's observers.
     Request(Arc<Request>),
 }
 
-/// An envelope from a client: its fields are valid, its payload is in `verb`.
+/// An envelope from a client; its fields are valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
+    /// The sender's choice; the reply's `correlationId`.
     pub id: MessageId,
-    /// Who the client says it is. A claim: see the acting identity (protocol, section 2).
+    /// Who the client claims to be; for who acts see the protocol, section 2.
     pub from: ActorAddress,
+    /// The hub, or the recipient of a `hub:send` whose payload names none.
     pub to: ActorAddress,
+    /// The envelope's `type`, such as `hub:send`.
     pub type_name: Cow<'static, str>,
+    /// Whether the sender waits for a reply.
     pub pattern: Pattern,
     /// The client's clock.
     pub timestamp: Timestamp,
+    /// How long after `timestamp` the message may still be delivered; none: for ever.
     pub ttl: Option<Duration>,
     /// A JSON object.
     pub metadata: Json,
+    /// The size of the frame.
     pub frame_bytes: FrameBytes,
-    /// What is asked for, or why the payload cannot be that.
+    /// The payload, or what is wrong with it.
     pub verb: Result<Verb, Refusal>,
 }
 
 impl Request {
-    /// The longest trace id that comes back, in bytes.
+    /// The longest trace id that a reply repeats, in bytes.
     pub const TRACE_ID_BYTES_MAX: usize = 256;
 
-    /// The metadata's `traceId`, if it is a string that is not too long (protocol, section 1).
+    /// The metadata's `traceId`, if it is a string within the bound (protocol, section 1).
     pub fn trace_id(&self) -> Option<Arc<str>> {
         if self.metadata == Json::EMPTY_OBJECT {
             return None;
         }
         let mut found = None;
         let read = self.metadata.each_entry(|key, value| {
-            // A value may be six times as long as its text, all of it escapes, and two quotes.
+            // In JSON a text may be six times as long, if all of it is escaped, plus two quotes.
             if key == "traceId" && value.len() <= 6 * Self::TRACE_ID_BYTES_MAX + 2 {
                 found = serde_json::from_str::<String>(value).ok();
             }
@@ -62,8 +69,8 @@ impl Request {
     }
 }
 
-/// How many bytes the frame had that a request was read from; zero where it was read from none. A
-/// note about the request and no part of it: any two notes are equal.
+/// Bytes of the frame that a request was read from; zero if it was read from none. It is a note
+/// about the request, not a part of it, so any two are equal.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FrameBytes(pub usize);
 
@@ -75,27 +82,41 @@ impl PartialEq for FrameBytes {
 
 impl Eq for FrameBytes {}
 
-/// What is asked for.
+/// What a request asks for; each variant is one message type (protocol, section 4).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Verb {
+    /// `hub:connect`.
     Connect(Connect),
+    /// `hub:heartbeat`.
     Heartbeat(Heartbeat),
+    /// `hub:disconnect`.
     Disconnect(Disconnect),
+    /// `hub:register`.
     Register(Register),
+    /// `hub:unregister`.
     Unregister(Unregister),
+    /// `hub:renew`.
     Renew(Renew),
+    /// `hub:discover`.
     Discover(Discover),
+    /// `hub:list_actors`.
     ListActors(ListActors),
+    /// `hub:send`.
     Send(Send),
+    /// `hub:broadcast`.
     Broadcast(Broadcast),
+    /// `hub:subscribe`.
     Subscribe(Subscribe),
+    /// `hub:unsubscribe`.
     Unsubscribe(Unsubscribe),
+    /// `hub:publish`.
     Publish(Publish),
-    /// How the session's own queue does.
+    /// `hub:queue_stats`: the state of the session's own queue.
     QueueStats,
-    /// What the hub counted in the present minute.
+    /// `hub:metrics`: what the hub counted in the present minute.
     Metrics,
+    /// `hub:refresh_token`.
     RefreshToken(RefreshToken),
 }
 
@@ -127,10 +148,11 @@ impl Verb {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Connect {
-    /// What stands before its first `.` or `-` must be the hub's.
+    /// Compatible if the part before its first `.` or `-` is the hub's.
     pub protocol_version: String,
     /// At least one.
     pub capabilities: Vec<String>,
+    /// Required where the hub demands tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth_token: Option<AuthToken>,
     /// A JSON object.
@@ -148,13 +170,15 @@ pub struct Heartbeat {
 /// The client leaves for good: its addresses are forgotten at once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Disconnect {
+    /// Free text, which the hub ignores.
     pub reason: Option<String>,
 }
 
-/// Binds an address to the session, taking it over from another one if need be.
+/// Binds an address to the session, and takes it over if another one has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Register {
+    /// The address to bind.
     pub actor_address: ActorAddress,
     /// At least one.
     pub capabilities: Vec<String>,
@@ -163,7 +187,7 @@ pub struct Register {
     /// 1 s to 3600 s.
     #[serde(rename = "ttlSeconds", serialize_with = "whole_seconds")]
     pub ttl: Duration,
-    /// Whether each heartbeat of the session renews. Travels in either metadata.
+    /// Whether each heartbeat of the session renews the registration. Travels in either metadata.
     #[serde(skip)]
     pub renew_on_heartbeat: bool,
 }
@@ -178,7 +202,7 @@ impl Register {
 }
 
 impl Register {
-    /// Whether metadata, of the registration or of its envelope, want each heartbeat to renew.
+    /// Returns whether `metadata`, the registration's or its envelope's, wants heartbeats to renew.
     pub fn renews_on_heartbeat(metadata: &Json) -> bool {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -193,10 +217,11 @@ fn whole_seconds<S: serde::Serializer>(ttl: &Duration, serializer: S) -> Result<
     serializer.serialize_u64(ttl.as_secs())
 }
 
-/// Gives an address back, or the acting identity where none is named.
+/// Gives an address back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Unregister {
+    /// None: the acting identity.
     pub actor_address: Option<ActorAddress>,
 }
 
@@ -212,24 +237,27 @@ pub struct Renew {
 /// Carries application data to one actor.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Send {
+    /// The recipient.
     pub to: Recipient,
     /// The application's type; never `hub:*`.
     #[serde(rename = "type")]
     pub kind: String,
+    /// The application's data.
     pub data: Json,
 }
 
-/// Carries application data to all registered actors, one copy an address.
+/// Carries application data to all registered actors, one copy per address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Broadcast {
     /// The application's type; never `hub:*`.
     #[serde(rename = "type")]
     pub kind: String,
+    /// The application's data.
     pub data: Json,
     /// Whether the acting identity gets no copy.
     pub exclude_self: bool,
-    /// Only to actors that registered with it. Travels in the envelope's metadata.
+    /// Only actors that registered with it get a copy. Travels in the envelope's metadata.
     #[serde(skip)]
     pub target_capability: Option<String>,
 }
@@ -244,8 +272,9 @@ impl Broadcast {
 /// Subscribes the acting identity to a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Subscribe {
+    /// The topic to subscribe to.
     pub topic: Topic,
-    /// Accepted, reserved.
+    /// Whether the subscription is to be durable; reserved, without effect.
     pub durable: bool,
 }
 
@@ -253,6 +282,7 @@ pub struct Subscribe {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Unsubscribe {
+    /// The one to end.
     pub subscription: Subscription,
 }
 
@@ -260,7 +290,9 @@ pub struct Unsubscribe {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Subscription {
+    /// By its topic.
     Topic(Topic),
+    /// By the id that `hub:subscribed` gave.
     #[serde(rename = "subscriptionId")]
     Id(SubscriptionId),
 }
@@ -268,15 +300,18 @@ pub enum Subscription {
 /// Carries application data to all subscribers of a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Publish {
+    /// The topic to publish on.
     pub topic: Topic,
     /// The application's type; never `hub:*`.
     #[serde(rename = "type")]
     pub kind: String,
+    /// The application's data.
     pub data: Json,
 }
 
-/// Shows a newer token of the same principal, before the present one expires.
+/// Presents a newer token of the same principal before the present one expires.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RefreshToken {
+    /// The new token.
     pub token: AuthToken,
 }

@@ -1,4 +1,4 @@
-//! The secret that a client shows to a hub that demands one.
+//! The secret that a client presents to a hub that demands one.
 
 use std::convert::Infallible;
 use std::fmt;

@@ -1,5 +1,4 @@
-//! A clock that deadlines can be measured with: the wall clock may jump, this one only drifts
-//! towards it.
+//! A clock to measure deadlines with: the wall clock may jump, but this one only drifts towards it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,14 +6,14 @@ use std::time::Duration;
 use super::Runtime;
 use crate::time::Timestamp;
 
-/// The clock gains or loses at most one part in so many of the time that passes: 5 %.
+/// The clock gains or loses at most 1/20, 5 %, of the time that passes.
 const SLEW_DIVISOR: u32 = 20;
-/// The wall clock counts whole milliseconds: within one, the two agree.
+/// The wall clock counts whole milliseconds, so within one the two agree.
 const GRAIN: Duration = Duration::from_millis(1);
 
-/// Begins with the wall clock, never goes back, and approaches the wall clock again when that has
-/// jumped. Between two readings it advances by what passed by [`Runtime::monotonic`], give or take
-/// 5 %. Cloning gives another handle to the same clock.
+/// Begins with the wall clock, never goes back, and approaches the wall clock again after it
+/// jumped. Between two readings it advances as [`Runtime::monotonic`] does, give or take 5 %. A
+/// clone is another handle to the same clock.
 #[derive(Debug, Clone)]
 pub struct SteadyClock<R> {
     runtime: R,
@@ -33,21 +32,21 @@ impl<R: Runtime> SteadyClock<R> {
         self.read().0.timestamp()
     }
 
-    /// The moment by this clock that the wall clock calls `moment`.
+    /// The time of this clock when the wall clock shows `moment`.
     pub fn from_wall(&self, moment: Timestamp) -> Timestamp {
         let (reading, wall) = self.read();
         shifted(moment, reading.ahead_of(wall))
     }
 
-    /// What the wall clock calls `moment`, which is by this clock.
+    /// The time of the wall clock when this clock shows `moment`.
     pub fn to_wall(&self, moment: Timestamp) -> Timestamp {
         let (reading, wall) = self.read();
         shifted(moment, reading.ahead_of(wall).saturating_neg())
     }
 
-    /// Both clocks at the present moment.
+    /// Reads both clocks.
     fn read(&self) -> (Reading, Timestamp) {
-        // A reading is whole at any moment: one left behind by a panic is as good as any other.
+        // A reading is always whole, so one that a panic left behind is as good as any other.
         let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         let wall = self.runtime.now();
         reading.advance(self.runtime.monotonic(), wall);
@@ -57,9 +56,9 @@ impl<R: Runtime> SteadyClock<R> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Reading {
-    /// When it was read, by the monotonic clock.
+    /// The monotonic clock's time of the reading.
     at: Duration,
-    /// Since the Unix epoch; finer than a timestamp, so that many short steps add up.
+    /// The time since the Unix epoch; finer than a timestamp, so that many short steps add up.
     time: Duration,
 }
 
@@ -88,7 +87,7 @@ impl Reading {
         Timestamp::from_millis(u64::try_from(self.time.as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// By how many milliseconds this is later than `wall`.
+    /// The milliseconds by which this is later than `wall`.
     fn ahead_of(self, wall: Timestamp) -> i64 {
         if since_epoch(wall).abs_diff(self.time) <= GRAIN {
             return 0;
@@ -113,7 +112,7 @@ mod tests {
     const START: u64 = 10_000_000;
     const HOUR: i64 = 3_600_000;
 
-    /// A wall clock that is so far off, and a steady one that has seen it jump.
+    /// A wall clock that is off, and a steady one that has seen it jump.
     struct Clocks {
         reading: Reading,
         elapsed: Duration,
@@ -131,7 +130,7 @@ mod tests {
             Timestamp::from_millis(right.saturating_add_signed(self.wall_off))
         }
 
-        /// Reads after each of so many steps; how long it took by the steady clock, in ms.
+        /// Reads after each step; returns the steady clock's milliseconds for all of them.
         fn pass(&mut self, step: Duration, steps: u32) -> u64 {
             let before = self.reading.timestamp();
             for _ in 0..steps {

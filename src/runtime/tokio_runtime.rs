@@ -13,10 +13,10 @@ use tokio::net::{TcpListener, TcpStream};
 use super::{Listener, Runtime};
 use crate::time::Timestamp;
 
-/// What the monotonic clock counts from.
+/// The start of the monotonic clock.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// The tokio runtime that the caller runs in.
+/// The caller's tokio runtime.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tokio;
 

@@ -1,5 +1,5 @@
-//! Whom a served hub lets in: keys from files and from the environment, never from arguments,
-//! which anybody on the machine can list.
+//! Decides who may connect to a served hub. Keys come from files and the environment, never from
+//! arguments, which anybody on the machine can list.
 
 use std::path::Path;
 use std::{env, fs};
@@ -9,10 +9,10 @@ use signal_hub::auth::{Access, Keys};
 
 use signal_hub::settings::Process;
 
-/// Holds the shared secret itself, where no file is named.
+/// The variable with the shared secret itself, read if no file is named.
 const SECRET_VARIABLE: &str = "SIGNAL_HUB_AUTH_SECRET";
 
-/// Reads the key that the settings name. Without one everybody is let in.
+/// Reads the key that the settings name. Without one everybody may connect.
 pub fn load(process: &Process) -> anyhow::Result<Access> {
     if let Some(file) = &process.auth_public_key {
         let pem = fs::read_to_string(file).with_context(|| cannot_read(file))?;
@@ -25,8 +25,8 @@ pub fn load(process: &Process) -> anyhow::Result<Access> {
     }
 }
 
-/// The shared secret of the file, else of the environment. A line break at a file's end is none of
-/// it.
+/// The shared secret from the file, else from the environment. A line break at the file's end is
+/// not part of it.
 pub fn shared_secret(file: Option<&Path>) -> anyhow::Result<Option<Vec<u8>>> {
     let Some(file) = file else {
         let secret = env::var_os(SECRET_VARIABLE);

@@ -1,5 +1,5 @@
-//! The audit's writer: a bounded queue and a thread of its own, so that neither a full disk nor a
-//! reader that stands still makes the hub wait. What is not written is counted and told.
+//! The audit's writer has a bounded queue and its own thread, so that neither a full disk nor a
+//! stuck reader makes the hub wait. Lines that are not written are counted and logged.
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -18,32 +18,32 @@ use signal_hub::runtime::{Runtime, Tokio};
 use signal_hub::server::AuditState;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Who may read what the hub writes: its user and its group.
+/// The mode of new files: only the hub's user and group may read them.
 const MODE: u32 = 0o640;
-/// How much is written at once.
+/// The size of one write.
 const BATCH_BYTES: usize = 64 * 1024;
-/// How long the end of the process waits for what is still queued.
+/// How long the process waits at its end for queued lines.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often an error that lasts is logged.
+/// The interval at which a lasting error is logged.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// What lines are written to.
 type Target = Box<dyn Write + Send>;
 
-/// What may wait to be written.
+/// The bounds on lines that wait to be written.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     pub lines_max: usize,
     pub bytes_max: usize,
 }
 
-/// The writer and its queue; dropped, it writes what still waits.
+/// The writer and its queue. On drop it writes the lines that still wait.
 pub struct AuditWriter {
     path: PathBuf,
     shared: Arc<Shared>,
 }
 
-/// Where lines are handed in.
+/// The end of the queue that takes lines.
 #[derive(Clone)]
 pub struct AuditLines(Arc<Shared>);
 
@@ -59,16 +59,16 @@ struct Shared {
 #[derive(Default)]
 struct Queue {
     lines: VecDeque<Vec<u8>>,
-    /// Of the lines in the queue and of those that are being written.
+    /// The bytes of queued lines and of those being written.
     bytes: usize,
-    /// Where to write from now on.
+    /// The file to write to from now on.
     reopened: Option<Target>,
     ended: bool,
     finished: bool,
 }
 
 impl AuditWriter {
-    /// Opens `path`, to which lines are appended; `-` is stdout.
+    /// Opens `path` to append lines to it; `-` is stdout.
     pub fn open(path: &Path, bounds: Bounds) -> anyhow::Result<Self> {
         Self::begin(path, open(path)?, bounds)
     }
@@ -94,7 +94,7 @@ impl AuditWriter {
         AuditLines(Arc::clone(&self.shared))
     }
 
-    /// Opens the file by its name again, which after a rotation is another file.
+    /// Opens the file again by its name, which after a rotation names another file.
     pub fn reopen(&self) -> anyhow::Result<()> {
         let target = open(&self.path)?;
         self.shared.lock().reopened = Some(target);
@@ -102,7 +102,7 @@ impl AuditWriter {
         Ok(())
     }
 
-    /// Tells at any time how the writing goes.
+    /// A function that gives the writer's present state.
     pub fn state(&self) -> Arc<dyn Fn() -> AuditState + Send + Sync> {
         let shared = Arc::clone(&self.shared);
         Arc::new(move || AuditState {
@@ -120,7 +120,7 @@ impl Drop for AuditWriter {
         self.shared.changed.notify_all();
         let waiting =
             self.shared.changed.wait_timeout_while(queue, FLUSH_TIMEOUT, |queue| !queue.finished);
-        // A reader that stands still must not hold up the end of the process.
+        // A stuck reader must not delay the end of the process.
         drop(waiting);
     }
 }
@@ -143,8 +143,7 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// The next lines to write, and the file to write them to if that is a new one; none at the
-    /// end.
+    /// The next lines to write, with the file if it is a new one; none at the end.
     fn next(&self, written: usize) -> Option<(Vec<u8>, Option<Target>)> {
         let mut queue = self.lock();
         queue.bytes -= written;
@@ -198,10 +197,10 @@ impl Shared {
     }
 }
 
-/// A file that takes whole lines, even after a line was cut off.
+/// A file that takes whole lines, even after one was cut off.
 struct Sheet {
     target: Target,
-    /// A part of a line was written: the next one begins anew.
+    /// Whether a line was written in part: then the next one begins on a new line.
     torn: bool,
 }
 
@@ -250,7 +249,7 @@ impl<'a> MakeWriter<'a> for AuditLines {
     }
 }
 
-/// Each write is one line: it never fails and never waits.
+/// Each write is one line. It never fails and never waits.
 impl Write for AuditLines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.0.put(line);
@@ -271,7 +270,7 @@ fn open(path: &Path) -> anyhow::Result<Target> {
     Ok(Box::new(file.with_context(|| format!("cannot write the audit to {}", path.display()))?))
 }
 
-/// Without waiting for the reader of a pipe; once there is one, the writer's thread may wait.
+/// Opens a pipe without waiting for its reader; the writer's thread may wait for it later.
 fn open_file(path: &Path) -> anyhow::Result<File> {
     let mut options = OpenOptions::new();
     options.create(true).append(true).mode(MODE).custom_flags(OFlags::NONBLOCK.bits() as i32);
@@ -303,7 +302,7 @@ mod tests {
         path
     }
 
-    /// Takes nothing until it is told to.
+    /// Takes nothing until told to.
     struct Gate(Receiver<()>, Arc<Mutex<Vec<u8>>>);
 
     impl Write for Gate {
@@ -332,7 +331,7 @@ mod tests {
                 writer.lines().write_all(b"123456789\n").unwrap();
             }
             let lost = writer.state()().lines_lost as usize;
-            // One batch may have gone to the writer's thread before the queue was full.
+            // One batch may have reached the writer's thread before the queue was full.
             assert!((20 - 2 * kept..=20 - kept).contains(&lost), "{lost}");
             drop(open);
             drop(writer);

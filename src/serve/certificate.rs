@@ -1,4 +1,4 @@
-//! The certificate of the port: read from its files, and told of before and after its end.
+//! The port's certificate: reads its files, and warns before and after it expires.
 
 use std::fs;
 use std::path::Path;
@@ -11,10 +11,10 @@ use signal_hub::server::Tls;
 use signal_hub::settings::Process;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long before its end a certificate is told of.
+/// How long before its end the warnings begin.
 const TELL_BEFORE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
-/// Reads the files that the settings name, if they do.
+/// Reads the files that the settings name, if they name any.
 pub fn load(process: &Process) -> anyhow::Result<Option<Tls>> {
     let (Some(certificate), Some(key)) = (&process.tls_cert, &process.tls_key) else {
         return Ok(None);
@@ -26,12 +26,12 @@ pub fn load(process: &Process) -> anyhow::Result<Option<Tls>> {
     tls.with_context(names).map(Some)
 }
 
-/// Ends when it is time to look at the certificate again.
+/// Ends when the certificate is to be checked again.
 pub async fn next_look() {
     Tokio.sleep(DAY).await;
 }
 
-/// Logs when the certificate has expired or is about to: no client accepts it then.
+/// Logs that the certificate has expired or is about to, after which no client accepts it.
 pub fn tell_end(tls: Option<&Tls>) {
     let Some(end) = tls.and_then(Tls::expires_at) else { return };
     let now = Tokio.now();

@@ -1,8 +1,8 @@
-//! How many files the process may hold open, sockets included.
+//! The number of files that the process may have open, including sockets.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Raises the soft limit to the hard one, and says how many files there may be; none: no limit.
+/// Raises the soft limit to the hard one and returns it; none: no limit.
 pub fn raise_limit() -> Option<u64> {
     let before = getrlimit(Resource::Nofile);
     let wanted = Rlimit { current: before.maximum, maximum: before.maximum };

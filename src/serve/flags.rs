@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use signal_hub::settings::{Kind, SETTINGS, Setting, unit};
 
-/// The settings that were given as flags, by name, as they were written.
+/// The settings given as flags: their texts, by name.
 #[derive(Debug, Default)]
 pub struct Flags(pub BTreeMap<&'static str, String>);
 
@@ -55,7 +55,7 @@ impl FromArgMatches for Flags {
     }
 }
 
-/// All but secrets: anybody on the machine can list the arguments of a process.
+/// All settings but secrets: anybody on the machine can list a process's arguments.
 fn settings() -> impl Iterator<Item = &'static Setting> {
     SETTINGS.iter().filter(|setting| setting.kind != Kind::Secret)
 }

@@ -1,5 +1,5 @@
-//! Where logs and audit records go: to writers of their own threads, which take lines without
-//! making anybody wait.
+//! Sends logs and audit records to writers with their own threads, so that nobody waits for a
+//! write.
 
 use std::fmt;
 use std::io::{self, IsTerminal};
@@ -23,9 +23,9 @@ use signal_hub::settings::Process;
 /// The target of audit records.
 const AUDIT: &str = "hub::audit";
 
-/// The writers; dropping this writes what still waits.
+/// The writers. On drop they write what still waits.
 pub struct Writers {
-    // Dropped first: what it says of its end is logged.
+    // Dropped first, so that what it says at its end is logged.
     audit: Option<AuditWriter>,
     change_filter: ChangeFilter,
     _stderr: WorkerGuard,
@@ -34,23 +34,23 @@ pub struct Writers {
 type ChangeFilter = Box<dyn Fn(EnvFilter) -> anyhow::Result<()> + Send + Sync>;
 
 impl Writers {
-    /// How the writing of the audit goes, if it is written.
+    /// The state of the audit's writer, if there is one.
     pub fn audit_states(&self) -> Option<AuditStates> {
         self.audit.as_ref().map(AuditWriter::state)
     }
 
-    /// Opens the audit's file anew, if there is one.
+    /// Opens the audit's file again, if there is one.
     pub fn reopen_audit(&self) -> anyhow::Result<()> {
         self.audit.as_ref().map_or(Ok(()), AuditWriter::reopen)
     }
 
-    /// Logs what this filter lets through from now on.
+    /// From now on logs what this filter lets through.
     pub fn set_filter(&self, text: &str) -> anyhow::Result<()> {
         (self.change_filter)(filter(text)?)
     }
 }
 
-/// Logs to stderr and writes the audit where it is wanted, from now on.
+/// From now on logs to stderr, and writes the audit where `process` says.
 pub fn begin(process: &Process) -> anyhow::Result<Writers> {
     let (stderr, guard) = tracing_appender::non_blocking(io::stderr());
     let ordinary = match io::stderr().is_terminal() {
@@ -75,7 +75,7 @@ pub fn begin(process: &Process) -> anyhow::Result<Writers> {
     Ok(Writers { audit, change_filter, _stderr: guard })
 }
 
-/// What the client tools log, for a person. `RUST_LOG` chooses.
+/// Logs to a person, for the client tools. `RUST_LOG` is the filter.
 pub fn begin_plainly() {
     let wanted = std::env::var("RUST_LOG").ok().filter(|text| !text.trim().is_empty());
     let filter = wanted.and_then(|text| EnvFilter::try_new(text).ok());
@@ -83,7 +83,7 @@ pub fn begin_plainly() {
     logs::fmt().with_env_filter(filter).with_writer(io::stderr).init();
 }
 
-/// Audit records are no logs, unless somebody asks for them by name.
+/// Leaves audit records out of the logs, unless the text names their target.
 fn filter(text: &str) -> anyhow::Result<EnvFilter> {
     let filter = EnvFilter::try_new(text).context("log is no filter")?;
     match text.contains(AUDIT) {
@@ -92,7 +92,7 @@ fn filter(text: &str) -> anyhow::Result<EnvFilter> {
     }
 }
 
-/// An event's message and nothing else: it is a line of JSON already.
+/// Formats only an event's message, which is already a line of JSON.
 struct BareMessage;
 
 impl<S, N> FormatEvent<S, N> for BareMessage

@@ -48,7 +48,7 @@ const USAGE: u8 = 2;
 /// SIGTERM.
 #[derive(Debug, clap::Args)]
 pub struct Serve {
-    /// Settings as TOML; flags and the environment go before it.
+    /// Settings as TOML; flags and the environment override it.
     #[arg(long, env = "SIGNAL_HUB_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print every effective setting as TOML, with its source, and exit.
@@ -99,7 +99,7 @@ impl Serve {
 async fn serve(serve: &Serve, settings: &Settings) -> anyhow::Result<ExitCode> {
     let process = settings.process()?;
     let writers = logging::begin(&process)?;
-    // Caught from before the line on stdout: whoever reads it may signal at once.
+    // Caught before the line on stdout: its reader may send a signal at once.
     let signals = Signals::catch().context("cannot catch signals")?;
     let hangups = Hangups::catch().context("cannot catch signals")?;
     let files_max = files::raise_limit();
@@ -129,7 +129,7 @@ async fn serve(serve: &Serve, settings: &Settings) -> anyhow::Result<ExitCode> {
     run(server, signals, reload.run(hangups)).await
 }
 
-/// Listens at the first address of `place` that can be had.
+/// Listens on the first address of `place` that is free.
 async fn bind(place: &Place, config: Config) -> anyhow::Result<Server<Tokio, ()>> {
     let addresses = place.addresses().with_context(|| cannot_listen(place))?;
     let mut failed = None;
@@ -146,7 +146,7 @@ fn cannot_listen(Place(place): &Place) -> String {
     format!("cannot listen on {place}")
 }
 
-/// Tells if there are too few files for the connections that the settings promise.
+/// Logs if there are too few files for the connections that the settings promise.
 fn with_files(server: Server<Tokio, ()>, files_max: u64) -> Server<Tokio, ()> {
     let promised = server.connections_max();
     let server = server.with_files_max(files_max);
@@ -160,7 +160,7 @@ fn with_files(server: Server<Tokio, ()>, files_max: u64) -> Server<Tokio, ()> {
     server
 }
 
-/// Whoever starts the hub with port 0 reads here which one it became.
+/// Prints the address: who starts the hub with port 0 reads here which port it got.
 fn announce(scheme: &str, server: &Server<Tokio, ()>) -> io::Result<()> {
     let mut lines = format!("listening on {scheme}://{}/ws\n", server.local_address()?);
     if let Some(address) = server.admin_address()? {
@@ -178,7 +178,7 @@ async fn run(
     let at_once = async {
         let first = signals.next().await;
         tracing::info!("{}: shutting down", first.name());
-        // The server may have ended of its own accord.
+        // The server may have ended by itself.
         let _ = stop.send(());
         let second = signals.next().await;
         tracing::warn!("{}: ending at once", second.name());

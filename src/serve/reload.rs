@@ -1,4 +1,5 @@
-//! SIGHUP: what can be read anew is, the rest is told. A bad new value leaves the old one in force.
+//! SIGHUP: reads again what can change, and logs the rest. A bad new value leaves the old one in
+//! force.
 
 use anyhow::Context;
 use signal_hub::auth::Access;
@@ -11,25 +12,25 @@ use super::settings::{Effective, Settings};
 use super::signals::Hangups;
 use super::{Serve, access, certificate};
 
-/// The settings that count as soon as they are read again.
+/// The settings that a reload can change.
 pub const RELOADED: [&str; 6] =
     ["tls_cert", "tls_key", "auth_secret_file", "auth_public_key", "allowed_origins", "log"];
 
-/// What a running hub is changed by.
+/// Changes a running hub on SIGHUP.
 pub struct Reload<'a> {
     pub serve: &'a Serve,
-    /// What the hub began with.
+    /// The settings that the hub began with.
     pub settings: &'a Settings,
-    /// What it read last that was right.
+    /// The latest valid settings that it read.
     pub latest: Settings,
     pub writers: &'a Writers,
     pub changes: Changes,
-    /// The certificate that is served.
+    /// The certificate in use.
     pub tls: Option<Tls>,
 }
 
 impl Reload<'_> {
-    /// Reloads at each SIGHUP, and tells each day of a certificate that ends. Never ends.
+    /// Reloads on each SIGHUP, and warns each day of a certificate that ends. Never ends.
     pub async fn run(mut self, mut hangups: Hangups) -> std::convert::Infallible {
         loop {
             select! {

@@ -1,5 +1,5 @@
-//! What must hold between settings, those of the hub and those of its process. What is told names
-//! both sides and where they come from.
+//! The rules between settings of the hub and of its process. A mistake names both sides and their
+//! sources.
 
 use signal_hub::hub::Config;
 use signal_hub::server::Limits;
@@ -8,7 +8,7 @@ use signal_hub::settings::{Process, find, is_set, repeated};
 
 use super::settings::{Effective, Mistake, Settings};
 
-/// Whether it holds, and what must hold.
+/// Whether the rule holds, and the rule.
 type Checked = (bool, Rule);
 
 /// The rules that are broken.

@@ -1,5 +1,5 @@
-//! The effective settings: flags over the environment over the file over the defaults, each value
-//! with its source, every mistake told at once.
+//! The effective settings: flags over the environment over the file over the defaults. Each value
+//! has its source, and all mistakes are reported at once.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,18 +15,18 @@ use toml::de::DeTable;
 
 use super::rules;
 
-/// Where settings may come from, apart from the defaults.
+/// The sources of settings, apart from the defaults.
 #[derive(Debug, Default)]
 pub struct Sources<'a> {
-    /// By name.
+    /// The texts of flags, by setting.
     pub flags: BTreeMap<&'static str, String>,
-    /// By the variable's name.
+    /// The environment, by variable.
     pub environment: BTreeMap<String, String>,
     /// The file's path and text.
     pub file: Option<(&'a str, &'a str)>,
 }
 
-/// Where one value comes from.
+/// The source of one value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     Default,
@@ -35,12 +35,12 @@ pub enum Source {
     Flag { name: String },
 }
 
-/// What is wrong with the settings, in one line that names the setting and the source.
+/// What is wrong with the settings: one line that names the setting and the source.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Mistake(pub String);
 
-/// One value and where it comes from.
+/// One value and its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effective {
     pub value: Value,
@@ -54,7 +54,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Lays the sources over each other; all mistakes, if there are any.
+    /// Lays the sources over each other. Fails with all mistakes, if there are any.
     pub fn read(sources: &Sources<'_>) -> Result<Self, Vec<Mistake>> {
         let mut mistakes = Vec::new();
         let mut rows = BTreeMap::new();
@@ -77,7 +77,7 @@ impl Settings {
                     }
                 }
             };
-        // The fallback for `log` that everything in Rust has, below the file.
+        // The usual fallback of Rust programs for `log`, which ranks below the file.
         let fallback = sources.environment.get("RUST_LOG").filter(|text| !text.trim().is_empty());
         if let (Some(log), Some(text)) = (find("log"), fallback) {
             let source = Source::Environment { variable: "RUST_LOG".to_owned() };
@@ -134,7 +134,7 @@ impl Settings {
         serde_json::from_value(Value::Object(fields)).map_err(|why| Mistake(why.to_string()))
     }
 
-    /// As a file that says the same, with the sources in comments.
+    /// The same settings as a file, with their sources in comments.
     pub fn to_toml(&self) -> String {
         let mut text =
             format!("# Effective settings of signal-hub {}.\n", env!("CARGO_PKG_VERSION"));
@@ -157,7 +157,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// Takes what the file says; gives back what is wrong with the file itself.
+/// Reads the file's values; returns what is wrong with the file itself.
 fn read_file(
     path: &str,
     text: &str,
@@ -190,7 +190,7 @@ fn read_file(
     mistakes
 }
 
-/// The setting whose name is most like this word.
+/// The setting whose name is most similar to `word`.
 fn nearest(word: &str) -> &'static str {
     let distance = |setting: &&Setting| strsim::damerau_levenshtein(setting.name, word);
     SETTINGS.iter().min_by_key(distance).map_or("listen", |setting| setting.name)

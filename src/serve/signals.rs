@@ -1,5 +1,5 @@
 //! SIGINT and SIGTERM: the first asks for an orderly end, the second ends the process at once.
-//! SIGHUP: read again what can be read again.
+//! SIGHUP reloads.
 
 use std::io;
 use std::process::ExitCode;
@@ -7,13 +7,13 @@ use std::process::ExitCode;
 use tokio::select;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Both signals, caught from here on.
+/// Catches both signals from now on.
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
-/// Which signal came.
+/// The signal that came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Caught {
     Interrupt,
@@ -36,7 +36,7 @@ impl Signals {
     }
 }
 
-/// SIGHUP, caught from here on.
+/// Catches SIGHUP from now on.
 pub struct Hangups(Signal);
 
 impl Hangups {
@@ -57,7 +57,7 @@ impl Caught {
         }
     }
 
-    /// What a shell says of a process that the signal killed: 128 and the signal's number.
+    /// The exit code that shells give a process killed by the signal: 128 plus the signal's number.
     pub fn exit_code(self) -> ExitCode {
         match self {
             Caught::Interrupt => ExitCode::from(130),

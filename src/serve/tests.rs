@@ -1,4 +1,4 @@
-//! The sources over each other, the mistakes in them, and the manual's table.
+//! Tests the order of the sources, the mistakes in them, and the manual's table.
 
 use std::fs;
 use std::path::Path;
@@ -152,7 +152,7 @@ fn a_wrong_value_is_told_with_its_source_and_what_is_allowed() {
     }
 }
 
-/// Whatever the setting: one above its greatest value, and one below its smallest.
+/// Tries, for each setting, one above its greatest value and one below its smallest.
 #[test]
 fn a_value_out_of_its_range_is_told_with_the_range() {
     for setting in SETTINGS {
@@ -297,7 +297,7 @@ fn settings_that_contradict_each_other_are_told_with_both_sources() {
     }
 }
 
-/// With SIGNAL_HUB_UPDATE set, the table is written instead.
+/// With SIGNAL_HUB_UPDATE set, writes the table instead.
 #[test]
 fn the_manuals_table_is_the_codes() {
     let (begin, end) = ("<!-- settings -->\n", "<!-- end of settings -->");

@@ -1,4 +1,4 @@
-//! Accepts connections, as many as may be open at once and as may come in a second; the others wait
+//! Accepts connections within the bounds on open ones and on new ones per second; further ones wait
 //! in the backlog.
 
 use std::convert::Infallible;
@@ -55,7 +55,7 @@ pub(super) async fn accept_all<R: Runtime>(
     }
 }
 
-/// Failed accepts, which come in swarms when files have run out.
+/// Failed accepts, which come in bursts when files have run out.
 #[derive(Debug, Default)]
 pub(super) struct Complaints {
     told: Option<Duration>,
@@ -70,7 +70,7 @@ impl Complaints {
         }
     }
 
-    /// How many were kept quiet since the last line, if it is time for another one.
+    /// If it is time for another line: the failures that went unlogged since the last one.
     fn may_tell(&mut self, now: Duration) -> Option<u64> {
         if self.told.is_some_and(|told| now.saturating_sub(told) < Duration::from_secs(1)) {
             self.untold += 1;

@@ -1,6 +1,5 @@
-//! The operator's port: `/metrics`, `/debug` and `/health` for this machine only. What is asked of
-//! the hub goes to its owner as an event like any other, and the owner never waits for the answer
-//! to be read.
+//! The operator's port: `/metrics`, `/debug` and `/health`, for this machine only. A question about
+//! the hub goes to its owner as an event, and the owner never waits until the answer is read.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -99,8 +98,8 @@ fn host<B>(request: &Request<B>) -> Option<&str> {
     request.headers().get(HOST)?.to_str().ok()
 }
 
-/// A web page that gave its own name this machine's address would send that name. Nothing but
-/// `host` and `host:port` names a machine.
+/// Returns whether `host`, as `host` or `host:port`, names this machine. A web page whose own name
+/// was given this machine's address would send that name.
 fn names_this_machine(host: &str) -> bool {
     let v6 = host.strip_prefix('[').and_then(|rest| rest.split_once(']'));
     let (is_loopback, port) = match v6 {
@@ -140,13 +139,13 @@ async fn metrics<R: Runtime>(shell: &Shell<R>) -> Option<String> {
     Some(render(&Scrape { totals, accounted_max, counters, handling, shell: numbers }))
 }
 
-/// The hub's state, without tokens: the rows have none.
+/// The hub's state; the rows contain no tokens.
 #[derive(Serialize)]
 struct Debug {
     timestamp: Timestamp,
     totals: Totals,
     counters: Counters,
-    /// How many rows of each table are shown at most.
+    /// The most rows that each table shows.
     rows_max: usize,
     #[serde(flatten)]
     view: View,
@@ -164,7 +163,7 @@ async fn debug<R: Runtime>(shell: &Shell<R>) -> Option<Vec<u8>> {
     Some(serde_json::to_vec(&state.await?).expect("rows are JSON"))
 }
 
-/// What `look` makes of the hub; None if the owner is lost or too busy.
+/// The result of `look` on the hub; none if the owner is lost or too busy.
 async fn ask<R, T>(
     shell: &Shell<R>,
     look: impl FnOnce(&Facts<'_>) -> T + Send + 'static,
@@ -175,7 +174,7 @@ where
 {
     let (sender, answer) = oneshot::channel();
     let question = Event::Inspect(Box::new(move |facts| {
-        // Nobody waits any more if the connection is gone.
+        // If the connection is gone, nobody waits for the answer.
         let _ = sender.send(look(facts));
     }));
     let answer = async {

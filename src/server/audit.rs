@@ -1,12 +1,12 @@
-//! Audit records as operators read them: one JSON object an event, target `hub::audit`, with the
-//! hub's time (protocol, section 9).
+//! Audit records for operators: one JSON object per event, with the hub's time and the target
+//! `hub::audit` (docs/OPERATIONS.md).
 
 use serde::Serialize;
 
 use crate::hub::Record;
 use crate::time::Timestamp;
 
-/// Writes `record`, unless nobody listens to the target.
+/// Writes `record`, unless the target is off.
 pub(super) fn write(timestamp: Timestamp, record: &Record) {
     if !tracing::enabled!(target: "hub::audit", tracing::Level::INFO) {
         return;
@@ -17,8 +17,8 @@ pub(super) fn write(timestamp: Timestamp, record: &Record) {
     }
 }
 
-/// JSON lets characters through that a terminal obeys, C1 controls among them, and that some
-/// readers take for the end of a line. They only ever stand inside strings.
+/// Escapes characters that JSON allows but terminals obey, such as C1 controls, or that some
+/// readers take for the end of a line. They can only occur inside strings.
 fn visible(line: String) -> String {
     let obeyed = |c: char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}');
     if !line.contains(obeyed) {

@@ -16,7 +16,7 @@ use super::{Shell, http};
 use crate::hub::{CloseCause, Input, Peer};
 use crate::runtime::Runtime;
 
-/// Serves `stream` until it is done with.
+/// Serves `stream` until it ends.
 pub(super) async fn serve<R: Runtime>(shell: Arc<Shell<R>>, stream: R::Stream, peer: Peer) {
     let answered = Answered::default();
     let upgraded = select! {
@@ -30,12 +30,12 @@ pub(super) async fn serve<R: Runtime>(shell: Arc<Shell<R>>, stream: R::Stream, p
     }
 }
 
-/// When the latest request of a connection was answered that stayed an HTTP connection.
+/// When the connection's latest plain HTTP request was answered.
 #[derive(Debug, Default)]
 pub(super) struct Answered(Mutex<Option<Duration>>);
 
 impl Answered {
-    /// By the monotonic clock.
+    /// Notes an answer at `now`, by the monotonic clock.
     pub(super) fn at(&self, now: Duration) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
     }
@@ -45,9 +45,9 @@ impl Answered {
     }
 }
 
-/// Ends when the connection has had its time: the first answer must come within `connect_timeout`,
-/// and whoever got one, such as a health check that keeps its connection, may be silent for
-/// `idle_timeout` like any session.
+/// Ends when the connection's time is over: the first answer must come within `connect_timeout`. A
+/// peer that got one, such as a health check that keeps its connection, may be silent for
+/// `idle_timeout`, like any session.
 async fn patience<R: Runtime>(shell: &Shell<R>, answered: &Answered, peer: Peer) {
     let mut wait = shell.config.connect_timeout;
     loop {
@@ -65,7 +65,7 @@ async fn patience<R: Runtime>(shell: &Shell<R>, answered: &Answered, peer: Peer)
     }
 }
 
-/// TLS if there is to be any, then HTTP.
+/// TLS if the server has it, then HTTP.
 async fn shake_hands<R: Runtime>(
     shell: &Shell<R>,
     stream: R::Stream,
@@ -83,7 +83,7 @@ async fn shake_hands<R: Runtime>(
     }
 }
 
-/// Tells the owner of the beginning first and of the end last, each once.
+/// Tells the owner first that the session begins and last that it ended, each once.
 pub(super) async fn serve_session<R, S>(shell: &Shell<R>, stream: S, peer: Peer)
 where
     R: Runtime,
@@ -95,10 +95,10 @@ where
         return;
     }
     let mut session = Session::new(shell, key, stream, orders);
-    // The hub counts on the end of every session, even of one that a defect of ours ends.
+    // The hub must hear of every session's end, even if our own defect ended it.
     let talk = AssertUnwindSafe(session.talk()).catch_unwind().await;
     let cause = *talk.as_ref().unwrap_or(&CloseCause::Lost);
-    // A lost owner needs no word of it.
+    // A lost owner does not need to hear it.
     let _ = shell.events.send(Event::Input(Input::Closed(key, cause))).await;
     match talk {
         Ok(_) => session.part().await,

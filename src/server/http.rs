@@ -28,13 +28,13 @@ use super::{AuditState, Shell};
 use crate::runtime::Runtime;
 use crate::time::Timestamp;
 
-/// The only version of the WebSocket protocol there is.
+/// The only version of the WebSocket protocol.
 const WEBSOCKET_VERSION: &str = "13";
-/// What a key is hashed with (RFC 6455, section 1.3).
+/// The text that a key is hashed with (RFC 6455, section 1.3).
 const WEBSOCKET_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// Answers requests on `stream` until one of them upgrades it; None if none did. The upgraded
-/// stream begins with the bytes that were already read behind the request.
+/// Answers requests on `stream` until one upgrades it; none if none did. The upgraded stream begins
+/// with the bytes already read after the request.
 pub(super) async fn serve<R, S>(
     shell: &Shell<R>,
     stream: S,
@@ -59,7 +59,7 @@ where
         };
         ready(Ok::<_, Infallible>(response))
     });
-    // No date header: hyper takes it from the system's clock, not from the runtime's.
+    // No date header: hyper would take it from the system's clock instead of the runtime's.
     let connection = http1::Builder::new()
         .auto_date_header(false)
         .max_buf_size(shell.limits.request_bytes_max)
@@ -104,7 +104,8 @@ fn answer<R: Runtime, B>(shell: &Shell<R>, request: &Request<B>) -> Answer {
     }
 }
 
-/// Whoever reads another one of two would let in whom this hub does not, or the other way round.
+/// Refuses repeated headers: a proxy that reads the other one of two would decide differently from
+/// this hub.
 pub(super) fn check_heads(headers: &HeaderMap) -> Result<(), &'static str> {
     match headers.get_all(HOST).iter().count() {
         0 => Err("Host is missing"),
@@ -114,12 +115,12 @@ pub(super) fn check_heads(headers: &HeaderMap) -> Result<(), &'static str> {
     }
 }
 
-/// Whose page asks, if one does.
+/// The origin of the page that asks, if a page does.
 fn origin<B>(request: &Request<B>) -> Option<&[u8]> {
     request.headers().get(ORIGIN).map(HeaderValue::as_bytes)
 }
 
-/// Whether the request only asks for something.
+/// Returns whether the request only reads.
 pub(super) fn is_read<B>(request: &Request<B>) -> bool {
     matches!(*request.method(), Method::GET | Method::HEAD)
 }
@@ -146,7 +147,7 @@ impl HandshakeRefusal {
     }
 }
 
-/// What proves to the client that its handshake was understood.
+/// The key that proves to the client that its handshake was understood.
 fn accept_key<B>(request: &Request<B>) -> Result<String, HandshakeRefusal> {
     let headers = request.headers();
     if request.version() < Version::HTTP_11
@@ -171,7 +172,7 @@ fn accept_key<B>(request: &Request<B>) -> Result<String, HandshakeRefusal> {
     Ok(STANDARD.encode(digest.digest().bytes()))
 }
 
-/// The best subprotocol that the client offers as well.
+/// The best known subprotocol that the client offers too.
 fn subprotocol<'a>(headers: &HeaderMap, known: &'a [String]) -> Option<&'a str> {
     let offers = |name: &&String| {
         let lists = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
@@ -181,7 +182,7 @@ fn subprotocol<'a>(headers: &HeaderMap, known: &'a [String]) -> Option<&'a str> 
     known.iter().find(offers).map(String::as_str)
 }
 
-/// Whether the comma-separated lists under `name` hold `token`, in any case.
+/// Returns whether the comma-separated lists under `name` have `token`, in any case.
 fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
     headers
         .get_all(name)
@@ -212,7 +213,7 @@ struct Health {
     service: &'static str,
     version: &'static str,
     timestamp: Timestamp,
-    /// Absent where no audit is written.
+    /// Absent if no audit is written.
     #[serde(skip_serializing_if = "Option::is_none")]
     audit: Option<AuditState>,
 }
@@ -229,7 +230,7 @@ pub(super) fn health<R: Runtime>(shell: &Shell<R>, timestamp: Timestamp) -> Resp
     document("application/json", body)
 }
 
-/// A body of some type.
+/// A response with a body of type `kind`.
 pub(super) fn document(kind: &str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     with(Response::new(Full::from(body.into())), CONTENT_TYPE, kind)
 }

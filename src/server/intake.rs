@@ -1,5 +1,5 @@
-//! What a session reads of its stream, below the codec: it knows of every byte that comes, and no
-//! header of a message that is too large gets past it.
+//! A session's stream below the codec: it notices every byte that comes, and stops a message that
+//! is too large at its header.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
@@ -10,33 +10,33 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::protocol::{FrameMeter, Noted};
 
-/// A stream. What is written passes untouched.
+/// A stream whose reads are watched and whose writes pass untouched.
 pub(super) struct Intake<S> {
     stream: S,
     meter: FrameMeter,
     message_bytes_max: usize,
-    /// How many bytes may be read past the codec.
+    /// The bytes that may still be read past the codec.
     excess_bytes_left: usize,
-    /// The size of a message that is too large: from its header on nothing is let through.
+    /// The size of a message that is too large. From its header on nothing is let through.
     too_large: Option<usize>,
-    /// What came from there on, and how much of it the meter has read.
+    /// The bytes from there on, and how many of them the meter has read.
     held: BytesMut,
     metered: usize,
-    /// A close frame has come that the codec does not get to see.
+    /// Whether a close frame came that the codec will not see.
     has_close: bool,
-    /// Bytes have come that make no whole message yet.
+    /// Whether bytes came that make no whole message yet.
     has_news: bool,
     witness: Option<Waker>,
 }
 
-/// Why there is nothing more to skim.
+/// Why skimming ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Skimmed {
     /// The peer's close frame has come.
     Close,
-    /// A message of so many bytes begins, beyond the bound.
+    /// A message of this many bytes begins, which is beyond the bound.
     TooLarge(usize),
-    /// The stream has ended or broken, or too much has come.
+    /// The stream ended or broke, or too much came.
     Nothing,
 }
 
@@ -56,29 +56,29 @@ impl<S> Intake<S> {
         }
     }
 
-    /// From here on messages may be so large, one that has begun already included.
+    /// Sets the bound on messages, including one that has begun already.
     pub(super) fn allow(&mut self, message_bytes_max: usize) {
         self.message_bytes_max = message_bytes_max;
         self.too_large = self.too_large.filter(|bytes| *bytes > message_bytes_max);
     }
 
-    /// How large messages may be.
+    /// The bound on messages.
     pub(super) fn message_bytes_max(&self) -> usize {
         self.message_bytes_max
     }
 
-    /// The size of the message that the codec does not get to see.
+    /// The size of the message that the codec will not see.
     pub(super) fn too_large(&self) -> Option<usize> {
         self.too_large
     }
 
-    /// Whatever came until now made a whole message.
+    /// Notes that all bytes until now made whole messages.
     pub(super) fn is_told(&mut self) {
         self.has_news = false;
     }
 
-    /// Waits for bytes that make no whole message yet: which message, and how many bytes its
-    /// headers declare so far.
+    /// Waits for bytes that make no whole message yet. Returns the message's number and the bytes
+    /// that its headers declare so far.
     pub(super) fn poll_part(&mut self, task: &mut Context<'_>) -> Poll<(u64, u64)> {
         if let Some(part) = self.meter.in_the_making().filter(|_| self.has_news) {
             self.has_news = false;
@@ -88,8 +88,8 @@ impl<S> Intake<S> {
         Poll::Pending
     }
 
-    /// Reads bytes that nobody else gets; returns the size of a message that is too large, if one
-    /// begins.
+    /// Reads bytes that the codec does not get. Returns the size of a message that is too large, if
+    /// one begins.
     fn skip(&mut self, mut bytes: &[u8], message_bytes_max: u64) -> Option<usize> {
         let mut too_large = None;
         while let Some((at, noted)) = self.meter.read(bytes, message_bytes_max) {
@@ -113,7 +113,7 @@ impl<S> Intake<S> {
 }
 
 impl<S: AsyncRead + Unpin> Intake<S> {
-    /// Reads past the codec, which must not be read any more, and keeps nothing.
+    /// Reads past the codec, which must not be read afterwards, and keeps nothing.
     pub(super) fn poll_skim(
         &mut self,
         task: &mut Context<'_>,
@@ -121,7 +121,7 @@ impl<S: AsyncRead + Unpin> Intake<S> {
     ) -> Poll<Skimmed> {
         let (held, metered) = (mem::take(&mut self.held), mem::take(&mut self.metered));
         self.skip(&held[metered..], u64::MAX);
-        // In here, so that an idle connection does not hold the room.
+        // Allocated here, so that an idle connection does not hold the memory.
         let mut bytes = [0; 4096];
         loop {
             if mem::take(&mut self.has_close) {
@@ -149,7 +149,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Intake<S> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.too_large.is_some() {
-            // Whoever polls the codec looks for this.
+            // The caller that polls the codec checks `too_large`.
             return Poll::Pending;
         }
         let before = buffer.filled().len();

@@ -1,4 +1,4 @@
-//! What the shell itself may use, next to the hub's own bounds (docs/OPERATIONS.md).
+//! The shell's bounds, beside the hub's own (docs/OPERATIONS.md).
 
 use std::time::Duration;
 
@@ -11,40 +11,40 @@ use crate::time::duration_text;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Open connections, sessions or not; further ones wait in the backlog. Zero: `sessions_max`
-    /// and `connections_spare`.
+    /// Open connections, whether sessions or not; further ones wait in the backlog. Zero:
+    /// `sessions_max` + `connections_spare`.
     pub connections_max: usize,
-    /// Connections beyond `sessions_max`: those in the handshake, those in the close handshake,
-    /// health checks, and those that the hub refuses with a word because it is full.
+    /// Connections beyond `sessions_max`: opening and closing handshakes, health checks, and
+    /// clients that a full hub refuses.
     pub connections_spare: usize,
     /// Open connections from one IP address; further ones are closed at once. Zero: no bound.
     pub connections_per_peer_max: usize,
-    /// Connections that are accepted in a second, as many at once after a pause; later ones wait in
-    /// the backlog. Zero: any number.
+    /// Connections accepted per second, and at once after a pause; further ones wait in the
+    /// backlog. Zero: no bound.
     pub connections_per_second_max: u64,
-    /// The same of one IP address; more are closed at once. Zero: any number.
+    /// The same for one IP address; further ones are closed at once. Zero: no bound.
     pub connections_per_second_per_peer_max: u64,
-    /// The origins whose pages may connect. None named: all where tokens are demanded, else those
-    /// of this machine.
+    /// The origins whose pages may connect. None named: all if tokens are demanded, else this
+    /// machine's.
     pub allowed_origins: Vec<AllowedOrigin>,
-    /// WebSocket subprotocols that may be agreed on, the best first.
+    /// WebSocket subprotocols that the server may agree to, the best first.
     pub subprotocols: Vec<String>,
-    /// Bytes of one HTTP request that are held before the connection is refused.
+    /// The most bytes of one HTTP request.
     pub request_bytes_max: usize,
-    /// Bytes of a message that is too large, and of what follows it, that are read and thrown away,
-    /// so that its sender gets to read what is wrong with it.
+    /// Bytes of a too large message, and of what follows it, that are read and discarded so that
+    /// its sender can read the error.
     pub excess_bytes_max: usize,
-    /// Messages that are written before the hub hears that they have left the queue.
+    /// Messages that are written before the hub hears that they left the queue.
     pub batch_messages_max: usize,
-    /// Bytes that are written before the hub hears that they have left the queue: few enough for a
-    /// slow but living peer to show progress within `slow_consumer_timeout`.
+    /// Bytes that are written before the hub hears that they left the queue: few enough that a slow
+    /// peer shows progress within `slow_consumer_timeout`.
     pub batch_bytes_max: usize,
-    /// Pings that are answered before the answers must have left: a peer that pings and never
-    /// reads is not read any more.
+    /// Pongs that may wait to be written. At this bound the peer, which pings and does not read, is
+    /// no longer read.
     pub pongs_queued_max: usize,
-    /// Inputs on their way to the hub's owner; a reader waits while there are so many.
+    /// Inputs on their way to the hub's owner; at this bound readers wait.
     pub events_max: usize,
-    /// The pause after a failed accept: most often files have run out, and trying at once would
+    /// The pause after a failed accept: most often files have run out, and retrying at once would
     /// only burn the processor.
     #[serde(with = "duration_text")]
     pub accept_pause: Duration,
@@ -59,7 +59,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// What `connections_max` comes to.
+    /// The effective `connections_max`.
     pub(super) fn connections(&self, sessions_max: usize) -> usize {
         match self.connections_max {
             0 => sessions_max.saturating_add(self.connections_spare),

@@ -1,4 +1,5 @@
-//! What Prometheus reads: every number of the hub and its shell, in the text format, version 0.0.4.
+//! The page for Prometheus: all numbers of the hub and its shell, in the text format, version
+//! 0.0.4.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -28,10 +29,10 @@ const BOUNDS: [u64; 15] = [
     1_000_000_000,
 ];
 
-/// How long things took.
+/// A histogram of durations.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Histogram {
-    /// Not cumulative; what is beyond the last bound is only in `count`.
+    /// Not cumulative; a duration beyond the last bound is only in `count`.
     buckets: [u64; BOUNDS.len()],
     count: u64,
     sum: Duration,
@@ -48,7 +49,7 @@ impl Histogram {
     }
 }
 
-/// What one page is written from.
+/// The numbers of one page.
 #[derive(Debug)]
 pub(super) struct Scrape {
     pub totals: Totals,
@@ -58,7 +59,7 @@ pub(super) struct Scrape {
     pub shell: ShellNumbers,
 }
 
-/// What the shell knows without the hub.
+/// The numbers that the shell knows without the hub.
 #[derive(Debug)]
 pub(super) struct ShellNumbers {
     pub connections: usize,
@@ -74,7 +75,7 @@ pub(super) struct ShellNumbers {
     pub uptime: Duration,
 }
 
-/// The page.
+/// Writes the page.
 pub(super) fn render(scrape: &Scrape) -> String {
     let mut page = Page(String::with_capacity(8 * 1024));
     page.totals(&scrape.totals);
@@ -89,7 +90,8 @@ pub(super) fn render(scrape: &Scrape) -> String {
 struct Page(String);
 
 impl Page {
-    // Each function takes its numbers apart, so that a new one cannot be left out unnoticed.
+    // Each function destructures its numbers, so that the compiler reports a new one that is left
+    // out.
 
     fn totals(&mut self, totals: &Totals) {
         let Totals {
@@ -265,7 +267,7 @@ impl Page {
         self.push(format_args!("signal_hub_{name} {value}\n"));
     }
 
-    /// Our label values are words and numbers: nothing in them needs an escape.
+    /// The label values are words and numbers, so nothing needs an escape.
     fn labelled(&mut self, name: &str, label: &str, word: &str, value: u64) {
         self.push(format_args!("signal_hub_{name}{{{label}=\"{word}\"}} {value}\n"));
     }

@@ -1,9 +1,9 @@
-//! The shell that serves a hub to WebSocket clients, the same on tokio and in the simulator: it
-//! asks its [`Runtime`] for tasks, time and sockets, and nobody else.
+//! The shell that serves a hub to WebSocket clients. It is the same on tokio and in the simulator:
+//! it takes tasks, time and sockets only from its [`Runtime`].
 //!
-//! One task owns the hub ([`Observer`] taps it), one task serves each connection. They meet in two
-//! queues: a bounded one towards the owner, which pushes back on readers, and one a session from
-//! the owner, which never waits.
+//! One task owns the hub ([`Observer`] taps it), and one task serves each connection. Two kinds of
+//! queues connect them: a bounded one to the owner, which pushes back on readers, and one per
+//! session from the owner, which never waits.
 
 mod accept;
 mod admin;
@@ -51,45 +51,45 @@ use crate::auth::Access;
 use crate::hub::{Config, Hub, Ids, Input, SessionKey};
 use crate::runtime::{Listener, Runtime, SteadyClock};
 
-/// How the writing of the audit goes.
+/// The state of the audit's writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditState {
-    /// The latest line could not be written.
+    /// Whether the latest line could not be written.
     pub failing: bool,
-    /// Lines that found no room among those that wait.
+    /// Lines dropped because too many waited.
     pub lines_lost: u64,
     /// Lines that could not be written.
     pub write_errors: u64,
 }
 
-/// Tells it at any time.
+/// Gives the present state of the audit's writer.
 pub type AuditStates = Arc<dyn Fn() -> AuditState + Send + Sync>;
 
-/// What can be changed while a server runs. It counts for whoever comes after it.
+/// A change to a running server. It applies to later connections.
 #[derive(Debug)]
 pub enum Change {
-    /// The certificate and its key, of a server that speaks TLS.
+    /// The certificate and its key; the server must speak TLS already.
     Tls(Tls),
-    /// Whose pages may connect.
+    /// The origins whose pages may connect.
     Origins(Vec<AllowedOrigin>),
-    /// The key that tokens are verified with. Sessions keep what their tokens granted.
+    /// The key that verifies tokens. Open sessions keep what their tokens granted.
     Access(Access),
 }
 
-/// Files that a process holds beside the connections of its port and of its admin listener:
-/// listeners, the audit, what the runtime waits with.
+/// Files that a process holds beside the connections of its port and its admin listener: listeners,
+/// the audit, the runtime's own.
 const FILES_SPARE: usize = 32;
 
 /// Changes a server while it runs.
 #[derive(Debug, Clone)]
 pub struct Changes(mpsc::Sender<Ordered>);
 
-/// A change, and who waits until it counts.
+/// A change, and the sender for when it applies.
 type Ordered = (Change, oneshot::Sender<()>);
 
 impl Changes {
-    /// Ends once the change counts for whoever comes next, or the server is gone.
+    /// Returns once the change applies to the next connection, or the server is gone.
     pub async fn make(&self, change: Change) {
         let (done, counts) = oneshot::channel();
         if self.0.send((change, done)).await.is_ok() {
@@ -98,12 +98,12 @@ impl Changes {
     }
 }
 
-/// The hub's owner ended before the server did: a defect of ours, the process is of no more use.
+/// The hub's owner ended before the server did: our own defect, after which the process is useless.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the hub's owner ended unexpectedly")]
 pub struct OwnerLost;
 
-/// A hub that listens.
+/// A hub and the port that it listens on.
 pub struct Server<R: Runtime, O> {
     runtime: R,
     listener: R::Listener,
@@ -119,7 +119,7 @@ pub struct Server<R: Runtime, O> {
 }
 
 impl<R: Runtime, O: Observer> Server<R, O> {
-    /// Listens at `address`; port 0 lets the world choose one. Connections wait until
+    /// Listens on `address`; port 0 lets the world choose one. Connections wait until
     /// [`Server::run`].
     pub async fn bind(
         runtime: R,
@@ -143,39 +143,40 @@ impl<R: Runtime, O: Observer> Server<R, O> {
         })
     }
 
-    /// The same server, for those whom `access` lets in; without this it is open to everybody.
+    /// The same server, with `access` to decide who may connect; the default is everybody.
     pub fn with_access(self, access: Access) -> Self {
         Self { access, ..self }
     }
 
-    /// Gives the shell other bounds than the default ones.
+    /// The same server with other bounds of the shell.
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
     }
 
-    /// Serves TLS and nothing else on the port.
+    /// The same server, which then speaks only TLS on its port.
     pub fn with_tls(self, tls: Tls) -> Self {
         Self { tls: Some(tls), ..self }
     }
 
-    /// Tells operators in `/metrics` and `/health` how the writing of the audit goes.
+    /// The same server, which then shows the audit writer's state in `/metrics` and `/health`.
     pub fn with_audit(self, states: AuditStates) -> Self {
         Self { audit: Some(states), ..self }
     }
 
-    /// The same server, and what changes it while it runs.
+    /// The same server, and a handle that changes it while it runs.
     pub fn with_changes(self) -> (Self, Changes) {
         let (orders, changes) = mpsc::channel(1);
         (Self { changes: Some(changes), ..self }, Changes(orders))
     }
 
-    /// The process may hold so many files open: the port leaves the admin listener its share.
+    /// The same server in a process that may open `files_max` files: the port leaves the admin
+    /// listener its share.
     pub fn with_files_max(self, files_max: u64) -> Self {
         Self { files_max: Some(files_max), ..self }
     }
 
-    /// How many connections the port may have open. Where there are too few files for
-    /// `connections_max`, as many as leave the admin listener and the process their share.
+    /// The connections that the port may have open: `connections_max`, or fewer so that the admin
+    /// listener and the process keep their share of the files.
     pub fn connections_max(&self) -> usize {
         let wanted = self.limits.connections(self.config.sessions_max);
         let Some(files_max) = self.files_max else { return wanted };
@@ -184,8 +185,8 @@ impl<R: Runtime, O: Observer> Server<R, O> {
         wanted.min(left.max(1))
     }
 
-    /// Serves `/metrics`, `/debug` and `/health` to this machine; any address but a loopback one
-    /// is an error.
+    /// The same server with `/metrics`, `/debug` and `/health` on `address`, which must be a
+    /// loopback one.
     pub async fn with_admin(self, address: SocketAddr) -> io::Result<Self> {
         if !address.ip().is_loopback() {
             let why = "the admin listener must have a loopback address";
@@ -195,19 +196,19 @@ impl<R: Runtime, O: Observer> Server<R, O> {
         Ok(Self { admin, ..self })
     }
 
-    /// Where the admin listener listens, if there is one.
+    /// The address of the admin listener, if there is one.
     pub fn admin_address(&self) -> io::Result<Option<SocketAddr>> {
         self.admin.as_ref().map(Listener::local_address).transpose()
     }
 
-    /// Where this listens, the chosen port included.
+    /// The address that the server listens on, with the chosen port.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
         self.listener.local_address()
     }
 
-    /// Serves until `shutdown` ends. Then accepts nobody, tells the hub, gives it
-    /// `shutdown_timeout` to close its sessions, closes those that are left, and returns when the
-    /// last connection is gone: after `shutdown_timeout` and `close_timeout` at the latest.
+    /// Serves until `shutdown` ends. Then it accepts nobody, gives the hub `shutdown_timeout` to
+    /// close its sessions, closes the rest, and returns when the last connection is gone: after
+    /// `shutdown_timeout` + `close_timeout` at the latest.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), OwnerLost> {
         let connections_max = self.connections_max();
         let (events, inbox) = mpsc::channel(self.limits.events_max);
@@ -228,7 +229,7 @@ impl<R: Runtime, O: Observer> Server<R, O> {
         let (ended, end) = oneshot::channel();
         self.runtime.spawn(async move {
             owner.run(inbox).await;
-            // Nobody waits for a server whose `run` was dropped.
+            // If `run` was dropped, nobody waits.
             let _ = ended.send(());
         });
 
@@ -252,7 +253,7 @@ impl<R: Runtime, O: Observer> Server<R, O> {
     }
 }
 
-/// What all connections of a server share.
+/// The part of a server that all connections share.
 struct Shell<R> {
     runtime: R,
     /// The hub's time.
@@ -262,13 +263,13 @@ struct Shell<R> {
     origins: Origins,
     tls: PresentTls,
     audit: Option<AuditStates>,
-    /// When the server began, by the monotonic clock.
+    /// The monotonic clock's time of the server's start.
     began: Duration,
     tally: Tally,
     waiting_room: WaitingRoom,
     events: mpsc::Sender<Event>,
     sessions_opened: AtomicU64,
-    /// Cancelled by a shutdown: nobody new gets as far as a session.
+    /// Cancelled by a shutdown, after which no connection becomes a session.
     stopping: CancellationToken,
     connections: TaskTracker,
 }
@@ -301,7 +302,7 @@ impl<R: Runtime> Shell<R> {
         SessionKey(self.sessions_opened.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Takes what there is to change, for as long as it comes; never ends.
+    /// Makes the changes that come; never ends.
     async fn take_changes(&self, changes: Option<mpsc::Receiver<Ordered>>) -> Infallible {
         let Some(mut changes) = changes else { return pending().await };
         while let Some((change, done)) = changes.recv().await {
@@ -309,18 +310,18 @@ impl<R: Runtime> Shell<R> {
                 Change::Tls(tls) => self.tls.replace(tls),
                 Change::Origins(named) => self.origins.replace(named),
                 Change::Access(access) => {
-                    // A lost owner ends the server.
+                    // If the owner is lost, the server ends anyway.
                     let _ = self.events.send(Event::Access(access)).await;
                 }
             }
-            // Nobody need wait for it.
+            // The caller may have stopped waiting.
             let _ = done.send(());
         }
         pending().await
     }
 
-    /// Ends once every connection is gone. That the owner may be lost changes nothing: sessions
-    /// whose owner is lost close of their own accord.
+    /// Ends once every connection is gone, even if the owner is lost: its sessions then close by
+    /// themselves.
     async fn shut_down(&self) {
         self.stopping.cancel();
         self.connections.close();

@@ -1,5 +1,5 @@
-//! Whose web pages may connect. Browsers send the origin of the page with each handshake; what
-//! sends none is no page.
+//! Decides whose web pages may connect. Browsers send the page's origin with each handshake; a
+//! client that sends none is no page.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -9,7 +9,7 @@ use std::sync::{PoisonError, RwLock};
 use http::uri::Authority;
 use serde::{Deserialize, Serialize};
 
-/// What stands in `allowed_origins`.
+/// One entry of `allowed_origins`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum AllowedOrigin {
@@ -19,7 +19,7 @@ pub enum AllowedOrigin {
     Of(Origin),
 }
 
-/// Scheme, host and port of a page, in one notation: lower case, without a default port.
+/// The scheme, host and port of a page, normalised: lower case, without a default port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     scheme: String,
@@ -27,28 +27,34 @@ pub struct Origin {
     port: Option<u16>,
 }
 
-/// Why a text is the origin of no page that could ever connect.
+/// Why a text is not the origin of any page that could connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidOrigin {
+    /// Not `scheme://host` or `scheme://host:port`.
     #[error("an origin is scheme://host or scheme://host:port")]
     Form,
+    /// It has a path.
     #[error("an origin has no path, not even /")]
     Path,
+    /// It has a `*` beside other text.
     #[error("* stands for every origin and is never a part of one")]
     Wildcard,
+    /// The text is `null`.
     #[error("null is what pages send that hide their origin: they are let in by * alone")]
     Null,
+    /// No page has an origin of this scheme.
     #[error("no page has an origin of this scheme; most have http or https")]
     Scheme,
+    /// The host is not ASCII.
     #[error("browsers send hosts in ASCII: write the xn-- form")]
     NotAscii,
 }
 
-/// Schemes of WebSockets themselves, and of pages whose origin browsers do not tell.
+/// Schemes of WebSockets themselves, and of pages whose origin browsers hide.
 const SCHEMES_OF_NO_PAGE: [&str; 7] = ["ws", "wss", "file", "data", "blob", "about", "javascript"];
 
 impl Origin {
-    /// Whether the page comes from this machine.
+    /// Returns whether the page comes from this machine.
     fn is_loopback(&self) -> bool {
         let name = &self.host;
         let address = name.trim_start_matches('[').trim_end_matches(']');
@@ -92,7 +98,7 @@ impl FromStr for Origin {
     }
 }
 
-/// None for anything but `host` and `host:port`.
+/// Splits `host` or `host:port`; none for anything else.
 fn host_and_port(authority: &Authority) -> Option<(String, Option<u16>)> {
     let host = authority.host();
     let port = match authority.as_str().strip_prefix(host)? {
@@ -146,17 +152,17 @@ impl From<AllowedOrigin> for String {
 /// The origins of a server, which may change while it runs.
 #[derive(Debug)]
 pub(super) struct Origins {
-    /// None named: all, or those of this machine alone.
+    /// If it is empty, `unnamed` decides.
     named: RwLock<Vec<AllowedOrigin>>,
     unnamed: Unnamed,
 }
 
-/// Who may connect where no origin is named.
+/// Whose pages may connect if no origin is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unnamed {
-    /// Nobody gets in without a token, whatever page it is.
+    /// Every page: none gets in without a token.
     All,
-    /// Everybody would get in: any page that somebody on this machine looks at.
+    /// Only this machine's pages: without tokens any page that somebody opens here could get in.
     Loopback,
 }
 
@@ -169,7 +175,7 @@ impl Origins {
         *self.named.write().unwrap_or_else(PoisonError::into_inner) = named;
     }
 
-    /// Whether a page of this origin may connect.
+    /// Returns whether a page of this origin may connect.
     pub(super) fn allow(&self, origin: Option<&[u8]>) -> bool {
         let Some(origin) = origin else { return true };
         let named = self.named.read().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,5 @@
-//! The one task that holds the hub. It never waits for a session: its queues towards the sessions
-//! take everything at once, so a slow session delays nobody.
+//! The only task that holds the hub. It never waits for a session: its queues to the sessions take
+//! everything at once, so a slow session delays nobody.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -17,28 +17,28 @@ use crate::protocol::{CloseReason, Outgoing};
 use crate::runtime::{Runtime, SteadyClock};
 use crate::time::Timestamp;
 
-/// What the owner is told.
+/// What a connection or the server tells the owner.
 pub(super) enum Event {
     /// A WebSocket was accepted; its messages go to the outbox.
     Opened(SessionKey, Peer, Outbox),
     /// Anything else that the hub must hear.
     Input(Input),
-    /// Let in whom this says, from now on.
+    /// From now on this decides who may connect.
     Access(Access),
-    /// The hub's time is over: close every session that it left open, and every later one.
+    /// The shutdown's time is over: close every open session, and every later one.
     CloseAll,
-    /// Look at the hub, in the owner's task: copy what is wanted and be done.
+    /// Look at the hub in the owner's task; this should copy what it needs and return.
     Inspect(Question),
 }
 
 /// Looks at the hub.
 pub(super) type Question = Box<dyn FnOnce(&Facts<'_>) + Send>;
 
-/// What there is to look at.
+/// What a question can look at.
 pub(super) struct Facts<'a> {
     pub now: Timestamp,
     pub hub: &'a Hub,
-    /// How long inputs took.
+    /// The time that inputs took.
     pub handling: &'a Histogram,
 }
 
@@ -49,22 +49,22 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    /// Queues `message`. A connection that is gone takes none; its Closed is on the way.
+    /// Queues `message`. If the connection is gone, its `Closed` is on the way.
     pub(super) fn send(&self, message: Outgoing) {
         let _ = self.outgoing.send(message);
     }
 
-    /// Closes the session behind what is queued.
+    /// Closes the session after the queued messages.
     pub(super) fn close(self, farewell: Farewell) {
         let _ = self.close.send(farewell);
     }
 }
 
-/// The connection's end of a session. `outgoing` ends behind the last message; `close` says at
-/// once that this last message is decided, however many are still queued.
+/// The connection's end of a session. `outgoing` ends after the last message; `close` tells as soon
+/// as that message is queued, however many are still ahead of it.
 pub(super) struct Orders {
-    /// Unbounded, for the hub itself accounts for every message until it is reported as drained,
-    /// and drops what is beyond `queue_messages_max` and `queue_bytes_max`.
+    /// Unbounded because the hub itself counts every message until it is reported as drained, and
+    /// drops those beyond `queue_messages_max` and `queue_bytes_max`.
     pub outgoing: mpsc::UnboundedReceiver<Outgoing>,
     pub close: oneshot::Receiver<Farewell>,
 }
@@ -82,19 +82,19 @@ pub(super) struct Owner<R: Runtime, O> {
     clock: SteadyClock<R>,
     hub: Hub,
     observer: O,
-    /// Ordered, so that closing all of them goes the same way in every run.
+    /// Ordered, so that every run closes them in the same order.
     outboxes: BTreeMap<SessionKey, Outbox>,
     outputs: Vec<Output>,
     handling: Histogram,
-    /// By the steady clock, when it was last looked at.
+    /// The steady clock when it was last read.
     now: Timestamp,
-    /// By the monotonic clock, when it was last looked at.
+    /// The monotonic clock when it was last read.
     looked: Duration,
     closing_all: bool,
 }
 
-/// While anything is due some day, the owner looks at the clock so often at least: what it misses of
-/// that, the process stood still.
+/// While any deadline is set, the owner reads the clock at least this often. Time that it misses is
+/// time for which the process stood still.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 impl<R: Runtime, O: Observer> Owner<R, O> {
@@ -117,11 +117,11 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
         }
     }
 
-    /// Feeds the hub until nobody is left who could send an event.
+    /// Feeds the hub until all senders of events are gone.
     pub(super) async fn run(mut self, mut events: mpsc::Receiver<Event>) {
         let mut alarm = Alarm::new(self.runtime.clone());
         loop {
-            // Events go first: each of them expires what is due, so they cannot hold up time.
+            // Events go first: each one expires what is due, so they cannot delay deadlines.
             select! {
                 biased;
                 event = events.recv() => match event {
@@ -164,7 +164,7 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
         }
     }
 
-    /// An alarm may be early: the deadline that it was set for can have moved since.
+    /// The alarm may be early: its deadline can have moved since.
     fn tick(&mut self) {
         self.look();
         if self.hub.next_deadline().is_some_and(|deadline| deadline <= self.now) {
@@ -177,7 +177,7 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
         self.hand_over(input);
     }
 
-    /// Looks at the clock. If that is much too late, the hub hears it before anything else.
+    /// Reads the clock. If that comes much too late, the hub hears of it first.
     fn look(&mut self) {
         self.now = self.clock.now();
         let at = self.runtime.monotonic();
@@ -225,8 +225,8 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
     }
 }
 
-/// The hub's one timer. Deadlines mostly move away (every frame puts silence off), so it is not
-/// set anew for a later deadline: it rings early and is set then.
+/// The hub's only timer. Deadlines mostly move away (every frame postpones the idle timeout), so a
+/// later deadline does not reset it: it rings early and is set again then.
 struct Alarm<R: Runtime> {
     runtime: R,
     set: Option<(Timestamp, Pin<Box<R::Sleep>>)>,
@@ -247,7 +247,7 @@ impl<R: Runtime> Alarm<R> {
         }
     }
 
-    /// Ends when the alarm rings, never if it is not set. May be dropped and called again.
+    /// Ends when the alarm rings; never if it is not set. Cancel safe.
     async fn ring(&mut self) {
         match &mut self.set {
             Some((_, sleep)) => {

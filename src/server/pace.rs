@@ -1,17 +1,17 @@
-//! How often something may happen: so many times a second for long, as many at once after a pause.
+//! A rate limit: a number per second, and as many at once after a pause.
 
 use std::time::Duration;
 
-/// When the next one is due if they come evenly; a second's worth may come early.
+/// Counts events that are due at even intervals; a second's worth may come early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Pace {
-    /// Zero: there is no bound.
+    /// Zero: no bound.
     interval: Duration,
     due: Duration,
 }
 
 impl Pace {
-    /// Zero: any number.
+    /// At most `count` per second; zero: no bound.
     pub(super) fn per_second(count: u64) -> Self {
         let interval = match count {
             0 => Duration::ZERO,
@@ -20,14 +20,14 @@ impl Pace {
         Self { interval, due: Duration::ZERO }
     }
 
-    /// Counts one; how long that has to wait, if it has to.
+    /// Counts one. Returns how long it has to wait, if it has to.
     pub(super) fn take(&mut self, now: Duration) -> Option<Duration> {
         let wait = self.wait(now);
         self.due = self.due.max(now) + self.interval;
         wait
     }
 
-    /// Counts one if it is within the pace.
+    /// Counts one if it is within the limit, and returns whether it is.
     pub(super) fn admits(&mut self, now: Duration) -> bool {
         let admits = self.wait(now).is_none();
         if admits {
@@ -36,7 +36,7 @@ impl Pace {
         admits
     }
 
-    /// Whether it is as if nothing had ever come.
+    /// Returns whether nothing counted still matters.
     pub(super) fn is_at_rest(&self, now: Duration) -> bool {
         self.due <= now
     }

@@ -1,5 +1,5 @@
-//! One WebSocket session: its task hands what comes from the stream and from the owner to the session's
-//! state, and does what that decides. Reading and writing never wait for each other.
+//! One WebSocket session: its task tells the session's state what comes from the stream and from
+//! the owner, and does what the state decides. Reading and writing never wait for each other.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -26,21 +26,22 @@ mod state;
 
 pub use state::{Farewell, Heard, Manner, Next, Reads, SessionState, Write};
 
-/// A WebSocket and whom it belongs to.
+/// A WebSocket and the session that it belongs to.
 pub(super) struct Session<'a, R: Runtime, S> {
     shell: &'a Shell<R>,
     bounds: Bounds,
     state: SessionState,
     socket: WebSocketStream<Intake<S>>,
-    /// What the codec has no room for yet.
+    /// A message for which the codec has no room yet.
     staged: Option<Message>,
-    /// None once the last message is decided.
+    /// None once the last message is queued.
     orders: Option<Orders>,
     events: PollSender<Event>,
-    /// What the owner has no room for yet: this is how the hub's load slows its clients down.
+    /// An input for which the owner has no room yet, which is how the hub's load slows clients
+    /// down.
     untold: Option<Input>,
     alarm: Option<(Duration, Pin<Box<R::Sleep>>)>,
-    /// Ends when the place of a client that lingers is wanted.
+    /// Ends when the place of a lingering client is needed.
     wanted: Option<Pin<Box<dyn Future<Output = ()> + Send + 'a>>>,
 }
 
@@ -49,8 +50,8 @@ where
     R: Runtime,
     S: AsyncRead + AsyncWrite + Send + Unpin,
 {
-    /// Takes over `stream` behind the HTTP upgrade. Writes happen at the latest when
-    /// `batch_bytes_max` have gathered.
+    /// Takes over `stream` after the HTTP upgrade. Writes happen at the latest at
+    /// `batch_bytes_max`.
     pub(super) fn new(shell: &'a Shell<R>, key: SessionKey, stream: S, orders: Orders) -> Self {
         let (config, limits) = (&shell.config, &shell.limits);
         let stream = Intake::new(stream, config.connect_bytes_max(), limits.excess_bytes_max);
@@ -70,7 +71,7 @@ where
         }
     }
 
-    /// Carries frames to the owner and messages to the peer until the session is over for the hub.
+    /// Passes frames to the owner and messages to the peer until the session is over for the hub.
     pub(super) async fn talk(&mut self) -> CloseCause {
         poll_fn(|task| {
             loop {
@@ -89,7 +90,7 @@ where
         .await
     }
 
-    /// Does what the hub has no part in any more: has the last words arrive, or has patience.
+    /// Does what no longer concerns the hub: lets the last words arrive, or waits for the peer.
     pub(super) async fn part(&mut self) {
         poll_fn(|task| {
             while !self.state.is_over() {
@@ -100,7 +101,7 @@ where
         .await;
     }
 
-    /// Does what there is to do; ends once something was done.
+    /// Does what is to be done; ready once something was done.
     fn poll_step(&mut self, task: &mut Context<'_>) -> Poll<()> {
         let now = self.shell.runtime.monotonic();
         let is_due = now >= self.state.next_deadline();
@@ -129,7 +130,7 @@ where
             }
             self.orders = None;
             self.untold.take_if(|told| !matches!(told, Input::Drained(..)));
-            // Without a farewell the owner is lost.
+            // No farewell means that the owner is lost.
             let lost = Farewell::at_once(CloseReason::InternalError);
             self.state.farewell(now, farewell.unwrap_or(lost));
             return Poll::Ready(());
@@ -142,8 +143,8 @@ where
         polled
     }
 
-    /// Whose hub:connect was refused reads why and closes by itself: a connection that is closed in
-    /// the same breath looks to some clients like one that never was.
+    /// Lets a client whose hub:connect was refused read why and close by itself: to some clients a
+    /// connection that closes at once looks like one that never opened.
     fn poll_wanted(&mut self, task: &mut Context<'_>, now: Duration) -> Poll<()> {
         if !self.state.is_lingering() {
             return Poll::Pending;
@@ -202,7 +203,7 @@ where
         }
     }
 
-    /// A broken stream has ended already.
+    /// A broken stream ended already.
     fn poll_end(&mut self, task: &mut Context<'_>) -> Poll<()> {
         let _ = ready!(self.socket.poll_flush_unpin(task));
         let _ = ready!(Pin::new(self.socket.get_mut()).poll_shutdown(task));
@@ -218,7 +219,7 @@ where
         }
         let room = ready!(self.events.poll_reserve(task));
         if let (Ok(()), Some(told)) = (room, self.untold.take()) {
-            // The owner's end of the session is lost with it, and that closes the session.
+            // A lost owner's end of the session is dropped, which closes the session.
             let _ = self.events.send_item(Event::Input(told));
         }
         Poll::Ready(())
@@ -246,7 +247,7 @@ where
         Poll::Ready(())
     }
 
-    /// The next message, or what there is of it. Pings and close frames are answered in passing.
+    /// The next message, or its parts so far. Pings and close frames are answered on the way.
     fn poll_message(&mut self, task: &mut Context<'_>) -> Poll<Heard> {
         let next = self.socket.poll_next_unpin(task);
         let intake = self.socket.get_mut();
@@ -289,7 +290,8 @@ where
         Heard::Frame(frame.map(|frame| self.dated(frame)))
     }
 
-    /// Clients date by the wall clock what may expire, and the hub judges that by its own.
+    /// Translates the date of a request that may expire from the wall clock, by which clients date,
+    /// to the hub's.
     fn dated(&self, mut frame: ClientFrame) -> ClientFrame {
         if let ClientFrame::Request(request) = &mut frame
             && request.ttl.is_some()
@@ -314,7 +316,7 @@ where
         }
     }
 
-    /// An alarm that is set too early stays: most deadlines are replaced by later ones.
+    /// Keeps an alarm that is too early: most deadlines are replaced by later ones.
     fn poll_alarm(&mut self, task: &mut Context<'_>, now: Duration) -> Poll<()> {
         let deadline = self.state.next_deadline();
         if deadline == Duration::MAX {

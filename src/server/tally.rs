@@ -1,4 +1,4 @@
-//! The connections that are open, by peer, and what became of those that never got to the hub.
+//! Counts open connections by peer, and the outcomes of those that never got to the hub.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::Limits;
 use super::pace::Pace;
 
-/// A number that only grows, counted by whoever comes along.
+/// A number that only grows and that any task may count up.
 #[derive(Debug, Default)]
 pub(super) struct Count(AtomicU64);
 
@@ -23,17 +23,17 @@ impl Count {
     }
 }
 
-/// What the shell counts of its connections.
+/// The shell's counts of its connections.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub accepted: Count,
-    /// Closed at once: their peer has `connections_per_peer_max` already.
+    /// Closed at once, because their peer has `connections_per_peer_max` already.
     pub refused_per_peer: Count,
-    /// Closed at once: their peer came more often than `connections_per_second_per_peer_max`.
+    /// Closed at once, because their peer exceeds `connections_per_second_per_peer_max`.
     pub refused_per_peer_rate: Count,
     /// Answered 403.
     pub refused_origin: Count,
-    /// Cut off, because neither a WebSocket nor an answer came of them in time.
+    /// Cut off, because they led to no WebSocket and no answer in time.
     pub handshakes_timed_out: Count,
     /// The TLS handshake failed.
     pub handshakes_failed: Count,
@@ -44,19 +44,19 @@ pub(super) struct Tally {
 struct Open {
     total: usize,
     by_peer: BTreeMap<IpAddr, usize>,
-    /// Of peers that came a short while ago.
+    /// The paces of peers that came recently.
     paces: BTreeMap<IpAddr, Pace>,
-    /// How many paces there may be before those at rest are dropped.
+    /// The number of paces at which those at rest are dropped.
     paces_max: usize,
 }
 
-/// How many paces are kept before anybody looks which of them are needed.
+/// The least `paces_max`.
 const PACES_MIN: usize = 1024;
 
 impl Tally {
-    /// A place for one more connection from `peer`, unless it has its share, or comes too often.
+    /// A place for one more connection from `peer`, unless it has too many or comes too often.
     pub(super) fn admit(&self, peer: IpAddr, now: Duration, limits: &Limits) -> Option<Place> {
-        // An IPv4 peer of a socket that takes both is the same peer.
+        // A dual-stack socket shows an IPv4 peer as an IPv6 one; it is the same peer.
         let peer = peer.to_canonical();
         let per_peer_max = limits.connections_per_peer_max;
         let mut open = lock(&self.open);

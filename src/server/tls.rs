@@ -24,12 +24,16 @@ pub struct Tls {
 /// Why a certificate and a key cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
+    /// The certificate is not PEM.
     #[error("the certificate is not PEM: {0}")]
     Certificate(pem::Error),
+    /// The text is empty of certificates.
     #[error("there is no certificate")]
     NoCertificate,
+    /// The private key is not PEM.
     #[error("the private key is not PEM: {0}")]
     Key(pem::Error),
+    /// TLS does not accept the two.
     #[error("certificate and key cannot be served: {0}")]
     Unusable(#[from] tokio_rustls::rustls::Error),
 }
@@ -53,7 +57,7 @@ impl Tls {
         Ok(Self { config: Arc::new(config), expires_at })
     }
 
-    /// When the first certificate of the chain ends, if they tell.
+    /// When the first certificate of the chain ends, if that can be read.
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.expires_at
     }
@@ -66,7 +70,7 @@ impl Tls {
 /// The last second that a certificate can name.
 const END_OF_TIME: Duration = Duration::from_secs(253_402_300_799);
 
-/// Nothing at hand reads a certificate's dates, but whoever verifies it at the end of time is told
+/// No dependency reads a certificate's dates, but the error of verifying it at the end of time says
 /// when it ended.
 fn end_of(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
     let mut roots = RootCertStore::empty();
@@ -83,8 +87,7 @@ fn end_of(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
     }
 }
 
-/// What a running server speaks, if it speaks TLS; another certificate counts for connections
-/// that come after it.
+/// A running server's TLS, if it has any. A new certificate applies to later connections.
 #[derive(Debug)]
 pub(super) struct PresentTls(RwLock<Option<Tls>>);
 

@@ -1,4 +1,4 @@
-//! Where sessions wait whose hub:connect was refused, as long as nobody else needs their place.
+//! Holds sessions whose hub:connect was refused, while nobody else needs their place.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,18 +11,18 @@ pub(super) struct WaitingRoom {
 }
 
 impl WaitingRoom {
-    /// Places are short: whoever waits goes, and nobody waits until there are enough.
+    /// Places are short: all who wait go, and nobody waits until [`Self::open`].
     pub(super) fn clear(&self) {
         self.is_wanted.store(true, Ordering::Relaxed);
         self.left.notify_waiters();
     }
 
-    /// There are places enough.
+    /// There are enough places.
     pub(super) fn open(&self) {
         self.is_wanted.store(false, Ordering::Relaxed);
     }
 
-    /// Ends when the place of whoever waits is wanted.
+    /// Ends when the caller's place is needed.
     pub(super) async fn give_way(&self) {
         let left = self.left.notified();
         if !self.is_wanted.load(Ordering::Relaxed) {

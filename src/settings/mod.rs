@@ -1,5 +1,5 @@
-//! Every setting of a hub and its process: what may stand in it, and what it is when nobody says
-//! anything (docs/OPERATIONS.md). Where values come from is the command line's business.
+//! Every setting of a hub and its process, with its range and its default (docs/OPERATIONS.md). The
+//! command line decides where values come from.
 
 mod process;
 pub mod rules;
@@ -14,10 +14,10 @@ pub use value::{allowed, is_set, parse, parse_toml, repeated, unit};
 
 use crate::hub::Config;
 
-/// Whether each of these values could have been given to `serve`, and whether they go together.
+/// Checks that `serve` would accept each of these values, and all of them together.
 ///
 /// # Errors
-/// What is wrong, in one line that names the setting and says what is allowed.
+/// With one line that names the setting and says what is allowed.
 pub fn check(config: &Config) -> Result<(), String> {
     let values = serde_json::to_value(config).map_err(|error| error.to_string())?;
     for setting in SETTINGS.iter().filter(|setting| setting.part == Part::Hub) {

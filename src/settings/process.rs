@@ -1,5 +1,4 @@
-//! The settings that concern the process: where it listens, whom it lets in and
-//! where it writes.
+//! The settings of the process: where it listens, who may connect and where it writes.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -7,27 +6,39 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// What of the settings is neither the hub's nor the shell's.
+/// The settings that are neither the hub's nor the shell's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Process {
+    /// Where the port listens.
     pub listen: Place,
+    /// Where the admin listener listens; none: nowhere.
     pub admin_listen: Option<Place>,
+    /// The certificate chain (PEM); none: no TLS.
     pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key (PEM).
     pub tls_key: Option<PathBuf>,
+    /// The file with the shared secret that tokens are signed with (HS256).
     pub auth_secret_file: Option<PathBuf>,
-    /// Whether it is set; the secret itself is no part of the settings, so that nothing prints it.
+    /// Whether the secret is set; the settings do not hold the secret itself, so that nothing
+    /// prints it.
     pub auth_secret: bool,
+    /// The file with the public key of who signs tokens (PEM).
     pub auth_public_key: Option<PathBuf>,
+    /// Whether the hub may listen beyond loopback without a key.
     pub allow_unauthenticated: bool,
+    /// The filter of what is logged, as in `RUST_LOG`.
     pub log: String,
+    /// The file of the audit, `-` for stdout; none: no audit.
     pub audit: Option<PathBuf>,
+    /// Audit lines that may wait to be written.
     pub audit_lines_max: usize,
+    /// Bytes of audit lines that may wait to be written.
     pub audit_bytes_max: usize,
 }
 
 impl Process {
-    /// Whether a key is named, of whatever kind.
+    /// Returns whether a key of any kind is named.
     pub fn demands_tokens(&self) -> bool {
         self.auth_secret || self.auth_secret_file.is_some() || self.auth_public_key.is_some()
     }
@@ -39,8 +50,8 @@ impl Process {
 pub struct Place(pub String);
 
 impl Place {
-    /// At least one; those of IPv4 first, for a name such as localhost has both kinds where only
-    /// one may be in use.
+    /// The addresses, at least one, with IPv4 first: a name such as localhost has both kinds, of
+    /// which only one may be in use.
     pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
         let mut addresses: Vec<SocketAddr> = self.0.to_socket_addrs()?.collect();
         addresses.sort_by_key(SocketAddr::is_ipv6);
@@ -50,7 +61,7 @@ impl Place {
         }
     }
 
-    /// Whether nobody but this machine can reach it.
+    /// Returns whether only this machine can reach it.
     pub fn is_loopback(&self) -> bool {
         let is_loopback = |address: &SocketAddr| address.ip().to_canonical().is_loopback();
         self.addresses().is_ok_and(|addresses| addresses.iter().all(is_loopback))

@@ -1,18 +1,18 @@
-//! What must hold between the settings of a hub. It works with any; with such as break a rule it does
-//! not do what their user can have meant.
+//! The rules between a hub's settings. The hub works with any; if they break a rule, it does not do
+//! what their user can have meant.
 
 use crate::hub::Config;
 
-/// What must hold of which two settings, and what happens if it does not.
+/// A rule between two settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
-    /// The setting that is held to something.
+    /// The setting that the rule is about.
     pub left: &'static str,
-    /// What it must be, in words that `right` completes.
+    /// What it must be, in words that go before `right`.
     pub must: &'static str,
-    /// The setting that it is held to.
+    /// The setting that it is compared with.
     pub right: &'static str,
-    /// What happens if it is not.
+    /// What happens otherwise.
     pub why: &'static str,
 }
 

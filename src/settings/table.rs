@@ -1,5 +1,5 @@
-//! The one table of settings. Flags, environment, file, `--print-config` and docs/OPERATIONS.md
-//! are all made from it; the defaults are those of the structs that the settings fill.
+//! The only table of settings. Flags, environment, file, `--print-config` and docs/OPERATIONS.md
+//! all come from it; the defaults come from the structs that the settings fill.
 
 use std::time::Duration;
 
@@ -13,14 +13,17 @@ use crate::server::Limits;
 /// One setting, named as in the file: `--idle-timeout`, `SIGNAL_HUB_IDLE_TIMEOUT`, `idle_timeout`.
 #[derive(Debug)]
 pub struct Setting {
+    /// The name in the file.
     pub name: &'static str,
+    /// The struct that it fills.
     pub part: Part,
+    /// The values that it may have.
     pub kind: Kind,
-    /// One sentence or two, without the unit and the default.
+    /// One or two sentences, without the unit and the default.
     pub about: &'static str,
 }
 
-/// Which struct a setting fills.
+/// The struct that a setting fills.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// [`Process`].
@@ -31,29 +34,39 @@ pub enum Part {
     Hub,
 }
 
-/// What may stand in a setting.
+/// The values that a setting may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// A length of time, such as `1m 30s`.
     Duration {
+        /// The shortest.
         min: Duration,
+        /// The longest.
         max: Duration,
     },
+    /// A whole number.
     Count {
+        /// The things that are counted, in the plural.
         unit: &'static str,
+        /// The smallest.
         min: u64,
+        /// The largest.
         max: u64,
     },
+    /// `@(path)`.
     ActorAddress,
     /// `host:port`.
     Socket,
     /// `host:port` of a loopback interface.
     Loopback,
+    /// The path of a file.
     Path,
-    /// On or off; as a flag without a value, on.
+    /// On or off; a flag without a value means on.
     Switch,
-    /// Only in the environment: anybody can list arguments, and files are copied and shown. What
-    /// stands in it is looked at and let go.
+    /// Only in the environment: anybody can list arguments, and files are copied and shown. The
+    /// text is checked, and not kept.
     Secret,
+    /// A level, or a filter as in `RUST_LOG`.
     Filter,
     /// Names of WebSocket subprotocols; with commas between them outside the file.
     Subprotocols,
@@ -62,15 +75,17 @@ pub enum Kind {
 }
 
 impl Setting {
+    /// The name of the flag, without `--`.
     pub fn flag(&self) -> String {
         self.name.replace('_', "-")
     }
 
+    /// The name of the environment variable.
     pub fn variable(&self) -> String {
         format!("SIGNAL_HUB_{}", self.name.to_uppercase())
     }
 
-    /// What it is if nobody says anything; null: it is off.
+    /// The default; null: off.
     pub fn default(&self) -> Value {
         let fields = match self.part {
             Part::Process => fields(&Process::default()),
@@ -128,74 +143,74 @@ const fn hub(name: &'static str, kind: Kind, about: &'static str) -> Setting {
 #[rustfmt::skip]
 pub static SETTINGS: &[Setting] = &[
     process("listen", Kind::Socket, "Where to listen, by address or by name; port 0 takes a free one."),
-    process("admin_listen", Kind::Loopback, "Where /metrics, /debug and /health are served, to this machine only; off if not set."),
-    process("tls_cert", Kind::Path, "The certificate chain as PEM, the server's own first; with it the port speaks TLS only."),
+    process("admin_listen", Kind::Loopback, "Where to serve /metrics, /debug and /health, to this machine only; off if not set."),
+    process("tls_cert", Kind::Path, "The certificate chain as PEM, the server's own first; with it the port speaks only TLS."),
     process("tls_key", Kind::Path, "The private key of the certificate, as PEM."),
-    process("auth_secret_file", Kind::Path, "A file with a secret: bearers of tokens that are signed with it (HS256) are let in, and nobody else."),
+    process("auth_secret_file", Kind::Path, "A file with a secret: bearers of tokens signed with it (HS256) may connect, and nobody else."),
     process("auth_secret", Kind::Secret, "The same secret itself; in the environment only, and never printed."),
-    process("auth_public_key", Kind::Path, "A public key as PEM: bearers of tokens that its owner signed are let in, and nobody else. RS256 for an RSA key, EdDSA for an Ed25519 key."),
-    process("allow_unauthenticated", Kind::Switch, "Without a key, serve everybody who can reach an address that is not this machine's alone."),
-    process("log", Kind::Filter, "What is logged to stderr: a level, or a filter as in RUST_LOG, which counts where this is not set."),
-    process("audit", Kind::Path, "Where audit records are appended, one JSON object a line; `-` is stdout; off if not set."),
-    process("audit_lines_max", count("lines", 1, 1_000_000), "Audit lines that wait to be written; further ones are dropped and counted."),
-    process("audit_bytes_max", count("bytes", 64 * 1024, 64 * GIBIBYTE), "Their bytes, together."),
-    limits("allowed_origins", Kind::Origins, "Origins whose web pages may connect, * for all; others get 403. None named: all may where tokens are demanded, else those of this machine. What sends no Origin is no page and may."),
-    limits("subprotocols", Kind::Subprotocols, "WebSocket subprotocols that may be agreed on, the best first; an offer of others is answered without one, and browsers give up then. The hub speaks the same in all of them."),
-    limits("connections_max", count("connections", 0, MANY), "Open connections, sessions or not; further ones wait in the backlog. 0: sessions_max and connections_spare."),
-    limits("connections_spare", count("connections", 0, MANY), "Connections beyond sessions_max where connections_max is 0: handshakes, goodbyes, health checks, and whom a full hub turns away."),
+    process("auth_public_key", Kind::Path, "A public key as PEM: bearers of tokens signed with its private half may connect, and nobody else. RS256 for an RSA key, EdDSA for an Ed25519 key."),
+    process("allow_unauthenticated", Kind::Switch, "Without a key, listen on addresses that other machines can reach, and serve everybody."),
+    process("log", Kind::Filter, "What to log to stderr: a level, or a filter as in RUST_LOG, which applies if this is not set."),
+    process("audit", Kind::Path, "The file to append audit records to, one JSON object per line; `-` is stdout; off if not set."),
+    process("audit_lines_max", count("lines", 1, 1_000_000), "Audit lines that may wait to be written; further ones are dropped and counted."),
+    process("audit_bytes_max", count("bytes", 64 * 1024, 64 * GIBIBYTE), "Bytes of audit lines that may wait to be written."),
+    limits("allowed_origins", Kind::Origins, "Origins whose web pages may connect, * for all; others get 403. None named: all may connect if tokens are demanded, else those of this machine. A client that sends no Origin is no page and may connect."),
+    limits("subprotocols", Kind::Subprotocols, "WebSocket subprotocols that the server may agree to, the best first. It answers an offer of others without one, upon which browsers give up. The hub speaks the same protocol in all of them."),
+    limits("connections_max", count("connections", 0, MANY), "Open connections, whether sessions or not; further ones wait in the backlog. 0: sessions_max + connections_spare."),
+    limits("connections_spare", count("connections", 0, MANY), "Connections beyond sessions_max if connections_max is 0: handshakes, goodbyes, health checks, and clients that a full hub refuses."),
     limits("connections_per_peer_max", count("connections", 0, MANY), "Open connections from one IP address; further ones are closed at once. 0: no bound."),
-    limits("connections_per_second_max", count("connections", 0, MANY), "Connections accepted in a second, as many at once after a pause; later ones wait in the backlog. 0: no bound."),
-    limits("connections_per_second_per_peer_max", count("connections", 0, MANY), "The same from one IP address; further ones are closed at once. 0: no bound."),
-    limits("request_bytes_max", count("bytes", 8 * 1024, GIBIBYTE), "One HTTP request, while it is read."),
-    limits("excess_bytes_max", count("bytes", 0, GIBIBYTE), "Bytes of a message beyond its bound, and of what follows, that are read and thrown away, so that its sender gets to read the error; then the connection is cut."),
-    limits("batch_messages_max", count("messages", 1, MANY), "Messages that are written to a session before they count as out of its queue."),
-    limits("batch_bytes_max", count("bytes", 1024, GIBIBYTE), "Bytes that are written to a session before they count as out of its queue; a peer that cannot take them within slow_consumer_timeout counts as stuck."),
-    limits("pongs_queued_max", count("pings", 1, MANY), "Pings of a client that are answered before the answers must have left; until then it is not read."),
-    limits("events_max", count("inputs", 1, MANY), "Inputs on their way to the hub; readers wait while there are so many."),
+    limits("connections_per_second_max", count("connections", 0, MANY), "Connections accepted per second, and at once after a pause; further ones wait in the backlog. 0: no bound."),
+    limits("connections_per_second_per_peer_max", count("connections", 0, MANY), "The same for one IP address; further ones are closed at once. 0: no bound."),
+    limits("request_bytes_max", count("bytes", 8 * 1024, GIBIBYTE), "The largest HTTP request."),
+    limits("excess_bytes_max", count("bytes", 0, GIBIBYTE), "Bytes of a too large message, and of what follows it, that are read and discarded so that its sender can read the error; then the connection is cut."),
+    limits("batch_messages_max", count("messages", 1, MANY), "Messages that are written to a session before they count as having left its queue."),
+    limits("batch_bytes_max", count("bytes", 1024, GIBIBYTE), "Bytes that are written to a session before they count as having left its queue; a peer that does not take them within slow_consumer_timeout counts as stuck."),
+    limits("pongs_queued_max", count("pings", 1, MANY), "Pongs to a client that may wait to be written; at this bound the client is not read."),
+    limits("events_max", count("inputs", 1, MANY), "Inputs on their way to the hub; at this bound readers wait."),
     limits("accept_pause", time(MILLISECOND, HOUR), "The pause after a failed accept."),
     limits("admin_connections_max", count("connections", 1, MANY), "Open connections of the admin listener; further ones are closed at once."),
-    limits("admin_timeout", time(MILLISECOND, HOUR), "How long the hub may take to answer the admin listener; then that answers 503."),
+    limits("admin_timeout", time(MILLISECOND, HOUR), "How long the hub may take to answer the admin listener, which then answers 503."),
     limits("debug_rows_max", count("rows", 1, MANY), "Rows of each table that /debug shows."),
     hub("hub_address", Kind::ActorAddress, "The hub's own address; nobody can register it."),
-    hub("connect_timeout", time(MILLISECOND, HOUR), "From accept to the end of the handshakes, and from there to hub:connect (close 4005)."),
-    hub("refusal_linger", time(Duration::ZERO, HOUR), "How long a connection stays whose hub:connect, an ask, was refused, unless its client closes it: some clients read the error only then. 0s: it is closed at once."),
+    hub("connect_timeout", time(MILLISECOND, HOUR), "The time from accept to the end of the handshakes, and again from there to hub:connect (close 4005)."),
+    hub("refusal_linger", time(Duration::ZERO, HOUR), "How long a connection stays open after its hub:connect, an ask, was refused, unless the client closes it: some clients read the error only then. 0s: it is closed at once."),
     hub("idle_timeout", time(MILLISECOND, DAY), "Silence that closes a session 4004."),
     hub("ping_interval", time(MILLISECOND, DAY), "How often the hub pings at WebSocket level."),
-    hub("heartbeat_interval", time(MILLISECOND, DAY), "What clients are told to send heartbeats at."),
+    hub("heartbeat_interval", time(MILLISECOND, DAY), "The interval at which clients are told to send heartbeats."),
     hub("resume_window", time(Duration::ZERO, DAY), "How long a detached address keeps its subscriptions; 0s: not at all."),
-    hub("slow_consumer_timeout", time(MILLISECOND, HOUR), "How long a session may stay at its queue's bound, or a queue that is not below resume_threshold may stand still; then it is closed 1013."),
-    hub("clock_skew", time(Duration::ZERO, DAY), "What clocks may differ by before a message counts as expired on arrival."),
+    hub("slow_consumer_timeout", time(MILLISECOND, HOUR), "How long a queue may stay at its bound, or stand still at resume_threshold or above; then its session is closed 1013."),
+    hub("clock_skew", time(Duration::ZERO, DAY), "How far clocks may differ before a message counts as expired on arrival."),
     hub("shutdown_timeout", time(Duration::ZERO, HOUR), "How long a shutdown waits for queues to empty."),
-    hub("close_timeout", time(MILLISECOND, HOUR), "How long the hub waits for the peer's part of a close handshake."),
-    hub("connect_bytes_max", count("bytes", 1024, GIBIBYTE), "The largest message that is read before hub:connect; message_bytes_max if that is less."),
-    hub("token_bytes_max", count("bytes", 1024, GIBIBYTE), "The largest token that is looked at."),
-    hub("message_bytes_max", count("bytes", 1024, GIBIBYTE), "The largest frame that is read."),
-    hub("type_bytes_max", count("bytes", 1, GIBIBYTE), "A message's type, the envelope's and the application's."),
-    hub("metadata_bytes_max", count("bytes", 2, GIBIBYTE), "An envelope's metadata, but for those of hub:connect."),
-    hub("registration_metadata_bytes_max", count("bytes", 2, GIBIBYTE), "A registration's metadata."),
-    hub("registration_metadata_depth_max", count("levels", 1, 128), "How deep objects and arrays in a registration's metadata may lie in each other."),
+    hub("close_timeout", time(MILLISECOND, HOUR), "How long the hub waits for the peer in a close handshake."),
+    hub("connect_bytes_max", count("bytes", 1024, GIBIBYTE), "The largest message before hub:connect; message_bytes_max if that is less."),
+    hub("token_bytes_max", count("bytes", 1024, GIBIBYTE), "The largest token that is checked."),
+    hub("message_bytes_max", count("bytes", 1024, GIBIBYTE), "The largest message."),
+    hub("type_bytes_max", count("bytes", 1, GIBIBYTE), "The longest type of a message, the envelope's and the application's."),
+    hub("metadata_bytes_max", count("bytes", 2, GIBIBYTE), "The largest metadata of an envelope, except hub:connect's."),
+    hub("registration_metadata_bytes_max", count("bytes", 2, GIBIBYTE), "The largest metadata of a registration."),
+    hub("registration_metadata_depth_max", count("levels", 1, 128), "Nested objects and arrays in a registration's metadata."),
     hub("capabilities_max", count("capabilities", 1, MANY), "Capabilities of one registration."),
-    hub("capability_bytes_max", count("bytes", 1, GIBIBYTE), "One capability of a registration."),
+    hub("capability_bytes_max", count("bytes", 1, GIBIBYTE), "The longest capability of a registration."),
     hub("queue_messages_max", count("messages", 1, MANY), "Messages in one session's outgoing queue."),
     hub("queue_bytes_max", count("bytes", 1024, 64 * GIBIBYTE), "Bytes in one session's outgoing queue."),
     hub("sessions_max", count("sessions", 1, MANY), "Open sessions."),
     hub("registrations_max", count("addresses", 1, MANY), "Registered and detached addresses."),
-    hub("addresses_per_session_max", count("addresses", 1, MANY), "Addresses that one session has registered."),
-    hub("scan_rows_max", count("rows", 1, MANY), "Registrations that one hub:discover or hub:list_actors may look at; its answer says where to go on. 128 bytes of metadata that are compared count as one."),
-    hub("subscriptions_per_session_max", count("subscriptions", 1, MANY), "Subscriptions that the addresses of one session hold together."),
+    hub("addresses_per_session_max", count("addresses", 1, MANY), "Addresses that one session may register."),
+    hub("scan_rows_max", count("rows", 1, MANY), "Registrations that one hub:discover or hub:list_actors may look at; its answer says where to continue. 128 bytes of compared metadata count as one."),
+    hub("subscriptions_per_session_max", count("subscriptions", 1, MANY), "Subscriptions of all addresses of one session together."),
     hub("malformed_per_minute_max", count("frames", 1, u32::MAX as u64), "Malformed frames within a minute; the last of them closes the session 1008."),
-    hub("broadcast_recipients_max", count("actors", 1, MANY), "Actors that one broadcast may go to; beyond it is refused."),
-    hub("rate_limit_per_second", count("requests", 0, MANY), "Requests a second that one session may make for long; 0: any number."),
+    hub("broadcast_recipients_max", count("actors", 1, MANY), "Recipients of one broadcast; a larger one is refused."),
+    hub("rate_limit_per_second", count("requests", 0, MANY), "Requests per second that one session may make on average; 0: no bound."),
     hub("rate_limit_burst", count("requests", 0, MANY), "Requests that one session may make at once after a pause."),
-    hub("rate_limit_bytes", count("bytes", 0, GIBIBYTE), "Bytes of a frame that weigh as much as one more request; 0: they weigh nothing."),
-    hub("rate_limit_rows", count("rows", 0, MANY), "Recipients of a request, or registrations that it looks at as scan_rows_max counts them, that weigh as much as one more; 0: they weigh nothing."),
-    hub("ping_limit_per_second", count("pings", 0, MANY), "Heartbeats and text pings a second that one session may send for long; 0: any number, as with rate_limit_per_second 0."),
+    hub("rate_limit_bytes", count("bytes", 0, GIBIBYTE), "Bytes of a frame that count as one more request; 0: they do not count."),
+    hub("rate_limit_rows", count("rows", 0, MANY), "Recipients of a request, or registrations that it looks at as scan_rows_max counts them, that count as one more request; 0: they do not count."),
+    hub("ping_limit_per_second", count("pings", 0, MANY), "Heartbeats and text pings per second that one session may send on average; 0: no bound, as with rate_limit_per_second 0."),
     hub("ping_limit_burst", count("pings", 0, MANY), "Heartbeats and text pings that one session may send at once after a pause."),
-    hub("dedupe_window", time(Duration::ZERO, DAY), "How long an ask that comes again gets its first outcome; 0s: not at all."),
-    hub("dedupe_entries_max", count("outcomes", 1, MANY), "Outcomes that are remembered for asks that may come again; at the bound the oldest of the address with most goes."),
-    hub("dedupe_entries_per_address_max", count("outcomes", 1, MANY), "Outcomes that are remembered for one address; at the bound its oldest goes."),
-    hub("pause_threshold", count("messages", 2, MANY), "Messages in a session's outgoing queue beyond which those who feed it are told to pause."),
-    hub("resume_threshold", count("messages", 1, MANY), "Messages in it below which they are told to resume."),
+    hub("dedupe_window", time(Duration::ZERO, DAY), "How long a repeated ask gets its first outcome; 0s: not at all."),
+    hub("dedupe_entries_max", count("outcomes", 1, MANY), "Remembered outcomes of asks that may be repeated; at the bound the address with the most loses its oldest."),
+    hub("dedupe_entries_per_address_max", count("outcomes", 1, MANY), "Remembered outcomes for one address; at the bound it loses its oldest."),
+    hub("pause_threshold", count("messages", 2, MANY), "Messages in a session's outgoing queue above which its senders are told to pause."),
+    hub("resume_threshold", count("messages", 1, MANY), "Messages in it below which its senders are told to resume."),
 ];
 
 #[cfg(test)]

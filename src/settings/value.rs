@@ -1,4 +1,4 @@
-//! What stands in a setting: read by its kind, checked against its range, in the form that the
+//! The value of a setting: read by its kind, checked against its range, in the form that the
 //! structs read (serde's).
 
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use crate::auth::Keys;
 use crate::protocol::ActorAddress;
 use crate::server::AllowedOrigin;
 
-/// Reads a value as flags and the environment give it. The error says what is allowed.
+/// Reads a value as flags and the environment write it. The error says what is allowed.
 pub fn parse(kind: Kind, text: &str) -> Result<Value, String> {
     let value = match kind {
         Kind::Duration { min, max } => humantime::parse_duration(text)
@@ -37,13 +37,13 @@ pub fn parse(kind: Kind, text: &str) -> Result<Value, String> {
         Kind::Filter if text.trim().is_empty() => None,
         Kind::Filter => EnvFilter::try_new(text).ok().map(|_| text.into()),
         Kind::Subprotocols => return subprotocols(text.split(',').map(str::trim)),
-        // Nothing between commas is no origin: an empty variable must not let everybody in.
+        // An empty text is no origin: an empty variable must not let everybody in.
         Kind::Origins => return origins(text.split(',').map(str::trim)),
     };
     value.ok_or_else(|| format!("expected {}", allowed(kind)))
 }
 
-/// None: it is no `host:port`. An error: the name has no address here.
+/// None: the text is not `host:port`. An error: the name has no address here.
 fn place(text: &str) -> Result<Option<Place>, String> {
     let place = Place(text.to_owned());
     let has_port = text.rsplit_once(':').is_some_and(|(host, port)| {
@@ -62,7 +62,7 @@ fn place(text: &str) -> Result<Option<Place>, String> {
     }
 }
 
-/// Reads a value as the file gives it.
+/// Reads a value as the file writes it.
 pub fn parse_toml(kind: Kind, value: &DeValue<'_>) -> Result<Value, String> {
     match (kind, value) {
         (Kind::Count { .. }, DeValue::Integer(integer)) => {
@@ -114,7 +114,7 @@ pub fn allowed(kind: Kind) -> String {
     }
 }
 
-/// What the value is counted in, for a table's column.
+/// The unit of the value, for a table's column.
 pub fn unit(kind: Kind) -> &'static str {
     match kind {
         Kind::Duration { .. } => "duration",
@@ -130,7 +130,7 @@ pub fn unit(kind: Kind) -> &'static str {
     }
 }
 
-/// Whether the setting has this value, and is not off.
+/// Returns whether the setting is on with this value.
 pub fn is_set(kind: Kind, value: &Value) -> bool {
     match kind == Kind::Secret {
         true => *value == Value::Bool(true),
@@ -138,7 +138,7 @@ pub fn is_set(kind: Kind, value: &Value) -> bool {
     }
 }
 
-/// The text of a value as it may be repeated to a person.
+/// The text of a value as it may be shown to a person.
 pub fn repeated(kind: Kind, text: &str) -> &str {
     match kind == Kind::Secret {
         true => "(set, not shown)",

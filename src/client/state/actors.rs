@@ -1,4 +1,4 @@
-//! The addresses that a client wants, and how far the present session agrees.
+//! The addresses that a client wants, and what the present session has of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use crate::client::{ActorConfig, CommandId};
 use crate::protocol::{ActorAddress, RenewalToken, Topic};
 use crate::time::Timestamp;
 
-/// In the order in which they were wanted.
+/// The wanted addresses, longest wanted first.
 #[derive(Debug)]
 pub(super) struct Actors(IndexMap<ActorAddress, Actor>);
 
@@ -18,32 +18,32 @@ pub(super) struct Actor {
     pub(super) registration: Registration,
     /// Refusals since the last registration or renewal.
     pub(super) refusals: u32,
-    /// The pace of the session is kept for the registration until then.
+    /// Until then the session's request rate is reserved for the registration.
     pub(super) registration_rests_until: Timestamp,
-    /// What the user wants.
+    /// The topics that the user wants.
     pub(super) wanted: BTreeSet<Topic>,
-    /// Which command was the last to want the topic, if one was.
+    /// The last command that wanted each topic.
     wanted_by: BTreeMap<Topic, CommandId>,
-    /// What the hub has confirmed to this session.
+    /// The subscriptions that the hub confirmed to this session.
     pub(super) confirmed: BTreeSet<Topic>,
-    /// Topics in requests that are not answered yet, and in how many.
+    /// For each topic, its requests that are not answered yet.
     under_way: BTreeMap<Topic, usize>,
     /// Topics that the hub refused to change for now.
     refused: BTreeMap<Topic, Refused>,
-    /// The hub wants no request about any topic before.
+    /// Until then the hub wants no request about any topic.
     topics_rest_until: Timestamp,
 }
 
 #[derive(Debug, Default)]
 struct Refused {
-    /// In a row.
+    /// Refusals in a row.
     times: u32,
     again_at: Timestamp,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Registration {
-    /// Not by this session.
+    /// This session has not registered it.
     Absent,
     /// `hub:register` is under way.
     Asked,
@@ -59,7 +59,7 @@ impl Actors {
         actors
     }
 
-    /// Wants the address, keeping what is known of it if it was wanted before.
+    /// Wants the address, and keeps what is known if it was wanted before.
     pub(super) fn want(&mut self, config: ActorConfig) {
         let topics = config.topics.iter().cloned();
         match self.0.get_mut(&config.address) {
@@ -103,13 +103,13 @@ impl Actors {
         self.0.keys().cloned().collect()
     }
 
-    /// Until when requests about topics must not take what the hub gives to registrations.
+    /// Until then requests about topics must not use up the rate that registrations need.
     pub(super) fn registrations_rest_until(&self) -> Timestamp {
         let rests = self.0.values().map(|actor| actor.registration_rests_until);
         rests.max().unwrap_or_default()
     }
 
-    /// The session is over: wishes stay, knowledge goes.
+    /// The session is over: what the user wants stays, what the hub confirmed goes.
     pub(super) fn connection_lost(&mut self) {
         for actor in self.0.values_mut() {
             actor.registration = Registration::Absent;
@@ -145,19 +145,19 @@ impl Actor {
         self.topic_accepted(topic);
     }
 
-    /// The user does not want the topic any more, or the hub will not have it.
+    /// The user no longer wants the topic, or the hub refuses it.
     pub(super) fn want_no_more(&mut self, topic: &Topic) {
         self.wanted.remove(topic);
         self.wanted_by.remove(topic);
         self.topic_accepted(topic);
     }
 
-    /// Whether the user has wanted the topic again after this command.
+    /// Returns whether the user wanted the topic again after this command.
     pub(super) fn is_wanted_since(&self, topic: &Topic, command: CommandId) -> bool {
         self.wanted_by.get(topic).is_some_and(|last| *last > command)
     }
 
-    /// No refusal of the registration counts any more.
+    /// Earlier refusals of the registration no longer count.
     pub(super) fn registration_accepted(&mut self) {
         self.refusals = 0;
         self.registration_rests_until = Timestamp::default();
@@ -168,7 +168,7 @@ impl Actor {
         *self.under_way.entry(topic.clone()).or_default() += 1;
     }
 
-    /// A request about the topic was answered, or will not be.
+    /// A request about the topic was answered, or never will be.
     pub(super) fn finish(&mut self, topic: &Topic) {
         if let Some(count) = self.under_way.get_mut(topic) {
             *count -= 1;
@@ -182,7 +182,7 @@ impl Actor {
         self.under_way.contains_key(topic)
     }
 
-    /// How often in a row the hub refused to change the topic.
+    /// The refusals in a row to change the topic.
     pub(super) fn refusals_of(&self, topic: &Topic) -> u32 {
         self.refused.get(topic).map_or(0, |refused| refused.times)
     }
@@ -193,7 +193,7 @@ impl Actor {
         *refused = Refused { times: refused.times.saturating_add(1), again_at };
     }
 
-    /// No refusal of the topic counts any more.
+    /// Earlier refusals of the topic no longer count.
     pub(super) fn topic_accepted(&mut self, topic: &Topic) {
         self.refused.remove(topic);
     }
@@ -202,8 +202,8 @@ impl Actor {
         self.topics_rest_until = self.topics_rest_until.max(until);
     }
 
-    /// Topics on which the hub and the user differ, that may be asked about now, and whether the
-    /// user wants them: as many as may be asked about beside those that are being asked about.
+    /// Topics on which the hub and the user differ and that may be asked about now, each with
+    /// whether the user wants it. With the requests under way they are `under_way_max` at most.
     pub(super) fn unsettled(&self, now: Timestamp, under_way_max: usize) -> Vec<(Topic, bool)> {
         self.differing()
             .filter(|topic| self.again_at(topic) <= now)
@@ -212,13 +212,13 @@ impl Actor {
             .collect()
     }
 
-    /// When the next of the differing topics may be asked about that may not be now.
+    /// When the next differing topic may be asked about that may not be now.
     pub(super) fn next_unsettled(&self, now: Timestamp, earliest: Timestamp) -> Option<Timestamp> {
         let moments = self.differing().map(|topic| self.again_at(topic).max(earliest));
         moments.filter(|at| *at > now).min()
     }
 
-    /// Topics on which the hub and the user differ and that are not being asked about.
+    /// Topics on which the hub and the user differ and that no request is about.
     fn differing(&self) -> impl Iterator<Item = &Topic> {
         let differing = self.wanted.symmetric_difference(&self.confirmed);
         differing.filter(|topic| !self.is_under_way(topic))

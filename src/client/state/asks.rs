@@ -1,18 +1,18 @@
-//! Asks on their way: written, not answered yet; each ends once.
+//! Asks under way: written, but not answered yet. Each ends once.
 
 use super::{ClientState, Output, Owner};
 use crate::client::{ClientError, CommandId, Loss, Outcome};
 use crate::protocol::{ActorAddress, MessageId, Pattern, Reply, Request, Topic, Verb};
 use crate::time::Timestamp;
 
-/// Why an ask was written, and so who wants its reply.
+/// Why an ask was written, which decides who gets its reply.
 #[derive(Debug)]
 pub(super) enum Purpose {
     Connect,
     Heartbeat,
     Register(ActorAddress),
     Renew(ActorAddress),
-    /// Without a command, the client itself restores what is wanted.
+    /// Without a command, the client itself restores a wanted topic.
     Subscribe {
         address: ActorAddress,
         topic: Topic,
@@ -28,7 +28,7 @@ pub(super) enum Purpose {
 }
 
 impl Purpose {
-    /// The command that the ask's end is the end of, except for `hub:disconnect`.
+    /// The command that ends with the ask, except for `hub:disconnect`.
     fn command(&self) -> Option<CommandId> {
         match self {
             Purpose::Connect
@@ -43,7 +43,7 @@ impl Purpose {
 }
 
 impl ClientState {
-    /// Writes an ask of the client's own making to the hub.
+    /// Writes an ask that the client itself makes.
     pub(super) fn ask_hub(
         &mut self,
         now: Timestamp,
@@ -89,7 +89,7 @@ impl ClientState {
         }
     }
 
-    /// Ends all that is under way, in the order of issue.
+    /// Ends all asks, in the order of issue.
     pub(super) fn fail_asks(&mut self, error: &ClientError) {
         let mut failed = Vec::new();
         for purpose in std::mem::take(&mut self.asks).into_values() {
@@ -115,7 +115,7 @@ impl ClientState {
         self.resolve(id, result);
     }
 
-    /// The next session must not begin with a token that this one has outlived.
+    /// Keeps a refreshed token: the next session must not begin with an older one.
     fn keep_token(&mut self, reply: &Reply) {
         if let Reply::TokenRefreshed(refreshed) = reply {
             self.config.auth_token = Some(refreshed.token.clone());

@@ -1,4 +1,4 @@
-//! What the user wants: wishes are remembered, errands submitted.
+//! The user's commands: what is wanted is remembered, errands are submitted.
 
 use super::errands::Errand;
 use super::{ClientState, Phase, Purpose};
@@ -40,7 +40,7 @@ impl ClientState {
         }
     }
 
-    /// The address whose registration the request waits for; what needs no identity waits for none.
+    /// The address whose registration the request waits for; none if it needs no identity.
     fn speaker(&self, request: &RequestCommand) -> Option<ActorAddress> {
         match (&request.verb, &request.from) {
             (

@@ -11,9 +11,9 @@ use crate::protocol::{
 };
 use crate::time::Timestamp;
 
-/// No hub gets more heartbeats than one in this time, whatever interval it tells.
+/// The least time between two heartbeats, whatever interval the hub asks for.
 const HEARTBEAT_INTERVAL_MIN: Duration = Duration::from_millis(100);
-/// No attempt is made at the very moment when the last one failed.
+/// The least pause between an attempt that failed and the next one.
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 
 impl ClientState {
@@ -87,8 +87,8 @@ impl ClientState {
         }
     }
 
-    /// A frame that comes too slowly is no sign of life any more: it is whole within its patience and
-    /// the silence timeout, or never.
+    /// A frame that comes too slowly is no sign of life: it is whole within its patience and the
+    /// silence timeout, or never.
     pub(super) fn part(&mut self, now: Timestamp, first: bool, declared: u64) {
         let Phase::Connected(session) = &mut self.phase else { return };
         if first {
@@ -109,7 +109,7 @@ impl ClientState {
         }
     }
 
-    /// Says goodbye; what follows is the hub's acknowledgement and its close frame.
+    /// Says goodbye; the hub's acknowledgement and its close frame follow.
     pub(super) fn disconnect(&mut self, now: Timestamp, id: CommandId, reason: Option<String>) {
         let Phase::Connected(session) = &self.phase else {
             self.resolve(id, Ok(Outcome::Disconnected { acknowledged: false }));
@@ -123,7 +123,7 @@ impl ClientState {
         self.await_close(now, session, Ending::Requested);
     }
 
-    /// The session is over for good; only the hub's close frame is missing.
+    /// The session is over for good; only the hub's close frame is still to come.
     pub(super) fn await_close(&mut self, now: Timestamp, session: SessionId, why: Ending) {
         self.phase = Phase::Closing { session, why };
         self.actors.connection_lost();
@@ -180,13 +180,13 @@ impl ClientState {
         pause
     }
 
-    /// The pause after so many failures: it doubles up to its bound, then jitter takes up to half.
+    /// The pause after `failures`: it doubles up to its bound, then jitter takes up to half.
     fn backoff(&mut self, failures: u32) -> Duration {
         self.doubled(self.config.backoff_min, failures)
     }
 
-    /// The pause before what the hub refused for now is asked again, after so many earlier
-    /// refusals: as above, but never shorter than the hub says.
+    /// The pause before asking again for what the hub refused for now, after `refusals` earlier
+    /// ones: as above, but never shorter than the hub says.
     pub(super) fn retry_pause(&mut self, asked: Option<Duration>, refusals: u32) -> Duration {
         match asked {
             Some(asked) => self.doubled(asked.max(PAUSE_MIN), refusals).max(asked),
@@ -227,7 +227,7 @@ impl ClientState {
 fn ending_of(loss: &Loss) -> Option<Ending> {
     match loss {
         Loss::Closed { code, .. } => ending_of_close((*code)?),
-        // The close frame would say the same; it may not have come.
+        // The close frame would say the same, but may not have come.
         Loss::Refused(refusal) => ending_of_close(refusal.code.closes_connect().code()),
         Loss::ConnectFailed(_)
         | Loss::Broken(_)

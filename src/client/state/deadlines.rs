@@ -1,4 +1,4 @@
-//! All that a client waits for, each wait with its owner; an owner waits for one moment at most.
+//! A client's deadlines, at most one for each owner.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,10 +6,10 @@ use crate::client::CommandId;
 use crate::protocol::{ActorAddress, MessageId};
 use crate::time::Timestamp;
 
-/// Who waits.
+/// The owner of a deadline.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Owner {
-    /// The phase: an attempt, a pause, a close.
+    /// The phase: an attempt, a pause or a close.
     Phase,
     Heartbeat,
     Silence,
@@ -22,7 +22,7 @@ pub(super) enum Owner {
 }
 
 impl Owner {
-    /// Whether the wait ends with the connection.
+    /// Returns whether the deadline ends with the connection.
     fn is_of_connection(&self) -> bool {
         match self {
             Owner::Phase
@@ -43,7 +43,7 @@ pub(super) struct Deadlines {
 }
 
 impl Deadlines {
-    /// Makes `owner` wait for `at`, and for nothing else.
+    /// Makes `at` the owner's only deadline.
     pub(super) fn set(&mut self, owner: Owner, at: Timestamp) {
         self.clear(&owner);
         self.by_owner.insert(owner.clone(), at);
@@ -56,7 +56,7 @@ impl Deadlines {
         }
     }
 
-    /// Forgets every wait that ends with the connection.
+    /// Forgets the deadlines that end with the connection.
     pub(super) fn clear_connection(&mut self) {
         self.by_owner.retain(|owner, _| !owner.is_of_connection());
         self.by_time.retain(|(_, owner)| !owner.is_of_connection());
@@ -66,7 +66,7 @@ impl Deadlines {
         self.by_time.first().map(|(at, _)| *at)
     }
 
-    /// Takes out the earliest owner whose time has come.
+    /// Removes the earliest deadline if it is due, and returns its owner.
     pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<Owner> {
         if self.next()? > now {
             return None;

@@ -1,4 +1,4 @@
-//! Errands: they wait for their registration or for a session, then they are written, once.
+//! Errands wait for their registration or for a session; then they are written, once.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub(super) struct Waiting {
 
 #[derive(Debug)]
 pub(super) enum Errand {
-    /// Without an address, an open session is enough.
+    /// Without an address, it waits only for a session.
     Request {
         address: Option<ActorAddress>,
         request: Box<RequestCommand>,
@@ -32,14 +32,14 @@ pub(super) enum Errand {
         address: ActorAddress,
         topic: Topic,
     },
-    /// Nothing to write: the registration itself is what is waited for.
+    /// Writes nothing: it waits for the registration itself.
     Registration {
         address: ActorAddress,
     },
 }
 
 impl Errand {
-    /// Whose registration it waits for; none: an open session is enough.
+    /// The address whose registration it waits for; none: it waits only for a session.
     fn address(&self) -> Option<&ActorAddress> {
         match self {
             Errand::Request { address, .. } => address.as_ref(),
@@ -104,7 +104,7 @@ impl ClientState {
         }
     }
 
-    /// Why the hub would close the connection rather than read this, if it would.
+    /// The error, if the hub would close the connection over a request of this size.
     fn too_large(&self, request: &Request) -> Option<ClientError> {
         let Phase::Connected(session) = &self.phase else { return None };
         let max = session.max_message_size;
@@ -170,7 +170,7 @@ impl ClientState {
         }
     }
 
-    /// The address is no longer wanted, or will not be had: fails what waits for it.
+    /// The address is no longer wanted, or the hub refuses it: fails what waits for it.
     pub(super) fn fail_waiting(&mut self, address: &ActorAddress, error: &ClientError) {
         for id in self.waiting_ids(|errand| errand.address() == Some(address)) {
             self.stop_waiting(id);
@@ -178,7 +178,8 @@ impl ClientState {
         }
     }
 
-    /// The hub refused the address for now: fails the commands that want the registration.
+    /// The hub refused the address for now: fails the commands that wait for the registration
+    /// itself.
     pub(super) fn fail_registrations(&mut self, address: &ActorAddress, error: &ClientError) {
         let is_registration = |errand: &Errand| match errand {
             Errand::Registration { address: wanted } => wanted == address,
@@ -214,11 +215,11 @@ impl ClientState {
     }
 }
 
-/// A bound on the frame's length that costs nothing, for what carries data.
+/// A cheap upper bound on the frame's length, for what carries data.
 fn length_at_most(request: &Request) -> Option<usize> {
     /// Keys, addresses, ids and a topic.
     const REST: usize = 8 * 1024;
-    /// What a byte of text becomes at worst, `\u0000`.
+    /// The most that a byte of text becomes, as in `\u0000`.
     const ESCAPED: usize = 6;
     let (kind, data) = match &request.verb {
         Ok(Verb::Send(send)) => (&send.kind, &send.data),

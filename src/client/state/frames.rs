@@ -1,4 +1,4 @@
-//! What the hub says, and whom in the client it concerns.
+//! Passes the hub's frames to the parts of the client that they concern.
 
 use super::{ClientState, Owner, Phase, Purpose};
 use crate::client::{Ending, Event, Message, Outcome};
@@ -84,7 +84,7 @@ impl ClientState {
         }
     }
 
-    /// After a takeover the client must not come back, even if the close frame gets lost.
+    /// After a takeover the client must not come back, even if the close frame is lost.
     fn close_announced(&mut self, now: Timestamp, notice: DisconnectNotice) {
         let taken_over = notice.reason == DisconnectNotice::DUPLICATE_CONNECTION;
         self.tell(Event::CloseAnnounced { reason: notice.reason, message: notice.message });

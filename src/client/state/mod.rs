@@ -1,8 +1,8 @@
-//! What a client decides, as a function from (state, now, input) to outputs. No I/O here.
+//! What a client decides: a function from (state, now, input) to outputs, without I/O.
 //!
-//! Addresses and topics are wishes: `actors` keeps them and `registration` makes each session agree
-//! with them. The other commands are errands: they wait until they may be written, are written
-//! once, and end once.
+//! Addresses and topics are wishes: `actors` keeps them, and `registration` makes each session
+//! agree with them. All other commands are errands: they wait until they may be written, are
+//! written once, and end once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,10 +33,10 @@ use asks::Purpose;
 use deadlines::{Deadlines, Owner};
 use errands::Waiting;
 
-/// What can happen to a client.
+/// What happens to a client.
 #[derive(Debug)]
 pub enum Input {
-    /// Once, before everything else.
+    /// The first input, given once.
     Start,
     /// The transport that [`Output::Connect`] asked for is open.
     Opened,
@@ -44,54 +44,54 @@ pub enum Input {
     Frame(Result<HubFrame, InvalidHubFrame>),
     /// Bytes came from the hub that make no frame of this protocol.
     Alive,
-    /// Bytes came of a frame that is still on its way.
+    /// Bytes came of a frame that is not whole yet.
     Part {
-        /// Whether they are the first of it.
+        /// Whether they are the frame's first.
         first: bool,
-        /// How many bytes it is to have, as far as its headers have come.
+        /// The frame's bytes, as its headers declare so far.
         declared: u64,
     },
-    /// The transport, or the attempt to get one, is gone.
+    /// The transport, or the attempt to open one, ended.
     Lost(Loss),
-    /// The user wants something. Ids ascend.
+    /// The user gave a command. Ids ascend.
     Command(CommandId, Command),
     /// Time passed.
     Tick,
-    /// Time passed, and the shell cannot read at present: the hub's silence proves nothing.
+    /// Time passed while the shell could not read, so the hub's silence proves nothing.
     Stalled,
-    /// The user is gone.
+    /// The user dropped all handles.
     Stop,
 }
 
-/// What a client wants done.
+/// What the shell is to do for a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// Get a transport; answered by [`Input::Opened`] or [`Input::Lost`].
+    /// Open a transport. [`Input::Opened`] or [`Input::Lost`] answers.
     Connect,
     /// Write a frame to the open transport.
     Send(ClientFrame),
-    /// Close the transport or give up the attempt to get one; nothing of it is handed in any more.
+    /// Close the transport, or give up the attempt to open one. Its inputs end.
     CloseTransport,
     /// Tell the user.
     Event(Event),
-    /// Answer a command; each gets one answer.
+    /// Answer a command. Each gets exactly one answer.
     Resolve(CommandId, Result<Outcome, ClientError>),
 }
 
-/// One client.
+/// The state of one client.
 #[derive(Debug)]
 pub struct ClientState {
     config: ClientConfig,
     dice: Dice,
-    /// Speaks for the client where no address does.
+    /// The sender while the client wants no address.
     anonymous: ActorAddress,
     phase: Phase,
-    /// Attempts that failed since a session lasted.
+    /// Failed attempts since a session lasted.
     failures: u32,
     actors: Actors,
-    /// Written and not answered yet.
+    /// Asks that are written, but not answered yet.
     asks: BTreeMap<MessageId, Purpose>,
-    /// Not written yet.
+    /// Commands that are not written yet.
     waiting: BTreeMap<CommandId, Waiting>,
     deadlines: Deadlines,
     outputs: Vec<Output>,
@@ -100,12 +100,12 @@ pub struct ClientState {
 #[derive(Debug)]
 enum Phase {
     New,
-    /// The shell is getting a transport.
+    /// The shell is opening a transport.
     Connecting,
     /// `hub:connect` is under way.
     Greeting,
     Connected(Session),
-    /// Only the hub's close frame is missing.
+    /// Only the hub's close frame is still to come.
     Closing {
         session: SessionId,
         why: Ending,
@@ -122,11 +122,11 @@ struct Session {
     /// Bytes.
     max_message_size: usize,
     silence_timeout: Duration,
-    /// When the last bytes came that are a sign of life.
+    /// When the last sign of life came.
     heard: Timestamp,
-    /// When the frame that is on its way began.
+    /// When the unfinished frame began.
     part_began: Timestamp,
-    /// When the session first had what it was opened for: a registration, if one is wanted.
+    /// When the session was first ready: registered, if an address is wanted.
     settled: Option<Timestamp>,
 }
 
@@ -149,12 +149,12 @@ impl ClientState {
         }
     }
 
-    /// Does first what is due at `now`, then what `input` demands.
+    /// First handles the deadlines due at `now`, then `input`.
     pub fn handle(&mut self, now: Timestamp, input: Input) -> impl Iterator<Item = Output> {
         if let (Input::Stalled, Phase::Connected(session)) = (&input, &mut self.phase) {
             session.heard = now;
         }
-        // The transport is gone before this is called: what is due now must not send on it.
+        // A lost transport is gone already: a deadline that is due must not send on it.
         if let Input::Lost(loss) = &input {
             self.lost(now, loss.clone());
         }
@@ -167,7 +167,7 @@ impl ClientState {
         self.outputs.drain(..)
     }
 
-    /// When the client next wants a [`Input::Tick`].
+    /// When the client next needs an [`Input::Tick`].
     pub fn next_deadline(&self) -> Option<Timestamp> {
         self.deadlines.next()
     }
@@ -237,7 +237,7 @@ impl ClientState {
         }
     }
 
-    /// Who speaks where no address is named.
+    /// The sender where none is named.
     fn first_address(&self) -> ActorAddress {
         self.actors.first().unwrap_or(&self.anonymous).clone()
     }

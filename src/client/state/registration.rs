@@ -12,11 +12,11 @@ use crate::protocol::{
 };
 use crate::time::Timestamp;
 
-/// However short a registration lives, its renewals are at least so far apart.
+/// The least time between two renewals, however short the registration lives.
 const RENEWAL_PAUSE_MIN: Duration = Duration::from_millis(100);
-/// Subscriptions that are restored at once, for each address.
+/// Subscriptions of one address that are restored at once.
 const RESTORING_MAX: usize = 64;
-/// What the answer to each weighs in the hub's queue, which has room for the largest message.
+/// The weight of each answer in the hub's queue, which has room for the largest message.
 const ANSWER_BYTES: usize = 512;
 
 impl ClientState {
@@ -45,7 +45,7 @@ impl ClientState {
         address: ActorAddress,
         reply: Reply,
     ) {
-        // After the goodbye nothing is wanted of the session any more.
+        // After the goodbye the session needs nothing more.
         if !matches!(self.phase, Phase::Connected(_)) {
             return;
         }
@@ -60,7 +60,7 @@ impl ClientState {
         }
     }
 
-    /// Whether the address is wanted still.
+    /// Returns whether the address is still wanted.
     fn registered(
         &mut self,
         now: Timestamp,
@@ -119,7 +119,7 @@ impl ClientState {
         self.tell(Event::RegistrationRefused { address: address.clone(), refusal, retry_in });
     }
 
-    /// Asks again later. Where the hub wants fewer requests, those about topics wait behind this one.
+    /// Asks again later. If the hub wants fewer requests, those about topics wait until then.
     fn rest_registration(
         &mut self,
         now: Timestamp,
@@ -157,7 +157,7 @@ impl ClientState {
         address: ActorAddress,
         reply: Reply,
     ) {
-        // It may be about a registration that was given up, and wanted again since.
+        // The answer may be about a registration that was given up and wanted again since.
         if !matches!(self.phase, Phase::Connected(_)) || !self.actors.is_held(&address) {
             return;
         }
@@ -172,7 +172,7 @@ impl ClientState {
         self.tell(Event::Renewed { address, expires_at, renewal_token });
     }
 
-    /// Where the hub only wants fewer requests the address is held still; else it may be no more.
+    /// If the hub only wants fewer requests, the address is still held; otherwise it may be lost.
     fn renewal_refused(&mut self, now: Timestamp, address: &ActorAddress, refusal: &Refusal) {
         if asked_pause(refusal).is_some() {
             self.rest_registration(now, address, refusal);
@@ -181,7 +181,7 @@ impl ClientState {
         }
     }
 
-    /// Two thirds of the time that the hub gave, measured by the hub's own clock.
+    /// Renews after two thirds of the time that the hub gave, measured by the hub's clock.
     fn renew_later(
         &mut self,
         now: Timestamp,
@@ -193,7 +193,7 @@ impl ClientState {
         self.deadlines.set(Owner::Registration(address.clone()), now + pause);
     }
 
-    /// The hub took an address. What expired is asked for again, unless that is under way.
+    /// The hub took an address. An expired one is registered again, unless that is under way.
     pub(super) fn unregistered(&mut self, now: Timestamp, notice: UnregisteredNotice) {
         let UnregisteredNotice { actor_address: address, reason } = notice;
         match reason {
@@ -213,7 +213,7 @@ impl ClientState {
         }
     }
 
-    /// The address is no longer wanted; `error` is the end of the commands that wait for it.
+    /// The address is no longer wanted; the commands that wait for it end with `error`.
     pub(super) fn forget(&mut self, address: &ActorAddress, error: &ClientError) {
         self.actors.forget(address);
         self.deadlines.clear(&Owner::Registration(address.clone()));
@@ -221,7 +221,7 @@ impl ClientState {
         self.fail_waiting(address, error);
     }
 
-    /// Asks for what is wanted and missing, and gives up what is there and not wanted.
+    /// Subscribes to wanted topics that are missing, and gives unwanted ones up.
     pub(super) fn restore_topics(&mut self, now: Timestamp, address: &ActorAddress) {
         if !self.actors.is_held(address) {
             return;
@@ -239,7 +239,8 @@ impl ClientState {
         self.restore_topics_later(now, address);
     }
 
-    /// A hub with small queues closes whoever makes it say more at once than they hold.
+    /// Bounded because a hub with small queues closes a session that needs more answers than they
+    /// hold.
     fn restoring_max(&self) -> usize {
         let bytes = match &self.phase {
             Phase::Connected(session) => session.max_message_size,
@@ -321,7 +322,7 @@ impl ClientState {
             {
                 self.rest_topic(now, &address, topic, refusal);
             } else {
-                // Any other answer means that there is nothing left to give up.
+                // After any other answer there is nothing left to give up.
                 actor.confirmed.remove(&topic);
                 actor.topic_accepted(&topic);
             }
@@ -332,7 +333,7 @@ impl ClientState {
         self.restore_topics(now, &address);
     }
 
-    /// Asks about the topic again later, and if the hub wants fewer requests about the others too.
+    /// Asks about the topic again later; if the hub wants fewer requests, about the others too.
     fn rest_topic(
         &mut self,
         now: Timestamp,
@@ -364,7 +365,7 @@ impl ClientState {
     }
 }
 
-/// Whether to ask again would bring the same refusal again.
+/// Returns whether asking again would bring the same refusal.
 fn is_final(refusal: &Refusal) -> bool {
     matches!(refusal.code, ErrorCode::Unauthorized | ErrorCode::InvalidToken)
         || matches!(refusal.details, Details::Field { .. })
@@ -381,7 +382,7 @@ fn asked_pause(refusal: &Refusal) -> Option<Duration> {
     }
 }
 
-/// The refusal that a reply is; a reply of the wrong type counts as one.
+/// The reply's refusal; a reply of the wrong type counts as one.
 pub(super) fn refusal_in(reply: &Reply) -> Box<Refusal> {
     match reply {
         Reply::Error(refusal) => refusal.clone(),

@@ -18,9 +18,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::client::HubUrl;
 
-/// Bytes of the response's head that are held before it is refused.
+/// The most bytes that a response's head may have.
 const RESPONSE_BYTES_MAX: usize = 16 * 1024;
-/// What a key is hashed with (RFC 6455, section 1.3).
+/// The text that a key is hashed with (RFC 6455, section 1.3).
 const WEBSOCKET_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// Why a peer is no WebSocket server.
@@ -36,7 +36,7 @@ pub(super) enum HandshakeError {
     Header(HeaderName),
 }
 
-/// Proves that the answer is to this handshake.
+/// Proves that an answer is for this handshake.
 pub(super) struct Nonce(String);
 
 impl Nonce {
@@ -52,7 +52,7 @@ impl Nonce {
     }
 }
 
-/// The upgraded stream begins with the bytes that were already read behind the response.
+/// Returns a stream that begins with the bytes already read after the response.
 pub(super) async fn upgrade<S>(
     stream: S,
     hub: &HubUrl,
@@ -99,7 +99,7 @@ fn check<B>(response: &Response<B>, nonce: &Nonce) -> Result<(), HandshakeError>
     if headers.get(SEC_WEBSOCKET_ACCEPT).is_none_or(|value| value != nonce.answer().as_str()) {
         return Err(HandshakeError::Header(SEC_WEBSOCKET_ACCEPT));
     }
-    // The client offered none, so the server can have chosen none.
+    // The client offered none, so the server may choose none.
     match [SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL]
         .into_iter()
         .find(|name| headers.contains_key(name))

@@ -1,6 +1,6 @@
-//! A stream that notices every byte that comes, and whose failed writes do not end the reading: the
-//! hub's close frame, which tells whether the client may come back, can still be on its way when the
-//! hub takes no more bytes.
+//! A stream that notices every byte that comes, and that can be read after a write failed: the hub's
+//! close frame, which says whether the client may come back, can still be on its way when the hub
+//! takes no more bytes.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -15,7 +15,7 @@ pub(super) struct LastWords<S> {
     deaf: bool,
     meter: FrameMeter,
     has_news: bool,
-    /// The message whose bytes were noticed last.
+    /// The message that the last bytes belonged to.
     latest: Option<u64>,
 }
 
@@ -25,8 +25,8 @@ impl<S> LastWords<S> {
         Self { stream, deaf: false, meter, has_news: false, latest: None }
     }
 
-    /// What came since this was asked, if it makes no whole message yet: whether a message begins
-    /// with it, and how many bytes that is to have as far as its headers have come.
+    /// The bytes since the last call, if they make no whole message: whether they are the message's
+    /// first, and the bytes that its headers declare so far.
     pub(super) fn take_part(&mut self) -> Option<(bool, u64)> {
         let news = std::mem::take(&mut self.has_news);
         let (message, declared) = self.meter.in_the_making().filter(|_| news)?;
@@ -45,7 +45,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for LastWords<S> {
         let read = Pin::new(&mut this.stream).poll_read(task, buffer);
         let mut come = &buffer.filled()[before..];
         this.has_news |= !come.is_empty();
-        // How large a message may be is the codec's business.
+        // The codec bounds messages.
         while let Some((at, _)) = this.meter.read(come, u64::MAX) {
             come = &come[at + 1..];
         }
@@ -53,7 +53,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for LastWords<S> {
     }
 }
 
-/// Once a write has failed, all that is written is thrown away.
+/// After a failed write, everything written is discarded.
 impl<S: AsyncWrite + Unpin> AsyncWrite for LastWords<S> {
     fn poll_write(
         self: Pin<&mut Self>,

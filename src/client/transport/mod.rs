@@ -18,13 +18,13 @@ mod last_words;
 
 use last_words::LastWords;
 
-/// Pings that may come before one answer is written; a hub that sends more does not listen.
+/// Pings that may come before an answer is written; a hub that sends more does not read.
 const UNANSWERED_PINGS_MAX: usize = 1024;
 
 pub(super) struct Transport {
     socket: WebSocketStream<LastWords<TokioIo<Upgraded>>>,
     outgoing: VecDeque<String>,
-    /// Something may be in the socket's own queue.
+    /// Whether something may be in the socket's own queue.
     unflushed: bool,
     unanswered_pings: usize,
 }
@@ -34,20 +34,21 @@ pub(super) enum Arrival {
     Frame(Bytes),
     /// A control frame came.
     Alive,
-    /// Bytes came of a message of so many that is still on its way: whether they are its first.
+    /// Bytes came of a message that is not whole yet: whether they are its first, and the bytes that
+    /// its headers declare so far.
     Part { first: bool, declared: u64 },
-    /// Nothing more will come.
+    /// Nothing more will arrive.
     Lost(Loss),
 }
 
-/// Whether to take what the hub sends.
+/// Whether to read what the hub sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reading {
     Open,
     Stalled,
 }
 
-/// What becomes of messages that are not written yet when a transport is closed.
+/// What happens to unwritten messages when a transport is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unwritten {
     Write,
@@ -55,7 +56,7 @@ pub(super) enum Unwritten {
 }
 
 impl Transport {
-    /// Connects and shakes hands. It has no timeout of its own.
+    /// Connects and shakes hands. Has no timeout.
     pub(super) async fn dial<R: Runtime>(
         runtime: R,
         hub: HubUrl,
@@ -86,20 +87,19 @@ impl Transport {
         self.outgoing.push_back(text);
     }
 
-    /// Writes what is queued, all the while, and waits for what comes. Dropping the future loses
-    /// nothing.
+    /// Writes what is queued and meanwhile waits for what arrives. Cancel safe.
     pub(super) async fn next(&mut self, reading: Reading) -> Arrival {
         future::poll_fn(|task| self.poll_next(task, reading)).await
     }
 
-    /// Closes with a handshake. It has no timeout of its own.
+    /// Closes with a handshake. Has no timeout.
     pub(super) async fn close(mut self, unwritten: Unwritten) {
         while let (Unwritten::Write, Some(text)) = (unwritten, self.outgoing.pop_front()) {
             if self.socket.feed(Message::text(text)).await.is_err() {
                 break;
             }
         }
-        // Whatever is wrong with the stream now, it is over.
+        // The transport is over, whatever the error.
         let _ = self.socket.close().await;
     }
 
@@ -173,7 +173,7 @@ impl Transport {
     }
 }
 
-/// What a close frame without a code counts as (RFC 6455, section 7.1.5).
+/// The code of a close frame without one (RFC 6455, section 7.1.5).
 const NO_STATUS: u16 = 1005;
 
 fn connect_failed(error: impl fmt::Display) -> Loss {

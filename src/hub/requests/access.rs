@@ -1,5 +1,5 @@
-//! Who may connect and register with auth on (protocol, section 5). A refusal never repeats what a
-//! token holds.
+//! Decides who may connect and register with auth on (protocol, section 5). A refusal never repeats
+//! what a token says.
 
 use crate::auth::{Access, Grant, Keys, Principal, TokenError, authenticate};
 use crate::hub::{Deadline, EndReason, Hub, Record, SessionKey};
@@ -10,7 +10,7 @@ use crate::protocol::{
 use crate::time::Timestamp;
 
 impl Hub {
-    /// What the token grants; nothing with auth off, where none is looked at.
+    /// What the token grants; none with auth off, when tokens are ignored.
     pub(super) fn admit(
         &self,
         now: Timestamp,
@@ -21,8 +21,8 @@ impl Hub {
         verify(token.ok_or_else(no_token)?, bytes_max, keys, now, code).map(Some)
     }
 
-    /// Whether the session's principal may have the address, also from whoever has it now (I10):
-    /// from itself and, if the token names the address, from whoever has it by a pattern.
+    /// Refuses an address that the session's principal may not have (I10). It may take the address
+    /// from itself and, if its token names it, from one who has it by a pattern.
     pub(super) fn check_principal(
         &self,
         key: SessionKey,
@@ -51,8 +51,8 @@ impl Hub {
         Some(self.sessions.get(key)?.grant.as_ref()?.principal.clone())
     }
 
-    /// From here on the session lives as long as the new token, and has no address that it does not
-    /// allow.
+    /// From now on the session lives as long as the new token, and has only addresses that the
+    /// token allows.
     pub(super) fn refresh_token(
         &mut self,
         now: Timestamp,
@@ -84,7 +84,7 @@ impl Hub {
         self.deadlines.arm(Deadline::Token(key), expires_at);
         self.audit(Record::TokenRefreshed { session: key, session_id, expires_at });
         for address in &beyond {
-            // The notices may have ended the session, and with it all that it owned.
+            // The notices may have ended the session, and it owns nothing then.
             if self.registry.owner(address) == Some(key) {
                 let why = (EndReason::TokenNarrowed, UnregisterReason::TokenNarrowed);
                 self.lose(now, address, key, why);

@@ -1,4 +1,4 @@
-//! Application data to everyone who is registered.
+//! Application data for all registered actors.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::protocol::{
 use crate::time::Timestamp;
 
 impl Hub {
-    /// One copy for each registered address that it is meant for.
+    /// Hands out one copy for each registered address that the broadcast is for.
     pub(super) fn broadcast(
         &mut self,
         now: Timestamp,

@@ -1,5 +1,5 @@
-//! How sessions begin, live and end. Whatever comes late from or about a session touches only what
-//! that session owns at that moment (I4).
+//! How sessions begin, live and end. A late input about a session touches only what that session
+//! owns at that moment (I4).
 
 use crate::hub::state::Session;
 use crate::hub::{
@@ -91,8 +91,9 @@ impl Hub {
         }
     }
 
-    /// Signs of life do not move the deadline; it moves itself when it finds one. Where the hub was
-    /// called late, what was due before the silence was long enough comes first.
+    /// Signs of life do not move the deadline; when it is due, it moves itself if it finds one. If
+    /// the hub was called late, deadlines that were due before the silence was long enough come
+    /// first.
     pub(in crate::hub) fn idle(&mut self, now: Timestamp, due: Timestamp, key: SessionKey) {
         let Some(session) = self.sessions.open(key) else { return };
         let silent_until = self.deadlines.passed(session.last_seen + self.config.idle_timeout);
@@ -122,7 +123,7 @@ impl Hub {
         }
     }
 
-    /// Closes a session of the hub's own accord; the connection's end is reported later.
+    /// Closes a session because the hub wants it; the connection's end is reported later.
     pub(in crate::hub) fn close(&mut self, now: Timestamp, key: SessionKey, reason: CloseReason) {
         if self.sessions.open(key).is_none() {
             return;
@@ -131,13 +132,13 @@ impl Hub {
         self.end(now, key, EndReason::Closed(reason));
     }
 
-    /// The same, in a while.
+    /// The same, but the connection may linger.
     pub(in crate::hub) fn let_go(&mut self, now: Timestamp, key: SessionKey, reason: CloseReason) {
         self.outputs.push(Output::Linger(key, reason));
         self.end(now, key, EndReason::Closed(reason));
     }
 
-    /// From here on the session owns nothing and has nothing queued (I9).
+    /// From now on the session owns nothing and has nothing queued (I9).
     fn end(&mut self, now: Timestamp, key: SessionKey, why: EndReason) {
         let removed = self.sessions.addresses_of(key);
         for address in &removed {
@@ -175,7 +176,7 @@ impl Hub {
     }
 }
 
-/// Why the addresses of a session that ends so are forgotten at once; without a reason they are
+/// Why the addresses of a session that ends like this are forgotten at once; none: they are
 /// detached.
 fn forget_reason(why: EndReason) -> Option<ForgetReason> {
     match why {
@@ -188,7 +189,8 @@ fn forget_reason(why: EndReason) -> Option<ForgetReason> {
     }
 }
 
-/// The close code for a session that ended on its own, as the hub would have given it.
+/// The close code of an ended session; if the hub did not close it, the one that it would have
+/// given.
 fn close_code(why: EndReason) -> u16 {
     match why {
         EndReason::Closed(reason) => reason.code(),

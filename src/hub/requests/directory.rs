@@ -1,5 +1,5 @@
-//! Who is registered: whatever is live at this moment, never a renewal token or a session. A page
-//! ends where its limit, its bytes or the work of one request do, and says where to go on.
+//! Lists live registrations, never renewal tokens or sessions. A page ends at its limit, its bytes
+//! or the work of one request, and says where to continue.
 
 use uuid::Uuid;
 
@@ -11,17 +11,17 @@ use crate::protocol::{
 };
 use crate::time::Timestamp;
 
-/// So many bytes of metadata that are compared count as one more row.
+/// Bytes of compared metadata that count as one more row.
 const COMPARED_BYTES: usize = 128;
 
-/// What of the rows that fit is asked for.
+/// The part of the matching rows that is asked for.
 struct Wish<'a> {
     offset: usize,
     cursor: Option<&'a Cursor>,
     limit: usize,
 }
 
-/// The rows of a page and, if there may be more, where they are.
+/// The rows of a page and, if there may be more, where they begin.
 #[derive(Default)]
 struct Page<'r> {
     rows: Vec<Row<'r>>,
@@ -40,14 +40,14 @@ struct Next {
     cursor: Option<Cursor>,
 }
 
-/// What the answer may weigh.
+/// The bytes that the answer has used and may use.
 struct Room {
     used: usize,
-    /// In one message.
+    /// The bound of one message.
     message: usize,
-    /// In the asker's queue.
+    /// The room in the asker's queue.
     queue: usize,
-    /// In the asker's queue, for a page of one row.
+    /// The room in the asker's queue for a page of one row.
     queue_of_one: usize,
 }
 
@@ -105,7 +105,7 @@ impl Hub {
         })
     }
 
-    /// Reads rows, each of which costs one and what stands beside it, until the page is full.
+    /// Reads rows until the page is full. Each row costs one, plus the number beside it.
     fn page<'r>(
         &self,
         mut room: Room,
@@ -158,8 +158,8 @@ impl Hub {
 }
 
 impl Room {
-    /// The row as there is room for it, that of the cursor behind it included. Alone in its page, one
-    /// that no message holds has its address only.
+    /// The row, if there is room for it and for a cursor after it. One that no message can hold is
+    /// alone in its page, with only its address.
     fn row<'r>(
         &mut self,
         address: &'r ActorAddress,

@@ -1,11 +1,11 @@
-//! What a time to live does to a message (I27): on arrival, and in a queue.
+//! Messages whose time to live ended (I27): before arrival, or in a queue.
 
 use crate::hub::{DropReason, Expired, Hub, Record};
 use crate::protocol::{ErrorCode, Recipient, Refusal, Request};
 use crate::time::Timestamp;
 
 impl Hub {
-    /// Copies whose time to live was over before they could be written (I27).
+    /// Records copies that expired before they could be written (I27).
     pub(super) fn record_expired(&mut self, expired: &[Expired]) {
         for Expired { to, message } in expired {
             self.counters.messages_expired += 1;
@@ -14,7 +14,7 @@ impl Hub {
         }
     }
 
-    /// A message whose time to live was over on arrival goes nowhere (I27).
+    /// Refuses a message that expired before arrival (I27).
     pub(super) fn check_expiry(
         &mut self,
         now: Timestamp,

@@ -1,11 +1,11 @@
-//! What the hub counts, as its clients may ask for it.
+//! The hub's numbers that clients may ask for.
 
 use crate::hub::{Hub, SessionKey};
 use crate::protocol::{Metrics, QueueStats, Reply};
 use crate::time::Timestamp;
 
 impl Hub {
-    /// Of the asking session's own queue, before this reply joins it.
+    /// The numbers of the asking session's queue, before this reply joins it.
     pub(super) fn queue_stats(&self, now: Timestamp, key: SessionKey) -> Reply {
         let session = self.sessions.open(key).expect("a request comes from an open session");
         Reply::QueueStats(QueueStats {
@@ -16,7 +16,7 @@ impl Hub {
         })
     }
 
-    /// The asking frame is counted, its reply not yet.
+    /// Counts the asking frame, but not its reply.
     pub(super) fn metrics(&self, now: Timestamp) -> Reply {
         let (counters, before) = (&self.counters, &self.minute.before);
         let errors = |c: &crate::hub::Counters| c.requests_refused + c.frames_malformed;

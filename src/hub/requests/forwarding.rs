@@ -1,16 +1,16 @@
-//! What travels with a message: its sender's metadata and the hub's own keys (protocol, section 4).
+//! The metadata of a delivered message: its sender's, and the hub's own keys (protocol, section 4).
 
 use std::fmt::Write;
 
 use crate::hub::Hub;
 use crate::protocol::{Json, Request, Route};
 
-/// The hub's in every delivery: what a sender says under them is dropped.
+/// The hub's own keys in every delivery; a sender's values under them are dropped.
 const HUB_KEYS: [&str; 7] =
     ["broadcast", "forwarded", "originalMessageId", "publication", "seq", "topic", "via"];
 
 impl Hub {
-    /// The metadata of what is delivered: the sender's keys first, each value as it came.
+    /// The metadata of a delivery: first the sender's keys, each value unchanged.
     pub(super) fn forwarded_metadata(&self, request: &Request, route: &Route) -> Json {
         let mut text = String::with_capacity(request.metadata.len() + 256);
         text.push('{');

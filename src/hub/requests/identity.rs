@@ -1,10 +1,10 @@
-//! Who speaks in a request, and whether it may (protocol, section 2).
+//! Who acts in a request, and whether it may (protocol, section 2).
 
 use crate::hub::{Hub, Phase, SessionKey};
 use crate::protocol::{ActorAddress, ErrorCode, Refusal, Request};
 
 impl Hub {
-    /// Whether `hub:connect` comes first, and once.
+    /// Refuses a request before `hub:connect`, and a second `hub:connect`.
     pub(super) fn check_phase(&self, key: SessionKey, request: &Request) -> Result<(), Refusal> {
         let connecting = self.sessions.get(key).is_some_and(|s| s.phase == Phase::Connecting);
         match (connecting, request.type_name == "hub:connect") {
@@ -22,7 +22,7 @@ impl Hub {
         }
     }
 
-    /// The `to` of what the hub says unasked to a session.
+    /// The `to` of the hub's notices to a session.
     pub(in crate::hub) fn spoken_to(&self, key: SessionKey) -> ActorAddress {
         let session = self.sessions.get(key);
         let known = session.and_then(|s| s.addresses.first().or(s.claimed.as_ref()));

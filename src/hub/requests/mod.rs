@@ -1,5 +1,5 @@
-//! The verbs: what the hub does with each input, one file a domain. This one reads frames and
-//! answers.
+//! The verbs: what the hub does with each input, one file per domain. This one reads frames and
+//! answers them.
 
 mod access;
 mod broadcast;
@@ -77,7 +77,7 @@ impl Hub {
         }
     }
 
-    /// Applies the request unless it was before, or changes nothing and says why not (I11).
+    /// Applies the request unless it was applied before, or changes nothing and says why (I11).
     fn decide(
         &mut self,
         now: Timestamp,
@@ -174,7 +174,7 @@ impl Hub {
         }
     }
 
-    /// Whether this malformed frame is one too many within a minute.
+    /// Counts a malformed frame, and returns whether it is one too many within a minute.
     fn count_malformed(&mut self, now: Timestamp, key: SessionKey) -> bool {
         const WINDOW: std::time::Duration = std::time::Duration::from_secs(60);
         let max = self.config.malformed_per_minute_max as usize;

@@ -1,14 +1,14 @@
-//! How fast a session may ask (protocol, section 6). Every envelope counts, be its payload right or
-//! wrong, except what opens a session or ends it. What keeps it alive is counted apart, so that
-//! nobody falls silent because it talks too much. A request weighs what it was and what it did: it
-//! is let through if anything is left, and paid for afterwards.
+//! The rate limit of a session (protocol, section 6). Every envelope counts, whether its payload is
+//! valid or not, except those that open or end a session. Signs of life count apart, so that nobody
+//! falls silent because it talks too much. A request weighs what it was and what it did, so it goes
+//! through if anything is left, and is paid for afterwards.
 
 use crate::hub::state::Limit;
 use crate::hub::{Hub, Output, Record, SessionKey};
 use crate::protocol::{Details, ErrorCode, Pattern, Refusal, Reply, Request};
 use crate::time::Timestamp;
 
-/// Which bucket a request is paid from.
+/// The bucket that a request is paid from.
 enum Bucket {
     Free,
     Requests,
@@ -47,7 +47,7 @@ impl Hub {
         })
     }
 
-    /// Debits a request that was let through; `before` is how many outputs there were before it.
+    /// Debits a request that went through; `before` is the number of outputs before it.
     pub(super) fn pay(&mut self, key: SessionKey, request: &Request, before: usize) {
         let copies = self.outputs[before..].iter().filter(copied).count();
         let rows = copies + self.work.scanned;
@@ -63,7 +63,8 @@ impl Hub {
         }
     }
 
-    /// Whether the session may send a text ping now; if not, it is dropped and counted.
+    /// Returns whether the session may send a text ping now; if not, the ping is dropped and
+    /// counted.
     pub(super) fn admits_ping(&mut self, now: Timestamp, key: SessionKey) -> bool {
         let limit = Limit::of_pings(&self.config);
         let Some(session) = self.sessions.open_mut(key) else { return false };
@@ -75,7 +76,8 @@ impl Hub {
         admitted
     }
 
-    /// Refuses a request that came too soon. Even a teller hears of it, once a second.
+    /// Refuses a request that came too soon. Even for a tell the sender hears of it, at most once a
+    /// second.
     pub(super) fn refuse_haste(
         &mut self,
         now: Timestamp,
@@ -93,7 +95,7 @@ impl Hub {
     }
 }
 
-/// A copy of a message, be it handed over or not.
+/// Returns whether the output is about a copy of a message, handed over or not.
 fn copied(output: &&Output) -> bool {
     matches!(output, Output::Audit(Record::MessageDelivered { .. } | Record::MessageDropped { .. }))
 }

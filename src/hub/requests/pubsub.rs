@@ -12,7 +12,7 @@ use crate::protocol::{
 use crate::time::Timestamp;
 
 impl Hub {
-    /// Repeating a subscription gives the same one.
+    /// Subscribes; a repeated request gives the same subscription.
     pub(super) fn subscribe(
         &mut self,
         key: SessionKey,
@@ -54,7 +54,7 @@ impl Hub {
         }
     }
 
-    /// What was not subscribed to is not subscribed to now: that is no error.
+    /// Unsubscribes; if there was no subscription, that is no error.
     pub(super) fn unsubscribe(
         &mut self,
         now: Timestamp,
@@ -74,7 +74,7 @@ impl Hub {
         Ok(Reply::Unsubscribed(Unsubscribed { topic, unsubscribed_at: now }))
     }
 
-    /// The topic that is meant; of an id that the address does not have, its text.
+    /// The topic that the request names; for an id that the address does not have, the id's text.
     fn named_topic(&self, address: &ActorAddress, subscription: &Subscription) -> Topic {
         match subscription {
             Subscription::Topic(topic) => topic.clone(),

@@ -1,5 +1,5 @@
-//! Who owns which address: register, takeover, unregister, renew, detach, resume, forget
-//! (protocol, section 5). Clean-up is by address and session, never by address alone.
+//! Who owns which address: register, takeover, unregister, renew, detach, resume, forget (protocol,
+//! section 5). Clean-up is always by address and session, never by address alone.
 
 use crate::hub::state::{Registration, Standing};
 use crate::hub::{Deadline, EndReason, ForgetReason, Hub, Record, SessionKey};
@@ -11,7 +11,7 @@ use crate::protocol::{
 use crate::time::Timestamp;
 
 impl Hub {
-    /// Last registration wins: an address that another session holds moves to this one.
+    /// The last registration wins: an address that another session holds moves to this one.
     pub(super) fn register(
         &mut self,
         now: Timestamp,
@@ -92,7 +92,7 @@ impl Hub {
         self.registry.get(address).is_none() && self.registry.len() >= self.config.registrations_max
     }
 
-    /// A detached address gives way to a newcomer (I29).
+    /// Makes room for a new address in a full hub: a detached one gives way (I29).
     fn make_room(&mut self, address: &ActorAddress) {
         while self.lacks_room(address) {
             let Some(first) = self.registry.first_to_go().cloned() else { return };
@@ -114,7 +114,7 @@ impl Hub {
         }
     }
 
-    /// Adds the address to what the session owns and says so.
+    /// Adds the address to the session's own, and records it.
     fn bind(&mut self, key: SessionKey, address: &ActorAddress, version: u64, resumed: bool) {
         let session = self.sessions.open_mut(key).expect("a request comes from an open session");
         session.addresses.add(address, self.topics.count_of(address));
@@ -199,8 +199,8 @@ impl Hub {
         }
     }
 
-    /// Extends a live registration by its own time to live. The token is spent, but for the first
-    /// one of the registration: its owner may show that one again (I10).
+    /// Extends a live registration by its own time to live. This spends the token, except the
+    /// registration's first one, which its owner may show again (I10).
     pub(super) fn renew(
         &mut self,
         now: Timestamp,
@@ -230,8 +230,8 @@ impl Hub {
         Ok(Reply::Renewed(Renewed { actor_address, expires_at, renewal_token }))
     }
 
-    /// The address that the session may renew with this token. Where tokens are demanded, only the
-    /// owner and its principal may.
+    /// The address that the session may renew with this token. With auth on, only the owner and its
+    /// principal may.
     fn renewable(&self, key: SessionKey, token: RenewalToken) -> Option<ActorAddress> {
         if let Some(address) = self.registry.first_bearer(token) {
             let owns = self.registry.owner(address) == Some(key);
@@ -243,7 +243,7 @@ impl Hub {
         (owns || registration.principal == self.principal(key)).then(|| address.clone())
     }
 
-    /// The address's deadline has come: a live one expires, a detached one is forgotten (I17).
+    /// The address's deadline is due: a live address expires, a detached one is forgotten (I17).
     pub(in crate::hub) fn address_due(&mut self, now: Timestamp, address: &ActorAddress) {
         if let Some(later) = self.carried_on(address) {
             return self.move_expiry(address, later);
@@ -260,7 +260,7 @@ impl Hub {
         }
     }
 
-    /// When the address expires: heartbeats count where the registration says so.
+    /// When the address expires; heartbeats count if the registration says so.
     pub(super) fn expires_at(&self, registration: &Registration) -> Option<Timestamp> {
         let owner = registration.standing.owner()?;
         let until = self.registry.until(registration);
@@ -269,7 +269,8 @@ impl Hub {
         Some(beaten.map_or(until, |beaten| self.deadlines.passed(beaten).max(until)))
     }
 
-    /// Heartbeats do not move the deadline; it moves itself when it finds one.
+    /// The later expiry, if heartbeats gave one: they do not move the deadline, it moves itself
+    /// when due.
     fn carried_on(&self, address: &ActorAddress) -> Option<Timestamp> {
         let registration = self.registry.get(address)?;
         let later = self.expires_at(registration)?;
@@ -284,7 +285,7 @@ impl Hub {
         self.deadlines.arm(Deadline::Address(address.clone()), later);
     }
 
-    /// Detaches an address whose session lives on, and tells that so, once (I5).
+    /// Detaches an address whose session lives on, and tells the session, once (I5).
     pub(super) fn lose(
         &mut self,
         now: Timestamp,
@@ -308,7 +309,7 @@ impl Hub {
         self.say(now, key, address.clone(), Body::Notice(Notice::Unregistered(notice)));
     }
 
-    /// Keeps the address's subscriptions for whoever registers it within the resume window.
+    /// Keeps the address's subscriptions for the next to register it within the resume window.
     pub(super) fn detach(
         &mut self,
         now: Timestamp,
@@ -326,7 +327,7 @@ impl Hub {
         self.deadlines.arm(Deadline::Address(address.clone()), until);
     }
 
-    /// Ends all that the hub knows of the address.
+    /// Forgets everything about the address.
     pub(super) fn forget(&mut self, address: &ActorAddress, why: ForgetReason) {
         if let Some(owner) = self.registry.owner(address) {
             self.unbind(address, owner);

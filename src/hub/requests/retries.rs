@@ -1,9 +1,9 @@
-//! Asks that come again, on this connection or on the next one: they get their first outcome and are
-//! not carried out twice (protocol, section 7).
+//! Asks that are repeated, on the same connection or a later one, get their first outcome and are
+//! not carried out twice (protocol, section 6).
 //!
-//! That concerns what delivers: send, publish, broadcast. Everything else that is asked twice may
-//! well be done twice. A refusal is no outcome, nor is that nobody was there: it left nothing behind,
-//! so its ask may be tried again under the same id. The same id with other content is another ask.
+//! This is only for asks that deliver: send, publish, broadcast. All others may be carried out
+//! twice. A refusal is no outcome, nor is an unknown recipient: they changed nothing, so the ask
+//! may be tried again under the same id. The same id with other content is another ask.
 
 use std::hash::Hash;
 use std::time::Duration;
@@ -15,11 +15,11 @@ use crate::hub::{Deadline, Hub, Record, SessionKey};
 use crate::protocol::{ActorAddress, Pattern, Reply, Request, Verb};
 use crate::time::Timestamp;
 
-/// Old outcomes are forgotten together, this often at most.
+/// The least time between two clean-ups of old outcomes.
 const FORGET_EVERY: Duration = Duration::from_secs(1);
 
 impl Hub {
-    /// What names the ask, if it is one that must not be carried out twice.
+    /// The key of the ask, if it must not be carried out twice.
     pub(super) fn ask_key(&self, key: SessionKey, request: &Request) -> Option<AskKey> {
         if request.pattern == Pattern::Tell || self.config.dedupe_window.is_zero() {
             return None;
@@ -53,7 +53,7 @@ impl Hub {
         hasher.finish128().as_u128()
     }
 
-    /// What became of the ask when it came first.
+    /// The outcome of the ask when it came first.
     pub(super) fn first_outcome(
         &mut self,
         now: Timestamp,
@@ -88,7 +88,7 @@ impl Hub {
         }
     }
 
-    /// Whoever asks as this address from now on is somebody else, or begins anew.
+    /// Forgets the address's outcomes: from now on it is somebody else's, or begins afresh.
     pub(super) fn forget_outcomes(&mut self, address: &ActorAddress) {
         self.outcomes.forget(address);
         if self.outcomes.oldest().is_none() {

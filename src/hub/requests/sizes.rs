@@ -1,4 +1,4 @@
-//! What the hub writes is no longer than what it reads: clients are told of one bound for both
+//! Keeps what the hub writes within the bound on what it reads: clients know one bound for both
 //! (protocol, section 6).
 
 use crate::hub::Hub;
@@ -10,11 +10,11 @@ use crate::protocol::{
 };
 use crate::time::Timestamp;
 
-/// Bytes of what surrounds the data in a frame, at most: the keys, and the names, all escaped.
+/// The most bytes around the data in a frame: the keys, and the names, fully escaped.
 const AROUND_MAX: usize = 4096;
 
 impl Hub {
-    /// Whether a copy for an address of `to` bytes is no larger than clients were told to take.
+    /// Refuses a request whose copy, for an address of `to` bytes, is larger than clients accept.
     pub(super) fn check_copy(
         &self,
         now: Timestamp,
@@ -29,7 +29,7 @@ impl Hub {
         within(copy_len(delivery, to, now), max, "the message would arrive as")
     }
 
-    /// Whether an answer that repeats what was said is small enough.
+    /// Refuses a request whose answer repeats too much of it.
     pub(super) fn check_echo(&self, now: Timestamp, request: &Request) -> Result<(), Refusal> {
         let max = self.config.message_bytes_max;
         let (echo, empty) = match &request.verb {
@@ -50,7 +50,7 @@ impl Hub {
         within(around + echo, max, "the answer would be")
     }
 
-    /// Leaves out the subscriptions for which the answer has no room, and says how many there are.
+    /// Leaves out subscriptions for which the answer has no room, and adds their total.
     pub(in crate::hub) fn shorten(&self, now: Timestamp, request: &Request, reply: &mut Reply) {
         let Reply::Registered(registered) = reply else { return };
         let (topics, max) = (&registered.subscriptions, self.config.message_bytes_max);

@@ -1,5 +1,5 @@
-//! The one table of deadlines. Each belongs to a live session or a known address (I30), and arming
-//! an armed one moves it.
+//! The only table of deadlines. Each belongs to a live session or a known address (I30); arming an
+//! armed one moves it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::hub::SessionKey;
 use crate::protocol::ActorAddress;
 use crate::time::Timestamp;
 
-/// Whose deadline it is and what it is for.
+/// The owner and the purpose of a deadline.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Deadline {
     /// The session must have sent hub:connect.
@@ -22,7 +22,7 @@ pub enum Deadline {
     Token(SessionKey),
     /// A live registration expires, or a detached one is forgotten.
     Address(ActorAddress),
-    /// Outcomes of asks are old enough to be forgotten. Armed while any is remembered.
+    /// Outcomes of asks may be old enough to be forgotten. Armed while any is remembered.
     Outcomes,
 }
 
@@ -31,8 +31,8 @@ pub(crate) type OfSession = [Option<Timestamp>; 4];
 
 const TOKEN: usize = 3;
 
-/// Deadlines are kept by the time that the hub has lived, which is the time that has passed without
-/// that for which it stood still; those of tokens by the time that has passed.
+/// Deadlines are in lived time, which is the time that passed without the hub's standstills; those
+/// of tokens are in passed time.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Deadlines {
     agenda: BTreeSet<(Timestamp, Deadline)>,
@@ -72,22 +72,22 @@ impl Deadlines {
         }
     }
 
-    /// The hub stood still for so long: all deadlines but those of tokens are so much later.
+    /// The hub stood still: all deadlines except tokens' are `by` later.
     pub fn put_off(&mut self, by: Duration) {
         self.stood_still = self.stood_still.saturating_add(by);
     }
 
-    /// The moment by the time that the hub has lived.
+    /// Turns passed time into lived time.
     pub fn lived(&self, at: Timestamp) -> Timestamp {
         at.before(self.stood_still)
     }
 
-    /// The moment when the hub will have lived so long, if it stands still no more.
+    /// Turns lived time into passed time, if the hub does not stand still again.
     pub fn passed(&self, lived: Timestamp) -> Timestamp {
         lived + self.stood_still
     }
 
-    /// Takes the earliest deadline that is due at `now`, with when it was.
+    /// Removes the earliest deadline that is due at `now`; returns it and its time.
     pub fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, Deadline)> {
         let due = self.next().filter(|due| *due <= now)?;
         let of_token = self.tokens.first().map(|(at, _)| *at);
@@ -140,7 +140,7 @@ impl Deadlines {
         }
     }
 
-    /// Sets when it is due; returns when it was.
+    /// Sets its time; returns the previous one.
     fn set(&mut self, deadline: &Deadline, at: Option<Timestamp>) -> Option<Timestamp> {
         match (deadline, at) {
             (Deadline::Connect(key), at) => self.set_of_session(*key, 0, at),

@@ -1,5 +1,5 @@
-//! Which detached address gives way when the hub is full: the oldest of whoever has most. An index,
-//! so that a newcomer costs no walk.
+//! Which detached address gives way when the hub is full: the oldest of the holder with the most.
+//! An index, so that this costs no walk over the addresses.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,21 +9,21 @@ use crate::auth::Principal;
 use crate::protocol::ActorAddress;
 use crate::time::Timestamp;
 
-/// Whose an address is where room is short.
+/// The holder of an address when room is short.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Holder {
     Principal(Principal),
-    /// Without tokens.
+    /// The holder with auth off.
     Peer(IpAddr),
 }
 
-/// Until when it is kept, and which it is: the one that was detached first is the least.
+/// The end of its resume window, and the address; the one detached first is the least.
 type Kept = (Timestamp, ActorAddress);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Detached {
     of: BTreeMap<Holder, BTreeSet<Kept>>,
-    /// How many each holder has, and the oldest of them. The greatest gives way first.
+    /// Each holder's number of addresses, and the oldest one. The greatest gives way first.
     ranks: BTreeSet<(usize, Reverse<Kept>)>,
 }
 

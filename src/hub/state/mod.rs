@@ -1,5 +1,5 @@
-//! The nouns: tables that know nothing of each other. What must hold between them is the business
-//! of the verbs in `requests`.
+//! The nouns: tables that know nothing of each other. The verbs in `requests` keep the rules
+//! between them.
 
 mod deadlines;
 mod detached;

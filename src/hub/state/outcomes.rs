@@ -1,5 +1,5 @@
-//! The first outcomes of asks that may come again, each for as long as the window is. They belong to
-//! addresses, each of which has at most so many; at the hub's own bound whoever has most gives way.
+//! The first outcomes of asks that may be repeated, each kept for the window. They belong to
+//! addresses, which have a bound each; at the hub's own bound the address with the most gives way.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{Hash, Hasher};
@@ -10,28 +10,28 @@ use crate::hub::{Config, weights};
 use crate::protocol::{ActorAddress, MessageId, Reply};
 use crate::time::Timestamp;
 
-/// What makes two asks the same one.
+/// The key by which two asks are the same one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct AskKey {
     /// The acting identity.
     pub from: ActorAddress,
     pub id: MessageId,
-    /// The type of the verb: an id that is used for two things names two asks.
+    /// The type of the verb: one id for two verbs names two asks.
     pub kind: &'static str,
-    /// A digest of what is to be delivered to whom: another content is another message.
+    /// A digest of the content and the recipient: other content is another message.
     pub content: u128,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Outcomes {
     rows: BTreeMap<AskKey, Reply>,
-    /// The keys of the rows, oldest first, by a number that grows.
+    /// The keys of the rows by a growing number, oldest first.
     order: BTreeMap<u64, (Timestamp, AskKey)>,
     of: BTreeMap<ActorAddress, OfAddress>,
-    /// The addresses by how many outcomes they have.
+    /// The addresses by their number of outcomes.
     counts: BTreeSet<(usize, ActorAddress)>,
     next: u64,
-    /// What they all weigh.
+    /// The weight of all rows.
     bytes: usize,
 }
 
@@ -44,13 +44,13 @@ impl AskKey {
 /// The outcomes of one address.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct OfAddress {
-    /// Whose asks they were; nobody else gets to hear of them.
+    /// The principal whose asks they were; no other one learns of them.
     principal: Option<Principal>,
     /// Numbers in `order`, oldest first.
     numbers: VecDeque<u64>,
 }
 
-/// Outcomes follow from the asks.
+/// Leaves out the outcomes, which follow from the asks.
 impl Hash for Outcomes {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.order.len().hash(state);
@@ -63,8 +63,8 @@ impl Outcomes {
         self.rows.get(key)
     }
 
-    /// Remembers the outcome of an ask that is not remembered yet. At the bound of its address that
-    /// address's oldest makes room, at the hub's bound the oldest of the address with most, of
+    /// Remembers the outcome of an ask that is not remembered yet. At the bound of its address,
+    /// that address loses its oldest; at the hub's bound, the address with the most does, and of
     /// several the last in order.
     pub fn insert(
         &mut self,
@@ -93,7 +93,7 @@ impl Outcomes {
         self.next += 1;
     }
 
-    /// Forgets what is as old as the window.
+    /// Forgets outcomes as old as the window.
     pub fn expire(&mut self, now: Timestamp, window: Duration) {
         while let Some((_, (at, key))) = self.order.first_key_value()
             && now.since(*at) >= window
@@ -102,21 +102,21 @@ impl Outcomes {
         }
     }
 
-    /// Forgets what is known of the asks of an address.
+    /// Forgets the outcomes of an address.
     pub fn forget(&mut self, address: &ActorAddress) {
         while self.of.contains_key(address) {
             self.forget_oldest_of(address);
         }
     }
 
-    /// Whoever has the address from now on hears of nobody else's asks.
+    /// Forgets the address's outcomes if they were another principal's.
     pub fn belong_to(&mut self, address: &ActorAddress, principal: Option<&Principal>) {
         if self.of.get(address).is_some_and(|of| of.principal.as_ref() != principal) {
             self.forget(address);
         }
     }
 
-    /// When the oldest was inserted.
+    /// When the oldest outcome was inserted.
     pub fn oldest(&self) -> Option<Timestamp> {
         self.order.first_key_value().map(|(_, (at, _))| *at)
     }
@@ -125,7 +125,7 @@ impl Outcomes {
         self.order.len()
     }
 
-    /// What they count for in the hub's accounts.
+    /// Bytes that the outcomes count for in the hub's accounts.
     pub fn bytes(&self) -> usize {
         self.bytes
     }

@@ -1,5 +1,5 @@
-//! What one session owns, in the order of registration. Whatever a request does with it takes no
-//! walk over the other addresses.
+//! The addresses that one session owns, in the order of registration. No request needs a walk over
+//! them.
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
@@ -13,14 +13,14 @@ pub(crate) struct Owned {
     /// The number of each address in `in_order`.
     numbers: BTreeMap<ActorAddress, u64>,
     next: u64,
-    /// How many subscriptions the addresses hold together.
+    /// Subscriptions of all addresses together.
     subscriptions: usize,
-    /// As others see it: made when somebody looks, and kept until it changes.
+    /// The list for readers, made when it is first needed and kept until it changes.
     shown: OnceLock<Arc<Vec<ActorAddress>>>,
 }
 
 impl Owned {
-    /// Adds an address that holds so many subscriptions, unless it is there.
+    /// Adds an address with its number of subscriptions, unless it is there.
     pub fn add(&mut self, address: &ActorAddress, subscriptions: usize) {
         if self.contains(address) {
             return;
@@ -32,7 +32,7 @@ impl Owned {
         self.shown.take();
     }
 
-    /// Takes away an address that holds so many subscriptions, if it is there.
+    /// Removes an address with its number of subscriptions, if it is there.
     pub fn remove(&mut self, address: &ActorAddress, subscriptions: usize) {
         let Some(number) = self.numbers.remove(address) else { return };
         self.in_order.remove(&number);
@@ -40,12 +40,12 @@ impl Owned {
         self.shown.take();
     }
 
-    /// One of the addresses subscribed to one topic more.
+    /// One of the addresses subscribed to another topic.
     pub fn subscribed(&mut self) {
         self.subscriptions += 1;
     }
 
-    /// One of the addresses gave one subscription up.
+    /// One of the addresses gave a subscription up.
     pub fn unsubscribed(&mut self) {
         self.subscriptions -= 1;
     }
@@ -58,7 +58,7 @@ impl Owned {
         self.numbers.contains_key(address)
     }
 
-    /// The earliest that is still there.
+    /// The earliest registered address that is still there.
     pub fn first(&self) -> Option<&ActorAddress> {
         self.in_order.values().next()
     }
@@ -75,13 +75,13 @@ impl Owned {
         self.in_order.values()
     }
 
-    /// All of them, shared with whoever looked before.
+    /// All addresses, in a list shared with earlier readers.
     pub fn shown(&self) -> Arc<Vec<ActorAddress>> {
         Arc::clone(self.shown.get_or_init(|| Arc::new(self.iter().cloned().collect())))
     }
 }
 
-/// The numbers tell nothing beyond the order, and the rest follows from other tables.
+/// Compares only the order: the numbers add nothing, and the rest follows from other tables.
 impl PartialEq for Owned {
     fn eq(&self, other: &Self) -> bool {
         self.iter().eq(other.iter())

@@ -1,15 +1,14 @@
-//! How much a session has asked lately: a token bucket in whole thousandths of a token, which what
-//! was done may leave in debt.
+//! A session's recent requests: a token bucket in thousandths of a token, which may go into debt.
 
 use std::time::Duration;
 
 use crate::hub::Config;
 use crate::time::Timestamp;
 
-/// What the lightest request costs.
+/// The cost of the lightest request.
 const TOKEN: u64 = 1_000;
 
-/// How fast a bucket fills, and how much it takes; at zero a second it is never empty.
+/// A bucket's rate and size; at a rate of zero it is never empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limit {
     pub per_second: u32,
@@ -21,7 +20,7 @@ impl Limit {
         Self { per_second: config.rate_limit_per_second, burst: config.rate_limit_burst }
     }
 
-    /// Who may ask without end may also ping without end.
+    /// Without a limit on requests there is none on pings.
     pub fn of_pings(config: &Config) -> Self {
         let per_second = match config.rate_limit_per_second {
             0 => 0,
@@ -31,26 +30,26 @@ impl Limit {
     }
 }
 
-/// The bucket of one session; it begins full.
+/// The bucket of one session. It begins full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) struct RequestPace {
-    /// What is missing from a full bucket; more than fits into it, where there are debts.
+    /// The tokens missing from a full bucket; in debt, more than fit into it.
     spent: u64,
-    /// When `spent` was true.
+    /// The time that `spent` is of.
     at: Timestamp,
-    /// When the session was last told of a tell that it made too soon.
+    /// When the session last heard of a tell that came too soon.
     told: Option<Timestamp>,
 }
 
 impl RequestPace {
-    /// Whether there is a token; if not, how long there will be none.
+    /// Checks that there is a token; if not, returns the wait for one.
     pub fn check(&mut self, now: Timestamp, limit: Limit) -> Result<(), Duration> {
         let rate = u64::from(limit.per_second);
         if rate == 0 {
             return Ok(());
         }
         let size = u64::from(limit.burst.max(1)) * TOKEN;
-        // A token is a thousandth a millisecond for each token a second.
+        // A rate of one token per second is a thousandth of a token per millisecond.
         let refilled = (now.since(self.at).as_millis() as u64).saturating_mul(rate);
         self.spent = self.spent.saturating_sub(refilled);
         self.at = self.at.max(now);
@@ -61,14 +60,14 @@ impl RequestPace {
         Ok(())
     }
 
-    /// Takes so many tokens, be they there or not.
+    /// Takes tokens, whether they are there or not.
     pub fn debit(&mut self, tokens: u64, limit: Limit) {
         if limit.per_second > 0 {
             self.spent = self.spent.saturating_add(tokens.saturating_mul(TOKEN));
         }
     }
 
-    /// Whether the session may be told of one more tell: at most one a second.
+    /// Returns whether the session may hear of one more tell: at most one per second.
     pub fn may_tell(&mut self, now: Timestamp) -> bool {
         const EVERY: Duration = Duration::from_secs(1);
         let due = self.told.is_none_or(|told| now.since(told) >= EVERY);

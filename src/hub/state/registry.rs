@@ -1,4 +1,4 @@
-//! The registry: which addresses the hub knows, who owns them, and what is kept for those who may
+//! The registry: the addresses that the hub knows, their owners, and detached addresses that may
 //! come back.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,11 +20,11 @@ pub(crate) struct Registration {
     pub metadata: Json,
     pub registered_at: Timestamp,
     pub ttl: Duration,
-    /// Who alone may have the address while the hub knows it; none with auth off.
+    /// The only principal that may have the address while the hub knows it; none with auth off.
     pub principal: Option<Principal>,
-    /// Where the session came from that registered it.
+    /// The IP address of the session that registered it.
     pub peer: IpAddr,
-    /// Whether each heartbeat of the owner is a renewal, too.
+    /// Whether each heartbeat of the owner renews it.
     pub renew_on_heartbeat: bool,
     pub standing: Standing,
 }
@@ -37,22 +37,22 @@ impl Registration {
         }
     }
 
-    /// What it counts for in the hub's accounts, in bytes.
+    /// Bytes that it counts for in the hub's accounts.
     pub fn weight(&self, address: &ActorAddress) -> usize {
         weights::registration(address, &self.capabilities, self.metadata.len())
     }
 }
 
-/// Whether an address has an owner.
+/// Whether an address has an owner, and until when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Standing {
     /// Routable, until `expires_at`.
     Live {
         owner: SessionKey,
         expires_at: Timestamp,
-        /// The current one, good once.
+        /// The current token, good once.
         token: RenewalToken,
-        /// The one that the registration came with, which its owner may show again.
+        /// The token that the registration came with, which its owner may show again.
         first_token: RenewalToken,
     },
     /// Not routable; its subscriptions are kept until then.
@@ -83,13 +83,13 @@ pub(crate) struct Registry {
     rows: BTreeMap<ActorAddress, Registration>,
     /// By current token.
     tokens: BTreeMap<RenewalToken, ActorAddress>,
-    /// By first token, where that is not the current one any more.
+    /// By first token, if that is no longer the current one.
     first_tokens: BTreeMap<RenewalToken, ActorAddress>,
     detached: Detached,
-    /// The addresses with an owner: all of them, and by each capability.
+    /// The addresses with an owner: all of them, and by capability.
     live: BTreeSet<ActorAddress>,
     able: BTreeMap<String, BTreeSet<ActorAddress>>,
-    /// For how long the hub stood still: the rows' times are without it.
+    /// The hub's standstills, which the rows' times leave out.
     stood_still: Duration,
     pub touched: Touched<ActorAddress>,
     pub visits: Visits,
@@ -104,7 +104,7 @@ impl Registry {
         self.get(address)?.standing.owner()
     }
 
-    /// The address whose current renewal token this is.
+    /// The address with this current renewal token.
     pub fn bearer(&self, token: RenewalToken) -> Option<&ActorAddress> {
         self.tokens.get(&token)
     }
@@ -114,12 +114,12 @@ impl Registry {
         self.first_tokens.get(&token)
     }
 
-    /// The hub stood still for so long: whatever ends does so later.
+    /// The hub stood still: all registrations and resume windows end later.
     pub fn put_off(&mut self, by: Duration) {
         self.stood_still = self.stood_still.saturating_add(by);
     }
 
-    /// When what the hub knows of the address ends: the registration or the resume window.
+    /// When the registration or the resume window ends.
     pub fn until(&self, registration: &Registration) -> Timestamp {
         match registration.standing {
             Standing::Live { expires_at: until, .. } | Standing::Detached { until } => {
@@ -138,7 +138,7 @@ impl Registry {
         self.list(&address);
     }
 
-    /// Changes who owns a known address, or until when.
+    /// Changes the owner of a known address, or its end.
     pub fn set_standing(&mut self, address: &ActorAddress, standing: Standing) {
         self.leave_indexes(address);
         self.touched.note(address.clone());
@@ -171,8 +171,8 @@ impl Registry {
         self.visits.of(self.rows.iter())
     }
 
-    /// The registrations with an owner whose addresses begin with `prefix` and come behind `after`,
-    /// in their order; of the `capabilities` they have the rarest one.
+    /// The registrations with an owner that have the rarest of `capabilities` and whose addresses
+    /// begin with `prefix` and follow `after`, in order.
     pub fn among<'r>(
         &'r self,
         prefix: &'r str,
@@ -185,12 +185,12 @@ impl Registry {
         index.into_iter().flat_map(move |index| self.found(index, prefix, after))
     }
 
-    /// How many have an owner and, if one is named, the capability.
+    /// The number of addresses with an owner and, if one is named, the capability.
     pub fn count(&self, capability: Option<&str>) -> usize {
         self.index(capability).map_or(0, BTreeSet::len)
     }
 
-    /// Whether the address is one of them.
+    /// Returns whether the address is one of them.
     pub fn has(&self, address: &ActorAddress, capability: Option<&str>) -> bool {
         self.index(capability).is_some_and(|index| index.contains(address))
     }
@@ -215,7 +215,7 @@ impl Registry {
             .filter_map(move |address| Some((address, self.rows.get(address)?)))
     }
 
-    /// How many have an owner: as many as have a token.
+    /// The number of addresses with an owner, which is the number of tokens.
     pub fn live_len(&self) -> usize {
         self.tokens.len()
     }

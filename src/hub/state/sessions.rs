@@ -11,7 +11,7 @@ use crate::hub::{Config, Peer, SessionKey, Visits, Written};
 use crate::protocol::{ActorAddress, Outgoing, SessionId};
 use crate::time::Timestamp;
 
-/// Where a session stands (protocol, section 3). A session that is gone has no row.
+/// How far a session has come (protocol, section 3). A session that is gone has no row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
@@ -19,7 +19,7 @@ pub enum Phase {
     Connecting,
     /// hub:connect was accepted.
     Connected,
-    /// Over for the hub; the shell has yet to report that the connection is gone.
+    /// Over for the hub; the shell is still to report that the connection is gone.
     Disconnecting,
 }
 
@@ -28,23 +28,23 @@ pub(crate) struct Session {
     pub id: SessionId,
     pub peer: Peer,
     pub phase: Phase,
-    /// What its token grants it; none before hub:connect, and with auth off.
+    /// What its token grants; none before hub:connect and with auth off.
     pub grant: Option<Grant>,
     pub addresses: Owned,
-    /// Who the client last claimed to be: only ever the `to` of what the hub tells it.
+    /// Who the client last claimed to be; used only as the `to` of the hub's notices.
     pub claimed: Option<ActorAddress>,
-    /// By the time that the hub has lived, as are the clocks of the queue.
+    /// In lived time, as are the clocks of the queue.
     pub last_seen: Timestamp,
     pub last_heartbeat: Timestamp,
     pub queue: Queue,
-    /// The session that does not keep up with this one, if this one was told to pause.
+    /// The session that this one was told to pause for, if it was.
     pub paused_for: Option<SessionKey>,
     /// The sessions that were told to pause because this one does not keep up.
     pub pausing: BTreeSet<SessionKey>,
     pub pace: RequestPace,
     /// The pace of its heartbeats and text pings.
     pub pings: RequestPace,
-    /// When the latest malformed frames came, at most as many as close the session.
+    /// When the latest malformed frames came; at most as many as close the session.
     pub malformed: VecDeque<Timestamp>,
 }
 
@@ -73,18 +73,19 @@ impl Session {
     }
 }
 
-/// What waits to be written to the session's socket. The messages themselves wait in the shell.
+/// The numbers of the messages that wait for the session's socket. The messages themselves wait in
+/// the shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Queue {
     pub messages: usize,
     pub bytes: usize,
     flow: Flow,
     full_since: Option<Timestamp>,
-    /// Since when it has held too much for its feeders to resume, and nothing has left it.
+    /// Since when it is too long for senders to resume, and nothing has left it.
     still_since: Option<Timestamp>,
 }
 
-/// What left the queue in the latest second in which something did, and in the one before it.
+/// Messages that left the queue in the latest second in which any did, and in the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 struct Flow {
     second: u64,
@@ -104,27 +105,27 @@ impl Flow {
 }
 
 impl Queue {
-    /// Whether application data may join. An empty queue takes a message of any size.
+    /// Returns whether application data may join. An empty queue takes a message of any size.
     pub fn has_room(&self, weight: usize, config: &Config) -> bool {
         self.messages == 0
             || self.messages < config.queue_messages_max
                 && self.bytes + weight <= config.queue_bytes_max
     }
 
-    /// Whether a reply or notice may join. They have as much room again, because a session that
-    /// stays up gets a reply to every ask (I24). An empty queue takes any one.
+    /// Returns whether a reply or notice may join. These have as much room again, because a session
+    /// that stays up gets a reply to every ask (I24). An empty queue takes one of any size.
     pub fn has_reserve(&self, weight: usize, config: &Config) -> bool {
         self.messages == 0
             || self.messages < config.queue_messages_max.saturating_mul(2)
                 && self.bytes + weight <= config.queue_bytes_max.saturating_mul(2)
     }
 
-    /// What a reply may weigh to join.
+    /// The most that a joining reply may weigh.
     pub fn reserve_left(&self, config: &Config) -> usize {
         config.queue_bytes_max.saturating_mul(2).saturating_sub(self.bytes)
     }
 
-    /// The same where it cannot weigh less: an empty queue takes it.
+    /// The same for a reply that cannot be shortened: an empty queue takes it.
     pub fn room_for_one(&self, config: &Config) -> usize {
         match self.messages {
             0 => usize::MAX,
@@ -132,7 +133,7 @@ impl Queue {
         }
     }
 
-    /// Whether the queue is at its bound: no application data may join, however little.
+    /// Returns whether the queue is at its bound: not even the smallest application data may join.
     pub fn is_full(&self, config: &Config) -> bool {
         !self.has_room(Outgoing::ENVELOPE_WEIGHT, config)
     }
@@ -148,7 +149,7 @@ impl Queue {
         }
     }
 
-    /// A message found no room, whatever its size: the queue counts as full until it moves.
+    /// A message of some size found no room: the queue counts as full until it moves.
     pub fn note_full(&mut self, lived: Timestamp) {
         self.full_since.get_or_insert(lived);
     }
@@ -160,7 +161,7 @@ impl Queue {
         self.flow.messages = self.flow.messages.saturating_add(written.messages as u64);
     }
 
-    /// Something has left the queue.
+    /// Messages left the queue.
     pub fn note_drained(&mut self, lived: Timestamp, config: &Config) {
         if !self.is_full(config) {
             self.full_since = None;
@@ -168,8 +169,7 @@ impl Queue {
         self.still_since = (self.messages >= config.resume_threshold).then_some(lived);
     }
 
-    /// When the session counts as a slow consumer, if nothing changes, by the time that the hub has
-    /// lived.
+    /// When the session counts as a slow consumer if nothing changes, in lived time.
     pub fn slow_at(&self, config: &Config) -> Option<Timestamp> {
         let since = [self.full_since, self.still_since].into_iter().flatten().min()?;
         Some(since + config.slow_consumer_timeout)
@@ -219,7 +219,7 @@ impl Sessions {
         self.rows.remove(&key)
     }
 
-    /// What the session owns, in the order of registration.
+    /// The session's addresses, in the order of registration.
     pub fn addresses_of(&self, key: SessionKey) -> Vec<ActorAddress> {
         let owned = self.get(key).into_iter().flat_map(|session| session.addresses.iter());
         self.visits.of(owned.cloned()).collect()

@@ -1,5 +1,5 @@
-//! The subscriptions, in two indexes that say the same (I13): topics of an address, subscribers of
-//! a topic. Neither holds an empty set. A third finds a topic by the subscription's id.
+//! The subscriptions, in two indexes that agree (I13): topics of an address, and subscribers of a
+//! topic. Neither has an empty set. A third finds a topic by the subscription's id.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::protocol::{ActorAddress, SubscriptionId, Topic};
 pub(crate) struct Topics {
     of: BTreeMap<ActorAddress, BTreeMap<Topic, SubscriptionId>>,
     subscribers: BTreeMap<Topic, BTreeMap<ActorAddress, SubscriptionId>>,
-    /// The topic of each subscription id, beside its address.
+    /// The topic of each address's subscription ids.
     ids: BTreeMap<(ActorAddress, SubscriptionId), Topic>,
     pub touched: Touched<(ActorAddress, Topic)>,
     pub visits: Visits,
@@ -42,7 +42,7 @@ impl Topics {
         remove_pair(&mut self.subscribers, topic, address);
     }
 
-    /// Ends all subscriptions of an address; gives back their topics.
+    /// Ends all subscriptions of an address; returns their topics.
     pub fn remove_all(&mut self, address: &ActorAddress) -> Vec<Topic> {
         let topics: Vec<Topic> = self.of(address).cloned().collect();
         for topic in &topics {
@@ -67,7 +67,7 @@ impl Topics {
         self.subscribers.get(topic).map_or(0, BTreeMap::len)
     }
 
-    /// Rows of the larger index.
+    /// The number of rows of the larger index.
     pub fn len(&self) -> usize {
         self.of.len().max(self.subscribers.len())
     }

@@ -1,10 +1,10 @@
-//! Which rows one input may have changed, noted by the tables themselves, so that an observer need
-//! not read all of them and no verb can forget to say.
+//! The rows that one input may have changed. The tables note them themselves, so that an observer
+//! need not read all rows and no verb can forget to note one.
 
 use std::hash::{Hash, Hasher};
 
-/// Keys of touched rows since the last [`Touched::clear`], with repetitions. A note about the
-/// state and no part of it: any two notes are equal.
+/// Keys of touched rows since the last [`Touched::clear`], with repetitions. It is a note about the
+/// state, not a part of it, so any two are equal.
 #[derive(Debug, Clone)]
 pub(crate) struct Touched<K>(Vec<K>);
 

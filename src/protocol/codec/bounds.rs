@@ -1,19 +1,19 @@
-//! How large the fields of a request may be. A field is measured before anything is made of it.
+//! The bounds of a request's fields. A field is measured before anything is made of it.
 
 use super::fields::Raw;
 use crate::protocol::Refusal;
 
-/// The bounds of single fields, each a setting of the hub (docs/OPERATIONS.md). What has none of
-/// its own is bounded by its frame, or by its name's rule.
+/// The bounds of single fields; each is a setting of the hub (docs/OPERATIONS.md). Fields without
+/// one are bounded by their frame or by the rule of their name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// Bytes of a type, the envelope's and the application's.
+    /// Bytes of the envelope's type and of the application's.
     pub type_bytes_max: usize,
-    /// Bytes of an envelope's metadata, but for those of hub:connect.
+    /// Bytes of an envelope's metadata, except hub:connect's.
     pub metadata_bytes_max: usize,
     /// Bytes of a registration's metadata.
     pub registration_metadata_bytes_max: usize,
-    /// How deep objects and arrays in a registration's metadata may lie in each other.
+    /// Levels of objects and arrays in a registration's metadata.
     pub registration_metadata_depth_max: usize,
     /// Capabilities of one registration.
     pub capabilities_max: usize,
@@ -22,12 +22,12 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Whether an envelope's metadata are short enough.
+    /// Refuses an envelope's metadata that is too long.
     pub(super) fn check_metadata(&self, metadata: Raw<'_>) -> Result<(), Refusal> {
         check_bytes("metadata", self.metadata_bytes_max, metadata)
     }
 
-    /// Whether a registration's metadata are short and flat enough.
+    /// Refuses a registration's metadata that is too long or too deep.
     pub(super) fn check_registration(&self, metadata: Raw<'_>) -> Result<(), Refusal> {
         check_bytes("metadata", self.registration_metadata_bytes_max, metadata)?;
         let (depth, max) =
@@ -42,7 +42,7 @@ impl Bounds {
         }
     }
 
-    /// Whether a type is short enough.
+    /// Refuses a type that is too long.
     pub(super) fn check_type(&self, kind: &str) -> Result<(), Refusal> {
         let max = self.type_bytes_max;
         match kind.len() <= max {
@@ -81,7 +81,7 @@ fn check_bytes(field: &'static str, max: usize, raw: Raw<'_>) -> Result<(), Refu
     }
 }
 
-/// How many objects and arrays of valid JSON lie in each other at its deepest place.
+/// Levels of objects and arrays in valid JSON.
 fn depth(json: &str) -> usize {
     let (mut depth, mut deepest, mut in_text, mut escaped) = (0_usize, 0, false, false);
     for byte in json.bytes() {

@@ -10,17 +10,17 @@ use serde_json::value::RawValue;
 
 use crate::protocol::{InvalidName, Refusal};
 
-/// A field as it stands in the frame; absent and null are the same.
+/// A field as the frame has it; absent and null are the same.
 pub(super) type Raw<'a> = Option<&'a RawValue>;
 
-/// Reads a JSON object into a struct of [`Raw`] fields; null is an object without fields.
+/// Reads a JSON object into a struct of [`Raw`] fields; null has none.
 pub(super) fn object<'a, T: Deserialize<'a> + Default>(
     field: &'static str,
     raw: Raw<'a>,
 ) -> Result<T, Refusal> {
     const EXPECTED: &str = "an object without repeated fields";
     let Some(raw) = raw else { return Ok(T::default()) };
-    // serde reads a struct from an array too; the protocol does not.
+    // serde would read a struct from an array too; the protocol does not.
     if !raw.get().starts_with('{') {
         return Err(Refusal::invalid(field, "an object", kind_of(raw)));
     }
@@ -64,7 +64,7 @@ pub(super) fn optional_string<'a>(
     }
 }
 
-/// serde borrows a `Cow` only where it is told to.
+/// serde borrows a `Cow` only if told to.
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
@@ -90,7 +90,7 @@ pub(super) fn optional_milliseconds(
     Ok(milliseconds.map(Duration::from_millis))
 }
 
-/// A boolean that is false where it is absent.
+/// A boolean; false if absent.
 pub(super) fn flag(field: &'static str, raw: Raw<'_>) -> Result<bool, Refusal> {
     match raw.map(RawValue::get) {
         None | Some("false") => Ok(false),
@@ -107,7 +107,7 @@ pub(super) fn strings(field: &'static str, raw: Raw<'_>) -> Result<Vec<String>, 
     bounded_strings(field, "a non-empty array of strings", any, raw)
 }
 
-/// A required array of at least one and at most so many strings of at most so many bytes.
+/// A required array with bounds on its strings' number and bytes; at least one string.
 pub(super) fn few_strings(
     field: &'static str,
     items_max: usize,
@@ -132,7 +132,7 @@ fn bounded_strings(
     }
 }
 
-/// Reads an array of strings no further than its bounds.
+/// Reads an array of strings, and stops at its bounds.
 struct FewStrings {
     items_max: usize,
     bytes_max: usize,
@@ -165,8 +165,8 @@ impl<'de> Visitor<'de> for FewStrings {
     }
 }
 
-/// What a value is, for the `received` of a refusal: short things as they are, long ones by kind,
-/// because they may hold a secret.
+/// A value for the `received` of a refusal: itself if it is short, else its kind, because it may
+/// hold a secret.
 pub(super) fn kind_of(raw: &RawValue) -> String {
     let text = raw.get();
     match text.as_bytes().first() {

@@ -1,14 +1,14 @@
-//! The bytes of a message that is on its way are a sign of life, as long as they do not come too slowly.
+//! The bytes of an unfinished message are signs of life, unless they come too slowly.
 
 use std::time::Duration;
 
 use crate::protocol::FrameMeter;
 
-/// They are told as signs of life at most this often.
+/// The least time between two reports of them.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 
-/// How a message in the making comes along. Time counts at most as long as a pause between two looks:
-/// while the process stands still, nobody is slow.
+/// The progress of an unfinished message. A longer time than the pause between two looks counts as
+/// that pause: nobody is slow while the process stands still.
 #[derive(Debug)]
 pub(super) struct Parts {
     pause: Duration,
@@ -16,7 +16,7 @@ pub(super) struct Parts {
     patience: Duration,
     lasted: Duration,
     looked: Duration,
-    /// Since when what comes may be told again; none before the first was.
+    /// When the next report may be made; none before the first one.
     rested: Option<Duration>,
     has_news: bool,
 }
@@ -34,8 +34,7 @@ impl Parts {
         }
     }
 
-    /// Takes bytes of a message that is to have so many; returns whether they are a sign of life to
-    /// be told now.
+    /// Notes bytes of a message of `declared` bytes. Returns whether to report a sign of life now.
     pub(super) fn part(&mut self, now: Duration, message: u64, declared: u64) -> bool {
         self.look(now);
         if self.message.replace(message) != Some(message) {
@@ -50,13 +49,13 @@ impl Parts {
         self.message = None;
     }
 
-    /// Returns whether bytes that came meanwhile are to be told now.
+    /// Returns whether to report bytes that came meanwhile now.
     pub(super) fn tick(&mut self, now: Duration) -> bool {
         self.look(now);
         self.tell(now)
     }
 
-    /// When a tick is wanted.
+    /// When the next tick is needed.
     pub(super) fn next_look(&self) -> Duration {
         match self.message {
             Some(_) if self.lasted < self.patience => {
@@ -100,7 +99,8 @@ mod tests {
     const MILLISECOND: Duration = Duration::from_millis(1);
     const DECLARED: u64 = 80 * 1024;
 
-    /// When a message of 80 KiB that comes as these parts do is told as a sign of life, in seconds.
+    /// The seconds at which a message of 80 KiB, coming in these parts, is reported as a sign of
+    /// life.
     fn told(parts: impl IntoIterator<Item = u64>) -> Vec<u64> {
         let mut state = Parts::new(Duration::from_secs(8));
         let mut told = Vec::new();

@@ -1,5 +1,5 @@
-//! What a session does next, decided without a stream, a task or a clock: its shell hands in what came
-//! and carries out what is decided. Time is monotonic, since whenever the shell says.
+//! Decides what a session does next, without a stream, a task or a clock: its shell passes in what
+//! came and carries out the decisions. Time is monotonic, from any start.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,26 +10,26 @@ use crate::protocol::{Body, ClientFrame, CloseReason, Malformed, Outgoing};
 use crate::server::Limits;
 use crate::time::Timestamp;
 
-/// How the hub wants a session to be closed.
+/// How the hub closes a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Farewell {
-    /// What the close frame says.
+    /// The reason in the close frame.
     pub reason: CloseReason,
-    /// When it is sent.
+    /// When the close frame is sent.
     pub manner: Manner,
 }
 
-/// When a session is closed whose last message is decided.
+/// When a session is closed after its last message is queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manner {
-    /// Behind what is queued.
+    /// After what is queued.
     AtOnce,
-    /// When the client closes, `refusal_linger` is over, or its place is wanted.
+    /// When the client closes, `refusal_linger` is over, or its place is needed.
     Linger,
 }
 
 impl Farewell {
-    /// A close behind what is queued.
+    /// A close right after what is queued.
     pub fn at_once(reason: CloseReason) -> Self {
         Self { reason, manner: Manner::AtOnce }
     }
@@ -38,20 +38,20 @@ impl Farewell {
 /// What came from the client.
 #[derive(Debug)]
 pub enum Heard {
-    /// A message, read.
+    /// A message, decoded.
     Frame(Result<ClientFrame, Malformed>),
     /// A ping, which the codec answers.
     Ping,
     /// A pong.
     Pong,
-    /// Bytes of a message on its way.
+    /// Bytes of an unfinished message.
     Part {
-        /// Which message, in the order of their coming.
+        /// The number of the message, in the order of arrival.
         message: u64,
-        /// How many bytes it is to have, as far as its headers have come.
+        /// The bytes that its headers declare so far.
         declared: u64,
     },
-    /// The header of a message beyond the bound, both in bytes: the codec is not read any more.
+    /// The header of a message beyond the bound, in bytes; the codec is not read afterwards.
     TooLarge {
         /// Its size.
         actual: usize,
@@ -60,18 +60,18 @@ pub enum Heard {
     },
     /// A close frame.
     Close,
-    /// The end of the stream, or its failure.
+    /// The stream ended or failed.
     Lost,
-    /// What breaks the WebSocket protocol.
+    /// A violation of the WebSocket protocol.
     Violation,
 }
 
-/// What is to be read.
+/// How to read the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reads {
     /// Messages, by the codec, which answers a close frame.
     Messages,
-    /// Bytes, past the codec; a message of more than so many is told.
+    /// Bytes past the codec; a message of more than this many is reported.
     Bytes(u64),
     /// Nothing at present.
     Nothing,
@@ -95,7 +95,7 @@ pub enum Next {
     Write(Write),
     /// Writes what the codec holds, then calls [`SessionState::flushed`].
     Flush,
-    /// Ends its half of the stream behind that, then calls [`SessionState::ended`].
+    /// Ends its half of the stream after that, then calls [`SessionState::ended`].
     End,
     /// Waits, unless the session is over.
     Wait,
@@ -104,13 +104,13 @@ pub enum Next {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Talking,
-    /// The hub was told of a message that is too large, and is to close the session.
+    /// The hub was told of a message that is too large, and will close the session.
     Unreadable,
-    /// What is queued tells why hub:connect was refused.
+    /// The queue ends with why hub:connect was refused.
     LettingGo(CloseReason),
-    /// It was told so.
+    /// The client was told why hub:connect was refused.
     Lingering(CloseReason),
-    /// The hub closes the session: what of its close frame is out, and what came of the client's.
+    /// The hub closes the session: how far its close frame is out, and whether the client's came.
     Closing {
         reason: CloseReason,
         goodbye: Goodbye,
@@ -120,7 +120,7 @@ enum Phase {
     Ending {
         drains: bool,
     },
-    /// The stream is read, so that no reset overtakes what was written.
+    /// The stream is read to its end, so that no reset overtakes what was written.
     Draining,
     Over,
 }
@@ -129,13 +129,13 @@ enum Phase {
 enum Goodbye {
     Unsaid,
     Said,
-    /// It has left, or never will.
+    /// The close frame has left, or never will.
     Gone,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answer {
-    /// The client's close frame is looked for by the codec, or past it.
+    /// The client's close frame is still to come, through the codec or past it.
     Awaited(Reads),
     Came,
     /// The stream ended without one.
@@ -154,17 +154,17 @@ pub struct SessionState {
     batch_bytes_max: usize,
     pongs_max: usize,
     phase: Phase,
-    /// When the phase is over at the latest; while talking, never.
+    /// When the phase ends at the latest; while talking, never.
     until: Duration,
     closed: Option<CloseCause>,
     queue: VecDeque<Outgoing>,
-    /// What was taken from the queue and has not left.
+    /// Messages that were taken from the queue and have not left.
     batch: Option<Written>,
-    /// What has left, and the hub does not know yet.
+    /// Messages that left, of which the hub does not know yet.
     report: Option<Written>,
-    /// The codec holds something beside a batch.
+    /// Whether the codec holds something beside a batch.
     unflushed: bool,
-    /// What the codec holds is being written; nothing is added to it.
+    /// Whether the codec is being flushed; nothing is added to it then.
     flushing: bool,
     ping_due: Duration,
     pongs: usize,
@@ -172,7 +172,7 @@ pub struct SessionState {
 }
 
 impl SessionState {
-    /// A session that begins now.
+    /// A session that begins at `now`.
     pub fn new(key: SessionKey, config: &Config, limits: &Limits, now: Duration) -> Self {
         Self {
             key,
@@ -197,7 +197,7 @@ impl SessionState {
         }
     }
 
-    /// Why the session is over for the hub, once it is; the hub is told that once.
+    /// Why the session is over for the hub, if it is; the hub is told once.
     pub fn closed(&self) -> Option<CloseCause> {
         self.closed
     }
@@ -212,7 +212,7 @@ impl SessionState {
         self.queue.push_back(message);
     }
 
-    /// Takes the hub's decision to close: nothing is queued behind it.
+    /// Takes the hub's decision to close; nothing is queued after it.
     pub fn farewell(&mut self, now: Duration, Farewell { reason, manner }: Farewell) {
         let reads = match self.phase {
             Phase::Talking => Reads::Messages,
@@ -230,14 +230,14 @@ impl SessionState {
         }
     }
 
-    /// The place of a client that lingers is wanted.
+    /// The place of a lingering client is needed.
     pub fn give_way(&mut self, now: Duration) {
         if let Phase::Lingering(reason) = self.phase {
             self.close(now, reason, Answer::Came);
         }
     }
 
-    /// Takes what came; returns what the hub is told of it.
+    /// Takes what came; returns what to tell the hub.
     pub fn hear(&mut self, now: Duration, heard: Heard) -> Option<Input> {
         match self.phase {
             Phase::Talking => self.listen(now, heard),
@@ -299,7 +299,7 @@ impl SessionState {
         }
     }
 
-    /// What is to be read.
+    /// How to read the stream now.
     pub fn reads(&self) -> Reads {
         match self.phase {
             Phase::Talking if self.pongs < self.pongs_max => Reads::Messages,
@@ -315,7 +315,7 @@ impl SessionState {
         }
     }
 
-    /// What is to be done with the stream; `clock` tells the time by which messages are overdue.
+    /// What to do with the stream; `clock` is the time by which messages expire.
     pub fn next(&mut self, now: Duration, clock: impl Fn() -> Timestamp) -> Next {
         match self.phase {
             Phase::Talking | Phase::Unreadable | Phase::LettingGo(_) => {}
@@ -352,7 +352,7 @@ impl SessionState {
         }
     }
 
-    /// The next of what is queued, up to a bound. What nobody wants any more is left out.
+    /// The next queued message, up to a bound. Expired messages are left out.
     fn next_message(&mut self, clock: impl Fn() -> Timestamp) -> Option<Outgoing> {
         let (messages_max, bytes_max) = (self.batch_messages_max, self.batch_bytes_max);
         let is_full = |batch: &Written| batch.messages >= messages_max || batch.bytes >= bytes_max;
@@ -398,7 +398,7 @@ impl SessionState {
         }
     }
 
-    /// What the codec held has left.
+    /// The codec is flushed.
     pub fn flushed(&mut self) {
         (self.unflushed, self.flushing, self.pongs) = (false, false, 0);
         self.report = self.batch.take();
@@ -407,12 +407,12 @@ impl SessionState {
         }
     }
 
-    /// What the hub is told of what has left.
+    /// What to tell the hub of the messages that left.
     pub fn report(&mut self) -> Option<Input> {
         self.report.take().map(|written| Input::Drained(self.key, written))
     }
 
-    /// The stream takes no more: who talks is lost, who closes waits for the client.
+    /// The stream takes no more: a talking session is lost, a closing one waits for the client.
     pub fn cannot_write(&mut self) {
         self.queue.clear();
         (self.batch, self.report) = (None, None);
@@ -428,7 +428,7 @@ impl SessionState {
         }
     }
 
-    /// Its half of the stream has ended.
+    /// The shell's half of the stream ended.
     pub fn ended(&mut self) {
         match self.phase {
             Phase::Ending { drains: true } => self.phase = Phase::Draining,
@@ -437,7 +437,7 @@ impl SessionState {
         }
     }
 
-    /// Does what is due; returns what the hub is told.
+    /// Does what is due; returns what to tell the hub.
     pub fn tick(&mut self, now: Duration) -> Option<Input> {
         if now >= self.until {
             match self.phase {
@@ -457,7 +457,7 @@ impl SessionState {
         (talks && self.parts.tick(now)).then_some(Input::Alive(self.key))
     }
 
-    /// When the session next wants a tick or a write.
+    /// When the session next needs a tick or a write.
     pub fn next_deadline(&self) -> Duration {
         let mut at = self.until;
         if self.phase == Phase::Talking {

@@ -1,4 +1,4 @@
-//! A session over a pipe, with the test in the owner's place.
+//! A session over a pipe; the test plays the owner.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ struct Owner {
 
 struct Events(mpsc::Receiver<Event>);
 
-/// A session whose pipe holds `pipe_bytes` each way, and the client's end of the pipe.
+/// A session whose pipe holds `pipe_bytes` each way, with the client's end of the pipe.
 async fn session(config: Config, pipe_bytes: usize) -> (Owner, DuplexStream) {
     session_within(Limits::default(), config, pipe_bytes).await
 }
@@ -165,7 +165,7 @@ const CONNECT: &[u8] =
     br#"{"id":"1","from":"@(a)","to":"@(hub)","type":"hub:connect","pattern":"tell",
     "timestamp":0,"metadata":{"protocolVersion":"0.1.0","capabilities":["c"]}}"#;
 
-/// The header of a masked frame; the mask changes nothing.
+/// The header of a masked frame; its mask changes nothing.
 fn header(first: u8, bytes: u64) -> Vec<u8> {
     let length = bytes.to_be_bytes();
     let length = match bytes {
@@ -180,7 +180,7 @@ fn too_large(actual: usize, max: usize) -> Option<Input> {
     Some(Input::Frame(KEY, Err(Malformed::TooLarge { actual, max })))
 }
 
-/// The next input that is no sign of life.
+/// The next input that is not a sign of life.
 async fn input(owner: &mut Owner) -> Option<Input> {
     loop {
         match owner.events.input().await {

@@ -1,5 +1,5 @@
-//! The payloads of hub:discover and hub:list_actors: each field is bounded, for the hub reads it
-//! beside every actor that it looks at.
+//! The payloads of hub:discover and hub:list_actors. Each field is bounded, because the hub
+//! compares it with every actor that it looks at.
 
 use std::borrow::Cow;
 

@@ -22,10 +22,10 @@ const ADDRESS: &str = "an address: @(path)";
 const ID: &str = "a string of 1 to 128 bytes";
 const OBJECT: &str = "an object";
 const TEXT: &str = "a string";
-/// A ping has no weight of its own, so it has no room for anything else.
+/// A ping weighs the same at any size, so it has no room for anything else.
 const PING_BYTES_MAX: usize = 1024;
 
-/// Reads one frame. Nothing of what comes of it keeps the frame's bytes.
+/// Reads one frame. The result keeps none of the frame's bytes.
 pub fn decode_client_frame(frame: &[u8], bounds: &Bounds) -> Result<ClientFrame, Malformed> {
     let envelope = RawEnvelope::read(frame)?;
     if envelope.is_ping() && frame.len() <= PING_BYTES_MAX {
@@ -120,7 +120,7 @@ impl<'a> RawEnvelope<'a> {
         }
     }
 
-    /// `fits` is why the payload is not to be looked at, if it is not.
+    /// `fits` says why the payload is not to be read, if it is not.
     fn verb(
         &self,
         kind: &str,
@@ -188,8 +188,8 @@ fn object_json(field: &'static str, raw: Raw<'_>) -> Result<Json, Refusal> {
     }
 }
 
-/// An envelope's metadata. A key that is no text, such as a lone surrogate, can be carried but not
-/// merged with the hub's keys.
+/// An envelope's metadata. A key that is no Unicode text, such as a lone surrogate, could be
+/// carried but not merged with the hub's keys.
 fn envelope_metadata(raw: Raw<'_>) -> Result<Json, Refusal> {
     const EXPECTED: &str = "an object whose keys are Unicode text";
     let metadata = object_json("metadata", raw)?;
@@ -199,7 +199,7 @@ fn envelope_metadata(raw: Raw<'_>) -> Result<Json, Refusal> {
     }
 }
 
-/// Writes one frame, as a client sends it. A request whose verb is a refusal has no payload.
+/// Writes one frame as a client sends it. A request whose verb is a refusal has no payload.
 pub fn encode_client_frame(frame: &ClientFrame) -> String {
     match frame {
         ClientFrame::Ping => r#"{"type":"ping"}"#.to_owned(),
@@ -235,20 +235,20 @@ fn encode_request(request: &Request) -> String {
     text
 }
 
-/// The metadata with the broadcast's target, where they do not name one themselves.
+/// The metadata with the broadcast's target, unless it names one already.
 fn targeted(metadata: &Json, broadcast: &Broadcast) -> Option<String> {
     let target = broadcast.target_capability.as_deref()?;
     with(metadata, "targetCapability", target.into())
 }
 
-/// The metadata with the wish that heartbeats renew, where the registration's own do not say it.
+/// The metadata with the wish that heartbeats renew, unless the registration's own has it.
 fn renewing(metadata: &Json, register: &Register) -> Option<String> {
     let says_so = Register::renews_on_heartbeat(&register.metadata);
     let says_it_here = register.renew_on_heartbeat && !says_so;
     says_it_here.then(|| with(metadata, Register::RENEW_ON_HEARTBEAT, true.into())).flatten()
 }
 
-/// The metadata with one key more, unless it is there.
+/// The metadata with one more key, unless it is there.
 fn with(metadata: &Json, key: &str, value: serde_json::Value) -> Option<String> {
     let mut merged: IndexMap<String, Json> = metadata.to().unwrap_or_default();
     if merged.contains_key(key) {

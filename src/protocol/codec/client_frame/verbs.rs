@@ -1,4 +1,4 @@
-//! The payloads: what each verb carries, read field by field.
+//! The payload of each verb, read field by field.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -51,12 +51,12 @@ impl RawEnvelope<'_> {
                 client_metadata: client_metadata?,
             })
         };
-        // What another protocol writes into its fields is no mistake of its client's.
+        // A client of another version makes no mistake in the fields; its version is what is wrong.
         read().map_err(|refusal| check_version(&protocol_version).err().unwrap_or(refusal))
     }
 
-    /// The token may stand in the payload or, as in hub:connect, in the metadata. Whatever else
-    /// stands there is a token that is not valid.
+    /// The token may stand in the payload or, as in hub:connect, in the metadata. Any other value
+    /// there is an invalid token.
     pub(super) fn refresh_token(&self) -> Result<RefreshToken, Refusal> {
         #[derive(Deserialize, Default)]
         #[serde(default)]
@@ -155,8 +155,8 @@ impl RawEnvelope<'_> {
         Ok(Unregister { actor_address })
     }
 
-    /// The token may stand in the payload or in the metadata: the TypeScript clients differ. What
-    /// has no token's form was never issued.
+    /// The token may stand in the payload or in the metadata: TypeScript clients differ. A value of
+    /// another form was never issued.
     pub(super) fn renew(&self) -> Result<Renew, Refusal> {
         #[derive(Deserialize, Default)]
         #[serde(rename_all = "camelCase", default)]
@@ -190,7 +190,7 @@ impl RawEnvelope<'_> {
         })
     }
 
-    /// An empty recipient, or none, is the envelope's.
+    /// Without a recipient, or with an empty one, the envelope's counts.
     fn recipient(&self, to: Raw<'_>) -> Result<Recipient, Refusal> {
         const EXPECTED: &str = "an address";
         match optional_string("to", EXPECTED, to)? {
@@ -202,7 +202,7 @@ impl RawEnvelope<'_> {
         }
     }
 
-    /// Whom it is for stands in the metadata.
+    /// The metadata says whom it is for.
     pub(super) fn broadcast(&self, bounds: &Bounds) -> Result<Broadcast, Refusal> {
         #[derive(Deserialize, Default)]
         #[serde(rename_all = "camelCase", default)]
@@ -247,7 +247,7 @@ impl RawEnvelope<'_> {
         })
     }
 
-    /// A topic's name sent as `subscriptionId` is taken as the topic: both clients do that.
+    /// A `subscriptionId` that is none names the topic: both TypeScript clients send that.
     pub(super) fn unsubscribe(&self) -> Result<Unsubscribe, Refusal> {
         #[derive(Deserialize, Default)]
         #[serde(rename_all = "camelCase", default)]
@@ -305,7 +305,7 @@ fn required_string(
 }
 
 fn application_type(raw: Raw<'_>, bounds: &Bounds) -> Result<String, Refusal> {
-    /// Not the envelope's: clients look for this text.
+    /// Named in full, unlike the envelope's `type`: clients match on this text.
     const FIELD: &str = "payload.type";
     const EXPECTED: &str = "an application type: a string that does not begin with hub:";
     let kind = required_string(FIELD, EXPECTED, raw)?;

@@ -1,11 +1,10 @@
-//! A message from the hub as a client would read it, without a byte in between.
+//! A message from the hub as a client would read it, with no bytes in between.
 
 use super::read::{HubBody, HubFrame, HubMessage};
 use super::write::{notice_payload, reply_metadata, reply_payload};
 use crate::protocol::{ActorAddress, Body, Json, MessageId, Outgoing};
 
-/// What a client reads of `message` once it was written and read again; `hub` is the hub's own
-/// address.
+/// What a client would read if `message` were written as bytes; `hub` is the hub's own address.
 pub fn hand_over(message: &Outgoing, hub: &ActorAddress) -> HubFrame {
     let (from, ttl, metadata, body) = match &message.body {
         Body::Pong => return HubFrame::Pong,

@@ -1,4 +1,4 @@
-//! What the hub sends: all eleven keys of the envelope, always.
+//! What the hub sends: always all eleven keys of the envelope.
 
 mod payloads;
 mod read;

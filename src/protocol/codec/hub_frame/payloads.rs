@@ -1,4 +1,4 @@
-//! The payloads and metadata that differ from the types of the protocol.
+//! Payloads and metadata whose JSON differs from the protocol's types.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::protocol::{ActorAddress, Details, ErrorCode, Refusal, RenewalToken};
 use crate::time::Timestamp;
 
-/// What replies say beside their payload: hub:connected whose token it is, hub:registered its
-/// outcome once more, all of them the trace id of the request.
+/// What replies say in their metadata: hub:connected the token's address, hub:registered its
+/// outcome once more, and every reply the request's trace id.
 #[derive(Serialize, Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ReplyMetadata<'a> {

@@ -1,4 +1,4 @@
-//! What a client reads of the hub.
+//! The hub's frames as a client reads them.
 
 use std::time::Duration;
 
@@ -15,20 +15,28 @@ use crate::time::Timestamp;
 /// One frame from the hub, as a client reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HubFrame {
+    /// The answer to a ping.
     Pong,
+    /// An envelope.
     Message(Box<HubMessage>),
 }
 
 /// One envelope from the hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HubMessage {
+    /// The hub's id of the envelope.
     pub id: MessageId,
+    /// The hub, or the sender of application data.
     pub from: ActorAddress,
+    /// The address that it was sent to.
     pub to: ActorAddress,
+    /// The hub's time.
     pub timestamp: Timestamp,
+    /// How long the sender allowed for the delivery.
     pub ttl: Option<Duration>,
     /// A JSON object.
     pub metadata: Json,
+    /// What the envelope carries.
     pub body: HubBody,
 }
 
@@ -46,22 +54,31 @@ impl HubMessage {
 /// What an envelope from the hub carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HubBody {
-    /// The answer to the request `correlation`; without one, to a frame that bore no id.
+    /// The answer to a request, or to a frame that had no valid id.
     Reply {
+        /// The id of the request.
         correlation: Option<MessageId>,
+        /// The payload.
         reply: Reply,
     },
+    /// Something the hub says unasked.
     Notice(Notice),
-    /// Application data. `origin` is the id of the request that carried it.
+    /// Application data.
     Delivery {
+        /// The application's type.
         kind: String,
+        /// The application's data.
         payload: Json,
+        /// How it came here.
         route: Route,
+        /// The id of the request that carried it.
         origin: Option<MessageId>,
     },
-    /// A `hub:*` message of a newer hub.
+    /// A `hub:*` message that only newer hubs send.
     Unknown {
+        /// The envelope's `type`.
         kind: String,
+        /// The payload.
         payload: Json,
     },
 }
@@ -69,10 +86,17 @@ pub enum HubBody {
 /// A frame that no hub of this protocol sends.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidHubFrame {
+    /// Not JSON, or not the hub's envelope.
     #[error("not an envelope of the hub: {0}")]
     Envelope(serde_json::Error),
+    /// A known type with a payload that is not its own.
     #[error("{kind} without the payload of its kind: {error}")]
-    Payload { kind: String, error: serde_json::Error },
+    Payload {
+        /// The envelope's `type`.
+        kind: String,
+        /// What is wrong with the payload.
+        error: serde_json::Error,
+    },
 }
 
 #[derive(Deserialize)]
@@ -172,7 +196,7 @@ fn decode_reply(envelope: &Envelope) -> Result<Option<Reply>, serde_json::Error>
     }))
 }
 
-/// The keys that tell the route are the hub's: no sender's come through under them.
+/// The keys that tell the route are the hub's: it drops a sender's values under them.
 fn decode_delivery(envelope: &Envelope) -> Result<HubBody, serde_json::Error> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]

@@ -1,4 +1,4 @@
-//! What the hub writes: all eleven keys of the envelope, always.
+//! What the hub writes: always all eleven keys of the envelope.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -53,7 +53,7 @@ fn encode_own(
 }
 
 fn encode_delivery(message: &Outgoing, delivery: &Delivery) -> String {
-    // All copies of a delivery leave the hub at one moment, so its timestamp is shared too.
+    // All copies of a delivery leave the hub at one moment, so they share the timestamp too.
     let shared = delivery.shared.get_or_init(|| {
         let (payload, metadata) = (delivery.payload.as_str(), delivery.metadata.as_str());
         shared_text(delivery, message.timestamp, payload, metadata)
@@ -63,8 +63,8 @@ fn encode_delivery(message: &Outgoing, delivery: &Delivery) -> String {
     text
 }
 
-/// How many bytes a copy has as text, to a recipient whose address has `to` bytes. Neither payload
-/// nor metadata are read for that.
+/// Bytes of a copy as text, for a recipient whose address has `to` bytes. Reads neither payload nor
+/// metadata.
 pub fn copy_len(delivery: &Delivery, to: usize, timestamp: Timestamp) -> usize {
     let around = shared_text(delivery, timestamp, "", "").len();
     let data = delivery.payload.len() + delivery.metadata.len();
@@ -83,7 +83,7 @@ fn shared_text(delivery: &Delivery, timestamp: Timestamp, payload: &str, metadat
 /// Bytes of [`prefix`] without the recipient's address.
 const PREFIX_LEN: usize = r#"{"id":"00000000-0000-0000-0000-000000000000","to":"","#.len();
 
-/// What differs from recipient to recipient.
+/// The part that differs from recipient to recipient.
 fn prefix(message: &Outgoing, more: usize) -> String {
     let mut text = String::with_capacity(64 + message.to.as_str().len() + more);
     write!(text, r#"{{"id":"{}","to":"{}","#, message.id.hyphenated(), message.to)
