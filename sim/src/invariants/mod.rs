@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use signal_hub::hub::{Config, Counters, Hub, SessionKey};
 
-pub use catalogue::{Invariant, Shown};
+pub use catalogue::{Invariant, When};
 pub use liveness::{Agreement, check_agreement, check_probe, check_rest_in_time};
 pub use resources::{check_balance, check_rest, check_same};
 pub use world::World;
