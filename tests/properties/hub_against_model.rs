@@ -99,10 +99,11 @@ fn every_scenario_file_shows_what_the_model_says() {
     assert!(!files.is_empty(), "the project has scenarios");
     for file in files {
         let scenario = scenario::read_file(&file).unwrap_or_else(|error| panic!("{error}"));
-        let Ok(verdict) = judge(&scenario) else { continue };
-        if let Some(failure) = verdict.failure {
-            failures.push(format!("{} {failure}", file.display()));
-        }
+        let failed = match judge(&scenario) {
+            Ok(verdict) => verdict.failure.map(|failure| failure.to_string()),
+            Err(skipped) => Some(skipped.to_string()),
+        };
+        failures.extend(failed.map(|why| format!("{} {why}", file.display())));
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
