@@ -26,9 +26,8 @@ fn fill(hub: &mut Conversation, alice: SessionKey, messages: usize) {
 }
 
 fn queue_full(key: SessionKey, limit: usize) -> Seen {
-    let message = "the queue of @(bob) is full; the message was dropped";
     let details = json!({ "retryAfterMs": 10_000, "retryAfter": 10, "limit": limit });
-    refusal(key, "rate_limited", message).because(details)
+    refusal(key, "rate_limited").because(details)
 }
 
 /// The records of a tell that bob's queue has no room for.

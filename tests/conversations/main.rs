@@ -26,6 +26,7 @@ mod limits;
 mod liveness;
 mod malformed;
 mod pace;
+mod prose;
 mod shutdown;
 mod sizes;
 mod work;
