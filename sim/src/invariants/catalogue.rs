@@ -63,7 +63,7 @@ invariants! {
         "Each registration and each renewal of an address bears a greater version while the hub knows the address; nothing else changes its version."
         "a takeover that starts again at 1",
     I3 [Input] "last registration wins"
-        "From an accepted registration on, the address belongs to that session until the next registration, an unregister or disconnect by it, expiry, or its end; that another session has the address is no reason to refuse one."
+        "From an accepted registration on, the address belongs to that session until the next registration, an unregister or disconnect by it, a narrower token, expiry, or its end; that another session has the address is no reason to refuse one."
         "refusing the newcomer while the dead one is registered",
     I4 [Input] "stale events are inert"
         "What comes from or about a session that does not own an address leaves the address's owner, version, topics and deadline as they were, but a detached address may have to make room."

@@ -111,6 +111,12 @@ impl<'a> Moment<'a> {
         }
     }
 
+    /// Whether the input is from the bearer of a token.
+    pub fn is_by_token(&self) -> bool {
+        let was = self.subject.as_ref().and_then(|subject| subject.was);
+        was.is_some_and(|row| row.deadlines[3].is_some())
+    }
+
     /// Whether the session was open before the event.
     pub fn was_open(&self, key: SessionKey) -> bool {
         self.was(key).is_some_and(is_open)

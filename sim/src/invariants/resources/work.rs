@@ -31,9 +31,15 @@ impl BoundedWork {
 
     /// How many rows the walk of the input may go through.
     fn walk(&self, moment: &Moment<'_>) -> usize {
-        match moment.hub.input {
-            Input::Shutdown => moment.before.session_count(),
-            _ => searched(moment).min(self.config.scan_rows_max),
+        let asked = moment.asked.as_ref().and_then(|asked| asked.verb());
+        match (&moment.hub.input, asked) {
+            (Input::Shutdown, _) => moment.before.session_count(),
+            // The reply lists what the address is subscribed to, and counts what it has no room for.
+            (_, Some(Verb::Register(register))) => {
+                let row = moment.after.address(&register.actor_address);
+                row.map_or(0, |row| row.topics.len())
+            }
+            (_, _) => searched(moment).min(self.config.scan_rows_max),
         }
     }
 }
