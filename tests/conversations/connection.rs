@@ -1,7 +1,7 @@
 //! hub:connect, hub:heartbeat, hub:disconnect and the text ping (protocol, sections 1, 3 and 4).
 
 use serde_json::{Value, json};
-use signal_hub::hub::CloseCause;
+use signal_hub::hub::{CloseCause, Sizes};
 use signal_hub::protocol::CloseReason;
 
 use crate::fixture::*;
@@ -137,7 +137,7 @@ fn a_session_may_end_before_it_connects() {
         let mut hub = Conversation::new();
         let session = hub.opened();
         assert_eq!(hub.ends(session, cause).events(), ["session_closed"]);
-        assert_eq!(hub.sizes(), [0; 5]);
+        assert_eq!(hub.sizes(), Sizes::default());
     }
 }
 
@@ -244,7 +244,7 @@ fn who_says_goodbye_is_forgotten_at_once() {
         forgotten("alice", "disconnected"),
         session_closed(alice, 1000, json!({ "closed": "client_disconnect" }), json!(["@(alice)"])),
     ]);
-    assert_eq!(hub.sizes(), [1, 0, 0, 0, 0]);
+    assert_eq!(hub.sizes(), Sizes { sessions: 1, ..Sizes::default() });
     hub.ends(alice, CloseCause::Hub).nothing();
     let again = hub.connected("alice");
     hub.asks(again, register("alice")).gets([registered(again, "alice", "token-2", 1)]);

@@ -63,7 +63,7 @@ fn a_refusal_says_which_bound_was_reached() {
     hub.asks(bob, register("bob/two")).accepted();
     hub.drains_all(alice);
     let guest = hub.connected("guest");
-    while hub.queued(bob).0 < 8 {
+    while hub.queued(bob).messages < 8 {
         hub.tells(alice, send("bob", "chat", Value::Null)).accepted();
     }
     let large = "the message would arrive as 2240 bytes, and no message has more than 2048";

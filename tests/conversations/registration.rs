@@ -66,7 +66,7 @@ fn a_registration_needs_an_address_and_capabilities() {
         .gets([invalid(alice, "capabilities", STRINGS, "array")]);
     let metadata = json!({ "actorAddress": "@(a)", "capabilities": ["c"], "metadata": [] });
     hub.asks(alice, register(metadata)).gets([invalid(alice, "metadata", "an object", "array")]);
-    assert_eq!(hub.sizes()[1], 0);
+    assert_eq!(hub.sizes().addresses, 0);
 }
 
 #[test]

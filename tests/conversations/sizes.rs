@@ -215,5 +215,5 @@ fn an_empty_queue_takes_a_reply_of_any_size() {
     hub.drains_all(alice);
     let heard = hub.asks(alice, register("alice"));
     assert_eq!(heard.kinds(), [(alice, "hub:registered".to_owned())]);
-    assert!(hub.queued(alice).1 > 25_000, "{:?}", hub.queued(alice));
+    assert!(hub.queued(alice).bytes > 25_000, "{:?}", hub.queued(alice));
 }

@@ -148,7 +148,7 @@ fn each_way_in_which_the_old_session_can_end_late_changes_nothing() {
         let new = hub.registered("alice");
         let before = hub.belongings();
         hub.ends(old, cause).nothing();
-        assert_eq!((hub.belongings(), hub.sizes()[0]), (before, 1), "{cause:?}");
+        assert_eq!((hub.belongings(), hub.sizes().sessions), (before, 1), "{cause:?}");
         hub.asks(new, send("alice", "chat", Value::Null)).accepted();
     }
 }

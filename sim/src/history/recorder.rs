@@ -155,7 +155,7 @@ impl Recorder {
         let judge = &inner.judge;
         let verdict = match inputs.is_multiple_of(COMPARE_EVERY) {
             true => judge.compare(hub),
-            false => judge.balance(hub.sizes()[0], hub.counters()),
+            false => judge.balance(hub.sizes().sessions, hub.counters()),
         };
         if let Err(violation) = verdict {
             inner.violation = Some(violation);

@@ -209,7 +209,7 @@ impl Judge {
     /// # Errors
     /// If they differ.
     pub fn compare(&self, hub: &Hub) -> Result<(), Violation> {
-        self.balance(hub.sizes()[0], hub.counters())?;
+        self.balance(hub.sizes().sessions, hub.counters())?;
         resources::check_against(&self.world, &self.tally, hub)
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use signal_hub::hub::{Config, DropReason, Record};
+use signal_hub::hub::{Config, DropReason, Queued, Record};
 use signal_hub::protocol::{
     ActorAddress, Body, Broadcast, ErrorCode, MessageId, Outgoing, Recipient, Verb,
 };
@@ -183,7 +183,8 @@ impl Recipients {
     /// Whether the queue of the address's session may have been at its bound for one more copy.
     fn is_full(&self, moment: &Moment<'_>, address: &ActorAddress) -> bool {
         let Some(owner) = moment.before.owner(address) else { return false };
-        let (mut messages, mut bytes) = moment.was(owner).map_or((0, 0), |r| r.queued);
+        let row = moment.was(owner);
+        let Queued { mut messages, mut bytes } = row.map(|row| row.queued).unwrap_or_default();
         let mut weight = Outgoing::ENVELOPE_WEIGHT;
         for (key, message) in moment.sent() {
             if matches!(message.body, Body::Delivery(_)) {

@@ -126,7 +126,7 @@ impl Truth {
             // What a token allows, the history does not tell.
             Verb::Connect(_) => true,
             Verb::Register(register) => {
-                row.deadlines[3].is_some() || register.actor_address == self.config.hub_address
+                row.deadlines.token.is_some() || register.actor_address == self.config.hub_address
             }
             Verb::Unregister(unregister) => match &unregister.actor_address {
                 Some(address) => !is_own(address),

@@ -1,6 +1,6 @@
 //! I9, I12: how sessions go, and that those which are over stay over.
 
-use signal_hub::hub::{Input, Output, Phase, Record, SessionKey};
+use signal_hub::hub::{Input, Output, Phase, Queued, Record, SessionKey};
 
 use super::super::world::is_open;
 use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
@@ -47,13 +47,13 @@ impl HubObserver for Lifecycle {
                 );
             }
             if let Some(row) = row.as_ref().filter(|row| !is_open(row))
-                && (!row.addresses.is_empty() || row.queued != (0, 0))
+                && (!row.addresses.is_empty() || row.queued != Queued::default())
             {
                 return broken(
                     Invariant::I9,
                     format!(
                         "s{} is over and still lists {:?} and {} queued messages",
-                        key.0, row.addresses, row.queued.0
+                        key.0, row.addresses, row.queued.messages
                     ),
                 );
             }

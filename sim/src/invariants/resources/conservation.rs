@@ -197,11 +197,11 @@ fn totals(world: &World, told: &Totals) -> Totals {
             Phase::Disconnecting => totals.disconnecting += 1,
         }
         if is_open(row) {
-            totals.queued_messages += row.queued.0;
-            totals.queued_bytes += row.queued.1;
+            totals.queued_messages += row.queued.messages;
+            totals.queued_bytes += row.queued.bytes;
         }
         totals.accounted.sessions += weights::SESSION;
-        armed += row.deadlines.iter().flatten().count();
+        armed += row.deadlines.armed().count();
     }
     totals.accounted.queues = totals.queued_bytes;
     for (_, row) in world.address_rows() {

@@ -184,7 +184,7 @@ impl Directory {
     /// Whether one actor more would have gone into a message and into the asker's queue.
     fn has_room(&self, told: &Told<'_>, address: &ActorAddress, known: &Registration) -> bool {
         let (asked, moment) = (told.asked, told.moment);
-        let mut queued = moment.was(asked.session).map_or(0, |row| row.queued.1);
+        let mut queued = moment.was(asked.session).map_or(0, |row| row.queued.bytes);
         let mut answer = 0;
         for (key, message) in moment.sent() {
             if key == asked.session && is_answer(message, asked) {

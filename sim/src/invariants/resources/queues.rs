@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use signal_hub::hub::{Config, DropReason, Input, Output, Record, SessionKey, SessionRow};
+use signal_hub::hub::{Config, DropReason, Input, Output, Queued, Record, SessionKey, SessionRow};
 use signal_hub::protocol::codec::encode_hub_frame;
 use signal_hub::protocol::{ActorAddress, Body, Outgoing, Reply, Verb};
 
@@ -22,11 +22,9 @@ pub struct Queues {
     bytes_max: usize,
     resume_threshold: usize,
     slow_consumer_timeout: Duration,
-    /// The queues that this event changes: messages and bytes, in the order of the keys.
+    /// The queues that this event changes, in the order of the keys.
     changed: Vec<(SessionKey, Queued)>,
 }
-
-type Queued = (usize, usize);
 
 impl Queues {
     pub fn new(config: &Config) -> Self {
@@ -41,7 +39,7 @@ impl Queues {
         }
     }
 
-    fn has_room(&self, (messages, bytes): Queued, weight: usize) -> bool {
+    fn has_room(&self, Queued { messages, bytes }: Queued, weight: usize) -> bool {
         messages == 0 || messages < self.messages_max && bytes + weight <= self.bytes_max
     }
 
@@ -63,20 +61,22 @@ impl Queues {
                 self.is_told_length(*key, message)?;
                 let (queued, weight) = (*self.queue(moment, *key), message.weight());
                 if matches!(message.body, Body::Delivery(_)) && !self.has_room(queued, weight) {
-                    let evidence = format!("s{} takes a copy beyond its bound: {queued:?}", key.0);
+                    let evidence = format!("s{} takes a copy beyond its bound: {queued}", key.0);
                     return broken(Invariant::I29, evidence);
                 }
                 let queue = self.queue(moment, *key);
-                *queue = (queue.0 + 1, queue.1 + weight);
+                (queue.messages, queue.bytes) = (queue.messages + 1, queue.bytes + weight);
             }
-            Output::Close(key, _) | Output::Linger(key, _) => *self.queue(moment, *key) = (0, 0),
+            Output::Close(key, _) | Output::Linger(key, _) => {
+                *self.queue(moment, *key) = Queued::default()
+            }
             Output::Audit(Record::MessageDropped { to, why: DropReason::QueueFull, .. }) => {
                 let owner = to.address().and_then(|to| moment.before.owner(&to));
                 let Some(owner) = owner else { return Ok(()) };
                 let (queued, weight) = (*self.queue(moment, owner), weight_max(moment));
                 if self.has_room(queued, weight) {
                     let evidence =
-                        format!("a copy for {to} is dropped, and its queue has room: {queued:?}");
+                        format!("a copy for {to} is dropped, and its queue has room: {queued}");
                     return broken(Invariant::I29, evidence);
                 }
             }
@@ -115,23 +115,25 @@ impl Queues {
         if row.queued != expected {
             return broken(
                 Invariant::I28,
-                format!("the queue of s{} has {:?}, which is not {expected:?}", key.0, row.queued),
+                format!("the queue of s{} has {}, which is not {expected}", key.0, row.queued),
             );
         }
-        let (messages, bytes) = row.queued;
+        let Queued { messages, bytes } = row.queued;
         // Replies and notices have as much room again; hub:resume always has.
         // An empty queue takes any one message.
         let within = messages <= 2 * self.messages_max + 1
             && (messages <= 2 || bytes <= 2 * self.bytes_max + Outgoing::ENVELOPE_WEIGHT);
         if !within {
-            let evidence = format!("the queue of s{} holds {:?}", key.0, row.queued);
+            let evidence = format!("the queue of s{} holds {}", key.0, row.queued);
             return broken(Invariant::I29, evidence);
         }
         let is_full = !self.has_room(row.queued, Outgoing::ENVELOPE_WEIGHT);
         let is_deep = messages >= self.resume_threshold;
         let latest = moment.now + self.slow_consumer_timeout;
         let what = if is_full { "full" } else { "deep" };
-        match (is_full || is_deep) && row.deadlines[2].is_none_or(|deadline| deadline > latest) {
+        match (is_full || is_deep)
+            && row.deadlines.slow_consumer.is_none_or(|deadline| deadline > latest)
+        {
             false => Ok(()),
             true => broken(
                 Invariant::I29,
@@ -166,12 +168,13 @@ impl HubObserver for Queues {
 
 /// What the queue held before, without what the input reports as taken out.
 fn at_first(moment: &Moment<'_>, key: SessionKey) -> Queued {
-    let (messages, bytes) = moment.was(key).map_or((0, 0), |row| row.queued);
+    let queued = moment.was(key).map(|row| row.queued).unwrap_or_default();
     match &moment.hub.input {
-        Input::Drained(drained, written) if *drained == key => {
-            (messages.saturating_sub(written.messages), bytes.saturating_sub(written.bytes))
-        }
-        _ => (messages, bytes),
+        Input::Drained(drained, written) if *drained == key => Queued {
+            messages: queued.messages.saturating_sub(written.messages),
+            bytes: queued.bytes.saturating_sub(written.bytes),
+        },
+        _ => queued,
     }
 }
 

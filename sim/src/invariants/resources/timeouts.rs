@@ -126,7 +126,7 @@ impl Timeouts {
 }
 
 fn token_is_over(moment: &Moment<'_>, key: SessionKey) -> Verdict {
-    let until = moment.was(key).and_then(|row| row.deadlines[3]);
+    let until = moment.was(key).and_then(|row| row.deadlines.token);
     match until.is_some_and(|until| until <= moment.now) {
         true => Ok(()),
         false => broken(Invariant::I31, format!("s{} is closed for a token that is good", key.0)),

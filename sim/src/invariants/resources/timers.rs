@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use signal_hub::hub::{
-    AddressRow, Config, EndReason, ForgetReason, OwnerRow, Phase, Record, SessionKey, SessionRow,
+    AddressRow, Config, EndReason, ForgetReason, OwnerRow, Phase, Record, SessionDeadlines,
+    SessionKey, SessionRow,
 };
 use signal_hub::protocol::{ActorAddress, Verb};
 
@@ -182,16 +183,16 @@ fn prolonged(moment: &Moment<'_>, address: &ActorAddress) -> Option<Duration> {
 }
 
 fn session(moment: &Moment<'_>, key: SessionKey, row: &SessionRow) -> Verdict {
-    let [connect, idle, _, token] = row.deadlines;
+    let SessionDeadlines { connect, idle, slow_consumer: _, token } = row.deadlines;
     let amiss = if !is_open(row) {
-        row.deadlines.iter().any(Option::is_some).then_some("is over and has a deadline")
+        row.deadlines.armed().next().map(|_| "is over and has a deadline")
     } else if connect.is_some() != (row.phase == Phase::Connecting) {
         Some("must connect in time exactly until it has connected, and that is not so")
     } else if idle.is_none() {
         Some("may be silent for ever")
     } else if token.is_some() && row.phase == Phase::Connecting {
         Some("has a token before it has shown one")
-    } else if row.deadlines.iter().flatten().any(|deadline| *deadline < moment.now) {
+    } else if row.deadlines.armed().any(|deadline| deadline < moment.now) {
         Some("has a deadline that is past")
     } else {
         None
