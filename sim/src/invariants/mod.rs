@@ -226,7 +226,7 @@ impl Judge {
 
 /// What people are told of whoever owns an address.
 fn owner_text(owner: Option<SessionKey>) -> String {
-    owner.map_or("nobody".to_owned(), |owner| format!("s{}", owner.0))
+    owner.map_or("nobody".to_owned(), |owner| owner.to_string())
 }
 
 /// What people are told of a span of time.

@@ -137,7 +137,7 @@ fn line(event: &Event) -> String {
     // The first line tells the input; what follows are outputs, told shorter here.
     text.truncate(text.find('\n').unwrap_or(text.len()));
     let told = hub.outputs.iter().filter_map(output);
-    let told: Vec<String> = told.map(|(key, what)| format!("s{}: {what}", key.0)).collect();
+    let told: Vec<String> = told.map(|(key, what)| format!("{key}: {what}")).collect();
     if !told.is_empty() {
         let _ = write!(text, "\n                => {}", told.join(", "));
     }

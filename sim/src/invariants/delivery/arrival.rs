@@ -202,8 +202,8 @@ impl Stream {
             Some(copy) => broken(
                 Invariant::I20,
                 format!(
-                    "{client} got {} of s{} after a later one of its",
-                    copy.delivery.origin, copy.sender.0
+                    "{client} got {} of {} after a later one of its",
+                    copy.delivery.origin, copy.sender
                 ),
             ),
             None => broken(

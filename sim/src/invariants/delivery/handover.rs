@@ -29,8 +29,8 @@ impl HubObserver for Handover {
                 return invented(&message.to, "no request carried it");
             };
             if moment.before.owner(&delivery.from) != Some(asked.session) {
-                let (session, from) = (asked.session.0, &delivery.from);
-                let evidence = format!("s{session} sent as {from}, which it does not own");
+                let (session, from) = (asked.session, &delivery.from);
+                let evidence = format!("{session} sent as {from}, which it does not own");
                 return broken(Invariant::I8, evidence);
             }
             carried_unaltered(moment, asked.request, delivery, &message.to)?;

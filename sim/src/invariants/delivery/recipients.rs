@@ -58,7 +58,7 @@ impl HubObserver for Recipients {
                     true => Ok(()),
                     false => broken(
                         Invariant::I16,
-                        format!("s{} subscribed to {} in vain", asked.session.0, subscribe.topic),
+                        format!("{} subscribed to {} in vain", asked.session, subscribe.topic),
                     ),
                 }
             }

@@ -30,10 +30,10 @@ impl HubObserver for Truth {
             return Ok(());
         };
         let said = |what: &str| {
-            let (session, request) = (asked.session.0, asked.request);
+            let (session, request) = (asked.session, asked.request);
             broken(
                 Invariant::I25,
-                format!("the {} {} of s{session} {what}", request.type_name, request.id),
+                format!("the {} {} of {session} {what}", request.type_name, request.id),
             )
         };
         if let Some(Reply::Error(refusal)) = asked.reply

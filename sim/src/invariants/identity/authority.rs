@@ -85,7 +85,7 @@ impl Authority {
         };
         match by_right {
             true => Ok(()),
-            false => broken(Invariant::I10, format!("s{} renewed {address} with {how}", session.0)),
+            false => broken(Invariant::I10, format!("{session} renewed {address} with {how}")),
         }
     }
 
@@ -131,9 +131,8 @@ fn only_its_own(moment: &Moment<'_>, session: SessionKey) -> Verdict {
     });
     match stranger {
         None => Ok(()),
-        Some((address, _)) => broken(
-            Invariant::I10,
-            format!("s{} changed {address}, which it does not own", session.0),
-        ),
+        Some((address, _)) => {
+            broken(Invariant::I10, format!("{session} changed {address}, which it does not own"))
+        }
     }
 }

@@ -13,7 +13,7 @@ impl HubObserver for Resurrection {
         for address in moment.hub.touched.addresses.keys() {
             let owner = moment.after.owner(address);
             if let Some(owner) = owner.filter(|owner| was_over(moment, *owner)) {
-                let evidence = format!("s{} was over and comes to own {address}", owner.0);
+                let evidence = format!("{owner} was over and comes to own {address}");
                 return broken(Invariant::I9, evidence);
             }
         }
@@ -43,7 +43,7 @@ impl HubObserver for Lifecycle {
                     |phase: Option<Phase>| phase.map_or("gone".to_owned(), |p| format!("{p:?}"));
                 return broken(
                     Invariant::I12,
-                    format!("s{} went from {} to {}", key.0, phase(before), phase(after)),
+                    format!("{key} went from {} to {}", phase(before), phase(after)),
                 );
             }
             if let Some(row) = row.as_ref().filter(|row| !is_open(row))
@@ -52,8 +52,8 @@ impl HubObserver for Lifecycle {
                 return broken(
                     Invariant::I9,
                     format!(
-                        "s{} is over and still lists {:?} and {} queued messages",
-                        key.0, row.addresses, row.queued.messages
+                        "{key} is over and still lists {:?} and {} queued messages",
+                        row.addresses, row.queued.messages
                     ),
                 );
             }
@@ -105,8 +105,7 @@ fn ends_once(moment: &Moment<'_>, key: SessionKey) -> Verdict {
         false => broken(
             Invariant::I12,
             format!(
-                "s{} {} and has {records} records of its end",
-                key.0,
+                "{key} {} and has {records} records of its end",
                 if ended { "ended" } else { "did not end" }
             ),
         ),
@@ -118,7 +117,7 @@ fn closed_once(moment: &Moment<'_>) -> Verdict {
     let mut seen: Vec<SessionKey> = Vec::new();
     for (key, _) in moment.closed() {
         if seen.contains(&key) || was_over(moment, key) {
-            return broken(Invariant::I12, format!("s{} is closed again", key.0));
+            return broken(Invariant::I12, format!("{key} is closed again"));
         }
         seen.push(key);
     }
@@ -132,8 +131,7 @@ fn nothing_to_the_closed(moment: &Moment<'_>) -> Verdict {
             Output::Close(key, _) | Output::Linger(key, _) => closed.push(*key),
             Output::Send(key, message) => {
                 if closed.contains(key) || was_over(moment, *key) {
-                    let evidence =
-                        format!("s{} is over and is sent {}", key.0, message.type_name());
+                    let evidence = format!("{key} is over and is sent {}", message.type_name());
                     return broken(Invariant::I9, evidence);
                 }
             }

@@ -59,7 +59,7 @@ fn changed_session(moment: &Moment<'_>, asker: SessionKey) -> Option<String> {
         }
         before.phase != after.phase || differ(moment, before, after)
     });
-    changed.map(|(key, _)| format!("changed s{}", key.0))
+    changed.map(|(key, _)| format!("changed {key}"))
 }
 
 fn differ(moment: &Moment<'_>, before: &SessionRow, after: &SessionRow) -> bool {

@@ -34,8 +34,7 @@ impl HubObserver for LastRegistration {
                 return broken(
                     Invariant::I3,
                     format!(
-                        "s{} registered {address} last, yet {} owns it",
-                        holder.0,
+                        "{holder} registered {address} last, yet {} owns it",
                         owner_text(owner)
                     ),
                 );
@@ -77,7 +76,7 @@ impl LastRegistration {
         };
         broken(
             Invariant::I3,
-            format!("s{} was refused {address}, which another one has: {why}", asked.session.0),
+            format!("{} was refused {address}, which another one has: {why}", asked.session),
         )
     }
 

@@ -57,8 +57,7 @@ impl Bounds {
             false => broken(
                 Invariant::I29,
                 format!(
-                    "s{} is {} with {} sessions there",
-                    key.0,
+                    "{key} is {} with {} sessions there",
                     if turned_away { "turned away" } else { "let in" },
                     moment.before.session_count()
                 ),
@@ -85,8 +84,7 @@ impl Bounds {
             false => broken(
                 Invariant::I29,
                 format!(
-                    "s{} {} closed at malformed frame {}",
-                    key.0,
+                    "{key} {} closed at malformed frame {}",
                     if closed { "is" } else { "is not" },
                     self.malformed.get(&key).map_or(1, VecDeque::len)
                 ),
@@ -99,7 +97,7 @@ impl Bounds {
             if let Record::SenderPaused { session, queue_depth, .. } = record
                 && *queue_depth <= self.config.pause_threshold
             {
-                let evidence = format!("s{} is told to pause at {queue_depth}", session.0);
+                let evidence = format!("{session} is told to pause at {queue_depth}");
                 return broken(Invariant::I29, evidence);
             }
         }
@@ -145,7 +143,7 @@ impl Bounds {
         let owned = moment.is(session).map_or(0, |row| row.addresses.len());
         match owned <= self.config.addresses_per_session_max {
             true => Ok(()),
-            false => broken(Invariant::I29, format!("s{} has {owned} addresses", session.0)),
+            false => broken(Invariant::I29, format!("{session} has {owned} addresses")),
         }
     }
 
@@ -158,7 +156,7 @@ impl Bounds {
         let held: usize = topics.map(|row| row.topics.len()).sum();
         match held <= self.config.subscriptions_per_session_max {
             true => Ok(()),
-            false => broken(Invariant::I29, format!("s{} holds {held} subscriptions", session.0)),
+            false => broken(Invariant::I29, format!("{session} holds {held} subscriptions")),
         }
     }
 }

@@ -61,7 +61,7 @@ impl Queues {
                 self.is_told_length(*key, message)?;
                 let (queued, weight) = (*self.queue(moment, *key), message.weight());
                 if matches!(message.body, Body::Delivery(_)) && !self.has_room(queued, weight) {
-                    let evidence = format!("s{} takes a copy beyond its bound: {queued}", key.0);
+                    let evidence = format!("{key} takes a copy beyond its bound: {queued}");
                     return broken(Invariant::I29, evidence);
                 }
                 let queue = self.queue(moment, *key);
@@ -104,7 +104,7 @@ impl Queues {
             true => Ok(()),
             false => broken(
                 Invariant::I29,
-                format!("s{} gets {} of {bytes} bytes", key.0, message.type_name()),
+                format!("{key} gets {} of {bytes} bytes", message.type_name()),
             ),
         }
     }
@@ -115,7 +115,7 @@ impl Queues {
         if row.queued != expected {
             return broken(
                 Invariant::I28,
-                format!("the queue of s{} has {}, which is not {expected}", key.0, row.queued),
+                format!("the queue of {key} has {}, which is not {expected}", row.queued),
             );
         }
         let Queued { messages, bytes } = row.queued;
@@ -124,7 +124,7 @@ impl Queues {
         let within = messages <= 2 * self.messages_max + 1
             && (messages <= 2 || bytes <= 2 * self.bytes_max + Outgoing::ENVELOPE_WEIGHT);
         if !within {
-            let evidence = format!("the queue of s{} holds {}", key.0, row.queued);
+            let evidence = format!("the queue of {key} holds {}", row.queued);
             return broken(Invariant::I29, evidence);
         }
         let is_full = !self.has_room(row.queued, Outgoing::ENVELOPE_WEIGHT);
@@ -137,7 +137,7 @@ impl Queues {
             false => Ok(()),
             true => broken(
                 Invariant::I29,
-                format!("the queue of s{} is {what} and its clock does not run", key.0),
+                format!("the queue of {key} is {what} and its clock does not run"),
             ),
         }
     }

@@ -97,8 +97,7 @@ impl Timeouts {
             false => broken(
                 Invariant::I31,
                 format!(
-                    "s{} is closed for silence after {} without a sign of life, not after {}",
-                    key.0,
+                    "{key} is closed for silence after {} without a sign of life, not after {}",
                     text(silent),
                     text(self.idle_timeout)
                 ),
@@ -115,8 +114,7 @@ impl Timeouts {
             false => broken(
                 Invariant::I31,
                 format!(
-                    "s{} is closed for not connecting after {}, not after {}",
-                    key.0,
+                    "{key} is closed for not connecting after {}, not after {}",
                     text(waited),
                     text(self.connect_timeout)
                 ),
@@ -129,6 +127,6 @@ fn token_is_over(moment: &Moment<'_>, key: SessionKey) -> Verdict {
     let until = moment.was(key).and_then(|row| row.deadlines.token);
     match until.is_some_and(|until| until <= moment.now) {
         true => Ok(()),
-        false => broken(Invariant::I31, format!("s{} is closed for a token that is good", key.0)),
+        false => broken(Invariant::I31, format!("{key} is closed for a token that is good")),
     }
 }

@@ -154,7 +154,7 @@ impl Timers {
 /// Whether somebody owns the address, in words.
 fn whose(registration: &OwnerRow) -> String {
     match registration.owner {
-        Some(owner) => format!("belongs to s{}", owner.0),
+        Some(owner) => format!("belongs to {owner}"),
         None => "is detached".to_owned(),
     }
 }
@@ -199,6 +199,6 @@ fn session(moment: &Moment<'_>, key: SessionKey, row: &SessionRow) -> Verdict {
     };
     match amiss {
         None => Ok(()),
-        Some(amiss) => broken(Invariant::I30, format!("s{} {amiss}", key.0)),
+        Some(amiss) => broken(Invariant::I30, format!("{key} {amiss}")),
     }
 }
