@@ -128,7 +128,7 @@ impl Subjects {
 /// Whether the event is about application data.
 fn carries_data(hub: &HubEvent) -> bool {
     let Input::Frame(_, Ok(ClientFrame::Request(request))) = &hub.input else { return false };
-    matches!(request.verb, Ok(Verb::Send(_) | Verb::Publish(_) | Verb::Broadcast(_)))
+    request.verb.as_ref().is_ok_and(Verb::is_delivery)
 }
 
 fn line(event: &Event) -> String {

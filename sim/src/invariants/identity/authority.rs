@@ -32,21 +32,7 @@ impl HubObserver for Authority {
                 Some(Verb::Unregister(_) | Verb::Subscribe(_) | Verb::Unsubscribe(_)) => {
                     only_its_own(moment, asked.session)?;
                 }
-                Some(
-                    Verb::Connect(_)
-                    | Verb::Heartbeat(_)
-                    | Verb::Disconnect(_)
-                    | Verb::Register(_)
-                    | Verb::Discover(_)
-                    | Verb::ListActors(_)
-                    | Verb::Send(_)
-                    | Verb::Broadcast(_)
-                    | Verb::Publish(_)
-                    | Verb::QueueStats
-                    | Verb::Metrics
-                    | Verb::RefreshToken(_),
-                )
-                | None => {}
+                Some(_) | None => {}
             }
         }
         self.follow(moment);

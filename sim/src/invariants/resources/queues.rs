@@ -184,13 +184,10 @@ fn weight_max(moment: &Moment<'_>) -> usize {
     const HUB_KEYS: usize = 96;
     let Some(asked) = &moment.asked else { return 0 };
     let request = asked.request;
-    let (kind, data, topic) = match asked.verb() {
-        Some(Verb::Send(send)) => (&send.kind, &send.data, 0),
-        Some(Verb::Publish(publish)) => {
-            (&publish.kind, &publish.data, publish.topic.as_str().len())
-        }
-        Some(Verb::Broadcast(broadcast)) => (&broadcast.kind, &broadcast.data, 0),
-        Some(_) | None => return 0,
+    let Some((kind, data)) = asked.verb().and_then(Verb::carries_data) else { return 0 };
+    let topic = match asked.verb() {
+        Some(Verb::Publish(publish)) => publish.topic.as_str().len(),
+        Some(_) | None => 0,
     };
     // What has to be escaped in JSON is up to six times as long.
     let names = 6 * (request.id.as_str().len() + topic);
