@@ -57,9 +57,10 @@ impl Hub {
         let (to, body) = (request.from.clone(), answer(request, reply));
         let outgoing = Outgoing { id: self.ids.fresh(), to, timestamp: now, body };
         self.enqueue(now, key, outgoing);
-        match self.config.refusal_linger.is_zero() {
-            true => self.close(now, key, reason),
-            false => self.let_go(now, key, reason),
+        if self.config.refusal_linger.is_zero() {
+            self.close(now, key, reason)
+        } else {
+            self.let_go(now, key, reason)
         }
     }
 
@@ -69,9 +70,10 @@ impl Hub {
         let outgoing = Outgoing { id: self.ids.fresh(), to, timestamp: now, body };
         let Some(session) = self.sessions.open(key) else { return };
         self.work.bytes += outgoing.weight();
-        match session.queue.has_reserve(outgoing.weight(), &self.config) {
-            true => self.enqueue(now, key, outgoing),
-            false => self.close(now, key, CloseReason::SlowConsumer),
+        if session.queue.has_reserve(outgoing.weight(), &self.config) {
+            self.enqueue(now, key, outgoing)
+        } else {
+            self.close(now, key, CloseReason::SlowConsumer)
         }
     }
 

@@ -43,10 +43,7 @@ macro_rules! name {
         /// By bytes. The tables look names up all the time, and most often find the very text.
         impl Ord for $name {
             fn cmp(&self, other: &Self) -> Ordering {
-                match Arc::ptr_eq(&self.0, &other.0) {
-                    true => Ordering::Equal,
-                    false => self.0.cmp(&other.0),
-                }
+                if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
             }
         }
 

@@ -44,10 +44,7 @@ impl Discover {
 
     /// Whether the pattern fits.
     pub fn wants_name(&self, address: &ActorAddress) -> bool {
-        let name = match self.is_over_addresses() {
-            true => address.as_str(),
-            false => address.path(),
-        };
+        let name = if self.is_over_addresses() { address.as_str() } else { address.path() };
         self.pattern.matches(name)
     }
 

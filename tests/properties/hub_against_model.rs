@@ -142,9 +142,10 @@ fn a_message_too_few_or_too_many_is_a_difference() {
             let mut events = played.events[..=place].to_vec();
             let What::Hub(hub) = &mut events[place].what else { continue };
             let first = hub.outputs.iter().position(is_seen).expect("it speaks");
-            match twice {
-                true => hub.outputs.insert(first, hub.outputs[first].clone()),
-                false => drop(hub.outputs.remove(first)),
+            if twice {
+                hub.outputs.insert(first, hub.outputs[first].clone())
+            } else {
+                hub.outputs.remove(first);
             }
             let failure = compare(&scenario.hub, &events).failure;
             assert!(matches!(failure, Some(Failure::Differs(_))), "event {place}, twice: {twice}");

@@ -48,9 +48,10 @@ fn no_takeover(event: &Event, _world: &World) -> Result<(), Violation> {
     let told = |output: &Output| {
         matches!(output, Output::Audit(Record::DuplicateConnectionDetected { .. }))
     };
-    match hub.outputs.iter().any(told) {
-        true => Err(Violation::new(Invariant::I5, "somebody did")),
-        false => Ok(()),
+    if hub.outputs.iter().any(told) {
+        Err(Violation::new(Invariant::I5, "somebody did"))
+    } else {
+        Ok(())
     }
 }
 
@@ -61,10 +62,7 @@ fn no_late_end(event: &Event, world: &World) -> Result<(), Violation> {
     let is_over = world.session(key).is_some_and(|row| row.phase == Phase::Disconnecting);
     let is_lost =
         world.address_rows().any(|(_, row)| row.registration.is_some_and(|r| r.owner.is_some()));
-    match is_over && is_lost {
-        true => Err(Violation::new(Invariant::I4, "one did")),
-        false => Ok(()),
-    }
+    if is_over && is_lost { Err(Violation::new(Invariant::I4, "one did")) } else { Ok(()) }
 }
 
 fn broken(check: Check) -> Found {

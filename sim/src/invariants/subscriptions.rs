@@ -85,11 +85,10 @@ fn topics_change_by_request(
         }
         _ => (Invariant::I14, false),
     };
-    match lawful {
-        true => Ok(()),
-        false => {
-            broken(invariant, format!("{address} lost the topics {lost:?} and gained {gained:?}"))
-        }
+    if lawful {
+        Ok(())
+    } else {
+        broken(invariant, format!("{address} lost the topics {lost:?} and gained {gained:?}"))
     }
 }
 

@@ -153,10 +153,7 @@ impl Deadlines {
     }
 
     fn agenda_of(&mut self, deadline: &Deadline) -> &mut BTreeSet<(Timestamp, Deadline)> {
-        match is_of_token(deadline) {
-            true => &mut self.tokens,
-            false => &mut self.agenda,
-        }
+        if is_of_token(deadline) { &mut self.tokens } else { &mut self.agenda }
     }
 
     /// Sets when it is due; returns when it was.

@@ -187,9 +187,10 @@ impl Stream {
         let copy = self.under_way.remove(place)?;
         let mut ahead: Vec<Copy> = self.under_way.drain(..place).collect();
         for earlier in ahead.drain(..).rev() {
-            match earlier.sender == copy.sender {
-                true => self.overtaken.push(earlier),
-                false => self.under_way.push_front(earlier),
+            if earlier.sender == copy.sender {
+                self.overtaken.push(earlier)
+            } else {
+                self.under_way.push_front(earlier)
             }
         }
         Some(copy)

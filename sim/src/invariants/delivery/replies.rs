@@ -99,12 +99,13 @@ impl Replies {
             }
             _ => false,
         };
-        match may_be_told {
-            true => Ok(()),
-            false => broken(
+        if may_be_told {
+            Ok(())
+        } else {
+            broken(
                 Invariant::I26,
                 format!("the tell {} got {}", asked.request.type_name, reply.type_name()),
-            ),
+            )
         }
     }
 }

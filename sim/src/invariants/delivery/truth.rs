@@ -64,9 +64,10 @@ impl Truth {
         let to = send.to.address();
         let somebody = to.as_ref().is_some_and(|to| moment.before.owner(to).is_some());
         let unknown = matches!(reply, Reply::UnknownActor(_));
-        match to.is_some_and(|to| moment.is_due(&to)) || unknown != somebody {
-            true => Ok(()),
-            false => broken(
+        if to.is_some_and(|to| moment.is_due(&to)) || unknown != somebody {
+            Ok(())
+        } else {
+            broken(
                 Invariant::I25,
                 format!(
                     "{} is {} and the answer is {}",
@@ -74,7 +75,7 @@ impl Truth {
                     if somebody { "registered" } else { "not registered" },
                     reply.type_name()
                 ),
-            ),
+            )
         }
     }
 

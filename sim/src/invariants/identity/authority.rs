@@ -69,9 +69,10 @@ impl Authority {
             (Some(_), true) => "a token that is neither its current nor its first one",
             (Some(_), false) => "a token that is not its current one",
         };
-        match by_right {
-            true => Ok(()),
-            false => broken(Invariant::I10, format!("{session} renewed {address} with {how}")),
+        if by_right {
+            Ok(())
+        } else {
+            broken(Invariant::I10, format!("{session} renewed {address} with {how}"))
         }
     }
 

@@ -100,15 +100,16 @@ fn ends_once(moment: &Moment<'_>, key: SessionKey) -> Verdict {
         .records()
         .filter(|record| matches!(record, Record::SessionClosed { session, .. } if *session == key))
         .count();
-    match records == usize::from(ended) {
-        true => Ok(()),
-        false => broken(
+    if records == usize::from(ended) {
+        Ok(())
+    } else {
+        broken(
             Invariant::I12,
             format!(
                 "{key} {} and has {records} records of its end",
                 if ended { "ended" } else { "did not end" }
             ),
-        ),
+        )
     }
 }
 

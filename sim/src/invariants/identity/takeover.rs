@@ -67,12 +67,13 @@ fn losses_are_told(moment: &Moment<'_>) -> Verdict {
     let heard = lost
         .iter()
         .filter(|loss| told.contains(loss) || !closes(moment, loss.0, CloseReason::SlowConsumer));
-    match heard.eq(told.iter()) {
-        true => Ok(()),
-        false => broken(
+    if heard.eq(told.iter()) {
+        Ok(())
+    } else {
+        broken(
             Invariant::I5,
             format!("what sessions lost is {lost:?}; what they were told is {told:?}"),
-        ),
+        )
     }
 }
 
@@ -126,16 +127,17 @@ fn told_once(
         return broken(Invariant::I5, evidence);
     }
     let lives_on = moment.is(old).is_some_and(|row| !row.addresses.is_empty());
-    match closed_at.is_some() != lives_on {
-        true => Ok(()),
-        false => broken(
+    if closed_at.is_some() != lives_on {
+        Ok(())
+    } else {
+        broken(
             Invariant::I5,
             format!(
                 "{old} lost {address}: it {} other addresses, and was {}closed",
                 if lives_on { "has" } else { "has no" },
                 if closed_at.is_some() { "" } else { "not " }
             ),
-        ),
+        )
     }
 }
 

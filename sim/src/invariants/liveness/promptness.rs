@@ -12,12 +12,11 @@ use super::super::{Invariant, Violation, text};
 /// # Errors
 /// If it has not.
 pub fn check_probe(probe: &str, has_arrived: bool, within: Duration) -> Result<(), Violation> {
-    match has_arrived {
-        true => Ok(()),
-        false => {
-            let evidence = format!("the probe {probe} did not arrive in {}", text(within));
-            Err(Violation::new(Invariant::L4, evidence))
-        }
+    if has_arrived {
+        Ok(())
+    } else {
+        let evidence = format!("the probe {probe} did not arrive in {}", text(within));
+        Err(Violation::new(Invariant::L4, evidence))
     }
 }
 

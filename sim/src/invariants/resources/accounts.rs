@@ -79,16 +79,17 @@ impl Accounting {
         let expected = asked.map_or(row.weight, |register| {
             weights::registration(address, &register.capabilities, register.metadata.len())
         });
-        match row.weight == expected && row.weight <= self.registration_max {
-            true => Ok(()),
-            false => broken(
+        if row.weight == expected && row.weight <= self.registration_max {
+            Ok(())
+        } else {
+            broken(
                 Invariant::I52,
                 format!(
                     "{address} is accounted for with {} bytes: it has {expected}, and at most {} \
                      are allowed",
                     row.weight, self.registration_max
                 ),
-            ),
+            )
         }
     }
 }

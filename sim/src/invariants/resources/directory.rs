@@ -60,10 +60,8 @@ struct Told<'a> {
 /// Who is registered after what was due; a request for the directory changes nothing.
 pub(super) fn registered<'a>(moment: &'a Moment<'_>) -> impl Iterator<Item = Row<'a>> {
     moment.before.address_rows().filter_map(|(address, before)| {
-        let row: Option<&AddressRow> = match moment.is_due(address) {
-            true => moment.after.address(address),
-            false => Some(before),
-        };
+        let row: Option<&AddressRow> =
+            if moment.is_due(address) { moment.after.address(address) } else { Some(before) };
         let registration = row?.registration.as_ref()?;
         let known = moment.before.registration(address)?;
         registration.owner.is_some().then_some((address, registration, known))
@@ -137,9 +135,10 @@ impl Directory {
                 let none = capabilities.is_empty() && **metadata == Json::EMPTY_OBJECT;
                 let alone = told.shown.len() == 1;
                 address == shown
-                    && match truncated {
-                        true => none && alone && self.is_too_large(address, known),
-                        false => all,
+                    && if *truncated {
+                        none && alone && self.is_too_large(address, known)
+                    } else {
+                        all
                     }
             });
             if !fits {
@@ -213,9 +212,10 @@ fn leads_on(told: &Told<'_>) -> Verdict {
     let last = told.shown.last().map(|(address, ..)| *address);
     let from = last.or(told.cursor.map(|cursor| &cursor.after));
     let behind_it = from.is_none_or(|from| cursor.is_some_and(|cursor| cursor.after >= *from));
-    match offset == Some(told.offset.saturating_add(told.shown.len())) && behind_it {
-        true => Ok(()),
-        false => broken(Invariant::I33, format!("a page goes on at {offset:?}, {cursor:?}")),
+    if offset == Some(told.offset.saturating_add(told.shown.len())) && behind_it {
+        Ok(())
+    } else {
+        broken(Invariant::I33, format!("a page goes on at {offset:?}, {cursor:?}"))
     }
 }
 

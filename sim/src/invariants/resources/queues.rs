@@ -100,12 +100,10 @@ impl Queues {
             return Ok(());
         }
         let bytes = encode_hub_frame(message, &self.hub_address).len();
-        match bytes <= self.message_bytes_max {
-            true => Ok(()),
-            false => broken(
-                Invariant::I29,
-                format!("{key} gets {} of {bytes} bytes", message.type_name()),
-            ),
+        if bytes <= self.message_bytes_max {
+            Ok(())
+        } else {
+            broken(Invariant::I29, format!("{key} gets {} of {bytes} bytes", message.type_name()))
         }
     }
 
@@ -131,14 +129,15 @@ impl Queues {
         let is_deep = messages >= self.resume_threshold;
         let latest = moment.now + self.slow_consumer_timeout;
         let what = if is_full { "full" } else { "deep" };
-        match (is_full || is_deep)
+        if (is_full || is_deep)
             && row.deadlines.slow_consumer.is_none_or(|deadline| deadline > latest)
         {
-            false => Ok(()),
-            true => broken(
+            broken(
                 Invariant::I29,
                 format!("the queue of {key} is {what} and its clock does not run"),
-            ),
+            )
+        } else {
+            Ok(())
         }
     }
 }

@@ -128,22 +128,22 @@ impl Timers {
                     let until = moment.before.lives_until(actor_address, &row);
                     row.owner.is_some() && until <= moment.now
                 });
-                match over {
-                    true => Ok(()),
-                    false => {
-                        broken(Invariant::I32, format!("{actor_address} expires before its time"))
-                    }
+                if over {
+                    Ok(())
+                } else {
+                    broken(Invariant::I32, format!("{actor_address} expires before its time"))
                 }
             }
             Record::ActorForgotten { actor_address, why: ForgetReason::ResumeWindowEnded } => {
                 let row = moment.before.address(actor_address).and_then(|row| row.registration);
                 let over = row.is_some_and(|row| row.owner.is_none() && row.until <= moment.now);
-                match over || self.resume_window.is_zero() {
-                    true => Ok(()),
-                    false => broken(
+                if over || self.resume_window.is_zero() {
+                    Ok(())
+                } else {
+                    broken(
                         Invariant::I17,
                         format!("{actor_address} is forgotten and its resume window is not over"),
-                    ),
+                    )
                 }
             }
             _ => Ok(()),

@@ -69,9 +69,10 @@ impl RawEnvelope<'_> {
 fn pattern(raw: Raw<'_>) -> Result<Glob, Refusal> {
     const EXPECTED: &str = "a string of at most 512 bytes";
     let Some(text) = optional_string("pattern", TEXT, raw)? else { return Ok(Glob::any()) };
-    match text.len() <= Glob::BYTES_MAX {
-        true => Ok(Glob::new(&text)),
-        false => Err(Refusal::invalid("pattern", EXPECTED, format!("{} bytes", text.len()))),
+    if text.len() <= Glob::BYTES_MAX {
+        Ok(Glob::new(&text))
+    } else {
+        Err(Refusal::invalid("pattern", EXPECTED, format!("{} bytes", text.len())))
     }
 }
 
