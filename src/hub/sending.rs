@@ -54,9 +54,7 @@ impl Hub {
         reply: Reply,
         reason: CloseReason,
     ) {
-        let (to, body) = (request.from.clone(), answer(request, reply));
-        let outgoing = Outgoing { id: self.ids.fresh(), to, timestamp: now, body };
-        self.enqueue(now, key, outgoing);
+        self.say_beyond_bounds(now, key, request.from.clone(), answer(request, reply));
         if self.config.refusal_linger.is_zero() {
             self.close(now, key, reason)
         } else {
@@ -77,8 +75,7 @@ impl Hub {
         }
     }
 
-    /// Says why the session ends and closes it. The queue's bound does not hold that back, because
-    /// nothing can follow it.
+    /// Says why the session ends and closes it.
     pub(super) fn say_last(
         &mut self,
         now: Timestamp,
@@ -87,9 +84,14 @@ impl Hub {
         body: Body,
         reason: CloseReason,
     ) {
+        self.say_beyond_bounds(now, key, to, body);
+        self.close(now, key, reason);
+    }
+
+    /// Says what nothing can follow: the queue's bound does not hold it back.
+    fn say_beyond_bounds(&mut self, now: Timestamp, key: SessionKey, to: ActorAddress, body: Body) {
         let outgoing = Outgoing { id: self.ids.fresh(), to, timestamp: now, body };
         self.enqueue(now, key, outgoing);
-        self.close(now, key, reason);
     }
 
     /// Hands one copy from `sender` to the owner of `to`, or records why not.

@@ -3,8 +3,8 @@
 
 use signal_hub::hub::{AddressRow, Config, OwnerRow};
 use signal_hub::protocol::{
-    ActorAddress, ActorList, Body, Cursor, Discover, Discovered, Json, ListActors, Outgoing,
-    Register, Reply, Verb, actor_weight,
+    ActorAddress, ActorList, Body, Cursor, Discovered, Json, ListActors, Outgoing, Register, Reply,
+    Verb, actor_weight,
 };
 
 use super::super::moment::Asked;
@@ -25,17 +25,44 @@ impl Directory {
 impl HubObserver for Directory {
     fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
         let Some(asked) = &moment.asked else { return Ok(()) };
-        match (asked.verb(), asked.reply) {
-            (Some(Verb::Discover(ask)), Some(Reply::Discovered(told))) => {
+        let (fitting, (offset, cursor, limit), shown, has_more, next) = match asked.reply {
+            Some(Reply::Discovered(told)) => {
+                let Some(Verb::Discover(ask)) = asked.verb() else { return Ok(()) };
                 discovered(told)?;
-                self.whole(&Told::discovered(moment, asked, ask, told))
+                let fits = |(address, _, known): &Row<'_>| {
+                    let known = known.asked();
+                    ask.wants(address, &known.capabilities, &known.metadata)
+                };
+                let behind = registered(moment).filter(behind(ask.cursor.as_ref()));
+                (
+                    behind.filter(fits).collect(),
+                    (ask.offset, ask.cursor.as_ref(), ask.limit.actors()),
+                    told.actors
+                        .iter()
+                        .map(|a| (&a.address, &*a.capabilities, &a.metadata, a.truncated))
+                        .collect(),
+                    told.has_more,
+                    (told.next_offset, told.next_cursor.as_ref()),
+                )
             }
-            (Some(Verb::ListActors(ask)), Some(Reply::ActorList(told))) => {
+            Some(Reply::ActorList(told)) => {
+                let Some(Verb::ListActors(ask)) = asked.verb() else { return Ok(()) };
                 listed(moment, ask, told)?;
-                self.whole(&Told::listed(moment, asked, ask, told))
+                (
+                    registered(moment).filter(behind(ask.cursor.as_ref())).collect(),
+                    (ask.offset, ask.cursor.as_ref(), ask.limit.actors()),
+                    told.actors
+                        .iter()
+                        .map(|a| (&a.address, &*a.capabilities, &a.metadata, a.truncated))
+                        .collect(),
+                    told.has_more,
+                    (told.next_offset, told.next_cursor.as_ref()),
+                )
             }
-            _ => Ok(()),
-        }
+            _ => return Ok(()),
+        };
+        let told = Told { moment, asked, fitting, offset, cursor, limit, shown, has_more, next };
+        self.whole(&told)
     }
 }
 
@@ -70,56 +97,6 @@ pub(super) fn registered<'a>(moment: &'a Moment<'_>) -> impl Iterator<Item = Row
 
 pub(super) fn behind(cursor: Option<&Cursor>) -> impl Fn(&Row<'_>) -> bool {
     move |(address, ..)| cursor.is_none_or(|cursor| cursor.after < **address)
-}
-
-impl<'a> Told<'a> {
-    fn discovered(
-        moment: &'a Moment<'a>,
-        asked: &'a Asked<'a>,
-        ask: &'a Discover,
-        told: &'a Discovered,
-    ) -> Self {
-        let fits = |(address, _, known): &Row<'_>| {
-            let known = known.asked();
-            ask.wants(address, &known.capabilities, &known.metadata)
-        };
-        let actors = told.actors.iter();
-        Self {
-            moment,
-            asked,
-            fitting: registered(moment).filter(behind(ask.cursor.as_ref())).filter(fits).collect(),
-            offset: ask.offset,
-            cursor: ask.cursor.as_ref(),
-            limit: ask.limit.actors(),
-            shown: actors
-                .map(|a| (&a.address, a.capabilities.as_slice(), &a.metadata, a.truncated))
-                .collect(),
-            has_more: told.has_more,
-            next: (told.next_offset, told.next_cursor.as_ref()),
-        }
-    }
-
-    fn listed(
-        moment: &'a Moment<'a>,
-        asked: &'a Asked<'a>,
-        ask: &'a ListActors,
-        told: &'a ActorList,
-    ) -> Self {
-        let actors = told.actors.iter();
-        Self {
-            moment,
-            asked,
-            fitting: registered(moment).filter(behind(ask.cursor.as_ref())).collect(),
-            offset: ask.offset,
-            cursor: ask.cursor.as_ref(),
-            limit: ask.limit.actors(),
-            shown: actors
-                .map(|a| (&a.address, a.capabilities.as_slice(), &a.metadata, a.truncated))
-                .collect(),
-            has_more: told.has_more,
-            next: (told.next_offset, told.next_cursor.as_ref()),
-        }
-    }
 }
 
 impl Directory {
