@@ -152,10 +152,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).expect("src can be read") {
         let path = entry.expect("src can be read").path();
-        match path.is_dir() {
-            true => found.extend(sources(&path)),
-            false => found.push(path),
-        }
+        if path.is_dir() { found.extend(sources(&path)) } else { found.push(path) }
     }
     found.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
     found.sort();

@@ -166,3 +166,23 @@ pub fn snapshot_beside(file: &Path) -> Option<String> {
     let (_, seen) = text.strip_prefix("---\n")?.split_once("\n---\n")?;
     Some(seen.to_owned())
 }
+
+/// All scenario files in the directory and those below it, in order.
+///
+/// # Errors
+/// If a directory cannot be read.
+pub fn scenarios_in(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files.extend(scenarios_in(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "json")
+            && !path.ends_with(scenario::SCHEMA_FILE)
+        {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}

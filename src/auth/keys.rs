@@ -36,9 +36,10 @@ impl Keys {
 
     /// The key for tokens that are signed with this secret (HS256).
     pub fn from_secret(secret: &[u8]) -> Result<Self, KeyError> {
-        match secret.len() < Self::SECRET_BYTES_MIN {
-            true => Err(KeyError::ShortSecret),
-            false => Ok(Self::new(DecodingKey::from_secret(secret), Algorithm::HS256)),
+        if secret.len() < Self::SECRET_BYTES_MIN {
+            Err(KeyError::ShortSecret)
+        } else {
+            Ok(Self::new(DecodingKey::from_secret(secret), Algorithm::HS256))
         }
     }
 
@@ -50,9 +51,10 @@ impl Keys {
         }
         if let Ok(key) = DecodingKey::from_ed_pem(pem.as_bytes()) {
             let is_ed25519 = key.try_get_as_bytes().is_ok_and(|bytes| bytes.len() == 32);
-            return match is_ed25519 {
-                true => Ok(Self::new(key, Algorithm::EdDSA)),
-                false => Err(KeyError::NotAPublicKey),
+            return if is_ed25519 {
+                Ok(Self::new(key, Algorithm::EdDSA))
+            } else {
+                Err(KeyError::NotAPublicKey)
             };
         }
         let key = DecodingKey::from_rsa_pem(pem.as_bytes()).map_err(|_| KeyError::NotAPublicKey)?;

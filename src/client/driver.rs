@@ -118,10 +118,7 @@ impl<R: Runtime, O: Observer> Driver<R, O> {
     }
 
     fn reading(&self) -> Reading {
-        match self.overflow.is_empty() {
-            true => Reading::Open,
-            false => Reading::Stalled,
-        }
+        if self.overflow.is_empty() { Reading::Open } else { Reading::Stalled }
     }
 
     fn has_room(&self) -> bool {

@@ -26,9 +26,9 @@ pub use counters::{Counters, Drops, Refusals};
 pub use ids::Ids;
 pub use io::{CloseCause, Expired, Input, LATE_MIN, Output, Peer, SessionKey, Written};
 pub use rows::Rows;
-pub use state::{Deadline, Phase};
+pub use state::{Deadline, Phase, SessionDeadlines};
 pub use totals::Totals;
-pub use view::{AddressRow, OwnerRow, SessionRow, TopicRow, View};
+pub use view::{AddressRow, OwnerRow, Queued, SessionRow, Sizes, TopicRow, View};
 pub use work::Work;
 
 use counters::Minute;

@@ -53,12 +53,11 @@ impl Hub {
         reply: Reply,
         reason: CloseReason,
     ) {
-        let (to, body) = (request.from.clone(), answer(request, reply));
-        let outgoing = Outgoing { id: self.ids.fresh(), to, timestamp: now, body };
-        self.enqueue(now, key, outgoing);
-        match self.config.refusal_linger.is_zero() {
-            true => self.close(now, key, reason),
-            false => self.let_go(now, key, reason),
+        self.say_beyond_bounds(now, key, request.from.clone(), answer(request, reply));
+        if self.config.refusal_linger.is_zero() {
+            self.close(now, key, reason)
+        } else {
+            self.let_go(now, key, reason)
         }
     }
 
@@ -68,14 +67,14 @@ impl Hub {
         let outgoing = Outgoing { id: self.ids.fresh(), to, timestamp: now, body };
         let Some(session) = self.sessions.open(key) else { return };
         self.work.bytes += outgoing.weight();
-        match session.queue.has_reserve(outgoing.weight(), &self.config) {
-            true => self.enqueue(now, key, outgoing),
-            false => self.close(now, key, CloseReason::SlowConsumer),
+        if session.queue.has_reserve(outgoing.weight(), &self.config) {
+            self.enqueue(now, key, outgoing)
+        } else {
+            self.close(now, key, CloseReason::SlowConsumer)
         }
     }
 
-    /// Says why the session ends, and closes it. The queue's bound does not apply, because nothing
-    /// can follow.
+    /// Says why the session ends, and closes it.
     pub(super) fn say_last(
         &mut self,
         now: Timestamp,
@@ -84,9 +83,14 @@ impl Hub {
         body: Body,
         reason: CloseReason,
     ) {
+        self.say_beyond_bounds(now, key, to, body);
+        self.close(now, key, reason);
+    }
+
+    /// Says what nothing can follow: the queue's bound does not hold it back.
+    fn say_beyond_bounds(&mut self, now: Timestamp, key: SessionKey, to: ActorAddress, body: Body) {
         let outgoing = Outgoing { id: self.ids.fresh(), to, timestamp: now, body };
         self.enqueue(now, key, outgoing);
-        self.close(now, key, reason);
     }
 
     /// Hands one copy from `sender` to the owner of `to`, or records why it cannot.
@@ -165,7 +169,7 @@ impl Hub {
     pub(super) fn time_slow_consumer(&mut self, key: SessionKey) {
         let due = self.sessions.open(key).and_then(|row| row.queue.slow_at(&self.config));
         let due = due.map(|at| self.deadlines.passed(at));
-        let [_, _, armed, _] = self.deadlines.of_session(key);
+        let armed = self.deadlines.of_session(key).slow_consumer;
         match due {
             Some(at) if armed != Some(at) => self.deadlines.arm(Deadline::SlowConsumer(key), at),
             None if armed.is_some() => self.deadlines.disarm(&Deadline::SlowConsumer(key)),

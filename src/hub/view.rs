@@ -2,13 +2,14 @@
 //! touched.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::rows::Rows;
-use super::{Deadline, Hub, Phase, SessionKey};
+use super::{Deadline, Hub, Phase, SessionDeadlines, SessionKey};
 use crate::protocol::{ActorAddress, SessionId, Topic};
 use crate::time::Timestamp;
 
@@ -32,10 +33,19 @@ pub struct SessionRow {
     pub phase: Phase,
     /// The addresses that it owns, in the order of registration.
     pub addresses: Arc<Vec<ActorAddress>>,
-    /// Messages and bytes that wait to be written.
-    pub queued: (usize, usize),
-    /// Which deadlines are armed for it: connect, idle, slow consumer, token.
-    pub deadlines: [Option<Timestamp>; 4],
+    /// What waits in its queue.
+    pub queued: Queued,
+    /// When it is closed, and why.
+    pub deadlines: SessionDeadlines,
+}
+
+/// What waits to be written to a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Queued {
+    /// How many messages.
+    pub messages: usize,
+    /// What they weigh, in bytes.
+    pub bytes: usize,
 }
 
 /// What the hub knows of one address.
@@ -69,13 +79,31 @@ pub struct TopicRow {
     pub subscribers: BTreeSet<ActorAddress>,
 }
 
+/// How many rows there are in every table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sizes {
+    /// Sessions.
+    pub sessions: usize,
+    /// Addresses, live or detached.
+    pub addresses: usize,
+    /// Topics with a subscriber.
+    pub topics: usize,
+    /// Deadlines that are armed.
+    pub deadlines: usize,
+    /// Renewal tokens.
+    pub tokens: usize,
+}
+
+impl fmt::Display for Queued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} messages of {} bytes", self.messages, self.bytes)
+    }
+}
+
 impl SessionRow {
     /// Changes the row as a standstill of the hub for `by` does.
     pub fn put_off(&mut self, by: Duration) {
-        let [connect, idle, slow_consumer, _token] = &mut self.deadlines;
-        for at in [connect, idle, slow_consumer].into_iter().flatten() {
-            *at = *at + by;
-        }
+        self.deadlines.put_off(by);
     }
 }
 
@@ -119,16 +147,15 @@ impl Hub {
         )
     }
 
-    /// Open rows in every table, for a quick look at whether anything is left (I34): sessions,
-    /// addresses, topics, deadlines, tokens.
-    pub fn sizes(&self) -> [usize; 5] {
-        [
-            self.sessions.len(),
-            self.registry.len(),
-            self.topics.len(),
-            self.deadlines.len(),
-            self.registry.tokens(),
-        ]
+    /// A quick look at whether anything is left (I34).
+    pub fn sizes(&self) -> Sizes {
+        Sizes {
+            sessions: self.sessions.len(),
+            addresses: self.registry.len(),
+            topics: self.topics.len(),
+            deadlines: self.deadlines.len(),
+            tokens: self.registry.tokens(),
+        }
     }
 
     /// The rows of these keys, which may repeat.
@@ -154,7 +181,7 @@ impl Hub {
             id: session.id.clone(),
             phase: session.phase,
             addresses: session.addresses.shown(),
-            queued: (session.queue.messages, session.queue.bytes),
+            queued: Queued { messages: session.queue.messages, bytes: session.queue.bytes },
             deadlines: self.deadlines.of_session(key),
         })
     }

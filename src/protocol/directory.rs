@@ -46,10 +46,7 @@ impl Discover {
 
     /// Returns whether the pattern matches `address`.
     pub fn wants_name(&self, address: &ActorAddress) -> bool {
-        let name = match self.is_over_addresses() {
-            true => address.as_str(),
-            false => address.path(),
-        };
+        let name = if self.is_over_addresses() { address.as_str() } else { address.path() };
         self.pattern.matches(name)
     }
 

@@ -142,6 +142,44 @@ impl Verb {
             Verb::RefreshToken(_) => "hub:refresh_token",
         }
     }
+
+    /// The application's type and data, if it carries them to other actors.
+    pub const fn carries_data(&self) -> Option<(&String, &Json)> {
+        match self {
+            Verb::Send(send) => Some((&send.kind, &send.data)),
+            Verb::Broadcast(broadcast) => Some((&broadcast.kind, &broadcast.data)),
+            Verb::Publish(publish) => Some((&publish.kind, &publish.data)),
+            Verb::Connect(_)
+            | Verb::Heartbeat(_)
+            | Verb::Disconnect(_)
+            | Verb::Register(_)
+            | Verb::Unregister(_)
+            | Verb::Renew(_)
+            | Verb::Discover(_)
+            | Verb::ListActors(_)
+            | Verb::Subscribe(_)
+            | Verb::Unsubscribe(_)
+            | Verb::QueueStats
+            | Verb::Metrics
+            | Verb::RefreshToken(_) => None,
+        }
+    }
+
+    /// Whether it carries data to other actors.
+    pub const fn is_delivery(&self) -> bool {
+        self.carries_data().is_some()
+    }
+
+    /// Whether it is about the acting identity, which the session must have registered (protocol,
+    /// section 2).
+    pub const fn needs_identity(&self) -> bool {
+        match self {
+            Verb::Unregister(unregister) => unregister.actor_address.is_none(),
+            Verb::Renew(renew) => renew.renewal_token.is_none(),
+            Verb::Subscribe(_) | Verb::Unsubscribe(_) => true,
+            verb => verb.is_delivery(),
+        }
+    }
 }
 
 /// Opens the session. Its fields travel in the envelope's metadata.

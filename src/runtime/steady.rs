@@ -77,9 +77,10 @@ impl Reading {
             return;
         }
         let correction = error.min(elapsed / SLEW_DIVISOR);
-        self.time = match wall > self.time {
-            true => self.time.saturating_add(correction),
-            false => self.time - correction,
+        self.time = if wall > self.time {
+            self.time.saturating_add(correction)
+        } else {
+            self.time - correction
         };
     }
 

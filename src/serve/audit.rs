@@ -216,9 +216,10 @@ impl Sheet {
 
     fn write(&mut self, batch: &[u8]) -> Result<(), Unwritten> {
         let mut rest = batch;
-        let result = match self.torn {
-            true => self.target.write_all(b"\n").inspect(|()| self.torn = false),
-            false => Ok(()),
+        let result = if self.torn {
+            self.target.write_all(b"\n").inspect(|()| self.torn = false)
+        } else {
+            Ok(())
         };
         let error = result.and_then(|()| self.write_on(&mut rest)).err();
         let Some(error) = error else { return Ok(()) };

@@ -25,9 +25,10 @@ impl Args for Flags {
                 .value_name(unit(setting.kind).to_uppercase())
                 .help(format!("{}{default}", setting.about))
                 .help_heading("Settings (also in --config and as SIGNAL_HUB_<NAME>)");
-            match setting.kind == Kind::Switch {
-                true => argument.num_args(0..=1).require_equals(true).default_missing_value("true"),
-                false => argument,
+            if setting.kind == Kind::Switch {
+                argument.num_args(0..=1).require_equals(true).default_missing_value("true")
+            } else {
+                argument
             }
         });
         command.args(arguments)

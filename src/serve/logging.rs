@@ -53,9 +53,10 @@ impl Writers {
 /// From now on logs to stderr, and writes the audit where `process` says.
 pub fn begin(process: &Process) -> anyhow::Result<Writers> {
     let (stderr, guard) = tracing_appender::non_blocking(io::stderr());
-    let ordinary = match io::stderr().is_terminal() {
-        true => logs::layer().with_writer(stderr).boxed(),
-        false => logs::layer().json().with_writer(stderr).boxed(),
+    let ordinary = if io::stderr().is_terminal() {
+        logs::layer().with_writer(stderr).boxed()
+    } else {
+        logs::layer().json().with_writer(stderr).boxed()
     };
     let audit = match &process.audit {
         Some(path) => {
@@ -86,9 +87,10 @@ pub fn begin_plainly() {
 /// Leaves audit records out of the logs, unless the text names their target.
 fn filter(text: &str) -> anyhow::Result<EnvFilter> {
     let filter = EnvFilter::try_new(text).context("log is no filter")?;
-    match text.contains(AUDIT) {
-        true => Ok(filter),
-        false => Ok(filter.add_directive(format!("{AUDIT}=off").parse()?)),
+    if text.contains(AUDIT) {
+        Ok(filter)
+    } else {
+        Ok(filter.add_directive(format!("{AUDIT}=off").parse()?))
     }
 }
 

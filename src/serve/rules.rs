@@ -82,8 +82,9 @@ fn told(settings: &Settings, name: &str) -> String {
         serde_json::Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    match is_set(kind, value) {
-        true => format!("{name} = {} ({source})", repeated(kind, &text)),
-        false => format!("{name} (not set)"),
+    if is_set(kind, value) {
+        format!("{name} = {} ({source})", repeated(kind, &text))
+    } else {
+        format!("{name} (not set)")
     }
 }

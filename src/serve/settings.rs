@@ -102,10 +102,7 @@ impl Settings {
         if mistakes.is_empty() {
             mistakes = rules::broken(&settings);
         }
-        match mistakes.is_empty() {
-            true => Ok(settings),
-            false => Err(mistakes),
-        }
+        if mistakes.is_empty() { Ok(settings) } else { Err(mistakes) }
     }
 
     /// The effective value of a setting.
@@ -202,9 +199,10 @@ fn toml_line(setting: &Setting, Effective { value, source }: &Effective) -> Stri
         return format!("# {name} is not set # {source}\n");
     }
     let value = toml_value(value);
-    match setting.kind == Kind::Secret {
-        true => format!("# {name} = {} # {source}\n", repeated(setting.kind, &value)),
-        false => format!("{name} = {value} # {source}\n"),
+    if setting.kind == Kind::Secret {
+        format!("# {name} = {} # {source}\n", repeated(setting.kind, &value))
+    } else {
+        format!("{name} = {value} # {source}\n")
     }
 }
 

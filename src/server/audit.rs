@@ -26,9 +26,10 @@ fn visible(line: String) -> String {
     }
     let mut text = String::with_capacity(line.len() + 16);
     for character in line.chars() {
-        match obeyed(character) {
-            true => text += &format!("\\u{:04x}", u32::from(character)),
-            false => text.push(character),
+        if obeyed(character) {
+            text += &format!("\\u{:04x}", u32::from(character))
+        } else {
+            text.push(character)
         }
     }
     text

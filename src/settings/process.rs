@@ -55,9 +55,10 @@ impl Place {
     pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
         let mut addresses: Vec<SocketAddr> = self.0.to_socket_addrs()?.collect();
         addresses.sort_by_key(SocketAddr::is_ipv6);
-        match addresses.is_empty() {
-            true => Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address")),
-            false => Ok(addresses),
+        if addresses.is_empty() {
+            Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"))
+        } else {
+            Ok(addresses)
         }
     }
 

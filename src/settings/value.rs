@@ -132,18 +132,12 @@ pub fn unit(kind: Kind) -> &'static str {
 
 /// Returns whether the setting is on with this value.
 pub fn is_set(kind: Kind, value: &Value) -> bool {
-    match kind == Kind::Secret {
-        true => *value == Value::Bool(true),
-        false => !value.is_null(),
-    }
+    if kind == Kind::Secret { *value == Value::Bool(true) } else { !value.is_null() }
 }
 
 /// The text of a value as it may be shown to a person.
 pub fn repeated(kind: Kind, text: &str) -> &str {
-    match kind == Kind::Secret {
-        true => "(set, not shown)",
-        false => text,
-    }
+    if kind == Kind::Secret { "(set, not shown)" } else { text }
 }
 
 fn short(duration: Duration) -> String {
@@ -164,9 +158,12 @@ fn origins<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Value, String> {
 fn subprotocols<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Value, String> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
     texts
-        .map(|text| match !text.is_empty() && text.bytes().all(plain) {
-            true => Ok(Value::from(text)),
-            false => Err(format!("{text:?}: expected {}", allowed(Kind::Subprotocols))),
+        .map(|text| {
+            if !text.is_empty() && text.bytes().all(plain) {
+                Ok(Value::from(text))
+            } else {
+                Err(format!("{text:?}: expected {}", allowed(Kind::Subprotocols)))
+            }
         })
         .collect::<Result<Vec<_>, _>>()
         .map(Value::Array)

@@ -18,14 +18,6 @@ fn token_refreshed(key: SessionKey, expires_at: u64) -> Value {
     })
 }
 
-fn not_allowed(key: SessionKey, name: &str) -> Seen {
-    refusal(key, "unauthorized", &format!("the token does not allow {}", at(name)))
-}
-
-fn anothers(key: SessionKey, name: &str) -> Seen {
-    refusal(key, "unauthorized", &format!("{} belongs to another principal", at(name)))
-}
-
 /// A session of `name`'s principal that owns `@(name)`.
 fn owner(hub: &mut Conversation, name: &str) -> SessionKey {
     let key = hub.admitted(&token(name));
@@ -52,12 +44,9 @@ fn a_token_opens_a_session_and_says_for_whom() {
 fn a_session_without_a_token_is_refused_and_closed() {
     let mut hub = Conversation::with_tokens();
     let session = hub.opened();
-    let details = json!({
-        "field": "authToken", "expected": "a token that this hub accepts", "received": "nothing",
-    });
     hub.asks(session, connect())
         .gets([
-            refusal(session, "unauthorized", "authToken is required").because(details),
+            missing(session, "authToken", "a token that this hub accepts").coded("unauthorized"),
             closed(session, CloseReason::Unauthorized),
         ])
         .records([
@@ -74,32 +63,23 @@ fn a_token_that_is_not_valid_is_refused_and_its_session_closed() {
     let (unsigned, _) = good.rsplit_once('.').expect("three parts");
     // {"alg":"none"}
     let none = format!("eyJhbGciOiJub25lIn0.{}.", good.split('.').nth(1).expect("three parts"));
-    let not_a_jwt = "the token is not a signed JWT";
-    for (token, reason, message) in [
-        (String::new(), "malformed", not_a_jwt),
-        ("garbage".to_owned(), "malformed", not_a_jwt),
-        ("a.b.c".to_owned(), "malformed", not_a_jwt),
-        (none, "malformed", not_a_jwt),
-        ("a".repeat(16_385), "too_long", "the token has more bytes than the hub looks at"),
-        ("a".repeat(16_384), "malformed", not_a_jwt),
-        (format!("{unsigned}.AAAA"), "signature", "the token's signature is wrong"),
-        (claims("alice", json!({ "exp": 0 })), "expired", "the token has expired"),
-        (claims("alice", json!({ "nbf": 1 })), "not_yet_valid", "the token is not valid yet"),
-        (
-            claims("alice", json!({ "iss": "someone" })),
-            "claim",
-            "the token's claim iss is missing or not valid",
-        ),
-        (
-            claims("alice", json!({ "actorId": null })),
-            "claim",
-            "the token's claim actorId is missing or not valid",
-        ),
+    for (token, reason) in [
+        (String::new(), "malformed"),
+        ("garbage".to_owned(), "malformed"),
+        ("a.b.c".to_owned(), "malformed"),
+        (none, "malformed"),
+        ("a".repeat(16_385), "too_long"),
+        ("a".repeat(16_384), "malformed"),
+        (format!("{unsigned}.AAAA"), "signature"),
+        (claims("alice", json!({ "exp": 0 })), "expired"),
+        (claims("alice", json!({ "nbf": 1 })), "not_yet_valid"),
+        (claims("alice", json!({ "iss": "someone" })), "claim"),
+        (claims("alice", json!({ "actorId": null })), "claim"),
     ] {
         let mut hub = Conversation::with_tokens();
         let session = hub.opened();
         hub.asks(session, connect_as(&token)).gets([
-            refusal(session, "unauthorized", message).because(json!({ "reason": reason })),
+            refusal(session, "unauthorized").because(json!({ "reason": reason })),
             closed(session, CloseReason::Unauthorized),
         ]);
     }
@@ -119,7 +99,7 @@ fn the_tokens_own_address_can_be_registered_and_no_other() {
     let mut hub = Conversation::with_tokens();
     let alice = hub.admitted(&token("alice"));
     for other in ["bob", "alice/two", "cloudflare/signal-hub"] {
-        hub.asks(alice, register(other)).gets([not_allowed(alice, other)]).records([refused(
+        hub.asks(alice, register(other)).gets([refusal(alice, "unauthorized")]).records([refused(
             alice,
             "hub:register",
             "unauthorized",
@@ -136,7 +116,7 @@ fn what_the_tokens_patterns_match_can_be_registered_too() {
         hub.asks(alice, register(allowed)).accepted();
     }
     for other in ["team", "xteam/a", "log"] {
-        hub.asks(alice, register(other)).gets([not_allowed(alice, other)]);
+        hub.asks(alice, register(other)).gets([refusal(alice, "unauthorized")]);
     }
 }
 
@@ -144,12 +124,7 @@ fn what_the_tokens_patterns_match_can_be_registered_too() {
 fn not_even_a_pattern_for_all_gives_the_hubs_own_address() {
     let mut hub = Conversation::with_tokens();
     let alice = hub.admitted(&claims("alice", json!({ "actors": ["*"] })));
-    let message = "@(cloudflare/signal-hub) is the hub's own address";
-    hub.asks(alice, register("cloudflare/signal-hub")).gets([refusal(
-        alice,
-        "unauthorized",
-        message,
-    )]);
+    hub.asks(alice, register("cloudflare/signal-hub")).gets([refusal(alice, "unauthorized")]);
 }
 
 #[test]
@@ -164,7 +139,7 @@ fn only_the_same_principal_takes_over() {
     ] {
         let stranger = hub.admitted(&stranger);
         hub.asks(stranger, register("alice"))
-            .gets([anothers(stranger, "alice")])
+            .gets([refusal(stranger, "unauthorized")])
             .records([refused(stranger, "hub:register", "unauthorized")]);
         assert_eq!(hub.belongings(), before);
     }
@@ -217,14 +192,10 @@ fn whom_a_token_names_takes_its_address_from_whoever_has_it_by_a_pattern_and_not
                 "sessionId": "session-2", "version": 2, "resumed": false,
             }),
         ]);
-    hub.asks(bob, renew_with("token-2")).gets([refusal(
-        bob,
-        "unauthorized",
-        "the renewal token is unknown or spent",
-    )]);
+    hub.asks(bob, renew_with("token-2")).gets([refusal(bob, "unauthorized")]);
     let heard = hub.asks(alice, send("alice", "note", json!(1)).with("id", "same"));
     assert_eq!(heard.kinds()[0], (alice, "note".to_owned()), "bob's outcome is not alice's");
-    hub.asks(bob, register("alice")).gets([anothers(bob, "alice")]);
+    hub.asks(bob, register("alice")).gets([refusal(bob, "unauthorized")]);
 }
 
 #[test]
@@ -262,7 +233,7 @@ fn a_token_that_allows_less_costs_the_addresses_that_it_does_not_allow() {
     let known = json!({ "owner": null, "version": 1, "topics": ["news"], "left": 30_000 });
     assert_eq!(hub.known("team/b"), known);
     assert_eq!(hub.known("team/a")["owner"], json!(alice));
-    hub.asks(alice, register("team/b")).gets([not_allowed(alice, "team/b")]);
+    hub.asks(alice, register("team/b")).gets([refusal(alice, "unauthorized")]);
     let wider = claims("alice", json!({ "exp": 90, "actors": ["team/*"] }));
     hub.asks(alice, refresh(&wider)).gets([refreshed(alice, &wider, 90_000)]);
     let payload = hub.asks(alice, register("team/b")).accepted().payload();
@@ -277,7 +248,7 @@ fn only_the_same_principal_resumes() {
     hub.loses(old);
     let before = hub.belongings();
     let bob = hub.admitted(&claims("bob", json!({ "actors": ["alice"] })));
-    hub.asks(bob, register("alice")).gets([anothers(bob, "alice")]);
+    hub.asks(bob, register("alice")).gets([refusal(bob, "unauthorized")]);
     assert_eq!(hub.belongings(), before);
     let new = hub.admitted(&token("alice"));
     let payload = hub.asks(new, register("alice")).accepted().payload();
@@ -315,8 +286,7 @@ fn a_session_ends_with_its_token_and_may_come_back_with_another() {
     ]);
     let late = hub.opened();
     hub.asks(late, connect_as(&token("alice"))).gets([
-        refusal(late, "unauthorized", "the token has expired")
-            .because(json!({ "reason": "expired" })),
+        refusal(late, "unauthorized").because(json!({ "reason": "expired" })),
         closed(late, CloseReason::Unauthorized),
     ]);
     let new = hub.admitted(&claims("alice", json!({ "exp": 600 })));
@@ -329,7 +299,7 @@ fn a_newer_token_of_the_same_principal_prolongs_the_session() {
     let mut hub = Conversation::with_tokens();
     let alice = owner(&mut hub, "alice");
     let newer = claims("alice", json!({ "exp": 90, "actors": ["team/*"] }));
-    hub.asks(alice, register("team/a")).gets([not_allowed(alice, "team/a")]);
+    hub.asks(alice, register("team/a")).gets([refusal(alice, "unauthorized")]);
     hub.asks(alice, refresh(&format!("Bearer {newer}")))
         .gets([refreshed(alice, &newer, 90_000)])
         .records([token_refreshed(alice, 90_000)]);
@@ -350,12 +320,8 @@ fn a_newer_token_may_stand_in_the_metadata_as_in_hub_connect() {
     hub.asks(alice, say("hub:refresh_token", Value::Null).with("metadata", metadata.clone()))
         .gets([refreshed(alice, &newer, 90_000)]);
     let garbage = refresh("garbage").with("metadata", metadata);
-    hub.asks(alice, garbage).gets([refusal(
-        alice,
-        "invalid_token",
-        "the token is not a signed JWT",
-    )
-    .because(json!({ "reason": "malformed" }))]);
+    hub.asks(alice, garbage)
+        .gets([refusal(alice, "invalid_token").because(json!({ "reason": "malformed" }))]);
 }
 
 #[test]
@@ -363,17 +329,16 @@ fn a_renewal_token_is_used_by_its_owners_session_or_principal_alone() {
     let mut hub = Conversation::with_tokens();
     let alice = owner(&mut hub, "alice");
     let same = hub.admitted(&token("alice"));
-    let spent = "the renewal token is unknown or spent";
     for stranger in
         [claims("bob", json!({ "actors": ["*"] })), claims("alice", json!({ "sub": "user-eve" }))]
     {
         let stranger = hub.admitted(&stranger);
         hub.asks(stranger, renew_with("token-1"))
-            .gets([refusal(stranger, "unauthorized", spent)])
+            .gets([refusal(stranger, "unauthorized")])
             .records([refused(stranger, "hub:renew", "unauthorized")]);
     }
     hub.asks(same, renew_with("token-1")).gets([renewed(same, "alice", "token-2")]);
-    hub.asks(same, renew_with("token-1")).gets([refusal(same, "unauthorized", spent)]);
+    hub.asks(same, renew_with("token-1")).gets([refusal(same, "unauthorized")]);
     hub.asks(alice, renew_with("token-1")).gets([renewed(alice, "alice", "token-3")]);
 }
 
@@ -381,18 +346,17 @@ fn a_renewal_token_is_used_by_its_owners_session_or_principal_alone() {
 fn a_token_that_does_not_prolong_the_session_changes_nothing() {
     let mut hub = Conversation::with_tokens();
     let alice = owner(&mut hub, "alice");
-    let another = "the token is another principal's";
     hub.drains_all(alice);
     let rows = hub.rows();
     let because = |reason: &str| json!({ "reason": reason });
-    for (token, message, details) in [
-        ("garbage".to_owned(), "the token is not a signed JWT", because("malformed")),
-        (claims("alice", json!({ "exp": 0 })), "the token has expired", because("expired")),
-        (claims("alice", json!({ "exp": 90, "sub": "user-eve" })), another, json!({})),
-        (claims("bob", json!({ "exp": 90, "sub": "user-alice" })), another, json!({})),
+    for (token, details) in [
+        ("garbage".to_owned(), because("malformed")),
+        (claims("alice", json!({ "exp": 0 })), because("expired")),
+        (claims("alice", json!({ "exp": 90, "sub": "user-eve" })), json!({})),
+        (claims("bob", json!({ "exp": 90, "sub": "user-alice" })), json!({})),
     ] {
         hub.asks(alice, refresh(&token))
-            .gets([refusal(alice, "invalid_token", message).because(details)])
+            .gets([refusal(alice, "invalid_token").because(details)])
             .records([refused(alice, "hub:refresh_token", "invalid_token")]);
     }
     for (payload, metadata, field, received) in [
@@ -400,13 +364,12 @@ fn a_token_that_does_not_prolong_the_session_changes_nothing() {
         (json!({ "token": 7 }), json!({}), "token", "7"),
         (json!(null), json!({ "authToken": ["a.b.c"] }), "authToken", "array"),
     ] {
-        let message = match received {
-            "nothing" => format!("{field} is required"),
-            _ => format!("{field} must be a string"),
+        let wrong = match received {
+            "nothing" => missing(alice, field, "a string"),
+            _ => invalid(alice, field, "a string", received),
         };
-        let details = json!({ "field": field, "expected": "a string", "received": received });
         hub.asks(alice, say("hub:refresh_token", payload).with("metadata", metadata))
-            .gets([refusal(alice, "invalid_token", &message).because(details)]);
+            .gets([wrong.coded("invalid_token")]);
     }
     hub.drains_all(alice);
     assert_eq!(hub.rows(), rows);
@@ -419,11 +382,7 @@ fn a_token_that_does_not_prolong_the_session_changes_nothing() {
 fn with_auth_off_no_token_is_valid() {
     let mut hub = Conversation::new();
     let alice = hub.registered("alice");
-    hub.asks(alice, refresh(&token("alice"))).gets([refusal(
-        alice,
-        "invalid_token",
-        "this hub takes no tokens",
-    )]);
+    hub.asks(alice, refresh(&token("alice"))).gets([refusal(alice, "invalid_token")]);
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn a_message_that_finds_no_room_pauses_its_sender_as_well() {
     }
     let large = json!("x".repeat(4_000));
     hub.tells(carol, send("bob", "chat", large)).gets([pause(carol, "bob", 3)]);
-    assert_eq!(hub.queued(bob).0, 3);
+    assert_eq!(hub.queued(bob).messages, 3);
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn a_message_that_waits_beyond_its_time_is_dropped_silently_and_counted() {
     hub.overdue(bob, "bob", 5).gets([]).records([record]);
     let counters = hub.counters();
     assert_eq!((counters.messages_expired, counters.messages_dropped), (1, 0));
-    assert_eq!(hub.queued(bob).0, 0);
+    assert_eq!(hub.queued(bob).messages, 0);
 }
 
 #[test]

@@ -86,9 +86,8 @@ fn the_detached_are_not_counted_and_the_full_have_failed() {
 fn a_broadcast_to_too_many_goes_to_nobody() {
     let mut hub = Conversation::with(|config| config.broadcast_recipients_max = 2);
     let [alice, bob, carol] = hub.all_registered(["alice", "bob", "carol"]);
-    let message = "a broadcast goes to at most 2 actors, and more are registered";
     hub.asks(alice, broadcast("flash", Value::Null))
-        .gets([refusal(alice, "BROADCAST_LIMIT_EXCEEDED", message).because(json!({ "limit": 2 }))])
+        .gets([refusal(alice, "BROADCAST_LIMIT_EXCEEDED").because(json!({ "limit": 2 }))])
         .records([refused(alice, "hub:broadcast", "BROADCAST_LIMIT_EXCEEDED")]);
     hub.tells(alice, broadcast("flash", Value::Null)).gets([]);
     hub.asks(alice, say("hub:broadcast", json!({ "type": "flash", "excludeSelf": true }))).gets([
@@ -102,11 +101,7 @@ fn a_broadcast_to_too_many_goes_to_nobody() {
 fn a_broadcast_needs_an_identity_a_type_and_a_flag_that_is_one() {
     let mut hub = Conversation::new();
     let alice = hub.connected("alice");
-    hub.asks(alice, broadcast("flash", Value::Null)).gets([refusal(
-        alice,
-        "unauthorized",
-        "register first",
-    )]);
+    hub.asks(alice, broadcast("flash", Value::Null)).gets([refusal(alice, "unauthorized")]);
     hub.asks(alice, register("alice")).accepted();
     let rule = "an application type: a string that does not begin with hub:";
     hub.asks(alice, say("hub:broadcast", Value::Null)).gets([missing(alice, "payload.type", rule)]);
@@ -134,10 +129,6 @@ fn a_broadcast_has_a_time_to_live_and_its_senders_metadata() {
     )
     .bearing("trace", "t")
     .with("ttl", 9)]);
-    let message = "the message's time to live was over when it arrived";
-    hub.asks(alice, flash.with("ttl", 1).aged(milliseconds(5_002))).gets([refusal(
-        alice,
-        "message_expired",
-        message,
-    )]);
+    hub.asks(alice, flash.with("ttl", 1).aged(milliseconds(5_002)))
+        .gets([refusal(alice, "message_expired")]);
 }

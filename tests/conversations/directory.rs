@@ -187,7 +187,7 @@ fn a_long_list_weighs_what_it_is() {
     for ask in [discover("*"), say("hub:list_actors", Value::Null)] {
         hub.drains_all(alice);
         hub.asks(alice, ask).accepted();
-        assert!(hub.queued(alice).1 >= 10_000, "{:?}", hub.queued(alice));
+        assert!(hub.queued(alice).bytes >= 10_000, "{:?}", hub.queued(alice));
     }
 }
 

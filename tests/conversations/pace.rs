@@ -22,8 +22,7 @@ fn note() -> Say {
 
 fn too_fast(key: SessionKey, wait: u64) -> Seen {
     let details = json!({ "retryAfterMs": wait, "retryAfter": wait.div_ceil(1_000), "limit": 2 });
-    refusal(key, "rate_limited", "this session makes more than 2 requests a second")
-        .because(details)
+    refusal(key, "rate_limited").because(details)
 }
 
 #[test]
@@ -93,8 +92,7 @@ fn a_ping_too_many_is_dropped_and_counted_and_still_a_sign_of_life() {
 
 fn too_many_heartbeats(key: SessionKey, wait: u64) -> Seen {
     let details = json!({ "retryAfterMs": wait, "retryAfter": wait.div_ceil(1_000), "limit": 2 });
-    refusal(key, "rate_limited", "this session makes more than 2 heartbeats a second")
-        .because(details)
+    refusal(key, "rate_limited").because(details)
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn a_registration_needs_an_address_and_capabilities() {
         .gets([invalid(alice, "capabilities", STRINGS, "array")]);
     let metadata = json!({ "actorAddress": "@(a)", "capabilities": ["c"], "metadata": [] });
     hub.asks(alice, register(metadata)).gets([invalid(alice, "metadata", "an object", "array")]);
-    assert_eq!(hub.sizes()[1], 0);
+    assert_eq!(hub.sizes().addresses, 0);
 }
 
 #[test]
@@ -88,9 +88,8 @@ fn an_address_is_a_path_of_plain_segments() {
 fn nobody_registers_the_hubs_own_address() {
     let mut hub = Conversation::new();
     let alice = hub.connected("alice");
-    let message = "@(cloudflare/signal-hub) is the hub's own address";
     hub.asks(alice, register("cloudflare/signal-hub"))
-        .gets([refusal(alice, "unauthorized", message)])
+        .gets([refusal(alice, "unauthorized")])
         .records([refused(alice, "hub:register", "unauthorized")]);
 }
 
@@ -104,11 +103,7 @@ fn registering_again_raises_the_version_and_spends_the_token() {
         "version": 2, "resumed": false, "subscriptions": ["news"],
     });
     hub.asks(alice, register("alice")).gets([registration(alice, payload)]);
-    hub.asks(alice, renew_with("token-1")).gets([refusal(
-        alice,
-        "unauthorized",
-        "the renewal token is unknown or spent",
-    )]);
+    hub.asks(alice, renew_with("token-1")).gets([refusal(alice, "unauthorized")]);
 }
 
 #[test]
@@ -126,8 +121,7 @@ fn a_session_may_own_several_addresses() {
 fn the_hub_holds_no_more_registrations_than_its_bound() {
     let mut hub = Conversation::with(|config| config.registrations_max = 2);
     let [alice, _] = hub.all_registered(["alice", "bob"]);
-    let message = "the hub holds 2 registrations and takes no more";
-    let full = refusal(alice, "rate_limited", message).because(json!({ "limit": 2 }));
+    let full = refusal(alice, "rate_limited").because(json!({ "limit": 2 }));
     hub.asks(alice, register("carol")).gets([full.clone()]);
     hub.asks(alice, register("alice")).accepted();
     hub.asks(alice, register("bob")).accepted();
@@ -141,8 +135,7 @@ fn a_session_has_no_more_addresses_than_its_bound() {
     let mut hub = Conversation::with(|config| config.addresses_per_session_max = 2);
     let [alice, bob] = hub.all_registered(["alice", "bob"]);
     hub.asks(alice, register("alice/two")).accepted();
-    let message = "this session has 2 addresses and gets no more";
-    let full = || refusal(alice, "rate_limited", message).because(json!({ "limit": 2 }));
+    let full = || refusal(alice, "rate_limited").because(json!({ "limit": 2 }));
     hub.asks(alice, register("alice/three")).gets([full()]).records([refused(
         alice,
         "hub:register",
@@ -177,7 +170,7 @@ fn unregistering_nothing_in_particular_means_the_acting_identity() {
     let null = || say("hub:unregister", Value::Null);
     hub.asks(alice, null().from("alice/two")).gets([unregistered(alice, "alice/two")]);
     hub.asks(alice, null()).gets([unregistered(alice, "alice")]);
-    hub.asks(alice, null()).gets([refusal(alice, "unauthorized", "register first")]);
+    hub.asks(alice, null()).gets([refusal(alice, "unauthorized")]);
 }
 
 #[test]
@@ -186,9 +179,8 @@ fn a_strangers_address_cannot_be_unregistered() {
     let [alice, bob, carol] = hub.all_registered(["alice", "bob", "carol"]);
     hub.loses(carol);
     for name in ["bob", "carol", "unknown"] {
-        let message = format!("@({name}) is not registered by this session");
         hub.asks(alice, unregister(name))
-            .gets([refusal(alice, "unauthorized", &message)])
+            .gets([refusal(alice, "unauthorized")])
             .records([refused(alice, "hub:unregister", "unauthorized")]);
     }
     assert_eq!(hub.known("bob")["owner"], json!(bob));

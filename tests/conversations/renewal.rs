@@ -4,8 +4,6 @@ use serde_json::{Value, json};
 
 use crate::fixture::*;
 
-const SPENT: &str = "the renewal token is unknown or spent";
-
 #[test]
 fn an_owner_renews_without_a_token() {
     let mut hub = Conversation::new();
@@ -35,7 +33,7 @@ fn a_token_is_good_once() {
     hub.asks(alice, renew_with("token-1")).accepted();
     hub.asks(alice, renew_with("token-2")).accepted();
     hub.asks(alice, renew_with("token-2"))
-        .gets([refusal(alice, "unauthorized", SPENT)])
+        .gets([refusal(alice, "unauthorized")])
         .records([refused(alice, "hub:renew", "unauthorized")]);
     assert_eq!(hub.known("alice")["version"], 3);
 }
@@ -50,14 +48,14 @@ fn the_token_of_a_registration_renews_for_its_owner_as_long_as_that_lives() {
         hub.pongs(bearer);
         hub.asks(alice, renew_with("token-1")).gets([renewed(alice, "alice", next)]);
     }
-    hub.asks(bearer, renew_with("token-1")).gets([refusal(bearer, "unauthorized", SPENT)]);
+    hub.asks(bearer, renew_with("token-1")).gets([refusal(bearer, "unauthorized")]);
     hub.asks(bearer, renew_with("token-4")).gets([renewed(bearer, "alice", "token-5")]);
     hub.asks(alice, renew_with("token-1")).gets([renewed(alice, "alice", "token-6")]);
     hub.asks(alice, register("alice")).gets([registered(alice, "alice", "token-7", 7)]);
-    hub.asks(alice, renew_with("token-1")).gets([refusal(alice, "unauthorized", SPENT)]);
+    hub.asks(alice, renew_with("token-1")).gets([refusal(alice, "unauthorized")]);
     hub.asks(alice, renew_with("token-7")).gets([renewed(alice, "alice", "token-8")]);
     hub.asks(bearer, register("alice")).accepted();
-    hub.asks(bearer, renew_with("token-7")).gets([refusal(bearer, "unauthorized", SPENT)]);
+    hub.asks(bearer, renew_with("token-7")).gets([refusal(bearer, "unauthorized")]);
     hub.comes_to_rest();
 }
 
@@ -65,17 +63,14 @@ fn the_token_of_a_registration_renews_for_its_owner_as_long_as_that_lives() {
 fn a_token_that_is_none_is_refused() {
     let mut hub = Conversation::new();
     let alice = hub.registered("alice");
-    hub.asks(alice, renew_with("00000000-0000-4000-8000-000000000000")).gets([refusal(
-        alice,
-        "unauthorized",
-        SPENT,
-    )]);
+    hub.asks(alice, renew_with("00000000-0000-4000-8000-000000000000"))
+        .gets([refusal(alice, "unauthorized")]);
     for form in [json!("x"), json!(""), json!(7), json!(["token-1"]), json!({}), json!(false)] {
         hub.asks(alice, say("hub:renew", json!({ "renewalToken": form })))
-            .gets([refusal(alice, "unauthorized", SPENT)])
+            .gets([refusal(alice, "unauthorized")])
             .records([refused(alice, "hub:renew", "unauthorized")]);
         let renews = renew().with("metadata", json!({ "renewalToken": form }));
-        hub.asks(alice, renews).gets([refusal(alice, "unauthorized", SPENT)]);
+        hub.asks(alice, renews).gets([refusal(alice, "unauthorized")]);
     }
     assert_eq!(hub.known("alice")["version"], 1);
 }
@@ -124,12 +119,12 @@ fn a_renewal_at_the_very_deadline_is_too_late() {
     hub.asks(alice, register_for("alice", 10)).accepted();
     hub.unnoticed(seconds(10));
     hub.asks(alice, renew_with("token-1"))
-        .gets([lost(alice, "alice", "expired"), refusal(alice, "unauthorized", SPENT)])
+        .gets([lost(alice, "alice", "expired"), refusal(alice, "unauthorized")])
         .records([
             detached("alice", alice, json!("expired")),
             refused(alice, "hub:renew", "unauthorized"),
         ]);
-    hub.asks(alice, renew()).gets([refusal(alice, "unauthorized", "register first")]);
+    hub.asks(alice, renew()).gets([refusal(alice, "unauthorized")]);
 }
 
 #[test]
@@ -138,7 +133,7 @@ fn a_detached_address_has_no_token() {
     let alice = hub.registered("alice");
     hub.loses(alice);
     let bob = hub.registered("bob");
-    hub.asks(bob, renew_with("token-1")).gets([refusal(bob, "unauthorized", SPENT)]);
+    hub.asks(bob, renew_with("token-1")).gets([refusal(bob, "unauthorized")]);
     assert_eq!(hub.known("alice")["owner"], Value::Null);
 }
 

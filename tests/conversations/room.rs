@@ -31,8 +31,7 @@ fn a_detached_address_gives_way_to_a_newcomer_with_all_that_it_had() {
         }),
     ]);
     assert_eq!(hub.known("gone"), Value::Null);
-    let message = "the hub holds 2 registrations and takes no more";
-    let refuses = refusal(alice, "rate_limited", message).because(json!({ "limit": 2 }));
+    let refuses = refusal(alice, "rate_limited").because(json!({ "limit": 2 }));
     hub.asks(alice, register("phone")).gets([refuses]);
     hub.comes_to_rest();
 }

@@ -62,11 +62,7 @@ fn an_old_session_with_other_addresses_lives_on() {
         }),
     ));
     heard.gets(seen);
-    hub.asks(old, send("alice", "chat", Value::Null)).gets([refusal(
-        old,
-        "unauthorized",
-        "@(alice) is registered by another session",
-    )]);
+    hub.asks(old, send("alice", "chat", Value::Null)).gets([refusal(old, "unauthorized")]);
     hub.asks(old, send("alice", "chat", Value::Null).from("tmp"))
         .gets([message(new, "alice/two", "alice", "chat", Value::Null), acknowledged(old)]);
 }
@@ -120,11 +116,7 @@ fn a_takeover_spends_the_old_token() {
     let old = hub.registered("alice");
     hub.asks(old, register("alice/two")).accepted();
     hub.registered("alice");
-    hub.asks(old, renew_with("token-1")).gets([refusal(
-        old,
-        "unauthorized",
-        "the renewal token is unknown or spent",
-    )]);
+    hub.asks(old, renew_with("token-1")).gets([refusal(old, "unauthorized")]);
     assert_eq!(hub.known("alice")["version"], 2);
 }
 
@@ -156,7 +148,7 @@ fn each_way_in_which_the_old_session_can_end_late_changes_nothing() {
         let new = hub.registered("alice");
         let before = hub.belongings();
         hub.ends(old, cause).nothing();
-        assert_eq!((hub.belongings(), hub.sizes()[0]), (before, 1), "{cause:?}");
+        assert_eq!((hub.belongings(), hub.sizes().sessions), (before, 1), "{cause:?}");
         hub.asks(new, send("alice", "chat", Value::Null)).accepted();
     }
 }
@@ -168,11 +160,7 @@ fn the_old_sessions_end_takes_only_what_it_still_owns() {
     hub.asks(old, register("alice/two")).accepted();
     let new = hub.registered("alice");
     let before = hub.known("alice");
-    hub.asks(old, unregister("alice")).gets([refusal(
-        old,
-        "unauthorized",
-        "@(alice) is not registered by this session",
-    )]);
+    hub.asks(old, unregister("alice")).gets([refusal(old, "unauthorized")]);
     hub.loses(old).gets([]).records([
         detached("alice/two", old, json!({ "connection": "lost" })),
         session_closed(old, 1006, json!({ "connection": "lost" }), json!(["@(alice/two)"])),
@@ -188,9 +176,10 @@ fn the_old_sessions_timeout_and_goodbye_take_only_what_it_still_owns() {
         hub.asks(old, register("alice/two")).accepted();
         hub.after(seconds(30)).nothing();
         let new = hub.registered("alice");
-        match goodbye {
-            true => drop(hub.asks(old, disconnect())),
-            false => drop(hub.after(seconds(30))),
+        if goodbye {
+            hub.asks(old, disconnect());
+        } else {
+            hub.after(seconds(30));
         }
         assert_eq!(hub.known("alice")["owner"], json!(new));
         assert_eq!(hub.known("alice")["topics"], json!(["news"]));

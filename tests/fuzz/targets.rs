@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use signal_hub::hub::{
-    CloseCause, Config, Hub, Ids, Input, Output, Peer, SessionKey, View, Written,
+    CloseCause, Config, Hub, Ids, Input, Output, Peer, SessionKey, Sizes, View, Written,
 };
 use signal_hub::protocol::codec::{
     Bounds, HubFrame, decode_client_frame, decode_hub_frame, encode_client_frame, encode_hub_frame,
@@ -211,7 +211,7 @@ impl Play {
             self.now = due;
             self.hears(Input::Tick);
         }
-        assert_eq!(self.hub.sizes(), [0; 5], "something is left: I34");
+        assert_eq!(self.hub.sizes(), Sizes::default(), "something is left: I34");
         let counters = self.hub.counters();
         assert_eq!(counters.sessions_opened, counters.sessions_closed, "I28");
     }

@@ -194,9 +194,10 @@ impl World {
         }
         let body = HubBody::Reply { correlation: Some(request.id.clone()), reply: reply.clone() };
         // What comes too late is no answer.
-        let cause = match self.now < request.timestamp + PATIENCE {
-            true => Cause::Reply(Box::new(Arc::unwrap_or_clone(request)), reply),
-            false => Cause::TimePasses,
+        let cause = if self.now < request.timestamp + PATIENCE {
+            Cause::Reply(Box::new(Arc::unwrap_or_clone(request)), reply)
+        } else {
+            Cause::TimePasses
         };
         self.hear(body, cause)
     }

@@ -21,29 +21,14 @@ fn root() -> PathBuf {
 
 /// All scenario files, and those that earlier runs left and nobody has adopted yet.
 pub fn files() -> Vec<PathBuf> {
-    let is_ours = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with(PREFIX) && name.ends_with(".json")
-    };
-    let is_scenario = |path: &PathBuf| {
-        path.extension().is_some_and(|extension| extension == "json")
-            && !path.ends_with(scenario::SCHEMA_FILE)
-    };
-    let mut files: Vec<PathBuf> = entries("scenarios")
-        .into_iter()
-        .chain(entries(failures::ADOPTED))
-        .filter(is_scenario)
-        .collect();
-    files.extend(entries(failures::DIRECTORY).into_iter().filter(is_ours));
+    let mut files =
+        failures::scenarios_in(&root().join("scenarios")).expect("the project has scenarios");
+    // There is no such directory as long as nothing has failed.
+    let left = failures::scenarios_in(&root().join(failures::DIRECTORY)).unwrap_or_default();
+    files.extend(left.into_iter().filter(|file| {
+        file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX))
+    }));
     files
-}
-
-/// In order; none where there is no such directory.
-fn entries(directory: &str) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(root().join(directory)) else { return Vec::new() };
-    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    paths.sort();
-    paths
 }
 
 /// Shortens a scenario that fails, leaves it as a file, and tells all that there is to know.

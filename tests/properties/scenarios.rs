@@ -261,9 +261,10 @@ fn request() -> impl Strategy<Value = (&'static str, Value, Value)> {
     let register = (prop_oneof![4 => address(), 1 => Just(format!("@({HUB})"))], capabilities);
     let target = select(vec![json!({}), json!({ "targetCapability": "games" })]);
     prop_oneof![
-        3 => (address(), any::<bool>()).prop_map(move |(to, typed)| match typed {
-            true => ("send", json!({ "to": to, "type": "note", "data": [1] }), none()),
-            false => ("send", json!({ "to": to }), none()),
+        3 => (address(), any::<bool>()).prop_map(move |(to, typed)| if typed {
+            ("send", json!({ "to": to, "type": "note", "data": [1] }), none())
+        } else {
+            ("send", json!({ "to": to }), none())
         }),
         3 => register.prop_map(move |(address, capabilities)| {
             let payload = json!({
@@ -300,9 +301,10 @@ fn trouble() -> impl Strategy<Value = What> {
     let host = || select(connections()).prop_map(|who| who.to_string());
     prop_oneof![
         2 => (host(), any::<bool>(), millis(100..5_000)).prop_map(|(host, to_hub, lasts)| {
-            let (from, to) = match to_hub {
-                true => (host, HUB_HOST.to_owned()),
-                false => (HUB_HOST.to_owned(), host),
+            let (from, to) = if to_hub {
+                (host, HUB_HOST.to_owned())
+            } else {
+                (HUB_HOST.to_owned(), host)
             };
             What::Network(Fault::Stall { from, to, lasts })
         }),

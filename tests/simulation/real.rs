@@ -12,12 +12,7 @@ const AT_ONCE: usize = 16;
 
 fn files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
-    let entries = std::fs::read_dir(folder).expect("the project has scenarios");
-    let paths = entries.map(|entry| entry.expect("the folder can be read").path());
-    paths
-        .filter(|path| path.extension().is_some_and(|e| e == "json"))
-        .filter(|path| !path.ends_with(scenario::SCHEMA_FILE))
-        .collect()
+    failures::scenarios_in(&folder).expect("the project has scenarios")
 }
 
 /// What is wrong with the run of this file, if anything is.
@@ -35,7 +30,10 @@ fn failure(file: &Path) -> Option<String> {
         let replay = format!("cargo sim replay {name} --backend real");
         return Some(format!("{name}\n{}", report::failure(&outcome, &replay)));
     }
-    let (seen, expected) = (untimed(&outcome.events), failures::snapshot_beside(file)?);
+    let Some(expected) = failures::snapshot_beside(file) else {
+        return Some(format!("{name} has no snapshot"));
+    };
+    let seen = untimed(&outcome.events);
     let differs = seen != expected && !failures::may_differ(&scenario, Backend::Real);
     differs.then(|| format!("{name} shows on real sockets:\n{seen}\nand not:\n{expected}"))
 }

@@ -13,7 +13,7 @@ use crate::scenario::What;
 pub type Doing = Pin<Box<dyn Future<Output = ()>>>;
 
 /// What was left in the hub at its latest input: rows in its tables.
-pub type Left = [usize; 5];
+pub type Left = signal_hub::hub::Sizes;
 
 /// A hub, its actors and the network between them, on one backend.
 pub trait Stage {

@@ -6,7 +6,7 @@ use signal_hub::protocol::codec::HubFrame;
 
 use crate::backend::Outcome;
 use crate::history::{ClientEvent, Event, What};
-use crate::invariants::{Shown, Violation};
+use crate::invariants::Violation;
 
 /// A failed run.
 #[derive(Debug, Clone)]
@@ -29,9 +29,10 @@ impl Failure {
     /// The failure that the outcome is, if it is one.
     pub fn of(outcome: &Outcome) -> Option<Self> {
         let violation = outcome.violation.clone()?;
-        let broken_by = match violation.invariant.shown_by() {
-            Shown::ByRun => "the run as a whole".to_owned(),
-            Shown::ByEvent => outcome.events.last().map(kind).unwrap_or_default(),
+        let broken_by = if violation.invariant.is_shown_by_event() {
+            outcome.events.last().map(kind).unwrap_or_default()
+        } else {
+            "the run as a whole".to_owned()
         };
         Some(Self { violation, broken_by, outcome: outcome.clone() })
     }

@@ -105,7 +105,8 @@ impl Scenarios {
     pub fn run(&self) -> anyhow::Result<ExitCode> {
         let all = [Backend::Core, Backend::Simulated, Backend::Real];
         let backends = if self.backend.is_empty() { &all[..] } else { &self.backend };
-        let files = files(&self.directory)?;
+        let files = failures::scenarios_in(&self.directory)
+            .with_context(|| format!("cannot read {}", self.directory.display()))?;
         anyhow::ensure!(!files.is_empty(), "{}: no scenarios", self.directory.display());
         let read = files.into_iter().map(|file| Ok((scenario::read_file(&file)?, file)));
         let scenarios = read.collect::<Result<Vec<_>, scenario::InvalidScenario>>()?;
@@ -207,22 +208,4 @@ fn first_difference(expected: &str, seen: &str) -> String {
             }
         }
     }
-}
-
-/// All scenario files in a folder and those in it, in order.
-fn files(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    let entries = std::fs::read_dir(directory)
-        .with_context(|| format!("cannot read {}", directory.display()))?;
-    for entry in entries {
-        let path = entry?.path();
-        let is_schema = path.to_string_lossy().ends_with(".schema.json");
-        if path.is_dir() {
-            files.extend(self::files(&path)?);
-        } else if path.extension().is_some_and(|extension| extension == "json") && !is_schema {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
 }

@@ -3,7 +3,7 @@
 //! left out, and so is which of an actor's connections is which. All actors do the same: which of
 //! them is the first is left out as well, their order is not.
 
-use signal_hub::hub::{AddressRow, Phase, View};
+use signal_hub::hub::{AddressRow, Phase, SessionDeadlines, View};
 use signal_hub::protocol::ActorAddress;
 use signal_hub::time::Timestamp;
 
@@ -81,12 +81,13 @@ fn actor_form(
         let connection = place.as_ref()?;
         let row = view.sessions.get(&connection.key).and_then(Option::as_ref)?;
         let is_over = row.phase == Phase::Disconnecting;
+        let SessionDeadlines { connect, idle, slow_consumer, token } = row.deadlines;
         Some(ConnectionForm {
             phase: row.phase,
             owns: owner == Some(connection.key),
             lists: row.addresses.contains(address),
-            queued: if sends { row.queued.0 } else { 0 },
-            deadlines: row.deadlines.map(|at| at.map(|at| relative(now, at))),
+            queued: if sends { row.queued.messages } else { 0 },
+            deadlines: [connect, idle, slow_consumer, token].map(|at| Some(relative(now, at?))),
             heard: (!is_over).then(|| relative(now, connection.heard)),
             spoke: connection.spoke,
         })

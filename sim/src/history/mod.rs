@@ -84,9 +84,10 @@ pub enum ClientKind {
 /// By actor, kind and number. Names are looked up all the time, and most share their text.
 impl Ord for ClientName {
     fn cmp(&self, other: &Self) -> Ordering {
-        let actor = match Arc::ptr_eq(&self.actor, &other.actor) {
-            true => Ordering::Equal,
-            false => self.actor.cmp(&other.actor),
+        let actor = if Arc::ptr_eq(&self.actor, &other.actor) {
+            Ordering::Equal
+        } else {
+            self.actor.cmp(&other.actor)
         };
         actor.then_with(|| (self.kind, self.number).cmp(&(other.kind, other.number)))
     }

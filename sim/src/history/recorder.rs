@@ -153,9 +153,10 @@ impl Recorder {
             return;
         }
         let judge = &inner.judge;
-        let verdict = match inputs.is_multiple_of(COMPARE_EVERY) {
-            true => judge.compare(hub),
-            false => judge.balance(hub.sizes()[0], hub.counters()),
+        let verdict = if inputs.is_multiple_of(COMPARE_EVERY) {
+            judge.compare(hub)
+        } else {
+            judge.balance(hub.sizes().sessions, hub.counters())
         };
         if let Err(violation) = verdict {
             inner.violation = Some(violation);

@@ -59,22 +59,22 @@ impl fmt::Display for HubEvent {
 
 fn input_text(f: &mut fmt::Formatter<'_>, input: &Input) -> fmt::Result {
     match input {
-        Input::Opened(key, _) => write!(f, "s{} opens", key.0),
+        Input::Opened(key, _) => write!(f, "{key} opens"),
         Input::Frame(key, Ok(frame)) => {
-            write!(f, "s{} says ", key.0)?;
+            write!(f, "{key} says ")?;
             client_frame_text(f, frame)
         }
         Input::Frame(key, Err(Malformed::Frame { refusal, .. })) => {
-            write!(f, "s{} says nonsense: {}", key.0, refusal.message)
+            write!(f, "{key} says nonsense: {}", refusal.message)
         }
         Input::Frame(key, Err(Malformed::TooLarge { actual, .. })) => {
-            write!(f, "s{} says too much: {actual} bytes", key.0)
+            write!(f, "{key} says too much: {actual} bytes")
         }
-        Input::Alive(key) => write!(f, "s{} is alive", key.0),
+        Input::Alive(key) => write!(f, "{key} is alive"),
         Input::Drained(key, written) => {
-            write!(f, "s{} took {} messages", key.0, written.messages)
+            write!(f, "{key} took {} messages", written.messages)
         }
-        Input::Closed(key, cause) => write!(f, "s{} is gone: {cause:?}", key.0),
+        Input::Closed(key, cause) => write!(f, "{key} is gone: {cause:?}"),
         Input::Tick => f.write_str("a deadline is due"),
         Input::Late(by) => write!(f, "stood still for {}", humantime::format_duration(*by)),
         Input::Shutdown => f.write_str("is to shut down"),
@@ -104,7 +104,7 @@ fn client_frame_text(f: &mut fmt::Formatter<'_>, frame: &ClientFrame) -> fmt::Re
 fn output_text(f: &mut fmt::Formatter<'_>, output: &Output) -> fmt::Result {
     match output {
         Output::Send(key, message) => {
-            write!(f, "-> s{} {}", key.0, message.type_name())?;
+            write!(f, "-> {key} {}", message.type_name())?;
             match &message.body {
                 Body::Pong => Ok(()),
                 Body::Reply { correlation, reply, .. } => {
@@ -127,9 +127,9 @@ fn output_text(f: &mut fmt::Formatter<'_>, output: &Output) -> fmt::Result {
                 ),
             }
         }
-        Output::Close(key, reason) => write!(f, "-> s{} close {}", key.0, reason.code()),
+        Output::Close(key, reason) => write!(f, "-> {key} close {}", reason.code()),
         Output::Linger(key, reason) => {
-            write!(f, "-> s{} close {} in a while", key.0, reason.code())
+            write!(f, "-> {key} close {} in a while", reason.code())
         }
         Output::Audit(record) => write!(f, "audit {}", json(record)),
     }

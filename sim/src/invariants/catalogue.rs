@@ -1,11 +1,12 @@
-//! The invariants by number, each with what must hold (docs/INVARIANTS.md).
+//! The invariants by number: what must hold, when it is judged, and which mistake it would have
+//! caught. The table of docs/INVARIANTS.md is written from here.
 
 use std::fmt;
 
 use serde::Serialize;
 
 macro_rules! invariants {
-    ($($variant:ident $shown:ident $name:literal $sentence:literal,)*) => {
+    ($($variant:ident [$($when:ident)+] $name:literal $sentence:literal $caught:literal,)*) => {
         /// An invariant by its number in docs/INVARIANTS.md.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         pub enum Invariant {
@@ -26,118 +27,176 @@ macro_rules! invariants {
                 match self { $(Invariant::$variant => $sentence,)* }
             }
 
-            /// Whether an event shows that it is broken, or only a look at the run as a whole.
-            pub const fn shown_by(self) -> Shown {
-                match self { $(Invariant::$variant => Shown::$shown,)* }
+            /// When it is judged.
+            pub const fn judged(self) -> &'static [When] {
+                match self { $(Invariant::$variant => &[$(When::$when),+],)* }
+            }
+
+            /// A mistake that it would have caught.
+            pub const fn caught(self) -> &'static str {
+                match self { $(Invariant::$variant => $caught,)* }
             }
         }
     };
 }
 
-/// What shows that an invariant is broken.
+/// When an invariant is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shown {
-    /// The last event of the history.
-    ByEvent,
-    /// The run as a whole: somebody looked.
-    ByRun,
+pub enum When {
+    /// At each input of the hub.
+    Input,
+    /// At each event of a client.
+    Client,
+    /// At a milestone of the run.
+    Milestone,
+    /// When the director has waited for something, or the run has ended for it.
+    Director,
+    /// Over several runs.
+    Runs,
 }
 
 invariants! {
-    I1 ByEvent "unique owner"
-        "An address has at most one owner; a session lists an address exactly if it owns it; an owner is open.",
-    I2 ByEvent "versions grow"
-        "Each registration and each renewal of an address bears a greater version while the hub knows it.",
-    I3 ByEvent "last registration wins"
-        "From an accepted registration on, the address belongs to that session until the next registration, an unregister or disconnect by it, expiry, or its end; whoever has it now is no reason to refuse one.",
-    I4 ByEvent "stale events are inert"
-        "Whatever comes from or about a session that does not own an address leaves the address's owner, version, topics and deadline as they were.",
-    I5 ByEvent "takeover is told"
-        "A superseded session gets exactly one duplicate_connection notice, before its close; one that loses an address by expiry or by a narrower token is told so once; nobody else is.",
-    I6 ByEvent "nothing to the superseded"
-        "Nothing is delivered for an address to a session that no longer owns it.",
-    I7 ByEvent "a session id is not an address"
-        "No registration, subscription or sender is a session id, and a session without a registration holds and routes nothing.",
-    I8 ByEvent "authentic sender"
-        "The sender that a delivery names is an address that its session owned.",
-    I9 ByEvent "no resurrection"
-        "A session that is over owns nothing, has nothing queued and is sent nothing.",
-    I10 ByEvent "authorised change"
-        "Unregister, renew, subscribe and unsubscribe touch only what the session owns, or the address whose current token they bear; a token works once, but for the owner the one that the registration came with.",
-    I11 ByEvent "refusals change nothing"
-        "A refused request leaves every row as it was.",
-    I12 ByEvent "legal lifecycle"
-        "A session goes from connecting to connected to over, only forward, and ends once.",
-    I13 ByEvent "two indexes, one truth"
-        "An address has a topic exactly if the topic has the address, and only known addresses have topics.",
-    I14 ByEvent "subscriptions survive reconnection"
-        "Over takeover, detach and resume an address's topics change only by its own subscribe and unsubscribe.",
-    I15 ByEvent "exact unsubscribe"
-        "An unsubscribe ends that subscription and no other.",
-    I16 ByEvent "subscribed means delivered"
-        "A publication is handed over to every address that is subscribed to its topic, or its drop is recorded; an accepted subscribe takes effect.",
-    I17 ByEvent "grace is exclusive"
-        "An address has a grace deadline exactly while it is detached; it begins with the detachment, ends with the resume, and forgets only the detachment that set it.",
-    I18 ByEvent "at most once"
-        "A message reaches a recipient address at most once.",
-    I19 ByEvent "no invention"
-        "Whatever is delivered was sent, unaltered, to that address or to a topic it had.",
-    I20 ByEvent "FIFO per pair"
-        "What one session sends reaches another session in the order of sending.",
-    I21 ByEvent "no gap without a record"
-        "Each recipient of an accepted message gets one copy or one record of why not, and what is handed over to a session arrives as long as that stays up.",
-    I22 ByEvent "independence"
-        "A recipient that is slow, full or gone takes nobody else's copy away.",
-    I23 ByEvent "honest counts"
-        "An acknowledgement counts exactly the copies that were handed over, and a broadcast leaves nobody out.",
-    I24 ByEvent "one outcome per ask"
-        "Each ask on a session that stays up gets exactly one reply, on that session, bearing its id; nothing else gets a reply.",
-    I25 ByEvent "truthful errors"
-        "What a refusal says was so when the hub decided.",
-    I26 ByEvent "tell is quiet"
-        "A tell gets no reply and no error beyond the protocol's list.",
-    I27 ByEvent "TTL respected"
-        "Nothing is handed over or written after the end of its time to live.",
-    I28 ByEvent "conservation"
-        "Sessions opened are open or closed, frames received are accounted for, counters are what the history shows, gauges are the sizes of their sets.",
-    I29 ByEvent "bounded"
-        "Every queue and table is within its bound, and at a bound the protocol's policy happens, neither before nor after.",
-    I30 ByEvent "timers have owners"
-        "Each armed deadline belongs to an open session or a known address, and whatever must end has one.",
-    I31 ByEvent "honest timeouts"
-        "A session is closed for silence only after all of idle_timeout without a sign of life.",
-    I32 ByEvent "the living do not expire"
-        "A registration that is renewed in time lives on for its whole time to live.",
-    I33 ByEvent "discovery tells the truth"
-        "What discover and list answer is exactly who is registered and not expired.",
-    I34 ByRun "no leak"
-        "With all clients gone and all deadlines past, every table is empty.",
-    I35 ByRun "determinism"
-        "The same scenario and seed give the same run, byte by byte, in another process and on another number of threads.",
-    I51 ByEvent "bounded work"
-        "What one input makes the hub do is bounded by the size of the input and of its outcome, and by the walks that the protocol has.",
-    I52 ByEvent "accounted memory"
-        "What the hub accounts for is what it was given to keep, and no more than its settings allow.",
-    Expected ByRun "as the scenario says"
-        "Whoever is said to see something sees it, in time and in order.",
-    NoPanic ByRun "nothing panics"
-        "Neither the hub nor a client panics, whatever happens to it.",
-    L1 ByRun "whoever keeps trying is registered"
-        "After the faults, a client that keeps trying is registered, and the hub and the client agree on it.",
-    L2 ByRun "half-open sessions end"
-        "A half-open session is closed within idle_timeout and one ping interval.",
-    L3 ByEvent "every ask ends"
-        "After the faults, every ask has its reply, or its client knows that the connection is lost.",
-    L4 ByRun "fresh messages arrive"
-        "After the faults, a fresh message between any two actors arrives within the network's latency.",
-    L5 ByRun "rest is reached in time"
-        "With all clients gone, the hub is empty once idle timeout, resume window and time to live are past.",
-    L6 ByEvent "no ping-pong"
-        "After the faults, an address is taken over at most once for each connection.",
-    L7 ByEvent "the slow delay nobody"
-        "While one recipient never reads, the copies of the others arrive within the network's latency.",
-    L8 ByEvent "shutdown ends"
-        "A shutdown tells and closes every session, and the hub is gone within its deadline.",
+    I1 [Input] "unique owner"
+        "An address has at most one owner; a session lists an address exactly if it owns it; an owner is open."
+        "cleaning up one table and not the other; a second registration that orphans the first address",
+    I2 [Input] "versions grow"
+        "Each registration and each renewal of an address bears a greater version while the hub knows the address; nothing else changes its version."
+        "a takeover that starts again at 1",
+    I3 [Input] "last registration wins"
+        "From an accepted registration on, the address belongs to that session until the next registration, an unregister or disconnect by it, a narrower token, expiry, or its end; that another session has the address is no reason to refuse one."
+        "refusing the newcomer while the dead one is registered",
+    I4 [Input] "stale events are inert"
+        "What comes from or about a session that does not own an address leaves the address's owner, version, topics and deadline as they were, but a detached address may have to make room."
+        "the old connection's late close deleting the new registration",
+    I5 [Input] "takeover is told"
+        "A superseded session gets exactly one duplicate_connection notice, before its close; one that loses an address by expiry or by a narrower token gets exactly one; no other session gets one."
+        "closing first, telling twice, not telling",
+    I6 [Input] "nothing to the superseded"
+        "Nothing is delivered for an address to a session that no longer owns it."
+        "routing by a stale entry",
+    I7 [Input] "a session id is not an address"
+        "No registration, subscription or sender is a session id; a session without a registration holds and routes nothing."
+        "filing subscriptions under the temporary session id",
+    I8 [Input] "authentic sender"
+        "The sender that a delivery names is an address that its session owned."
+        "trusting the envelope's `from`",
+    I9 [Input] "no resurrection"
+        "A session that is over owns nothing, has nothing queued and is sent nothing."
+        "completing a registration for a closed session",
+    I10 [Input] "authorised change"
+        "Unregister, renew, subscribe and unsubscribe touch only what the session owns, or the address whose current token they bear; a token works once, but for the owner the one that the registration came with."
+        "unregistering by name alone; a renewal token that is not spent",
+    I11 [Input] "refusals change nothing"
+        "A refused request leaves every row as it was."
+        "taking the address over before finding that the hub is full",
+    I12 [Input] "legal lifecycle"
+        "A session goes from connecting to connected to over, only forward, and ends once."
+        "a close that is counted or recorded twice",
+    I13 [Input] "two indexes, one truth"
+        "An address has a topic exactly if the topic has the address, and only known addresses have topics."
+        "unsubscribing in one index only; expiry that leaves the topics behind",
+    I14 [Input] "subscriptions survive reconnection"
+        "Over takeover, detach and resume an address's topics change only by its own subscribe and unsubscribe."
+        "a takeover that starts the address anew",
+    I15 [Input] "exact unsubscribe"
+        "An unsubscribe ends that subscription and no other, and nothing published to it later arrives."
+        "removing all topics",
+    I16 [Input] "subscribed means delivered"
+        "A publication is handed over to every address that is subscribed to its topic, or its drop is recorded; an accepted subscribe takes effect."
+        "a publication to the first subscribers only",
+    I17 [Input] "grace is exclusive"
+        "An address has a grace deadline exactly while it is detached; it begins with the detachment, ends with the resume, and forgets only the detachment that set it."
+        "a grace deadline that is not cancelled by the resume",
+    I18 [Input Client] "at most once"
+        "A message reaches a recipient address at most once."
+        "delivering again after a reconnect; forgetting the outcome of an ask",
+    I19 [Input Client] "no invention"
+        "What is delivered was sent, unaltered, to that address or to a topic it had."
+        "flushing the old session's queue into the new one",
+    I20 [Client] "FIFO per pair"
+        "What one session sends reaches another session in the order of sending."
+        "a second queue for large messages",
+    I21 [Input Client Milestone] "no gap without a record"
+        "Each recipient of an accepted message gets one copy or one record of why not; what is handed over to a session arrives as long as that stays up."
+        "a full queue that drops in silence; a writer that loses a batch",
+    I22 [Input] "independence"
+        "A recipient that is slow, full or gone takes no other recipient's copy away."
+        "a broadcast that stops at the first recipient that fails",
+    I23 [Input] "honest counts"
+        "What an answer counts as delivered is exactly what was handed over, what it counts as failed is what was dropped, and a broadcast leaves nobody out."
+        "counting subscribers instead of copies",
+    I24 [Input] "one outcome per ask"
+        "Each ask on a session that stays up gets exactly one reply, on that session, bearing its id; asked again, it gets the same reply; nothing else gets a reply."
+        "a handler that throws where an ask waits",
+    I25 [Input] "truthful errors"
+        "What a refusal says was so when the hub decided."
+        "`unknown_actor` for an actor that is registered; `rate_limited` for a session that did not ask too much",
+    I26 [Input] "tell is quiet"
+        "A tell gets no reply and no error beyond the protocol's list."
+        "an error frame for a tell",
+    I27 [Input] "TTL respected"
+        "Nothing is handed over or written after the end of its time to live."
+        "a queue that keeps what no longer counts",
+    I28 [Input] "conservation"
+        "Sessions opened are open or closed; frames received are handled, refused, malformed, ignored or pings that came too fast; every counter is what the history shows, every gauge the size of its set, every queue what was put in and not taken out."
+        "counting a close twice; a gauge that drifts",
+    I29 [Input] "bounded"
+        "Every queue and table is within its bound; at a bound the protocol's policy happens, neither before nor after."
+        "a queue that grows for a sleeper; a full hub that lets one more in",
+    I30 [Input] "timers have owners"
+        "Each armed deadline belongs to an open session or a known address and is not past, and what must end has one."
+        "a session that may be silent for ever",
+    I31 [Input] "honest timeouts"
+        "A session is closed for silence only after all of idle_timeout without a sign of life, and for not connecting only after all of connect_timeout; the time in which the hub stood still does not count."
+        "the old session's idle deadline closing the new one",
+    I32 [Input] "the living do not expire"
+        "A registration, a renewal, and a heartbeat where the registration says so, gives the whole time to live, and as much more as the hub stands still; nothing expires before."
+        "a renewal that does not move the deadline",
+    I33 [Input] "discovery tells the truth"
+        "What discover and list answer is exactly who is registered and not expired, with what they registered; a page that ends early ends at its bound and leads on."
+        "expiry that never sweeps",
+    I34 [Director] "no leak"
+        "With all clients gone and all deadlines past, every table is empty."
+        "a deadline without an owner",
+    I35 [Runs] "determinism"
+        "The same scenario and seed give the same run, byte by byte, in another process and on another number of threads."
+        "iterating in hash order",
+    I51 [Input] "bounded work"
+        "What one input makes the hub go through and write anew is bounded by the size of the input and of its outcome, and by the walk that its request is."
+        "counting a session's subscriptions at each subscribe; looking for one name among all",
+    I52 [Input] "accounted memory"
+        "What the hub accounts for is what it was given to keep, and no more than its settings allow."
+        "a registration whose metadata have no bound, or are not counted",
+    Expected [Director] "as the scenario says"
+        "An actor that a scenario expects to see something sees it, in time and in order."
+        "a reply that never comes",
+    NoPanic [Director] "nothing panics"
+        "Neither the hub, the server nor a client panics, whatever happens to it."
+        "an assertion of ours that a hostile peer can break",
+    L1 [Director] "whoever keeps trying is registered"
+        "Within 120 s after the faults, a client that keeps trying is registered, and the hub and the client agree on it."
+        "two owners taking an address from each other for ever",
+    L2 [Director] "half-open sessions end"
+        "A session that no client knows of is closed within idle_timeout and one ping interval."
+        "no idle timeout",
+    L3 [Milestone] "every ask ends"
+        "When it is calm, every ask that was written 5 s ago has its reply, or its client knows that the connection is lost."
+        "an ask that is handled by a session that forgot it",
+    L4 [Director] "fresh messages arrive"
+        "After the faults, a fresh message from any actor to any other arrives within the network's latency."
+        "a session that nobody writes to any more",
+    L5 [Director] "rest is reached in time"
+        "With all clients gone, the hub is empty once idle_timeout, close_timeout, resume_window and the longest time to live are past; what goes later is late, what stays breaks I34."
+        "a resume window that begins anew at each tick",
+    L6 [Input] "no ping-pong"
+        "After the faults, an address is taken over at most once for each connection that was there or came."
+        "clients that come back after 4003",
+    L7 [Client] "the slow delay nobody"
+        "A copy for a recipient that nothing troubles arrives within the network's latency, whatever other recipients do."
+        "a hub that waits for a slow socket",
+    L8 [Input Milestone] "shutdown ends"
+        "A shutdown tells and closes every session at once, and the hub is gone within shutdown_timeout and close_timeout."
+        "waiting for a client that never reads",
 }
 
 impl Invariant {
@@ -150,10 +209,46 @@ impl Invariant {
     pub const fn goes_by_time(self) -> bool {
         self.is_liveness() || matches!(self, Invariant::Expected)
     }
+
+    /// Whether the last event of the history shows that it is broken, not the run as a whole.
+    pub const fn is_shown_by_event(self) -> bool {
+        !matches!(self.judged(), [When::Director | When::Runs, ..])
+    }
 }
 
 impl fmt::Display for Invariant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self:?} {}", self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, fs};
+
+    use super::*;
+
+    fn row(invariant: Invariant) -> String {
+        let judged: Vec<String> = invariant.judged().iter().map(|w| format!("{w:?}")).collect();
+        let judged = judged.join(", ").to_lowercase();
+        let (name, sentence, caught) = (invariant.name(), invariant.sentence(), invariant.caught());
+        format!("| {invariant:?} | {name} | {sentence} | {judged} | {caught} |\n")
+    }
+
+    /// `SIGNAL_HUB_UPDATE=1` writes the table.
+    #[test]
+    fn the_pages_table_is_the_catalogue() {
+        let (begin, end) = ("|---|---|---|---|---|\n", "\nWhere one event breaks several");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/INVARIANTS.md");
+        let page = fs::read_to_string(path).expect("the page can be read");
+        let (head, rest) = page.split_once(begin).expect("the page has the table's head");
+        let (_, tail) = rest.split_once(end).expect("the page goes on behind the table");
+        let table: String = Invariant::ALL.iter().copied().map(row).collect();
+        let updated = format!("{head}{begin}{table}{end}{tail}");
+        if env::var_os("SIGNAL_HUB_UPDATE").is_some() {
+            fs::write(path, updated).expect("the page can be written");
+        } else {
+            assert!(page == updated, "set SIGNAL_HUB_UPDATE=1 to write docs/INVARIANTS.md");
+        }
     }
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use signal_hub::hub::{Config, Counters, Hub, SessionKey};
 
-pub use catalogue::{Invariant, Shown};
+pub use catalogue::{Invariant, When};
 pub use liveness::{Agreement, check_agreement, check_probe, check_rest_in_time};
 pub use resources::{check_balance, check_rest, check_same};
 pub use world::World;
@@ -209,7 +209,7 @@ impl Judge {
     /// # Errors
     /// If they differ.
     pub fn compare(&self, hub: &Hub) -> Result<(), Violation> {
-        self.balance(hub.sizes()[0], hub.counters())?;
+        self.balance(hub.sizes().sessions, hub.counters())?;
         resources::check_against(&self.world, &self.tally, hub)
     }
 
@@ -226,7 +226,7 @@ impl Judge {
 
 /// What people are told of whoever owns an address.
 fn owner_text(owner: Option<SessionKey>) -> String {
-    owner.map_or("nobody".to_owned(), |owner| format!("s{}", owner.0))
+    owner.map_or("nobody".to_owned(), |owner| owner.to_string())
 }
 
 /// What people are told of a span of time.

@@ -111,6 +111,12 @@ impl<'a> Moment<'a> {
         }
     }
 
+    /// Whether the input is from the bearer of a token.
+    pub fn is_by_token(&self) -> bool {
+        let was = self.subject.as_ref().and_then(|subject| subject.was);
+        was.is_some_and(|row| row.deadlines.token.is_some())
+    }
+
     /// Whether the session was open before the event.
     pub fn was_open(&self, key: SessionKey) -> bool {
         self.was(key).is_some_and(is_open)
@@ -118,8 +124,8 @@ impl<'a> Moment<'a> {
 
     /// Whether a deadline of the session came before the input.
     pub fn session_due(&self, key: SessionKey) -> bool {
-        let deadlines = self.was(key).map(|row| row.deadlines).into_iter().flatten();
-        deadlines.flatten().any(|deadline| deadline <= self.now)
+        let row = self.was(key);
+        row.is_some_and(|row| row.deadlines.armed().any(|deadline| deadline <= self.now))
     }
 
     /// Whether the session was open when the turn of the input came: deadlines come before it.
@@ -153,7 +159,7 @@ impl<'a> Moment<'a> {
 
     fn slow_consumer_due(&self, key: SessionKey) -> bool {
         let row = self.was(key);
-        row.and_then(|row| row.deadlines[2]).is_some_and(|deadline| deadline <= self.now)
+        row.and_then(|row| row.deadlines.slow_consumer).is_some_and(|deadline| deadline <= self.now)
     }
 
     /// Whether the address's own deadline, or one of its session's, came before the input.

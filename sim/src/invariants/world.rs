@@ -94,9 +94,10 @@ impl World {
     /// first address.
     pub fn acting_identity(&self, key: SessionKey, claimed: &ActorAddress) -> ActorAddress {
         let owned = self.session(key).map_or(&[][..], |row| row.addresses.as_slice());
-        match owned.contains(claimed) {
-            true => claimed.clone(),
-            false => owned.first().unwrap_or(claimed).clone(),
+        if owned.contains(claimed) {
+            claimed.clone()
+        } else {
+            owned.first().unwrap_or(claimed).clone()
         }
     }
 

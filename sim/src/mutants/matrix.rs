@@ -125,10 +125,8 @@ fn names(kills: &Kills, declared: Option<&str>) -> String {
     const NAMES_MAX: usize = 4;
     let mut broken: Vec<&str> = kills.first.keys().map(String::as_str).collect();
     broken.sort_by_key(|name| Some(*name) != declared);
-    let marked = |name: &str| match Some(name) == declared {
-        true => format!("**{name}**"),
-        false => name.to_owned(),
-    };
+    let marked =
+        |name: &str| if Some(name) == declared { format!("**{name}**") } else { name.to_owned() };
     let mut names: Vec<String> = broken.iter().take(NAMES_MAX).map(|name| marked(name)).collect();
     if broken.len() > NAMES_MAX {
         names.push(format!("{} more", broken.len() - NAMES_MAX));

@@ -77,9 +77,10 @@ fn situations(text: &mut String, findings: &Findings, plan: &Plan) {
     let _ = writeln!(text, "{met} of {} situations came up, {shapes} shapes", required.len());
     if !missing.is_empty() {
         let (names, void) = (names(&missing), matches!(findings.verdict(plan), Verdict::Void(_)));
-        let meaning = match void {
-            true => "VOID: this proves nothing, as these never came up",
-            false => "never came up",
+        let meaning = if void {
+            "VOID: this proves nothing, as these never came up"
+        } else {
+            "never came up"
         };
         let _ = writeln!(text, "{meaning}: {names}");
     }

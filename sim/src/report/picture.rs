@@ -205,18 +205,18 @@ impl Painter<'_> {
                     }
                     Err(Malformed::TooLarge { .. }) => ("too much".to_owned(), String::new()),
                 };
-                let note = format!("s{} {id}", key.0);
+                let note = format!("{key} {id}");
                 self.arrow(lane(key), Towards::Hub, '─', &label, &note);
             }
             Input::Closed(key, cause) => {
-                let note = format!("s{} is gone: {}", key.0, why_gone(*cause));
+                let note = format!("{key} is gone: {}", why_gone(*cause));
                 self.arrow(lane(key), Towards::Hub, '╌', "", &note);
             }
             Input::Opened(key, _) => {
-                self.arrow(lane(key), Towards::Hub, '╌', "opens", &format!("s{}", key.0));
+                self.arrow(lane(key), Towards::Hub, '╌', "opens", &key.to_string());
             }
-            Input::Alive(key) => self.mark(hub_at, &format!("s{} is alive", key.0)),
-            Input::Drained(key, _) => self.mark(hub_at, &format!("s{} took messages", key.0)),
+            Input::Alive(key) => self.mark(hub_at, &format!("{key} is alive")),
+            Input::Drained(key, _) => self.mark(hub_at, &format!("{key} took messages")),
             Input::Tick => self.mark(hub_at, "a deadline is due"),
             Input::Late(_) => self.mark(hub_at, "stood still"),
             Input::Shutdown => self.mark(hub_at, "is to shut down"),
@@ -232,7 +232,7 @@ impl Painter<'_> {
                 if matches!(one, Output::Close(..) | Output::Linger(..)) { '╌' } else { '─' };
             let lane = self.lane(place.session(key));
             let towards = self.fate(number, index);
-            self.arrow(lane, towards, stroke, &label, &format!("s{}", key.0));
+            self.arrow(lane, towards, stroke, &label, &key.to_string());
         }
     }
 
@@ -330,11 +330,11 @@ const fn why_gone(cause: CloseCause) -> &'static str {
 fn noted(record: &Record) -> Option<String> {
     match record {
         Record::DuplicateConnectionDetected { actor_address, old_session, new_session, .. } => {
-            Some(format!("{actor_address} goes from s{} to s{}", old_session.0, new_session.0))
+            Some(format!("{actor_address} goes from {old_session} to {new_session}"))
         }
         Record::ActorDetached { actor_address, .. } => Some(format!("{actor_address} is detached")),
         Record::ActorResumed { actor_address, session } => {
-            Some(format!("{actor_address} is resumed by s{}", session.0))
+            Some(format!("{actor_address} is resumed by {session}"))
         }
         Record::ActorForgotten { actor_address, .. } => {
             Some(format!("{actor_address} is forgotten"))

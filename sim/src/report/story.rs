@@ -128,7 +128,7 @@ impl Subjects {
 /// Whether the event is about application data.
 fn carries_data(hub: &HubEvent) -> bool {
     let Input::Frame(_, Ok(ClientFrame::Request(request))) = &hub.input else { return false };
-    matches!(request.verb, Ok(Verb::Send(_) | Verb::Publish(_) | Verb::Broadcast(_)))
+    request.verb.as_ref().is_ok_and(Verb::is_delivery)
 }
 
 fn line(event: &Event) -> String {
@@ -137,7 +137,7 @@ fn line(event: &Event) -> String {
     // The first line tells the input; what follows are outputs, told shorter here.
     text.truncate(text.find('\n').unwrap_or(text.len()));
     let told = hub.outputs.iter().filter_map(output);
-    let told: Vec<String> = told.map(|(key, what)| format!("s{}: {what}", key.0)).collect();
+    let told: Vec<String> = told.map(|(key, what)| format!("{key}: {what}")).collect();
     if !told.is_empty() {
         let _ = write!(text, "\n                => {}", told.join(", "));
     }

@@ -54,9 +54,10 @@ pub fn check(scenario: &Scenario) -> Result<(), String> {
     let addresses = || scenario.actors.iter().flat_map(|actor| &actor.addresses);
     at_most("addresses", addresses().count(), ADDRESSES_MAX)?;
     for name in addresses() {
-        let address = match name.starts_with("@(") {
-            true => ActorAddress::parse(name),
-            false => ActorAddress::from_path(name),
+        let address = if name.starts_with("@(") {
+            ActorAddress::parse(name)
+        } else {
+            ActorAddress::from_path(name)
         };
         address.map_err(|error| format!("{name:?} is no address: {error}"))?;
     }
@@ -106,12 +107,13 @@ fn check_whole(scenario: &Scenario) -> Result<(), String> {
     let interval = scenario.hub.ping_interval.min(scenario.hub.heartbeat_interval);
     let beats = time.saturating_add(ending).as_nanos() / interval.as_nanos().max(1);
     let beats = beats.saturating_mul(2 * scenario.actors.len() as u128);
-    match beats > BEATS_MAX {
-        true => Err(format!(
+    if beats > BEATS_MAX {
+        Err(format!(
             "the run would take {beats} pings and heartbeats: at most {BEATS_MAX}; make the hub's \
              ping_interval and heartbeat_interval longer, or the run shorter"
-        )),
-        false => Ok(()),
+        ))
+    } else {
+        Ok(())
     }
 }
 
@@ -177,8 +179,5 @@ fn check_link(link: &LinkConfig) -> Result<(), String> {
 }
 
 fn at_most(what: &str, found: usize, most: usize) -> Result<(), String> {
-    match found > most {
-        true => Err(format!("{found} {what}: at most {most}")),
-        false => Ok(()),
-    }
+    if found > most { Err(format!("{found} {what}: at most {most}")) } else { Ok(()) }
 }

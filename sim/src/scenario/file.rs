@@ -263,9 +263,10 @@ fn known(scenario: &Scenario, who: &Who) -> Result<(), String> {
 /// Names and ids that become part of the protocol's words.
 fn check_names(speaker: &Option<String>, action: &Action) -> Result<(), String> {
     for name in action.recipient().into_iter().chain(speaker.as_deref()) {
-        let address = match name.starts_with("@(") {
-            true => signal_hub::protocol::ActorAddress::parse(name),
-            false => signal_hub::protocol::ActorAddress::from_path(name),
+        let address = if name.starts_with("@(") {
+            signal_hub::protocol::ActorAddress::parse(name)
+        } else {
+            signal_hub::protocol::ActorAddress::from_path(name)
         };
         address.map_err(|error| format!("{name:?} is no address: {error}"))?;
     }

@@ -41,7 +41,7 @@ fn session_sort(row: &SessionRow, queue_messages_max: usize) -> u32 {
         Phase::Connected => 1,
         Phase::Disconnecting => 2,
     };
-    let queue = match row.queued.0 {
+    let queue = match row.queued.messages {
         0 => 0,
         queued if queued < queue_messages_max => 1,
         _ => 2,

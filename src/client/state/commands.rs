@@ -42,19 +42,10 @@ impl ClientState {
 
     /// The address whose registration the request waits for; none if it needs no identity.
     fn speaker(&self, request: &RequestCommand) -> Option<ActorAddress> {
-        match (&request.verb, &request.from) {
-            (
-                Verb::Heartbeat(_)
-                | Verb::Discover(_)
-                | Verb::ListActors(_)
-                | Verb::QueueStats
-                | Verb::Metrics
-                | Verb::RefreshToken(_),
-                _,
-            ) => None,
-            (_, Some(from)) => self.actors.is_wanted(from).then(|| from.clone()),
-            (_, None) => self.actors.first().cloned(),
+        if !request.verb.needs_identity() {
+            return None;
         }
+        self.wanted_or_first(request.from.clone())
     }
 
     fn wanted_or_first(&self, address: Option<ActorAddress>) -> Option<ActorAddress> {

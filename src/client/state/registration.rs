@@ -106,15 +106,12 @@ impl ClientState {
         let error = ClientError::Refused(refusal.clone());
         let Some(actor) = self.actors.find(address) else { return };
         actor.registration = Registration::Absent;
-        let retry_in = match is_final(&refusal) {
-            true => {
-                self.forget(address, &error);
-                None
-            }
-            false => {
-                self.fail_registrations(address, &error);
-                self.rest_registration(now, address, &refusal)
-            }
+        let retry_in = if is_final(&refusal) {
+            self.forget(address, &error);
+            None
+        } else {
+            self.fail_registrations(address, &error);
+            self.rest_registration(now, address, &refusal)
         };
         self.tell(Event::RegistrationRefused { address: address.clone(), refusal, retry_in });
     }
@@ -230,9 +227,10 @@ impl ClientState {
             let restoring_max = self.restoring_max();
             let Some(actor) = self.actors.find(address) else { return };
             for (topic, wanted) in actor.unsettled(now, restoring_max) {
-                match wanted {
-                    true => self.subscribe(now, address.clone(), topic, None),
-                    false => self.unsubscribe(now, address.clone(), topic, None),
+                if wanted {
+                    self.subscribe(now, address.clone(), topic, None)
+                } else {
+                    self.unsubscribe(now, address.clone(), topic, None)
                 }
             }
         }

@@ -102,9 +102,10 @@ fn verify(
     now: Timestamp,
     code: ErrorCode,
 ) -> Result<Grant, Refusal> {
-    let grant = match token.as_str().len() > bytes_max {
-        true => Err(TokenError::TooLong),
-        false => authenticate(token, keys, now),
+    let grant = if token.as_str().len() > bytes_max {
+        Err(TokenError::TooLong)
+    } else {
+        authenticate(token, keys, now)
     };
     grant.map_err(|error: TokenError| {
         let resolution = "Get a new token from whoever issues tokens for this hub.";

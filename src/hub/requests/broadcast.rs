@@ -52,18 +52,17 @@ impl Hub {
         let target = broadcast.target_capability.as_deref();
         let left_out =
             Some(from).filter(|from| broadcast.exclude_self && self.registry.has(from, target));
-        match self.registry.count(target) - left_out.iter().len() <= limit {
-            true => {
-                let all = self.registry.among("", None, target.into_iter());
-                let addresses = all.map(|(address, _)| address);
-                Ok(addresses.filter(|address| Some(*address) != left_out).cloned().collect())
-            }
-            false => Err(Refusal::new(
+        if self.registry.count(target) - left_out.iter().len() <= limit {
+            let all = self.registry.among("", None, target.into_iter());
+            let addresses = all.map(|(address, _)| address);
+            Ok(addresses.filter(|address| Some(*address) != left_out).cloned().collect())
+        } else {
+            Err(Refusal::new(
                 ErrorCode::BroadcastLimitExceeded,
                 format!("a broadcast goes to at most {limit} actors, and more are registered"),
                 "Name a targetCapability that fewer actors have, or publish on a topic.",
             )
-            .with(Details::Limit { limit })),
+            .with(Details::Limit { limit }))
         }
     }
 }

@@ -97,9 +97,10 @@ impl Hub {
     pub(in crate::hub) fn idle(&mut self, now: Timestamp, due: Timestamp, key: SessionKey) {
         let Some(session) = self.sessions.open(key) else { return };
         let silent_until = self.deadlines.passed(session.last_seen + self.config.idle_timeout);
-        match silent_until <= due {
-            true => self.close(now, key, CloseReason::IdleTimeout),
-            false => self.deadlines.arm(Deadline::Idle(key), silent_until),
+        if silent_until <= due {
+            self.close(now, key, CloseReason::IdleTimeout)
+        } else {
+            self.deadlines.arm(Deadline::Idle(key), silent_until)
         }
     }
 

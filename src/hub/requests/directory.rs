@@ -61,9 +61,8 @@ impl Hub {
         let fits = |address: &ActorAddress, row: &Registration| {
             ask.wants(address, &row.capabilities, &row.metadata)
         };
-        let compares = |row: &Registration| match ask.metadata.is_empty() {
-            true => 0,
-            false => row.metadata.len() / COMPARED_BYTES,
+        let compares = |row: &Registration| {
+            if ask.metadata.is_empty() { 0 } else { row.metadata.len() / COMPARED_BYTES }
         };
         let room = self.room(key, request, Reply::Discovered(Discovered::default()));
         let page = self.page(room, &wish, rows.map(|row| (compares(row.1), row)), fits);
@@ -200,9 +199,10 @@ impl<'r> Page<'r> {
 
 impl Row<'_> {
     fn told(&self) -> (Vec<String>, Json) {
-        match self.truncated {
-            true => (Vec::new(), Json::EMPTY_OBJECT),
-            false => (self.registration.capabilities.clone(), self.registration.metadata.clone()),
+        if self.truncated {
+            (Vec::new(), Json::EMPTY_OBJECT)
+        } else {
+            (self.registration.capabilities.clone(), self.registration.metadata.clone())
         }
     }
 }

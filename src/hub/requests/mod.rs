@@ -155,9 +155,10 @@ impl Hub {
                     trace_id: None,
                     reply: Box::new(Reply::Error(refusal)),
                 };
-                match self.count_malformed(now, key) {
-                    true => self.say_last(now, key, to, error, CloseReason::TooManyMalformed),
-                    false => self.say(now, key, to, error),
+                if self.count_malformed(now, key) {
+                    self.say_last(now, key, to, error, CloseReason::TooManyMalformed)
+                } else {
+                    self.say(now, key, to, error)
                 }
             }
             Malformed::TooLarge { actual, max } => {

@@ -69,9 +69,10 @@ impl Hub {
         let limit = Limit::of_pings(&self.config);
         let Some(session) = self.sessions.open_mut(key) else { return false };
         let admitted = session.pings.check(now, limit).is_ok();
-        match admitted {
-            true => session.pings.debit(1, limit),
-            false => self.counters.pings_dropped += 1,
+        if admitted {
+            session.pings.debit(1, limit)
+        } else {
+            self.counters.pings_dropped += 1
         }
         admitted
     }

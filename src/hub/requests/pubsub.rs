@@ -43,14 +43,15 @@ impl Hub {
     fn check_subscriptions(&self, key: SessionKey) -> Result<(), Refusal> {
         let limit = self.config.subscriptions_per_session_max;
         let session = self.sessions.open(key).expect("a request comes from an open session");
-        match session.addresses.subscriptions() < limit {
-            true => Ok(()),
-            false => Err(Refusal::new(
+        if session.addresses.subscriptions() < limit {
+            Ok(())
+        } else {
+            Err(Refusal::new(
                 ErrorCode::RateLimited,
                 format!("this session holds {limit} subscriptions and gets no more"),
                 "Unsubscribe from a topic first.",
             )
-            .with(Details::Limit { limit })),
+            .with(Details::Limit { limit }))
         }
     }
 

@@ -103,14 +103,15 @@ impl Hub {
     fn check_addresses(&self, key: SessionKey, address: &ActorAddress) -> Result<(), Refusal> {
         let limit = self.config.addresses_per_session_max;
         let session = self.sessions.open(key).expect("a request comes from an open session");
-        match session.owns(address) || session.addresses.len() < limit {
-            true => Ok(()),
-            false => Err(Refusal::new(
+        if session.owns(address) || session.addresses.len() < limit {
+            Ok(())
+        } else {
+            Err(Refusal::new(
                 ErrorCode::RateLimited,
                 format!("this session has {limit} addresses and gets no more"),
                 "Unregister an address first, or open another connection.",
             )
-            .with(Details::Limit { limit })),
+            .with(Details::Limit { limit }))
         }
     }
 
@@ -189,13 +190,14 @@ impl Hub {
         key: SessionKey,
         address: &ActorAddress,
     ) -> Result<ActorAddress, Refusal> {
-        match self.registry.owner(address) == Some(key) {
-            true => Ok(address.clone()),
-            false => Err(Refusal::new(
+        if self.registry.owner(address) == Some(key) {
+            Ok(address.clone())
+        } else {
+            Err(Refusal::new(
                 ErrorCode::Unauthorized,
                 format!("{address} is not registered by this session"),
                 "Name an address that this session has registered.",
-            )),
+            ))
         }
     }
 

@@ -29,19 +29,7 @@ impl Hub {
             Verb::Send(send) => self.digest_of(send),
             Verb::Publish(publish) => self.digest_of(publish),
             Verb::Broadcast(broadcast) => self.digest_of(broadcast),
-            Verb::Connect(_)
-            | Verb::Heartbeat(_)
-            | Verb::Disconnect(_)
-            | Verb::Register(_)
-            | Verb::Unregister(_)
-            | Verb::Renew(_)
-            | Verb::Discover(_)
-            | Verb::ListActors(_)
-            | Verb::Subscribe(_)
-            | Verb::Unsubscribe(_)
-            | Verb::QueueStats
-            | Verb::Metrics
-            | Verb::RefreshToken(_) => return None,
+            _ => return None,
         };
         let from = self.acting_identity(key, request).ok()?;
         Some(AskKey { from, id: request.id.clone(), kind: verb.type_name(), content })

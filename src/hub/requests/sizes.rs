@@ -92,13 +92,14 @@ fn listed_len(topic: &Topic) -> usize {
 }
 
 fn within(actual: usize, max: usize, what: &str) -> Result<(), Refusal> {
-    match actual <= max {
-        true => Ok(()),
-        false => Err(Refusal::new(
+    if actual <= max {
+        Ok(())
+    } else {
+        Err(Refusal::new(
             ErrorCode::MessageTooLarge,
             format!("{what} {actual} bytes, and no message has more than {max}"),
             "Send less in one message.",
         )
-        .with(Details::Size { actual, max })),
+        .with(Details::Size { actual, max }))
     }
 }

@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::Touched;
 use crate::hub::SessionKey;
 use crate::protocol::ActorAddress;
@@ -26,10 +28,33 @@ pub enum Deadline {
     Outcomes,
 }
 
-/// When the deadlines of one session are due: connect, idle, slow consumer, token.
-pub(crate) type OfSession = [Option<Timestamp>; 4];
+/// When the deadlines of one session are due; none: it is not armed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
+pub struct SessionDeadlines {
+    /// `hub:connect` must have come.
+    pub connect: Option<Timestamp>,
+    /// Something must have come.
+    pub idle: Option<Timestamp>,
+    /// The queue must have moved.
+    pub slow_consumer: Option<Timestamp>,
+    /// The token expires.
+    pub token: Option<Timestamp>,
+}
 
-const TOKEN: usize = 3;
+impl SessionDeadlines {
+    /// Those that are armed.
+    pub fn armed(&self) -> impl Iterator<Item = Timestamp> + use<> {
+        [self.connect, self.idle, self.slow_consumer, self.token].into_iter().flatten()
+    }
+
+    /// The hub stood still for so long: all but the token's are so much later.
+    pub(in crate::hub) fn put_off(&mut self, by: Duration) {
+        let Self { connect, idle, slow_consumer, token: _ } = self;
+        for at in [connect, idle, slow_consumer].into_iter().flatten() {
+            *at = *at + by;
+        }
+    }
+}
 
 /// Deadlines are in lived time, which is the time that passed without the hub's standstills; those
 /// of tokens are in passed time.
@@ -37,7 +62,7 @@ const TOKEN: usize = 3;
 pub(crate) struct Deadlines {
     agenda: BTreeSet<(Timestamp, Deadline)>,
     tokens: BTreeSet<(Timestamp, Deadline)>,
-    sessions: BTreeMap<SessionKey, OfSession>,
+    sessions: BTreeMap<SessionKey, SessionDeadlines>,
     addresses: BTreeMap<ActorAddress, Timestamp>,
     outcomes: Option<Timestamp>,
     stood_still: Duration,
@@ -109,11 +134,9 @@ impl Deadlines {
         other.into_iter().chain(of_token).min()
     }
 
-    pub fn of_session(&self, key: SessionKey) -> OfSession {
+    pub fn of_session(&self, key: SessionKey) -> SessionDeadlines {
         let mut due = self.sessions.get(&key).copied().unwrap_or_default();
-        for at in due[..TOKEN].iter_mut().flatten() {
-            *at = self.passed(*at);
-        }
+        due.put_off(self.stood_still);
         due
     }
 
@@ -134,19 +157,18 @@ impl Deadlines {
     }
 
     fn agenda_of(&mut self, deadline: &Deadline) -> &mut BTreeSet<(Timestamp, Deadline)> {
-        match is_of_token(deadline) {
-            true => &mut self.tokens,
-            false => &mut self.agenda,
-        }
+        if is_of_token(deadline) { &mut self.tokens } else { &mut self.agenda }
     }
 
     /// Sets its time; returns the previous one.
     fn set(&mut self, deadline: &Deadline, at: Option<Timestamp>) -> Option<Timestamp> {
         match (deadline, at) {
-            (Deadline::Connect(key), at) => self.set_of_session(*key, 0, at),
-            (Deadline::Idle(key), at) => self.set_of_session(*key, 1, at),
-            (Deadline::SlowConsumer(key), at) => self.set_of_session(*key, 2, at),
-            (Deadline::Token(key), at) => self.set_of_session(*key, TOKEN, at),
+            (Deadline::Connect(key), at) => self.set_of_session(*key, |due| &mut due.connect, at),
+            (Deadline::Idle(key), at) => self.set_of_session(*key, |due| &mut due.idle, at),
+            (Deadline::SlowConsumer(key), at) => {
+                self.set_of_session(*key, |due| &mut due.slow_consumer, at)
+            }
+            (Deadline::Token(key), at) => self.set_of_session(*key, |due| &mut due.token, at),
             (Deadline::Address(address), Some(at)) => self.addresses.insert(address.clone(), at),
             (Deadline::Address(address), None) => self.addresses.remove(address),
             (Deadline::Outcomes, at) => std::mem::replace(&mut self.outcomes, at),
@@ -156,12 +178,12 @@ impl Deadlines {
     fn set_of_session(
         &mut self,
         key: SessionKey,
-        nth: usize,
+        which: impl FnOnce(&mut SessionDeadlines) -> &mut Option<Timestamp>,
         at: Option<Timestamp>,
     ) -> Option<Timestamp> {
         let due = self.sessions.entry(key).or_default();
-        let before = std::mem::replace(&mut due[nth], at);
-        if due.iter().all(Option::is_none) {
+        let before = std::mem::replace(which(due), at);
+        if due.armed().next().is_none() {
             self.sessions.remove(&key);
         }
         before
@@ -218,7 +240,9 @@ mod tests {
         deadlines.arm(idle.clone(), at(10));
         deadlines.arm(token.clone(), at(12));
         deadlines.put_off(Duration::from_millis(5));
-        assert_eq!(deadlines.of_session(SessionKey(1)), [None, Some(at(15)), None, Some(at(12))]);
+        let [idle_at, token_at] = [Some(at(15)), Some(at(12))];
+        let expected = SessionDeadlines { idle: idle_at, token: token_at, ..Default::default() };
+        assert_eq!(deadlines.of_session(SessionKey(1)), expected);
         deadlines.arm(Deadline::Outcomes, at(13));
         let mut due = || deadlines.pop_due(at(15)).map(|(_, deadline)| deadline);
         assert_eq!((due(), due(), due()), (Some(token), Some(Deadline::Outcomes), Some(idle)));

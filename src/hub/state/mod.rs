@@ -11,7 +11,7 @@ mod sessions;
 mod topics;
 mod touched;
 
-pub use deadlines::Deadline;
+pub use deadlines::{Deadline, SessionDeadlines};
 pub use sessions::Phase;
 
 pub(super) use deadlines::Deadlines;

@@ -32,26 +32,28 @@ impl Bounds {
         check_bytes("metadata", self.registration_metadata_bytes_max, metadata)?;
         let (depth, max) =
             (metadata.map_or(0, |raw| depth(raw.get())), self.registration_metadata_depth_max);
-        match depth <= max {
-            true => Ok(()),
-            false => Err(Refusal::invalid(
+        if depth <= max {
+            Ok(())
+        } else {
+            Err(Refusal::invalid(
                 "metadata",
                 format!("an object of at most {max} levels"),
                 format!("{depth} levels"),
-            )),
+            ))
         }
     }
 
     /// Refuses a type that is too long.
     pub(super) fn check_type(&self, kind: &str) -> Result<(), Refusal> {
         let max = self.type_bytes_max;
-        match kind.len() <= max {
-            true => Ok(()),
-            false => Err(Refusal::invalid(
+        if kind.len() <= max {
+            Ok(())
+        } else {
+            Err(Refusal::invalid(
                 "type",
                 format!("a string of at most {max} bytes"),
                 format!("{} bytes", kind.len()),
-            )),
+            ))
         }
     }
 }
@@ -71,13 +73,14 @@ impl Default for Bounds {
 
 fn check_bytes(field: &'static str, max: usize, raw: Raw<'_>) -> Result<(), Refusal> {
     let bytes = raw.map_or(0, |raw| raw.get().len());
-    match bytes <= max {
-        true => Ok(()),
-        false => Err(Refusal::invalid(
+    if bytes <= max {
+        Ok(())
+    } else {
+        Err(Refusal::invalid(
             field,
             format!("an object of at most {max} bytes"),
             format!("{bytes} bytes"),
-        )),
+        ))
     }
 }
 

@@ -219,9 +219,10 @@ impl Model {
                 let wanted = matches!(command, Command::Subscribe { .. });
                 let Some(address) = address else { return };
                 let Some(topics) = self.topics(address) else { return };
-                match wanted {
-                    true => topics.insert(topic.clone()),
-                    false => topics.remove(topic),
+                if wanted {
+                    topics.insert(topic.clone())
+                } else {
+                    topics.remove(topic)
                 };
                 self.last_words.insert((address.clone(), topic.clone()), id);
             }

@@ -73,9 +73,10 @@ impl Model {
         });
         let Reply::ActorList(told) = &reply else { unreachable!("a page") };
         let rows: Vec<_> = all.iter().map(|address| (address.clone(), 1)).collect();
-        self.scanned = match offset < all.len() {
-            true => self.looked_at(&rows, &all, &wish, told.next_offset),
-            false => 0,
+        self.scanned = if offset < all.len() {
+            self.looked_at(&rows, &all, &wish, told.next_offset)
+        } else {
+            0
         };
         reply
     }
@@ -90,9 +91,12 @@ impl Model {
         let able = |wanted: &&str| all.iter().filter(|address| has(address, wanted)).count();
         let rarest = ask.wanted_capabilities().min_by_key(able);
         let prefix = ask.prefix();
-        let weight = |address: &ActorAddress| match ask.metadata.is_empty() {
-            true => 1,
-            false => 1 + self.registrations[address].metadata.len() / 128,
+        let weight = |address: &ActorAddress| {
+            if ask.metadata.is_empty() {
+                1
+            } else {
+                1 + self.registrations[address].metadata.len() / 128
+            }
         };
         all.iter()
             .filter(|address| rarest.is_none_or(|rarest| has(address, rarest)))
@@ -167,9 +171,10 @@ impl Model {
 
     fn listed(&self, address: &ActorAddress, truncated: bool) -> ListedActor {
         let row = &self.registrations[address];
-        let (capabilities, metadata) = match truncated {
-            true => (Vec::new(), Json::EMPTY_OBJECT),
-            false => (row.capabilities.clone(), row.metadata.clone()),
+        let (capabilities, metadata) = if truncated {
+            (Vec::new(), Json::EMPTY_OBJECT)
+        } else {
+            (row.capabilities.clone(), row.metadata.clone())
         };
         ListedActor {
             address: address.clone(),

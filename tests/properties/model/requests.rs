@@ -223,9 +223,10 @@ impl Model {
             .get(newcomer)
             .is_some_and(|count| *count >= self.config.dedupe_entries_per_address_max.max(1));
         let most = counts.into_iter().max_by_key(|(_, count)| *count).map(|(address, _)| address);
-        let gives_way = match full {
-            true => Some(newcomer.clone()),
-            false => most.filter(|_| self.outcomes.len() >= self.config.dedupe_entries_max.max(1)),
+        let gives_way = if full {
+            Some(newcomer.clone())
+        } else {
+            most.filter(|_| self.outcomes.len() >= self.config.dedupe_entries_max.max(1))
         };
         if let Some(from) = gives_way
             && let Some(oldest) = self.outcomes.iter().position(|outcome| outcome.from == from)

@@ -96,9 +96,10 @@ impl Model {
         let message = self.message(to.clone(), Body::Delivery(Arc::clone(delivery)));
         let now = self.now;
         let session = self.sessions.get_mut(&owner).expect("an owner is an open session");
-        let copied = match session.has_room(message.weight(), &self.config) {
-            true => Copied::Handed,
-            false => Copied::QueueFull,
+        let copied = if session.has_room(message.weight(), &self.config) {
+            Copied::Handed
+        } else {
+            Copied::QueueFull
         };
         match copied {
             Copied::Handed => self.queue(owner, message),
@@ -149,9 +150,10 @@ impl Model {
     pub(super) fn check_length(&self, message: &Outgoing) -> Result<(), Refusal> {
         let (actual, max) = (self.length(message), self.config.message_bytes_max);
         let details = Details::Size { actual, max };
-        match self.is_too_long(message) {
-            true => Err(refusal(ErrorCode::MessageTooLarge).with(details)),
-            false => Ok(()),
+        if self.is_too_long(message) {
+            Err(refusal(ErrorCode::MessageTooLarge).with(details))
+        } else {
+            Ok(())
         }
     }
 

@@ -81,25 +81,9 @@ impl Message {
 fn data_bytes(frame: &ClientFrame) -> usize {
     let ClientFrame::Request(request) = frame else { return 0 };
     let data = match &request.verb {
-        Ok(Verb::Send(send)) => send.data.len(),
-        Ok(Verb::Publish(publish)) => publish.data.len(),
-        Ok(Verb::Broadcast(broadcast)) => broadcast.data.len(),
         Ok(Verb::Heartbeat(heartbeat)) => heartbeat.timestamp.len(),
-        Ok(
-            Verb::Connect(_)
-            | Verb::Disconnect(_)
-            | Verb::Register(_)
-            | Verb::Unregister(_)
-            | Verb::Renew(_)
-            | Verb::Discover(_)
-            | Verb::ListActors(_)
-            | Verb::Subscribe(_)
-            | Verb::Unsubscribe(_)
-            | Verb::QueueStats
-            | Verb::Metrics
-            | Verb::RefreshToken(_),
-        )
-        | Err(_) => 0,
+        Ok(verb) => verb.carries_data().map_or(0, |(_, data)| data.len()),
+        Err(_) => 0,
     };
     data + request.metadata.len()
 }

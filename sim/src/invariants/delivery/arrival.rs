@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use signal_hub::hub::{Input, Output, SessionKey};
+use signal_hub::hub::{Input, Output, Queued, SessionKey};
 use signal_hub::protocol::codec::{HubBody, HubFrame, HubMessage};
 use signal_hub::protocol::{ActorAddress, Body, Delivery};
 use uuid::Uuid;
@@ -100,7 +100,7 @@ impl Arrival {
             let queued = match self.delays {
                 Some(_) => {
                     let row = hub.touched.sessions.get(key).and_then(Option::as_ref);
-                    row.map_or(0, |row| row.queued.1)
+                    row.map_or(0, |row| row.queued.bytes)
                 }
                 None => 0,
             };
@@ -159,7 +159,7 @@ impl Arrival {
         for ((restarts, key), stream) in &self.sessions {
             stream.has_no_gap()?;
             let row = world.session(*key).filter(|_| *restarts == self.restarts);
-            let is_written = row.is_some_and(|row| is_open(row) && row.queued == (0, 0));
+            let is_written = row.is_some_and(|row| is_open(row) && row.queued == Queued::default());
             let mut copies = stream.under_way.iter();
             let missing = copies.find(|copy| {
                 is_written && copy.delivery.ttl.is_none() && copy.at + ARRIVES_WITHIN <= at
@@ -187,9 +187,10 @@ impl Stream {
         let copy = self.under_way.remove(place)?;
         let mut ahead: Vec<Copy> = self.under_way.drain(..place).collect();
         for earlier in ahead.drain(..).rev() {
-            match earlier.sender == copy.sender {
-                true => self.overtaken.push(earlier),
-                false => self.under_way.push_front(earlier),
+            if earlier.sender == copy.sender {
+                self.overtaken.push(earlier)
+            } else {
+                self.under_way.push_front(earlier)
             }
         }
         Some(copy)
@@ -202,8 +203,8 @@ impl Stream {
             Some(copy) => broken(
                 Invariant::I20,
                 format!(
-                    "{client} got {} of s{} after a later one of its",
-                    copy.delivery.origin, copy.sender.0
+                    "{client} got {} of {} after a later one of its",
+                    copy.delivery.origin, copy.sender
                 ),
             ),
             None => broken(

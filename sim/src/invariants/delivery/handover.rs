@@ -29,8 +29,8 @@ impl HubObserver for Handover {
                 return invented(&message.to, "no request carried it");
             };
             if moment.before.owner(&delivery.from) != Some(asked.session) {
-                let (session, from) = (asked.session.0, &delivery.from);
-                let evidence = format!("s{session} sent as {from}, which it does not own");
+                let (session, from) = (asked.session, &delivery.from);
+                let evidence = format!("{session} sent as {from}, which it does not own");
                 return broken(Invariant::I8, evidence);
             }
             carried_unaltered(moment, asked.request, delivery, &message.to)?;
@@ -62,15 +62,16 @@ impl Handover {
     ) -> Verdict {
         let ask = Ask::of(delivery.from.clone(), asked.request);
         let before = ask.and_then(|ask| self.asks.get(&ask));
-        match copies.contains(to) || before.is_some_and(|before| before.contains(to)) {
-            false => Ok(()),
-            true => broken(
+        if copies.contains(to) || before.is_some_and(|before| before.contains(to)) {
+            broken(
                 Invariant::I18,
                 format!(
                     "{} of {} goes to {to} again; an ask that is repeated only gets its answer again",
                     delivery.origin, delivery.from
                 ),
-            ),
+            )
+        } else {
+            Ok(())
         }
     }
 }
@@ -110,8 +111,9 @@ fn carried_unaltered(
         }
         _ => return invented(to, "the request was not meant for it"),
     };
-    match **kind == *delivery.kind && *data == delivery.payload {
-        true => Ok(()),
-        false => invented(to, "it is not what was sent"),
+    if **kind == *delivery.kind && *data == delivery.payload {
+        Ok(())
+    } else {
+        invented(to, "it is not what was sent")
     }
 }

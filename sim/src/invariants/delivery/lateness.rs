@@ -94,7 +94,7 @@ impl Lateness {
         let sent: Vec<_> = moment.sent().collect();
         for (key, message) in sent.into_iter().rev() {
             let behind = queued_behind.entry(key).or_default();
-            let queued = moment.is(key).map_or(0, |row| row.queued.0);
+            let queued = moment.is(key).map_or(0, |row| row.queued.messages);
             let ahead = queued.saturating_sub(*behind) as u64;
             *behind += 1;
             let Body::Delivery(delivery) = &message.body else { continue };

@@ -90,11 +90,12 @@ fn told_of(request: &Request, reply: &Reply, copies: usize) -> Verdict {
         Reply::BroadcastAck(ack) => ack.delivered_count,
         _ => 0,
     };
-    match told == copies {
-        true => Ok(()),
-        false => broken(
+    if told == copies {
+        Ok(())
+    } else {
+        broken(
             Invariant::I23,
             format!("{} {} told of {told} copies of {copies}", request.type_name, request.id),
-        ),
+        )
     }
 }

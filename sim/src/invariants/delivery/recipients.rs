@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use signal_hub::hub::{Config, DropReason, Record};
+use signal_hub::hub::{Config, DropReason, Queued, Record};
 use signal_hub::protocol::{
     ActorAddress, Body, Broadcast, ErrorCode, MessageId, Outgoing, Recipient, Verb,
 };
@@ -54,12 +54,13 @@ impl HubObserver for Recipients {
                     let row = moment.after.address(address);
                     row.is_some_and(|row| row.topics.contains(&subscribe.topic))
                 };
-                match owned.any(has_it) {
-                    true => Ok(()),
-                    false => broken(
+                if owned.any(has_it) {
+                    Ok(())
+                } else {
+                    broken(
                         Invariant::I16,
-                        format!("s{} subscribed to {} in vain", asked.session.0, subscribe.topic),
-                    ),
+                        format!("{} subscribed to {} in vain", asked.session, subscribe.topic),
+                    )
                 }
             }
             Some(Verb::Send(send)) => self.sent(moment, asked, &send.to),
@@ -93,15 +94,16 @@ impl Recipients {
             Some(ErrorCode::MessageExpired) => (delivered, dropped) != (0, 1),
             Some(_) => (delivered, dropped) != (0, 0),
         };
-        match silently {
-            false => Ok(()),
-            true => broken(
+        if silently {
+            broken(
                 Invariant::I21,
                 format!(
                     "{} for {to}: {delivered} copies and {dropped} records of a drop",
                     asked.request.id
                 ),
-            ),
+            )
+        } else {
+            Ok(())
         }
     }
 
@@ -183,7 +185,8 @@ impl Recipients {
     /// Whether the queue of the address's session may have been at its bound for one more copy.
     fn is_full(&self, moment: &Moment<'_>, address: &ActorAddress) -> bool {
         let Some(owner) = moment.before.owner(address) else { return false };
-        let (mut messages, mut bytes) = moment.was(owner).map_or((0, 0), |r| r.queued);
+        let row = moment.was(owner);
+        let Queued { mut messages, mut bytes } = row.map(|row| row.queued).unwrap_or_default();
         let mut weight = Outgoing::ENVELOPE_WEIGHT;
         for (key, message) in moment.sent() {
             if matches!(message.body, Body::Delivery(_)) {
@@ -217,9 +220,10 @@ impl<'a> Meant<'a> {
         let excludes =
             matches!(asked.verb(), Some(Verb::Broadcast(broadcast)) if broadcast.exclude_self);
         // Who acts is not sure if one of the session's addresses has just expired.
-        let who_acts = match own.iter().any(|address| moment.is_due(address)) {
-            true => None,
-            false => Some(moment.before.acting_identity(asked.session, &asked.request.from)),
+        let who_acts = if own.iter().any(|address| moment.is_due(address)) {
+            None
+        } else {
+            Some(moment.before.acting_identity(asked.session, &asked.request.from))
         };
         for address in recipients {
             let excluded = excludes
@@ -270,12 +274,13 @@ impl<'a> Copies<'a> {
             return broken(Invariant::I18, format!("{id} goes to {} twice", twice[0]));
         }
         let (handed_over, recorded) = (self.handed_over.len(), self.recorded);
-        match handed_over == recorded {
-            true => Ok(()),
-            false => broken(
+        if handed_over == recorded {
+            Ok(())
+        } else {
+            broken(
                 Invariant::I21,
                 format!("{handed_over} copies of {id} are handed over and {recorded} recorded"),
-            ),
+            )
         }
     }
 }

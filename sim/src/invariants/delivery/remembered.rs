@@ -65,7 +65,8 @@ impl<T> Remembered<T> {
         self.rows.insert(ask, row);
     }
 
-    /// Forgets what is as old as the window and what belonged to an address that was given back.
+    /// Forgets what is as old as the window and what belonged to an address that was given back, or
+    /// claimed by another principal.
     pub fn see(&mut self, moment: &Moment<'_>) {
         while let Some(address) = self.with_old_asks(moment.now) {
             self.forget_oldest_of(&address);
@@ -73,7 +74,7 @@ impl<T> Remembered<T> {
         for record in moment.records() {
             if let Record::ActorForgotten {
                 actor_address,
-                why: ForgetReason::Unregistered | ForgetReason::Disconnected,
+                why: ForgetReason::Unregistered | ForgetReason::Disconnected | ForgetReason::Claimed,
             } = record
             {
                 for (_, ask) in self.of.remove(actor_address).unwrap_or_default() {

@@ -37,8 +37,7 @@ impl HubObserver for Replies {
                 _ if matches!(moment.hub.input, Input::Frame(from, Err(_)) if from == key) => {}
                 Some(_) | None => {
                     let kind = reply.type_name();
-                    let evidence =
-                        format!("s{} gets {kind} for {id}, which it did not ask now", key.0);
+                    let evidence = format!("{key} gets {kind} for {id}, which it did not ask now");
                     return broken(Invariant::I24, evidence);
                 }
             }
@@ -48,11 +47,11 @@ impl HubObserver for Replies {
         let stays = moment.was_open(asked.session) && moment.is(asked.session).is_some_and(is_open);
         let is_ask = asked.request.pattern == Pattern::Ask;
         if stays && is_ask && count != 1 || count > 1 {
-            let (request, session) = (asked.request, asked.session.0);
+            let (request, session) = (asked.request, asked.session);
             return broken(
                 Invariant::I24,
                 format!(
-                    "the {} {} {} of s{session} got {count} replies",
+                    "the {} {} {} of {session} got {count} replies",
                     request.pattern.as_str(),
                     request.type_name,
                     request.id
@@ -80,7 +79,7 @@ fn pong_to_each_ping(moment: &Moment<'_>) -> Verdict {
         (_, _) if !stays => Ok(()),
         (pongs, hasty) => {
             let pace = if hasty { "too fast" } else { "in time" };
-            let evidence = format!("a ping of s{} that came {pace} got {pongs} pongs", key.0);
+            let evidence = format!("a ping of {key} that came {pace} got {pongs} pongs");
             broken(Invariant::I24, evidence)
         }
     }
@@ -100,12 +99,13 @@ impl Replies {
             }
             _ => false,
         };
-        match may_be_told {
-            true => Ok(()),
-            false => broken(
+        if may_be_told {
+            Ok(())
+        } else {
+            broken(
                 Invariant::I26,
                 format!("the tell {} got {}", asked.request.type_name, reply.type_name()),
-            ),
+            )
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use signal_hub::hub::{Config, DropReason, Phase, Record, SessionRow};
 use signal_hub::protocol::{
-    ActorAddress, ErrorCode, PROTOCOL_VERSION, Pattern, Reply, Request, Verb,
+    ActorAddress, ErrorCode, PROTOCOL_VERSION, Pattern, Renew, Reply, Request, Unregister, Verb,
 };
 
 use super::super::moment::Asked;
@@ -30,10 +30,10 @@ impl HubObserver for Truth {
             return Ok(());
         };
         let said = |what: &str| {
-            let (session, request) = (asked.session.0, asked.request);
+            let (session, request) = (asked.session, asked.request);
             broken(
                 Invariant::I25,
-                format!("the {} {} of s{session} {what}", request.type_name, request.id),
+                format!("the {} {} of {session} {what}", request.type_name, request.id),
             )
         };
         if let Some(Reply::Error(refusal)) = asked.reply
@@ -64,9 +64,10 @@ impl Truth {
         let to = send.to.address();
         let somebody = to.as_ref().is_some_and(|to| moment.before.owner(to).is_some());
         let unknown = matches!(reply, Reply::UnknownActor(_));
-        match to.is_some_and(|to| moment.is_due(&to)) || unknown != somebody {
-            true => Ok(()),
-            false => broken(
+        if to.is_some_and(|to| moment.is_due(&to)) || unknown != somebody {
+            Ok(())
+        } else {
+            broken(
                 Invariant::I25,
                 format!(
                     "{} is {} and the answer is {}",
@@ -74,7 +75,7 @@ impl Truth {
                     if somebody { "registered" } else { "not registered" },
                     reply.type_name()
                 ),
-            ),
+            )
         }
     }
 
@@ -101,8 +102,7 @@ impl Truth {
             ErrorCode::Unauthorized => self.is_unauthorized(moment, asked, row, verb),
             ErrorCode::RateLimited => self.is_at_bound(moment, asked, row, verb),
             ErrorCode::MessageExpired => request.ttl.is_some_and(|ttl| {
-                moment.now > request.timestamp + ttl + self.config.clock_skew
-                    && matches!(verb, Verb::Send(_) | Verb::Publish(_) | Verb::Broadcast(_))
+                moment.now > request.timestamp + ttl + self.config.clock_skew && verb.is_delivery()
             }),
             // What a token says, the history does not tell.
             ErrorCode::InvalidToken => matches!(verb, Verb::RefreshToken(_) | Verb::Connect(_)),
@@ -126,28 +126,12 @@ impl Truth {
             // What a token allows, the history does not tell.
             Verb::Connect(_) => true,
             Verb::Register(register) => {
-                row.deadlines[3].is_some() || register.actor_address == self.config.hub_address
+                row.deadlines.token.is_some() || register.actor_address == self.config.hub_address
             }
-            Verb::Unregister(unregister) => match &unregister.actor_address {
-                Some(address) => !is_own(address),
-                None => lacks_identity(moment, asked.request, row),
-            },
+            Verb::Unregister(Unregister { actor_address: Some(address) }) => !is_own(address),
             // Whether the token is spent is the business of I10.
-            Verb::Renew(renew) => {
-                renew.renewal_token.is_some() || lacks_identity(moment, asked.request, row)
-            }
-            Verb::Send(_)
-            | Verb::Broadcast(_)
-            | Verb::Subscribe(_)
-            | Verb::Unsubscribe(_)
-            | Verb::Publish(_) => lacks_identity(moment, asked.request, row),
-            Verb::Heartbeat(_)
-            | Verb::Disconnect(_)
-            | Verb::Discover(_)
-            | Verb::ListActors(_)
-            | Verb::QueueStats
-            | Verb::Metrics
-            | Verb::RefreshToken(_) => false,
+            Verb::Renew(Renew { renewal_token: Some(_) }) => true,
+            verb => verb.needs_identity() && lacks_identity(moment, asked.request, row),
         }
     }
 
@@ -188,14 +172,12 @@ impl Truth {
     fn is_too_long(&self, asked: &Asked<'_>, verb: &Verb) -> bool {
         let metadata = asked.request.metadata.len();
         let data = match verb {
-            Verb::Send(send) => 6 * send.kind.len() + send.data.len() + metadata,
-            Verb::Publish(publish) => 6 * publish.kind.len() + publish.data.len() + metadata,
-            Verb::Broadcast(broadcast) => {
-                6 * broadcast.kind.len() + broadcast.data.len() + metadata
-            }
             Verb::Heartbeat(heartbeat) => heartbeat.timestamp.len(),
             Verb::RefreshToken(refresh) => refresh.token.as_str().len(),
-            _ => return false,
+            verb => match verb.carries_data() {
+                Some((kind, data)) => 6 * kind.len() + data.len() + metadata,
+                None => return false,
+            },
         };
         data + AROUND_MAX > self.config.message_bytes_max
     }

@@ -32,21 +32,7 @@ impl HubObserver for Authority {
                 Some(Verb::Unregister(_) | Verb::Subscribe(_) | Verb::Unsubscribe(_)) => {
                     only_its_own(moment, asked.session)?;
                 }
-                Some(
-                    Verb::Connect(_)
-                    | Verb::Heartbeat(_)
-                    | Verb::Disconnect(_)
-                    | Verb::Register(_)
-                    | Verb::Discover(_)
-                    | Verb::ListActors(_)
-                    | Verb::Send(_)
-                    | Verb::Broadcast(_)
-                    | Verb::Publish(_)
-                    | Verb::QueueStats
-                    | Verb::Metrics
-                    | Verb::RefreshToken(_),
-                )
-                | None => {}
+                Some(_) | None => {}
             }
         }
         self.follow(moment);
@@ -83,9 +69,10 @@ impl Authority {
             (Some(_), true) => "a token that is neither its current nor its first one",
             (Some(_), false) => "a token that is not its current one",
         };
-        match by_right {
-            true => Ok(()),
-            false => broken(Invariant::I10, format!("s{} renewed {address} with {how}", session.0)),
+        if by_right {
+            Ok(())
+        } else {
+            broken(Invariant::I10, format!("{session} renewed {address} with {how}"))
         }
     }
 
@@ -131,9 +118,8 @@ fn only_its_own(moment: &Moment<'_>, session: SessionKey) -> Verdict {
     });
     match stranger {
         None => Ok(()),
-        Some((address, _)) => broken(
-            Invariant::I10,
-            format!("s{} changed {address}, which it does not own", session.0),
-        ),
+        Some((address, _)) => {
+            broken(Invariant::I10, format!("{session} changed {address}, which it does not own"))
+        }
     }
 }

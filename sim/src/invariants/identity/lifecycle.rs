@@ -1,6 +1,6 @@
 //! I9, I12: how sessions go, and that those which are over stay over.
 
-use signal_hub::hub::{Input, Output, Phase, Record, SessionKey};
+use signal_hub::hub::{Input, Output, Phase, Queued, Record, SessionKey};
 
 use super::super::world::is_open;
 use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
@@ -13,7 +13,7 @@ impl HubObserver for Resurrection {
         for address in moment.hub.touched.addresses.keys() {
             let owner = moment.after.owner(address);
             if let Some(owner) = owner.filter(|owner| was_over(moment, *owner)) {
-                let evidence = format!("s{} was over and comes to own {address}", owner.0);
+                let evidence = format!("{owner} was over and comes to own {address}");
                 return broken(Invariant::I9, evidence);
             }
         }
@@ -43,17 +43,17 @@ impl HubObserver for Lifecycle {
                     |phase: Option<Phase>| phase.map_or("gone".to_owned(), |p| format!("{p:?}"));
                 return broken(
                     Invariant::I12,
-                    format!("s{} went from {} to {}", key.0, phase(before), phase(after)),
+                    format!("{key} went from {} to {}", phase(before), phase(after)),
                 );
             }
             if let Some(row) = row.as_ref().filter(|row| !is_open(row))
-                && (!row.addresses.is_empty() || row.queued != (0, 0))
+                && (!row.addresses.is_empty() || row.queued != Queued::default())
             {
                 return broken(
                     Invariant::I9,
                     format!(
-                        "s{} is over and still lists {:?} and {} queued messages",
-                        key.0, row.addresses, row.queued.0
+                        "{key} is over and still lists {:?} and {} queued messages",
+                        row.addresses, row.queued.messages
                     ),
                 );
             }
@@ -100,16 +100,16 @@ fn ends_once(moment: &Moment<'_>, key: SessionKey) -> Verdict {
         .records()
         .filter(|record| matches!(record, Record::SessionClosed { session, .. } if *session == key))
         .count();
-    match records == usize::from(ended) {
-        true => Ok(()),
-        false => broken(
+    if records == usize::from(ended) {
+        Ok(())
+    } else {
+        broken(
             Invariant::I12,
             format!(
-                "s{} {} and has {records} records of its end",
-                key.0,
+                "{key} {} and has {records} records of its end",
                 if ended { "ended" } else { "did not end" }
             ),
-        ),
+        )
     }
 }
 
@@ -118,7 +118,7 @@ fn closed_once(moment: &Moment<'_>) -> Verdict {
     let mut seen: Vec<SessionKey> = Vec::new();
     for (key, _) in moment.closed() {
         if seen.contains(&key) || was_over(moment, key) {
-            return broken(Invariant::I12, format!("s{} is closed again", key.0));
+            return broken(Invariant::I12, format!("{key} is closed again"));
         }
         seen.push(key);
     }
@@ -132,8 +132,7 @@ fn nothing_to_the_closed(moment: &Moment<'_>) -> Verdict {
             Output::Close(key, _) | Output::Linger(key, _) => closed.push(*key),
             Output::Send(key, message) => {
                 if closed.contains(key) || was_over(moment, *key) {
-                    let evidence =
-                        format!("s{} is over and is sent {}", key.0, message.type_name());
+                    let evidence = format!("{key} is over and is sent {}", message.type_name());
                     return broken(Invariant::I9, evidence);
                 }
             }

@@ -34,9 +34,10 @@ fn not_a_session(moment: &Moment<'_>, address: &ActorAddress, what: &str) -> Ver
     }
     let mut rows = moment.hub.touched.sessions.values().flatten();
     let fresh = rows.any(|row| row.id.as_str() == address.path());
-    match fresh || moment.before.is_session_id(address.path()) {
-        true => broken(Invariant::I7, format!("the session id {address} {what}")),
-        false => Ok(()),
+    if fresh || moment.before.is_session_id(address.path()) {
+        broken(Invariant::I7, format!("the session id {address} {what}"))
+    } else {
+        Ok(())
     }
 }
 
@@ -55,11 +56,12 @@ fn registered_first(moment: &Moment<'_>, reply: &Reply) -> Verdict {
     }
     let session = moment.hub.input.session();
     let row = session.and_then(|key| moment.was(key));
-    match row.is_some_and(|row| !row.addresses.is_empty()) {
-        true => Ok(()),
-        false => broken(
+    if row.is_some_and(|row| !row.addresses.is_empty()) {
+        Ok(())
+    } else {
+        broken(
             Invariant::I7,
             format!("{session:?} has no registration and got {}", reply.type_name()),
-        ),
+        )
     }
 }

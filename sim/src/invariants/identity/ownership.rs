@@ -4,7 +4,7 @@ use signal_hub::hub::{AddressRow, ForgetReason, Input, Record, SessionKey};
 use signal_hub::protocol::{ActorAddress, CloseReason, Verb};
 
 use super::super::world::is_open;
-use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+use super::super::{HubObserver, Invariant, Moment, Verdict, broken, owner_text};
 
 /// I1, I4.
 pub struct Ownership;
@@ -37,11 +37,11 @@ fn owner_lists(moment: &Moment<'_>, address: &ActorAddress, owner: SessionKey) -
     match (row, listed) {
         (Some(_), 1) => Ok(()),
         (None, _) => {
-            broken(Invariant::I1, format!("{address} belongs to s{}, which is not open", owner.0))
+            broken(Invariant::I1, format!("{address} belongs to {owner}, which is not open"))
         }
         (Some(_), listed) => broken(
             Invariant::I1,
-            format!("{address} belongs to s{}, which lists it {listed} times", owner.0),
+            format!("{address} belongs to {owner}, which lists it {listed} times"),
         ),
     }
 }
@@ -58,10 +58,10 @@ fn session_owns_what_it_lists(moment: &Moment<'_>, key: SessionKey) -> Verdict {
     for address in row.addresses.iter() {
         let owner = moment.after.owner(address);
         if owner != Some(key) {
-            let owner = owner.map_or("nobody".to_owned(), |owner| format!("s{}", owner.0));
+            let owner = owner_text(owner);
             return broken(
                 Invariant::I1,
-                format!("s{} lists {address}, which belongs to {owner}", key.0),
+                format!("{key} lists {address}, which belongs to {owner}"),
             );
         }
     }
@@ -78,10 +78,9 @@ fn session_lists_what_it_owns(moment: &Moment<'_>, key: SessionKey) -> Verdict {
         .find(|address| moment.after.owner(address) == Some(key) && !listed.contains(address));
     match orphan {
         None => Ok(()),
-        Some(address) => broken(
-            Invariant::I1,
-            format!("s{} owns {address} and does not list it any more", key.0),
-        ),
+        Some(address) => {
+            broken(Invariant::I1, format!("{key} owns {address} and does not list it any more"))
+        }
     }
 }
 
@@ -112,7 +111,7 @@ fn stale_is_inert(moment: &Moment<'_>, address: &ActorAddress) -> Verdict {
         Invariant::I4,
         format!(
             "{} changed {address} from {} to {}",
-            session.map_or("time".to_owned(), |key| format!("an event about s{}", key.0)),
+            session.map_or("time".to_owned(), |key| format!("an event about {key}")),
             row_text(before),
             row_text(moment.after.address(address))
         ),
@@ -136,7 +135,7 @@ fn row_text(row: Option<&AddressRow>) -> String {
     let topics: Vec<&str> = row.topics.iter().map(|topic| topic.as_str()).collect();
     match row.registration {
         Some(registration) => {
-            let owner = registration.owner.map_or("detached".into(), |key| format!("s{}", key.0));
+            let owner = registration.owner.map_or("detached".into(), |key| key.to_string());
             format!("{owner} version {} topics {topics:?}", registration.version)
         }
         None => format!("unregistered topics {topics:?}"),

@@ -59,7 +59,7 @@ fn changed_session(moment: &Moment<'_>, asker: SessionKey) -> Option<String> {
         }
         before.phase != after.phase || differ(moment, before, after)
     });
-    changed.map(|(key, _)| format!("changed s{}", key.0))
+    changed.map(|(key, _)| format!("changed {key}"))
 }
 
 fn differ(moment: &Moment<'_>, before: &SessionRow, after: &SessionRow) -> bool {
@@ -70,10 +70,9 @@ fn differ(moment: &Moment<'_>, before: &SessionRow, after: &SessionRow) -> bool 
         }
     }
     // Silence is looked at anew when its deadline comes; the queue's clock is that of the refusal.
-    let [connect, idle, _, token] = before.deadlines;
-    let is_due = idle.is_some_and(|deadline| deadline <= moment.now);
-    let idle_moved = !is_due && idle != after.deadlines[1];
-    connect != after.deadlines[0] || token != after.deadlines[3] || idle_moved
+    let (was, is) = (before.deadlines, after.deadlines);
+    let is_due = was.idle.is_some_and(|deadline| deadline <= moment.now);
+    was.connect != is.connect || was.token != is.token || !is_due && was.idle != is.idle
 }
 
 fn changed_topic(moment: &Moment<'_>, asker: SessionKey) -> Option<String> {

@@ -1,6 +1,6 @@
 //! I3: whoever registers last has the address.
 
-use signal_hub::hub::{Config, Input, Phase, Record, SessionKey};
+use signal_hub::hub::{Config, EndReason, Input, Phase, Record, SessionKey};
 use signal_hub::protocol::{ActorAddress, CloseReason, Details, Register, Reply, Verb};
 
 use super::super::moment::Asked;
@@ -34,8 +34,7 @@ impl HubObserver for LastRegistration {
                 return broken(
                     Invariant::I3,
                     format!(
-                        "s{} registered {address} last, yet {} owns it",
-                        holder.0,
+                        "{holder} registered {address} last, yet {} owns it",
                         owner_text(owner)
                     ),
                 );
@@ -57,10 +56,14 @@ impl LastRegistration {
             return Ok(());
         };
         let row = moment.was(asked.session);
-        let by_token = row.is_none_or(|row| row.deadlines[3].is_some());
         let connected = row.is_some_and(|row| row.phase == Phase::Connected);
         let full = row.is_some_and(|row| row.addresses.len() >= self.addresses_max);
-        if asked.hasty || by_token || !connected || full || !self.is_held(moment, register) {
+        if asked.hasty
+            || moment.is_by_token()
+            || !connected
+            || full
+            || !self.is_held(moment, register)
+        {
             return Ok(());
         }
         let address = &register.actor_address;
@@ -73,7 +76,7 @@ impl LastRegistration {
         };
         broken(
             Invariant::I3,
-            format!("s{} was refused {address}, which another one has: {why}", asked.session.0),
+            format!("{} was refused {address}, which another one has: {why}", asked.session),
         )
     }
 
@@ -117,6 +120,10 @@ fn gives_up(moment: &Moment<'_>, holder: SessionKey, address: &ActorAddress) -> 
             unregister.actor_address.as_ref().is_none_or(|named| named == address)
         }
         Some(Verb::Disconnect(_)) => true,
+        Some(Verb::RefreshToken(_)) => moment.records().any(|record| {
+            matches!(record, Record::ActorDetached { actor_address, why: EndReason::TokenNarrowed, .. }
+                if actor_address == address)
+        }),
         _ => false,
     }
 }

@@ -32,7 +32,7 @@ impl HubObserver for Takeover {
             Some((address, old)) => told_once(moment, address, old, &told)?,
             None => {
                 if let Some(key) = told.first() {
-                    let evidence = format!("s{} is told of a takeover that did not happen", key.0);
+                    let evidence = format!("{key} is told of a takeover that did not happen");
                     return broken(Invariant::I5, evidence);
                 }
             }
@@ -67,12 +67,13 @@ fn losses_are_told(moment: &Moment<'_>) -> Verdict {
     let heard = lost
         .iter()
         .filter(|loss| told.contains(loss) || !closes(moment, loss.0, CloseReason::SlowConsumer));
-    match heard.eq(told.iter()) {
-        true => Ok(()),
-        false => broken(
+    if heard.eq(told.iter()) {
+        Ok(())
+    } else {
+        broken(
             Invariant::I5,
             format!("what sessions lost is {lost:?}; what they were told is {told:?}"),
-        ),
+        )
     }
 }
 
@@ -113,7 +114,7 @@ fn told_once(
         let told: Vec<u64> = told.iter().map(|key| key.0).collect();
         return broken(
             Invariant::I5,
-            format!("{address} was taken from s{}; told of it were {told:?}", old.0),
+            format!("{address} was taken from {old}; told of it were {told:?}"),
         );
     }
     let close = Output::Close(old, CloseReason::DuplicateConnection);
@@ -122,21 +123,21 @@ fn told_once(
         |output| matches!(output, Output::Send(_, message) if is_duplicate_notice(message)),
     );
     if closed_at.is_some() && closed_at < told_at {
-        let evidence = format!("s{} was closed before it was told of the takeover", old.0);
+        let evidence = format!("{old} was closed before it was told of the takeover");
         return broken(Invariant::I5, evidence);
     }
     let lives_on = moment.is(old).is_some_and(|row| !row.addresses.is_empty());
-    match closed_at.is_some() != lives_on {
-        true => Ok(()),
-        false => broken(
+    if closed_at.is_some() != lives_on {
+        Ok(())
+    } else {
+        broken(
             Invariant::I5,
             format!(
-                "s{} lost {address}: it {} other addresses, and was {}closed",
-                old.0,
+                "{old} lost {address}: it {} other addresses, and was {}closed",
                 if lives_on { "has" } else { "has no" },
                 if closed_at.is_some() { "" } else { "not " }
             ),
-        ),
+        )
     }
 }
 
@@ -151,8 +152,7 @@ fn deliveries_to_owners(moment: &Moment<'_>) -> Verdict {
             return broken(
                 Invariant::I6,
                 format!(
-                    "s{} gets a delivery for {}, which belongs to {}",
-                    key.0,
+                    "{key} gets a delivery for {}, which belongs to {}",
                     message.to,
                     owner_text(owner)
                 ),

@@ -40,7 +40,7 @@ pub fn check_agreement(world: &World, clients: &[Agreement]) -> Result<(), Viola
         None => Ok(()),
         Some((key, row)) => Err(Violation::new(
             Invariant::L2,
-            format!("s{} is nobody's and still {:?}", key.0, row.phase),
+            format!("{key} is nobody's and still {:?}", row.phase),
         )),
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use signal_hub::hub::Sizes;
+
 use super::super::resources::check_rest;
 use super::super::{Invariant, Violation, text};
 
@@ -10,12 +12,11 @@ use super::super::{Invariant, Violation, text};
 /// # Errors
 /// If it has not.
 pub fn check_probe(probe: &str, has_arrived: bool, within: Duration) -> Result<(), Violation> {
-    match has_arrived {
-        true => Ok(()),
-        false => {
-            let evidence = format!("the probe {probe} did not arrive in {}", text(within));
-            Err(Violation::new(Invariant::L4, evidence))
-        }
+    if has_arrived {
+        Ok(())
+    } else {
+        let evidence = format!("the probe {probe} did not arrive in {}", text(within));
+        Err(Violation::new(Invariant::L4, evidence))
     }
 }
 
@@ -24,7 +25,7 @@ pub fn check_probe(probe: &str, has_arrived: bool, within: Duration) -> Result<(
 ///
 /// # Errors
 /// If anything was left.
-pub fn check_rest_in_time(left: [usize; 5], later: [usize; 5]) -> Result<(), Violation> {
+pub fn check_rest_in_time(left: Sizes, later: Sizes) -> Result<(), Violation> {
     let Err(violation) = check_rest(left) else { return Ok(()) };
     check_rest(later)?;
     Err(Violation::new(Invariant::L5, violation.evidence))

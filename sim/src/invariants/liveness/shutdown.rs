@@ -63,7 +63,7 @@ fn everybody_is_told(hub: &HubEvent, world: &World) -> Verdict {
             hub.outputs.iter().any(|output| matches!(output, Output::Send(to, _) if *to == key));
         let closed = closes(hub, key);
         if closed.is_none() || closed == Some(CloseReason::ServerShutdown) && !told {
-            let evidence = format!("s{} is not told of the shutdown, or not closed", key.0);
+            let evidence = format!("{key} is not told of the shutdown, or not closed");
             return broken(Invariant::L8, evidence);
         }
     }

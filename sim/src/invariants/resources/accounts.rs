@@ -1,7 +1,7 @@
 //! I52: what the hub accounts for is what it was given to keep, and no more than its settings allow.
 
 use signal_hub::hub::weights::{self, Accounts};
-use signal_hub::hub::{AddressRow, Config, OwnerRow};
+use signal_hub::hub::{AddressRow, Config, OwnerRow, SessionRow};
 use signal_hub::protocol::{ActorAddress, Topic, Verb};
 
 use super::super::world::is_open;
@@ -34,9 +34,9 @@ impl HubObserver for Accounting {
     fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
         let touched = &moment.hub.touched;
         for (key, row) in &touched.sessions {
-            let open = |row: &&signal_hub::hub::SessionRow| is_open(row);
+            let open = |row: &&SessionRow| is_open(row);
             let (was, is) = (moment.was(*key).filter(open), row.as_ref().filter(open));
-            let queued = |row: Option<&signal_hub::hub::SessionRow>| row.map_or(0, |r| r.queued.1);
+            let queued = |row: Option<&SessionRow>| row.map_or(0, |row| row.queued.bytes);
             book(&mut self.accounted.queues, queued(was), queued(is));
             let sessions = |there: bool| if there { weights::SESSION } else { 0 };
             book(&mut self.accounted.sessions, sessions(was.is_some()), sessions(is.is_some()));
@@ -79,16 +79,17 @@ impl Accounting {
         let expected = asked.map_or(row.weight, |register| {
             weights::registration(address, &register.capabilities, register.metadata.len())
         });
-        match row.weight == expected && row.weight <= self.registration_max {
-            true => Ok(()),
-            false => broken(
+        if row.weight == expected && row.weight <= self.registration_max {
+            Ok(())
+        } else {
+            broken(
                 Invariant::I52,
                 format!(
                     "{address} is accounted for with {} bytes: it has {expected}, and at most {} \
                      are allowed",
                     row.weight, self.registration_max
                 ),
-            ),
+            )
         }
     }
 }

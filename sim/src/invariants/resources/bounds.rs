@@ -52,17 +52,17 @@ impl Bounds {
     fn opened(&self, moment: &Moment<'_>, key: SessionKey) -> Verdict {
         let full = moment.before.session_count() >= self.config.sessions_max && !self.stopping;
         let turned_away = moment.closed().any(|close| close == (key, CloseReason::HubFull));
-        match full == turned_away {
-            true => Ok(()),
-            false => broken(
+        if full == turned_away {
+            Ok(())
+        } else {
+            broken(
                 Invariant::I29,
                 format!(
-                    "s{} is {} with {} sessions there",
-                    key.0,
+                    "{key} is {} with {} sessions there",
                     if turned_away { "turned away" } else { "let in" },
                     moment.before.session_count()
                 ),
-            ),
+            )
         }
     }
 
@@ -80,17 +80,17 @@ impl Bounds {
             }
         };
         let closed = moment.closed().any(|close| close == (key, reason));
-        match closed == too_many {
-            true => Ok(()),
-            false => broken(
+        if closed == too_many {
+            Ok(())
+        } else {
+            broken(
                 Invariant::I29,
                 format!(
-                    "s{} {} closed at malformed frame {}",
-                    key.0,
+                    "{key} {} closed at malformed frame {}",
                     if closed { "is" } else { "is not" },
                     self.malformed.get(&key).map_or(1, VecDeque::len)
                 ),
-            ),
+            )
         }
     }
 
@@ -99,7 +99,7 @@ impl Bounds {
             if let Record::SenderPaused { session, queue_depth, .. } = record
                 && *queue_depth <= self.config.pause_threshold
             {
-                let evidence = format!("s{} is told to pause at {queue_depth}", session.0);
+                let evidence = format!("{session} is told to pause at {queue_depth}");
                 return broken(Invariant::I29, evidence);
             }
         }
@@ -118,9 +118,10 @@ impl Bounds {
                     )
                 });
                 let copies = copies.count();
-                match copies <= self.config.broadcast_recipients_max {
-                    true => Ok(()),
-                    false => broken(Invariant::I29, format!("a broadcast goes to {copies}")),
+                if copies <= self.config.broadcast_recipients_max {
+                    Ok(())
+                } else {
+                    broken(Invariant::I29, format!("a broadcast goes to {copies}"))
                 }
             }
             Some(_) | None => Ok(()),
@@ -132,20 +133,22 @@ impl Bounds {
         let before = touched.keys().filter(|a| moment.before.address(a).is_some()).count();
         let after = touched.values().flatten().count();
         let known = (moment.before.address_count() + after).saturating_sub(before);
-        match known <= self.config.registrations_max {
-            true => Ok(()),
-            false => broken(
+        if known <= self.config.registrations_max {
+            Ok(())
+        } else {
+            broken(
                 Invariant::I29,
                 format!("{address} is registered and the hub knows {known} addresses"),
-            ),
+            )
         }
     }
 
     fn owned(&self, moment: &Moment<'_>, session: SessionKey) -> Verdict {
         let owned = moment.is(session).map_or(0, |row| row.addresses.len());
-        match owned <= self.config.addresses_per_session_max {
-            true => Ok(()),
-            false => broken(Invariant::I29, format!("s{} has {owned} addresses", session.0)),
+        if owned <= self.config.addresses_per_session_max {
+            Ok(())
+        } else {
+            broken(Invariant::I29, format!("{session} has {owned} addresses"))
         }
     }
 
@@ -156,9 +159,10 @@ impl Bounds {
         };
         let topics = row.addresses.iter().filter_map(|address| moment.after.address(address));
         let held: usize = topics.map(|row| row.topics.len()).sum();
-        match held <= self.config.subscriptions_per_session_max {
-            true => Ok(()),
-            false => broken(Invariant::I29, format!("s{} holds {held} subscriptions", session.0)),
+        if held <= self.config.subscriptions_per_session_max {
+            Ok(())
+        } else {
+            broken(Invariant::I29, format!("{session} holds {held} subscriptions"))
         }
     }
 }

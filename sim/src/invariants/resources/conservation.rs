@@ -21,9 +21,10 @@ pub fn check_balance(sessions: usize, counters: &Counters) -> Result<(), Violati
         + counters.frames_malformed
         + counters.frames_ignored
         + counters.pings_dropped;
-    match counters.frames_received == answered {
-        true => Ok(()),
-        false => amiss("frames received", counters.frames_received, answered),
+    if counters.frames_received == answered {
+        Ok(())
+    } else {
+        amiss("frames received", counters.frames_received, answered)
     }
 }
 
@@ -175,12 +176,13 @@ pub fn check_against(world: &World, tally: &Tally, hub: &Hub) -> Result<(), Viol
     }
     let gauges = hub.totals();
     let sets = totals(world, &gauges);
-    match gauges == sets {
-        true => Ok(()),
-        false => Err(Violation::new(
+    if gauges == sets {
+        Ok(())
+    } else {
+        Err(Violation::new(
             Invariant::I28,
             format!("the gauges say {gauges:?}, the sets are {sets:?}"),
-        )),
+        ))
     }
 }
 
@@ -197,11 +199,11 @@ fn totals(world: &World, told: &Totals) -> Totals {
             Phase::Disconnecting => totals.disconnecting += 1,
         }
         if is_open(row) {
-            totals.queued_messages += row.queued.0;
-            totals.queued_bytes += row.queued.1;
+            totals.queued_messages += row.queued.messages;
+            totals.queued_bytes += row.queued.bytes;
         }
         totals.accounted.sessions += weights::SESSION;
-        armed += row.deadlines.iter().flatten().count();
+        armed += row.deadlines.armed().count();
     }
     totals.accounted.queues = totals.queued_bytes;
     for (_, row) in world.address_rows() {

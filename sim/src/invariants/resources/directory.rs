@@ -3,8 +3,8 @@
 
 use signal_hub::hub::{AddressRow, Config, OwnerRow};
 use signal_hub::protocol::{
-    ActorAddress, ActorList, Body, Cursor, Discover, Discovered, Json, ListActors, Outgoing,
-    Register, Reply, Verb, actor_weight,
+    ActorAddress, ActorList, Body, Cursor, Discovered, Json, ListActors, Outgoing, Register, Reply,
+    Verb, actor_weight,
 };
 
 use super::super::moment::Asked;
@@ -25,17 +25,44 @@ impl Directory {
 impl HubObserver for Directory {
     fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
         let Some(asked) = &moment.asked else { return Ok(()) };
-        match (asked.verb(), asked.reply) {
-            (Some(Verb::Discover(ask)), Some(Reply::Discovered(told))) => {
+        let (fitting, (offset, cursor, limit), shown, has_more, next) = match asked.reply {
+            Some(Reply::Discovered(told)) => {
+                let Some(Verb::Discover(ask)) = asked.verb() else { return Ok(()) };
                 discovered(told)?;
-                self.whole(&Told::discovered(moment, asked, ask, told))
+                let fits = |(address, _, known): &Row<'_>| {
+                    let known = known.asked();
+                    ask.wants(address, &known.capabilities, &known.metadata)
+                };
+                let behind = registered(moment).filter(behind(ask.cursor.as_ref()));
+                (
+                    behind.filter(fits).collect(),
+                    (ask.offset, ask.cursor.as_ref(), ask.limit.actors()),
+                    told.actors
+                        .iter()
+                        .map(|a| (&a.address, &*a.capabilities, &a.metadata, a.truncated))
+                        .collect(),
+                    told.has_more,
+                    (told.next_offset, told.next_cursor.as_ref()),
+                )
             }
-            (Some(Verb::ListActors(ask)), Some(Reply::ActorList(told))) => {
+            Some(Reply::ActorList(told)) => {
+                let Some(Verb::ListActors(ask)) = asked.verb() else { return Ok(()) };
                 listed(moment, ask, told)?;
-                self.whole(&Told::listed(moment, asked, ask, told))
+                (
+                    registered(moment).filter(behind(ask.cursor.as_ref())).collect(),
+                    (ask.offset, ask.cursor.as_ref(), ask.limit.actors()),
+                    told.actors
+                        .iter()
+                        .map(|a| (&a.address, &*a.capabilities, &a.metadata, a.truncated))
+                        .collect(),
+                    told.has_more,
+                    (told.next_offset, told.next_cursor.as_ref()),
+                )
             }
-            _ => Ok(()),
-        }
+            _ => return Ok(()),
+        };
+        let told = Told { moment, asked, fitting, offset, cursor, limit, shown, has_more, next };
+        self.whole(&told)
     }
 }
 
@@ -60,10 +87,8 @@ struct Told<'a> {
 /// Who is registered after what was due; a request for the directory changes nothing.
 pub(super) fn registered<'a>(moment: &'a Moment<'_>) -> impl Iterator<Item = Row<'a>> {
     moment.before.address_rows().filter_map(|(address, before)| {
-        let row: Option<&AddressRow> = match moment.is_due(address) {
-            true => moment.after.address(address),
-            false => Some(before),
-        };
+        let row: Option<&AddressRow> =
+            if moment.is_due(address) { moment.after.address(address) } else { Some(before) };
         let registration = row?.registration.as_ref()?;
         let known = moment.before.registration(address)?;
         registration.owner.is_some().then_some((address, registration, known))
@@ -72,56 +97,6 @@ pub(super) fn registered<'a>(moment: &'a Moment<'_>) -> impl Iterator<Item = Row
 
 pub(super) fn behind(cursor: Option<&Cursor>) -> impl Fn(&Row<'_>) -> bool {
     move |(address, ..)| cursor.is_none_or(|cursor| cursor.after < **address)
-}
-
-impl<'a> Told<'a> {
-    fn discovered(
-        moment: &'a Moment<'a>,
-        asked: &'a Asked<'a>,
-        ask: &'a Discover,
-        told: &'a Discovered,
-    ) -> Self {
-        let fits = |(address, _, known): &Row<'_>| {
-            let known = known.asked();
-            ask.wants(address, &known.capabilities, &known.metadata)
-        };
-        let actors = told.actors.iter();
-        Self {
-            moment,
-            asked,
-            fitting: registered(moment).filter(behind(ask.cursor.as_ref())).filter(fits).collect(),
-            offset: ask.offset,
-            cursor: ask.cursor.as_ref(),
-            limit: ask.limit.actors(),
-            shown: actors
-                .map(|a| (&a.address, a.capabilities.as_slice(), &a.metadata, a.truncated))
-                .collect(),
-            has_more: told.has_more,
-            next: (told.next_offset, told.next_cursor.as_ref()),
-        }
-    }
-
-    fn listed(
-        moment: &'a Moment<'a>,
-        asked: &'a Asked<'a>,
-        ask: &'a ListActors,
-        told: &'a ActorList,
-    ) -> Self {
-        let actors = told.actors.iter();
-        Self {
-            moment,
-            asked,
-            fitting: registered(moment).filter(behind(ask.cursor.as_ref())).collect(),
-            offset: ask.offset,
-            cursor: ask.cursor.as_ref(),
-            limit: ask.limit.actors(),
-            shown: actors
-                .map(|a| (&a.address, a.capabilities.as_slice(), &a.metadata, a.truncated))
-                .collect(),
-            has_more: told.has_more,
-            next: (told.next_offset, told.next_cursor.as_ref()),
-        }
-    }
 }
 
 impl Directory {
@@ -137,9 +112,10 @@ impl Directory {
                 let none = capabilities.is_empty() && **metadata == Json::EMPTY_OBJECT;
                 let alone = told.shown.len() == 1;
                 address == shown
-                    && match truncated {
-                        true => none && alone && self.is_too_large(address, known),
-                        false => all,
+                    && if *truncated {
+                        none && alone && self.is_too_large(address, known)
+                    } else {
+                        all
                     }
             });
             if !fits {
@@ -184,7 +160,7 @@ impl Directory {
     /// Whether one actor more would have gone into a message and into the asker's queue.
     fn has_room(&self, told: &Told<'_>, address: &ActorAddress, known: &Registration) -> bool {
         let (asked, moment) = (told.asked, told.moment);
-        let mut queued = moment.was(asked.session).map_or(0, |row| row.queued.1);
+        let mut queued = moment.was(asked.session).map_or(0, |row| row.queued.bytes);
         let mut answer = 0;
         for (key, message) in moment.sent() {
             if key == asked.session && is_answer(message, asked) {
@@ -213,9 +189,10 @@ fn leads_on(told: &Told<'_>) -> Verdict {
     let last = told.shown.last().map(|(address, ..)| *address);
     let from = last.or(told.cursor.map(|cursor| &cursor.after));
     let behind_it = from.is_none_or(|from| cursor.is_some_and(|cursor| cursor.after >= *from));
-    match offset == Some(told.offset.saturating_add(told.shown.len())) && behind_it {
-        true => Ok(()),
-        false => broken(Invariant::I33, format!("a page goes on at {offset:?}, {cursor:?}")),
+    if offset == Some(told.offset.saturating_add(told.shown.len())) && behind_it {
+        Ok(())
+    } else {
+        broken(Invariant::I33, format!("a page goes on at {offset:?}, {cursor:?}"))
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use signal_hub::hub::{Config, DropReason, Input, Output, Record, SessionKey, SessionRow};
+use signal_hub::hub::{Config, DropReason, Input, Output, Queued, Record, SessionKey, SessionRow};
 use signal_hub::protocol::codec::encode_hub_frame;
 use signal_hub::protocol::{ActorAddress, Body, Outgoing, Reply, Verb};
 
@@ -22,11 +22,9 @@ pub struct Queues {
     bytes_max: usize,
     resume_threshold: usize,
     slow_consumer_timeout: Duration,
-    /// The queues that this event changes: messages and bytes, in the order of the keys.
+    /// The queues that this event changes, in the order of the keys.
     changed: Vec<(SessionKey, Queued)>,
 }
-
-type Queued = (usize, usize);
 
 impl Queues {
     pub fn new(config: &Config) -> Self {
@@ -41,7 +39,7 @@ impl Queues {
         }
     }
 
-    fn has_room(&self, (messages, bytes): Queued, weight: usize) -> bool {
+    fn has_room(&self, Queued { messages, bytes }: Queued, weight: usize) -> bool {
         messages == 0 || messages < self.messages_max && bytes + weight <= self.bytes_max
     }
 
@@ -63,20 +61,22 @@ impl Queues {
                 self.is_told_length(*key, message)?;
                 let (queued, weight) = (*self.queue(moment, *key), message.weight());
                 if matches!(message.body, Body::Delivery(_)) && !self.has_room(queued, weight) {
-                    let evidence = format!("s{} takes a copy beyond its bound: {queued:?}", key.0);
+                    let evidence = format!("{key} takes a copy beyond its bound: {queued}");
                     return broken(Invariant::I29, evidence);
                 }
                 let queue = self.queue(moment, *key);
-                *queue = (queue.0 + 1, queue.1 + weight);
+                (queue.messages, queue.bytes) = (queue.messages + 1, queue.bytes + weight);
             }
-            Output::Close(key, _) | Output::Linger(key, _) => *self.queue(moment, *key) = (0, 0),
+            Output::Close(key, _) | Output::Linger(key, _) => {
+                *self.queue(moment, *key) = Queued::default()
+            }
             Output::Audit(Record::MessageDropped { to, why: DropReason::QueueFull, .. }) => {
                 let owner = to.address().and_then(|to| moment.before.owner(&to));
                 let Some(owner) = owner else { return Ok(()) };
                 let (queued, weight) = (*self.queue(moment, owner), weight_max(moment));
                 if self.has_room(queued, weight) {
                     let evidence =
-                        format!("a copy for {to} is dropped, and its queue has room: {queued:?}");
+                        format!("a copy for {to} is dropped, and its queue has room: {queued}");
                     return broken(Invariant::I29, evidence);
                 }
             }
@@ -100,12 +100,10 @@ impl Queues {
             return Ok(());
         }
         let bytes = encode_hub_frame(message, &self.hub_address).len();
-        match bytes <= self.message_bytes_max {
-            true => Ok(()),
-            false => broken(
-                Invariant::I29,
-                format!("s{} gets {} of {bytes} bytes", key.0, message.type_name()),
-            ),
+        if bytes <= self.message_bytes_max {
+            Ok(())
+        } else {
+            broken(Invariant::I29, format!("{key} gets {} of {bytes} bytes", message.type_name()))
         }
     }
 
@@ -115,28 +113,31 @@ impl Queues {
         if row.queued != expected {
             return broken(
                 Invariant::I28,
-                format!("the queue of s{} has {:?}, which is not {expected:?}", key.0, row.queued),
+                format!("the queue of {key} has {}, which is not {expected}", row.queued),
             );
         }
-        let (messages, bytes) = row.queued;
+        let Queued { messages, bytes } = row.queued;
         // Replies and notices have as much room again; hub:resume always has.
         // An empty queue takes any one message.
         let within = messages <= 2 * self.messages_max + 1
             && (messages <= 2 || bytes <= 2 * self.bytes_max + Outgoing::ENVELOPE_WEIGHT);
         if !within {
-            let evidence = format!("the queue of s{} holds {:?}", key.0, row.queued);
+            let evidence = format!("the queue of {key} holds {}", row.queued);
             return broken(Invariant::I29, evidence);
         }
         let is_full = !self.has_room(row.queued, Outgoing::ENVELOPE_WEIGHT);
         let is_deep = messages >= self.resume_threshold;
         let latest = moment.now + self.slow_consumer_timeout;
         let what = if is_full { "full" } else { "deep" };
-        match (is_full || is_deep) && row.deadlines[2].is_none_or(|deadline| deadline > latest) {
-            false => Ok(()),
-            true => broken(
+        if (is_full || is_deep)
+            && row.deadlines.slow_consumer.is_none_or(|deadline| deadline > latest)
+        {
+            broken(
                 Invariant::I29,
-                format!("the queue of s{} is {what} and its clock does not run", key.0),
-            ),
+                format!("the queue of {key} is {what} and its clock does not run"),
+            )
+        } else {
+            Ok(())
         }
     }
 }
@@ -166,12 +167,13 @@ impl HubObserver for Queues {
 
 /// What the queue held before, without what the input reports as taken out.
 fn at_first(moment: &Moment<'_>, key: SessionKey) -> Queued {
-    let (messages, bytes) = moment.was(key).map_or((0, 0), |row| row.queued);
+    let queued = moment.was(key).map(|row| row.queued).unwrap_or_default();
     match &moment.hub.input {
-        Input::Drained(drained, written) if *drained == key => {
-            (messages.saturating_sub(written.messages), bytes.saturating_sub(written.bytes))
-        }
-        _ => (messages, bytes),
+        Input::Drained(drained, written) if *drained == key => Queued {
+            messages: queued.messages.saturating_sub(written.messages),
+            bytes: queued.bytes.saturating_sub(written.bytes),
+        },
+        _ => queued,
     }
 }
 
@@ -181,13 +183,10 @@ fn weight_max(moment: &Moment<'_>) -> usize {
     const HUB_KEYS: usize = 96;
     let Some(asked) = &moment.asked else { return 0 };
     let request = asked.request;
-    let (kind, data, topic) = match asked.verb() {
-        Some(Verb::Send(send)) => (&send.kind, &send.data, 0),
-        Some(Verb::Publish(publish)) => {
-            (&publish.kind, &publish.data, publish.topic.as_str().len())
-        }
-        Some(Verb::Broadcast(broadcast)) => (&broadcast.kind, &broadcast.data, 0),
-        Some(_) | None => return 0,
+    let Some((kind, data)) = asked.verb().and_then(Verb::carries_data) else { return 0 };
+    let topic = match asked.verb() {
+        Some(Verb::Publish(publish)) => publish.topic.as_str().len(),
+        Some(_) | None => 0,
     };
     // What has to be escaped in JSON is up to six times as long.
     let names = 6 * (request.id.as_str().len() + topic);

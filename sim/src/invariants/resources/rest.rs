@@ -1,14 +1,16 @@
 //! I34: nothing is left behind.
 
+use signal_hub::hub::Sizes;
+
 use super::super::{Invariant, Violation};
 
 /// I34: with all clients gone and all deadlines past. `left` are the rows in the hub's tables.
 ///
 /// # Errors
 /// If anything is left.
-pub fn check_rest(left: [usize; 5]) -> Result<(), Violation> {
-    let [sessions, addresses, topics, deadlines, tokens] = left;
-    if left == [0; 5] {
+pub fn check_rest(left: Sizes) -> Result<(), Violation> {
+    let Sizes { sessions, addresses, topics, deadlines, tokens } = left;
+    if left == Sizes::default() {
         return Ok(());
     }
     Err(Violation::new(

@@ -92,17 +92,17 @@ impl Timeouts {
 
     fn was_silent(&self, moment: &Moment<'_>, key: SessionKey) -> Verdict {
         let silent = self.heard.get(&key).map_or(Duration::ZERO, |h| moment.now.since(h.last));
-        match silent >= self.idle_timeout {
-            true => Ok(()),
-            false => broken(
+        if silent >= self.idle_timeout {
+            Ok(())
+        } else {
+            broken(
                 Invariant::I31,
                 format!(
-                    "s{} is closed for silence after {} without a sign of life, not after {}",
-                    key.0,
+                    "{key} is closed for silence after {} without a sign of life, not after {}",
                     text(silent),
                     text(self.idle_timeout)
                 ),
-            ),
+            )
         }
     }
 
@@ -110,25 +110,26 @@ impl Timeouts {
         let waited = self.heard.get(&key).map_or(Duration::ZERO, |h| moment.now.since(h.opened));
         let row = moment.was(key);
         let connecting = row.is_some_and(|row| row.phase == Phase::Connecting);
-        match connecting && waited >= self.connect_timeout {
-            true => Ok(()),
-            false => broken(
+        if connecting && waited >= self.connect_timeout {
+            Ok(())
+        } else {
+            broken(
                 Invariant::I31,
                 format!(
-                    "s{} is closed for not connecting after {}, not after {}",
-                    key.0,
+                    "{key} is closed for not connecting after {}, not after {}",
                     text(waited),
                     text(self.connect_timeout)
                 ),
-            ),
+            )
         }
     }
 }
 
 fn token_is_over(moment: &Moment<'_>, key: SessionKey) -> Verdict {
-    let until = moment.was(key).and_then(|row| row.deadlines[3]);
-    match until.is_some_and(|until| until <= moment.now) {
-        true => Ok(()),
-        false => broken(Invariant::I31, format!("s{} is closed for a token that is good", key.0)),
+    let until = moment.was(key).and_then(|row| row.deadlines.token);
+    if until.is_some_and(|until| until <= moment.now) {
+        Ok(())
+    } else {
+        broken(Invariant::I31, format!("{key} is closed for a token that is good"))
     }
 }

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use signal_hub::hub::{
-    AddressRow, Config, EndReason, ForgetReason, OwnerRow, Phase, Record, SessionKey, SessionRow,
+    AddressRow, Config, EndReason, ForgetReason, OwnerRow, Phase, Record, SessionDeadlines,
+    SessionKey, SessionRow,
 };
 use signal_hub::protocol::{ActorAddress, Verb};
 
@@ -127,22 +128,22 @@ impl Timers {
                     let until = moment.before.lives_until(actor_address, &row);
                     row.owner.is_some() && until <= moment.now
                 });
-                match over {
-                    true => Ok(()),
-                    false => {
-                        broken(Invariant::I32, format!("{actor_address} expires before its time"))
-                    }
+                if over {
+                    Ok(())
+                } else {
+                    broken(Invariant::I32, format!("{actor_address} expires before its time"))
                 }
             }
             Record::ActorForgotten { actor_address, why: ForgetReason::ResumeWindowEnded } => {
                 let row = moment.before.address(actor_address).and_then(|row| row.registration);
                 let over = row.is_some_and(|row| row.owner.is_none() && row.until <= moment.now);
-                match over || self.resume_window.is_zero() {
-                    true => Ok(()),
-                    false => broken(
+                if over || self.resume_window.is_zero() {
+                    Ok(())
+                } else {
+                    broken(
                         Invariant::I17,
                         format!("{actor_address} is forgotten and its resume window is not over"),
-                    ),
+                    )
                 }
             }
             _ => Ok(()),
@@ -153,7 +154,7 @@ impl Timers {
 /// Whether somebody owns the address, in words.
 fn whose(registration: &OwnerRow) -> String {
     match registration.owner {
-        Some(owner) => format!("belongs to s{}", owner.0),
+        Some(owner) => format!("belongs to {owner}"),
         None => "is detached".to_owned(),
     }
 }
@@ -182,22 +183,22 @@ fn prolonged(moment: &Moment<'_>, address: &ActorAddress) -> Option<Duration> {
 }
 
 fn session(moment: &Moment<'_>, key: SessionKey, row: &SessionRow) -> Verdict {
-    let [connect, idle, _, token] = row.deadlines;
+    let SessionDeadlines { connect, idle, slow_consumer: _, token } = row.deadlines;
     let amiss = if !is_open(row) {
-        row.deadlines.iter().any(Option::is_some).then_some("is over and has a deadline")
+        row.deadlines.armed().next().map(|_| "is over and has a deadline")
     } else if connect.is_some() != (row.phase == Phase::Connecting) {
         Some("must connect in time exactly until it has connected, and that is not so")
     } else if idle.is_none() {
         Some("may be silent for ever")
     } else if token.is_some() && row.phase == Phase::Connecting {
         Some("has a token before it has shown one")
-    } else if row.deadlines.iter().flatten().any(|deadline| *deadline < moment.now) {
+    } else if row.deadlines.armed().any(|deadline| deadline < moment.now) {
         Some("has a deadline that is past")
     } else {
         None
     };
     match amiss {
         None => Ok(()),
-        Some(amiss) => broken(Invariant::I30, format!("s{} {amiss}", key.0)),
+        Some(amiss) => broken(Invariant::I30, format!("{key} {amiss}")),
     }
 }

@@ -31,9 +31,15 @@ impl BoundedWork {
 
     /// How many rows the walk of the input may go through.
     fn walk(&self, moment: &Moment<'_>) -> usize {
-        match moment.hub.input {
-            Input::Shutdown => moment.before.session_count(),
-            _ => searched(moment).min(self.config.scan_rows_max),
+        let asked = moment.asked.as_ref().and_then(|asked| asked.verb());
+        match (&moment.hub.input, asked) {
+            (Input::Shutdown, _) => moment.before.session_count(),
+            // The reply lists what the address is subscribed to, and counts what it has no room for.
+            (_, Some(Verb::Register(register))) => {
+                let row = moment.after.address(&register.actor_address);
+                row.map_or(0, |row| row.topics.len())
+            }
+            (_, _) => searched(moment).min(self.config.scan_rows_max),
         }
     }
 }
@@ -73,12 +79,13 @@ fn check_search(moment: &Moment<'_>) -> Verdict {
         Some(_) | None => (0, true),
     };
     let least = if has_more { shown } else { most };
-    match (least..=most).contains(&scanned) {
-        true => Ok(()),
-        false => broken(
+    if (least..=most).contains(&scanned) {
+        Ok(())
+    } else {
+        broken(
             Invariant::I51,
             format!("{scanned} rows are said to be looked at, and it was {least} to {most}"),
-        ),
+        )
     }
 }
 
@@ -101,9 +108,8 @@ fn candidates(moment: &Moment<'_>, ask: &Discover) -> usize {
     let able = |wanted: &&str| registered(moment).filter(|row| has(row, wanted)).count();
     let rarest = ask.wanted_capabilities().min_by_key(able);
     let prefix = ask.prefix();
-    let weight = |(.., known): Row<'_>| match ask.metadata.is_empty() {
-        true => 1,
-        false => 1 + known.asked().metadata.len() / COMPARED_BYTES,
+    let weight = |(.., known): Row<'_>| {
+        if ask.metadata.is_empty() { 1 } else { 1 + known.asked().metadata.len() / COMPARED_BYTES }
     };
     registered(moment)
         .filter(|row| row.0.as_str().starts_with(&prefix))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use signal_hub::hub::{Input, Output};
+use signal_hub::hub::{Input, Output, Sizes};
 use signal_hub::protocol::{ClientFrame, MessageId, Pattern};
 
 use super::super::{
@@ -74,7 +74,8 @@ fn a_probe_arrives() {
 
 #[test]
 fn what_goes_too_late_is_no_leak() {
-    let (nothing, something) = ([0; 5], [1, 0, 0, 0, 0]);
+    let nothing = Sizes::default();
+    let something = Sizes { sessions: 1, ..nothing };
     assert_eq!(check_rest_in_time(nothing, nothing), Ok(()));
     assert_eq!(broken(check_rest_in_time(something, nothing)), Some(Invariant::L5));
     assert_eq!(broken(check_rest_in_time(something, something)), Some(Invariant::I34));

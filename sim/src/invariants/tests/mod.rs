@@ -106,7 +106,7 @@ impl Story {
     /// The session's queue is written to its socket.
     fn drains(&mut self, key: u64, messages: usize) {
         let key = SessionKey(key);
-        let bytes = self.hub.view().sessions[&key].as_ref().unwrap().queued.1;
+        let bytes = self.hub.view().sessions[&key].as_ref().unwrap().queued.bytes;
         self.happens(Input::Drained(key, Written { messages, bytes, expired: Vec::new() }));
     }
 

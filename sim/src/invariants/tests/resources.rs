@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use signal_hub::hub::Config;
+use signal_hub::hub::{Config, Sizes};
 use signal_hub::protocol::{Discover, Discovered, Glob, Page, Reply, Verb};
 
 use super::super::{Invariant, Violation, check_balance, check_rest, check_same};
@@ -47,7 +47,7 @@ fn a_queue_holds_what_was_put_in() {
     let mut story = Story::of(["alice", "bob"]);
     story.asks(2, "bob", send("alice"));
     story.holds();
-    story.last().session(1).queued.0 += 1;
+    story.last().session(1).queued.messages += 1;
     story.breaks(Invariant::I28);
 }
 
@@ -136,7 +136,7 @@ fn a_copy_within_the_bound_is_not_dropped() {
 fn an_open_session_has_an_idle_deadline() {
     let mut story = Story::of(["alice"]);
     story.holds();
-    story.last().session(1).deadlines[1] = None;
+    story.last().session(1).deadlines.idle = None;
     story.breaks(Invariant::I30);
 }
 
@@ -335,8 +335,11 @@ fn nothing_is_written_again_and_again() {
 
 #[test]
 fn nothing_is_left_at_rest() {
-    assert_eq!(check_rest([0; 5]), Ok(()));
-    assert_eq!(broken(check_rest([0, 0, 0, 1, 0])), Some(Invariant::I34));
+    assert_eq!(check_rest(Sizes::default()), Ok(()));
+    assert_eq!(
+        broken(check_rest(Sizes { deadlines: 1, ..Sizes::default() })),
+        Some(Invariant::I34)
+    );
 }
 
 #[test]

@@ -84,13 +84,13 @@ const TABLE_HEADS = {
   addresses: ["Registry", ["address", "owner", "version", "until", "topics", "deadline"]],
   topics: ["Topics", ["topic", "subscribers"]],
 };
-const DEADLINES = ["connect", "idle", "slow", "token"];
-const deadlines = (row) => row.deadlines.flatMap((at, place) => (at === null ? [] : [`${DEADLINES[place]} ${stamp(at)}`])).join(" ") || "–";
+const deadlines = (row) => Object.entries(row.deadlines)
+  .flatMap(([name, at]) => (at === null ? [] : [`${name.split("_")[0]} ${stamp(at)}`])).join(" ") || "–";
 const CELLS = {
   sessions: (key, row, starts) => {
     const lane = sessionLanes.get(`${starts - 1}/${key}`);
     return [`s${key}`, lane === undefined ? "?" : run.lanes[lane].name, row.phase, row.addresses.join(" ") || "–",
-      row.queued[0] === 0 ? "–" : `${row.queued[0]} (${row.queued[1]} B)`, deadlines(row)];
+      row.queued.messages === 0 ? "–" : `${row.queued.messages} (${row.queued.bytes} B)`, deadlines(row)];
   },
   addresses: (key, row) => {
     const { registration: known } = row;

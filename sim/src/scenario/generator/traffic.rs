@@ -102,19 +102,23 @@ fn speech(dice: &mut Dice) -> Speech {
 fn stranger(dice: &mut Dice, scenario: &mut Scenario, kind: Kind, number: u32) {
     let who = Who::Raw(STRANGER.to_owned(), number);
     let mut at = dice.any_time();
-    let first = match dice.one_in(8) {
-        true => Action::Connect { protocol_version: Some("9.0.0".to_owned()), token: None },
-        false => Action::Connect { protocol_version: None, token: None },
+    let first = if dice.one_in(8) {
+        Action::Connect { protocol_version: Some("9.0.0".to_owned()), token: None }
+    } else {
+        Action::Connect { protocol_version: None, token: None }
     };
     push(scenario, at, who.clone(), if dice.one_in(12) { Action::Open } else { first });
     for _ in 0..dice.between(3, 14) {
         at += dice.millis(0, 700);
         let action = match kind {
             Kind::RawSession => session_word(dice, scenario),
-            Kind::RawNonsense => match dice.one_in(2) {
-                true => Action::Write { text: (*dice.pick(&NONSENSE)).to_owned() },
-                false => session_word(dice, scenario),
-            },
+            Kind::RawNonsense => {
+                if dice.one_in(2) {
+                    Action::Write { text: (*dice.pick(&NONSENSE)).to_owned() }
+                } else {
+                    session_word(dice, scenario)
+                }
+            }
             Kind::RawRivalry => rival_word(dice, scenario),
             _ => unreachable!("no stranger"),
         };

@@ -75,9 +75,10 @@ fn fault(dice: &mut Dice, actor: String, kind: Kind) -> Fault {
 
 /// To the hub or from it.
 fn direction(dice: &mut Dice, actor: &str) -> (String, String) {
-    match dice.one_in(2) {
-        true => (actor.to_owned(), HUB_HOST.to_owned()),
-        false => (HUB_HOST.to_owned(), actor.to_owned()),
+    if dice.one_in(2) {
+        (actor.to_owned(), HUB_HOST.to_owned())
+    } else {
+        (HUB_HOST.to_owned(), actor.to_owned())
     }
 }
 

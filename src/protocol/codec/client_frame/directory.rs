@@ -13,65 +13,60 @@ use crate::protocol::{Criteria, Cursor, Discover, Glob, ListActors, Page, Refusa
 
 const CURSOR: &str = "a cursor as a page bore it in nextCursor";
 
+/// The fields of both; of hub:list_actors only the place counts.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Fields<'a> {
+    #[serde(borrow)]
+    pattern: Raw<'a>,
+    #[serde(borrow)]
+    capability: Raw<'a>,
+    #[serde(borrow)]
+    capabilities: Raw<'a>,
+    #[serde(borrow)]
+    metadata: Raw<'a>,
+    #[serde(borrow)]
+    offset: Raw<'a>,
+    #[serde(borrow)]
+    cursor: Raw<'a>,
+    #[serde(borrow)]
+    limit: Raw<'a>,
+}
+
+impl Fields<'_> {
+    fn place(&self) -> Result<ListActors, Refusal> {
+        Ok(ListActors {
+            offset: offset(self.offset)?,
+            cursor: optional_name("cursor", CURSOR, self.cursor, Cursor::parse)?,
+            limit: page(self.limit)?,
+        })
+    }
+}
+
 impl RawEnvelope<'_> {
     pub(super) fn discover(&self) -> Result<Discover, Refusal> {
-        #[derive(Deserialize, Default)]
-        #[serde(default)]
-        struct Fields<'a> {
-            #[serde(borrow)]
-            pattern: Raw<'a>,
-            #[serde(borrow)]
-            capability: Raw<'a>,
-            #[serde(borrow)]
-            capabilities: Raw<'a>,
-            #[serde(borrow)]
-            metadata: Raw<'a>,
-            #[serde(borrow)]
-            offset: Raw<'a>,
-            #[serde(borrow)]
-            cursor: Raw<'a>,
-            #[serde(borrow)]
-            limit: Raw<'a>,
-        }
         let fields: Fields<'_> = object("payload", self.payload)?;
-        Ok(Discover {
-            pattern: pattern(fields.pattern)?,
-            capability: optional_string("capability", TEXT, fields.capability)?
-                .map(Cow::into_owned),
-            capabilities: capabilities(fields.capabilities)?,
-            metadata: criteria(fields.metadata)?,
-            offset: offset(fields.offset)?,
-            cursor: optional_name("cursor", CURSOR, fields.cursor, Cursor::parse)?,
-            limit: page(fields.limit)?,
-        })
+        let pattern = pattern(fields.pattern)?;
+        let capability = optional_string("capability", TEXT, fields.capability)?;
+        let capability = capability.map(Cow::into_owned);
+        let capabilities = capabilities(fields.capabilities)?;
+        let metadata = criteria(fields.metadata)?;
+        let ListActors { offset, cursor, limit } = fields.place()?;
+        Ok(Discover { pattern, capability, capabilities, metadata, offset, cursor, limit })
     }
 
     pub(super) fn list_actors(&self) -> Result<ListActors, Refusal> {
-        #[derive(Deserialize, Default)]
-        #[serde(default)]
-        struct Fields<'a> {
-            #[serde(borrow)]
-            offset: Raw<'a>,
-            #[serde(borrow)]
-            cursor: Raw<'a>,
-            #[serde(borrow)]
-            limit: Raw<'a>,
-        }
-        let fields: Fields<'_> = object("payload", self.payload)?;
-        Ok(ListActors {
-            offset: offset(fields.offset)?,
-            cursor: optional_name("cursor", CURSOR, fields.cursor, Cursor::parse)?,
-            limit: page(fields.limit)?,
-        })
+        object::<Fields<'_>>("payload", self.payload)?.place()
     }
 }
 
 fn pattern(raw: Raw<'_>) -> Result<Glob, Refusal> {
     const EXPECTED: &str = "a string of at most 512 bytes";
     let Some(text) = optional_string("pattern", TEXT, raw)? else { return Ok(Glob::any()) };
-    match text.len() <= Glob::BYTES_MAX {
-        true => Ok(Glob::new(&text)),
-        false => Err(Refusal::invalid("pattern", EXPECTED, format!("{} bytes", text.len()))),
+    if text.len() <= Glob::BYTES_MAX {
+        Ok(Glob::new(&text))
+    } else {
+        Err(Refusal::invalid("pattern", EXPECTED, format!("{} bytes", text.len())))
     }
 }
 

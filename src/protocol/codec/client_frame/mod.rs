@@ -87,14 +87,10 @@ impl<'a> RawEnvelope<'a> {
         optional_string("signature", "a string or null", self.signature)?;
         let timestamp = optional_integer("timestamp", "epoch milliseconds", self.timestamp)?
             .ok_or_else(|| Refusal::missing("timestamp", "epoch milliseconds"))?;
-        let fits = match kind == "hub:connect" {
-            true => Ok(()),
-            false => bounds.check_metadata(self.metadata),
-        };
-        let metadata = match fits.is_ok() {
-            true => envelope_metadata(self.metadata)?,
-            false => Json::EMPTY_OBJECT,
-        };
+        let fits =
+            if kind == "hub:connect" { Ok(()) } else { bounds.check_metadata(self.metadata) };
+        let metadata =
+            if fits.is_ok() { envelope_metadata(self.metadata)? } else { Json::EMPTY_OBJECT };
         let (type_name, verb) = self.verb(&kind, fits, bounds);
         Ok(Request {
             id: name("id", ID, self.id, MessageId::parse)?,

@@ -310,9 +310,10 @@ fn application_type(raw: Raw<'_>, bounds: &Bounds) -> Result<String, Refusal> {
     const EXPECTED: &str = "an application type: a string that does not begin with hub:";
     let kind = required_string(FIELD, EXPECTED, raw)?;
     bounds.check_type(&kind)?;
-    match kind.starts_with("hub:") || kind.is_empty() {
-        true => Err(Refusal::invalid(FIELD, EXPECTED, kind.chars().take(64).collect())),
-        false => Ok(kind),
+    if kind.starts_with("hub:") || kind.is_empty() {
+        Err(Refusal::invalid(FIELD, EXPECTED, kind.chars().take(64).collect()))
+    } else {
+        Ok(kind)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Conversations with the core: each rule of the protocol in a few lines, the refusal beside the
-//! success, whole outputs asserted. Requests travel as JSON text, answers are read back from it.
+//! success, whole outputs asserted. Requests travel as JSON text, answers are read back from it. The
+//! observers of all other runs judge these, too.
 
 mod fixture;
 
@@ -26,6 +27,7 @@ mod limits;
 mod liveness;
 mod malformed;
 mod pace;
+mod prose;
 mod shutdown;
 mod sizes;
 mod work;
