@@ -4,9 +4,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-use super::connection::{ConnectionId, End};
 use super::fault::Ending;
-use super::host::HostId;
+use super::ids::{ConnectionId, End, HostId};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Plan {

@@ -4,9 +4,11 @@ use std::io;
 use std::time::Duration;
 
 use super::agenda::Plan;
-use super::connection::{ConnectionId, End, Owner, Piece};
+use super::connection::{Owner, Piece};
 use super::event::NetEventKind;
-use super::fault::{ConnectMode, Ending, FaultId};
+use super::fault::Ending;
+use super::ids::{ConnectionId, End, FaultId};
+use super::link_config::ConnectMode;
 use super::world::World;
 
 /// Connections that wait to be accepted by one listener; more are refused.

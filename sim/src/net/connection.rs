@@ -1,10 +1,7 @@
 //! The state of one connection: two ends, and what travels from each to the other.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::io;
-use std::net::SocketAddr;
-use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -13,52 +10,8 @@ use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::fault::FaultId;
-use super::host::HostId;
+use super::ids::{ConnectionId, End, FaultId, HostId, PerEnd, Place};
 use super::link::Blamed;
-
-/// A connection, in the order of connecting, from 1 on; never used again.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(transparent)]
-pub struct ConnectionId(pub u64);
-
-impl fmt::Display for ConnectionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "c{}", self.0)
-    }
-}
-
-/// One end of a connection: who connected is the client.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum End {
-    Client,
-    Server,
-}
-
-impl End {
-    pub const BOTH: [Self; 2] = [Self::Client, Self::Server];
-
-    pub const fn other(self) -> Self {
-        match self {
-            Self::Client => Self::Server,
-            Self::Server => Self::Client,
-        }
-    }
-}
-
-impl fmt::Display for End {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Client => "client",
-            Self::Server => "server",
-        })
-    }
-}
 
 /// What a connection looks like from above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -81,47 +34,6 @@ pub struct ConnectionInfo {
     pub client: Arc<str>,
     pub server: Arc<str>,
     pub state: ConnectionState,
-}
-
-/// A value for each end.
-#[derive(Debug)]
-pub(crate) struct PerEnd<T> {
-    pub(crate) client: T,
-    pub(crate) server: T,
-}
-
-impl<T> PerEnd<T> {
-    pub(crate) const fn of(client: T, server: T) -> Self {
-        Self { client, server }
-    }
-
-    /// The value of this end, and that of the other one.
-    pub(crate) const fn pair(&mut self, end: End) -> (&mut T, &mut T) {
-        match end {
-            End::Client => (&mut self.client, &mut self.server),
-            End::Server => (&mut self.server, &mut self.client),
-        }
-    }
-}
-
-impl<T> Index<End> for PerEnd<T> {
-    type Output = T;
-
-    fn index(&self, end: End) -> &T {
-        match end {
-            End::Client => &self.client,
-            End::Server => &self.server,
-        }
-    }
-}
-
-impl<T> IndexMut<End> for PerEnd<T> {
-    fn index_mut(&mut self, end: End) -> &mut T {
-        match end {
-            End::Client => &mut self.client,
-            End::Server => &mut self.server,
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -185,19 +97,6 @@ impl Connection {
             Owner::Absent | Owner::Listener | Owner::Stream => false,
         };
         left || endpoint.failure.is_some() || endpoint.ended || self.sent[end].fin != Fin::Unsent
-    }
-}
-
-/// A host and a port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) host: HostId,
-    pub(super) port: u16,
-}
-
-impl Place {
-    pub(super) fn address(self) -> SocketAddr {
-        SocketAddr::new(self.host.address(), self.port)
     }
 }
 

@@ -5,13 +5,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::agenda::Plan;
-use super::connection::{ConnectionId, End, Owner, Piece};
+use super::connection::{Owner, Piece};
 use super::event::NetEventKind;
-use super::fault::{
-    Choice, ConnectMode, Ending, Fault, FaultError, FaultId, FaultRecord, Notice, Peers, Seen,
-};
-use super::host::HostId;
+use super::fault::{Choice, Ending, Fault, FaultError, FaultRecord, Notice, Peers};
+use super::ids::{ConnectionId, End, FaultId, HostId};
 use super::link::{Blamed, Link, Span};
+use super::link_config::{ConnectMode, Seen};
 use super::links::Links;
 use super::world::World;
 

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::fault::{ConnectMode, FaultId, Ways};
-use super::link::{Blamed, Link, LinkConfig, Span};
+use super::fault::Ways;
+use super::ids::FaultId;
+use super::link::{Blamed, Link, Span};
+use super::link_config::{ConnectMode, LinkConfig};
 
 /// The links of a network.
 pub(crate) trait Links {

@@ -8,8 +8,9 @@ use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 use super::Net;
-use super::connection::{End, Owner, Place, keep_waker};
+use super::connection::{Owner, keep_waker};
 use super::host::Host;
+use super::ids::{End, Place};
 use super::stream::SimStream;
 use super::world::ListenerState;
 

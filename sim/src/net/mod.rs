@@ -17,8 +17,10 @@ mod connection;
 mod event;
 mod fault;
 mod host;
+mod ids;
 mod inject;
 mod link;
+mod link_config;
 mod links;
 mod listener;
 mod random;
@@ -29,15 +31,15 @@ mod world;
 #[cfg(test)]
 mod tests;
 
-pub use connection::{ConnectionId, ConnectionInfo, ConnectionState, End};
-pub(crate) use connection::{Direction, Fin, PerEnd, Piece};
+pub use connection::{ConnectionInfo, ConnectionState};
+pub(crate) use connection::{Direction, Fin, Piece};
 pub use event::{NetEvent, NetEventKind, Sink};
-pub use fault::{
-    Choice, ConnectMode, Ending, Fault, FaultError, FaultId, FaultRecord, Notice, Peers, Seen, Ways,
-};
+pub use fault::{Choice, Ending, Fault, FaultError, FaultRecord, Notice, Peers, Ways};
 pub use host::Host;
-pub use link::LinkConfig;
+pub(crate) use ids::PerEnd;
+pub use ids::{ConnectionId, End, FaultId};
 pub(crate) use link::{Blamed, Link, Span};
+pub use link_config::{ConnectMode, LinkConfig, Seen};
 pub(crate) use links::Links;
 pub use listener::SimListener;
 pub(crate) use random::Dice;
@@ -113,7 +115,7 @@ impl Net {
     /// The connections that have at least one end left, in the order of connecting.
     pub fn connections(&self) -> Vec<ConnectionInfo> {
         self.with(|world, _| {
-            let name = |id: host::HostId| world.hosts[id.index()].name.clone();
+            let name = |id: ids::HostId| world.hosts[id.index()].name.clone();
             let info =
                 |(id, connection): (&ConnectionId, &connection::Connection)| ConnectionInfo {
                     id: *id,

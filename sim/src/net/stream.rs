@@ -10,8 +10,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Net;
-use super::connection::{ConnectionId, End, Place};
-use super::host::{Host, HostId};
+use super::host::Host;
+use super::ids::{ConnectionId, End, HostId, Place};
 
 /// A byte stream to another host. Dropping it ends both directions: the peer sees the end of the
 /// stream, and a reset if it goes on writing.

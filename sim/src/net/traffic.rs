@@ -7,8 +7,9 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use tokio::io::ReadBuf;
 
-use super::connection::{Connection, ConnectionId, End, Fin, Owner, Piece, keep_waker};
+use super::connection::{Connection, Fin, Owner, Piece, keep_waker};
 use super::event::NetEventKind;
+use super::ids::{ConnectionId, End};
 use super::random::stable_hash;
 use super::world::World;
 

@@ -2,16 +2,18 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::task::Waker;
 use std::time::Duration;
 
 use super::agenda::{Agenda, Plan};
 use super::clock::Clock;
-use super::connection::{Connection, ConnectionId, End, Fin, Piece, Place};
+use super::connection::{Connection, Fin, Piece};
 use super::event::{NetEvent, NetEventKind};
-use super::fault::{FaultId, FaultRecord, Seen};
-use super::host::{HostId, HostState};
-use super::link::{Link, LinkConfig};
+use super::fault::FaultRecord;
+use super::ids::{ConnectionId, End, FaultId, HostId, Place};
+use super::link::{Blamed, Link};
+use super::link_config::{LinkConfig, Seen};
 use super::random::Dice;
 
 pub(super) struct World {
@@ -221,3 +223,39 @@ impl World {
         }
     }
 }
+
+#[derive(Debug)]
+pub(super) struct HostState {
+    pub(super) name: Arc<str>,
+    pub(super) clock_skew: Arc<AtomicI64>,
+    /// Since when nothing here answers, and because of which fault.
+    pub(super) dark: Option<Blamed<Duration>>,
+    pub(super) pause: Option<Blamed<Duration>>,
+    /// Until when none of its tasks runs.
+    pub(super) halt: Option<Blamed<Duration>>,
+    pub(super) dice: Dice,
+    ports_given: u16,
+}
+
+impl HostState {
+    pub(super) fn new(seed: u64, name: &str) -> Self {
+        Self {
+            name: name.into(),
+            clock_skew: Arc::default(),
+            dark: None,
+            pause: None,
+            halt: None,
+            dice: Dice::split(seed, &format!("host {name}")),
+            ports_given: 0,
+        }
+    }
+
+    /// The next port of those that nobody asks for by number.
+    pub(super) fn give_port(&mut self) -> u16 {
+        let port = FIRST_GIVEN_PORT + self.ports_given % (u16::MAX - FIRST_GIVEN_PORT);
+        self.ports_given = self.ports_given.wrapping_add(1);
+        port
+    }
+}
+
+const FIRST_GIVEN_PORT: u16 = 49152;
