@@ -3,10 +3,8 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::task::{Context, Waker};
 use std::time::Duration;
 
-use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -37,10 +35,10 @@ pub struct ConnectionInfo {
 }
 
 #[derive(Debug)]
-pub(super) struct Connection {
-    pub(super) ends: PerEnd<Endpoint>,
+pub(super) struct Connection<P> {
+    pub(super) ends: PerEnd<Endpoint<P>>,
     /// What each end has sent.
-    pub(super) sent: PerEnd<Direction>,
+    pub(super) sent: PerEnd<Direction<P>>,
     pub(super) established: bool,
     /// Nothing travels any more.
     pub(super) severed: bool,
@@ -48,14 +46,19 @@ pub(super) struct Connection {
     pub(super) black_hole: Option<FaultId>,
 }
 
-impl Connection {
+impl<P> Connection<P> {
     pub(super) fn new(client: Place, server: Place) -> Self {
         let ends = PerEnd {
-            client: Endpoint::new(client, Owner::Stream),
+            client: Endpoint::new(client, Owner::Application),
             server: Endpoint::new(server, Owner::Absent),
         };
         let sent = PerEnd::of(Direction::default(), Direction::default());
         Self { ends, sent, established: false, severed: false, black_hole: None }
+    }
+
+    /// The host of this end, and that of the other one.
+    pub(super) fn hosts(&self, end: End) -> (HostId, HostId) {
+        (self.ends[end].place.host, self.ends[end.other()].place.host)
     }
 
     pub(super) fn is_ownerless(&self) -> bool {
@@ -94,7 +97,7 @@ impl Connection {
         let endpoint = &self.ends[end];
         let left = match endpoint.owner {
             Owner::Released | Owner::Crashed => true,
-            Owner::Absent | Owner::Listener | Owner::Stream => false,
+            Owner::Absent | Owner::Listener | Owner::Application => false,
         };
         left || endpoint.failure.is_some() || endpoint.ended || self.sent[end].fin != Fin::Unsent
     }
@@ -107,30 +110,30 @@ pub(super) enum Owner {
     Absent,
     /// It waits to be accepted.
     Listener,
-    Stream,
-    /// Its stream was dropped.
+    Application,
+    /// Its application has let go of it.
     Released,
     /// Its host crashed.
     Crashed,
 }
 
 #[derive(Debug)]
-pub(super) struct Endpoint {
+pub(super) struct Endpoint<P> {
     pub(super) place: Place,
     pub(super) owner: Owner,
-    /// Bytes that have arrived and are not read.
-    pub(super) unread: VecDeque<Bytes>,
+    /// What has arrived and is not read.
+    pub(super) unread: VecDeque<P>,
     /// The orderly end of what the peer sends has arrived.
     pub(super) ended: bool,
     pub(super) failure: Option<io::ErrorKind>,
     /// It was told, as an orderly end, that the connection was cut.
     pub(super) knows_of_cut: bool,
     pub(super) pause: Option<Blamed<Duration>>,
-    pub(super) reader: Option<Waker>,
-    pub(super) writer: Option<Waker>,
+    /// It found the window full.
+    pub(super) blocked: bool,
 }
 
-impl Endpoint {
+impl<P> Endpoint<P> {
     fn new(place: Place, owner: Owner) -> Self {
         Self {
             place,
@@ -140,14 +143,13 @@ impl Endpoint {
             failure: None,
             knows_of_cut: false,
             pause: None,
-            reader: None,
-            writer: None,
+            blocked: false,
         }
     }
 
     pub(super) fn is_owned(&self) -> bool {
         match self.owner {
-            Owner::Listener | Owner::Stream => true,
+            Owner::Listener | Owner::Application => true,
             Owner::Absent | Owner::Released | Owner::Crashed => false,
         }
     }
@@ -156,59 +158,26 @@ impl Endpoint {
     pub(super) fn is_open(&self) -> bool {
         self.is_owned() && self.failure.is_none()
     }
-
-    pub(super) fn wake(&mut self) {
-        self.wake_reader();
-        self.wake_writer();
-    }
-
-    pub(super) fn wake_reader(&mut self) {
-        if let Some(reader) = self.reader.take() {
-            reader.wake();
-        }
-    }
-
-    pub(super) fn wake_writer(&mut self) {
-        if let Some(writer) = self.writer.take() {
-            writer.wake();
-        }
-    }
-}
-
-/// Keeps the waker of whoever waits, without cloning one that is already kept.
-pub(super) fn keep_waker(slot: &mut Option<Waker>, context: &Context<'_>) {
-    if !slot.as_ref().is_some_and(|kept| kept.will_wake(context.waker())) {
-        *slot = Some(context.waker().clone());
-    }
 }
 
 /// What travels between two ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Piece<T = Bytes> {
+pub(crate) enum Piece<P> {
     Connect,
     Accepted,
     Refused,
-    Data(T),
+    Data(P),
     Fin,
     Reset,
 }
 
-impl Piece {
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Self::Data(bytes) => bytes.len(),
-            Self::Connect | Self::Accepted | Self::Refused | Self::Fin | Self::Reset => 0,
-        }
-    }
-}
-
 #[derive(Debug)]
-pub(crate) struct Segment<T = Bytes> {
+pub(crate) struct Segment<P> {
     pub(crate) arrives: Duration,
-    pub(crate) piece: Piece<T>,
+    pub(crate) piece: Piece<P>,
 }
 
-impl<T> Segment<T> {
+impl<P> Segment<P> {
     fn is_fin(&self) -> bool {
         matches!(self.piece, Piece::Fin)
     }
@@ -229,8 +198,8 @@ pub(crate) enum Fin {
 /// What one end has sent. While anything is in flight, either its first segment has its arrival
 /// planned or the direction is parked.
 #[derive(Debug)]
-pub(crate) struct Direction<T = Bytes> {
-    pub(crate) in_flight: VecDeque<Segment<T>>,
+pub(crate) struct Direction<P> {
+    pub(crate) in_flight: VecDeque<Segment<P>>,
     /// Bytes in flight or unread.
     pub(crate) window_used: usize,
     pub(crate) fin: Fin,
@@ -242,7 +211,7 @@ pub(crate) struct Direction<T = Bytes> {
     last_arrival: Duration,
 }
 
-impl<T> Default for Direction<T> {
+impl<P> Default for Direction<P> {
     fn default() -> Self {
         Self {
             in_flight: VecDeque::new(),
@@ -256,9 +225,9 @@ impl<T> Default for Direction<T> {
     }
 }
 
-impl<T> Direction<T> {
+impl<P> Direction<P> {
     /// Puts `piece` behind all others; returns its arrival if that has to be planned.
-    pub(crate) fn push(&mut self, arrives: Duration, piece: Piece<T>) -> Option<Duration> {
+    pub(crate) fn push(&mut self, arrives: Duration, piece: Piece<P>) -> Option<Duration> {
         self.last_arrival = self.last_arrival.max(arrives);
         self.push_at(self.last_arrival, piece)
     }
@@ -281,7 +250,7 @@ impl<T> Direction<T> {
         self.push(arrives, Piece::Reset)
     }
 
-    fn push_at(&mut self, arrives: Duration, piece: Piece<T>) -> Option<Duration> {
+    fn push_at(&mut self, arrives: Duration, piece: Piece<P>) -> Option<Duration> {
         self.in_flight.push_back(Segment { arrives, piece });
         if self.parked || self.due.is_some() {
             return None;

@@ -4,13 +4,11 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::Net;
 use super::ids::HostId;
 use super::listener::SimListener;
 use super::stream::SimStream;
-use super::world::HostState;
 
 /// A machine on the network. Cloning gives another handle to the same machine.
 #[derive(Clone)]
@@ -18,13 +16,11 @@ pub struct Host {
     pub(super) net: Net,
     pub(super) id: HostId,
     name: Arc<str>,
-    clock_skew: Arc<AtomicI64>,
 }
 
 impl Host {
-    pub(super) fn new(net: Net, id: HostId, state: &HostState) -> Self {
-        let (name, clock_skew) = (state.name.clone(), state.clock_skew.clone());
-        Self { net, id, name, clock_skew }
+    pub(super) fn new(net: Net, id: HostId, name: Arc<str>) -> Self {
+        Self { net, id, name }
     }
 
     pub fn name(&self) -> &Arc<str> {
@@ -41,12 +37,12 @@ impl Host {
 
     /// How far this host's wall clock is ahead, in milliseconds.
     pub fn clock_skew(&self) -> i64 {
-        self.clock_skew.load(Ordering::Relaxed)
+        self.net.lock().world.clock_skew(self.id)
     }
 
     /// A fresh seed from this host's own split of the run's seed.
     pub fn random_seed(&self) -> [u8; 32] {
-        self.net.with(|world, _| world.hosts[self.id.index()].dice.seed())
+        self.net.with(|shell, _| shell.world.random_seed(self.id))
     }
 
     /// Starts to listen; port 0 chooses one. The address is any, the loopback or the host's own.

@@ -27,7 +27,7 @@ impl HostId {
 }
 
 /// A host and a port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     pub(crate) host: HostId,
     pub(crate) port: u16,
@@ -37,6 +37,13 @@ impl Place {
     pub(crate) fn address(self) -> SocketAddr {
         SocketAddr::new(self.host.address(), self.port)
     }
+}
+
+/// Someone who listens: the number tells it from earlier ones at the same place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ListenerId {
+    pub(crate) place: Place,
+    pub(crate) number: u64,
 }
 
 /// A connection, in the order of connecting, from 1 on; never used again.
@@ -83,7 +90,7 @@ impl fmt::Display for End {
 }
 
 /// A value for each end.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct PerEnd<T> {
     pub(crate) client: T,
     pub(crate) server: T,
