@@ -104,16 +104,16 @@ impl<P: Payload> World<P> {
             Piece::Accepted if endpoint.is_open() => {
                 connection.established = true;
                 self.emit(NetEventKind::Established { connection: id });
-                self.wake(id, end, Waits::Reading);
+                self.wake_for(id, end, Waits::Reading);
             }
             Piece::Refused if endpoint.is_open() => {
                 endpoint.failure = Some(io::ErrorKind::ConnectionRefused);
                 self.emit(NetEventKind::Refused { connection: id });
-                self.wake(id, end, Waits::Reading);
+                self.wake_for(id, end, Waits::Reading);
             }
             Piece::Data(payload) if endpoint.is_open() => {
                 endpoint.unread.push_back(payload);
-                self.wake(id, end, Waits::Reading);
+                self.wake_for(id, end, Waits::Reading);
             }
             Piece::Data(payload) => {
                 connection.sent[end.other()].window_used -= payload.bytes();
@@ -122,7 +122,7 @@ impl<P: Payload> World<P> {
             Piece::Fin if endpoint.is_open() => {
                 endpoint.ended = true;
                 self.emit(NetEventKind::FinSeen { connection: id, by: end });
-                self.wake(id, end, Waits::Reading);
+                self.wake_for(id, end, Waits::Reading);
             }
             Piece::Fin if endpoint.owner == Owner::Crashed => self.answer_with_reset(now, id, end),
             Piece::Reset => {
@@ -166,7 +166,7 @@ impl<P: Payload> World<P> {
         self.transmit(now, id, End::Server, answer);
         if accepted {
             self.effects.awake.push_back(Awake::Listener(server));
-            self.wake(id, End::Server, Waits::Reading);
+            self.wake_for(id, End::Server, Waits::Reading);
         }
     }
 
@@ -198,7 +198,7 @@ impl<P: Payload> World<P> {
                 self.emit(NetEventKind::FinSeen { connection: id, by: end });
             }
         }
-        self.wake(id, end, Waits::Either);
+        self.wake(id, end);
         true
     }
 }

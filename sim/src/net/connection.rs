@@ -162,7 +162,7 @@ impl<P> Endpoint<P> {
 
 /// What travels between two ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Piece<P> {
+pub(super) enum Piece<P> {
     Connect,
     Accepted,
     Refused,
@@ -172,9 +172,9 @@ pub(crate) enum Piece<P> {
 }
 
 #[derive(Debug)]
-pub(crate) struct Segment<P> {
-    pub(crate) arrives: Duration,
-    pub(crate) piece: Piece<P>,
+pub(super) struct Segment<P> {
+    pub(super) arrives: Duration,
+    pub(super) piece: Piece<P>,
 }
 
 impl<P> Segment<P> {
@@ -185,7 +185,7 @@ impl<P> Segment<P> {
 
 /// What became of the orderly end of a direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Fin {
+pub(super) enum Fin {
     #[default]
     Unsent,
     Sent,
@@ -198,16 +198,16 @@ pub(crate) enum Fin {
 /// What one end has sent. While anything is in flight, either its first segment has its arrival
 /// planned or the direction is parked.
 #[derive(Debug)]
-pub(crate) struct Direction<P> {
-    pub(crate) in_flight: VecDeque<Segment<P>>,
+pub(super) struct Direction<P> {
+    pub(super) in_flight: VecDeque<Segment<P>>,
     /// Bytes in flight or unread.
-    pub(crate) window_used: usize,
-    pub(crate) fin: Fin,
-    pub(crate) reset_sent: bool,
+    pub(super) window_used: usize,
+    pub(super) fin: Fin,
+    pub(super) reset_sent: bool,
     /// When the first segment arrives; a plan for another time is stale.
-    pub(crate) due: Option<Duration>,
+    pub(super) due: Option<Duration>,
     /// Held without a time at which to look again.
-    pub(crate) parked: bool,
+    pub(super) parked: bool,
     last_arrival: Duration,
 }
 
@@ -227,19 +227,19 @@ impl<P> Default for Direction<P> {
 
 impl<P> Direction<P> {
     /// Puts `piece` behind all others; returns its arrival if that has to be planned.
-    pub(crate) fn push(&mut self, arrives: Duration, piece: Piece<P>) -> Option<Duration> {
+    pub(super) fn push(&mut self, arrives: Duration, piece: Piece<P>) -> Option<Duration> {
         self.last_arrival = self.last_arrival.max(arrives);
         self.push_at(self.last_arrival, piece)
     }
 
     /// Puts the end behind everything, `late` later than it would arrive.
-    pub(crate) fn push_late_fin(&mut self, arrives: Duration, late: Duration) -> Option<Duration> {
+    pub(super) fn push_late_fin(&mut self, arrives: Duration, late: Duration) -> Option<Duration> {
         self.fin = Fin::Late;
         self.push_at(self.last_arrival.max(arrives).saturating_add(late), Piece::Fin)
     }
 
     /// Puts a reset behind everything but a late end, which it overtakes.
-    pub(crate) fn push_reset(&mut self, arrives: Duration) -> Option<Duration> {
+    pub(super) fn push_reset(&mut self, arrives: Duration) -> Option<Duration> {
         self.reset_sent = true;
         if self.fin == Fin::Late && self.in_flight.back().is_some_and(Segment::is_fin) {
             self.in_flight.pop_back();
@@ -260,14 +260,14 @@ impl<P> Direction<P> {
     }
 
     /// Drops everything in flight; the window stays as full as it is.
-    pub(crate) fn lose_all(&mut self) {
+    pub(super) fn lose_all(&mut self) {
         self.in_flight.clear();
         self.due = None;
         self.parked = false;
     }
 
     /// Lets everything arrive by `at`; returns the first arrival if that has to be planned anew.
-    pub(crate) fn hurry(&mut self, at: Duration) -> Option<Duration> {
+    pub(super) fn hurry(&mut self, at: Duration) -> Option<Duration> {
         for segment in &mut self.in_flight {
             if self.fin != Fin::Late || !segment.is_fin() {
                 segment.arrives = segment.arrives.min(at);
@@ -283,7 +283,7 @@ impl<P> Direction<P> {
     }
 
     /// Looks again at what is parked; returns the time for it, if anything is.
-    pub(crate) fn unpark(&mut self, at: Duration) -> Option<Duration> {
+    pub(super) fn unpark(&mut self, at: Duration) -> Option<Duration> {
         if !std::mem::take(&mut self.parked) {
             return None;
         }

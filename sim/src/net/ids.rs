@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct HostId(u16);
 
 impl HostId {
+    pub(crate) const FIRST: Self = Self(0);
+
     pub(crate) fn nth(index: usize) -> Self {
         Self(u16::try_from(index).expect("a run has fewer hosts than addresses"))
     }

@@ -171,7 +171,7 @@ impl<P: Payload> World<P> {
                 Peers::SeeReset => self.transmit(now, *id, *end, Piece::Reset),
                 Peers::SeeNothing => {}
             }
-            self.wake(*id, *end, Waits::Either);
+            self.wake(*id, *end);
             self.disown(*id, *end, Owner::Crashed);
         }
         match peers {

@@ -32,26 +32,27 @@ mod wakers;
 mod world;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use connection::{ConnectionInfo, ConnectionState};
-pub(crate) use connection::{Direction, Fin, Piece};
 pub use event::{NetEvent, NetEventKind, Sink};
 pub use fault::{Choice, Ending, Fault, FaultError, FaultRecord, Notice, Peers, Ways};
 pub use host::Host;
-pub(crate) use ids::PerEnd;
 pub use ids::{ConnectionId, End, FaultId};
+pub(crate) use ids::{HostId, ListenerId, PerEnd, Place};
 pub(crate) use link::{Blamed, Link, Span};
 pub use link_config::{ConnectMode, LinkConfig, Seen};
 pub(crate) use links::Links;
 pub use listener::SimListener;
+pub(crate) use payload::Payload;
 pub(crate) use random::Dice;
 pub use random::stable_hash;
 pub use stream::SimStream;
+pub(crate) use traffic::{Dial, Read};
+pub(crate) use world::{Awake, Plan, World};
 
 use clock::{Clock, VirtualClock};
 use shell::Shell;
-use world::World;
 
 /// The network of one run. Cloning gives another handle to the same network.
 #[derive(Clone)]

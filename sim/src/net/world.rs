@@ -147,7 +147,7 @@ impl<P: Payload> World<P> {
             Plan::Tell(id, end, ending) => {
                 self.tell(id, end, ending);
             }
-            Plan::ResumeReading(id, end) => self.wake(id, end, Waits::Reading),
+            Plan::ResumeReading(id, end) => self.wake_for(id, end, Waits::Reading),
             Plan::ResumeHost(host) => self.wake_readers(host),
         }
     }
@@ -216,8 +216,13 @@ impl<P: Payload> World<P> {
         }
     }
 
-    /// Has the end looked at; once is enough as long as nothing else is looked at in between.
-    pub(super) fn wake(&mut self, id: ConnectionId, end: End, waits: Waits) {
+    /// Has the end looked at.
+    pub(crate) fn wake(&mut self, id: ConnectionId, end: End) {
+        self.wake_for(id, end, Waits::Either);
+    }
+
+    /// Once is enough as long as nothing else is looked at in between.
+    pub(super) fn wake_for(&mut self, id: ConnectionId, end: End, waits: Waits) {
         match self.effects.awake.back_mut() {
             Some(Awake::End(last, at, known)) if (*last, *at) == (id, end) => match *known {
                 Waits::Either => return,
@@ -239,7 +244,7 @@ impl<P: Payload> World<P> {
         if let Some(connection) = self.connections.get_mut(&id)
             && std::mem::take(&mut connection.ends[end].blocked)
         {
-            self.wake(id, end, Waits::Writing);
+            self.wake_for(id, end, Waits::Writing);
         }
     }
 

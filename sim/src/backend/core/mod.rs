@@ -4,12 +4,9 @@
 mod actor;
 mod agenda;
 mod alarm;
-mod arrival;
 mod client;
 mod client_end;
-mod connection;
 mod executor;
-mod faults;
 mod hub_process;
 mod message;
 mod network;

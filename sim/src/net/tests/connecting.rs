@@ -64,21 +64,6 @@ fn a_connect_is_refused_if_nobody_listens() {
 }
 
 #[test]
-fn a_connect_can_be_refused_though_someone_listens() {
-    simulate(1, async || {
-        let pair = Pair::new();
-        let _listener = pair.listen();
-        let fault = pair.inject(connects(ConnectMode::Refuse));
-        assert!(!pair.took_effect(fault));
-        assert_eq!(failure(pair.connect()).await, Some(io::ErrorKind::ConnectionRefused));
-        assert!(pair.took_effect(fault));
-        let lifted = pair.inject(connects(ConnectMode::Accept));
-        assert!(pair.took_effect(lifted));
-        pair.connect().await.unwrap();
-    });
-}
-
-#[test]
 fn a_connect_that_hangs_goes_on_once_the_network_is_healed() {
     simulate(1, async || {
         let pair = Pair::new();
@@ -89,24 +74,6 @@ fn a_connect_that_hangs_goes_on_once_the_network_is_healed() {
         assert!(pair.took_effect(fault));
         pair.net.heal();
         assert!(within(millis(300), connect).await.unwrap().is_ok());
-    });
-}
-
-#[test]
-fn no_byte_passes_a_black_hole_until_it_is_lifted() {
-    simulate(1, async || {
-        let pair = Pair::new();
-        let fault = pair.inject(connects(ConnectMode::BlackHole));
-        let (mut client, mut server) = pair.connected().await;
-        assert!(pair.took_effect(fault));
-        client.write_all(b"ping").await.unwrap();
-        server.write_all(b"pong").await.unwrap();
-        let silence = Duration::from_secs(99);
-        assert!(within(silence, read_some(&mut server)).await.is_none());
-        assert!(within(silence, read_some(&mut client)).await.is_none());
-        pair.inject(connects(ConnectMode::Accept));
-        assert_eq!(read_some(&mut server).await.unwrap(), b"ping");
-        assert_eq!(read_some(&mut client).await.unwrap(), b"pong");
     });
 }
 

@@ -1,4 +1,4 @@
-//! Each fault does what it says, and says whether it did.
+//! The network alone, by the payload and with tasks that wait for it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,6 +16,15 @@ mod crashes;
 mod faults;
 mod order;
 mod streams;
+pub(crate) mod suite;
+
+impl suite::Sample for bytes::Bytes {
+    fn sample() -> Self {
+        Self::from_static(&[7; suite::BYTES])
+    }
+}
+
+suite::for_payload! { bytes::Bytes }
 
 const PORT: u16 = 80;
 
