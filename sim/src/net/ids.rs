@@ -102,14 +102,6 @@ impl<T> PerEnd<T> {
     pub(crate) const fn of(client: T, server: T) -> Self {
         Self { client, server }
     }
-
-    /// The value of this end, and that of the other one.
-    pub(crate) const fn pair(&mut self, end: End) -> (&mut T, &mut T) {
-        match end {
-            End::Client => (&mut self.client, &mut self.server),
-            End::Server => (&mut self.server, &mut self.client),
-        }
-    }
 }
 
 impl<T> Index<End> for PerEnd<T> {

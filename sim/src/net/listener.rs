@@ -22,12 +22,17 @@ impl SimListener {
     ///
     /// # Errors
     /// `ConnectionAborted` if the host has crashed since this began to listen.
-    pub async fn accept(&mut self) -> io::Result<(SimStream, SocketAddr)> {
+    pub async fn accept(&self) -> io::Result<(SimStream, SocketAddr)> {
         poll_fn(|context| self.poll_accept(context)).await
     }
 
     pub fn local_address(&self) -> SocketAddr {
         self.id.place.address()
+    }
+
+    /// Listens no more, as if it were dropped.
+    pub(crate) fn close(&self) {
+        self.net.with(|shell, now| shell.world.unlisten(now, self.id));
     }
 
     pub(super) fn bind(host: &Host, address: SocketAddr) -> io::Result<Self> {
@@ -52,12 +57,9 @@ impl SimListener {
 
 impl Drop for SimListener {
     fn drop(&mut self) {
-        self.net.with(|shell, now| {
-            if shell.world.waiting(self.id).is_ok() {
-                shell.wakers.forget_acceptor(self.id.place);
-                shell.world.unlisten(now, self.id);
-            }
-        });
+        // Whoever drops it does not wait for it any more.
+        self.net.with(|shell, _| shell.forget_acceptor(self.id));
+        self.close();
     }
 }
 

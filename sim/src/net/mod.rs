@@ -21,7 +21,6 @@ mod ids;
 mod inject;
 mod link;
 mod link_config;
-mod links;
 mod listener;
 mod payload;
 mod random;
@@ -34,24 +33,22 @@ mod world;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use clock::{Alarm, Clock};
 pub use connection::{ConnectionInfo, ConnectionState};
 pub use event::{NetEvent, NetEventKind, Sink};
 pub use fault::{Choice, Ending, Fault, FaultError, FaultRecord, Notice, Peers, Ways};
 pub use host::Host;
 pub use ids::{ConnectionId, End, FaultId};
-pub(crate) use ids::{HostId, ListenerId, PerEnd, Place};
-pub(crate) use link::{Blamed, Link, Span};
+pub(crate) use ids::{HostId, ListenerId, Place};
 pub use link_config::{ConnectMode, LinkConfig, Seen};
-pub(crate) use links::Links;
 pub use listener::SimListener;
 pub(crate) use payload::Payload;
-pub(crate) use random::Dice;
 pub use random::stable_hash;
 pub use stream::SimStream;
 pub(crate) use traffic::{Dial, Read};
 pub(crate) use world::{Awake, Plan, World};
 
-use clock::{Clock, VirtualClock};
+use clock::VirtualClock;
 use shell::Shell;
 
 /// The network of one run. Cloning gives another handle to the same network.

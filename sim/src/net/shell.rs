@@ -149,6 +149,12 @@ impl Shell {
         }
     }
 
+    pub(super) fn forget_acceptor(&mut self, listener: ListenerId) {
+        if self.world.waiting(listener).is_ok() {
+            self.wakers.forget_acceptor(listener.place);
+        }
+    }
+
     /// The next connection that this listener accepts.
     pub(super) fn poll_accept(
         &mut self,

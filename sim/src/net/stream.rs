@@ -42,6 +42,11 @@ impl SimStream {
         self.peer
     }
 
+    /// Ends both directions at once: the peer sees a reset.
+    pub(crate) fn abort(self) {
+        self.net.with(|shell, now| shell.world.abort(now, self.id, self.end));
+    }
+
     pub(super) fn new(
         net: &Net,
         world: &World<Bytes>,

@@ -9,7 +9,7 @@ use super::connection::{Connection, Fin, Owner, Piece};
 use super::event::NetEventKind;
 use super::ids::{ConnectionId, End, HostId, ListenerId, Place};
 use super::payload::Payload;
-use super::world::{ListenerState, World};
+use super::world::{Awake, ListenerState, World};
 
 /// How a connection stands that a client asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,7 @@ impl<P: Payload> World<P> {
             return;
         }
         let state = self.listeners.remove(&listener.place);
+        self.effects.awake.push_back(Awake::Listener(listener.place));
         for id in state.into_iter().flat_map(|state| state.backlog) {
             self.release(now, id, End::Server);
         }
@@ -228,6 +229,15 @@ impl<P: Payload> World<P> {
             self.transmit(now, id, end, Piece::Reset);
         } else {
             self.shut_down(now, id, end);
+        }
+        self.disown(id, end, Owner::Released);
+    }
+
+    /// The owner of this end is gone without an orderly end.
+    pub(crate) fn abort(&mut self, now: Duration, id: ConnectionId, end: End) {
+        let Some(connection) = owned(&mut self.connections, id, end) else { return };
+        if connection.ends[end].failure.is_none() {
+            self.transmit(now, id, end, Piece::Reset);
         }
         self.disown(id, end, Owner::Released);
     }

@@ -47,12 +47,12 @@ impl Wakers {
         [first, second].into_iter().flatten().for_each(Waker::wake);
     }
 
-    pub(super) fn forget_connection(&mut self, id: ConnectionId) {
-        self.ends.remove(&id);
-    }
-
     pub(super) fn forget_acceptor(&mut self, at: Place) {
         self.acceptors.remove(&at);
+    }
+
+    pub(super) fn forget_connection(&mut self, id: ConnectionId) {
+        self.ends.remove(&id);
     }
 }
 

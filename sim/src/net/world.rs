@@ -223,21 +223,10 @@ impl<P: Payload> World<P> {
 
     /// Once is enough as long as nothing else is looked at in between.
     pub(super) fn wake_for(&mut self, id: ConnectionId, end: End, waits: Waits) {
-        match self.effects.awake.back_mut() {
-            Some(Awake::End(last, at, known)) if (*last, *at) == (id, end) => match *known {
-                Waits::Either => return,
-                Waits::Reading => {
-                    if waits != Waits::Reading {
-                        *known = Waits::Either;
-                    }
-                    return;
-                }
-                Waits::Writing if waits == Waits::Writing => return,
-                Waits::Writing => {}
-            },
-            Some(Awake::End(..) | Awake::Listener(_)) | None => {}
+        let known = [waits, Waits::Either].map(|waits| Some(Awake::End(id, end, waits)));
+        if !known.contains(&self.effects.awake.back().copied()) {
+            self.effects.awake.push_back(Awake::End(id, end, waits));
         }
-        self.effects.awake.push_back(Awake::End(id, end, waits));
     }
 
     pub(super) fn wake_writer(&mut self, id: ConnectionId, end: End) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::message::Message;
 use crate::net::{self, ConnectionId, End, LinkConfig, Payload, Place};
 pub(crate) use crate::net::{Dial, HostId, Plan};
-use crate::scenario::{HUB_HOST, HUB_PORT, Scenario};
+use crate::scenario::{HUB_PORT, Scenario};
 
 pub type Network = net::World<Carried>;
 pub type Read = net::Read<Message>;
@@ -18,10 +18,12 @@ impl HostId {
 /// Where the hub listens.
 pub const HUB: Place = Place { host: HostId::HUB, port: HUB_PORT };
 
-/// The network of a run, on which the hub's host has its name.
+/// The network of a run.
 pub fn new(scenario: &Scenario) -> Network {
     let mut network = Network::new(scenario.seed, scenario.network.clone());
-    network.host(HUB_HOST);
+    for host in scenario.hosts() {
+        network.host(&host);
+    }
     network
 }
 

@@ -19,7 +19,7 @@ fn a_connect_takes_a_round_trip() {
 fn a_host_goes_by_its_name_its_address_and_from_itself_by_localhost() {
     simulate(1, async || {
         let pair = Pair::new();
-        let mut listener = pair.listen();
+        let listener = pair.listen();
         for (host, authority) in [
             (&pair.client, "hub:80"),
             (&pair.client, "10.0.0.2:80"),
@@ -83,7 +83,7 @@ fn a_connect_that_is_given_up_leaves_nothing() {
         let pair = Pair::with(1, LinkConfig { latency: millis(10), ..Default::default() });
         assert!(within(millis(5), pair.connect()).await.is_none());
         assert_eq!(pair.state(), None);
-        let mut listener = pair.listen();
+        let listener = pair.listen();
         assert!(within(millis(15), pair.connect()).await.is_none());
         let (mut server, _) = listener.accept().await.unwrap();
         assert_eq!(failure(read_some(&mut server)).await, Some(io::ErrorKind::ConnectionReset));

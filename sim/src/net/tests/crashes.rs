@@ -24,7 +24,7 @@ fn peers_of_a_process_that_dies_see_a_reset() {
 fn the_streams_and_listeners_of_a_host_that_crashed_are_dead() {
     simulate(1, async || {
         let pair = Pair::new();
-        let mut listener = pair.listen();
+        let listener = pair.listen();
         let (client, server) = tokio::join!(pair.connect(), listener.accept());
         let (_client, mut server) = (client.unwrap(), server.unwrap().0);
         crash_hub(&pair, Peers::SeeReset);
@@ -43,7 +43,7 @@ fn a_killed_node_tells_its_peers_nothing_after_the_crash() {
     simulate(1, async || {
         let pair = Pair::new();
         let node = madsim::runtime::Handle::current().create_node().name("hub").build();
-        let mut listener = pair.listen();
+        let listener = pair.listen();
         node.spawn(async move {
             let (mut server, _) = listener.accept().await.unwrap();
             read_some(&mut server).await.unwrap();

@@ -63,7 +63,7 @@ impl Pair {
 
     /// A connection: the client's end, the server's end.
     async fn connected(&self) -> (SimStream, SimStream) {
-        let mut listener = self.listen();
+        let listener = self.listen();
         let (client, server) = tokio::join!(self.connect(), listener.accept());
         (client.unwrap(), server.unwrap().0)
     }
