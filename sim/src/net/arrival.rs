@@ -146,19 +146,21 @@ impl<P: Payload> World<P> {
         let client = connection.ends[End::Client].place.host;
         let server = connection.ends[End::Server].place;
         let connects = self.links[client.index()][server.host.index()].connects;
-        let refuses = connects.is_some_and(|connects| connects.value == ConnectMode::Refuse);
-        let listener = self.listeners.get_mut(&server);
-        let answer = match listener {
-            Some(listener) if !refuses && listener.backlog.len() < BACKLOG_MAX => {
+        let mode = connects.map_or(ConnectMode::Accept, |connects| connects.value);
+        let accepted = match self.listeners.get_mut(&server) {
+            Some(listener)
+                if mode != ConnectMode::Refuse && listener.backlog.len() < BACKLOG_MAX =>
+            {
                 connection.ends[End::Server].owner = Owner::Listener;
                 listener.backlog.push_back(id);
-                Piece::Accepted
+                true
             }
-            Some(_) | None => Piece::Refused,
+            Some(_) | None => false,
         };
-        let accepted = matches!(answer, Piece::Accepted);
+        let heard = accepted && mode != ConnectMode::Duplicate;
+        let answer = if heard { Piece::Accepted } else { Piece::Refused };
         if let Some(connects) = connects {
-            if connects.value == ConnectMode::BlackHole {
+            if mode == ConnectMode::BlackHole {
                 connection.black_hole = Some(connects.fault);
             }
             self.took_effect(now, connects.fault);

@@ -89,6 +89,7 @@ impl<P> Connection<P> {
     fn is_unaware(&self, end: End) -> bool {
         let gone = self.severed
             || self.ends[end.other()].owner == Owner::Crashed
+            || self.ends[end.other()].failure == Some(io::ErrorKind::ConnectionRefused)
             || self.sent[end.other()].fin == Fin::Lost;
         gone && self.ends[end].is_open() && !self.ends[end].knows_of_cut
     }

@@ -69,6 +69,9 @@ pub enum ConnectMode {
     Hang,
     /// It is accepted if someone listens, but no byte passes either way until the mode changes.
     BlackHole,
+    /// It is accepted if someone listens, and the client hears that it is refused: whoever tries again
+    /// has connected twice.
+    Duplicate,
 }
 
 /// When something is seen.

@@ -38,6 +38,27 @@ pub(crate) fn no_payload_passes_a_black_hole_until_it_is_lifted<P: Sample>() {
     }
 }
 
+pub(crate) fn a_duplicate_connect_is_refused_for_the_client_alone<P: Sample>() {
+    let mut scene = Scene::<P>::new();
+    scene.inject(connects(ConnectMode::Duplicate));
+    let first = scene.open();
+    scene.pass(millis(20));
+    assert_eq!(scene.world.dial(first), REFUSED);
+    assert_eq!(scene.took_effect(), Some(millis(10)));
+    scene.world.release(scene.now, first, End::Client);
+    scene.inject(connects(ConnectMode::Accept));
+    let second = scene.open();
+    scene.pass(millis(20));
+    assert_eq!([first, second].map(|id| scene.world.accept(id)), [true, true]);
+    scene.pass(millis(60_000));
+    assert_eq!(scene.read(first, End::Server), (0, OPEN));
+    assert_eq!(scene.world.connections[&first].state(), ConnectionState::HalfOpen);
+    assert_eq!(scene.send(first, End::Server), Ok(true));
+    scene.pass(millis(20));
+    assert_eq!(scene.read(first, End::Server), (0, RESET));
+    assert_eq!(scene.world.dial(second), Dial::Established);
+}
+
 pub(crate) fn a_connect_is_refused_where_nobody_listens<P: Sample>() {
     let mut scene = Scene::<P>::new();
     scene.world.unlisten(scene.now, scene.listener);

@@ -32,6 +32,7 @@ macro_rules! for_payload {
             links::what_a_slow_link_carries_flows_once_it_is_healed
             connections::a_connect_fares_as_it_is_told_to
             connections::no_payload_passes_a_black_hole_until_it_is_lifted
+            connections::a_duplicate_connect_is_refused_for_the_client_alone
             connections::a_connect_is_refused_where_nobody_listens
             connections::a_connect_that_is_given_up_leaves_nothing
             connections::who_was_not_accepted_is_reset_when_nobody_listens_any_more
