@@ -1,8 +1,9 @@
-//! The simulated byte-stream network. A [`Net`] has [`Host`]s; a host listens and connects; what it
-//! gets are [`SimStream`]s, and every [`Fault`] strikes what travels between them.
+//! The simulated network. A [`World`] is told the time and carries any [`Payload`] between hosts; every
+//! [`Fault`] strikes what travels. A [`Net`] is a world of bytes with a clock and tasks: its [`Host`]s
+//! listen and connect, and what they get are [`SimStream`]s.
 //!
-//! Nothing here draws from madsim's randomness or reads another clock than its virtual one, so the
-//! events of a run depend on nothing but its seed and what the hosts do.
+//! Nothing here draws from madsim's randomness or reads another clock than it is given, so the events of
+//! a run depend on nothing but its seed, the time and what the hosts do.
 
 use std::fmt;
 use std::future::poll_fn;

@@ -1,4 +1,4 @@
-//! Connects that succeed, fail, hang, and go nowhere.
+//! Where hosts, their ports and their listeners are found.
 
 use super::*;
 
@@ -50,43 +50,6 @@ fn port_zero_chooses_a_port_and_a_taken_one_is_refused() {
         let free_again = one.local_address();
         drop(one);
         pair.server.listen(free_again).unwrap();
-    });
-}
-
-#[test]
-fn a_connect_is_refused_if_nobody_listens() {
-    simulate(1, async || {
-        let pair = Pair::new();
-        assert_eq!(failure(pair.connect()).await, Some(io::ErrorKind::ConnectionRefused));
-        let lines = ["c1 opened alice -> hub:80", "c1 refused", "c1 closed"];
-        assert_eq!(pair.lines(), lines);
-    });
-}
-
-#[test]
-fn a_connect_that_hangs_goes_on_once_the_network_is_healed() {
-    simulate(1, async || {
-        let pair = Pair::new();
-        let _listener = pair.listen();
-        let fault = pair.inject(connects(ConnectMode::Hang));
-        let mut connect = Box::pin(pair.connect());
-        assert!(within(Duration::from_secs(99), &mut connect).await.is_none());
-        assert!(pair.took_effect(fault));
-        pair.net.heal();
-        assert!(within(millis(300), connect).await.unwrap().is_ok());
-    });
-}
-
-#[test]
-fn a_connect_that_is_given_up_leaves_nothing() {
-    simulate(1, async || {
-        let pair = Pair::with(1, LinkConfig { latency: millis(10), ..Default::default() });
-        assert!(within(millis(5), pair.connect()).await.is_none());
-        assert_eq!(pair.state(), None);
-        let listener = pair.listen();
-        assert!(within(millis(15), pair.connect()).await.is_none());
-        let (mut server, _) = listener.accept().await.unwrap();
-        assert_eq!(failure(read_some(&mut server)).await, Some(io::ErrorKind::ConnectionReset));
     });
 }
 

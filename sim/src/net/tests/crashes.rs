@@ -1,23 +1,9 @@
-//! Hosts that die, and what their peers see of it.
+//! What is left to the tasks of a host that died.
 
 use super::*;
 
 fn crash_hub(pair: &Pair, peers: Peers) -> FaultId {
     pair.net.crash("hub", peers).unwrap()
-}
-
-#[test]
-fn peers_of_a_process_that_dies_see_a_reset() {
-    simulate(1, async || {
-        let pair = Pair::new();
-        let (mut client, server) = pair.connected().await;
-        let fault = crash_hub(&pair, Peers::SeeReset);
-        drop(server);
-        assert!(pair.took_effect(fault));
-        assert_eq!(failure(read_some(&mut client)).await, Some(io::ErrorKind::ConnectionReset));
-        assert_eq!(failure(pair.connect()).await, Some(io::ErrorKind::ConnectionRefused));
-        assert!(!pair.lines().iter().any(|line| line.contains("FIN")));
-    });
 }
 
 #[test]
