@@ -14,7 +14,7 @@ use super::words;
 use crate::history::{Recorder, What};
 use crate::net::{Fault, Host, Net, Peers};
 use crate::runtime::SimRuntime;
-use crate::scenario::{HUB_HOST, HUB_PORT, Scenario, Who};
+use crate::scenario::{HUB_HOST, HUB_PORT, Scenario};
 
 /// Plays the scenario to its end or to the first violation; tells how long that took.
 pub async fn play(scenario: Arc<Scenario>, recorder: Recorder) -> Duration {
@@ -25,7 +25,9 @@ pub async fn play(scenario: Arc<Scenario>, recorder: Recorder) -> Duration {
         Box::new(move |event| network_recorder.record(event.at, What::Net(event.kind))),
     );
     let wire = SimWire { net: net.clone() };
-    wire.name_hosts(&scenario);
+    for host in scenario.hosts() {
+        wire.net.host(&host);
+    }
     let stage =
         FullStack::new(Arc::clone(&scenario), &wire, wire.process(HUB_HOST, "stage"), &recorder);
     tokio::select! {
@@ -43,21 +45,6 @@ pub async fn play(scenario: Arc<Scenario>, recorder: Recorder) -> Duration {
 #[derive(Clone)]
 struct SimWire {
     net: Net,
-}
-
-impl SimWire {
-    /// Hosts get their addresses and seeds in the order of naming: that of the scenario.
-    fn name_hosts(&self, scenario: &Scenario) {
-        self.net.host(HUB_HOST);
-        for actor in &scenario.actors {
-            self.net.host(&actor.name);
-        }
-        for step in &scenario.steps {
-            if let crate::scenario::What::Act { who: who @ Who::Raw(..), .. } = &step.what {
-                self.net.host(&who.to_string());
-            }
-        }
-    }
 }
 
 impl Wire for SimWire {

@@ -4,21 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-use super::connection::{ConnectionId, End};
-use super::fault::Ending;
-use super::host::HostId;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Plan {
-    /// The first segment that this end sent arrives at the other end.
-    Arrive(ConnectionId, End),
-    /// This end learns that its connection is gone.
-    Tell(ConnectionId, End, Ending),
-    /// The pause of this end's reading may be over.
-    ResumeReading(ConnectionId, End),
-    /// The pause of all reading on this host may be over.
-    ResumeHost(HostId),
-}
+use super::world::Plan;
 
 #[derive(Debug, Default)]
 pub(super) struct Agenda {
@@ -36,11 +22,11 @@ impl Agenda {
         self.plans.peek().map(|Reverse((at, _, _))| *at)
     }
 
-    pub(super) fn pop_due(&mut self, now: Duration) -> Option<(Duration, Plan)> {
+    pub(super) fn pop_due(&mut self, now: Duration) -> Option<Plan> {
         if self.next()? > now {
             return None;
         }
-        self.plans.pop().map(|Reverse((at, _, plan))| (at, plan))
+        self.plans.pop().map(|Reverse((_, _, plan))| plan)
     }
 
     pub(super) fn clear(&mut self) {
@@ -51,6 +37,7 @@ impl Agenda {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::ids::HostId;
 
     #[test]
     fn plans_come_in_the_order_of_time_and_then_of_planning() {
@@ -60,8 +47,8 @@ mod tests {
         agenda.plan(early, Plan::ResumeHost(HostId::nth(3)));
         agenda.plan(early, Plan::ResumeHost(HostId::nth(2)));
         assert_eq!(agenda.next(), Some(early));
-        assert_eq!(agenda.pop_due(early), Some((early, Plan::ResumeHost(HostId::nth(3)))));
-        assert_eq!(agenda.pop_due(early), Some((early, Plan::ResumeHost(HostId::nth(2)))));
+        assert_eq!(agenda.pop_due(early), Some(Plan::ResumeHost(HostId::nth(3))));
+        assert_eq!(agenda.pop_due(early), Some(Plan::ResumeHost(HostId::nth(2))));
         assert_eq!(agenda.pop_due(early), None);
     }
 }

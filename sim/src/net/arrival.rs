@@ -3,11 +3,13 @@
 use std::io;
 use std::time::Duration;
 
-use super::agenda::Plan;
-use super::connection::{ConnectionId, End, Owner, Piece};
+use super::connection::{Owner, Piece};
 use super::event::NetEventKind;
-use super::fault::{ConnectMode, Ending, FaultId};
-use super::world::World;
+use super::fault::Ending;
+use super::ids::{ConnectionId, End, FaultId};
+use super::link_config::ConnectMode;
+use super::payload::Payload;
+use super::world::{Awake, Plan, Waits, World};
 
 /// Connections that wait to be accepted by one listener; more are refused.
 const BACKLOG_MAX: usize = 1024;
@@ -18,7 +20,7 @@ enum Obstacle {
     Parked(FaultId),
 }
 
-impl World {
+impl<P: Payload> World<P> {
     /// Lets everything arrive that is due, as long as nothing holds it.
     pub(super) fn arrive(&mut self, now: Duration, due: Duration, id: ConnectionId, from: End) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
@@ -32,7 +34,7 @@ impl World {
             Some(Obstacle::Until(until, fault)) => {
                 direction.due = Some(until);
                 self.took_effect(now, fault);
-                self.plan(until, Plan::Arrive(id, from));
+                self.plan(until, Plan::Arrive(id, from, until));
             }
             Some(Obstacle::Parked(fault)) => {
                 direction.due = None;
@@ -57,7 +59,7 @@ impl World {
                 Some(segment) => {
                     let next = segment.arrives;
                     direction.due = Some(next);
-                    return self.plan(next, Plan::Arrive(id, from));
+                    return self.plan(next, Plan::Arrive(id, from, next));
                 }
                 None => {
                     direction.due = None;
@@ -70,8 +72,7 @@ impl World {
     /// What keeps the first segment from arriving at the moment it is due.
     fn obstacle(&self, due: Duration, id: ConnectionId, from: End) -> Option<Obstacle> {
         let connection = self.connections.get(&id)?;
-        let source = connection.ends[from].place.host;
-        let target = connection.ends[from.other()].place.host;
+        let (source, target) = connection.hosts(from);
         let link = &self.links[source.index()][target.index()];
         if let Some(stall) = link.stall
             && (stall.value.from..stall.value.until).contains(&due)
@@ -94,7 +95,7 @@ impl World {
     }
 
     /// `piece` has arrived at `end`.
-    fn receive(&mut self, now: Duration, id: ConnectionId, end: End, piece: Piece) {
+    fn receive(&mut self, now: Duration, id: ConnectionId, end: End, piece: Piece<P>) {
         self.note_halt(now, id, end);
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let endpoint = &mut connection.ends[end];
@@ -102,30 +103,30 @@ impl World {
             Piece::Connect => self.receive_connect(now, id),
             Piece::Accepted if endpoint.is_open() => {
                 connection.established = true;
-                endpoint.wake_reader();
-                self.emit(now, NetEventKind::Established { connection: id });
+                self.emit(NetEventKind::Established { connection: id });
+                self.wake_for(id, end, Waits::Reading);
             }
             Piece::Refused if endpoint.is_open() => {
                 endpoint.failure = Some(io::ErrorKind::ConnectionRefused);
-                endpoint.wake_reader();
-                self.emit(now, NetEventKind::Refused { connection: id });
+                self.emit(NetEventKind::Refused { connection: id });
+                self.wake_for(id, end, Waits::Reading);
             }
-            Piece::Data(bytes) if endpoint.is_open() => {
-                endpoint.unread.push_back(bytes);
-                endpoint.wake_reader();
+            Piece::Data(payload) if endpoint.is_open() => {
+                endpoint.unread.push_back(payload);
+                self.wake_for(id, end, Waits::Reading);
             }
-            Piece::Data(bytes) => {
-                connection.sent[end.other()].window_used -= bytes.len();
+            Piece::Data(payload) => {
+                connection.sent[end.other()].window_used -= payload.bytes();
                 self.answer_with_reset(now, id, end);
             }
             Piece::Fin if endpoint.is_open() => {
                 endpoint.ended = true;
-                endpoint.wake_reader();
-                self.emit(now, NetEventKind::FinSeen { connection: id, by: end });
+                self.emit(NetEventKind::FinSeen { connection: id, by: end });
+                self.wake_for(id, end, Waits::Reading);
             }
             Piece::Fin if endpoint.owner == Owner::Crashed => self.answer_with_reset(now, id, end),
             Piece::Reset => {
-                self.tell(now, id, end, Ending::Reset);
+                self.tell(id, end, Ending::Reset);
             }
             Piece::Accepted | Piece::Refused | Piece::Fin => {}
         }
@@ -145,26 +146,30 @@ impl World {
         let client = connection.ends[End::Client].place.host;
         let server = connection.ends[End::Server].place;
         let connects = self.links[client.index()][server.host.index()].connects;
-        let refuses = connects.is_some_and(|connects| connects.value == ConnectMode::Refuse);
-        let listener = self.listeners.get_mut(&(server.host, server.port));
-        let answer = match listener {
-            Some(listener) if !refuses && listener.backlog.len() < BACKLOG_MAX => {
+        let mode = connects.map_or(ConnectMode::Accept, |connects| connects.value);
+        let accepted = match self.listeners.get_mut(&server) {
+            Some(listener)
+                if mode != ConnectMode::Refuse && listener.backlog.len() < BACKLOG_MAX =>
+            {
                 connection.ends[End::Server].owner = Owner::Listener;
                 listener.backlog.push_back(id);
-                if let Some(acceptor) = listener.acceptor.take() {
-                    acceptor.wake();
-                }
-                Piece::Accepted
+                true
             }
-            Some(_) | None => Piece::Refused,
+            Some(_) | None => false,
         };
+        let heard = accepted && mode != ConnectMode::Duplicate;
+        let answer = if heard { Piece::Accepted } else { Piece::Refused };
         if let Some(connects) = connects {
-            if connects.value == ConnectMode::BlackHole {
+            if mode == ConnectMode::BlackHole {
                 connection.black_hole = Some(connects.fault);
             }
             self.took_effect(now, connects.fault);
         }
         self.transmit(now, id, End::Server, answer);
+        if accepted {
+            self.effects.awake.push_back(Awake::Listener(server));
+            self.wake_for(id, End::Server, Waits::Reading);
+        }
     }
 
     fn answer_with_reset(&mut self, now: Duration, id: ConnectionId, end: End) {
@@ -175,33 +180,27 @@ impl World {
     }
 
     /// `end` learns that its connection is gone; returns whether it did not know.
-    pub(super) fn tell(
-        &mut self,
-        now: Duration,
-        id: ConnectionId,
-        end: End,
-        ending: Ending,
-    ) -> bool {
+    pub(super) fn tell(&mut self, id: ConnectionId, end: End, ending: Ending) -> bool {
         let Some(connection) = self.connections.get_mut(&id) else { return false };
         let endpoint = &mut connection.ends[end];
         if !endpoint.is_open() {
             return false;
         }
-        endpoint.wake();
         match ending {
             Ending::Reset => {
                 endpoint.failure = Some(io::ErrorKind::ConnectionReset);
                 endpoint.unread.clear();
                 connection.sent[end].lose_all();
                 connection.sent[end.other()].lose_all();
-                self.emit(now, NetEventKind::ResetSeen { connection: id, by: end });
+                self.emit(NetEventKind::ResetSeen { connection: id, by: end });
             }
             Ending::EndOfStream => {
                 endpoint.ended = true;
                 endpoint.knows_of_cut = true;
-                self.emit(now, NetEventKind::FinSeen { connection: id, by: end });
+                self.emit(NetEventKind::FinSeen { connection: id, by: end });
             }
         }
+        self.wake(id, end);
         true
     }
 }

@@ -1,5 +1,4 @@
-//! Virtual time, and the one alarm that wakes the network's driver. Few timers: madsim never cancels
-//! one, so an alarm is set only if none rings earlier.
+//! The time that a network goes by, and the alarms that wake its driver.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -7,25 +6,33 @@ use std::time::{Duration, Instant};
 
 use madsim::time::TimeHandle;
 
-pub(super) struct Clock {
-    time: TimeHandle,
-    origin: Instant,
-    driver: Option<Waker>,
-    /// When alarms ring; each one set is earlier than all before it.
-    alarms: Vec<Duration>,
+/// A clock that the network is driven by.
+pub(crate) trait Clock: Send {
+    /// Time since the run began.
+    fn now(&self) -> Duration;
+
+    /// An alarm that wakes the driver at `at`, for as long as it is kept; none if that time has come.
+    fn alarm(&self, at: Duration, driver: &Waker) -> Option<Alarm>;
 }
 
-impl Clock {
-    /// The clock of the madsim runtime that the caller runs in.
-    pub(super) fn current() -> Self {
-        let time = TimeHandle::current();
-        let origin = time.now_instant() - time.elapsed();
-        Self { time, origin, driver: None, alarms: Vec::new() }
+/// Nothing but what it takes to ring.
+pub(crate) type Alarm = Box<dyn Send>;
+
+/// Few alarms: madsim never cancels one, so one is set only if none rings earlier.
+pub(super) struct Alarms {
+    clock: Box<dyn Clock>,
+    driver: Option<Waker>,
+    /// When alarms ring; each one set is earlier than all before it.
+    set: Vec<(Duration, Alarm)>,
+}
+
+impl Alarms {
+    pub(super) fn new(clock: Box<dyn Clock>) -> Self {
+        Self { clock, driver: None, set: Vec::new() }
     }
 
-    /// Virtual time since the run began.
     pub(super) fn now(&self) -> Duration {
-        self.time.elapsed()
+        self.clock.now()
     }
 
     /// Alarms wake this one from now on.
@@ -41,25 +48,54 @@ impl Clock {
     }
 
     pub(super) fn forget_rung(&mut self, now: Duration) {
-        while self.alarms.last().is_some_and(|at| *at <= now) {
-            self.alarms.pop();
+        while self.set.last().is_some_and(|(at, _)| *at <= now) {
+            self.set.pop();
         }
     }
 
     /// Sees to it that the driver is woken at `at` or before.
     pub(super) fn wake_by(&mut self, at: Duration) {
-        if self.alarms.last().is_some_and(|earliest| *earliest <= at) {
+        if self.set.last().is_some_and(|(earliest, _)| *earliest <= at) {
             return;
         }
-        let (Some(driver), Some(deadline)) = (&self.driver, self.origin.checked_add(at)) else {
-            return;
-        };
-        let mut sleep = self.time.sleep(Duration::ZERO);
-        // A new sleep lasts at least 1 ms; one that is reset is exact.
-        Pin::new(&mut sleep).reset(deadline);
-        match Future::poll(Pin::new(&mut sleep), &mut Context::from_waker(driver)) {
-            Poll::Ready(()) => driver.wake_by_ref(),
-            Poll::Pending => self.alarms.push(at),
+        let Some(driver) = &self.driver else { return };
+        match self.clock.alarm(at, driver) {
+            Some(alarm) => self.set.push((at, alarm)),
+            None => driver.wake_by_ref(),
         }
+    }
+}
+
+/// Madsim's virtual time.
+pub(super) struct VirtualClock {
+    time: TimeHandle,
+    origin: Instant,
+}
+
+impl VirtualClock {
+    /// The clock of the madsim runtime that the caller runs in.
+    pub(super) fn current() -> Self {
+        let time = TimeHandle::current();
+        let origin = time.now_instant() - time.elapsed();
+        Self { time, origin }
+    }
+}
+
+impl Clock for VirtualClock {
+    fn now(&self) -> Duration {
+        self.time.elapsed()
+    }
+
+    fn alarm(&self, at: Duration, driver: &Waker) -> Option<Alarm> {
+        if let Some(deadline) = self.origin.checked_add(at) {
+            let mut sleep = self.time.sleep(Duration::ZERO);
+            // A new sleep lasts at least 1 ms; one that is reset is exact.
+            Pin::new(&mut sleep).reset(deadline);
+            match Future::poll(Pin::new(&mut sleep), &mut Context::from_waker(driver)) {
+                Poll::Ready(()) => return None,
+                Poll::Pending => {}
+            }
+        }
+        Some(Box::new(()))
     }
 }

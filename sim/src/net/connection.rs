@@ -1,64 +1,15 @@
 //! The state of one connection: two ends, and what travels from each to the other.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::io;
-use std::net::SocketAddr;
-use std::ops::{Index, IndexMut};
 use std::sync::Arc;
-use std::task::{Context, Waker};
 use std::time::Duration;
 
-use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::fault::FaultId;
-use super::host::HostId;
+use super::ids::{ConnectionId, End, FaultId, HostId, PerEnd, Place};
 use super::link::Blamed;
-
-/// A connection, in the order of connecting, from 1 on; never used again.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(transparent)]
-pub struct ConnectionId(pub u64);
-
-impl fmt::Display for ConnectionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "c{}", self.0)
-    }
-}
-
-/// One end of a connection: who connected is the client.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum End {
-    Client,
-    Server,
-}
-
-impl End {
-    pub const BOTH: [Self; 2] = [Self::Client, Self::Server];
-
-    pub const fn other(self) -> Self {
-        match self {
-            Self::Client => Self::Server,
-            Self::Server => Self::Client,
-        }
-    }
-}
-
-impl fmt::Display for End {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Client => "client",
-            Self::Server => "server",
-        })
-    }
-}
 
 /// What a connection looks like from above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -83,52 +34,11 @@ pub struct ConnectionInfo {
     pub state: ConnectionState,
 }
 
-/// A value for each end.
 #[derive(Debug)]
-pub(crate) struct PerEnd<T> {
-    pub(crate) client: T,
-    pub(crate) server: T,
-}
-
-impl<T> PerEnd<T> {
-    pub(crate) const fn of(client: T, server: T) -> Self {
-        Self { client, server }
-    }
-
-    /// The value of this end, and that of the other one.
-    pub(crate) const fn pair(&mut self, end: End) -> (&mut T, &mut T) {
-        match end {
-            End::Client => (&mut self.client, &mut self.server),
-            End::Server => (&mut self.server, &mut self.client),
-        }
-    }
-}
-
-impl<T> Index<End> for PerEnd<T> {
-    type Output = T;
-
-    fn index(&self, end: End) -> &T {
-        match end {
-            End::Client => &self.client,
-            End::Server => &self.server,
-        }
-    }
-}
-
-impl<T> IndexMut<End> for PerEnd<T> {
-    fn index_mut(&mut self, end: End) -> &mut T {
-        match end {
-            End::Client => &mut self.client,
-            End::Server => &mut self.server,
-        }
-    }
-}
-
-#[derive(Debug)]
-pub(super) struct Connection {
-    pub(super) ends: PerEnd<Endpoint>,
+pub(super) struct Connection<P> {
+    pub(super) ends: PerEnd<Endpoint<P>>,
     /// What each end has sent.
-    pub(super) sent: PerEnd<Direction>,
+    pub(super) sent: PerEnd<Direction<P>>,
     pub(super) established: bool,
     /// Nothing travels any more.
     pub(super) severed: bool,
@@ -136,14 +46,19 @@ pub(super) struct Connection {
     pub(super) black_hole: Option<FaultId>,
 }
 
-impl Connection {
+impl<P> Connection<P> {
     pub(super) fn new(client: Place, server: Place) -> Self {
         let ends = PerEnd {
-            client: Endpoint::new(client, Owner::Stream),
+            client: Endpoint::new(client, Owner::Application),
             server: Endpoint::new(server, Owner::Absent),
         };
         let sent = PerEnd::of(Direction::default(), Direction::default());
         Self { ends, sent, established: false, severed: false, black_hole: None }
+    }
+
+    /// The host of this end, and that of the other one.
+    pub(super) fn hosts(&self, end: End) -> (HostId, HostId) {
+        (self.ends[end].place.host, self.ends[end.other()].place.host)
     }
 
     pub(super) fn is_ownerless(&self) -> bool {
@@ -174,6 +89,7 @@ impl Connection {
     fn is_unaware(&self, end: End) -> bool {
         let gone = self.severed
             || self.ends[end.other()].owner == Owner::Crashed
+            || self.ends[end.other()].failure == Some(io::ErrorKind::ConnectionRefused)
             || self.sent[end.other()].fin == Fin::Lost;
         gone && self.ends[end].is_open() && !self.ends[end].knows_of_cut
     }
@@ -182,22 +98,9 @@ impl Connection {
         let endpoint = &self.ends[end];
         let left = match endpoint.owner {
             Owner::Released | Owner::Crashed => true,
-            Owner::Absent | Owner::Listener | Owner::Stream => false,
+            Owner::Absent | Owner::Listener | Owner::Application => false,
         };
         left || endpoint.failure.is_some() || endpoint.ended || self.sent[end].fin != Fin::Unsent
-    }
-}
-
-/// A host and a port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) host: HostId,
-    pub(super) port: u16,
-}
-
-impl Place {
-    pub(super) fn address(self) -> SocketAddr {
-        SocketAddr::new(self.host.address(), self.port)
     }
 }
 
@@ -208,30 +111,30 @@ pub(super) enum Owner {
     Absent,
     /// It waits to be accepted.
     Listener,
-    Stream,
-    /// Its stream was dropped.
+    Application,
+    /// Its application has let go of it.
     Released,
     /// Its host crashed.
     Crashed,
 }
 
 #[derive(Debug)]
-pub(super) struct Endpoint {
+pub(super) struct Endpoint<P> {
     pub(super) place: Place,
     pub(super) owner: Owner,
-    /// Bytes that have arrived and are not read.
-    pub(super) unread: VecDeque<Bytes>,
+    /// What has arrived and is not read.
+    pub(super) unread: VecDeque<P>,
     /// The orderly end of what the peer sends has arrived.
     pub(super) ended: bool,
     pub(super) failure: Option<io::ErrorKind>,
     /// It was told, as an orderly end, that the connection was cut.
     pub(super) knows_of_cut: bool,
     pub(super) pause: Option<Blamed<Duration>>,
-    pub(super) reader: Option<Waker>,
-    pub(super) writer: Option<Waker>,
+    /// It found the window full.
+    pub(super) blocked: bool,
 }
 
-impl Endpoint {
+impl<P> Endpoint<P> {
     fn new(place: Place, owner: Owner) -> Self {
         Self {
             place,
@@ -241,14 +144,13 @@ impl Endpoint {
             failure: None,
             knows_of_cut: false,
             pause: None,
-            reader: None,
-            writer: None,
+            blocked: false,
         }
     }
 
     pub(super) fn is_owned(&self) -> bool {
         match self.owner {
-            Owner::Listener | Owner::Stream => true,
+            Owner::Listener | Owner::Application => true,
             Owner::Absent | Owner::Released | Owner::Crashed => false,
         }
     }
@@ -257,59 +159,26 @@ impl Endpoint {
     pub(super) fn is_open(&self) -> bool {
         self.is_owned() && self.failure.is_none()
     }
-
-    pub(super) fn wake(&mut self) {
-        self.wake_reader();
-        self.wake_writer();
-    }
-
-    pub(super) fn wake_reader(&mut self) {
-        if let Some(reader) = self.reader.take() {
-            reader.wake();
-        }
-    }
-
-    pub(super) fn wake_writer(&mut self) {
-        if let Some(writer) = self.writer.take() {
-            writer.wake();
-        }
-    }
-}
-
-/// Keeps the waker of whoever waits, without cloning one that is already kept.
-pub(super) fn keep_waker(slot: &mut Option<Waker>, context: &Context<'_>) {
-    if !slot.as_ref().is_some_and(|kept| kept.will_wake(context.waker())) {
-        *slot = Some(context.waker().clone());
-    }
 }
 
 /// What travels between two ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Piece<T = Bytes> {
+pub(super) enum Piece<P> {
     Connect,
     Accepted,
     Refused,
-    Data(T),
+    Data(P),
     Fin,
     Reset,
 }
 
-impl Piece {
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Self::Data(bytes) => bytes.len(),
-            Self::Connect | Self::Accepted | Self::Refused | Self::Fin | Self::Reset => 0,
-        }
-    }
-}
-
 #[derive(Debug)]
-pub(crate) struct Segment<T = Bytes> {
-    pub(crate) arrives: Duration,
-    pub(crate) piece: Piece<T>,
+pub(super) struct Segment<P> {
+    pub(super) arrives: Duration,
+    pub(super) piece: Piece<P>,
 }
 
-impl<T> Segment<T> {
+impl<P> Segment<P> {
     fn is_fin(&self) -> bool {
         matches!(self.piece, Piece::Fin)
     }
@@ -317,7 +186,7 @@ impl<T> Segment<T> {
 
 /// What became of the orderly end of a direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Fin {
+pub(super) enum Fin {
     #[default]
     Unsent,
     Sent,
@@ -330,20 +199,20 @@ pub(crate) enum Fin {
 /// What one end has sent. While anything is in flight, either its first segment has its arrival
 /// planned or the direction is parked.
 #[derive(Debug)]
-pub(crate) struct Direction<T = Bytes> {
-    pub(crate) in_flight: VecDeque<Segment<T>>,
+pub(super) struct Direction<P> {
+    pub(super) in_flight: VecDeque<Segment<P>>,
     /// Bytes in flight or unread.
-    pub(crate) window_used: usize,
-    pub(crate) fin: Fin,
-    pub(crate) reset_sent: bool,
+    pub(super) window_used: usize,
+    pub(super) fin: Fin,
+    pub(super) reset_sent: bool,
     /// When the first segment arrives; a plan for another time is stale.
-    pub(crate) due: Option<Duration>,
+    pub(super) due: Option<Duration>,
     /// Held without a time at which to look again.
-    pub(crate) parked: bool,
+    pub(super) parked: bool,
     last_arrival: Duration,
 }
 
-impl<T> Default for Direction<T> {
+impl<P> Default for Direction<P> {
     fn default() -> Self {
         Self {
             in_flight: VecDeque::new(),
@@ -357,21 +226,21 @@ impl<T> Default for Direction<T> {
     }
 }
 
-impl<T> Direction<T> {
+impl<P> Direction<P> {
     /// Puts `piece` behind all others; returns its arrival if that has to be planned.
-    pub(crate) fn push(&mut self, arrives: Duration, piece: Piece<T>) -> Option<Duration> {
+    pub(super) fn push(&mut self, arrives: Duration, piece: Piece<P>) -> Option<Duration> {
         self.last_arrival = self.last_arrival.max(arrives);
         self.push_at(self.last_arrival, piece)
     }
 
     /// Puts the end behind everything, `late` later than it would arrive.
-    pub(crate) fn push_late_fin(&mut self, arrives: Duration, late: Duration) -> Option<Duration> {
+    pub(super) fn push_late_fin(&mut self, arrives: Duration, late: Duration) -> Option<Duration> {
         self.fin = Fin::Late;
         self.push_at(self.last_arrival.max(arrives).saturating_add(late), Piece::Fin)
     }
 
     /// Puts a reset behind everything but a late end, which it overtakes.
-    pub(crate) fn push_reset(&mut self, arrives: Duration) -> Option<Duration> {
+    pub(super) fn push_reset(&mut self, arrives: Duration) -> Option<Duration> {
         self.reset_sent = true;
         if self.fin == Fin::Late && self.in_flight.back().is_some_and(Segment::is_fin) {
             self.in_flight.pop_back();
@@ -382,7 +251,7 @@ impl<T> Direction<T> {
         self.push(arrives, Piece::Reset)
     }
 
-    fn push_at(&mut self, arrives: Duration, piece: Piece<T>) -> Option<Duration> {
+    fn push_at(&mut self, arrives: Duration, piece: Piece<P>) -> Option<Duration> {
         self.in_flight.push_back(Segment { arrives, piece });
         if self.parked || self.due.is_some() {
             return None;
@@ -392,14 +261,14 @@ impl<T> Direction<T> {
     }
 
     /// Drops everything in flight; the window stays as full as it is.
-    pub(crate) fn lose_all(&mut self) {
+    pub(super) fn lose_all(&mut self) {
         self.in_flight.clear();
         self.due = None;
         self.parked = false;
     }
 
     /// Lets everything arrive by `at`; returns the first arrival if that has to be planned anew.
-    pub(crate) fn hurry(&mut self, at: Duration) -> Option<Duration> {
+    pub(super) fn hurry(&mut self, at: Duration) -> Option<Duration> {
         for segment in &mut self.in_flight {
             if self.fin != Fin::Late || !segment.is_fin() {
                 segment.arrives = segment.arrives.min(at);
@@ -415,7 +284,7 @@ impl<T> Direction<T> {
     }
 
     /// Looks again at what is parked; returns the time for it, if anything is.
-    pub(crate) fn unpark(&mut self, at: Duration) -> Option<Duration> {
+    pub(super) fn unpark(&mut self, at: Duration) -> Option<Duration> {
         if !std::mem::take(&mut self.parked) {
             return None;
         }

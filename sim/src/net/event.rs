@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::connection::{ConnectionId, End};
-use super::fault::{Fault, FaultId};
+use super::fault::Fault;
+use super::ids::{ConnectionId, End, FaultId};
 
 /// Receives every event, in order, while the network is not locked: it may call the network,
 /// but must not own it.

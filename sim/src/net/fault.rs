@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use signal_hub::time::duration_text;
 
-use super::connection::{ConnectionId, End};
-use super::link::LinkConfig;
+use super::ids::{ConnectionId, End};
+use super::link_config::{ConnectMode, LinkConfig, Seen};
 
 /// Something done to the network. Hosts go by their names.
 ///
@@ -110,19 +110,6 @@ impl fmt::Display for Fault {
     }
 }
 
-/// A fault in the order of injection, from 1 on.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
-#[serde(transparent)]
-pub struct FaultId(pub u64);
-
-impl fmt::Display for FaultId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "f{}", self.0)
-    }
-}
-
 /// A fault that was injected, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FaultRecord {
@@ -145,33 +132,6 @@ pub enum FaultError {
 pub enum Ways {
     OneWay,
     BothWays,
-}
-
-/// What becomes of a connect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ConnectMode {
-    /// It is accepted if someone listens.
-    Accept,
-    /// It is refused, even if someone listens.
-    Refuse,
-    /// It gets no answer until the mode changes.
-    Hang,
-    /// It is accepted if someone listens, but no byte passes either way until the mode changes.
-    BlackHole,
-}
-
-/// When something is seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Seen {
-    Now,
-    After(
-        #[serde(with = "duration_text")]
-        #[schemars(with = "String")]
-        Duration,
-    ),
-    Never,
 }
 
 /// As what the end of a connection is seen.

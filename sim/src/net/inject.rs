@@ -1,22 +1,23 @@
 //! How each fault strikes.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::agenda::Plan;
-use super::connection::{ConnectionId, End, Owner, Piece};
+use super::connection::{Owner, Piece};
 use super::event::NetEventKind;
-use super::fault::{
-    Choice, ConnectMode, Ending, Fault, FaultError, FaultId, FaultRecord, Notice, Peers, Seen,
-};
-use super::host::HostId;
+use super::fault::{Choice, Ending, Fault, FaultError, FaultRecord, Notice, Peers, Ways};
+use super::ids::{ConnectionId, End, FaultId, HostId, Place};
 use super::link::{Blamed, Link, Span};
-use super::links::Links;
-use super::world::World;
+use super::link_config::{ConnectMode, Seen};
+use super::payload::Payload;
+use super::world::{Awake, Plan, Waits, World};
 
-impl World {
-    pub(super) fn inject(&mut self, now: Duration, fault: Fault) -> Result<FaultId, FaultError> {
+impl<P: Payload> World<P> {
+    /// Does something to the network; the number tells its record and its events.
+    ///
+    /// # Errors
+    /// If the fault names a host that does not exist; nothing happens then.
+    pub(crate) fn inject(&mut self, now: Duration, fault: Fault) -> Result<FaultId, FaultError> {
         let mut named = fault.hosts().into_iter();
         if let Some(unknown) = named.find(|name| !self.names.contains_key(*name)) {
             return Err(FaultError::UnknownHost(unknown.to_owned()));
@@ -25,7 +26,7 @@ impl World {
         let record = FaultRecord { fault: fault.clone(), injected: now, took_effect: None };
         self.faults.push(record);
         let id = FaultId(self.faults.len() as u64);
-        self.emit(now, NetEventKind::Injected { id, fault: fault.clone() });
+        self.emit(NetEventKind::Injected { id, fault: fault.clone() });
         if self.strike(now, id, &fault) {
             self.took_effect(now, id);
         }
@@ -36,26 +37,34 @@ impl World {
     fn strike(&mut self, now: Duration, id: FaultId, fault: &Fault) -> bool {
         match fault {
             Fault::Link { from, to, config } => {
-                self.reconfigure(from, to, config, id);
-                self.wake_writers();
+                let link = self.link(from, to);
+                link.config.clone_from(config);
+                link.reconfigured = Some(id);
+                self.wake_everyone(Waits::Writing);
                 false
             }
             Fault::Stall { from, to, lasts } => {
                 let span = Span { from: now, until: now.saturating_add(*lasts) };
-                self.stall(from, to, span, id);
+                self.link(from, to).stall(span, id);
                 false
             }
             Fault::Partition { from, to, ways } => {
-                self.part(from, to, *ways, now, id);
+                for (from, to) in directions(from, to, *ways) {
+                    let parted = Blamed { value: now, fault: id };
+                    self.link(from, to).partition.get_or_insert(parted);
+                }
                 false
             }
             Fault::Rejoin { from, to, ways } => {
-                let ended = self.rejoin(from, to, *ways);
+                let mut ended = false;
+                for (from, to) in directions(from, to, *ways) {
+                    ended |= self.link(from, to).partition.take().is_some();
+                }
                 self.unpark(now);
                 ended
             }
             Fault::Connects { from, to, mode } => self.decide_connects(now, id, (from, to), *mode),
-            Fault::Reset { connections } => self.reset(now, connections),
+            Fault::Reset { connections } => self.reset(connections),
             Fault::Sever { connections, client_sees, server_sees } => {
                 self.sever(now, connections, *client_sees, *server_sees)
             }
@@ -77,8 +86,8 @@ impl World {
             }
             Fault::Crash { host, peers } => self.crash(now, id, self.names[host.as_str()], *peers),
             Fault::ClockSkew { host, milliseconds } => {
-                let skew = &self.hosts[self.names[host.as_str()].index()].clock_skew;
-                skew.swap(*milliseconds, Ordering::Relaxed) != *milliseconds
+                let skew = &mut self.hosts[self.names[host.as_str()].index()].clock_skew;
+                std::mem::replace(skew, *milliseconds) != *milliseconds
             }
             Fault::Heal => self.heal(now),
         }
@@ -91,8 +100,10 @@ impl World {
         (from, to): (&str, &str),
         mode: ConnectMode,
     ) -> bool {
-        let decided = self.decide(from, to, mode, fault);
-        if decided.anew {
+        let decision = (mode != ConnectMode::Accept).then_some(Blamed { value: mode, fault });
+        let before = std::mem::replace(&mut self.link(from, to).connects, decision);
+        let mode = |connects: Option<Blamed<ConnectMode>>| connects.map(|connects| connects.value);
+        if mode(before) != mode(decision) {
             let (client, server) = (self.names[from], self.names[to]);
             for connection in self.connections.values_mut() {
                 if connection.is_between(client, server) {
@@ -101,14 +112,14 @@ impl World {
             }
             self.unpark(now);
         }
-        decided.ended
+        before.is_some() && decision.is_none()
     }
 
-    fn reset(&mut self, now: Duration, choice: &Choice) -> bool {
+    fn reset(&mut self, choice: &Choice) -> bool {
         let chosen = self.chosen(choice);
         for id in &chosen {
             for end in End::BOTH {
-                self.tell(now, *id, end, Ending::Reset);
+                self.tell(*id, end, Ending::Reset);
             }
             self.cut(*id);
         }
@@ -121,7 +132,7 @@ impl World {
             took_effect |= self.cut(id);
             for (end, notice) in [(End::Client, client), (End::Server, server)] {
                 match notice.when {
-                    Seen::Now => took_effect |= self.tell(now, id, end, notice.ending),
+                    Seen::Now => took_effect |= self.tell(id, end, notice.ending),
                     Seen::After(late) => {
                         self.plan(now.saturating_add(late), Plan::Tell(id, end, notice.ending));
                         took_effect = true;
@@ -160,10 +171,8 @@ impl World {
                 Peers::SeeReset => self.transmit(now, *id, *end, Piece::Reset),
                 Peers::SeeNothing => {}
             }
-            if let Some(connection) = self.connections.get_mut(id) {
-                connection.ends[*end].wake();
-            }
-            self.disown(now, *id, *end, Owner::Crashed);
+            self.wake(*id, *end);
+            self.disown(*id, *end, Owner::Crashed);
         }
         match peers {
             Peers::SeeReset => {}
@@ -176,16 +185,13 @@ impl World {
 
     /// Forgets all listeners of a host; returns whether it had any.
     fn close_listeners(&mut self, host: HostId) -> bool {
-        let before = self.listeners.len();
-        self.listeners.retain(|(on, _), listener| {
-            if *on == host
-                && let Some(acceptor) = listener.acceptor.take()
-            {
-                acceptor.wake();
-            }
-            *on != host
-        });
-        self.listeners.len() < before
+        let closed: Vec<Place> =
+            self.listeners.keys().copied().filter(|place| place.host == host).collect();
+        for place in &closed {
+            self.listeners.remove(place);
+            self.effects.awake.push_back(Awake::Listener(*place));
+        }
+        !closed.is_empty()
     }
 
     /// The ends that someone on this host has.
@@ -212,29 +218,23 @@ impl World {
         }
         let late = self.default_link.latency_max().max(self.default_link.retransmit_after);
         let soon = now.saturating_add(late);
-        let mut plans = Vec::new();
+        self.wake_everyone(Waits::Either);
         for (id, connection) in &mut self.connections {
             ended |= connection.black_hole.take().is_some();
             for end in End::BOTH {
                 let pause = connection.ends[end].pause.take();
                 ended |= pause.is_some_and(|pause| now < pause.value);
-                connection.ends[end].wake();
-                plans.extend(connection.sent[end].hurry(soon).map(|at| (at, *id, end)));
+                let planned = connection.sent[end].hurry(soon);
+                self.effects.plans.extend(planned.map(|at| (at, Plan::Arrive(*id, end, at))));
             }
-        }
-        for (at, id, from) in plans {
-            self.plan(at, Plan::Arrive(id, from));
         }
         self.unpark(now);
         ended
     }
 
-    fn wake_writers(&mut self) {
-        for connection in self.connections.values_mut() {
-            for end in End::BOTH {
-                connection.ends[end].wake_writer();
-            }
-        }
+    fn link(&mut self, from: &str, to: &str) -> &mut Link {
+        let (from, to) = (self.names[from], self.names[to]);
+        &mut self.links[from.index()][to.index()]
     }
 
     /// The connections that `choice` means, of those that somebody still takes for open.
@@ -262,9 +262,15 @@ impl World {
     }
 }
 
-impl Links for World {
-    fn link(&mut self, from: &str, to: &str) -> Option<&mut Link> {
-        let (from, to) = (self.names[from], self.names[to]);
-        Some(&mut self.links[from.index()][to.index()])
-    }
+/// The directions that a fault between two hosts is about.
+fn directions<'a>(
+    from: &'a str,
+    to: &'a str,
+    ways: Ways,
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let back = match ways {
+        Ways::OneWay => None,
+        Ways::BothWays => Some((to, from)),
+    };
+    std::iter::once((from, to)).chain(back)
 }

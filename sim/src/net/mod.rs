@@ -1,8 +1,9 @@
-//! The simulated byte-stream network. A [`Net`] has [`Host`]s; a host listens and connects; what it
-//! gets are [`SimStream`]s, and every [`Fault`] strikes what travels between them.
+//! The simulated network. A [`World`] is told the time and carries any [`Payload`] between hosts; every
+//! [`Fault`] strikes what travels. A [`Net`] is a world of bytes with a clock and tasks: its [`Host`]s
+//! listen and connect, and what they get are [`SimStream`]s.
 //!
-//! Nothing here draws from madsim's randomness or reads another clock than its virtual one, so the
-//! events of a run depend on nothing but its seed and what the hosts do.
+//! Nothing here draws from madsim's randomness or reads another clock than it is given, so the events of
+//! a run depend on nothing but its seed, the time and what the hosts do.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -17,34 +18,39 @@ mod connection;
 mod event;
 mod fault;
 mod host;
+mod ids;
 mod inject;
 mod link;
-mod links;
+mod link_config;
 mod listener;
+mod payload;
 mod random;
+mod shell;
 mod stream;
 mod traffic;
+mod wakers;
 mod world;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
-pub use connection::{ConnectionId, ConnectionInfo, ConnectionState, End};
-pub(crate) use connection::{Direction, Fin, PerEnd, Piece};
+pub(crate) use clock::{Alarm, Clock};
+pub use connection::{ConnectionInfo, ConnectionState};
 pub use event::{NetEvent, NetEventKind, Sink};
-pub use fault::{
-    Choice, ConnectMode, Ending, Fault, FaultError, FaultId, FaultRecord, Notice, Peers, Seen, Ways,
-};
+pub use fault::{Choice, Ending, Fault, FaultError, FaultRecord, Notice, Peers, Ways};
 pub use host::Host;
-pub use link::LinkConfig;
-pub(crate) use link::{Blamed, Link, Span};
-pub(crate) use links::Links;
+pub use ids::{ConnectionId, End, FaultId};
+pub(crate) use ids::{HostId, ListenerId, Place};
+pub use link_config::{ConnectMode, LinkConfig, Seen};
 pub use listener::SimListener;
-pub(crate) use random::Dice;
+pub(crate) use payload::Payload;
 pub use random::stable_hash;
 pub use stream::SimStream;
+pub(crate) use traffic::{Dial, Read};
+pub(crate) use world::{Awake, Plan, World};
 
-use world::World;
+use clock::VirtualClock;
+use shell::Shell;
 
 /// The network of one run. Cloning gives another handle to the same network.
 #[derive(Clone)]
@@ -53,7 +59,7 @@ pub struct Net {
 }
 
 struct Shared {
-    world: Mutex<World>,
+    shell: Mutex<Shell>,
     sink: Mutex<Sink>,
 }
 
@@ -61,19 +67,31 @@ impl Net {
     /// A network whose links all carry bytes as `default_link` says. It has to be created in a madsim
     /// runtime, by a task that outlives the network: the run's main task.
     pub fn new(seed: u64, default_link: LinkConfig, sink: Sink) -> Self {
-        let world = Mutex::new(World::new(seed, default_link));
-        let shared = Arc::new(Shared { world, sink: Mutex::new(sink) });
+        let clock = Box::new(VirtualClock::current());
+        let (net, driver) = Self::driven(seed, default_link, sink, clock);
+        madsim::task::spawn(driver);
+        net
+    }
+
+    /// A network that goes by `clock`, and what has to run for as long as it is used.
+    pub(crate) fn driven(
+        seed: u64,
+        default_link: LinkConfig,
+        sink: Sink,
+        clock: Box<dyn Clock>,
+    ) -> (Self, impl Future<Output = ()> + Send + use<>) {
+        let shell = Mutex::new(Shell::new(World::new(seed, default_link), clock));
+        let shared = Arc::new(Shared { shell, sink: Mutex::new(sink) });
         let driven = Arc::downgrade(&shared);
-        madsim::task::spawn(poll_fn(move |context| drive(&driven, context)));
-        Self { shared }
+        (Self { shared }, poll_fn(move |context| drive(&driven, context)))
     }
 
     /// The host of this name, a new one if there is none yet. Addresses are 10.0.0.1 and so on, in the
     /// order of naming.
     pub fn host(&self, name: &str) -> Host {
-        self.with(|world, _| {
-            let id = world.host(name);
-            Host::new(self.clone(), id, &world.hosts[id.index()])
+        self.with(|shell, _| {
+            let id = shell.world.host(name);
+            Host::new(self.clone(), id, shell.world.hosts[id.index()].name.clone())
         })
     }
 
@@ -82,12 +100,12 @@ impl Net {
     /// # Errors
     /// If the fault names a host that does not exist; nothing happens then.
     pub fn inject(&self, fault: Fault) -> Result<FaultId, FaultError> {
-        self.with(|world, now| world.inject(now, fault))
+        self.with(|shell, now| shell.world.inject(now, fault))
     }
 
     /// Injects [`Fault::Heal`].
     pub fn heal(&self) {
-        self.with(|world, now| world.inject(now, Fault::Heal))
+        self.with(|shell, now| shell.world.inject(now, Fault::Heal))
             .expect("a fault that names no host names no unknown host");
     }
 
@@ -102,32 +120,34 @@ impl Net {
 
     /// All faults so far and whether they made a difference; the first is number 1.
     pub fn faults(&self) -> Vec<FaultRecord> {
-        self.with(|world, _| world.faults.clone())
+        self.with(|shell, _| shell.world.faults.clone())
     }
 
     /// Whether this fault has made a difference so far.
     pub fn took_effect(&self, fault: FaultId) -> bool {
-        self.with(|world, _| world.record(fault).is_some_and(|record| record.took_effect.is_some()))
+        self.with(|shell, _| {
+            shell.world.record(fault).is_some_and(|record| record.took_effect.is_some())
+        })
     }
 
     /// The connections that have at least one end left, in the order of connecting.
     pub fn connections(&self) -> Vec<ConnectionInfo> {
-        self.with(|world, _| {
-            let name = |id: host::HostId| world.hosts[id.index()].name.clone();
-            let info =
-                |(id, connection): (&ConnectionId, &connection::Connection)| ConnectionInfo {
-                    id: *id,
-                    client: name(connection.ends[End::Client].place.host),
-                    server: name(connection.ends[End::Server].place.host),
-                    state: connection.state(),
-                };
-            world.connections.iter().map(info).collect()
+        self.with(|shell, _| {
+            let world = &shell.world;
+            let name = |id: ids::HostId| world.hosts[id.index()].name.clone();
+            let infos = world.connections.iter().map(|(id, connection)| ConnectionInfo {
+                id: *id,
+                client: name(connection.ends[End::Client].place.host),
+                server: name(connection.ends[End::Server].place.host),
+                state: connection.state(),
+            });
+            infos.collect()
         })
     }
 
     /// How late a segment can be on a healthy link, unless it waits for bandwidth or is lost.
     pub fn latency_max(&self) -> Duration {
-        self.with(|world, _| world.default_link.latency_max())
+        self.with(|shell, _| shell.world.latency_max())
     }
 
     /// Virtual time since the run began, as events have it.
@@ -139,24 +159,19 @@ impl Net {
     /// no waker is kept. A run calls it last, beside killing its nodes: madsim never frees a task that
     /// has neither ended nor been killed.
     pub fn stop(&self) {
-        // Wakers are dropped unlocked: the last one of a task may drop its streams.
-        let (driver, wakers) = {
-            let mut world = self.lock();
-            world.stopped = true;
-            (world.clock.forget_driver(), world.take_wakers())
-        };
+        let (driver, wakers) = self.lock().stop();
         if let Some(driver) = driver {
             driver.wake();
         }
         drop(wakers);
     }
 
-    /// Changes the world, then tells the sink what happened.
-    fn with<T>(&self, change: impl FnOnce(&mut World, Duration) -> T) -> T {
+    /// Changes the network, carries out what comes of it, then tells the sink what happened.
+    fn with<T>(&self, change: impl FnOnce(&mut Shell, Duration) -> T) -> T {
         self.shared.with(change)
     }
 
-    fn lock(&self) -> MutexGuard<'_, World> {
+    fn lock(&self) -> MutexGuard<'_, Shell> {
         self.shared.lock()
     }
 }
@@ -168,47 +183,48 @@ impl fmt::Debug for Net {
 }
 
 impl Shared {
-    fn with<T>(&self, change: impl FnOnce(&mut World, Duration) -> T) -> T {
-        let mut world = self.lock();
-        let now = world.clock.now();
-        let result = change(&mut world, now);
-        if !world.outbox.is_empty() && !world.emitting {
-            self.empty_outbox(world);
+    fn with<T>(&self, change: impl FnOnce(&mut Shell, Duration) -> T) -> T {
+        let mut shell = self.lock();
+        let now = shell.alarms.now();
+        let result = change(&mut shell, now);
+        shell.settle(now);
+        if !shell.outbox.is_empty() && !shell.emitting {
+            self.empty_outbox(shell);
         }
         result
     }
 
     /// Hands all events to the sink. What the sink itself causes comes after what is handed out.
-    fn empty_outbox<'a>(&'a self, mut world: MutexGuard<'a, World>) {
-        world.emitting = true;
-        let mut batch = std::mem::take(&mut world.outbox);
+    fn empty_outbox<'a>(&'a self, mut shell: MutexGuard<'a, Shell>) {
+        shell.emitting = true;
+        let mut batch = std::mem::take(&mut shell.outbox);
         while !batch.is_empty() {
-            drop(world);
+            drop(shell);
             let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
             batch.drain(..).for_each(&mut **sink);
             drop(sink);
-            world = self.lock();
-            std::mem::swap(&mut batch, &mut world.outbox);
+            shell = self.lock();
+            std::mem::swap(&mut batch, &mut shell.outbox);
         }
-        world.outbox = batch;
-        world.emitting = false;
+        shell.outbox = batch;
+        shell.emitting = false;
     }
 
-    fn lock(&self) -> MutexGuard<'_, World> {
+    fn lock(&self) -> MutexGuard<'_, Shell> {
         // A sink may panic to end the run; streams are dropped all the same.
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shell.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The driver: a task that is woken when something is due. It does not keep the network alive.
 fn drive(shared: &Weak<Shared>, context: &Context<'_>) -> Poll<()> {
     let Some(shared) = shared.upgrade() else { return Poll::Ready(()) };
-    shared.with(|world, now| {
-        if world.stopped {
+    shared.with(|shell, now| {
+        if shell.stopped {
             return Poll::Ready(());
         }
-        world.clock.know_driver(context.waker());
-        world.drive(now);
+        shell.alarms.know_driver(context.waker());
+        shell.drive(now);
         Poll::Pending
     })
 }

@@ -7,11 +7,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Net;
-use super::connection::{ConnectionId, End, Place};
-use super::host::{Host, HostId};
+use super::host::Host;
+use super::ids::{ConnectionId, End, HostId, Place};
+use super::world::World;
 
 /// A byte stream to another host. Dropping it ends both directions: the peer sees the end of the
 /// stream, and a reset if it goes on writing.
@@ -40,28 +42,38 @@ impl SimStream {
         self.peer
     }
 
-    pub(super) fn new(net: Net, id: ConnectionId, end: End, local: Place, peer: Place) -> Self {
-        Self { net, id, end, local: local.address(), peer: peer.address() }
+    /// Ends both directions at once: the peer sees a reset.
+    pub(crate) fn abort(self) {
+        self.net.with(|shell, now| shell.world.abort(now, self.id, self.end));
+    }
+
+    pub(super) fn new(
+        net: &Net,
+        world: &World<Bytes>,
+        id: ConnectionId,
+        end: End,
+    ) -> io::Result<Self> {
+        let place = |end| world.place(id, end).ok_or(ErrorKind::ConnectionAborted);
+        let (local, peer) = (place(end)?.address(), place(end.other())?.address());
+        Ok(Self { net: net.clone(), id, end, local, peer })
     }
 
     pub(super) async fn connect(host: &Host, authority: &str) -> io::Result<Self> {
         let (name, port) = authority.rsplit_once(':').ok_or(ErrorKind::InvalidInput)?;
         let port = port.parse().map_err(|_| ErrorKind::InvalidInput)?;
-        let stream = host.net.with(|world, now| {
-            let server = find(world, host.id, name).ok_or(ErrorKind::NotFound)?;
-            let peer = Place { host: server, port };
-            let id = world.open(now, host.id, peer);
-            let local = world.connections[&id].ends[End::Client].place;
-            Ok::<_, io::Error>(Self::new(host.net.clone(), id, End::Client, local, peer))
+        let stream = host.net.with(|shell, now| {
+            let server = find(&shell.world, host.id, name).ok_or(ErrorKind::NotFound)?;
+            let id = shell.world.open(now, host.id, Place { host: server, port });
+            Self::new(&host.net, &shell.world, id, End::Client)
         })?;
-        poll_fn(|context| stream.net.with(|world, _| world.poll_established(context, stream.id)))
+        poll_fn(|context| stream.net.with(|shell, _| shell.poll_established(context, stream.id)))
             .await?;
         Ok(stream)
     }
 }
 
 /// The host that `from` calls by `name`, or by its address.
-fn find(world: &super::world::World, from: HostId, name: &str) -> Option<HostId> {
+fn find(world: &World<Bytes>, from: HostId, name: &str) -> Option<HostId> {
     if let Some(host) = world.names.get(name) {
         return Some(*host);
     }
@@ -82,7 +94,7 @@ impl AsyncRead for SimStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let which = (self.id, self.end);
-        self.net.with(|world, now| world.poll_read(now, context, which, buffer))
+        self.net.with(|shell, now| shell.poll_read(now, context, which, buffer))
     }
 }
 
@@ -101,7 +113,7 @@ impl AsyncWrite for SimStream {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let which = (self.id, self.end);
-        self.net.with(|world, now| world.poll_write(now, context, which, slices))
+        self.net.with(|shell, now| shell.poll_write(now, context, which, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -113,14 +125,14 @@ impl AsyncWrite for SimStream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.net.with(|world, now| world.shut_down(now, self.id, self.end));
+        self.net.with(|shell, now| shell.world.shut_down(now, self.id, self.end));
         Poll::Ready(Ok(()))
     }
 }
 
 impl Drop for SimStream {
     fn drop(&mut self) {
-        self.net.with(|world, now| world.release(now, self.id, self.end));
+        self.net.with(|shell, now| shell.world.release(now, self.id, self.end));
     }
 }
 

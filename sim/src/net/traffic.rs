@@ -1,137 +1,224 @@
-//! What applications do with their end of a connection: wait, read, write, shut down, let go.
+//! What applications do: listen, connect, accept, and with their end of a connection read, write, shut
+//! down, let go.
 
-use std::io::{self, ErrorKind, IoSlice};
-use std::task::{Context, Poll};
+use std::collections::{BTreeMap, VecDeque};
+use std::io::ErrorKind;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
-use tokio::io::ReadBuf;
-
-use super::connection::{Connection, ConnectionId, End, Fin, Owner, Piece, keep_waker};
+use super::connection::{Connection, Fin, Owner, Piece};
 use super::event::NetEventKind;
-use super::random::stable_hash;
-use super::world::World;
+use super::ids::{ConnectionId, End, HostId, ListenerId, Place};
+use super::payload::Payload;
+use super::world::{Awake, ListenerState, World};
 
-impl World {
-    /// Ready once the client knows the server's answer.
-    pub(super) fn poll_established(
-        &mut self,
-        context: &Context<'_>,
-        id: ConnectionId,
-    ) -> Poll<io::Result<()>> {
-        let Some(connection) = owned(&mut self.connections, id, End::Client) else {
-            return self.orphaned();
-        };
-        let client = &mut connection.ends[End::Client];
-        if let Some(failure) = client.failure {
-            return Poll::Ready(Err(failure.into()));
-        }
-        if client.knows_of_cut {
-            return Poll::Ready(Err(ErrorKind::ConnectionReset.into()));
-        }
-        if connection.established {
-            return Poll::Ready(Ok(()));
-        }
-        if !self.stopped {
-            keep_waker(&mut client.reader, context);
-        }
-        Poll::Pending
-    }
+/// How a connection stands that a client asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dial {
+    Pending,
+    Established,
+    Failed(ErrorKind),
+}
 
-    pub(super) fn poll_read(
+/// What an end gets when it reads.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Read<T> {
+    Data(T),
+    /// The end is woken when there may be something.
+    Nothing,
+    /// The orderly end of what the peer sends.
+    Ended,
+    Failed(ErrorKind),
+}
+
+impl<P: Payload> World<P> {
+    /// Begins to listen; port 0 chooses one.
+    ///
+    /// # Errors
+    /// `AddrInUse` for a port that is taken.
+    pub(crate) fn listen(
         &mut self,
         now: Duration,
-        context: &Context<'_>,
+        host: HostId,
+        port: u16,
+    ) -> Result<ListenerId, ErrorKind> {
+        let mut place = Place { host, port };
+        while port == 0 && (place.port == 0 || self.listeners.contains_key(&place)) {
+            place.port = self.hosts[host.index()].give_port();
+        }
+        if self.listeners.contains_key(&place) {
+            return Err(ErrorKind::AddrInUse);
+        }
+        self.wake_host(now, host);
+        self.listened += 1;
+        let number = self.listened;
+        self.listeners.insert(place, ListenerState { number, backlog: VecDeque::new() });
+        Ok(ListenerId { place, number })
+    }
+
+    /// Listens no more, and resets the connections that nobody has accepted.
+    pub(crate) fn unlisten(&mut self, now: Duration, listener: ListenerId) {
+        if self.waiting(listener).is_err() {
+            return;
+        }
+        let state = self.listeners.remove(&listener.place);
+        self.effects.awake.push_back(Awake::Listener(listener.place));
+        for id in state.into_iter().flat_map(|state| state.backlog) {
+            self.release(now, id, End::Server);
+        }
+    }
+
+    /// The connection that has waited longest to be accepted.
+    ///
+    /// # Errors
+    /// `ConnectionAborted` if the host has crashed since the listener began.
+    pub(crate) fn waiting(&self, listener: ListenerId) -> Result<Option<ConnectionId>, ErrorKind> {
+        match self.listeners.get(&listener.place) {
+            Some(state) if state.number == listener.number => Ok(state.backlog.front().copied()),
+            Some(_) | None => Err(ErrorKind::ConnectionAborted),
+        }
+    }
+
+    /// The server takes a connection; returns whether it waited for that.
+    pub(crate) fn accept(&mut self, id: ConnectionId) -> bool {
+        let Some(connection) = self.connections.get_mut(&id) else { return false };
+        let server = &mut connection.ends[End::Server];
+        if server.owner != Owner::Listener {
+            return false;
+        }
+        server.owner = Owner::Application;
+        if let Some(listener) = self.listeners.get_mut(&server.place) {
+            listener.backlog.retain(|waiting| *waiting != id);
+        }
+        true
+    }
+
+    /// The next connection, from `client` to `server`.
+    pub(crate) fn open(&mut self, now: Duration, client: HostId, server: Place) -> ConnectionId {
+        self.wake_host(now, client);
+        self.opened += 1;
+        let id = ConnectionId(self.opened);
+        let port = self.hosts[client.index()].give_port();
+        self.connections.insert(id, Connection::new(Place { host: client, port }, server));
+        let name = |host: HostId| self.hosts[host.index()].name.clone();
+        let (client, port, server) = (name(client), server.port, name(server.host));
+        self.emit(NetEventKind::Opened { connection: id, client, server, port });
+        self.transmit(now, id, End::Client, Piece::Connect);
+        id
+    }
+
+    /// Where this end is; none if the connection is over.
+    pub(crate) fn place(&self, id: ConnectionId, end: End) -> Option<Place> {
+        self.connections.get(&id).map(|connection| connection.ends[end].place)
+    }
+
+    /// Whether the client knows the server's answer.
+    pub(crate) fn dial(&self, id: ConnectionId) -> Dial {
+        let owned = self.connections.get(&id).filter(|known| known.ends[End::Client].is_owned());
+        let Some(connection) = owned else { return Dial::Failed(ErrorKind::ConnectionAborted) };
+        let client = &connection.ends[End::Client];
+        match client.failure {
+            Some(failure) => Dial::Failed(failure),
+            None if client.knows_of_cut => Dial::Failed(ErrorKind::ConnectionReset),
+            None if connection.established => Dial::Established,
+            None => Dial::Pending,
+        }
+    }
+
+    /// Lets `take` take from what has arrived, if it may be read now and is not nothing; `take` tells
+    /// how many bytes it took.
+    pub(crate) fn take<T>(
+        &mut self,
+        now: Duration,
         (id, end): (ConnectionId, End),
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+        take: impl FnOnce(&mut VecDeque<P>) -> (T, usize),
+    ) -> Read<T> {
         let Some(connection) = owned(&mut self.connections, id, end) else {
-            return self.orphaned();
+            return Read::Failed(ErrorKind::ConnectionAborted);
         };
         let endpoint = &mut connection.ends[end];
         if let Some(failure) = endpoint.failure {
-            return Poll::Ready(Err(failure.into()));
+            return Read::Failed(failure);
+        }
+        if endpoint.unread.is_empty() && !endpoint.ended {
+            return Read::Nothing;
         }
         let pauses = [endpoint.pause, self.hosts[endpoint.place.host.index()].pause];
-        let pause = pauses.into_iter().flatten().find(|pause| now < pause.value);
-        let something = !endpoint.unread.is_empty() || endpoint.ended;
-        if self.stopped || !something || pause.is_some() {
-            if !self.stopped {
-                keep_waker(&mut endpoint.reader, context);
-            }
-            if let Some(pause) = pause
-                && something
-            {
-                self.took_effect(now, pause.fault);
-            }
-            return Poll::Pending;
+        if let Some(pause) = pauses.into_iter().flatten().find(|pause| now < pause.value) {
+            self.took_effect(now, pause.fault);
+            return Read::Nothing;
         }
-        let read = drain(&mut endpoint.unread, buffer);
-        if read > 0 {
-            connection.sent[end.other()].window_used -= read;
-            connection.ends[end.other()].wake_writer();
+        if endpoint.unread.is_empty() {
+            return Read::Ended;
         }
-        Poll::Ready(Ok(()))
+        let (taken, bytes) = take(&mut endpoint.unread);
+        connection.sent[end.other()].window_used -= bytes;
+        if bytes > 0 {
+            self.wake_writer(id, end.other());
+        }
+        Read::Data(taken)
     }
 
-    pub(super) fn poll_write(
+    /// How many of `offered` bytes this end may write now. If that is none, the end is woken when it
+    /// may be more.
+    ///
+    /// # Errors
+    /// If nothing that it writes arrives any more, as far as it knows.
+    pub(crate) fn room(
         &mut self,
-        now: Duration,
-        context: &Context<'_>,
-        (id, end): (ConnectionId, End),
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
+        id: ConnectionId,
+        end: End,
+        offered: usize,
+    ) -> Result<usize, ErrorKind> {
         let Some(connection) = owned(&mut self.connections, id, end) else {
-            return self.orphaned();
+            return Err(ErrorKind::ConnectionAborted);
         };
-        let target = connection.ends[end.other()].place.host;
+        let (source, target) = connection.hosts(end);
         let endpoint = &mut connection.ends[end];
         if let Some(failure) = endpoint.failure {
-            return Poll::Ready(Err(failure.into()));
+            return Err(failure);
         }
-        let direction = &mut connection.sent[end];
+        let direction = &connection.sent[end];
         if direction.fin != Fin::Unsent || endpoint.knows_of_cut {
-            return Poll::Ready(Err(ErrorKind::BrokenPipe.into()));
+            return Err(ErrorKind::BrokenPipe);
         }
-        let config = &self.links[endpoint.place.host.index()][target.index()].config;
-        let room = config.window_bytes.saturating_sub(direction.window_used);
-        let offered: usize = slices.iter().map(|slice| slice.len()).sum();
-        let length = offered.min(room).min(config.segment_bytes_max.max(1));
-        if self.stopped || (length == 0 && offered > 0) {
-            if !self.stopped {
-                keep_waker(&mut endpoint.writer, context);
-            }
-            return Poll::Pending;
-        }
-        if length > 0 {
-            direction.window_used += length;
-            self.send(now, id, end, gather(slices, length));
-        }
-        Poll::Ready(Ok(length))
+        let link = &self.links[source.index()][target.index()].config;
+        let room = P::room(offered, direction.window_used, link);
+        endpoint.blocked |= room == 0 && offered > 0;
+        Ok(room)
     }
 
-    fn send(&mut self, now: Duration, connection: ConnectionId, from: End, bytes: Bytes) {
-        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        let hash = stable_hash(&bytes);
-        self.emit(now, NetEventKind::Sent { connection, from, bytes: length, hash });
-        self.transmit(now, connection, from, Piece::Data(bytes));
+    /// Writes what there is room for.
+    pub(crate) fn write(&mut self, now: Duration, id: ConnectionId, from: End, mut payload: P) {
+        let Some(connection) = owned(&mut self.connections, id, from) else { return };
+        connection.sent[from].window_used += payload.bytes();
+        let (source, target) = connection.hosts(from);
+        if let Some(hash) = payload.hash() {
+            let bytes = u32::try_from(payload.bytes()).unwrap_or(u32::MAX);
+            self.emit(NetEventKind::Sent { connection: id, from, bytes, hash });
+        }
+        for nth in 0.. {
+            let link = &self.links[source.index()][target.index()].config;
+            let Some(part) = payload.split(nth, link) else { break };
+            self.transmit(now, id, from, Piece::Data(part));
+        }
+        self.transmit(now, id, from, Piece::Data(payload));
     }
 
     /// Ends what this end sends, in an orderly way.
-    pub(super) fn shut_down(&mut self, now: Duration, id: ConnectionId, end: End) {
+    pub(crate) fn shut_down(&mut self, now: Duration, id: ConnectionId, end: End) {
         let Some(connection) = owned(&mut self.connections, id, end) else { return };
         let direction = &mut connection.sent[end];
         if direction.fin != Fin::Unsent || connection.ends[end].failure.is_some() {
             return;
         }
         direction.fin = Fin::Sent;
-        connection.ends[end].wake_writer();
-        self.emit(now, NetEventKind::FinSent { connection: id, from: end });
+        self.wake_writer(id, end);
+        self.emit(NetEventKind::FinSent { connection: id, from: end });
         self.transmit(now, id, end, Piece::Fin);
     }
 
     /// The owner of this end lets go of it.
-    pub(super) fn release(&mut self, now: Duration, id: ConnectionId, end: End) {
+    pub(crate) fn release(&mut self, now: Duration, id: ConnectionId, end: End) {
         let Some(connection) = owned(&mut self.connections, id, end) else { return };
         let unheard = end == End::Client && connection.ends[End::Server].owner == Owner::Absent;
         let unanswered = end == End::Client && !connection.established;
@@ -143,62 +230,38 @@ impl World {
         } else {
             self.shut_down(now, id, end);
         }
-        self.disown(now, id, end, Owner::Released);
+        self.disown(id, end, Owner::Released);
+    }
+
+    /// The owner of this end is gone without an orderly end.
+    pub(crate) fn abort(&mut self, now: Duration, id: ConnectionId, end: End) {
+        let Some(connection) = owned(&mut self.connections, id, end) else { return };
+        if connection.ends[end].failure.is_none() {
+            self.transmit(now, id, end, Piece::Reset);
+        }
+        self.disown(id, end, Owner::Released);
     }
 
     /// Takes this end from its owner without a word, and forgets a connection that nobody has.
-    pub(super) fn disown(&mut self, now: Duration, id: ConnectionId, end: End, to: Owner) {
+    pub(super) fn disown(&mut self, id: ConnectionId, end: End, to: Owner) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let endpoint = &mut connection.ends[end];
         endpoint.owner = to;
-        let unread: usize = endpoint.unread.drain(..).map(|bytes| bytes.len()).sum();
+        let unread: usize = endpoint.unread.drain(..).map(|payload| payload.bytes()).sum();
         connection.sent[end.other()].window_used -= unread;
-        connection.ends[end.other()].wake_writer();
-        if connection.is_ownerless() {
+        let ownerless = connection.is_ownerless();
+        self.wake_writer(id, end.other());
+        if ownerless {
             self.connections.remove(&id);
-            self.emit(now, NetEventKind::Closed { connection: id });
-        }
-    }
-
-    /// The answer to a stream whose end is gone: its host crashed, or the network was stopped.
-    fn orphaned<T>(&self) -> Poll<io::Result<T>> {
-        if self.stopped {
-            Poll::Pending
-        } else {
-            Poll::Ready(Err(ErrorKind::ConnectionAborted.into()))
+            self.emit(NetEventKind::Closed { connection: id });
         }
     }
 }
 
-fn owned(
-    connections: &mut std::collections::BTreeMap<ConnectionId, Connection>,
+fn owned<P>(
+    connections: &mut BTreeMap<ConnectionId, Connection<P>>,
     id: ConnectionId,
     end: End,
-) -> Option<&mut Connection> {
+) -> Option<&mut Connection<P>> {
     connections.get_mut(&id).filter(|connection| connection.ends[end].is_owned())
-}
-
-/// Copies as much as fits; returns how much that is.
-fn drain(unread: &mut std::collections::VecDeque<Bytes>, buffer: &mut ReadBuf<'_>) -> usize {
-    let before = buffer.remaining();
-    while let Some(first) = unread.front_mut() {
-        let length = first.len().min(buffer.remaining());
-        buffer.put_slice(&first[..length]);
-        if length < first.len() {
-            first.advance(length);
-            break;
-        }
-        unread.pop_front();
-    }
-    before - buffer.remaining()
-}
-
-/// The first `length` bytes of all slices.
-fn gather(slices: &[IoSlice<'_>], length: usize) -> Bytes {
-    let mut bytes = Vec::with_capacity(length);
-    for slice in slices {
-        let part = slice.len().min(length - bytes.len());
-        bytes.extend_from_slice(&slice[..part]);
-    }
-    bytes.into()
 }

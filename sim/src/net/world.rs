@@ -1,54 +1,99 @@
-//! Everything there is on the network, and how a segment gets from one end to the other.
+//! Everything there is on a network, and how a segment gets from one end to the other. It is told the
+//! time, and what follows from a change are its [`Effects`]: it sets no timer and wakes no task.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::task::Waker;
 use std::time::Duration;
 
-use super::agenda::{Agenda, Plan};
-use super::clock::Clock;
-use super::connection::{Connection, ConnectionId, End, Fin, Piece, Place};
-use super::event::{NetEvent, NetEventKind};
-use super::fault::{FaultId, FaultRecord, Seen};
-use super::host::{HostId, HostState};
-use super::link::{Link, LinkConfig};
+use super::connection::{Connection, Fin, Piece};
+use super::event::NetEventKind;
+use super::fault::{Ending, FaultRecord};
+use super::ids::{ConnectionId, End, FaultId, HostId, Place};
+use super::link::{Blamed, Link};
+use super::link_config::{LinkConfig, Seen};
+use super::payload::Payload;
 use super::random::Dice;
 
-pub(super) struct World {
-    pub(super) seed: u64,
+pub(crate) struct World<P> {
+    seed: u64,
     pub(super) default_link: LinkConfig,
-    pub(super) clock: Clock,
-    pub(super) agenda: Agenda,
     pub(super) hosts: Vec<HostState>,
     pub(super) names: BTreeMap<Arc<str>, HostId>,
     /// From, to.
     pub(super) links: Vec<Vec<Link>>,
-    pub(super) connections: BTreeMap<ConnectionId, Connection>,
+    pub(super) connections: BTreeMap<ConnectionId, Connection<P>>,
     pub(super) opened: u64,
-    pub(super) listeners: BTreeMap<(HostId, u16), ListenerState>,
+    pub(super) listeners: BTreeMap<Place, ListenerState>,
     pub(super) listened: u64,
     pub(super) faults: Vec<FaultRecord>,
-    pub(super) outbox: Vec<NetEvent>,
-    /// Someone takes events out of the outbox already.
-    pub(super) emitting: bool,
-    pub(super) stopped: bool,
+    pub(crate) effects: Effects,
+}
+
+/// What came of changes, for whoever made them to carry out, each kind in order.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    pub(crate) events: Vec<NetEventKind>,
+    pub(crate) plans: Vec<(Duration, Plan)>,
+    pub(crate) awake: VecDeque<Awake>,
+}
+
+/// What the network has to do later, by [`World::carry_out`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Plan {
+    /// The first segment that this end sent arrives at the other end, if that is still its time.
+    Arrive(ConnectionId, End, Duration),
+    /// This end learns that its connection is gone.
+    Tell(ConnectionId, End, Ending),
+    /// The pause of this end's reading may be over.
+    ResumeReading(ConnectionId, End),
+    /// The pause of all reading on this host may be over.
+    ResumeHost(HostId),
+}
+
+/// Who may be able to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Awake {
+    End(ConnectionId, End, Waits),
+    /// A connection waits to be accepted here, whose server's end is awake as well, or nobody listens
+    /// here any more.
+    Listener(Place),
+}
+
+/// For what an end may have waited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waits {
+    Reading,
+    Writing,
+    Either,
 }
 
 /// A listener that waits on a port of a host.
+#[derive(Debug)]
 pub(super) struct ListenerState {
-    /// Tells it from earlier listeners on the same port.
     pub(super) number: u64,
+    /// Connections that wait to be accepted.
     pub(super) backlog: VecDeque<ConnectionId>,
-    pub(super) acceptor: Option<Waker>,
 }
 
-impl World {
-    pub(super) fn new(seed: u64, default_link: LinkConfig) -> Self {
+#[derive(Debug)]
+pub(super) struct HostState {
+    pub(super) name: Arc<str>,
+    /// How far its wall clock is ahead, in milliseconds.
+    pub(super) clock_skew: i64,
+    /// Since when nothing here answers, and because of which fault.
+    pub(super) dark: Option<Blamed<Duration>>,
+    pub(super) pause: Option<Blamed<Duration>>,
+    /// Until when none of its tasks runs.
+    pub(super) halt: Option<Blamed<Duration>>,
+    dice: Dice,
+    ports_given: u16,
+}
+
+impl<P: Payload> World<P> {
+    pub(crate) fn new(seed: u64, default_link: LinkConfig) -> Self {
         Self {
             seed,
             default_link,
-            clock: Clock::current(),
-            agenda: Agenda::default(),
             hosts: Vec::new(),
             names: BTreeMap::new(),
             links: Vec::new(),
@@ -57,13 +102,12 @@ impl World {
             listeners: BTreeMap::new(),
             listened: 0,
             faults: Vec::new(),
-            outbox: Vec::new(),
-            emitting: false,
-            stopped: false,
+            effects: Effects::default(),
         }
     }
 
-    pub(super) fn host(&mut self, name: &str) -> HostId {
+    /// The host of this name, a new one if there is none yet.
+    pub(crate) fn host(&mut self, name: &str) -> HostId {
         if let Some(host) = self.names.get(name) {
             return *host;
         }
@@ -82,15 +126,38 @@ impl World {
         host
     }
 
-    pub(super) fn emit(&mut self, now: Duration, kind: NetEventKind) {
-        if !self.stopped {
-            self.outbox.push(NetEvent { at: now, kind });
+    /// A fresh seed from the host's own split of the run's seed.
+    pub(crate) fn random_seed(&mut self, host: HostId) -> [u8; 32] {
+        self.hosts[host.index()].dice.seed()
+    }
+
+    /// How far the host's wall clock is ahead, in milliseconds.
+    pub(crate) fn clock_skew(&self, host: HostId) -> i64 {
+        self.hosts[host.index()].clock_skew
+    }
+
+    pub(crate) fn latency_max(&self) -> Duration {
+        self.default_link.latency_max()
+    }
+
+    /// Does what was planned.
+    pub(crate) fn carry_out(&mut self, now: Duration, plan: Plan) {
+        match plan {
+            Plan::Arrive(id, from, due) => self.arrive(now, due, id, from),
+            Plan::Tell(id, end, ending) => {
+                self.tell(id, end, ending);
+            }
+            Plan::ResumeReading(id, end) => self.wake_for(id, end, Waits::Reading),
+            Plan::ResumeHost(host) => self.wake_readers(host),
         }
     }
 
+    pub(super) fn emit(&mut self, kind: NetEventKind) {
+        self.effects.events.push(kind);
+    }
+
     pub(super) fn plan(&mut self, at: Duration, plan: Plan) {
-        self.agenda.plan(at, plan);
-        self.clock.wake_by(at);
+        self.effects.plans.push((at, plan));
     }
 
     /// Notes that `fault` made a difference.
@@ -99,7 +166,7 @@ impl World {
             && record.took_effect.is_none()
         {
             record.took_effect = Some(now);
-            self.emit(now, NetEventKind::TookEffect { id: fault });
+            self.emit(NetEventKind::TookEffect { id: fault });
         }
     }
 
@@ -108,38 +175,16 @@ impl World {
         self.faults.get_mut(nth)
     }
 
-    /// Does what is due and sets the alarm for what is not.
-    pub(super) fn drive(&mut self, now: Duration) {
-        self.clock.forget_rung(now);
-        while let Some((due, plan)) = self.agenda.pop_due(now) {
-            match plan {
-                Plan::Arrive(id, from) => self.arrive(now, due, id, from),
-                Plan::Tell(id, end, ending) => {
-                    self.tell(now, id, end, ending);
-                }
-                Plan::ResumeReading(id, end) => {
-                    if let Some(connection) = self.connections.get_mut(&id) {
-                        connection.ends[end].wake_reader();
-                    }
-                }
-                Plan::ResumeHost(host) => self.wake_readers(host),
-            }
-        }
-        if let Some(next) = self.agenda.next() {
-            self.clock.wake_by(next);
-        }
-    }
-
     /// Sends `piece` from one end to the other.
-    pub(super) fn transmit(&mut self, now: Duration, id: ConnectionId, from: End, piece: Piece) {
+    pub(super) fn transmit(&mut self, now: Duration, id: ConnectionId, from: End, piece: Piece<P>) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         if connection.severed {
             return;
         }
-        let source = connection.ends[from].place.host;
-        let target = connection.ends[from.other()].place.host;
+        let (source, target) = connection.hosts(from);
         let link = &mut self.links[source.index()][target.index()];
-        let arrives = link.arrival(now, piece.len());
+        let bytes = if let Piece::Data(payload) = &piece { payload.bytes() } else { 0 };
+        let arrives = link.arrival(now, bytes);
         let direction = &mut connection.sent[from];
         let planned = match (piece, link.config.fin) {
             (Piece::Fin, Seen::After(late)) => direction.push_late_fin(arrives, late),
@@ -154,64 +199,57 @@ impl World {
             self.took_effect(now, fault);
         }
         if let Some(at) = planned {
-            self.plan(at, Plan::Arrive(id, from));
+            self.plan(at, Plan::Arrive(id, from, at));
         }
     }
 
     /// Looks again at everything that is held without a time.
     pub(super) fn unpark(&mut self, now: Duration) {
-        let mut plans = Vec::new();
         for (id, connection) in &mut self.connections {
             for from in End::BOTH {
-                let source = connection.ends[from].place.host;
-                let target = connection.ends[from.other()].place.host;
+                let (source, target) = connection.hosts(from);
                 let link = &self.links[source.index()][target.index()];
                 let again = now.saturating_add(link.config.retransmit_after);
-                plans.extend(connection.sent[from].unpark(again).map(|at| (at, *id, from)));
+                let planned = connection.sent[from].unpark(again);
+                self.effects.plans.extend(planned.map(|at| (at, Plan::Arrive(*id, from, at))));
             }
-        }
-        for (at, id, from) in plans {
-            self.plan(at, Plan::Arrive(id, from));
         }
     }
 
-    /// Takes every waker out, so that none keeps its task alive.
-    pub(super) fn take_wakers(&mut self) -> Vec<Waker> {
-        self.agenda.clear();
-        let acceptors = self.listeners.values_mut().filter_map(|listener| listener.acceptor.take());
-        let mut wakers: Vec<Waker> = acceptors.collect();
-        for connection in self.connections.values_mut() {
-            for end in End::BOTH {
-                let endpoint = &mut connection.ends[end];
-                wakers.extend(endpoint.reader.take());
-                wakers.extend(endpoint.writer.take());
-            }
-        }
-        wakers
+    /// Has the end looked at.
+    pub(crate) fn wake(&mut self, id: ConnectionId, end: End) {
+        self.wake_for(id, end, Waits::Either);
     }
 
-    pub(super) fn wake_readers(&mut self, host: HostId) {
-        for connection in self.connections.values_mut() {
+    /// Once is enough as long as nothing else is looked at in between.
+    pub(super) fn wake_for(&mut self, id: ConnectionId, end: End, waits: Waits) {
+        let known = [waits, Waits::Either].map(|waits| Some(Awake::End(id, end, waits)));
+        if !known.contains(&self.effects.awake.back().copied()) {
+            self.effects.awake.push_back(Awake::End(id, end, waits));
+        }
+    }
+
+    pub(super) fn wake_writer(&mut self, id: ConnectionId, end: End) {
+        if let Some(connection) = self.connections.get_mut(&id)
+            && std::mem::take(&mut connection.ends[end].blocked)
+        {
+            self.wake_for(id, end, Waits::Writing);
+        }
+    }
+
+    pub(super) fn wake_everyone(&mut self, waits: Waits) {
+        let ends = self.connections.keys().flat_map(|id| End::BOTH.map(|end| (*id, end)));
+        self.effects.awake.extend(ends.map(|(id, end)| Awake::End(id, end, waits)));
+    }
+
+    pub(crate) fn wake_readers(&mut self, host: HostId) {
+        for (id, connection) in &self.connections {
             for end in End::BOTH {
                 if connection.ends[end].place.host == host {
-                    connection.ends[end].wake_reader();
+                    self.effects.awake.push_back(Awake::End(*id, end, Waits::Reading));
                 }
             }
         }
-    }
-
-    /// The next connection, from `client` to `server`.
-    pub(super) fn open(&mut self, now: Duration, client: HostId, server: Place) -> ConnectionId {
-        self.wake_host(now, client);
-        self.opened += 1;
-        let id = ConnectionId(self.opened);
-        let port = self.hosts[client.index()].give_port();
-        self.connections.insert(id, Connection::new(Place { host: client, port }, server));
-        let name = |host: HostId| self.hosts[host.index()].name.clone();
-        let (client, port, server) = (name(client), server.port, name(server.host));
-        self.emit(now, NetEventKind::Opened { connection: id, client, server, port });
-        self.transmit(now, id, End::Client, Piece::Connect);
-        id
     }
 
     /// A host that does something is not dark any more.
@@ -221,3 +259,26 @@ impl World {
         }
     }
 }
+
+impl HostState {
+    fn new(seed: u64, name: &str) -> Self {
+        Self {
+            name: name.into(),
+            clock_skew: 0,
+            dark: None,
+            pause: None,
+            halt: None,
+            dice: Dice::split(seed, &format!("host {name}")),
+            ports_given: 0,
+        }
+    }
+
+    /// The next port of those that nobody asks for by number.
+    pub(super) fn give_port(&mut self) -> u16 {
+        let port = FIRST_GIVEN_PORT + self.ports_given % (u16::MAX - FIRST_GIVEN_PORT);
+        self.ports_given = self.ports_given.wrapping_add(1);
+        port
+    }
+}
+
+const FIRST_GIVEN_PORT: u16 = 49152;

@@ -72,6 +72,16 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    /// All hosts, the hub's first, in an order that decides their addresses.
+    pub fn hosts(&self) -> impl Iterator<Item = String> {
+        let actors = self.actors.iter().map(|actor| actor.name.clone());
+        let raws = self.steps.iter().filter_map(|step| match &step.what {
+            What::Act { who: who @ Who::Raw(..), .. } => Some(who.to_string()),
+            What::Act { .. } | What::Hub(_) | What::Network(_) => None,
+        });
+        std::iter::once(HUB_HOST.to_owned()).chain(actors).chain(raws)
+    }
+
     /// The longest time that a registration of this scenario can live without renewal.
     pub fn registration_ttl_max(&self) -> Duration {
         let named = self.steps.iter().filter_map(|step| match &step.what {

@@ -9,7 +9,7 @@ use signal_hub::protocol::CloseReason;
 use super::agenda::Event;
 use super::client::{CLOSE_TIMEOUT, ClientId};
 use super::message::Message;
-use super::network::{Dial, HostId, Read, Sending};
+use super::network::{Dial, HUB, HostId, Read, Sending};
 use super::raw::RawId;
 use super::world::World;
 use crate::net::{ConnectionId, End};
@@ -42,7 +42,7 @@ impl World {
     pub(super) fn dial(&mut self, holder: Holder, host: HostId) -> ConnectionId {
         // The nonce of the handshake.
         self.network.random_seed(host);
-        let id = self.network.open(self.now, host);
+        let id = self.network.open(self.now, host, HUB);
         let (stage, outgoing) = (Stage::Dialling, VecDeque::new());
         let end = ClientEnd { holder, stage, outgoing, greeted: false };
         self.client_ends.insert(id, end);
@@ -115,26 +115,26 @@ impl World {
             }
             match self.network.read(self.now, id, End::Client) {
                 Read::Nothing => break,
-                Read::Message(Message::Ping) => {
+                Read::Data(Message::Ping) => {
                     end.outgoing.push_back(Message::Pong);
                     self.alive(holder, Input::Alive);
                 }
-                Read::Message(Message::Part { first, of }) => {
+                Read::Data(Message::Part { first, of }) => {
                     self.alive(holder, Input::Part { first, declared: of as u64 });
                 }
-                Read::Message(Message::Upgraded) => {
+                Read::Data(Message::Upgraded) => {
                     end.stage = Stage::Up;
                     self.opened(id, holder);
                 }
-                Read::Message(Message::Sent(message)) if stage == Stage::Up => {
+                Read::Data(Message::Sent(message)) if stage == Stage::Up => {
                     self.received(holder, &message);
                 }
-                Read::Message(Message::Close(reason)) if stage == Stage::Up => {
+                Read::Data(Message::Close(reason)) if stage == Stage::Up => {
                     let code = reason.map(CloseReason::code);
                     let reason = reason.map_or("", CloseReason::text).to_owned();
                     self.lost(id, holder, Loss::Closed { code, reason });
                 }
-                Read::Message(_) => {}
+                Read::Data(_) => {}
                 Read::Ended | Read::Failed(_) if stage == Stage::Closing => {
                     self.drop_client_end(id);
                     self.closed(id, holder);
@@ -160,8 +160,7 @@ impl World {
         let Some(end) = self.client_ends.get_mut(&id) else { return };
         let holder = end.holder;
         while let Some(message) = end.outgoing.pop_front() {
-            let bytes = message.bytes();
-            match self.network.send(self.now, id, End::Client, message, bytes) {
+            match self.network.send(self.now, id, End::Client, message) {
                 Sending::Sent => {}
                 Sending::Full(message) => return end.outgoing.push_front(message),
                 // The hub's last words can still be on their way.
@@ -182,7 +181,7 @@ impl World {
 
     pub(super) fn wake_ends(&mut self, holder: Holder) {
         let held = self.client_ends.iter().filter(|(_, end)| end.holder == holder);
-        self.network.effects.awake.extend(held.map(|(id, _)| (*id, End::Client)));
+        held.for_each(|(id, _)| self.network.wake(*id, End::Client));
     }
 
     /// Keeps what is due in a client that stands still; gives back what need not wait.

@@ -4,12 +4,9 @@
 mod actor;
 mod agenda;
 mod alarm;
-mod arrival;
 mod client;
 mod client_end;
-mod connection;
 mod executor;
-mod faults;
 mod hub_process;
 mod message;
 mod network;
@@ -84,15 +81,7 @@ enum Process {
 
 impl CoreStage {
     fn new(scenario: Arc<Scenario>, recorder: Recorder) -> Self {
-        let mut world = World::new(Arc::clone(&scenario), recorder);
-        for actor in &scenario.actors {
-            world.network.host(&actor.name);
-        }
-        for step in &scenario.steps {
-            if let What::Act { who: who @ Who::Raw(..), .. } = &step.what {
-                world.network.host(&who.to_string());
-            }
-        }
+        let world = World::new(Arc::clone(&scenario), recorder);
         let world = Rc::new(RefCell::new(world));
         let actors = scenario.actors.iter().map(|actor| {
             let name = actor.name.clone();

@@ -1,7 +1,7 @@
 //! The hub's process by messages: what the server's shell does with the hub and its sessions.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use signal_hub::hub::{CloseCause, Config, Hub, Ids, Input, LATE_MIN, Output, Peer, SessionKey};
@@ -87,7 +87,7 @@ impl World {
         }
         let server = self.server.as_mut().expect("it was just there");
         if let std::collections::btree_map::Entry::Vacant(vacant) = server.ends.entry(id) {
-            if !self.network.has(id, End::Server) {
+            if !self.network.accept(id) {
                 return;
             }
             vacant.insert(ServerEnd::Shaking);
@@ -115,7 +115,7 @@ impl World {
         }
         match (phase, self.network.read(self.now, id, End::Server)) {
             (_, Read::Nothing) => Step::Stop,
-            (None, Read::Message(Message::Upgrade)) => {
+            (None, Read::Data(Message::Upgrade)) => {
                 self.upgrade(id);
                 Step::Go
             }
@@ -123,26 +123,26 @@ impl World {
                 self.drop_server_end(id);
                 Step::Stop
             }
-            (Some((key, Phase::Talking)), Read::Message(message)) => self.hear(id, key, message),
+            (Some((key, Phase::Talking)), Read::Data(message)) => self.hear(id, key, message),
             (Some((key, Phase::Talking)), Read::Ended | Read::Failed(_)) => {
                 self.end_session(id, key, CloseCause::Lost);
                 Step::Stop
             }
             (
                 Some((_, Phase::Lingering(reason))),
-                Read::Message(Message::Close(_)) | Read::Ended | Read::Failed(_),
+                Read::Data(Message::Close(_)) | Read::Ended | Read::Failed(_),
             ) => {
                 self.close_refused(id, reason, Answer::Came);
                 Step::Stop
             }
             (
                 Some((_, Phase::Lingering(reason))),
-                Read::Message(Message::Said(Err(Malformed::TooLarge { .. }))),
+                Read::Data(Message::Said(Err(Malformed::TooLarge { .. }))),
             ) => {
                 self.close_refused(id, reason, Answer::Awaited);
                 Step::Go
             }
-            (Some((_, Phase::Closing { .. })), Read::Message(Message::Close(_)))
+            (Some((_, Phase::Closing { .. })), Read::Data(Message::Close(_)))
             | (Some((_, Phase::Closing { .. })), Read::Ended | Read::Failed(_)) => {
                 if let Some(session) = self.server.as_mut().and_then(|server| server.session(id))
                     && let Phase::Closing { answer, .. } = &mut session.phase
@@ -206,9 +206,9 @@ impl World {
         server.ends.insert(id, ServerEnd::Session(Box::new(session)));
         let closing_all = server.closing_all;
         self.plan(self.scenario.hub.ping_interval, Event::PingDue(id));
-        let HostId(host) = self.network.host_of(id);
-        let [high, low] = (host as u16 + 1).to_be_bytes();
-        let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, high, low)), 49152);
+        let client = self.network.place(id, End::Client);
+        let host = client.map_or(HostId::HUB, |client| client.host);
+        let address = SocketAddr::new(host.address(), 49152);
         self.handle(Input::Opened(key, Peer { address }));
         if closing_all {
             self.close(key, CloseReason::ServerShutdown);
@@ -353,7 +353,9 @@ impl World {
 
     /// The hub is told that it must end, and nobody new gets in.
     pub(super) fn shut_down(&mut self) {
-        self.network.listening = false;
+        if let Some(listener) = self.listener.take() {
+            self.network.unlisten(self.now, listener);
+        }
         let Some(server) = &mut self.server else { return };
         server.stopping = true;
         let shaking = server.ends.iter().filter(|(_, end)| matches!(end, ServerEnd::Shaking));

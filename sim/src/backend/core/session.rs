@@ -80,8 +80,7 @@ impl World {
                 return;
             };
             if let Some(message) = session.staged.pop_front() {
-                let bytes = message.bytes();
-                match self.network.send(self.now, id, End::Server, message, bytes) {
+                match self.network.send(self.now, id, End::Server, message) {
                     Sending::Sent => {}
                     Sending::Full(message) => return session.staged.push_front(message),
                     Sending::Broken => return self.cannot_write(id),

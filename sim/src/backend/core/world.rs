@@ -11,12 +11,12 @@ use tokio::sync::oneshot;
 use super::agenda::{Agenda, Event};
 use super::client::Client;
 use super::client_end::{ClientEnd, Holder};
-use super::network::{HostId, Network};
+use super::network::{self, HUB, HostId, Network};
 use super::raw::Raw;
 use super::server::Server;
 use crate::backend::stage::Left;
 use crate::history::{Recorder, What};
-use crate::net::{ConnectionId, End, Fault};
+use crate::net::{Awake, ConnectionId, End, Fault, ListenerId};
 use crate::scenario::Scenario;
 
 /// What all wall clocks show when the run begins, in milliseconds.
@@ -29,6 +29,7 @@ pub struct World {
     pub now: Duration,
     pub(super) agenda: Agenda,
     pub network: Network,
+    pub(super) listener: Option<ListenerId>,
     pub(super) server: Option<Server>,
     pub(super) hub_paused: bool,
     hub_paused_at: Duration,
@@ -48,7 +49,8 @@ pub struct World {
 impl World {
     pub fn new(scenario: Arc<Scenario>, recorder: Recorder) -> Self {
         Self {
-            network: Network::new(scenario.seed, scenario.network.clone()),
+            network: network::new(&scenario),
+            listener: None,
             scenario,
             recorder,
             now: Duration::ZERO,
@@ -99,8 +101,9 @@ impl World {
                 self.agenda.plan(at, Event::Network(plan));
             }
             match self.network.effects.awake.pop_front() {
-                Some((id, End::Client)) => self.poll_client(id),
-                Some((id, End::Server)) => self.poll_server(id),
+                Some(Awake::End(id, End::Client, _)) => self.poll_client(id),
+                Some(Awake::End(id, End::Server, _)) => self.poll_server(id),
+                Some(Awake::Listener(_)) => {}
                 None => return,
             }
         }
@@ -154,8 +157,8 @@ impl World {
     pub fn start_hub(&mut self) {
         self.recorder.record(self.now, What::HubStarted { restarts: self.lives });
         self.lives += 1;
-        self.network.wake_host(self.now, HostId::HUB);
-        self.network.listening = true;
+        let listener = self.network.listen(self.now, HUB.host, HUB.port);
+        self.listener = Some(listener.expect("no other hub runs"));
         let seed = self.network.random_seed(HostId::HUB);
         let now = self.wall(HostId::HUB);
         self.hub_paused = false;
@@ -192,7 +195,7 @@ impl World {
             self.agenda.plan(self.now, event);
         }
         self.hub_awaited.clear();
-        self.network.wake_ends_of(HostId::HUB);
+        self.network.wake_readers(HostId::HUB);
         self.settle();
     }
 
@@ -211,7 +214,7 @@ impl World {
     }
 
     pub fn inject(&mut self, fault: Fault) {
-        self.network.inject(self.now, fault);
+        self.network.inject(self.now, fault).expect("a fault names hosts of its scenario");
         self.settle();
     }
 }

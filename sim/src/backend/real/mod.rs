@@ -1,14 +1,14 @@
-//! The real backend: the full stack on tokio and loopback TCP, its faults made by proxies. Time is
+//! The real backend: the full stack on tokio and loopback TCP, and between its
+//! sockets the network with its faults, on real time. Time is
 //! real here, and so is the machine: nothing repeats exactly.
 
-mod carrier;
-mod inject;
+mod bridge;
+mod clock;
 mod network;
 mod process;
 mod pulse;
-mod side;
+mod sockets;
 mod wire;
-mod world;
 
 #[cfg(test)]
 mod tests;
@@ -83,6 +83,9 @@ async fn direct(scenario: &Arc<Scenario>, recorder: &Recorder) -> Duration {
         scenario.network.clone(),
         Box::new(move |event| sink.record(event.at, What::Net(event.kind))),
     );
+    for host in scenario.hosts() {
+        network.host(&host);
+    }
     let wire = RealWire {
         network,
         recorder: recorder.clone(),
@@ -97,6 +100,7 @@ async fn direct(scenario: &Arc<Scenario>, recorder: &Recorder) -> Duration {
     }
     let took = wire.elapsed();
     stage.clear();
+    wire.network.stop();
     took
 }
 

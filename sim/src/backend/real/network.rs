@@ -1,53 +1,53 @@
-//! The proxies of a run: each host has a door of its own in front of the hub, and everything that
-//! goes through a door meets the faults of the scenario.
+//! The network of a run, as its processes get onto it: each host has a door of its own in front of the
+//! hub, a proxy, and what goes through it meets the faults of the scenario.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use signal_hub::runtime::{Runtime, Tokio};
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::net::{TcpListener, TcpStream};
 
-use super::carrier::carry;
-use super::process::listen;
-use super::world::World;
-use crate::net::{Fault, LinkConfig, NetEventKind, Sink};
+use super::bridge::bridge;
+use super::clock::RealClock;
+use super::sockets::{ANYWHERE, connect, listen, reset};
+use crate::net::{Fault, Host, LinkConfig, Net, SimListener, SimStream, Sink};
+use crate::scenario::{HUB_HOST, HUB_PORT};
 
-/// Where everything listens that the system may place.
-pub const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-
-/// A handle to the proxies of one run.
+/// A handle to the network and the proxies of one run.
 #[derive(Clone)]
-pub struct Network(Arc<Shared>);
+pub struct Network {
+    net: Net,
+    doors: Arc<Mutex<BTreeMap<String, SocketAddr>>>,
+    hub: Arc<Mutex<Option<Hub>>>,
+}
 
-struct Shared {
-    began: Duration,
-    world: Mutex<World>,
-    /// Counts what carriers have to look at anew.
-    changes: watch::Sender<u64>,
+/// The hub as long as it listens.
+struct Hub {
+    address: SocketAddr,
+    /// The proxy's, in place of the hub's own.
+    listener: Arc<SimListener>,
 }
 
 impl Network {
     /// Begins the time of the run.
     pub fn new(seed: u64, default_link: LinkConfig, sink: Sink) -> Self {
-        let world = Mutex::new(World::new(seed, default_link, sink));
-        let changes = watch::Sender::new(0);
-        Self(Arc::new(Shared { began: Tokio.monotonic(), world, changes }))
+        let clock = Box::new(RealClock::begin());
+        let (net, driver) = Net::driven(seed, default_link, sink, clock);
+        Tokio.spawn(driver);
+        Self { net, doors: Arc::default(), hub: Arc::default() }
     }
 
     /// Time since the run began.
     pub fn elapsed(&self) -> Duration {
-        Tokio.monotonic().saturating_sub(self.0.began)
+        self.net.elapsed()
     }
 
-    /// Ends at this time of the run; without one, never.
-    pub async fn sleep_until(&self, at: Option<Duration>) {
-        match at {
-            Some(at) => Tokio.sleep(at.saturating_sub(self.elapsed())).await,
-            None => std::future::pending().await,
-        }
+    /// The host of this name, a new one if there is none yet.
+    pub fn host(&self, name: &str) -> Host {
+        self.net.host(name)
     }
 
     /// Where the host finds the hub; opens the host's door first.
@@ -55,68 +55,70 @@ impl Network {
     /// # Errors
     /// If the system lets nobody listen any more.
     pub fn door(&self, host: &str) -> io::Result<SocketAddr> {
-        if let Some(door) = self.lock().host(host).door {
-            return Ok(door);
+        let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(door) = doors.get(host) {
+            return Ok(*door);
         }
         let listener = listen(ANYWHERE)?;
         let door = listener.local_addr()?;
-        self.lock().host(host).door = Some(door);
-        Tokio.spawn(self.clone().keep_door(host.into(), listener));
+        doors.insert(host.to_owned(), door);
+        Tokio.spawn(keep_door(self.host(host), listener));
         Ok(door)
-    }
-
-    async fn keep_door(self, host: Arc<str>, listener: TcpListener) {
-        loop {
-            // What went wrong is that connection's, not the listener's.
-            if let Ok((client, _)) = listener.accept().await {
-                Tokio.spawn(carry(self.clone(), Arc::clone(&host), client));
-            }
-        }
     }
 
     /// The hub listens here from now on.
     pub fn hub_listens(&self, address: SocketAddr) {
-        self.change(|world, _| world.hub_listens(address));
+        let place = SocketAddr::from((Ipv4Addr::UNSPECIFIED, HUB_PORT));
+        let listener = self.host(HUB_HOST).listen(place).expect("no other hub listens");
+        let listener = Arc::new(listener);
+        Tokio.spawn(keep_hub(Arc::clone(&listener), address));
+        *self.hub.lock().unwrap_or_else(PoisonError::into_inner) = Some(Hub { address, listener });
     }
 
     /// The hub does not listen here any more.
     pub fn hub_left(&self, address: SocketAddr) {
-        self.change(|world, _| world.hub_left(address));
+        let mut hub = self.hub.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(gone) = hub.take_if(|hub| hub.address == address) {
+            gone.listener.close();
+        }
     }
 
     /// Does something to the network.
     pub fn inject(&self, fault: Fault) {
-        self.change(|world, now| world.inject(now, fault));
+        self.net.inject(fault).expect("a fault names hosts of its scenario");
     }
 
-    /// How far the host's clock is ahead, in milliseconds.
-    pub fn clock_skew(&self, host: &str) -> i64 {
-        self.lock().host(host).clock_skew
+    /// Ends the network: nothing moves any more.
+    pub fn stop(&self) {
+        self.net.stop();
     }
+}
 
-    /// Looks at the world, or changes what only the caller's own connection has to do with.
-    pub fn with<T>(&self, look: impl FnOnce(&mut World, Duration) -> T) -> T {
-        let now = self.elapsed();
-        look(&mut self.lock(), now)
+async fn keep_door(host: Host, listener: TcpListener) {
+    loop {
+        // What went wrong is that connection's, not the listener's.
+        if let Ok((socket, _)) = listener.accept().await {
+            Tokio.spawn(enter(host.clone(), socket));
+        }
     }
+}
 
-    /// Changes the world and has all carriers look at it.
-    pub fn change<T>(&self, change: impl FnOnce(&mut World, Duration) -> T) -> T {
-        let result = self.with(change);
-        self.0.changes.send_modify(|count| *count += 1);
-        result
+async fn enter(host: Host, socket: TcpStream) {
+    match host.connect(&format!("{HUB_HOST}:{HUB_PORT}")).await {
+        Ok(stream) => bridge(socket, stream).await,
+        Err(_) => reset(socket),
     }
+}
 
-    /// Tells when something has changed.
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.0.changes.subscribe()
+async fn keep_hub(listener: Arc<SimListener>, address: SocketAddr) {
+    while let Ok((stream, _)) = listener.accept().await {
+        Tokio.spawn(leave(stream, address));
     }
+}
 
-    pub fn emit(&self, kind: NetEventKind) {
-        self.with(|world, now| world.emit(now, kind));
-    }
-
-    fn lock(&self) -> MutexGuard<'_, World> {
-        self.0.world.lock().unwrap_or_else(PoisonError::into_inner)
+async fn leave(stream: SimStream, address: SocketAddr) {
+    match connect(address).await {
+        Ok(socket) => bridge(socket, stream).await,
+        Err(_) => stream.abort(),
     }
 }

@@ -13,46 +13,20 @@ use std::time::Duration;
 
 use signal_hub::runtime::{Listener, Runtime, Tokio};
 use signal_hub::time::Timestamp;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::network::Network;
+use super::sockets::{connect, listen};
 use crate::backend::full::Process;
 use crate::history::Recorder;
+use crate::net::Host;
 use crate::scenario::HUB_HOST;
-
-/// What is asked of the system as the size of a socket's buffers: small, so that whoever does not
-/// read soon pushes back. Linux takes twice as much.
-const SOCKET_BYTES: u32 = 16 * 1024;
-/// Connections that wait to be accepted.
-const BACKLOG: u32 = 1024;
-
-/// A socket with small buffers.
-pub fn socket() -> io::Result<TcpSocket> {
-    let socket = TcpSocket::new_v4()?;
-    socket.set_recv_buffer_size(SOCKET_BYTES)?;
-    socket.set_send_buffer_size(SOCKET_BYTES)?;
-    Ok(socket)
-}
-
-/// Listens with small buffers; port 0 lets the system choose one.
-pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = socket()?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
-}
-
-/// Connects with small buffers.
-pub async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = socket()?.connect(address).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
 
 /// A process on a host.
 #[derive(Clone)]
 pub struct RealProcess {
-    host: Arc<str>,
+    host: Host,
     network: Network,
     recorder: Recorder,
     killed: CancellationToken,
@@ -70,7 +44,7 @@ enum Pause {
 impl RealProcess {
     pub fn new(host: &str, network: Network, recorder: Recorder) -> Self {
         let (killed, pause) = (CancellationToken::new(), Arc::default());
-        Self { host: host.into(), network, recorder, killed, pause }
+        Self { host: network.host(host), network, recorder, killed, pause }
     }
 
     fn lock(&self) -> MutexGuard<'_, Pause> {
@@ -160,7 +134,7 @@ impl Runtime for RealRuntime {
     }
 
     fn now(&self) -> Timestamp {
-        let skew = self.0.network.clock_skew(&self.0.host);
+        let skew = self.0.host.clock_skew();
         Timestamp::from_millis(Tokio.now().as_millis().saturating_add_signed(skew))
     }
 
@@ -206,7 +180,7 @@ impl Listener for RealListener {
 
 impl Drop for RealListener {
     fn drop(&mut self) {
-        if *self.process.host == *HUB_HOST {
+        if **self.process.host.name() == *HUB_HOST {
             self.process.network.hub_left(self.address);
         }
     }

@@ -4,18 +4,19 @@ use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use signal_hub::runtime::Runtime;
+use signal_hub::runtime::{Runtime, Tokio};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-use super::network::{ANYWHERE, Network};
-use super::process::{RealProcess, connect, listen};
+use super::network::Network;
+use super::process::RealProcess;
 use super::pulse::Pulse;
+use super::sockets::{ANYWHERE, connect, listen, reset};
 use crate::backend::full::Process;
 use crate::history::{Keep, Recorder};
 use crate::invariants::Time;
-use crate::net::{Choice, ConnectMode, Fault, LinkConfig, NetEventKind, Notice, Peers, Seen, Ways};
+use crate::net::{Choice, ConnectMode, Fault, LinkConfig, NetEventKind, Notice, Peers, Seen};
 use crate::scenario::Scenario;
 
 const HOST: &str = "alice";
@@ -35,6 +36,7 @@ impl Bench {
         let network =
             Network::new(1, link, Box::new(move |event| sink.lock().unwrap().push(event.kind)));
         let hub = listen(ANYWHERE).unwrap();
+        network.host(HOST);
         network.hub_listens(hub.local_addr().unwrap());
         Self { network, hub, told }
     }
@@ -68,26 +70,8 @@ fn play<T>(test: impl Future<Output = T>) -> T {
     runtime.block_on(test)
 }
 
-fn latest() -> Choice {
-    Choice::Latest { client: HOST.to_owned(), server: "hub".to_owned() }
-}
-
-fn sever(client_sees: Notice, server_sees: Notice) -> Fault {
-    Fault::Sever { connections: latest(), client_sees, server_sees }
-}
-
-fn to_hub(make: impl FnOnce(String, String) -> Fault) -> Fault {
-    make(HOST.to_owned(), "hub".to_owned())
-}
-
-/// Whether nothing at all comes for a while.
-async fn is_silent(stream: &mut TcpStream, bench: &Bench) -> bool {
-    let until = Some(bench.network.elapsed() + MS(300));
-    tokio::select! {
-        biased;
-        _ = stream.read_u8() => false,
-        () = bench.network.sleep_until(until) => true,
-    }
+fn connects(mode: ConnectMode) -> Fault {
+    Fault::Connects { from: HOST.to_owned(), to: "hub".to_owned(), mode }
 }
 
 async fn error(stream: &mut TcpStream) -> ErrorKind {
@@ -119,30 +103,8 @@ fn a_close_on_a_healthy_link_reaches_the_other_end_and_ends_the_connection() {
         drop(server);
         let closed = |kind: &NetEventKind| matches!(kind, NetEventKind::Closed { .. });
         while !bench.has_told(closed) {
-            bench.network.sleep_until(Some(bench.network.elapsed() + MS(5))).await;
+            Tokio.sleep(MS(5)).await;
         }
-    });
-}
-
-#[test]
-fn a_late_close_comes_late() {
-    play(async {
-        let bench = Bench::new(LinkConfig { fin: Seen::After(MS(400)), ..LinkConfig::default() });
-        let (client, mut server) = bench.pair().await;
-        let began = bench.network.elapsed();
-        drop(client);
-        assert_eq!(error(&mut server).await, ErrorKind::UnexpectedEof);
-        assert!(bench.network.elapsed() >= began + MS(400));
-    });
-}
-
-#[test]
-fn a_close_that_never_comes_leaves_a_half_open_connection() {
-    play(async {
-        let bench = Bench::new(LinkConfig { fin: Seen::Never, ..LinkConfig::default() });
-        let (client, mut server) = bench.pair().await;
-        drop(client);
-        assert!(is_silent(&mut server, &bench).await);
     });
 }
 
@@ -153,64 +115,39 @@ fn a_cut_is_seen_by_each_end_when_it_is_said_to() {
         let (mut client, mut server) = bench.pair().await;
         let began = bench.network.elapsed();
         let late = Notice::end_of_stream(Seen::After(MS(400)));
-        bench.network.inject(sever(Notice::reset(Seen::Now), late));
+        let connections = Choice::Of { host: HOST.to_owned() };
+        let client_sees = Notice::reset(Seen::Now);
+        bench.network.inject(Fault::Sever { connections, client_sees, server_sees: late });
         assert_eq!(error(&mut client).await, ErrorKind::ConnectionReset);
         assert_eq!(error(&mut server).await, ErrorKind::UnexpectedEof);
         assert!(bench.network.elapsed() >= began + MS(400));
         assert!(bench.took_effect());
+        for into_the_void in [b"c", b"d"] {
+            server.write_all(into_the_void).await.unwrap();
+            Tokio.sleep(MS(50)).await;
+        }
     });
 }
 
 #[test]
-fn an_end_that_is_never_told_writes_into_the_void() {
+fn an_end_that_has_said_all_still_hears_the_other() {
     play(async {
         let bench = Bench::new(LinkConfig::default());
         let (mut client, mut server) = bench.pair().await;
-        bench.network.inject(sever(Notice::reset(Seen::Now), Notice::NEVER));
-        assert_eq!(error(&mut client).await, ErrorKind::ConnectionReset);
-        server.write_all(b"hello?").await.unwrap();
-        assert!(is_silent(&mut server, &bench).await);
+        client.shutdown().await.unwrap();
+        assert_eq!(error(&mut server).await, ErrorKind::UnexpectedEof);
+        server.write_all(b"c").await.unwrap();
+        assert_eq!(client.read_u8().await.unwrap(), b'c');
     });
 }
 
 #[test]
-fn a_reset_is_seen_by_both_ends() {
+fn a_process_that_resets_its_socket_resets_the_other_end() {
     play(async {
         let bench = Bench::new(LinkConfig::default());
-        let (mut client, mut server) = bench.pair().await;
-        bench.network.inject(Fault::Reset { connections: latest() });
-        assert_eq!(error(&mut client).await, ErrorKind::ConnectionReset);
+        let (client, mut server) = bench.pair().await;
+        reset(client);
         assert_eq!(error(&mut server).await, ErrorKind::ConnectionReset);
-    });
-}
-
-#[test]
-fn a_stall_holds_one_direction_and_lets_go() {
-    play(async {
-        let bench = Bench::new(LinkConfig::default());
-        let (mut client, mut server) = bench.pair().await;
-        let began = bench.network.elapsed();
-        bench.network.inject(to_hub(|from, to| Fault::Stall { from, to, lasts: MS(400) }));
-        client.write_all(b"c").await.unwrap();
-        server.write_all(b"d").await.unwrap();
-        assert_eq!(client.read_u8().await.unwrap(), b'd');
-        assert_eq!(server.read_u8().await.unwrap(), b'c');
-        assert!(bench.network.elapsed() >= began + MS(400));
-        assert!(bench.took_effect());
-    });
-}
-
-#[test]
-fn a_partition_holds_bytes_until_it_is_over() {
-    play(async {
-        let bench = Bench::new(LinkConfig::default());
-        let (mut client, mut server) = bench.pair().await;
-        let ways = Ways::BothWays;
-        bench.network.inject(to_hub(|from, to| Fault::Partition { from, to, ways }));
-        client.write_all(b"c").await.unwrap();
-        assert!(is_silent(&mut server, &bench).await);
-        bench.network.inject(to_hub(|from, to| Fault::Rejoin { from, to, ways }));
-        assert_eq!(server.read_u8().await.unwrap(), b'c');
     });
 }
 
@@ -218,45 +155,11 @@ fn a_partition_holds_bytes_until_it_is_over() {
 fn a_refused_connect_is_reset_and_the_hub_hears_nothing() {
     play(async {
         let bench = Bench::new(LinkConfig::default());
-        let mode = ConnectMode::Refuse;
-        bench.network.inject(to_hub(|from, to| Fault::Connects { from, to, mode }));
+        bench.network.inject(connects(ConnectMode::Refuse));
         assert_eq!(error(&mut bench.dial().await).await, ErrorKind::ConnectionReset);
         assert!(bench.has_told(|kind| matches!(kind, NetEventKind::Refused { .. })));
-        let mode = ConnectMode::Accept;
-        bench.network.inject(to_hub(|from, to| Fault::Connects { from, to, mode }));
+        bench.network.inject(connects(ConnectMode::Accept));
         bench.pair().await;
-    });
-}
-
-#[test]
-fn a_connect_that_hangs_goes_on_when_it_may() {
-    play(async {
-        let bench = Bench::new(LinkConfig::default());
-        let mode = ConnectMode::Hang;
-        bench.network.inject(to_hub(|from, to| Fault::Connects { from, to, mode }));
-        let mut client = bench.dial().await;
-        client.write_all(b"c").await.unwrap();
-        assert!(is_silent(&mut client, &bench).await);
-        bench.network.inject(Fault::Heal);
-        let (mut server, _) = bench.hub.accept().await.unwrap();
-        assert_eq!(server.read_u8().await.unwrap(), b'c');
-    });
-}
-
-#[test]
-fn a_black_hole_swallows_both_ways_until_it_is_healed() {
-    play(async {
-        let bench = Bench::new(LinkConfig::default());
-        let mode = ConnectMode::BlackHole;
-        bench.network.inject(to_hub(|from, to| Fault::Connects { from, to, mode }));
-        let mut client = bench.dial().await;
-        let (mut server, _) = bench.hub.accept().await.unwrap();
-        client.write_all(b"c").await.unwrap();
-        server.write_all(b"d").await.unwrap();
-        assert!(is_silent(&mut server, &bench).await && is_silent(&mut client, &bench).await);
-        bench.network.inject(Fault::Heal);
-        assert_eq!(server.read_u8().await.unwrap(), b'c');
-        assert_eq!(client.read_u8().await.unwrap(), b'd');
     });
 }
 
@@ -268,11 +171,10 @@ fn whoever_reads_nothing_soon_keeps_the_other_from_writing() {
         let lasts = Duration::from_secs(60);
         bench.network.inject(Fault::PauseHostReading { host: HOST.to_owned(), lasts });
         let many = vec![7; 8 * 1024 * 1024];
-        let until = Some(bench.network.elapsed() + MS(300));
         tokio::select! {
             biased;
             _ = server.write_all(&many) => panic!("megabytes went where nobody reads"),
-            () = bench.network.sleep_until(until) => {}
+            () = Tokio.sleep(MS(300)) => {}
         }
         bench.network.inject(Fault::Heal);
         client.read_exact(&mut vec![0; 4_096]).await.unwrap();
@@ -280,44 +182,12 @@ fn whoever_reads_nothing_soon_keeps_the_other_from_writing() {
 }
 
 #[test]
-fn a_machine_that_stands_still_matters_from_when_something_arrives() {
-    play(async {
-        let bench = Bench::new(LinkConfig::default());
-        let (mut client, mut server) = bench.pair().await;
-        let lasts = Duration::from_secs(60);
-        bench.network.inject(Fault::Pause { host: HOST.to_owned(), lasts });
-        client.write_all(b"from it").await.unwrap();
-        server.read_exact(&mut [0; 7]).await.unwrap();
-        assert!(!bench.took_effect());
-        server.write_all(b"to it").await.unwrap();
-        client.read_exact(&mut [0; 5]).await.unwrap();
-        assert!(bench.took_effect());
-    });
-}
-
-async fn crash(peers: Peers) -> (Bench, TcpStream) {
-    let bench = Bench::new(LinkConfig::default());
-    let (client, server) = bench.pair().await;
-    bench.network.inject(Fault::Crash { host: HOST.to_owned(), peers });
-    drop(client);
-    (bench, server)
-}
-
-#[test]
 fn the_kernel_of_a_dead_process_resets_its_connections() {
     play(async {
-        let (_bench, mut server) = crash(Peers::SeeReset).await;
-        assert_eq!(error(&mut server).await, ErrorKind::ConnectionReset);
-    });
-}
-
-#[test]
-fn a_machine_that_is_gone_says_nothing_until_it_is_back() {
-    play(async {
-        let (bench, mut server) = crash(Peers::SeeNothing).await;
-        server.write_all(b"hello?").await.unwrap();
-        assert!(is_silent(&mut server, &bench).await);
-        let _again = bench.dial().await;
+        let bench = Bench::new(LinkConfig::default());
+        let (client, mut server) = bench.pair().await;
+        bench.network.inject(Fault::Crash { host: HOST.to_owned(), peers: Peers::SeeReset });
+        drop(client);
         assert_eq!(error(&mut server).await, ErrorKind::ConnectionReset);
     });
 }
@@ -363,8 +233,7 @@ fn a_paused_process_goes_on_where_it_was() {
         let (tell, mut told) = oneshot::channel();
         process.pause();
         process.runtime().spawn(async move { tell.send(()).unwrap() });
-        let until = Some(bench.network.elapsed() + MS(100));
-        bench.network.sleep_until(until).await;
+        Tokio.sleep(MS(100)).await;
         assert!(told.try_recv().is_err());
         process.resume();
         told.await.unwrap();

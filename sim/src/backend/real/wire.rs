@@ -7,8 +7,9 @@ use std::time::Duration;
 use signal_hub::client::HubUrl;
 use signal_hub::runtime::{Runtime, Tokio};
 
-use super::network::{ANYWHERE, Network};
+use super::network::Network;
 use super::process::RealProcess;
+use super::sockets::ANYWHERE;
 use crate::backend::full::Wire;
 use crate::history::Recorder;
 use crate::net::{Fault, Peers};

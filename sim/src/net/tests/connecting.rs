@@ -1,4 +1,4 @@
-//! Connects that succeed, fail, hang, and go nowhere.
+//! Where hosts, their ports and their listeners are found.
 
 use super::*;
 
@@ -19,7 +19,7 @@ fn a_connect_takes_a_round_trip() {
 fn a_host_goes_by_its_name_its_address_and_from_itself_by_localhost() {
     simulate(1, async || {
         let pair = Pair::new();
-        let mut listener = pair.listen();
+        let listener = pair.listen();
         for (host, authority) in [
             (&pair.client, "hub:80"),
             (&pair.client, "10.0.0.2:80"),
@@ -50,76 +50,6 @@ fn port_zero_chooses_a_port_and_a_taken_one_is_refused() {
         let free_again = one.local_address();
         drop(one);
         pair.server.listen(free_again).unwrap();
-    });
-}
-
-#[test]
-fn a_connect_is_refused_if_nobody_listens() {
-    simulate(1, async || {
-        let pair = Pair::new();
-        assert_eq!(failure(pair.connect()).await, Some(io::ErrorKind::ConnectionRefused));
-        let lines = ["c1 opened alice -> hub:80", "c1 refused", "c1 closed"];
-        assert_eq!(pair.lines(), lines);
-    });
-}
-
-#[test]
-fn a_connect_can_be_refused_though_someone_listens() {
-    simulate(1, async || {
-        let pair = Pair::new();
-        let _listener = pair.listen();
-        let fault = pair.inject(connects(ConnectMode::Refuse));
-        assert!(!pair.took_effect(fault));
-        assert_eq!(failure(pair.connect()).await, Some(io::ErrorKind::ConnectionRefused));
-        assert!(pair.took_effect(fault));
-        let lifted = pair.inject(connects(ConnectMode::Accept));
-        assert!(pair.took_effect(lifted));
-        pair.connect().await.unwrap();
-    });
-}
-
-#[test]
-fn a_connect_that_hangs_goes_on_once_the_network_is_healed() {
-    simulate(1, async || {
-        let pair = Pair::new();
-        let _listener = pair.listen();
-        let fault = pair.inject(connects(ConnectMode::Hang));
-        let mut connect = Box::pin(pair.connect());
-        assert!(within(Duration::from_secs(99), &mut connect).await.is_none());
-        assert!(pair.took_effect(fault));
-        pair.net.heal();
-        assert!(within(millis(300), connect).await.unwrap().is_ok());
-    });
-}
-
-#[test]
-fn no_byte_passes_a_black_hole_until_it_is_lifted() {
-    simulate(1, async || {
-        let pair = Pair::new();
-        let fault = pair.inject(connects(ConnectMode::BlackHole));
-        let (mut client, mut server) = pair.connected().await;
-        assert!(pair.took_effect(fault));
-        client.write_all(b"ping").await.unwrap();
-        server.write_all(b"pong").await.unwrap();
-        let silence = Duration::from_secs(99);
-        assert!(within(silence, read_some(&mut server)).await.is_none());
-        assert!(within(silence, read_some(&mut client)).await.is_none());
-        pair.inject(connects(ConnectMode::Accept));
-        assert_eq!(read_some(&mut server).await.unwrap(), b"ping");
-        assert_eq!(read_some(&mut client).await.unwrap(), b"pong");
-    });
-}
-
-#[test]
-fn a_connect_that_is_given_up_leaves_nothing() {
-    simulate(1, async || {
-        let pair = Pair::with(1, LinkConfig { latency: millis(10), ..Default::default() });
-        assert!(within(millis(5), pair.connect()).await.is_none());
-        assert_eq!(pair.state(), None);
-        let mut listener = pair.listen();
-        assert!(within(millis(15), pair.connect()).await.is_none());
-        let (mut server, _) = listener.accept().await.unwrap();
-        assert_eq!(failure(read_some(&mut server)).await, Some(io::ErrorKind::ConnectionReset));
     });
 }
 

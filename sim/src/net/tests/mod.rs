@@ -1,4 +1,4 @@
-//! Each fault does what it says, and says whether it did.
+//! The network alone, by the payload and with tasks that wait for it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,6 +16,15 @@ mod crashes;
 mod faults;
 mod order;
 mod streams;
+pub(crate) mod suite;
+
+impl suite::Sample for bytes::Bytes {
+    fn sample() -> Self {
+        Self::from_static(&[7; suite::BYTES])
+    }
+}
+
+suite::for_payload! { bytes::Bytes }
 
 const PORT: u16 = 80;
 
@@ -54,7 +63,7 @@ impl Pair {
 
     /// A connection: the client's end, the server's end.
     async fn connected(&self) -> (SimStream, SimStream) {
-        let mut listener = self.listen();
+        let listener = self.listen();
         let (client, server) = tokio::join!(self.connect(), listener.accept());
         (client.unwrap(), server.unwrap().0)
     }

@@ -5,20 +5,6 @@ use std::io::IoSlice;
 use super::*;
 
 #[test]
-fn bytes_arrive_after_the_latency() {
-    simulate(1, async || {
-        let pair = Pair::with(1, LinkConfig { latency: millis(30), ..Default::default() });
-        let (mut client, mut server) = pair.connected().await;
-        let before = pair.net.elapsed();
-        client.write_all(b"hello").await.unwrap();
-        assert_eq!(read_some(&mut server).await.unwrap(), b"hello");
-        let travelled = pair.net.elapsed() - before;
-        assert!(millis(30) <= travelled && travelled < millis(31), "{travelled:?}");
-        assert_eq!(pair.net.latency_max(), millis(30));
-    });
-}
-
-#[test]
 fn a_vectored_write_is_one_segment() {
     simulate(1, async || {
         let pair = Pair::new();
