@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use signal_hub::hub::AddressRow;
+use signal_hub::hub::{AddressRow, ForgetReason, Record};
 use signal_hub::protocol::{ActorAddress, Reply, Subscription, Topic, Verb};
 
 use super::{HubObserver, Invariant, Moment, Verdict, broken};
@@ -65,8 +65,17 @@ fn topics_change_by_request(
     if before.registration.is_none() || after.registration.is_none() {
         return Ok(());
     }
-    // A deadline that is due comes before the input: the address may have been forgotten in between.
-    if before.topics == after.topics || moment.before.address_due(address, moment.now) {
+    if before.topics == after.topics {
+        return Ok(());
+    }
+    // A deadline that is due comes before the input: whoever is forgotten begins without topics (I17).
+    let forgotten = moment.records().any(|record| match record {
+        Record::ActorForgotten { actor_address, why } => {
+            actor_address == address && *why == ForgetReason::ResumeWindowEnded
+        }
+        _ => false,
+    });
+    if forgotten && after.topics.is_empty() {
         return Ok(());
     }
     let gained: BTreeSet<&Topic> = after.topics.difference(&before.topics).collect();

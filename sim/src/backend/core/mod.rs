@@ -337,6 +337,8 @@ impl Stage for CoreStage {
         for actor in &self.scenario.actors {
             let mut actor = self.actor(&actor.name).borrow_mut();
             if actor.kind == ActorKind::Client && actor.is_absent() {
+                // One that still has other addresses would take them back from the new one.
+                actor.kill();
                 actor.start();
             }
         }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use signal_hub::client::state::Output;
+use signal_hub::runtime::Reading;
+use signal_hub::server::Limits;
 use signal_hub::time::Timestamp;
 use tokio::sync::oneshot;
 
@@ -31,10 +33,11 @@ pub struct World {
     pub network: Network,
     pub(super) server: Option<Server>,
     pub(super) hub_paused: bool,
-    hub_paused_at: Duration,
     hub_deferred: Vec<Event>,
     /// Whoever waits for the hub to run again.
     hub_awaited: Vec<oneshot::Sender<()>>,
+    /// Of the hub's shell.
+    pub(super) limits: Limits,
     lives: u32,
     /// What was left in the latest hub that ended.
     left: Option<Left>,
@@ -55,9 +58,9 @@ impl World {
             agenda: Agenda::default(),
             server: None,
             hub_paused: false,
-            hub_paused_at: Duration::ZERO,
             hub_deferred: Vec::new(),
             hub_awaited: Vec::new(),
+            limits: Limits::default(),
             lives: 0,
             left: None,
             clients: Vec::new(),
@@ -157,9 +160,10 @@ impl World {
         self.network.wake_host(self.now, HostId::HUB);
         self.network.listening = true;
         let seed = self.network.random_seed(HostId::HUB);
-        let now = self.wall(HostId::HUB);
+        let clock = Reading::new(self.now, self.wall(HostId::HUB));
         self.hub_paused = false;
-        self.server = Some(Server::new(self.lives, self.scenario.hub.clone(), seed, now));
+        let config = self.scenario.hub.clone();
+        self.server = Some(Server::new(self.lives, config, seed, clock, self.now));
         self.settle();
     }
 
@@ -179,7 +183,7 @@ impl World {
 
     pub fn pause_hub(&mut self, life: u32) {
         if self.hub_life() == Some(life) && !self.hub_paused {
-            (self.hub_paused, self.hub_paused_at) = (true, self.now);
+            self.hub_paused = true;
         }
     }
 
@@ -187,7 +191,6 @@ impl World {
         if self.hub_life() != Some(life) || !std::mem::take(&mut self.hub_paused) {
             return;
         }
-        self.hub_was_late(self.now.saturating_sub(self.hub_paused_at));
         for event in std::mem::take(&mut self.hub_deferred) {
             self.agenda.plan(self.now, event);
         }
