@@ -315,8 +315,9 @@ impl World {
     pub(super) fn resume_client(&mut self, id: ClientId) {
         let Some(client) = self.client(id) else { return };
         client.paused = false;
+        // As in the client's task: its alarm goes before what it could read.
         for event in std::mem::take(&mut client.deferred) {
-            self.agenda.plan(self.now, event);
+            self.happen(event);
         }
         self.wake_ends(Holder::Client(id));
         self.obey(id);

@@ -134,6 +134,7 @@ impl CoreStage {
             Deed::Crash(peers, pause) => {
                 self.crash(name, peers);
                 actor.borrow_mut().kill();
+                self.world.borrow_mut().settle();
                 let (actor, wake) = (Rc::clone(actor), sleep(&self.world, pause));
                 self.spawn(async move {
                     wake.await;
@@ -275,14 +276,18 @@ impl CoreStage {
         done()
     }
 
+    /// The network's part of a crash: whoever dies is to be killed before the world settles, and does
+    /// not see its own connections end.
     fn crash(&self, host: &str, peers: Peers) {
-        drop(self.fault(Fault::Crash { host: host.to_owned(), peers }));
+        let mut world = self.world.borrow_mut();
+        let now = world.now;
+        world.network.inject(now, Fault::Crash { host: host.to_owned(), peers });
     }
 
     fn crash_raws(&self) {
         for (who, raw) in std::mem::take(&mut *self.raws.borrow_mut()) {
             self.crash(&who.to_string(), Peers::SeeNothing);
-            with(&self.world, |world| world.kill_raw(raw));
+            self.world.borrow_mut().kill_raw(raw);
         }
     }
 
@@ -324,8 +329,10 @@ impl Stage for CoreStage {
     }
 
     async fn heal(&self) {
-        drop(self.fault(Fault::Heal));
+        let now = self.world.borrow().now;
+        self.world.borrow_mut().network.inject(now, Fault::Heal);
         self.crash_raws();
+        self.world.borrow_mut().settle();
         // A hub on its way down comes up again before the lock is free.
         let _held = self.hub.lock().await;
         if self.world.borrow().hub_life().is_none() {
@@ -370,6 +377,7 @@ impl Stage for CoreStage {
             self.crash(&actor.name, Peers::SeeNothing);
             self.actor(&actor.name).borrow_mut().kill();
         }
+        self.world.borrow_mut().settle();
     }
 
     async fn left(&self) -> Option<Left> {

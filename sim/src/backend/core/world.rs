@@ -13,16 +13,14 @@ use tokio::sync::oneshot;
 use super::agenda::{Agenda, Event};
 use super::client::Client;
 use super::client_end::{ClientEnd, Holder};
-use super::network::{HostId, Network};
+use super::network::{HostId, Network, Plan};
 use super::raw::Raw;
 use super::server::Server;
 use crate::backend::stage::Left;
 use crate::history::{Recorder, What};
 use crate::net::{ConnectionId, End, Fault};
+use crate::runtime::wall_clock;
 use crate::scenario::Scenario;
-
-/// What all wall clocks show when the run begins, in milliseconds.
-const EPOCH: u64 = 1_700_000_000_000;
 
 pub struct World {
     pub scenario: Arc<Scenario>,
@@ -72,9 +70,7 @@ impl World {
 
     /// A host's wall clock.
     pub fn wall(&self, host: HostId) -> Timestamp {
-        let elapsed = u64::try_from(self.now.as_millis()).unwrap_or(u64::MAX);
-        let skew = self.network.clock_skew(host);
-        Timestamp::from_millis(EPOCH.saturating_add(elapsed).saturating_add_signed(skew))
+        wall_clock(self.now, self.network.clock_skew(host))
     }
 
     pub fn plan(&mut self, pause: Duration, event: Event) {
@@ -92,15 +88,29 @@ impl World {
         true
     }
 
+    /// What arrives at one moment is there before anybody looks.
+    fn carry_out(&mut self, plan: Plan) {
+        let mut next = Some(plan);
+        while let Some(plan) = next {
+            self.network.carry_out(self.now, plan);
+            self.take_plans();
+            next = self.agenda.pop_network(self.now);
+        }
+    }
+
+    fn take_plans(&mut self) {
+        for (at, plan) in self.network.effects.plans.drain(..) {
+            self.agenda.plan(at, Event::Network(plan));
+        }
+    }
+
     /// Carries out what came of the network, until nobody has anything more to read or to write.
     pub fn settle(&mut self) {
         loop {
             for event in self.network.effects.events.drain(..) {
                 self.recorder.record(self.now, What::Net(event));
             }
-            for (at, plan) in self.network.effects.plans.drain(..) {
-                self.agenda.plan(at, Event::Network(plan));
-            }
+            self.take_plans();
             match self.network.effects.awake.pop_front() {
                 Some((id, End::Client)) => self.poll_client(id),
                 Some((id, End::Server)) => self.poll_server(id),
@@ -133,9 +143,9 @@ impl World {
         }
     }
 
-    fn happen(&mut self, event: Event) {
+    pub(super) fn happen(&mut self, event: Event) {
         match event {
-            Event::Network(plan) => self.network.carry_out(self.now, plan),
+            Event::Network(plan) => self.carry_out(plan),
             // Whoever slept may have been given up.
             Event::Wake(sleeper) => drop(sleeper.send(())),
             Event::HubAlarm { life, number } => self.hub_alarm(life, number),
