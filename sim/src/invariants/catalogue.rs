@@ -122,6 +122,8 @@ invariants! {
         "Whoever is said to see something sees it, in time and in order.",
     NoPanic ByRun "nothing panics"
         "Neither the hub nor a client panics, whatever happens to it.",
+    SameOnBackends ByRun "backends agree"
+        "A scenario passes or fails alike on core and on simulated, and its actors see the same, as far as chance has no part in it.",
     L1 ByRun "whoever keeps trying is registered"
         "After the faults, a client that keeps trying is registered, and the hub and the client agree on it.",
     L2 ByRun "half-open sessions end"
