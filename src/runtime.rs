@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 mod steady;
 mod tokio_runtime;
 
-pub use steady::SteadyClock;
+pub use steady::{Reading, SteadyClock};
 pub use tokio_runtime::{Tokio, TokioListener};
 
 /// The world that a server or a client runs in. A clone is another handle to the same world.

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use madsim::runtime::NodeHandle;
 use madsim::time::TimeHandle;
@@ -13,6 +13,9 @@ use signal_hub::runtime::{Listener, Runtime};
 use signal_hub::time::Timestamp;
 
 use crate::net::{Host, SimListener, SimStream};
+
+/// What all wall clocks show when a run begins.
+pub const EPOCH: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
 /// Runs `body` as the main task of a simulation of its own, on a thread of its own: std seeds its
 /// hash maps once for each thread.
@@ -56,6 +59,12 @@ impl SimRuntime {
     }
 }
 
+/// What a wall clock shows so long after the beginning that is so many milliseconds ahead.
+pub fn wall_clock(elapsed: Duration, skew: i64) -> Timestamp {
+    let elapsed = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+    Timestamp::from_millis(EPOCH.as_millis().saturating_add(elapsed).saturating_add_signed(skew))
+}
+
 impl Runtime for SimRuntime {
     type Stream = SimStream;
     type Listener = SimListener;
@@ -74,10 +83,7 @@ impl Runtime for SimRuntime {
     }
 
     fn now(&self) -> Timestamp {
-        let since_epoch =
-            TimeHandle::current().now_time().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let milliseconds = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
-        Timestamp::from_millis(milliseconds.saturating_add_signed(self.host.clock_skew()))
+        wall_clock(self.monotonic(), self.host.clock_skew())
     }
 
     fn monotonic(&self) -> Duration {

@@ -35,13 +35,13 @@ impl<R: Runtime> SteadyClock<R> {
     /// The time of this clock when the wall clock shows `moment`.
     pub fn from_wall(&self, moment: Timestamp) -> Timestamp {
         let (reading, wall) = self.read();
-        shifted(moment, reading.ahead_of(wall))
+        reading.from_wall(wall, moment)
     }
 
     /// The time of the wall clock when this clock shows `moment`.
     pub fn to_wall(&self, moment: Timestamp) -> Timestamp {
         let (reading, wall) = self.read();
-        shifted(moment, reading.ahead_of(wall).saturating_neg())
+        reading.to_wall(wall, moment)
     }
 
     /// Reads both clocks.
@@ -54,8 +54,9 @@ impl<R: Runtime> SteadyClock<R> {
     }
 }
 
+/// What a [`SteadyClock`] shows: plain data, for whoever hands in both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Reading {
+pub struct Reading {
     /// The monotonic clock's time of the reading.
     at: Duration,
     /// The time since the Unix epoch; finer than a timestamp, so that many short steps add up.
@@ -63,11 +64,13 @@ struct Reading {
 }
 
 impl Reading {
-    fn new(at: Duration, wall: Timestamp) -> Self {
+    /// Agrees with the wall clock.
+    pub fn new(at: Duration, wall: Timestamp) -> Self {
         Self { at, time: since_epoch(wall) }
     }
 
-    fn advance(&mut self, at: Duration, wall: Timestamp) {
+    /// What it shows once the monotonic clock shows `at` and the wall clock `wall`.
+    pub fn advance(&mut self, at: Duration, wall: Timestamp) {
         let elapsed = at.saturating_sub(self.at);
         self.at += elapsed;
         self.time = self.time.saturating_add(elapsed);
@@ -84,8 +87,19 @@ impl Reading {
         };
     }
 
-    fn timestamp(self) -> Timestamp {
+    /// The moment that it shows.
+    pub fn timestamp(self) -> Timestamp {
         Timestamp::from_millis(u64::try_from(self.time.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// [`SteadyClock::from_wall`], where the wall clock shows `wall`.
+    pub fn from_wall(self, wall: Timestamp, moment: Timestamp) -> Timestamp {
+        shifted(moment, self.ahead_of(wall))
+    }
+
+    /// [`SteadyClock::to_wall`], where the wall clock shows `wall`.
+    pub fn to_wall(self, wall: Timestamp, moment: Timestamp) -> Timestamp {
+        shifted(moment, self.ahead_of(wall).saturating_neg())
     }
 
     /// The milliseconds by which this is later than `wall`.

@@ -39,6 +39,7 @@ use tokio_util::task::TaskTracker;
 pub use limits::Limits;
 pub use observer::Observer;
 pub use origins::{AllowedOrigin, InvalidOrigin, Origin};
+pub use owner::LOOK_EVERY;
 pub use session::{Farewell, Heard, Manner, Next, Reads, SessionState, Write};
 pub use tls::{Tls, TlsError};
 

@@ -95,7 +95,7 @@ pub(super) struct Owner<R: Runtime, O> {
 
 /// While any deadline is set, the owner reads the clock at least this often. Time that it misses is
 /// time for which the process stood still.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+pub const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 impl<R: Runtime, O: Observer> Owner<R, O> {
     pub(super) fn new(runtime: R, clock: SteadyClock<R>, hub: Hub, observer: O) -> Self {

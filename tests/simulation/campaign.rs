@@ -33,6 +33,7 @@ fn outcome(seed: u64, seen: impl Fn(Situation) -> bool, broken: Option<Invariant
         shapes: Default::default(),
         simulated: Default::default(),
         standstills: Vec::new(),
+        compared_steps: 0,
     })
 }
 
@@ -122,6 +123,20 @@ fn a_large_campaign_that_misses_a_situation_is_void() {
     assert_eq!(findings.verdict(&small), Verdict::Passed);
     let summary = report::summary(&findings, &small, Default::default(), None);
     assert!(summary.contains("never came up: resume at the very deadline"), "{summary}");
+}
+
+#[test]
+fn backends_that_differ_are_a_failure_of_their_own() {
+    let play = |seed| outcome(seed, |_| true, (seed == 7).then_some(Invariant::SameOnBackends));
+    let plan = Plan { backend: Backend::Both, ..plan("0..10") };
+    let findings = found(&plan, &play);
+    assert_eq!(findings.verdict(&plan), Verdict::Differs);
+    assert_eq!(findings.verdict(&plan).exit_code(), 6);
+    let junit = report::junit(&findings, &plan).expect("it is XML");
+    let case = "SameOnBackends backends agree, broken by the run as a whole";
+    assert!(junit.contains("failures=\"1\"") && junit.contains(case), "{junit}");
+    let summary = report::summary(&findings, &plan, Default::default(), None);
+    assert!(summary.contains("both showed the same to actors: 0 seeds, 0 steps"), "{summary}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod belief;
 mod core;
 mod deed;
+mod differential;
 mod director;
 mod full;
 mod raw_session;
@@ -41,6 +42,9 @@ pub enum Backend {
     Simulated,
     /// The full stack on tokio and loopback TCP, in real time.
     Real,
+    /// Core and simulated, which must agree.
+    #[value(name = "core,simulated")]
+    Both,
 }
 
 /// As the command line has it.
@@ -50,6 +54,7 @@ impl fmt::Display for Backend {
             Backend::Core => "core",
             Backend::Simulated => "simulated",
             Backend::Real => "real",
+            Backend::Both => "core,simulated",
         })
     }
 }
@@ -80,6 +85,8 @@ pub struct Outcome {
     pub simulated: Duration,
     /// For how long the machine stood still in each earlier try, which therefore says nothing.
     pub standstills: Vec<Duration>,
+    /// Of how many steps both backends showed the same, where two played it.
+    pub compared_steps: usize,
 }
 
 /// How long a run took by its own clock, and for how long the machine stood still in it.
@@ -139,23 +146,30 @@ fn play_once(
     backend: Backend,
     keep: Keep,
 ) -> Result<(Outcome, Duration), Skipped> {
-    let time = match backend {
-        Backend::Core | Backend::Simulated => Time::Virtual,
-        Backend::Real => Time::Real,
-    };
+    match backend {
+        Backend::Core => record(scenario, keep, Time::Virtual, |shared, recorder| {
+            let recording = recorder.clone();
+            Ok(caught(recorder, move || core::play(shared, recording)))
+        }),
+        Backend::Simulated => record(scenario, keep, Time::Virtual, |shared, recorder| {
+            let (seed, recording) = (shared.seed, recorder.clone());
+            Ok(caught(recorder, move || {
+                runtime::simulate(seed, move || simulated::play(shared, recording))
+            }))
+        }),
+        Backend::Real => record(scenario, keep, Time::Real, real::play),
+        Backend::Both => Ok((differential::play(scenario, keep)?, Duration::ZERO)),
+    }
+}
+
+fn record(
+    scenario: &Scenario,
+    keep: Keep,
+    time: Time,
+    play: impl FnOnce(Arc<Scenario>, &Recorder) -> Result<Lasted, Skipped>,
+) -> Result<(Outcome, Duration), Skipped> {
     let recorder = Recorder::new(scenario, keep, time);
-    let shared = Arc::new(scenario.clone());
-    let lasted = match backend {
-        Backend::Core => caught(&recorder, {
-            let recording = recorder.clone();
-            move || core::play(shared, recording)
-        }),
-        Backend::Simulated => caught(&recorder, {
-            let recording = recorder.clone();
-            move || runtime::simulate(shared.seed, move || simulated::play(shared, recording))
-        }),
-        Backend::Real => real::play(shared, &recorder)?,
-    };
+    let lasted = play(Arc::new(scenario.clone()), &recorder)?;
     let recording = recorder.finish();
     let outcome = Outcome {
         seed: scenario.seed,
@@ -167,6 +181,7 @@ fn play_once(
         shapes: recording.shapes,
         simulated: lasted.run,
         standstills: Vec::new(),
+        compared_steps: 0,
     };
     Ok((outcome, lasted.standstill))
 }

@@ -16,6 +16,9 @@ use signal_hub::time::Timestamp;
 use super::words::{self, Words};
 use crate::scenario::{Action, WhichToken};
 
+/// How long a close handshake may take.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// The state of one raw connection, over all its openings.
 pub struct RawSession {
     name: String,

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Plan;
 use super::failure::{DistinctFailure, Failure};
 use crate::backend::{Outcome, Skipped};
+use crate::invariants::Invariant;
 use crate::situations::{self, Shape, Sightings, Situation};
 
 /// What a campaign found.
@@ -24,6 +25,9 @@ pub struct Findings {
     pub skipped: BTreeMap<u64, Skipped>,
     /// Tries that say nothing, because the machine stood still in them.
     pub standstills: usize,
+    /// Seeds whose transcripts two backends agreed on, and over how many steps.
+    pub compared: u64,
+    pub compared_steps: u64,
     /// How often each situation came up.
     pub sightings: Sightings,
     /// The shapes that a hub had.
@@ -54,6 +58,8 @@ pub enum Verdict {
     Unsafe,
     /// Something good never happened.
     NotLive,
+    /// Two backends do not agree.
+    Differs,
     /// Nothing failed, but so many runs that never met these situations prove nothing.
     Void(Vec<Situation>),
 }
@@ -66,6 +72,8 @@ impl Findings {
         self.hub_inputs += outcome.hub_inputs;
         self.simulated += outcome.simulated;
         self.standstills += outcome.standstills.len();
+        self.compared += u64::from(outcome.compared_steps > 0);
+        self.compared_steps += outcome.compared_steps as u64;
         self.sightings.merge(&outcome.sightings);
         let known = self.shapes.len();
         self.shapes.extend(&outcome.shapes);
@@ -91,6 +99,8 @@ impl Findings {
         self.hub_inputs += other.hub_inputs;
         self.simulated += other.simulated;
         self.standstills += other.standstills;
+        self.compared += other.compared;
+        self.compared_steps += other.compared_steps;
         self.sightings.merge(&other.sightings);
         self.shapes.extend(other.shapes);
         self.failures.extend(other.failures);
@@ -118,22 +128,33 @@ impl Findings {
 
     /// What this means for a campaign of the plan.
     pub fn verdict(&self, plan: &Plan) -> Verdict {
-        let violations = || self.failures.values().map(|failure| failure.violation.invariant);
-        if violations().any(|invariant| !invariant.is_liveness()) {
-            return Verdict::Unsafe;
-        }
-        if violations().next().is_some() {
-            return Verdict::NotLive;
-        }
-        let missing = self.missing(plan);
-        match self.runs >= situations::ENFORCED_FROM && !missing.is_empty() {
-            true => Verdict::Void(missing),
-            false => Verdict::Passed,
+        let broken = self.failures.values().map(|failure| failure.violation.invariant);
+        let (verdict, missing) = (Verdict::of(broken), self.missing(plan));
+        let too_few = self.runs >= situations::ENFORCED_FROM && !missing.is_empty();
+        match verdict {
+            Verdict::Passed if too_few => Verdict::Void(missing),
+            verdict => verdict,
         }
     }
 }
 
 impl Verdict {
+    /// What it means that these were broken: the worst of it.
+    pub fn of(broken: impl Iterator<Item = Invariant>) -> Self {
+        let verdicts = broken.map(|invariant| match invariant {
+            Invariant::SameOnBackends => Verdict::Differs,
+            liveness if liveness.is_liveness() => Verdict::NotLive,
+            _ => Verdict::Unsafe,
+        });
+        let rank = |verdict: &Verdict| match verdict {
+            Verdict::Unsafe => 3,
+            Verdict::NotLive => 2,
+            Verdict::Differs => 1,
+            Verdict::Void(_) | Verdict::Passed => 0,
+        };
+        verdicts.max_by_key(rank).unwrap_or(Verdict::Passed)
+    }
+
     /// The program's exit code.
     pub const fn exit_code(&self) -> u8 {
         match self {
@@ -141,6 +162,7 @@ impl Verdict {
             Verdict::Unsafe => 2,
             Verdict::NotLive => 3,
             Verdict::Void(_) => 5,
+            Verdict::Differs => 6,
         }
     }
 }

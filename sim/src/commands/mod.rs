@@ -15,14 +15,11 @@ pub use files::{Adopt, Scenarios, Shrink};
 pub use mutants::Mutants;
 pub use run::Run;
 use signal_hub_sim::backend::Outcome;
+use signal_hub_sim::campaign::Verdict;
 
 /// What a run comes to, for whoever started the program.
 pub fn exit_code_of(outcome: &Outcome) -> u8 {
-    match &outcome.violation {
-        None => 0,
-        Some(violation) if violation.invariant.is_liveness() => 3,
-        Some(_) => 2,
-    }
+    Verdict::of(outcome.violation.iter().map(|violation| violation.invariant)).exit_code()
 }
 
 /// The time of day, for people who wait.

@@ -202,7 +202,7 @@ impl Run {
             let there = std::process::Command::new(&program)
                 .args(["run", "--trace", "--seed", &seed.to_string()])
                 .args(["--profile", &format!("{:?}", self.profile).to_lowercase()])
-                .args(["--backend", &format!("{:?}", self.backend).to_lowercase()])
+                .args(["--backend", &self.backend.to_string()])
                 .output()?;
             // The transcript is on stdout, the report on stderr.
             let there = [there.stdout, there.stderr].concat();

@@ -18,7 +18,7 @@ use signal_hub::time::Timestamp;
 
 pub use inbox::PROBE;
 pub use recorder::{Keep, Recorder};
-pub use untimed::untimed;
+pub use untimed::{untimed, untimed_lanes};
 
 use crate::net::NetEventKind;
 use crate::scenario::{Step, Who};

@@ -12,10 +12,21 @@ use super::{ClientEvent, ClientName, Event, Milestone, What};
 
 /// The transcript of the steps; what comes after them is no part of it.
 pub fn untimed(events: &[Event]) -> String {
+    let mut text = String::new();
+    for (name, lane) in untimed_lanes(events, Milestone::Heal) {
+        let _ = writeln!(text, "{name}\n{lane}");
+    }
+    text.truncate(text.trim_end().len());
+    text.push('\n');
+    text
+}
+
+/// What each client and each raw connection said and saw before `end`, in lines.
+pub fn untimed_lanes(events: &[Event], end: Milestone) -> BTreeMap<ClientName, String> {
     let mut actors: BTreeMap<ClientName, Lane> = BTreeMap::new();
     for event in events {
         match &event.what {
-            What::Run(Milestone::Heal) => break,
+            What::Run(milestone) if *milestone == end => break,
             What::Client { client, event } => {
                 actors.entry(client.clone()).or_default().take(event);
             }
@@ -27,13 +38,7 @@ pub fn untimed(events: &[Event]) -> String {
             | What::Step { .. } => {}
         }
     }
-    let mut text = String::new();
-    for (name, lane) in actors {
-        let _ = writeln!(text, "{name}\n{}", lane.text);
-    }
-    text.truncate(text.trim_end().len());
-    text.push('\n');
-    text
+    actors.into_iter().map(|(name, lane)| (name, lane.text)).collect()
 }
 
 /// One client or raw connection.

@@ -65,9 +65,17 @@ fn topics_change_by_request(
     if before.registration.is_none() || after.registration.is_none() {
         return Ok(());
     }
-    // A deadline that is due comes before the input: the address may have been forgotten in between.
-    let due = moment.before.address_due(address, moment.now);
-    if before.topics == after.topics || due || is_claimed(moment, address) {
+    if before.topics == after.topics || is_claimed(moment, address) {
+        return Ok(());
+    }
+    // A deadline that is due comes before the input: who is forgotten begins without topics (I17).
+    let forgotten = moment.records().any(|record| match record {
+        Record::ActorForgotten { actor_address, why } => {
+            actor_address == address && *why == ForgetReason::ResumeWindowEnded
+        }
+        _ => false,
+    });
+    if forgotten && after.topics.is_empty() {
         return Ok(());
     }
     let gained: BTreeSet<&Topic> = after.topics.difference(&before.topics).collect();

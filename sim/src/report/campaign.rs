@@ -7,6 +7,7 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde_json::{Value, json};
 
 use super::{failure, profile_word as word, replay_command};
+use crate::backend::Backend;
 use crate::campaign::{DistinctFailure, Findings, Plan, Stopped, Verdict};
 use crate::invariants::Invariant;
 use crate::situations::{ENFORCED_FROM, Situation};
@@ -26,6 +27,10 @@ pub fn summary(findings: &Findings, plan: &Plan, took: Duration, cpu: Option<Dur
     if findings.standstills > 0 {
         let tries = findings.standstills;
         let _ = writeln!(text, "{tries} tries more, in which the machine stood still, say nothing");
+    }
+    if plan.backend == Backend::Both {
+        let (seeds, steps) = (findings.compared, findings.compared_steps);
+        let _ = writeln!(text, "both showed the same to actors: {seeds} seeds, {steps} steps");
     }
     if let Some(stopped) = findings.stopped {
         let _ = writeln!(text, "stopped before the last seed: {}", reason(stopped));
@@ -155,6 +160,8 @@ pub fn json(findings: &Findings, plan: &Plan) -> String {
         "events": findings.events,
         "hubInputs": findings.hub_inputs,
         "simulatedMilliseconds": findings.simulated.as_millis() as u64,
+        "compared": findings.compared,
+        "comparedSteps": findings.compared_steps,
         "stopped": findings.stopped,
         "shapes": findings.shapes.len(),
         "failures": failures,

@@ -99,7 +99,7 @@ impl Actor {
         beliefs.filter_map(|id| world.client(*id)?.belief.agreement(own)).collect()
     }
 
-    /// Ends all clients in the middle of whatever they do; the network is told before.
+    /// Ends all clients in the middle of whatever they do. In a crash, the network is told before.
     pub fn kill(&mut self) {
         for id in self.clients.drain(..) {
             self.world.borrow_mut().kill_client(id);

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -60,6 +61,15 @@ impl Agenda {
 
     pub fn pop(&mut self) -> Option<(Duration, Event)> {
         self.events.pop().map(|Reverse(Entry { at, event, .. })| (at, event))
+    }
+
+    /// The next event, if it is the network's and due by `now`.
+    pub fn pop_network(&mut self, now: Duration) -> Option<Plan> {
+        let next = self.events.peek_mut()?;
+        let Entry { at, event: Event::Network(plan), .. } = &next.0 else { return None };
+        let plan = (*at <= now).then_some(*plan)?;
+        PeekMut::pop(next);
+        Some(plan)
     }
 }
 

@@ -1,12 +1,14 @@
 //! The clients by messages: what a client's shell does with its state, and what its user reads.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+use std::sync::Arc;
 
 use signal_hub::client::state::{ClientState, Input, Output};
 use signal_hub::client::{ClientConfig, Command, CommandId, Dice, Event as Told, Loss};
 use signal_hub::protocol::codec::hand_over;
-use signal_hub::protocol::{ActorAddress, Outgoing};
+use signal_hub::protocol::{ActorAddress, ClientFrame, Outgoing};
+use signal_hub::runtime::Reading;
+use signal_hub::time::Timestamp;
 use tokio::sync::oneshot;
 
 use super::agenda::Event;
@@ -23,15 +25,13 @@ use crate::net::ConnectionId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ClientId(pub usize);
 
-/// How long the close handshake of a transport may take before it is dropped.
-pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// One client.
 pub struct Client {
     pub name: ClientName,
     pub host: HostId,
     pub state: ClientState,
-    outgoing_messages_max: usize,
+    pub(super) config: ClientConfig,
+    clock: Reading,
     link: Option<ConnectionId>,
     /// What its user wants and the state has not been told.
     orders: VecDeque<(Command, oneshot::Sender<()>)>,
@@ -57,12 +57,13 @@ impl World {
         let id = ClientId(self.clients.len());
         self.record_client(&name, ClientEvent::Started { address });
         let seed = self.network.random_seed(host);
-        let outgoing_messages_max = config.outgoing_messages_max;
+        let clock = Reading::new(self.now, self.wall(host));
         self.clients.push(Some(Client {
             name,
             host,
-            state: ClientState::new(config, Dice::new(seed)),
-            outgoing_messages_max,
+            state: ClientState::new(config.clone(), Dice::new(seed)),
+            config,
+            clock,
             link: None,
             orders: VecDeque::new(),
             callers: BTreeMap::new(),
@@ -101,7 +102,7 @@ impl World {
             if client.state.ending().is_some() {
                 return client.orders.clear();
             }
-            let (link, most) = (client.link, client.outgoing_messages_max);
+            let (link, most) = (client.link, client.config.outgoing_messages_max);
             let queued =
                 link.and_then(|link| self.client_ends.get(&link)).map_or(0, |e| e.outgoing.len());
             let Some(client) = self.client(id) else { return };
@@ -118,15 +119,21 @@ impl World {
 
     fn hand_in(&mut self, id: ClientId, input: Input) {
         let Some(host) = self.client(id).map(|client| client.host) else { return };
-        let now = self.wall(host);
+        let (at, wall) = (self.now, self.wall(host));
         let mut outputs = std::mem::take(&mut self.client_outputs);
         let Some(client) = self.client(id) else { return };
+        client.clock.advance(at, wall);
+        let (clock, now) = (client.clock, client.clock.timestamp());
         outputs.extend(client.state.handle(now, input));
         let mut told = Vec::new();
         for output in outputs.drain(..) {
             match output {
                 Output::Connect => self.connect(id, host),
-                Output::Send(frame) => {
+                Output::Send(mut frame) => {
+                    if let ClientFrame::Request(request) = &mut frame {
+                        let timestamp = clock.to_wall(wall, request.timestamp);
+                        Arc::make_mut(request).timestamp = timestamp;
+                    }
                     let Some(client) = self.client(id) else { return };
                     let (name, link) = (client.name.clone(), client.link);
                     let link = link.expect("the state sends on an open transport only");
@@ -154,11 +161,10 @@ impl World {
         }
         self.client_outputs = outputs;
         told.into_iter().for_each(|event| self.told(id, event));
-        self.set_client_alarm(id, host);
+        self.set_client_alarm(id, now);
     }
 
-    fn set_client_alarm(&mut self, id: ClientId, host: HostId) {
-        let now = self.wall(host);
+    fn set_client_alarm(&mut self, id: ClientId, now: Timestamp) {
         let Some(client) = self.client(id) else { return };
         if client.state.ending().is_some() {
             client.callers.clear();
@@ -292,12 +298,12 @@ impl World {
         }
     }
 
-    /// Ends a client in the middle of whatever it does; the network is told before.
+    /// Ends a client in the middle of whatever it does. In a crash, the network is told before.
     pub(super) fn kill_client(&mut self, id: ClientId) {
         if let Some(client) = self.clients.get_mut(id.0) {
             *client = None;
         }
-        self.client_ends.retain(|_, end| end.holder != Holder::Client(id));
+        self.drop_ends_of(Holder::Client(id));
     }
 
     pub(super) fn pause_client(&mut self, id: ClientId) {
@@ -309,8 +315,9 @@ impl World {
     pub(super) fn resume_client(&mut self, id: ClientId) {
         let Some(client) = self.client(id) else { return };
         client.paused = false;
+        // As in the client's task: its alarm goes before what it could read.
         for event in std::mem::take(&mut client.deferred) {
-            self.agenda.plan(self.now, event);
+            self.happen(event);
         }
         self.wake_ends(Holder::Client(id));
         self.obey(id);

@@ -7,7 +7,7 @@ use signal_hub::client::state::Input;
 use signal_hub::protocol::CloseReason;
 
 use super::agenda::Event;
-use super::client::{CLOSE_TIMEOUT, ClientId};
+use super::client::ClientId;
 use super::message::Message;
 use super::network::{Dial, HUB, HostId, Read, Sending};
 use super::raw::RawId;
@@ -51,7 +51,8 @@ impl World {
 
     /// Closes a transport aside.
     pub(super) fn retire(&mut self, id: ClientId, link: ConnectionId) {
-        let ended = self.client(id).is_some_and(|client| client.state.ending().is_some());
+        let Some(client) = self.client(id) else { return };
+        let (ended, timeout) = (client.state.ending().is_some(), client.config.close_timeout);
         let Some(end) = self.client_ends.get_mut(&link) else { return };
         if end.stage != Stage::Up {
             return self.drop_client_end(link);
@@ -60,7 +61,7 @@ impl World {
             end.outgoing.clear();
         }
         self.say_goodbye(link);
-        self.plan(CLOSE_TIMEOUT, Event::ClientCloseTimeout(link));
+        self.plan(timeout, Event::ClientCloseTimeout(link));
     }
 
     /// Queues the close frame; what is left to do is to wait for the end of the stream.
@@ -69,6 +70,13 @@ impl World {
             end.stage = Stage::Closing;
             end.outgoing.push_back(Message::Close(None));
             self.network.wake(link, End::Client);
+        }
+    }
+
+    pub(super) fn drop_ends_of(&mut self, holder: Holder) {
+        let held = self.client_ends.iter().filter(|(_, end)| end.holder == holder);
+        for link in held.map(|(link, _)| *link).collect::<Vec<_>>() {
+            self.drop_client_end(link);
         }
     }
 
@@ -140,7 +148,7 @@ impl World {
                     self.closed(id, holder);
                 }
                 Read::Ended if stage == Stage::Upgrading => {
-                    let why = "connection closed before message completed".to_owned();
+                    let why = "the stream ended in the handshake".to_owned();
                     return self.no_connection(id, holder, why);
                 }
                 Read::Failed(why) if stage == Stage::Upgrading => {

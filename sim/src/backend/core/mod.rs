@@ -123,6 +123,7 @@ impl CoreStage {
             Deed::Crash(peers, pause) => {
                 self.crash(name, peers);
                 actor.borrow_mut().kill();
+                self.world.borrow_mut().settle();
                 let (actor, wake) = (Rc::clone(actor), sleep(&self.world, pause));
                 self.spawn(async move {
                     wake.await;
@@ -264,14 +265,17 @@ impl CoreStage {
         done()
     }
 
+    /// The network's part of a crash: whoever dies is to be killed before the world settles, and does
+    /// not see its own connections end.
     fn crash(&self, host: &str, peers: Peers) {
-        drop(self.fault(Fault::Crash { host: host.to_owned(), peers }));
+        let crash = Fault::Crash { host: host.to_owned(), peers };
+        self.world.borrow_mut().inject_unseen(crash);
     }
 
     fn crash_raws(&self) {
         for (who, raw) in std::mem::take(&mut *self.raws.borrow_mut()) {
             self.crash(&who.to_string(), Peers::SeeNothing);
-            with(&self.world, |world| world.kill_raw(raw));
+            self.world.borrow_mut().kill_raw(raw);
         }
     }
 
@@ -313,8 +317,9 @@ impl Stage for CoreStage {
     }
 
     async fn heal(&self) {
-        drop(self.fault(Fault::Heal));
+        self.world.borrow_mut().inject_unseen(Fault::Heal);
         self.crash_raws();
+        self.world.borrow_mut().settle();
         // A hub on its way down comes up again before the lock is free.
         let _held = self.hub.lock().await;
         if self.world.borrow().hub_life().is_none() {
@@ -326,6 +331,8 @@ impl Stage for CoreStage {
         for actor in &self.scenario.actors {
             let mut actor = self.actor(&actor.name).borrow_mut();
             if actor.kind == ActorKind::Client && actor.is_absent() {
+                // One that still has other addresses would take them back from the new one.
+                actor.kill();
                 actor.start();
             }
         }
@@ -357,6 +364,7 @@ impl Stage for CoreStage {
             self.crash(&actor.name, Peers::SeeNothing);
             self.actor(&actor.name).borrow_mut().kill();
         }
+        self.world.borrow_mut().settle();
     }
 
     async fn left(&self) -> Option<Left> {

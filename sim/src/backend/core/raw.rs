@@ -8,12 +8,11 @@ use signal_hub::protocol::codec::HubFrame;
 use tokio::sync::oneshot;
 
 use super::agenda::Event;
-use super::client::CLOSE_TIMEOUT;
 use super::client_end::Holder;
 use super::message::Message;
 use super::network::HostId;
 use super::world::World;
-use crate::backend::raw_session::{RawSession, answered};
+use crate::backend::raw_session::{CLOSE_TIMEOUT, RawSession, answered};
 use crate::history::{ClientEvent, ClientName};
 use crate::net::ConnectionId;
 use crate::scenario::Action;
@@ -199,12 +198,12 @@ impl World {
         }
     }
 
-    /// Ends its process; the network is told before.
+    /// Ends its process. In a crash, the network is told before.
     pub(super) fn kill_raw(&mut self, id: RawId) {
         if let Some(raw) = self.raws.get_mut(id.0) {
             *raw = None;
         }
-        self.client_ends.retain(|_, end| end.holder != Holder::Raw(id));
+        self.drop_ends_of(Holder::Raw(id));
     }
 
     pub(super) fn pause_raw(&mut self, id: RawId) {

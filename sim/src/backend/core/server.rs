@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use signal_hub::hub::{CloseCause, Config, Hub, Ids, Input, LATE_MIN, Output, Peer, SessionKey};
-use signal_hub::protocol::{CloseReason, Malformed, Outgoing};
+use signal_hub::protocol::{ClientFrame, CloseReason, Malformed, Outgoing};
+use signal_hub::runtime::Reading;
+use signal_hub::server::LOOK_EVERY;
 use signal_hub::time::Timestamp;
 use tokio::sync::oneshot;
 
@@ -23,8 +26,11 @@ use crate::net::{ConnectionId, End};
 pub struct Server {
     life: u32,
     hub: Hub,
-    /// Never goes back, whatever the wall clock does.
-    pub(super) now: Timestamp,
+    clock: Reading,
+    /// By its clock, when it was last looked at.
+    now: Timestamp,
+    /// Since the run began, when it was last looked at.
+    looked: Duration,
     alarm: Alarm,
     pub(super) ends: BTreeMap<ConnectionId, ServerEnd>,
     /// The connection of each session, by its key.
@@ -40,11 +46,19 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn new(life: u32, config: Config, seed: [u8; 32], now: Timestamp) -> Self {
+    pub fn new(
+        life: u32,
+        config: Config,
+        seed: [u8; 32],
+        clock: Reading,
+        looked: Duration,
+    ) -> Self {
         Self {
             life,
             hub: Hub::new(config, Ids::new(seed)),
-            now,
+            clock,
+            now: clock.timestamp(),
+            looked,
             alarm: Alarm::default(),
             ends: BTreeMap::new(),
             keys: Vec::new(),
@@ -166,7 +180,10 @@ impl World {
 
     fn hear(&mut self, id: ConnectionId, key: SessionKey, message: Message) -> Step {
         match message {
-            Message::Said(frame) => self.handle(Input::Frame(key, frame)),
+            Message::Said(frame) => {
+                let frame = frame.map(|frame| self.dated_for_hub(frame));
+                self.handle(Input::Frame(key, frame));
+            }
             Message::Ping | Message::Pong => self.handle(Input::Alive(key)),
             Message::Part { first, of } => self.hear_part(id, key, first, of),
             Message::Close(_) => {
@@ -187,6 +204,18 @@ impl World {
             }
         }
         Step::Go
+    }
+
+    /// As the server's session does.
+    fn dated_for_hub(&mut self, mut frame: ClientFrame) -> ClientFrame {
+        if let ClientFrame::Request(request) = &mut frame
+            && request.ttl.is_some()
+            && let Some((clock, wall)) = self.read_hub_clock()
+        {
+            let timestamp = clock.from_wall(wall, request.timestamp);
+            Arc::make_mut(request).timestamp = timestamp;
+        }
+        frame
     }
 
     fn upgrade(&mut self, id: ConnectionId) {
@@ -250,9 +279,33 @@ impl World {
     }
 
     pub(super) fn handle(&mut self, input: Input) {
-        let wall = self.wall(HostId::HUB);
+        self.look_at_hub_clock();
+        self.hand_to_hub(input);
+    }
+
+    /// What the hub's clock shows; and the wall clock of its host.
+    pub(super) fn read_hub_clock(&mut self) -> Option<(Reading, Timestamp)> {
+        let (at, wall) = (self.now, self.wall(HostId::HUB));
+        let server = self.server.as_mut()?;
+        server.clock.advance(at, wall);
+        Some((server.clock, wall))
+    }
+
+    /// As the server's owner does: a look that is much too late is told before anything else.
+    fn look_at_hub_clock(&mut self) {
+        let (at, reading) = (self.now, self.read_hub_clock());
+        let (Some((clock, _)), Some(server)) = (reading, &mut self.server) else { return };
+        server.now = clock.timestamp();
+        let late = at.saturating_sub(server.looked + LOOK_EVERY);
+        server.looked = at;
+        if late > LATE_MIN && server.hub.next_deadline().is_some() {
+            let milliseconds = u64::try_from(late.as_millis()).unwrap_or(u64::MAX);
+            self.hand_to_hub(Input::Late(Duration::from_millis(milliseconds)));
+        }
+    }
+
+    fn hand_to_hub(&mut self, input: Input) {
         let Some(server) = &mut self.server else { return };
-        server.now = server.now.max(wall);
         let recorded = input.clone();
         let mut outputs = std::mem::take(&mut server.outputs);
         outputs.extend(server.hub.handle(server.now, input));
@@ -287,32 +340,23 @@ impl World {
         }
     }
 
-    /// The hub's process stood still for so long: the hub hears it before what came meanwhile.
-    pub(super) fn hub_was_late(&mut self, by: Duration) {
-        let by = Duration::from_millis(u64::try_from(by.as_millis()).unwrap_or(u64::MAX));
-        let Some(server) = &self.server else { return };
-        if by > LATE_MIN && server.hub.next_deadline().is_some() {
-            self.handle(Input::Late(by));
-        }
-    }
-
     fn set_hub_alarm(&mut self) {
         let Some(server) = &mut self.server else { return };
-        if let Some((pause, number)) = server.alarm.set(server.now, server.hub.next_deadline()) {
+        let soon = server.now + LOOK_EVERY;
+        let deadline = server.hub.next_deadline().map(|deadline| deadline.min(soon));
+        if let Some((pause, number)) = server.alarm.set(server.now, deadline) {
             let life = server.life;
             self.plan(pause, Event::HubAlarm { life, number });
         }
     }
 
     pub(super) fn hub_alarm(&mut self, life: u32, number: u64) {
-        let wall = self.wall(HostId::HUB);
-        let Some(server) = self.server.as_mut().filter(|server| server.life == life) else {
-            return;
-        };
-        if !server.alarm.ring(number) {
+        let server = self.server.as_mut().filter(|server| server.life == life);
+        if !server.is_some_and(|server| server.alarm.ring(number)) {
             return;
         }
-        server.now = server.now.max(wall);
+        self.look_at_hub_clock();
+        let Some(server) = &self.server else { return };
         match server.hub.next_deadline().is_some_and(|deadline| deadline <= server.now) {
             true => self.handle(Input::Tick),
             false => self.set_hub_alarm(),

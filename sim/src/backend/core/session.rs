@@ -5,18 +5,15 @@ use std::time::Duration;
 
 use signal_hub::hub::{CloseCause, Expired, Input, SessionKey, Written};
 use signal_hub::protocol::{Body, CloseReason, Outgoing};
+use signal_hub::server::Limits;
 use signal_hub::time::Timestamp;
 
 use super::agenda::Event;
 use super::message::Message;
-use super::network::{HostId, Sending};
+use super::network::Sending;
 use super::server::Step;
 use super::world::World;
 use crate::net::{ConnectionId, End};
-
-/// As in the server's session.
-const BATCH_MESSAGES: usize = 256;
-const BATCH_BYTES: usize = 64 * 1024;
 
 pub(super) enum ServerEnd {
     /// There may be a WebSocket soon.
@@ -96,9 +93,8 @@ impl World {
 
     /// Stages what is to be written next, or ends what has nothing left to write.
     fn stage_next(&mut self, id: ConnectionId) -> Step {
-        let wall = self.wall(HostId::HUB);
-        let Some(server) = &mut self.server else { return Step::Stop };
-        let now = server.now.max(wall);
+        let now = self.read_hub_clock().map(|(clock, _)| clock.timestamp());
+        let (Some(now), Some(server)) = (now, &mut self.server) else { return Step::Stop };
         let Some(session) = server.session(id) else { return Step::Stop };
         let key = session.key;
         match &mut session.phase {
@@ -130,7 +126,7 @@ impl World {
                 return Step::Stop;
             }
             Phase::Talking | Phase::LettingGo(_) | Phase::Closing { .. } => {
-                session.stage_batch(now);
+                session.stage_batch(now, &self.limits);
             }
         }
         Step::Go
@@ -162,7 +158,7 @@ impl World {
 
 impl Session {
     /// Takes what is queued, up to a bound. What nobody wants any more is left out.
-    fn stage_batch(&mut self, now: Timestamp) {
+    fn stage_batch(&mut self, now: Timestamp, limits: &Limits) {
         let mut written = Written::default();
         while let Some(message) = self.outbox.pop_front() {
             written.messages += 1;
@@ -176,7 +172,9 @@ impl Session {
                     self.staged.push_back(Message::Sent(message));
                 }
             }
-            if written.messages == BATCH_MESSAGES || written.bytes >= BATCH_BYTES {
+            if written.messages >= limits.batch_messages_max
+                || written.bytes >= limits.batch_bytes_max
+            {
                 break;
             }
         }

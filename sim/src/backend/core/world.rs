@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use signal_hub::client::state::Output;
+use signal_hub::runtime::Reading;
+use signal_hub::server::Limits;
 use signal_hub::time::Timestamp;
 use tokio::sync::oneshot;
 
@@ -16,11 +18,9 @@ use super::raw::Raw;
 use super::server::Server;
 use crate::backend::stage::Left;
 use crate::history::{Recorder, What};
-use crate::net::{Awake, ConnectionId, End, Fault, ListenerId};
+use crate::net::{Awake, ConnectionId, End, Fault, ListenerId, Plan};
+use crate::runtime::wall_clock;
 use crate::scenario::Scenario;
-
-/// What all wall clocks show when the run begins, in milliseconds.
-const EPOCH: u64 = 1_700_000_000_000;
 
 pub struct World {
     pub scenario: Arc<Scenario>,
@@ -32,10 +32,11 @@ pub struct World {
     pub(super) listener: Option<ListenerId>,
     pub(super) server: Option<Server>,
     pub(super) hub_paused: bool,
-    hub_paused_at: Duration,
     hub_deferred: Vec<Event>,
     /// Whoever waits for the hub to run again.
     hub_awaited: Vec<oneshot::Sender<()>>,
+    /// Of the hub's shell.
+    pub(super) limits: Limits,
     lives: u32,
     /// What was left in the latest hub that ended.
     left: Option<Left>,
@@ -57,9 +58,9 @@ impl World {
             agenda: Agenda::default(),
             server: None,
             hub_paused: false,
-            hub_paused_at: Duration::ZERO,
             hub_deferred: Vec::new(),
             hub_awaited: Vec::new(),
+            limits: Limits::default(),
             lives: 0,
             left: None,
             clients: Vec::new(),
@@ -71,9 +72,7 @@ impl World {
 
     /// A host's wall clock.
     pub fn wall(&self, host: HostId) -> Timestamp {
-        let elapsed = u64::try_from(self.now.as_millis()).unwrap_or(u64::MAX);
-        let skew = self.network.clock_skew(host);
-        Timestamp::from_millis(EPOCH.saturating_add(elapsed).saturating_add_signed(skew))
+        wall_clock(self.now, self.network.clock_skew(host))
     }
 
     pub fn plan(&mut self, pause: Duration, event: Event) {
@@ -91,15 +90,29 @@ impl World {
         true
     }
 
+    /// What arrives at one moment is there before anybody looks.
+    fn carry_out(&mut self, plan: Plan) {
+        let mut next = Some(plan);
+        while let Some(plan) = next {
+            self.network.carry_out(self.now, plan);
+            self.take_plans();
+            next = self.agenda.pop_network(self.now);
+        }
+    }
+
+    fn take_plans(&mut self) {
+        for (at, plan) in self.network.effects.plans.drain(..) {
+            self.agenda.plan(at, Event::Network(plan));
+        }
+    }
+
     /// Carries out what came of the network, until nobody has anything more to read or to write.
     pub fn settle(&mut self) {
         loop {
             for event in self.network.effects.events.drain(..) {
                 self.recorder.record(self.now, What::Net(event));
             }
-            for (at, plan) in self.network.effects.plans.drain(..) {
-                self.agenda.plan(at, Event::Network(plan));
-            }
+            self.take_plans();
             match self.network.effects.awake.pop_front() {
                 Some(Awake::End(id, End::Client, _)) => self.poll_client(id),
                 Some(Awake::End(id, End::Server, _)) => self.poll_server(id),
@@ -133,9 +146,9 @@ impl World {
         }
     }
 
-    fn happen(&mut self, event: Event) {
+    pub(super) fn happen(&mut self, event: Event) {
         match event {
-            Event::Network(plan) => self.network.carry_out(self.now, plan),
+            Event::Network(plan) => self.carry_out(plan),
             // Whoever slept may have been given up.
             Event::Wake(sleeper) => drop(sleeper.send(())),
             Event::HubAlarm { life, number } => self.hub_alarm(life, number),
@@ -160,9 +173,10 @@ impl World {
         let listener = self.network.listen(self.now, HUB.host, HUB.port);
         self.listener = Some(listener.expect("no other hub runs"));
         let seed = self.network.random_seed(HostId::HUB);
-        let now = self.wall(HostId::HUB);
+        let clock = Reading::new(self.now, self.wall(HostId::HUB));
         self.hub_paused = false;
-        self.server = Some(Server::new(self.lives, self.scenario.hub.clone(), seed, now));
+        let config = self.scenario.hub.clone();
+        self.server = Some(Server::new(self.lives, config, seed, clock, self.now));
         self.settle();
     }
 
@@ -182,7 +196,7 @@ impl World {
 
     pub fn pause_hub(&mut self, life: u32) {
         if self.hub_life() == Some(life) && !self.hub_paused {
-            (self.hub_paused, self.hub_paused_at) = (true, self.now);
+            self.hub_paused = true;
         }
     }
 
@@ -190,7 +204,6 @@ impl World {
         if self.hub_life() != Some(life) || !std::mem::take(&mut self.hub_paused) {
             return;
         }
-        self.hub_was_late(self.now.saturating_sub(self.hub_paused_at));
         for event in std::mem::take(&mut self.hub_deferred) {
             self.agenda.plan(self.now, event);
         }
@@ -214,7 +227,12 @@ impl World {
     }
 
     pub fn inject(&mut self, fault: Fault) {
-        self.network.inject(self.now, fault).expect("a fault names hosts of its scenario");
+        self.inject_unseen(fault);
         self.settle();
+    }
+
+    /// The same, before anybody sees what came of it.
+    pub fn inject_unseen(&mut self, fault: Fault) {
+        self.network.inject(self.now, fault).expect("a fault names hosts of its scenario");
     }
 }

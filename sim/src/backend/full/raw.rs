@@ -2,7 +2,6 @@
 //! of its own but answer pings.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use signal_hub::client::{Loss, RawArrival, RawTransport};
 use signal_hub::protocol::MessageId;
@@ -12,14 +11,12 @@ use tokio::select;
 use tokio::sync::{mpsc, oneshot};
 
 use super::wire::{Process, Wire};
-use crate::backend::raw_session::{RawSession, answered};
+use crate::backend::raw_session::{CLOSE_TIMEOUT, RawSession, answered};
 use crate::history::{ClientEvent, ClientName, Recorder, What};
 use crate::scenario::Action;
 
 /// The longest frame that is read, in bytes.
 const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// How long a close handshake may take.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What a step wants of a raw connection, and how it hears that it is done.
 pub struct Order {

@@ -1,5 +1,9 @@
 //! I13 to I15.
 
+use std::time::Duration;
+
+use signal_hub::protocol::Topic;
+
 use super::super::Invariant;
 use super::{Story, register, subscribe, unsubscribe};
 
@@ -57,6 +61,22 @@ fn topics_survive_a_resume() {
     story.asks(2, "alice", register("alice"));
     story.holds();
     story.last().row("alice").topics.clear();
+    story.breaks(Invariant::I14);
+}
+
+/// A deadline that is due comes before the input: the address is forgotten, then registered anew.
+#[test]
+fn without_a_resume_window_silence_ends_topics_in_the_input_of_the_next_owner() {
+    let mut story = Story::with(|config| config.resume_window = Duration::ZERO);
+    story.all_registered(["alice"]);
+    story.asks(1, "alice", subscribe("news"));
+    let idle_timeout = story.scenario.hub.idle_timeout;
+    story.passes(idle_timeout / 2);
+    story.connected(2, "alice");
+    story.passes(idle_timeout / 2);
+    story.asks(2, "alice", register("alice"));
+    story.holds();
+    story.last().row("alice").topics.insert(Topic::parse("weather").unwrap());
     story.breaks(Invariant::I14);
 }
 
