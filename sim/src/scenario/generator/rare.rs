@@ -85,15 +85,14 @@ fn live_by_heartbeats(dice: &mut Dice, scenario: &mut Scenario) {
     let who = Who::Raw(STRANGER.to_owned(), 7);
     let address = Some("mallory/beat".to_owned());
     let begin = dice.millis(1_500, 45_000);
-    let ttl = Some(Duration::from_secs(dice.between(1, 3) as u64));
-    let register = Action::Register { address, ttl, renew_on_heartbeat: true };
+    let ttl = Duration::from_secs(dice.between(1, 3) as u64);
+    let register = Action::Register { address, ttl: Some(ttl), renew_on_heartbeat: true };
     let beats = (0..dice.between(2, 8))
         .map(|beat| (dice.millis(600, 1_200) * beat as u32, Action::Heartbeat));
     let beats: Vec<_> = beats.collect();
     let steps = [(Duration::ZERO, connect()), (Duration::from_millis(200), register)];
     for (after, action) in steps.into_iter().chain(beats) {
-        let after =
-            if action == Action::Heartbeat { after + ttl.unwrap_or_default() / 2 } else { after };
+        let after = if action == Action::Heartbeat { after + ttl / 2 } else { after };
         scenario.steps.push(Step::at(begin + after, who.clone(), action));
     }
 }
