@@ -25,12 +25,8 @@ pub enum Event {
     },
     /// No WebSocket came of a connection within `connect_timeout`.
     HandshakeTimeout(ConnectionId),
-    /// The hub's writer of a connection is to ping.
-    PingDue(ConnectionId),
-    /// A close handshake takes too long at the hub.
-    HubCloseTimeout(ConnectionId),
-    /// A refused client has had its time.
-    LingerTimeout(ConnectionId),
+    /// Something is due in a session at the hub.
+    SessionAlarm(ConnectionId),
     ClientAlarm {
         client: ClientId,
         number: u64,

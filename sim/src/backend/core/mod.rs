@@ -10,7 +10,6 @@ mod executor;
 mod hub_process;
 mod message;
 mod network;
-mod patience;
 mod raw;
 mod server;
 mod session;

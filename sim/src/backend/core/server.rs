@@ -1,14 +1,14 @@
 //! The hub's process by messages: what the server's shell does with the hub and its sessions.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use signal_hub::hub::{CloseCause, Config, Hub, Ids, Input, LATE_MIN, Output, Peer, SessionKey};
-use signal_hub::protocol::{ClientFrame, CloseReason, Malformed, Outgoing};
+use signal_hub::hub::{Config, Hub, Ids, Input, LATE_MIN, Output, Peer, SessionKey};
+use signal_hub::protocol::{ClientFrame, CloseReason, Outgoing};
 use signal_hub::runtime::Reading;
-use signal_hub::server::LOOK_EVERY;
+use signal_hub::server::{Farewell, LOOK_EVERY, Manner, SessionState};
 use signal_hub::time::Timestamp;
 use tokio::sync::oneshot;
 
@@ -16,7 +16,7 @@ use super::agenda::Event;
 use super::alarm::Alarm;
 use super::message::Message;
 use super::network::{HostId, Read};
-use super::session::{Answer, Parts, Phase, ServerEnd, Session};
+use super::session::{ServerEnd, Session};
 use super::world::World;
 use crate::backend::stage::Left;
 use crate::history::{HubEvent, What};
@@ -87,12 +87,6 @@ impl Server {
     }
 }
 
-/// What there is to be read, seen from the server.
-pub(super) enum Step {
-    Go,
-    Stop,
-}
-
 impl World {
     /// Something may have arrived for this end, or there is room to write.
     pub(super) fn poll_server(&mut self, id: ConnectionId) {
@@ -108,106 +102,24 @@ impl World {
             let timeout = self.scenario.hub.connect_timeout;
             self.plan(timeout, Event::HandshakeTimeout(id));
         }
-        while let Step::Go = self.read_as_server(id) {}
-        self.write_as_server(id);
+        self.shake_hands(id);
+        self.drive_session(id);
     }
 
-    fn read_as_server(&mut self, id: ConnectionId) -> Step {
-        let Some(end) = self.server.as_mut().and_then(|server| server.ends.get_mut(&id)) else {
-            return Step::Stop;
-        };
-        let phase = match end {
-            ServerEnd::Shaking => None,
-            ServerEnd::Session(session) => Some((session.key, session.phase)),
-        };
-        if let Some((
-            _,
-            Phase::Parting | Phase::LettingGo(_) | Phase::Closing { answer: Answer::Came, .. },
-        )) = phase
-        {
-            return Step::Stop;
-        }
-        match (phase, self.network.read(self.now, id, End::Server)) {
-            (_, Read::Nothing) => Step::Stop,
-            (None, Read::Data(Message::Upgrade)) => {
-                self.upgrade(id);
-                Step::Go
-            }
-            (None, _) => {
-                self.drop_server_end(id);
-                Step::Stop
-            }
-            (Some((key, Phase::Talking)), Read::Data(message)) => self.hear(id, key, message),
-            (Some((key, Phase::Talking)), Read::Ended | Read::Failed(_)) => {
-                self.end_session(id, key, CloseCause::Lost);
-                Step::Stop
-            }
-            (
-                Some((_, Phase::Lingering(reason))),
-                Read::Data(Message::Close(_)) | Read::Ended | Read::Failed(_),
-            ) => {
-                self.close_refused(id, reason, Answer::Came);
-                Step::Stop
-            }
-            (
-                Some((_, Phase::Lingering(reason))),
-                Read::Data(Message::Said(Err(Malformed::TooLarge { .. }))),
-            ) => {
-                self.close_refused(id, reason, Answer::Awaited);
-                Step::Go
-            }
-            (Some((_, Phase::Closing { .. })), Read::Data(Message::Close(_)))
-            | (Some((_, Phase::Closing { .. })), Read::Ended | Read::Failed(_)) => {
-                if let Some(session) = self.server.as_mut().and_then(|server| server.session(id))
-                    && let Phase::Closing { answer, .. } = &mut session.phase
-                {
-                    *answer = Answer::Came;
-                }
-                Step::Stop
-            }
-            (
-                Some((
-                    _,
-                    Phase::Closing { .. }
-                    | Phase::Parting
-                    | Phase::LettingGo(_)
-                    | Phase::Lingering(_),
-                )),
-                _,
-            ) => Step::Go,
-        }
-    }
-
-    fn hear(&mut self, id: ConnectionId, key: SessionKey, message: Message) -> Step {
-        match message {
-            Message::Said(frame) => {
-                let frame = frame.map(|frame| self.dated_for_hub(frame));
-                self.handle(Input::Frame(key, frame));
-            }
-            Message::Ping | Message::Pong => self.handle(Input::Alive(key)),
-            Message::Part { first, of } => self.hear_part(id, key, first, of),
-            Message::Close(_) => {
-                let close_due = self.now.saturating_add(self.scenario.hub.close_timeout);
-                if let Some(session) = self.server.as_mut().and_then(|server| server.session(id)) {
-                    session.phase = Phase::Parting;
-                    session.close_due = close_due;
-                    session.outbox.clear();
-                    session.report = None;
-                    session.staged.push_back(Message::Close(None));
-                }
-                self.plan(self.scenario.hub.close_timeout, Event::HubCloseTimeout(id));
-                self.handle(Input::Closed(key, CloseCause::Client));
-                return Step::Stop;
-            }
-            Message::Upgrade | Message::Upgraded | Message::Sent(_) => {
-                unreachable!("a client sends frames once it has a WebSocket")
+    /// What comes before there is a session.
+    fn shake_hands(&mut self, id: ConnectionId) {
+        let end = self.server.as_ref().and_then(|server| server.ends.get(&id));
+        if let Some(ServerEnd::Shaking) = end {
+            match self.network.read(self.now, id, End::Server) {
+                Read::Nothing => {}
+                Read::Data(Message::Upgrade) => self.upgrade(id),
+                Read::Data(_) | Read::Ended | Read::Failed(_) => self.drop_server_end(id),
             }
         }
-        Step::Go
     }
 
     /// As the server's session does.
-    fn dated_for_hub(&mut self, mut frame: ClientFrame) -> ClientFrame {
+    pub(super) fn dated_for_hub(&mut self, mut frame: ClientFrame) -> ClientFrame {
         if let ClientFrame::Request(request) = &mut frame
             && request.ttl.is_some()
             && let Some((clock, wall)) = self.read_hub_clock()
@@ -222,48 +134,28 @@ impl World {
         let Some(server) = &mut self.server else { return };
         let key = SessionKey(server.keys.len() as u64);
         server.keys.push(id);
-        let session = Session {
-            key,
-            outbox: VecDeque::new(),
-            staged: VecDeque::from([Message::Upgraded]),
-            report: None,
-            ping_due: false,
-            phase: Phase::Talking,
-            close_due: Duration::ZERO,
-            parts: Parts::default(),
-        };
+        let state = SessionState::new(key, &self.scenario.hub, &self.limits, self.now);
+        let session = Session::new(key, state);
         server.ends.insert(id, ServerEnd::Session(Box::new(session)));
         let closing_all = server.closing_all;
-        self.plan(self.scenario.hub.ping_interval, Event::PingDue(id));
         let client = self.network.place(id, End::Client);
         let host = client.map_or(HostId::HUB, |client| client.host);
         let address = SocketAddr::new(host.address(), 49152);
         self.handle(Input::Opened(key, Peer { address }));
         if closing_all {
-            self.close(key, CloseReason::ServerShutdown);
+            self.close(key, Farewell::at_once(CloseReason::ServerShutdown));
         }
     }
 
-    /// The hub closes a session behind what is queued.
-    fn close(&mut self, key: SessionKey, reason: CloseReason) {
+    /// The last message of a session is decided.
+    fn close(&mut self, key: SessionKey, farewell: Farewell) {
+        let now = self.now;
         let Some(server) = &mut self.server else { return };
         let id = server.keys[key.0 as usize];
         let Some(session) = server.session(id) else { return };
-        if session.phase != Phase::Talking {
-            return;
-        }
-        let (said, answer, told) = (false, Answer::Awaited, false);
-        session.phase = Phase::Closing { reason, said, answer, told };
-        self.time_close(id);
-    }
-
-    pub(super) fn end_session(&mut self, id: ConnectionId, key: SessionKey, cause: CloseCause) {
-        let session = self.server.as_mut().and_then(|server| server.session(id));
-        let told = session
-            .is_some_and(|session| matches!(session.phase, Phase::Closing { told: true, .. }));
-        self.drop_server_end(id);
-        if !told {
-            self.handle(Input::Closed(key, cause));
+        if !std::mem::replace(&mut session.is_closing, true) {
+            session.state.farewell(now, farewell);
+            self.network.wake(id, End::Server);
         }
     }
 
@@ -319,8 +211,10 @@ impl World {
         for output in outputs.drain(..) {
             match output {
                 Output::Send(key, message) => self.queue(key, message),
-                Output::Close(key, reason) => self.close(key, reason),
-                Output::Linger(key, reason) => self.let_go(key, reason),
+                Output::Close(key, reason) => self.close(key, Farewell::at_once(reason)),
+                Output::Linger(key, reason) => {
+                    self.close(key, Farewell { reason, manner: Manner::Linger });
+                }
                 Output::Audit(_) => {}
             }
         }
@@ -334,8 +228,8 @@ impl World {
         let Some(server) = &mut self.server else { return };
         let id = server.keys[key.0 as usize];
         let Some(session) = server.session(id) else { return };
-        if session.phase == Phase::Talking {
-            session.outbox.push_back(message);
+        if !session.is_closing {
+            session.state.queue(message);
             self.network.wake(id, End::Server);
         }
     }
@@ -370,31 +264,6 @@ impl World {
         }
     }
 
-    pub(super) fn ping_due(&mut self, id: ConnectionId) {
-        if let Some(session) = self.server.as_mut().and_then(|server| server.session(id)) {
-            session.ping_due = true;
-            self.write_as_server(id);
-        }
-    }
-
-    pub(super) fn hub_close_timeout(&mut self, id: ConnectionId) {
-        let now = self.now;
-        let Some(session) = self.server.as_mut().and_then(|server| server.session(id)) else {
-            return;
-        };
-        let key = session.key;
-        if now < session.close_due {
-            return;
-        }
-        match session.phase {
-            Phase::Talking | Phase::Lingering(_) => {}
-            Phase::LettingGo(_) | Phase::Closing { .. } => {
-                self.end_session(id, key, CloseCause::Hub)
-            }
-            Phase::Parting => self.drop_server_end(id),
-        }
-    }
-
     /// The hub is told that it must end, and nobody new gets in.
     pub(super) fn shut_down(&mut self) {
         if let Some(listener) = self.listener.take() {
@@ -406,8 +275,13 @@ impl World {
         for id in shaking.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.drop_server_end(id);
         }
-        for (id, reason) in self.lingering() {
-            self.close_refused(id, reason, Answer::Came);
+        let (now, server) = (self.now, self.server.as_mut());
+        let ends = server.into_iter().flat_map(|server| &mut server.ends);
+        for (id, end) in ends {
+            if let ServerEnd::Session(session) = end {
+                session.state.give_way(now);
+                self.network.wake(*id, End::Server);
+            }
         }
         self.handle(Input::Shutdown);
     }
@@ -417,7 +291,7 @@ impl World {
         let Some(server) = &mut self.server else { return };
         server.closing_all = true;
         for key in 0..server.keys.len() as u64 {
-            self.close(SessionKey(key), CloseReason::ServerShutdown);
+            self.close(SessionKey(key), Farewell::at_once(CloseReason::ServerShutdown));
         }
     }
 

@@ -125,11 +125,7 @@ impl World {
     fn not_paused(&mut self, event: Event) -> Option<Event> {
         let holder = match &event {
             Event::Network(_) | Event::Wake(_) => return Some(event),
-            Event::HubAlarm { .. }
-            | Event::HandshakeTimeout(_)
-            | Event::PingDue(_)
-            | Event::HubCloseTimeout(_)
-            | Event::LingerTimeout(_) => {
+            Event::HubAlarm { .. } | Event::HandshakeTimeout(_) | Event::SessionAlarm(_) => {
                 if self.hub_paused {
                     self.hub_deferred.push(event);
                     return None;
@@ -153,9 +149,7 @@ impl World {
             Event::Wake(sleeper) => drop(sleeper.send(())),
             Event::HubAlarm { life, number } => self.hub_alarm(life, number),
             Event::HandshakeTimeout(id) => self.handshake_timeout(id),
-            Event::PingDue(id) => self.ping_due(id),
-            Event::HubCloseTimeout(id) => self.hub_close_timeout(id),
-            Event::LingerTimeout(id) => self.linger_timeout(id),
+            Event::SessionAlarm(id) => self.session_alarm(id),
             Event::ClientAlarm { client, number } => self.client_alarm(client, number),
             Event::ClientCloseTimeout(id) => {
                 if self.client_ends.contains_key(&id) {
