@@ -13,7 +13,7 @@ pub use failure::{DistinctFailure, Failure};
 pub use findings::{Findings, Stopped, Verdict};
 
 use crate::backend::{self, Backend, Outcome, Skipped};
-use crate::history::Keep;
+use crate::run::Keep;
 use crate::scenario::{self, Profile, Scenario};
 use crate::seeds::Shard;
 use crate::situations::{self, Situation};

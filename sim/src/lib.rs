@@ -9,6 +9,7 @@
 //! - [`backend`]: plays one scenario: the real server and the real clients on a simulated network.
 //! - [`runtime`]: the world that they live in, on madsim.
 //! - [`net`]: its network, and what can be done to it.
+//! - [`run`]: takes down what happens and has it judged at once.
 //! - [`history`]: what happened.
 //! - [`invariants`]: what must hold, judged on the history alone.
 //! - [`situations`]: what must have happened for that to mean something.
@@ -36,6 +37,8 @@ pub mod backend;
 pub mod runtime;
 
 pub mod net;
+
+pub mod run;
 
 pub mod history;
 

@@ -9,8 +9,9 @@ use signal_hub::protocol::Json;
 
 use super::stage::{Doing, Stage};
 use super::words;
-use crate::history::{Milestone, Recorder, What};
+use crate::history::{Milestone, What};
 use crate::invariants::{self, Invariant, Violation};
+use crate::run::Recorder;
 use crate::scenario::What as Happening;
 use crate::scenario::{Action, ActorKind, Ending, Expectation, Scenario, Step, When, Who};
 

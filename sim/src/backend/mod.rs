@@ -25,8 +25,9 @@ use clap::ValueEnum;
 pub(crate) use raw_session::RawSession;
 pub(crate) use words::address;
 
-use crate::history::{Event, Keep, Recorder};
+use crate::history::Event;
 use crate::invariants::{Invariant, Time, Violation};
+use crate::run::{Keep, Recorder};
 use crate::runtime;
 use crate::scenario::Scenario;
 use crate::situations::{Shape, Sightings};

@@ -11,8 +11,9 @@ use signal_hub::client::HubUrl;
 use super::director;
 use super::full::{FullStack, Process, Wire};
 use super::words;
-use crate::history::{Recorder, What};
+use crate::history::What;
 use crate::net::{Fault, Host, Net, Peers};
+use crate::run::Recorder;
 use crate::runtime::SimRuntime;
 use crate::scenario::{HUB_HOST, HUB_PORT, Scenario};
 

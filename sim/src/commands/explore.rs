@@ -13,7 +13,7 @@ use signal_hub_sim::backend::{self, Backend};
 use signal_hub_sim::explore::{
     ACTORS_MAX, CONNECTIONS_MAX, Explored, Found, Patience, Plan, Progress, Size, explore,
 };
-use signal_hub_sim::history::Keep;
+use signal_hub_sim::run::Keep;
 use signal_hub_sim::{failures, report, scenario};
 
 use super::now;

@@ -41,9 +41,10 @@ use super::director;
 use super::raw_session::RawSession;
 use super::stage::{Doing, Left, Stage};
 use super::words;
-use crate::history::{ClientKind, ClientName, PROBE, Recorder};
+use crate::history::{ClientKind, ClientName};
 use crate::invariants::Agreement;
 use crate::net::{Fault, Peers};
+use crate::run::{PROBE, Recorder};
 use crate::scenario::{Action, ActorKind, HUB_HOST, HubAction, Scenario, What, Who};
 
 /// Plays the scenario to its end or to the first violation; tells how long that took.

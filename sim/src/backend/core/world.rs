@@ -15,8 +15,9 @@ use super::network::{self, HUB, HostId, Network};
 use super::raw::Raw;
 use super::server::Server;
 use crate::backend::stage::Left;
-use crate::history::{Recorder, What};
+use crate::history::What;
 use crate::net::{Awake, ConnectionId, End, Fault, ListenerId};
+use crate::run::Recorder;
 use crate::scenario::Scenario;
 
 /// What all wall clocks show when the run begins, in milliseconds.

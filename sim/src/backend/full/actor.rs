@@ -12,8 +12,9 @@ use signal_hub::time::Timestamp;
 use super::wire::{Process, Wire};
 use crate::backend::belief::Belief;
 use crate::backend::words;
-use crate::history::{ClientEvent, ClientKind, ClientName, Recorder, What};
+use crate::history::{ClientEvent, ClientKind, ClientName, What};
 use crate::invariants::Agreement;
+use crate::run::Recorder;
 use crate::scenario::{self, Action, ActorKind, Scenario};
 
 /// One actor.

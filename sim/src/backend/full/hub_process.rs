@@ -10,8 +10,9 @@ use tokio::sync::oneshot;
 
 use super::wire::{Process, Wire};
 use crate::backend::stage::Left;
-use crate::history::{HubEvent, Recorder, What};
+use crate::history::{HubEvent, What};
 use crate::net::Peers;
+use crate::run::Recorder;
 use crate::scenario::{HUB_HOST, Scenario};
 
 /// The hub's process, running or not.

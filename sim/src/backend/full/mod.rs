@@ -22,9 +22,10 @@ use super::deed::Deed;
 use super::raw_session::RawSession;
 use super::stage::{Doing, Left, Stage};
 use super::words;
-use crate::history::{ClientKind, ClientName, PROBE, Recorder};
+use crate::history::{ClientKind, ClientName};
 use crate::invariants::Agreement;
 use crate::net::{Fault, Peers};
+use crate::run::{PROBE, Recorder};
 use crate::scenario::{Action, ActorKind, HUB_HOST, HubAction, Scenario, What, Who};
 
 /// Everything that takes part in a run.

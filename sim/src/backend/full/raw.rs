@@ -13,7 +13,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::wire::{Process, Wire};
 use crate::backend::raw_session::{RawSession, answered};
-use crate::history::{ClientEvent, ClientName, Recorder, What};
+use crate::history::{ClientEvent, ClientName, What};
+use crate::run::Recorder;
 use crate::scenario::Action;
 
 /// The longest frame that is read, in bytes.

@@ -22,8 +22,9 @@ use self::pulse::Pulse;
 use self::wire::RealWire;
 use super::{Lasted, Skipped, director, panicked};
 use crate::backend::full::{FullStack, Wire};
-use crate::history::{Recorder, What};
+use crate::history::What;
 use crate::invariants::{Invariant, Violation};
+use crate::run::Recorder;
 use crate::scenario::{Action, Ending, HUB_HOST, Scenario, What as Doing, When};
 
 /// A scenario whose steps take longer is not played.

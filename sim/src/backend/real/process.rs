@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 use super::network::Network;
 use super::sockets::{connect, listen};
 use crate::backend::full::Process;
-use crate::history::Recorder;
 use crate::net::Host;
+use crate::run::Recorder;
 use crate::scenario::HUB_HOST;
 
 /// A process on a host.
