@@ -8,9 +8,9 @@ use std::time::Duration;
 use signal_hub::protocol::Json;
 
 use super::stage::{Doing, Stage};
-use super::words;
 use crate::history::{Milestone, What};
 use crate::invariants::{self, Invariant, Violation};
+use crate::lower;
 use crate::run::Recorder;
 use crate::scenario::What as Happening;
 use crate::scenario::{Action, ActorKind, Ending, Expectation, Scenario, Step, When, Who};
@@ -198,7 +198,7 @@ impl<S: Stage> Director<'_, S> {
             for from in clients() {
                 let payload: Json = serde_json::json!(format!("{from} to {to}")).into();
                 for attempt in 1.. {
-                    self.stage.probe(from, &words::address(to), payload.clone());
+                    self.stage.probe(from, &lower::address(to), payload.clone());
                     let end = self.stage.elapsed() + within;
                     self.stage.sleep(usual).await;
                     while !self.recorder.has_probe(payload.as_str()) && self.stage.elapsed() < end {

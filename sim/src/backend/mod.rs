@@ -5,13 +5,11 @@ mod core;
 mod deed;
 mod director;
 mod full;
-mod raw_session;
 mod real;
 mod simulated;
 mod stage;
 #[cfg(test)]
 mod tests;
-mod words;
 
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -21,9 +19,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
-
-pub(crate) use raw_session::RawSession;
-pub(crate) use words::address;
 
 use crate::history::Event;
 use crate::invariants::{Invariant, Time, Violation};

@@ -38,11 +38,10 @@ use self::raw::{Order, RawId};
 use self::world::World;
 use super::deed::Deed;
 use super::director;
-use super::raw_session::RawSession;
 use super::stage::{Doing, Left, Stage};
-use super::words;
 use crate::history::{ClientKind, ClientName};
 use crate::invariants::Agreement;
+use crate::lower::{self, RawSession};
 use crate::net::{Fault, Peers};
 use crate::run::{PROBE, Recorder};
 use crate::scenario::{Action, ActorKind, HUB_HOST, HubAction, Scenario, What, Who};
@@ -146,7 +145,7 @@ impl CoreStage {
         }
         let ttl = self.scenario.registration_ttl;
         let actor = actor.borrow();
-        let command = words::command(number, actor.address(), speaker, ttl, action);
+        let command = lower::command(number, actor.address(), speaker, ttl, action);
         let (Some(command), Some(client)) = (command, actor.client()) else { return done() };
         if !matches!(action, Action::AskTwice { .. }) {
             return ended(self.command(client, command));
@@ -230,7 +229,7 @@ impl CoreStage {
         let name = ClientName { actor: actor.as_str().into(), kind, number };
         let hub = self.scenario.hub.hub_address.clone();
         let ttl = self.scenario.registration_ttl;
-        let session = RawSession::new(&who.to_string(), words::address(actor), hub, ttl);
+        let session = RawSession::new(&who.to_string(), lower::address(actor), hub, ttl);
         with(&self.world, |world| {
             let host = world.network.host(&who.to_string());
             world.add_raw(name, host, session)

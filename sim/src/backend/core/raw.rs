@@ -13,8 +13,8 @@ use super::client_end::Holder;
 use super::message::Message;
 use super::network::HostId;
 use super::world::World;
-use crate::backend::raw_session::{RawSession, answered};
 use crate::history::{ClientEvent, ClientName};
+use crate::lower::{RawSession, answered};
 use crate::net::ConnectionId;
 use crate::scenario::Action;
 

@@ -19,11 +19,10 @@ use self::hub_process::HubProcess;
 use self::raw::{Order, Raw};
 pub use self::wire::{Process, Wire};
 use super::deed::Deed;
-use super::raw_session::RawSession;
 use super::stage::{Doing, Left, Stage};
-use super::words;
 use crate::history::{ClientKind, ClientName};
 use crate::invariants::Agreement;
+use crate::lower::{self, RawSession};
 use crate::net::{Fault, Peers};
 use crate::run::{PROBE, Recorder};
 use crate::scenario::{Action, ActorKind, HUB_HOST, HubAction, Scenario, What, Who};
@@ -110,7 +109,7 @@ impl<W: Wire> FullStack<W> {
             actor.note_wish(action);
         }
         let ttl = self.scenario.registration_ttl;
-        let command = words::command(number, actor.address(), speaker, ttl, action);
+        let command = lower::command(number, actor.address(), speaker, ttl, action);
         let (Some(command), Some((client, process))) = (command, actor.client()) else {
             return done();
         };
@@ -185,7 +184,7 @@ impl<W: Wire> FullStack<W> {
         let name = ClientName { actor: actor.as_str().into(), kind, number };
         let hub = self.scenario.hub.hub_address.clone();
         let ttl = self.scenario.registration_ttl;
-        let session = RawSession::new(&who.to_string(), words::address(actor), hub, ttl);
+        let session = RawSession::new(&who.to_string(), lower::address(actor), hub, ttl);
         Raw::start(&self.wire, name, session, self.recorder.clone())
     }
 

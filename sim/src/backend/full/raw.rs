@@ -12,8 +12,8 @@ use tokio::select;
 use tokio::sync::{mpsc, oneshot};
 
 use super::wire::{Process, Wire};
-use crate::backend::raw_session::{RawSession, answered};
 use crate::history::{ClientEvent, ClientName, What};
+use crate::lower::{RawSession, answered};
 use crate::run::Recorder;
 use crate::scenario::Action;
 
