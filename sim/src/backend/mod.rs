@@ -11,7 +11,6 @@ mod stage;
 #[cfg(test)]
 mod tests;
 
-use std::any::Any;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
@@ -21,7 +20,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use crate::history::Event;
-use crate::invariants::{Invariant, Time, Violation};
+use crate::invariants::{Time, Violation};
 use crate::run::{Keep, Recorder};
 use crate::runtime;
 use crate::scenario::Scenario;
@@ -170,18 +169,8 @@ fn play_once(
 /// A panic of the hub or a client is a violation like any other.
 fn caught(recorder: &Recorder, play: impl FnOnce() -> Duration) -> Lasted {
     let run = panic::catch_unwind(AssertUnwindSafe(play)).unwrap_or_else(|payload| {
-        recorder.accuse(panicked(&*payload));
+        recorder.accuse(Violation::of_panic(&*payload));
         Duration::ZERO
     });
     Lasted { run, standstill: Duration::ZERO }
-}
-
-/// What a panic breaks.
-pub(crate) fn panicked(payload: &(dyn Any + Send)) -> Violation {
-    let message = payload
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or(payload.downcast_ref::<&str>().copied())
-        .unwrap_or("(no message)");
-    Violation::new(Invariant::NoPanic, message)
 }
