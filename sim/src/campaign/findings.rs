@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Plan;
 use super::failure::{DistinctFailure, Failure};
+use super::{ENFORCED_FROM, Plan};
 use crate::backend::{Outcome, Skipped};
-use crate::situations::{self, Shape, Sightings, Situation};
+use crate::situations::{Shape, Sightings, Situation};
 
 /// What a campaign found.
 #[derive(Debug, Clone, Default)]
@@ -126,7 +126,7 @@ impl Findings {
             return Verdict::NotLive;
         }
         let missing = self.missing(plan);
-        match self.runs >= situations::ENFORCED_FROM && !missing.is_empty() {
+        match self.runs >= ENFORCED_FROM && !missing.is_empty() {
             true => Verdict::Void(missing),
             false => Verdict::Passed,
         }
