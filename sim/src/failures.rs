@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::backend::{self, Backend, Outcome, Skipped};
+use crate::hash::stable_hash;
 use crate::history::untimed;
 use crate::invariants::Violation;
-use crate::net::stable_hash;
 use crate::run::Keep;
 use crate::scenario::{self, Progress, Scenario};
 

@@ -8,6 +8,7 @@
 //! - [`explore`]: every order of events of a few actors, on the core alone.
 //! - [`backend`]: plays one scenario: the real server and the real clients on a simulated network.
 //! - `lower`: what an action says in the words of the protocol.
+//! - [`hash`]: the same in every process and build.
 //! - [`runtime`]: the world that they live in, on madsim.
 //! - [`net`]: its network, and what can be done to it.
 //! - [`run`]: takes down what happens and has it judged at once.
@@ -36,6 +37,8 @@ pub mod explore;
 pub mod backend;
 
 mod lower;
+
+pub mod hash;
 
 pub mod runtime;
 
