@@ -6,9 +6,8 @@
 //! - [`seeds`]: which seeds to play.
 //! - [`campaign`]: plays many of them.
 //! - [`explore`]: every order of events of a few actors, on the core alone.
-//! - [`backend`]: plays one scenario: the real server and the real clients on a simulated network.
 //! - `lower`: what an action says in the words of the protocol.
-//! - [`hash`]: the same in every process and build.
+//! - [`backend`]: plays one scenario: the real server and the real clients on a simulated network.
 //! - [`runtime`]: the world that they live in, on madsim.
 //! - [`net`]: its network, and what can be done to it.
 //! - [`run`]: takes down what happens and has it judged at once.
@@ -18,6 +17,7 @@
 //! - [`failures`]: shrunk to what they take, as files.
 //! - [`report`]: what people get to see.
 //! - [`mutants`]: known bugs, planted to see the invariants find them.
+//! - [`hash`]: the same in every process and build.
 
 #[cfg(not(madsim))]
 compile_error!(
@@ -34,11 +34,9 @@ pub mod campaign;
 
 pub mod explore;
 
-pub mod backend;
-
 mod lower;
 
-pub mod hash;
+pub mod backend;
 
 pub mod runtime;
 
@@ -57,3 +55,5 @@ pub mod failures;
 pub mod report;
 
 pub mod mutants;
+
+pub mod hash;
