@@ -105,20 +105,19 @@ impl<S: Stage> Director<'_, S> {
             }
             Action::SeesNo { kind, lasts } => {
                 self.stage.sleep(*lasts).await;
-                match self.recorder.unseen(who).contains(kind) {
-                    false => Ok(()),
-                    true => Err(unmet(format!("step {number}: {who} saw {kind} all the same"))),
+                if self.recorder.unseen(who).contains(kind) {
+                    return Err(unmet(format!("step {number}: {who} saw {kind} all the same")));
                 }
+                Ok(())
             }
             Action::ClosedWith { code } => {
                 let never = || format!("step {number}: {who}'s connection is still open");
                 let closed = self.within(SETTLE, self.recorder.closed(who), never).await?;
-                match closed == *code {
-                    true => Ok(()),
-                    false => Err(unmet(format!(
-                        "step {number}: {who} was closed with {closed:?}, not {code:?}"
-                    ))),
+                if closed != *code {
+                    let seen = format!("{who} was closed with {closed:?}, not {code:?}");
+                    return Err(unmet(format!("step {number}: {seen}")));
                 }
+                Ok(())
             }
             _ => unreachable!("only expectations are expected"),
         }

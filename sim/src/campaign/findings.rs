@@ -126,9 +126,10 @@ impl Findings {
             return Verdict::NotLive;
         }
         let missing = self.missing(plan);
-        match self.runs >= ENFORCED_FROM && !missing.is_empty() {
-            true => Verdict::Void(missing),
-            false => Verdict::Passed,
+        if self.runs >= ENFORCED_FROM && !missing.is_empty() {
+            Verdict::Void(missing)
+        } else {
+            Verdict::Passed
         }
     }
 }

@@ -179,9 +179,10 @@ impl Watch {
             Some(_) => {}
         }
         self.bar.tick();
-        match self.budget.is_some_and(|budget| elapsed >= budget) {
-            true => Patience::Ended,
-            false => Patience::Waits,
+        if self.budget.is_some_and(|budget| elapsed >= budget) {
+            Patience::Ended
+        } else {
+            Patience::Waits
         }
     }
 }

@@ -21,9 +21,10 @@ const NOTE: &str = "note";
 
 /// The address that a scenario means: an actor's name, or an address as it is.
 pub fn address(name: &str) -> ActorAddress {
-    let address = match name.starts_with("@(") {
-        true => ActorAddress::parse(name),
-        false => ActorAddress::from_path(name),
+    let address = if name.starts_with("@(") {
+        ActorAddress::parse(name)
+    } else {
+        ActorAddress::from_path(name)
     };
     address.expect("names were checked when the scenario was read")
 }
@@ -192,9 +193,10 @@ pub fn command(
         }
         Action::Register { address: name, ttl: wanted, renew_on_heartbeat } => {
             let ttl = wanted.unwrap_or(ttl);
-            let metadata = match renew_on_heartbeat {
-                true => Json::from(serde_json::json!({ "renewOnHeartbeat": true })),
-                false => Json::EMPTY_OBJECT,
+            let metadata = if *renew_on_heartbeat {
+                Json::from(serde_json::json!({ "renewOnHeartbeat": true }))
+            } else {
+                Json::EMPTY_OBJECT
             };
             Some(Command::Register(ActorConfig { ttl, metadata, ..ActorConfig::new(named(name)) }))
         }

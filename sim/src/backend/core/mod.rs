@@ -241,9 +241,10 @@ impl CoreStage {
         match *action {
             HubAction::Restart { abruptly, pause } => self.spawn(async move {
                 let _held = hub.lock().await;
-                match abruptly {
-                    true => crash_hub(&world, Peers::SeeReset),
-                    false => stop_hub(&world).await,
+                if abruptly {
+                    crash_hub(&world, Peers::SeeReset);
+                } else {
+                    stop_hub(&world).await;
                 }
                 sleep(&world, pause).await;
                 with(&world, World::start_hub);

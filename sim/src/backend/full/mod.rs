@@ -193,9 +193,10 @@ impl<W: Wire> FullStack<W> {
         match *action {
             HubAction::Restart { abruptly, pause } => self.spawn(&self.stage, async move {
                 let mut hub = hub.lock().await;
-                match abruptly {
-                    true => hub.crash(Peers::SeeReset),
-                    false => hub.stop().await,
+                if abruptly {
+                    hub.crash(Peers::SeeReset);
+                } else {
+                    hub.stop().await;
                 }
                 wire.sleep(pause).await;
                 hub.start();
