@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use signal_hub::client::{Command, RequestCommand};
+use signal_hub::hub::Sizes;
 use signal_hub::protocol::{self, ActorAddress, Json, Pattern, Verb};
 use tokio::sync::oneshot;
 
@@ -38,7 +39,7 @@ use self::raw::{Order, RawId};
 use self::world::World;
 use super::deed::Deed;
 use super::director;
-use super::stage::{Doing, Left, Stage};
+use super::stage::{Doing, Stage};
 use crate::history::{ClientKind, ClientName};
 use crate::invariants::Agreement;
 use crate::lower::{self, RawSession};
@@ -360,7 +361,7 @@ impl Stage for CoreStage {
         }
     }
 
-    async fn left(&self) -> Option<Left> {
+    async fn left(&self) -> Option<Sizes> {
         let _held = self.hub.lock().await;
         self.world.borrow().left()
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use signal_hub::hub::Sizes as Left;
 use signal_hub::hub::{CloseCause, Config, Hub, Ids, Input, LATE_MIN, Output, Peer, SessionKey};
 use signal_hub::protocol::{CloseReason, Malformed, Outgoing};
 use signal_hub::time::Timestamp;
@@ -15,7 +16,6 @@ use super::message::Message;
 use super::network::{HostId, Read};
 use super::session::{Answer, Parts, Phase, ServerEnd, Session};
 use super::world::World;
-use crate::backend::stage::Left;
 use crate::history::{HubEvent, What};
 use crate::net::{ConnectionId, End};
 

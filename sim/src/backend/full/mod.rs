@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use signal_hub::client::{Client, RequestCommand};
+use signal_hub::hub::Sizes;
 use signal_hub::protocol::{self, ActorAddress, Json, Pattern, Verb};
 use signal_hub::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -19,7 +20,7 @@ use self::hub_process::HubProcess;
 use self::raw::{Order, Raw};
 pub use self::wire::{Process, Wire};
 use super::deed::Deed;
-use super::stage::{Doing, Left, Stage};
+use super::stage::{Doing, Stage};
 use crate::history::{ClientKind, ClientName};
 use crate::invariants::Agreement;
 use crate::lower::{self, RawSession};
@@ -315,7 +316,7 @@ impl<W: Wire> Stage for FullStack<W> {
         }
     }
 
-    async fn left(&self) -> Option<Left> {
+    async fn left(&self) -> Option<Sizes> {
         self.hub.lock().await.left()
     }
 }
