@@ -4,6 +4,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// The sources of one crate, and what holds in them.
+struct Tree {
+    root: &'static str,
+    /// Each knows only those before it. A source is in the last that it is below.
+    rooms: &'static [&'static str],
+    rules: &'static [Rule],
+}
+
 /// The sources at these paths never say any of these words.
 struct Rule {
     because: &'static str,
@@ -12,9 +20,12 @@ struct Rule {
     never: &'static [&'static str],
 }
 
+const SRC: Tree = Tree { root: "src", rooms: &[], rules: SRC_RULES };
+const SIM: Tree = Tree { root: "sim/src", rooms: SIM_ROOMS, rules: SIM_RULES };
+
 const CORE: &[&str] = &["time.rs", "protocol", "auth", "hub", "client/state*"];
 
-const RULES: &[Rule] = &[
+const SRC_RULES: &[Rule] = &[
     Rule {
         because: "the core does no I/O and never waits",
         paths: CORE,
@@ -72,6 +83,11 @@ const RULES: &[Rule] = &[
         never: &["crate::server", "crate::hub"],
     },
     Rule {
+        because: "the client's state knows no shell",
+        paths: &["client/state*"],
+        never: &["crate::runtime", "driver"],
+    },
+    Rule {
         because: "the runtime serves both shells and knows neither",
         paths: &["runtime"],
         never: &["crate::hub", "crate::server", "crate::client"],
@@ -83,21 +99,89 @@ const RULES: &[Rule] = &[
     },
 ];
 
-/// What is wrong with one source, whose path is relative to src.
-fn violations(path: &str, source: &str) -> Vec<String> {
+const SIM_ROOMS: &[&str] = &[
+    "hash",
+    "seeds",
+    "net",
+    "runtime",
+    "net/tests",
+    "scenario",
+    "history",
+    "invariants",
+    "situations",
+    "lower",
+    "explore",
+    "run",
+    "backend",
+    "campaign",
+    "failures",
+    "report",
+    "mutants",
+    "lib",
+    "commands",
+    "main",
+];
+
+const SIM_RULES: &[Rule] = &[
+    Rule {
+        because: "the network carries whatever it is given",
+        paths: &["net"],
+        never: &[
+            "signal_hub::protocol",
+            "signal_hub::hub",
+            "signal_hub::client",
+            "signal_hub::server",
+        ],
+    },
+    Rule {
+        because: "what is generic knows no verbs of this hub",
+        paths: &[
+            "hash",
+            "seeds",
+            "net",
+            "runtime",
+            "scenario/shrinker*",
+            "campaign.rs",
+            "campaign/findings",
+            "failures",
+            "report/mod.rs",
+            "report/campaign",
+            "report/html/mod.rs",
+            "report/html/faults",
+            "mutants",
+            "commands",
+        ],
+        never: &["signal_hub::protocol", "signal_hub::client", "Verb", "Action", "HubAction"],
+    },
+];
+
+/// What is wrong with one source, whose path is relative to the root.
+fn violations(tree: &Tree, path: &str, source: &str) -> Vec<String> {
+    let (own, rooms) = (tree.rooms.iter().rposition(|room| is_below(path, room)), tree.rooms);
     let mut found = Vec::new();
+    if own.is_none() && !rooms.is_empty() {
+        found.push(format!("{path}: in no room"));
+    }
+    let later = own.map_or(&[][..], |own| &rooms[own + 1..]);
     let code: Vec<&str> = source.lines().map(without_comment).collect();
     for (number, line) in code.iter().enumerate() {
-        for rule in RULES.iter().filter(|rule| rule.paths.iter().any(|at| is_below(path, at))) {
-            for word in rule.never.iter().filter(|word| says(line, word)) {
-                found.push(format!("src/{path}:{}: {word}: {}", number + 1, rule.because));
+        let mut find = |word: &str, because: &str| {
+            if says(line, word) {
+                found.push(format!("{path}:{}: {word}: {because}", number + 1));
             }
+        };
+        for rule in tree.rules.iter().filter(|rule| rule.paths.iter().any(|at| is_below(path, at)))
+        {
+            rule.never.iter().for_each(|word| find(word, rule.because));
+        }
+        for room in later {
+            find(&format!("crate::{room}"), "a room knows only those before it");
         }
     }
     let code = code.join("\n");
     found.extend(grouped_imports(path, &code));
     found.extend(unbiased_selects(path, &code));
-    found
+    found.into_iter().map(|what| format!("{}/{what}", tree.root)).collect()
 }
 
 fn is_below(path: &str, at: &str) -> bool {
@@ -126,11 +210,12 @@ fn says(line: &str, word: &str) -> bool {
 
 /// `use crate::{a::B, c};` would hide `crate::a` from the rules.
 fn grouped_imports(path: &str, code: &str) -> Vec<String> {
-    let groups = code.match_indices("crate::{");
+    let groups =
+        ["crate::{", "signal_hub::{"].into_iter().flat_map(|group| code.match_indices(group));
     groups
-        .map(|(at, _)| {
+        .map(|(at, group)| {
             let line = code[..at].lines().count();
-            format!("src/{path}:{line}: crate::{{..}}: name each module in its own use")
+            format!("{path}:{line}: {group}..}}: name each module in its own use")
         })
         .collect()
 }
@@ -142,7 +227,7 @@ fn unbiased_selects(path: &str, code: &str) -> Vec<String> {
         let first = body.trim_start_matches(['{', '(', '[']).trim_start();
         if !first.starts_with("biased;") {
             let line = code[..at].lines().count();
-            found.push(format!("src/{path}:{line}: select! does not start with biased;"));
+            found.push(format!("{path}:{line}: select! does not start with biased;"));
         }
     }
     found
@@ -150,8 +235,8 @@ fn unbiased_selects(path: &str, code: &str) -> Vec<String> {
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).expect("src can be read") {
-        let path = entry.expect("src can be read").path();
+    for entry in fs::read_dir(folder).expect("sources can be read") {
+        let path = entry.expect("sources can be read").path();
         if path.is_dir() { found.extend(sources(&path)) } else { found.push(path) }
     }
     found.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
@@ -161,17 +246,23 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn the_sources_keep_their_directions() {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = Vec::new();
-    let mut read = Vec::new();
-    for file in sources(&src) {
-        let source = fs::read_to_string(&file).expect("a source can be read");
-        let path = file.strip_prefix(&src).expect("below src").to_string_lossy().replace('\\', "/");
-        found.extend(violations(&path, &source));
-        read.push(path);
-    }
-    for path in ["time.rs", "protocol/mod.rs", "auth/mod.rs", "hub/mod.rs", "runtime.rs"] {
-        assert!(read.iter().any(|known| known == path), "{path} is not where the rules look");
+    for tree in [SRC, SIM] {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(tree.root);
+        let mut read = Vec::new();
+        for file in sources(&root) {
+            let source = fs::read_to_string(&file).expect("a source can be read");
+            let path = file.strip_prefix(&root).expect("below the root");
+            let path = path.to_string_lossy().replace('\\', "/");
+            found.extend(violations(&tree, &path, &source));
+            read.push(path);
+        }
+        let looked_for = tree.rules.iter().flat_map(|rule| rule.paths).chain(tree.rooms);
+        found.extend(
+            looked_for
+                .filter(|at| !read.iter().any(|path| is_below(path, at)))
+                .map(|at| format!("{}/{at} is not where the rules look", tree.root)),
+        );
     }
     assert!(found.is_empty(), "\n{}\n", found.join("\n"));
 }
@@ -198,6 +289,9 @@ fn each_planted_violation_is_found() {
         ("hub/audit.rs", "use crate::{client::Client, protocol::Topic};"),
         ("hub.rs", "use crate::runtime::Runtime;"),
         ("protocol.rs", "use crate::hub::SessionKey;"),
+        ("client/state/mod.rs", "use super::driver::Order;"),
+        ("client/state/asks.rs", "use crate::client::{CommandId, driver};"),
+        ("client/state.rs", "use crate::runtime::Runtime;"),
         ("server/owner.rs", "use crate::client::Client;"),
         ("client.rs", "use crate::server::Server;"),
         ("client/mod.rs", "use crate::hub::Hub;"),
@@ -205,7 +299,28 @@ fn each_planted_violation_is_found() {
         ("server/mod.rs", "tokio::select! { _ = a => {}, _ = b => {} }"),
         ("client/mod.rs", "select! {\n    // biased;\n    _ = a => {}\n}"),
     ] {
-        assert_eq!(violations(path, line).len(), 1, "{path}: {line}");
+        assert_eq!(violations(&SRC, path, line).len(), 1, "{path}: {line}");
+    }
+    for (path, line) in [
+        ("history/mod.rs", "use crate::invariants::Judge;"),
+        ("history/text.rs", "use crate::situations::Watch;"),
+        ("history/mod.rs", "use crate::run::Keep;"),
+        ("invariants/world.rs", "use crate::run::Recorder;"),
+        ("invariants/mod.rs", "use crate::backend::Backend;"),
+        ("situations/mod.rs", "use crate::backend::{Backend, Outcome};"),
+        ("run/recorder.rs", "use crate::backend::Outcome;"),
+        ("explore/state.rs", "Err(crate::backend::panicked(payload))"),
+        ("net/mod.rs", "use crate::scenario::HUB_HOST;"),
+        ("net/mod.rs", "use crate::runtime::simulate;"),
+        ("net/event.rs", "use signal_hub::hub::SessionKey;"),
+        ("net/clock.rs", "use signal_hub::{hub::SessionKey, time::Timestamp};"),
+        ("scenario/shrinker.rs", "use super::{Action, Scenario};"),
+        ("campaign.rs", "use signal_hub::client::Loss;"),
+        ("report/campaign.rs", "if let Ok(Verb::Send(send)) = verb {}"),
+        ("hash.rs", "use crate::net::World;"),
+        ("attic/mod.rs", ""),
+    ] {
+        assert_eq!(violations(&SIM, path, line).len(), 1, "{path}: {line}");
     }
 }
 
@@ -221,6 +336,17 @@ fn what_is_allowed_is_not_found() {
         ("runtime/tokio_runtime.rs", "use tokio::net::TcpListener;"),
         ("hubbub.rs", "use tokio::sync::mpsc;"),
     ] {
-        assert_eq!(violations(path, line), [""; 0], "{path}: {line}");
+        assert_eq!(violations(&SRC, path, line), [""; 0], "{path}: {line}");
+    }
+    for (path, line) in [
+        ("invariants/mod.rs", "use crate::history::Event;"),
+        ("run/recorder.rs", "use crate::situations::Watch;"),
+        ("net/tests/mod.rs", "use crate::runtime::simulate;"),
+        ("net/link_config.rs", "use signal_hub::time::duration_text;"),
+        ("campaign/failure.rs", "use signal_hub::protocol::ClientFrame;"),
+        ("explore/moves.rs", "Move::Say(actor) => crate::runner()"),
+        ("commands/run.rs", "use signal_hub_sim::{failures, report};"),
+    ] {
+        assert_eq!(violations(&SIM, path, line), [""; 0], "{path}: {line}");
     }
 }

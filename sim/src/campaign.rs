@@ -3,6 +3,7 @@
 
 mod failure;
 mod findings;
+mod required;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -11,12 +12,13 @@ use std::sync::{Mutex, PoisonError};
 
 pub use failure::{DistinctFailure, Failure};
 pub use findings::{Findings, Stopped, Verdict};
+pub use required::ENFORCED_FROM;
 
 use crate::backend::{self, Backend, Outcome, Skipped};
-use crate::history::Keep;
+use crate::run::Keep;
 use crate::scenario::{self, Profile, Scenario};
 use crate::seeds::Shard;
-use crate::situations::{self, Situation};
+use crate::situations::Situation;
 
 /// Events that are kept of each run, for the story of a failure.
 const EVENTS_KEPT: usize = 5_000;
@@ -44,7 +46,7 @@ impl Plan {
 
     /// What has to come up in it.
     pub fn required(&self) -> Vec<Situation> {
-        situations::required(self.profile, self.backend)
+        required::of(self.profile, self.backend)
     }
 
     /// How many runs that is at most.

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::backend::{self, Backend, Outcome, Skipped};
-use crate::history::{Keep, untimed};
+use crate::hash::stable_hash;
+use crate::history::untimed;
 use crate::invariants::Violation;
-use crate::net::stable_hash;
+use crate::run::Keep;
 use crate::scenario::{self, Progress, Scenario};
 
 /// Where failures are left, from the directory that the simulator is started in.

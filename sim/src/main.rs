@@ -14,7 +14,7 @@ use anstream::{eprintln, print};
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use signal_hub_sim::backend::{self, Backend};
-use signal_hub_sim::history::Keep;
+use signal_hub_sim::run::Keep;
 use signal_hub_sim::scenario::{Profile, Scenario};
 use signal_hub_sim::{report, scenario};
 

@@ -9,8 +9,9 @@ use std::time::Duration;
 use signal_hub::hub::{Config, Output, SessionKey};
 use signal_hub::protocol::{Body, Delivery, Json, Notice, Outgoing, Reply, Route};
 use signal_hub_sim::backend::{self, Backend, Skipped};
-use signal_hub_sim::history::{Event, HubEvent, Keep, What};
+use signal_hub_sim::history::{Event, HubEvent, What};
 use signal_hub_sim::invariants::Violation;
+use signal_hub_sim::run::Keep;
 use signal_hub_sim::scenario::Scenario;
 use uuid::Uuid;
 

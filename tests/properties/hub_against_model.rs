@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
 use signal_hub::hub::Output;
 use signal_hub_sim::backend::{self, Backend};
-use signal_hub_sim::history::{Event, Keep, What};
+use signal_hub_sim::history::{Event, What};
+use signal_hub_sim::run::Keep;
 use signal_hub_sim::scenario::{self, Profile, Scenario};
 
 use crate::comparison::{Failure, compare, judge};

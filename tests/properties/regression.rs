@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use signal_hub_sim::failures;
-use signal_hub_sim::net::stable_hash;
+use signal_hub_sim::hash::stable_hash;
 use signal_hub_sim::scenario::{self, Progress, Scenario};
 
 use crate::comparison::{Failure, judge};

@@ -4,13 +4,15 @@ use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use signal_hub_sim::backend::{self, Backend, Outcome};
-use signal_hub_sim::campaign::{self, Findings, Plan, Played, Stopped, Verdict, Watcher};
-use signal_hub_sim::history::Keep;
+use signal_hub_sim::campaign::{
+    self, ENFORCED_FROM, Findings, Plan, Played, Stopped, Verdict, Watcher,
+};
 use signal_hub_sim::invariants::{Invariant, Violation};
 use signal_hub_sim::report;
+use signal_hub_sim::run::Keep;
 use signal_hub_sim::scenario::{self, Profile};
 use signal_hub_sim::seeds::Seeds;
-use signal_hub_sim::situations::{ENFORCED_FROM, IMPOSSIBLE, Sightings, Situation};
+use signal_hub_sim::situations::{IMPOSSIBLE, Sightings, Situation};
 
 fn plan(text: &str) -> Plan {
     let seeds: Seeds = text.parse().expect("these are seeds");

@@ -2,7 +2,7 @@
 
 use signal_hub_sim::backend::{self, Backend};
 use signal_hub_sim::campaign::{self, Plan, Watcher};
-use signal_hub_sim::history::Keep;
+use signal_hub_sim::run::Keep;
 use signal_hub_sim::scenario::{Action, Profile, Step, Who};
 use signal_hub_sim::{report, scenario};
 

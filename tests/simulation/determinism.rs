@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use signal_hub_sim::backend::{self, Backend};
-use signal_hub_sim::history::Keep;
+use signal_hub_sim::run::Keep;
 use signal_hub_sim::scenario::Profile;
 use signal_hub_sim::{report, scenario};
 

@@ -3,8 +3,9 @@
 use signal_hub::hub::{Input, Output, Phase, Record};
 use signal_hub_sim::backend::{self, Backend};
 use signal_hub_sim::explore::{Check, Explored, Found, Patience, Plan, Size, explore};
-use signal_hub_sim::history::{Event, Keep, What};
+use signal_hub_sim::history::{Event, What};
 use signal_hub_sim::invariants::{Invariant, Violation, World};
+use signal_hub_sim::run::Keep;
 use signal_hub_sim::scenario;
 
 const PAIR: Size = Size { actors: 1, connections: 2, sends: 0 };

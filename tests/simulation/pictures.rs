@@ -9,9 +9,10 @@ use std::time::Duration;
 use signal_hub::hub::{Input, Output, Record};
 use signal_hub::protocol::{ClientFrame, Json, Verb};
 use signal_hub_sim::backend::{self, Backend, Outcome};
-use signal_hub_sim::history::{ClientEvent, ClientKind, Event, Keep, What};
+use signal_hub_sim::history::{ClientEvent, ClientKind, Event, What};
 use signal_hub_sim::invariants::{Judge, Violation};
 use signal_hub_sim::report;
+use signal_hub_sim::run::Keep;
 use signal_hub_sim::scenario::{self, Profile, Scenario, Step, When};
 
 /// What a page must show as text and never obey.

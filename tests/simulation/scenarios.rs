@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use signal_hub::hub::Config;
 use signal_hub_sim::backend::{self, Backend};
-use signal_hub_sim::history::{Keep, untimed};
+use signal_hub_sim::history::untimed;
+use signal_hub_sim::run::Keep;
 use signal_hub_sim::scenario::{Profile, Scenario};
 use signal_hub_sim::{report, scenario};
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::words::latest;
+use crate::lower::latest;
 use crate::net::{End, Fault, Notice, Peers, Seen};
 use crate::scenario::Action;
 

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Backend, Outcome, Skipped, play_once};
-use crate::history::{ClientName, Keep, Milestone, untimed_lanes};
+use crate::history::{ClientName, Milestone, untimed_lanes};
 use crate::invariants::{Invariant, Violation};
 use crate::net::Fault;
+use crate::run::Keep;
 use crate::scenario::{Scenario, What, When};
 
 /// How far apart the steps of an unhurried scenario are, by turns: so far that they hardly meet, or

@@ -8,9 +8,10 @@ use std::time::Duration;
 use signal_hub::protocol::Json;
 
 use super::stage::{Doing, Stage};
-use super::words;
-use crate::history::{Milestone, Recorder, What};
+use crate::history::{Milestone, What};
 use crate::invariants::{self, Invariant, Violation};
+use crate::lower;
+use crate::run::Recorder;
 use crate::scenario::What as Happening;
 use crate::scenario::{Action, ActorKind, Ending, Expectation, Scenario, Step, When, Who};
 
@@ -104,20 +105,19 @@ impl<S: Stage> Director<'_, S> {
             }
             Action::SeesNo { kind, lasts } => {
                 self.stage.sleep(*lasts).await;
-                match self.recorder.unseen(who).contains(kind) {
-                    false => Ok(()),
-                    true => Err(unmet(format!("step {number}: {who} saw {kind} all the same"))),
+                if self.recorder.unseen(who).contains(kind) {
+                    return Err(unmet(format!("step {number}: {who} saw {kind} all the same")));
                 }
+                Ok(())
             }
             Action::ClosedWith { code } => {
                 let never = || format!("step {number}: {who}'s connection is still open");
                 let closed = self.within(SETTLE, self.recorder.closed(who), never).await?;
-                match closed == *code {
-                    true => Ok(()),
-                    false => Err(unmet(format!(
-                        "step {number}: {who} was closed with {closed:?}, not {code:?}"
-                    ))),
+                if closed != *code {
+                    let seen = format!("{who} was closed with {closed:?}, not {code:?}");
+                    return Err(unmet(format!("step {number}: {seen}")));
                 }
+                Ok(())
             }
             _ => unreachable!("only expectations are expected"),
         }
@@ -197,7 +197,7 @@ impl<S: Stage> Director<'_, S> {
             for from in clients() {
                 let payload: Json = serde_json::json!(format!("{from} to {to}")).into();
                 for attempt in 1.. {
-                    self.stage.probe(from, &words::address(to), payload.clone());
+                    self.stage.probe(from, &lower::address(to), payload.clone());
                     let end = self.stage.elapsed() + within;
                     self.stage.sleep(usual).await;
                     while !self.recorder.has_probe(payload.as_str()) && self.stage.elapsed() < end {

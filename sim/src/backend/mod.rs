@@ -6,15 +6,12 @@ mod deed;
 mod differential;
 mod director;
 mod full;
-mod raw_session;
 mod real;
 mod simulated;
 mod stage;
 #[cfg(test)]
 mod tests;
-mod words;
 
-use std::any::Any;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
@@ -23,11 +20,9 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-pub(crate) use raw_session::RawSession;
-pub(crate) use words::address;
-
-use crate::history::{Event, Keep, Recorder};
-use crate::invariants::{Invariant, Time, Violation};
+use crate::history::Event;
+use crate::invariants::{Time, Violation};
+use crate::run::{Keep, Recorder};
 use crate::runtime;
 use crate::scenario::Scenario;
 use crate::situations::{Shape, Sightings};
@@ -189,18 +184,8 @@ fn record(
 /// A panic of the hub or a client is a violation like any other.
 fn caught(recorder: &Recorder, play: impl FnOnce() -> Duration) -> Lasted {
     let run = panic::catch_unwind(AssertUnwindSafe(play)).unwrap_or_else(|payload| {
-        recorder.accuse(panicked(&*payload));
+        recorder.accuse(Violation::of_panic(&*payload));
         Duration::ZERO
     });
     Lasted { run, standstill: Duration::ZERO }
-}
-
-/// What a panic breaks.
-pub(crate) fn panicked(payload: &(dyn Any + Send)) -> Violation {
-    let message = payload
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or(payload.downcast_ref::<&str>().copied())
-        .unwrap_or("(no message)");
-    Violation::new(Invariant::NoPanic, message)
 }

@@ -10,9 +10,10 @@ use signal_hub::client::HubUrl;
 
 use super::director;
 use super::full::{FullStack, Process, Wire};
-use super::words;
-use crate::history::{Recorder, What};
+use crate::history::What;
+use crate::lower;
 use crate::net::{Fault, Host, Net, Peers};
+use crate::run::Recorder;
 use crate::runtime::SimRuntime;
 use crate::scenario::{HUB_HOST, HUB_PORT, Scenario};
 
@@ -70,7 +71,7 @@ impl Wire for SimWire {
     fn hub_listens(&self, _address: SocketAddr) {}
 
     fn hub_url(&self, _host: &str) -> HubUrl {
-        words::hub_url()
+        lower::hub_url()
     }
 
     fn inject(&self, fault: Fault) {

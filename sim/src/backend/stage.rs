@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use signal_hub::hub::Sizes;
 use signal_hub::protocol::{ActorAddress, Json};
 
 use crate::invariants::Agreement;
@@ -11,9 +12,6 @@ use crate::scenario::What;
 
 /// Ends when a step is done: a tell is written, an ask has its answer, a fault has struck.
 pub type Doing = Pin<Box<dyn Future<Output = ()>>>;
-
-/// What was left in the hub at its latest input: rows in its tables.
-pub type Left = signal_hub::hub::Sizes;
 
 /// A hub, its actors and the network between them, on one backend.
 pub trait Stage {
@@ -47,6 +45,6 @@ pub trait Stage {
     /// Ends all clients without a word to the hub.
     fn vanish(&self);
 
-    /// What is left in the hub.
-    fn left(&self) -> impl Future<Output = Option<Left>>;
+    /// What was left in the hub at its latest input.
+    fn left(&self) -> impl Future<Output = Option<Sizes>>;
 }

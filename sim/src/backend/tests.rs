@@ -1,6 +1,7 @@
 //! What a run says that went by the time of a machine.
 
 use super::*;
+use crate::invariants::Invariant;
 use crate::scenario;
 
 /// A run on real sockets that takes no time and ends with this.

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Plan;
 use super::failure::{DistinctFailure, Failure};
+use super::{ENFORCED_FROM, Plan};
 use crate::backend::{Outcome, Skipped};
 use crate::invariants::Invariant;
-use crate::situations::{self, Shape, Sightings, Situation};
+use crate::situations::{Shape, Sightings, Situation};
 
 /// What a campaign found.
 #[derive(Debug, Clone, Default)]
@@ -130,7 +130,7 @@ impl Findings {
     pub fn verdict(&self, plan: &Plan) -> Verdict {
         let broken = self.failures.values().map(|failure| failure.violation.invariant);
         let (verdict, missing) = (Verdict::of(broken), self.missing(plan));
-        let too_few = self.runs >= situations::ENFORCED_FROM && !missing.is_empty();
+        let too_few = self.runs >= ENFORCED_FROM && !missing.is_empty();
         match verdict {
             Verdict::Passed if too_few => Verdict::Void(missing),
             verdict => verdict,

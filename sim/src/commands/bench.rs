@@ -7,7 +7,7 @@ use std::time::Duration;
 use anstream::{eprintln, println};
 use clap::Args;
 use signal_hub_sim::backend::{self, Backend};
-use signal_hub_sim::history::Keep;
+use signal_hub_sim::run::Keep;
 use signal_hub_sim::scenario::{self, Profile};
 
 use super::{cpu_time, now};

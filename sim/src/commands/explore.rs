@@ -13,7 +13,7 @@ use signal_hub_sim::backend::{self, Backend};
 use signal_hub_sim::explore::{
     ACTORS_MAX, CONNECTIONS_MAX, Explored, Found, Patience, Plan, Progress, Size, explore,
 };
-use signal_hub_sim::history::Keep;
+use signal_hub_sim::run::Keep;
 use signal_hub_sim::{failures, report, scenario};
 
 use super::now;
@@ -179,9 +179,10 @@ impl Watch {
             Some(_) => {}
         }
         self.bar.tick();
-        match self.budget.is_some_and(|budget| elapsed >= budget) {
-            true => Patience::Ended,
-            false => Patience::Waits,
+        if self.budget.is_some_and(|budget| elapsed >= budget) {
+            Patience::Ended
+        } else {
+            Patience::Waits
         }
     }
 }

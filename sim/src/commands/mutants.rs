@@ -88,9 +88,10 @@ impl Mutants {
     }
 
     fn fate(&self, scratch: &Scratch, mutant: &Mutant) -> Result<Fate> {
-        let (build, trials) = match self.quick {
-            true => (Build::Simulator, &[Trial::Core][..]),
-            false => (Build::All, &Trial::ALL[..]),
+        let (build, trials) = if self.quick {
+            (Build::Simulator, &[Trial::Core][..])
+        } else {
+            (Build::All, &Trial::ALL[..])
         };
         let begun = now();
         let programs = scratch.build_with(mutant, build)?;

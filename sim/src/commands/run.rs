@@ -10,8 +10,8 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use signal_hub_sim::backend::{self, Backend, Outcome};
 use signal_hub_sim::campaign::{self, Findings, Plan, Watcher};
-use signal_hub_sim::history::Keep;
 use signal_hub_sim::invariants::check_same;
+use signal_hub_sim::run::Keep;
 use signal_hub_sim::scenario::{self, Profile};
 use signal_hub_sim::seeds::{Seeds, Shard};
 use signal_hub_sim::{failures, report};
@@ -153,23 +153,19 @@ impl Run {
     fn tell_failure(&self, progress: &Progress, findings: &Findings, outcome: &Outcome) {
         let Some(failure) = findings.failures.get(&outcome.seed) else { return };
         let replay = report::replay_command(self.profile, self.backend, outcome.seed);
-        match failure.outcome.events.is_empty() {
-            false => {
-                let (seed, invariant) = (outcome.seed, failure.violation.invariant);
-                progress.say(&format!("seed {seed} breaks {invariant}: {replay}"));
-                let shrunk = self.leave_file(seed);
-                progress.say(&shrunk.unwrap_or_else(|| report::failure(outcome, &replay)));
-            }
-            true => {
-                let alike = findings.failures.values().filter(|other| other.is_like(failure));
-                let again = alike.count() - 1;
-                if again <= AGAIN_MAX {
-                    let (seed, invariant) = (outcome.seed, failure.violation.invariant);
-                    let more = if again == AGAIN_MAX { "; more are only counted" } else { "" };
-                    let by = &failure.broken_by;
-                    progress.say(&format!("seed {seed}: {invariant} again, broken by {by}{more}"));
-                }
-            }
+        let (seed, invariant) = (outcome.seed, failure.violation.invariant);
+        if !failure.outcome.events.is_empty() {
+            progress.say(&format!("seed {seed} breaks {invariant}: {replay}"));
+            let shrunk = self.leave_file(seed);
+            progress.say(&shrunk.unwrap_or_else(|| report::failure(outcome, &replay)));
+            return;
+        }
+        let alike = findings.failures.values().filter(|other| other.is_like(failure));
+        let again = alike.count() - 1;
+        if again <= AGAIN_MAX {
+            let more = if again == AGAIN_MAX { "; more are only counted" } else { "" };
+            let by = &failure.broken_by;
+            progress.say(&format!("seed {seed}: {invariant} again, broken by {by}{more}"));
         }
     }
 

@@ -7,9 +7,9 @@ use signal_hub::protocol::{ActorAddress, ClientFrame};
 use signal_hub::time::Timestamp;
 
 use super::moves::Word;
-use crate::backend::{RawSession, address};
 use crate::history::Event;
 use crate::invariants::{Violation, World};
+use crate::lower::{RawSession, address};
 
 const NAMES: [&str; ACTORS_MAX] = ["alice", "bob", "carol", "dave"];
 /// How many actors there are names for.

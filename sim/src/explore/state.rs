@@ -14,7 +14,6 @@ use signal_hub::time::Timestamp;
 use super::form::Form;
 use super::moves::{Move, Place, Word};
 use super::setting::{BEAT, EPOCH, Setting};
-use crate::backend::panicked;
 use crate::history::{Event, HubEvent, What};
 use crate::invariants::{Judge, Violation, World, check_rest};
 
@@ -109,7 +108,7 @@ impl State {
             broken: None,
         };
         let verdict = panic::catch_unwind(AssertUnwindSafe(|| state.happen(setting, next)));
-        state.broken = verdict.unwrap_or_else(|payload| Err(panicked(&*payload))).err();
+        state.broken = verdict.unwrap_or_else(|payload| Err(Violation::of_panic(&*payload))).err();
         state
     }
 

@@ -1,8 +1,6 @@
 //! What happened in a run: the only thing that invariants, reports and people read. Compact values
 //! are recorded; text is made only for those who want to see it.
 
-mod inbox;
-mod recorder;
 mod text;
 mod untimed;
 
@@ -16,8 +14,6 @@ use signal_hub::protocol::codec::HubFrame;
 use signal_hub::protocol::{ActorAddress, ClientFrame};
 use signal_hub::time::Timestamp;
 
-pub use inbox::PROBE;
-pub use recorder::{Keep, Recorder};
 pub use untimed::{untimed, untimed_lanes};
 
 use crate::net::NetEventKind;

@@ -12,6 +12,7 @@ mod subscriptions;
 mod tests;
 mod world;
 
+use std::any::Any;
 use std::time::Duration;
 
 use signal_hub::hub::{Config, Counters, Hub, SessionKey};
@@ -37,6 +38,16 @@ pub struct Violation {
 impl Violation {
     pub fn new(invariant: Invariant, evidence: impl Into<String>) -> Self {
         Self { invariant, evidence: evidence.into() }
+    }
+
+    /// What a panic breaks.
+    pub fn of_panic(payload: &(dyn Any + Send)) -> Self {
+        let message = payload
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or(payload.downcast_ref::<&str>().copied())
+            .unwrap_or("(no message)");
+        Self::new(Invariant::NoPanic, message)
     }
 }
 

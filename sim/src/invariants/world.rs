@@ -13,8 +13,8 @@ use signal_hub::protocol::{
 };
 use signal_hub::time::Timestamp;
 
+use crate::hash::stable_hash;
 use crate::history::{Event, HubEvent, What};
-use crate::net::stable_hash;
 
 /// The rows of a hub.
 #[derive(Debug, Clone, Default)]

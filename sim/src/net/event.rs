@@ -26,7 +26,7 @@ pub enum NetEventKind {
     Established { connection: ConnectionId },
     /// The client knows that it is refused.
     Refused { connection: ConnectionId },
-    /// `from` sent `bytes` bytes; `hash` is their [`stable_hash`](super::stable_hash).
+    /// `from` sent `bytes` bytes; `hash` is their [`stable_hash`](crate::hash::stable_hash).
     Sent { connection: ConnectionId, from: End, bytes: u32, hash: u64 },
     /// `from` ended its direction in an orderly way.
     FinSent { connection: ConnectionId, from: End },

@@ -44,7 +44,6 @@ pub(crate) use ids::{HostId, ListenerId, Place};
 pub use link_config::{ConnectMode, LinkConfig, Seen};
 pub use listener::SimListener;
 pub(crate) use payload::Payload;
-pub use random::stable_hash;
 pub use stream::SimStream;
 pub(crate) use traffic::{Dial, Read};
 pub(crate) use world::{Awake, Plan, World};

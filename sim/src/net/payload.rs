@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::link_config::LinkConfig;
-use super::random::stable_hash;
+use crate::hash::stable_hash;
 
 /// Something that a network carries.
 pub(crate) trait Payload: Sized {

@@ -3,22 +3,7 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// A stable 64-bit hash of bytes, the same in every process and build: FNV-1a over words of eight
-/// bytes, each followed by a shift that lets high bits reach low ones.
-pub fn stable_hash(bytes: &[u8]) -> u64 {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let hash = words.iter().fold(OFFSET, |hash, word| mix(hash, u64::from_le_bytes(*word)));
-    let hash = rest.iter().fold(hash, |hash, byte| mix(hash, u64::from(*byte)));
-    mix(hash, bytes.len() as u64)
-}
-
-const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-const PRIME: u64 = 0x0000_0100_0000_01b3;
-
-const fn mix(hash: u64, word: u64) -> u64 {
-    let product = (hash ^ word).wrapping_mul(PRIME);
-    product ^ (product >> 32)
-}
+use crate::hash::{mix, stable_hash};
 
 /// One purpose's random numbers.
 #[derive(Debug, Clone)]
@@ -51,13 +36,6 @@ impl Dice {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_hash_is_the_same_for_ever_and_sees_every_byte() {
-        assert_eq!(stable_hash(b""), 0xaf63_bd4c_2962_0a93);
-        assert_ne!(stable_hash(b"12345678"), stable_hash(b"1234567\x008"));
-        assert_ne!(stable_hash(b"a"), stable_hash(b"a\0"));
-    }
 
     #[test]
     fn splits_differ_and_stay_in_bounds() {

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::{failure, profile_word as word, replay_command};
 use crate::backend::Backend;
-use crate::campaign::{DistinctFailure, Findings, Plan, Stopped, Verdict};
+use crate::campaign::{DistinctFailure, ENFORCED_FROM, Findings, Plan, Stopped, Verdict};
 use crate::invariants::Invariant;
-use crate::situations::{ENFORCED_FROM, Situation};
+use crate::situations::Situation;
 
 /// Seeds that are told of failures that are alike.
 const SEEDS_MAX: usize = 20;

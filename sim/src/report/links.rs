@@ -323,7 +323,7 @@ fn arrive(
 mod tests {
     use super::*;
     use crate::backend::{self, Backend};
-    use crate::history::Keep;
+    use crate::run::Keep;
     use crate::scenario;
 
     fn storm() -> Vec<Event> {

@@ -10,9 +10,9 @@ use signal_hub::protocol::{ActorAddress, Topic};
 use super::client::ClientId;
 use super::world::World;
 use crate::backend::belief::Belief;
-use crate::backend::words;
 use crate::history::{ClientKind, ClientName};
 use crate::invariants::Agreement;
+use crate::lower;
 use crate::scenario::{self, Action, ActorKind, Scenario};
 
 /// One actor.
@@ -37,7 +37,7 @@ impl Actor {
         Self {
             kind: actor.kind,
             name: actor.name.as_str().into(),
-            addresses: words::addresses(actor),
+            addresses: lower::addresses(actor),
             world: Rc::clone(world),
             scenario: Arc::clone(scenario),
             clients: Vec::new(),
@@ -56,8 +56,8 @@ impl Actor {
         self.started += 1;
         let (actor, number) = (Arc::clone(&self.name), self.started);
         let name = ClientName { actor, kind: ClientKind::Client, number };
-        let hub = words::hub_url();
-        let config = words::client_config(&self.scenario, hub, &self.addresses, &self.topics);
+        let hub = lower::hub_url();
+        let config = lower::client_config(&self.scenario, hub, &self.addresses, &self.topics);
         let address = self.address().clone();
         let mut world = self.world.borrow_mut();
         let host = world.network.host(&self.name);
@@ -88,7 +88,7 @@ impl Actor {
 
     /// Remembers what the actor wants, for its clients to come.
     pub fn note_wish(&mut self, action: &Action) {
-        words::note_wish(&mut self.topics, action);
+        lower::note_wish(&mut self.topics, action);
     }
 
     /// What each client that has not ended believes.

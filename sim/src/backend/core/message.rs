@@ -63,9 +63,10 @@ impl Message {
         let bytes = data_bytes(&frame);
         let long = bytes + CLIENT_ENVELOPE_BYTES_MAX > bytes_max;
         let heavy = (1..=bytes + WEIGHTLESS_BYTES_MAX).contains(&config.rate_limit_bytes);
-        match long || heavy || !is_plain(&frame, &config.bounds()) {
-            true => Self::written(encode_client_frame(&frame), bytes_max, config),
-            false => Message::Said(Ok(frame)),
+        if long || heavy || !is_plain(&frame, &config.bounds()) {
+            Self::written(encode_client_frame(&frame), bytes_max, config)
+        } else {
+            Message::Said(Ok(frame))
         }
     }
 

@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use signal_hub::client::{Command, RequestCommand};
+use signal_hub::hub::Sizes;
 use signal_hub::protocol::{self, ActorAddress, Json, Pattern, Verb};
 use tokio::sync::oneshot;
 
@@ -37,12 +38,12 @@ use self::raw::{Order, RawId};
 use self::world::World;
 use super::deed::Deed;
 use super::director;
-use super::raw_session::RawSession;
-use super::stage::{Doing, Left, Stage};
-use super::words;
-use crate::history::{ClientKind, ClientName, PROBE, Recorder};
+use super::stage::{Doing, Stage};
+use crate::history::{ClientKind, ClientName};
 use crate::invariants::Agreement;
+use crate::lower::{self, RawSession};
 use crate::net::{Fault, Peers};
+use crate::run::{PROBE, Recorder};
 use crate::scenario::{Action, ActorKind, HUB_HOST, HubAction, Scenario, What, Who};
 
 /// Plays the scenario to its end or to the first violation; tells how long that took.
@@ -145,7 +146,7 @@ impl CoreStage {
         }
         let ttl = self.scenario.registration_ttl;
         let actor = actor.borrow();
-        let command = words::command(number, actor.address(), speaker, ttl, action);
+        let command = lower::command(number, actor.address(), speaker, ttl, action);
         let (Some(command), Some(client)) = (command, actor.client()) else { return done() };
         if !matches!(action, Action::AskTwice { .. }) {
             return ended(self.command(client, command));
@@ -229,7 +230,7 @@ impl CoreStage {
         let name = ClientName { actor: actor.as_str().into(), kind, number };
         let hub = self.scenario.hub.hub_address.clone();
         let ttl = self.scenario.registration_ttl;
-        let session = RawSession::new(&who.to_string(), words::address(actor), hub, ttl);
+        let session = RawSession::new(&who.to_string(), lower::address(actor), hub, ttl);
         with(&self.world, |world| {
             let host = world.network.host(&who.to_string());
             world.add_raw(name, host, session)
@@ -241,9 +242,10 @@ impl CoreStage {
         match *action {
             HubAction::Restart { abruptly, pause } => self.spawn(async move {
                 let _held = hub.lock().await;
-                match abruptly {
-                    true => crash_hub(&world, Peers::SeeReset),
-                    false => stop_hub(&world).await,
+                if abruptly {
+                    crash_hub(&world, Peers::SeeReset);
+                } else {
+                    stop_hub(&world).await;
                 }
                 sleep(&world, pause).await;
                 with(&world, World::start_hub);
@@ -366,7 +368,7 @@ impl Stage for CoreStage {
         self.world.borrow_mut().settle();
     }
 
-    async fn left(&self) -> Option<Left> {
+    async fn left(&self) -> Option<Sizes> {
         let _held = self.hub.lock().await;
         self.world.borrow().left()
     }

@@ -12,8 +12,8 @@ use super::client_end::Holder;
 use super::message::Message;
 use super::network::HostId;
 use super::world::World;
-use crate::backend::raw_session::{CLOSE_TIMEOUT, RawSession, answered};
 use crate::history::{ClientEvent, ClientName};
+use crate::lower::{CLOSE_TIMEOUT, RawSession, answered};
 use crate::net::ConnectionId;
 use crate::scenario::Action;
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use signal_hub::hub::{Config, Hub, Ids, Input, LATE_MIN, Output, Peer, SessionKey};
+use signal_hub::hub::{Config, Hub, Ids, Input, LATE_MIN, Output, Peer, SessionKey, Sizes};
 use signal_hub::protocol::{ClientFrame, CloseReason, Outgoing};
 use signal_hub::runtime::Reading;
 use signal_hub::server::{Farewell, LOOK_EVERY, Manner, SessionState};
@@ -18,7 +18,6 @@ use super::message::Message;
 use super::network::{HostId, Read};
 use super::session::{ServerEnd, Session};
 use super::world::World;
-use crate::backend::stage::Left;
 use crate::history::{HubEvent, What};
 use crate::net::{ConnectionId, End};
 
@@ -75,7 +74,7 @@ impl Server {
     }
 
     /// What is left in the hub.
-    pub fn left(&self) -> Left {
+    pub fn left(&self) -> Sizes {
         self.hub.sizes()
     }
 

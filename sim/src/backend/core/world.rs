@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use signal_hub::client::state::Output;
+use signal_hub::hub::Sizes;
 use signal_hub::runtime::Reading;
 use signal_hub::server::Limits;
 use signal_hub::time::Timestamp;
@@ -16,9 +17,9 @@ use super::client_end::{ClientEnd, Holder};
 use super::network::{self, HUB, HostId, Network};
 use super::raw::Raw;
 use super::server::Server;
-use crate::backend::stage::Left;
-use crate::history::{Recorder, What};
+use crate::history::What;
 use crate::net::{Awake, ConnectionId, End, Fault, ListenerId, Plan};
+use crate::run::Recorder;
 use crate::runtime::wall_clock;
 use crate::scenario::Scenario;
 
@@ -39,7 +40,7 @@ pub struct World {
     pub(super) limits: Limits,
     lives: u32,
     /// What was left in the latest hub that ended.
-    left: Option<Left>,
+    left: Option<Sizes>,
     pub(super) clients: Vec<Option<Client>>,
     pub(super) raws: Vec<Option<Raw>>,
     pub(super) client_ends: BTreeMap<ConnectionId, ClientEnd>,
@@ -216,7 +217,7 @@ impl World {
     }
 
     /// What is left in the hub.
-    pub fn left(&self) -> Option<Left> {
+    pub fn left(&self) -> Option<Sizes> {
         self.server.as_ref().map(Server::left).or(self.left)
     }
 

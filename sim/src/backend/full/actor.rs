@@ -11,9 +11,10 @@ use signal_hub::time::Timestamp;
 
 use super::wire::{Process, Wire};
 use crate::backend::belief::Belief;
-use crate::backend::words;
-use crate::history::{ClientEvent, ClientKind, ClientName, Recorder, What};
+use crate::history::{ClientEvent, ClientKind, ClientName, What};
 use crate::invariants::Agreement;
+use crate::lower;
+use crate::run::Recorder;
 use crate::scenario::{self, Action, ActorKind, Scenario};
 
 /// One actor.
@@ -46,7 +47,7 @@ impl<W: Wire> Actor<W> {
         Self {
             name: actor.name.as_str().into(),
             kind: actor.kind,
-            addresses: words::addresses(actor),
+            addresses: lower::addresses(actor),
             wire: wire.clone(),
             recorder: recorder.clone(),
             scenario: Arc::clone(scenario),
@@ -84,7 +85,7 @@ impl<W: Wire> Actor<W> {
 
     fn config(&self) -> ClientConfig {
         let hub = self.wire.hub_url(&self.name);
-        words::client_config(&self.scenario, hub, &self.addresses, &self.topics)
+        lower::client_config(&self.scenario, hub, &self.addresses, &self.topics)
     }
 
     /// The youngest client that wants the actor's own address or, without one, that has not ended;
@@ -110,7 +111,7 @@ impl<W: Wire> Actor<W> {
 
     /// Remembers what the actor wants, for its clients to come.
     pub fn note_wish(&mut self, action: &Action) {
-        words::note_wish(&mut self.topics, action);
+        lower::note_wish(&mut self.topics, action);
     }
 
     /// What each client that has not ended believes.

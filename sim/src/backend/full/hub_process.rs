@@ -2,16 +2,16 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use signal_hub::hub::{Hub, Input, Output};
+use signal_hub::hub::{Hub, Input, Output, Sizes};
 use signal_hub::runtime::Runtime;
 use signal_hub::server::{Observer, Server};
 use signal_hub::time::Timestamp;
 use tokio::sync::oneshot;
 
 use super::wire::{Process, Wire};
-use crate::backend::stage::Left;
-use crate::history::{HubEvent, Recorder, What};
+use crate::history::{HubEvent, What};
 use crate::net::Peers;
+use crate::run::Recorder;
 use crate::scenario::{HUB_HOST, Scenario};
 
 /// The hub's process, running or not.
@@ -21,7 +21,7 @@ pub struct HubProcess<W: Wire> {
     scenario: Arc<Scenario>,
     restarts: u32,
     running: Option<Running<W>>,
-    left: Arc<Mutex<Option<Left>>>,
+    left: Arc<Mutex<Option<Sizes>>>,
 }
 
 struct Running<W: Wire> {
@@ -91,7 +91,7 @@ impl<W: Wire> HubProcess<W> {
     }
 
     /// What is left in the hub.
-    pub fn left(&self) -> Option<Left> {
+    pub fn left(&self) -> Option<Sizes> {
         *self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -100,7 +100,7 @@ impl<W: Wire> HubProcess<W> {
 struct Tap<W> {
     wire: W,
     recorder: Recorder,
-    left: Arc<Mutex<Option<Left>>>,
+    left: Arc<Mutex<Option<Sizes>>>,
     input: Option<Input>,
     inputs: u64,
 }

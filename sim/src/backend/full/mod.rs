@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use signal_hub::client::{Client, RequestCommand};
+use signal_hub::hub::Sizes;
 use signal_hub::protocol::{self, ActorAddress, Json, Pattern, Verb};
 use signal_hub::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -19,12 +20,12 @@ use self::hub_process::HubProcess;
 use self::raw::{Order, Raw};
 pub use self::wire::{Process, Wire};
 use super::deed::Deed;
-use super::raw_session::RawSession;
-use super::stage::{Doing, Left, Stage};
-use super::words;
-use crate::history::{ClientKind, ClientName, PROBE, Recorder};
+use super::stage::{Doing, Stage};
+use crate::history::{ClientKind, ClientName};
 use crate::invariants::Agreement;
+use crate::lower::{self, RawSession};
 use crate::net::{Fault, Peers};
+use crate::run::{PROBE, Recorder};
 use crate::scenario::{Action, ActorKind, HUB_HOST, HubAction, Scenario, What, Who};
 
 /// Everything that takes part in a run.
@@ -109,7 +110,7 @@ impl<W: Wire> FullStack<W> {
             actor.note_wish(action);
         }
         let ttl = self.scenario.registration_ttl;
-        let command = words::command(number, actor.address(), speaker, ttl, action);
+        let command = lower::command(number, actor.address(), speaker, ttl, action);
         let (Some(command), Some((client, process))) = (command, actor.client()) else {
             return done();
         };
@@ -184,7 +185,7 @@ impl<W: Wire> FullStack<W> {
         let name = ClientName { actor: actor.as_str().into(), kind, number };
         let hub = self.scenario.hub.hub_address.clone();
         let ttl = self.scenario.registration_ttl;
-        let session = RawSession::new(&who.to_string(), words::address(actor), hub, ttl);
+        let session = RawSession::new(&who.to_string(), lower::address(actor), hub, ttl);
         Raw::start(&self.wire, name, session, self.recorder.clone())
     }
 
@@ -193,9 +194,10 @@ impl<W: Wire> FullStack<W> {
         match *action {
             HubAction::Restart { abruptly, pause } => self.spawn(&self.stage, async move {
                 let mut hub = hub.lock().await;
-                match abruptly {
-                    true => hub.crash(Peers::SeeReset),
-                    false => hub.stop().await,
+                if abruptly {
+                    hub.crash(Peers::SeeReset);
+                } else {
+                    hub.stop().await;
                 }
                 wire.sleep(pause).await;
                 hub.start();
@@ -314,7 +316,7 @@ impl<W: Wire> Stage for FullStack<W> {
         }
     }
 
-    async fn left(&self) -> Option<Left> {
+    async fn left(&self) -> Option<Sizes> {
         self.hub.lock().await.left()
     }
 }

@@ -11,8 +11,9 @@ use tokio::select;
 use tokio::sync::{mpsc, oneshot};
 
 use super::wire::{Process, Wire};
-use crate::backend::raw_session::{CLOSE_TIMEOUT, RawSession, answered};
-use crate::history::{ClientEvent, ClientName, Recorder, What};
+use crate::history::{ClientEvent, ClientName, What};
+use crate::lower::{CLOSE_TIMEOUT, RawSession, answered};
+use crate::run::Recorder;
 use crate::scenario::Action;
 
 /// The longest frame that is read, in bytes.

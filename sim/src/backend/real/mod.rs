@@ -20,10 +20,11 @@ use std::time::Duration;
 use self::network::Network;
 use self::pulse::Pulse;
 use self::wire::RealWire;
-use super::{Lasted, Skipped, director, panicked};
+use super::{Lasted, Skipped, director};
 use crate::backend::full::{FullStack, Wire};
-use crate::history::{Recorder, What};
+use crate::history::What;
 use crate::invariants::{Invariant, Violation};
+use crate::run::Recorder;
 use crate::scenario::{Action, Ending, HUB_HOST, Scenario, What as Doing, When};
 
 /// A scenario whose steps take longer is not played.
@@ -47,7 +48,7 @@ pub fn play(scenario: Arc<Scenario>, recorder: &Recorder) -> Result<Lasted, Skip
     let run = move || {
         let played = panic::catch_unwind(AssertUnwindSafe(|| run(&scenario, &recording)));
         let took = played.unwrap_or_else(|payload| {
-            recording.accuse(panicked(&*payload));
+            recording.accuse(Violation::of_panic(&*payload));
             Duration::ZERO
         });
         // Nobody listens to a run that is too late.

@@ -1,7 +1,6 @@
 //! A process that is none: a group of tokio tasks that is paused and killed as one, with a host's
 //! clock and sockets of its own.
 
-use std::any::Any;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -19,8 +18,9 @@ use tokio_util::sync::CancellationToken;
 use super::network::Network;
 use super::sockets::{connect, listen};
 use crate::backend::full::Process;
-use crate::history::Recorder;
+use crate::invariants::Violation;
 use crate::net::Host;
+use crate::run::Recorder;
 use crate::scenario::HUB_HOST;
 
 /// A process on a host.
@@ -99,15 +99,9 @@ impl<F: Future<Output = ()>> Future for Task<F> {
         }
         let poll = || self.future.as_mut().poll(context);
         panic::catch_unwind(AssertUnwindSafe(poll)).unwrap_or_else(|payload| {
-            self.process.panicked(&*payload);
+            self.process.recorder.accuse(Violation::of_panic(&*payload));
             Poll::Ready(())
         })
-    }
-}
-
-impl RealProcess {
-    fn panicked(&self, payload: &(dyn Any + Send)) {
-        self.recorder.accuse(crate::backend::panicked(payload));
     }
 }
 

@@ -14,9 +14,9 @@ use super::process::RealProcess;
 use super::pulse::Pulse;
 use super::sockets::{ANYWHERE, connect, listen, reset};
 use crate::backend::full::Process;
-use crate::history::{Keep, Recorder};
 use crate::invariants::Time;
 use crate::net::{Choice, ConnectMode, Fault, LinkConfig, NetEventKind, Notice, Peers, Seen};
+use crate::run::{Keep, Recorder};
 use crate::scenario::Scenario;
 
 const HOST: &str = "alice";

@@ -11,8 +11,8 @@ use super::network::Network;
 use super::process::RealProcess;
 use super::sockets::ANYWHERE;
 use crate::backend::full::Wire;
-use crate::history::Recorder;
 use crate::net::{Fault, Peers};
+use crate::run::Recorder;
 
 /// How late a message can be beyond what its link says: the machine may have other things to do.
 const SCHEDULING_MAX: Duration = Duration::from_secs(2);

@@ -1,6 +1,7 @@
 //! Bytes in order whatever happens, and the same events for the same seed.
 
 use super::*;
+use crate::hash::stable_hash;
 
 /// Loss, jitter, little bandwidth, a small window, a stall and a partition at once.
 async fn storm(seed: u64) -> (Vec<NetEvent>, Vec<u8>) {

@@ -13,7 +13,7 @@ use signal_hub::protocol::{
 };
 use signal_hub::time::Timestamp;
 
-use super::words::{self, Words};
+use super::{LoweredRequest, address, ask, request};
 use crate::scenario::{Action, WhichToken};
 
 /// How long a close handshake may take.
@@ -66,17 +66,11 @@ impl RawSession {
         if matches!(action, Action::Ping) {
             return Some((ClientFrame::Ping, None));
         }
-        let speaker = speaker.map_or_else(|| self.own.clone(), words::address);
-        let words = match words::request(number, action) {
-            Some(words) => words,
-            None => Words {
-                pattern: Pattern::Ask,
-                verb: self.verb(&speaker, action)?,
-                id: None,
-                ttl: None,
-            },
+        let speaker = speaker.map_or_else(|| self.own.clone(), address);
+        let LoweredRequest { pattern, verb, id, ttl } = match request(number, action) {
+            Some(lowered) => lowered,
+            None => ask(self.verb(&speaker, action)?),
         };
-        let Words { pattern, verb, id, ttl } = words;
         self.requests += 1;
         let id = id.unwrap_or_else(|| {
             let text = format!("{}-{}", self.name.replace('/', "."), self.requests);
@@ -99,7 +93,7 @@ impl RawSession {
     }
 
     fn verb(&self, speaker: &ActorAddress, action: &Action) -> Option<Verb> {
-        let named = |name: &Option<String>| name.as_deref().map(words::address);
+        let named = |name: &Option<String>| name.as_deref().map(address);
         Some(match action {
             Action::Connect { protocol_version, token } => Verb::Connect(Connect {
                 protocol_version: protocol_version

@@ -8,7 +8,7 @@ use signal_hub::client::Loss;
 use signal_hub::protocol::ActorAddress;
 use signal_hub::protocol::codec::{HubBody, HubFrame, HubMessage, payload_text};
 
-use super::{ClientEvent, Event, What};
+use crate::history::{ClientEvent, Event, What};
 use crate::scenario::{Expectation, Who};
 
 /// The inboxes of a run.

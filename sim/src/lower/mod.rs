@@ -1,5 +1,7 @@
 //! From the words of a scenario to those of the protocol.
 
+mod raw_session;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -9,6 +11,8 @@ use signal_hub::protocol::{
     MessageId, Pattern, Publish, RefreshToken, Topic, Verb,
 };
 
+pub use raw_session::{CLOSE_TIMEOUT, RawSession, answered};
+
 use crate::net::Choice;
 use crate::scenario::{Action, Actor, HUB_HOST, HUB_PORT, Scenario, Speech};
 
@@ -17,9 +21,10 @@ const NOTE: &str = "note";
 
 /// The address that a scenario means: an actor's name, or an address as it is.
 pub fn address(name: &str) -> ActorAddress {
-    let address = match name.starts_with("@(") {
-        true => ActorAddress::parse(name),
-        false => ActorAddress::from_path(name),
+    let address = if name.starts_with("@(") {
+        ActorAddress::parse(name)
+    } else {
+        ActorAddress::from_path(name)
     };
     address.expect("names were checked when the scenario was read")
 }
@@ -84,21 +89,19 @@ fn payload(number: Option<usize>, speech: &Speech) -> Json {
 }
 
 /// A request, apart from who makes it.
-pub struct Words {
+pub struct LoweredRequest {
     pub pattern: Pattern,
     pub verb: Verb,
     pub id: Option<MessageId>,
     pub ttl: Option<Duration>,
 }
 
-impl Words {
-    fn ask(verb: Verb) -> Self {
-        Self { pattern: Pattern::Ask, verb, id: None, ttl: None }
-    }
+fn ask(verb: Verb) -> LoweredRequest {
+    LoweredRequest { pattern: Pattern::Ask, verb, id: None, ttl: None }
 }
 
 /// The request that the action makes, if it makes one that needs to know nothing but the step.
-pub fn request(number: usize, action: &Action) -> Option<Words> {
+pub fn request(number: usize, action: &Action) -> Option<LoweredRequest> {
     let send = |to: &str, number: Option<usize>, speech: &Speech| {
         let (to, data) = (address(to).into(), payload(number, speech));
         Verb::Send(protocol::Send { to, kind: NOTE.to_owned(), data })
@@ -107,39 +110,39 @@ pub fn request(number: usize, action: &Action) -> Option<Words> {
     let id = |id: &str| MessageId::parse(id).ok();
     Some(match action {
         Action::Tell { to, speech } => {
-            Words { pattern: Pattern::Tell, ttl: speech.ttl, ..Words::ask(send(to, nth, speech)) }
+            LoweredRequest { pattern: Pattern::Tell, ttl: speech.ttl, ..ask(send(to, nth, speech)) }
         }
-        Action::Ask { to, id: again, speech } => Words {
+        Action::Ask { to, id: again, speech } => LoweredRequest {
             id: again.as_deref().and_then(id),
             ttl: speech.ttl,
-            ..Words::ask(send(to, nth.filter(|_| again.is_none()), speech))
+            ..ask(send(to, nth.filter(|_| again.is_none()), speech))
         },
-        Action::AskTwice { to } => Words {
+        Action::AskTwice { to } => LoweredRequest {
             id: id(&format!("twice-{number}")),
-            ..Words::ask(send(to, nth, &Speech::default()))
+            ..ask(send(to, nth, &Speech::default()))
         },
         Action::Broadcast { exclude_self, speech } => {
             let broadcast = Broadcast {
                 exclude_self: *exclude_self,
                 ..Broadcast::new(NOTE, payload(nth, speech))
             };
-            Words { ttl: speech.ttl, ..Words::ask(Verb::Broadcast(broadcast)) }
+            LoweredRequest { ttl: speech.ttl, ..ask(Verb::Broadcast(broadcast)) }
         }
         Action::Publish { topic, speech } => {
             let (topic, data) = (topic.clone(), payload(nth, speech));
             let publish = Publish { topic, kind: NOTE.to_owned(), data };
-            Words { ttl: speech.ttl, ..Words::ask(Verb::Publish(publish)) }
+            LoweredRequest { ttl: speech.ttl, ..ask(Verb::Publish(publish)) }
         }
         Action::Discover { pattern } => {
             let pattern = pattern.as_deref().map_or_else(Glob::any, Glob::new);
-            Words::ask(Verb::Discover(Discover { pattern, ..Discover::default() }))
+            ask(Verb::Discover(Discover { pattern, ..Discover::default() }))
         }
-        Action::ListActors => Words::ask(Verb::ListActors(ListActors::default())),
-        Action::QueueStats => Words::ask(Verb::QueueStats),
-        Action::Metrics => Words::ask(Verb::Metrics),
-        Action::Heartbeat => Words::ask(Verb::Heartbeat(Heartbeat { timestamp: Json::NULL })),
+        Action::ListActors => ask(Verb::ListActors(ListActors::default())),
+        Action::QueueStats => ask(Verb::QueueStats),
+        Action::Metrics => ask(Verb::Metrics),
+        Action::Heartbeat => ask(Verb::Heartbeat(Heartbeat { timestamp: Json::NULL })),
         Action::RefreshToken { token } => {
-            Words::ask(Verb::RefreshToken(RefreshToken { token: AuthToken::new(token) }))
+            ask(Verb::RefreshToken(RefreshToken { token: AuthToken::new(token) }))
         }
         Action::Subscribe { .. }
         | Action::Unsubscribe { .. }
@@ -175,7 +178,7 @@ pub fn command(
     action: &Action,
 ) -> Option<Command> {
     let speaker = speaker.map(address);
-    if let Some(Words { pattern, verb, id, ttl }) = request(number, action) {
+    if let Some(LoweredRequest { pattern, verb, id, ttl }) = request(number, action) {
         let request =
             RequestCommand { from: speaker, id, ttl, ..RequestCommand::new(pattern, verb) };
         return Some(Command::Request(Box::new(request)));
@@ -190,9 +193,10 @@ pub fn command(
         }
         Action::Register { address: name, ttl: wanted, renew_on_heartbeat } => {
             let ttl = wanted.unwrap_or(ttl);
-            let metadata = match renew_on_heartbeat {
-                true => Json::from(serde_json::json!({ "renewOnHeartbeat": true })),
-                false => Json::EMPTY_OBJECT,
+            let metadata = if *renew_on_heartbeat {
+                Json::from(serde_json::json!({ "renewOnHeartbeat": true }))
+            } else {
+                Json::EMPTY_OBJECT
             };
             Some(Command::Register(ActorConfig { ttl, metadata, ..ActorConfig::new(named(name)) }))
         }

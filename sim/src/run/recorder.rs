@@ -8,7 +8,7 @@ use signal_hub::hub::Hub;
 use tokio::sync::Notify;
 
 use super::inbox::Inboxes;
-use super::{Event, What};
+use crate::history::{Event, What};
 use crate::invariants::{Judge, Time, Violation, World};
 use crate::scenario::{Expectation, Scenario, What as Doing, Who};
 use crate::situations::{SHAPE_EVERY, Shape, Sightings, Watch};

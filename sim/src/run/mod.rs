@@ -1,0 +1,8 @@
+//! A run under way: each event is judged, counted and kept before the next one happens. Whoever expects
+//! something of the run waits here for it.
+
+mod inbox;
+mod recorder;
+
+pub use inbox::PROBE;
+pub use recorder::{Keep, Recorder};
