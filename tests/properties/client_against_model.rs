@@ -202,7 +202,7 @@ impl World {
         self.hear(body, cause)
     }
 
-    /// But for its pace, a hub refuses nobody what is so already, nor the end of what is there.
+    /// But for its rate limit, a hub refuses nobody what is so already, nor the end of what is there.
     fn may_refuse(&self, request: &Request, refusal: &Refusal) -> bool {
         let has = |topic| self.known.get(&request.from).is_some_and(|known| known.contains(topic));
         let so_already = match &request.verb {

@@ -85,7 +85,7 @@ pub enum Time {
 /// All observers, and the world that they share.
 pub struct Judge {
     world: World,
-    pace: resources::Pace,
+    rate_limits: resources::RateLimits,
     tally: resources::Tally,
     /// Each with whether it watches silence.
     at_hub: Vec<(bool, Box<dyn HubObserver>)>,
@@ -153,7 +153,7 @@ impl Judge {
             Box::new(liveness::PingPong::default()),
         ];
         let (world, tally) = (World::default(), resources::Tally::default());
-        Self { world, pace: resources::Pace::new(config), tally, at_hub, over_all }
+        Self { world, rate_limits: resources::RateLimits::new(config), tally, at_hub, over_all }
     }
 
     /// The hub as the history tells it.
@@ -172,7 +172,7 @@ impl Judge {
             // Nobody's business but the reports'.
             What::Net(_) => return Ok(()),
             What::HubStarted { .. } => {
-                self.pace.hub_restarted();
+                self.rate_limits.hub_restarted();
                 self.tally = resources::Tally::default();
                 self.at_hub.iter_mut().for_each(|(_, observer)| observer.hub_restarted());
             }
@@ -190,8 +190,10 @@ impl Judge {
     }
 
     fn hub(&mut self, hub: &HubEvent) -> Verdict {
-        let pace = &mut self.pace;
-        let moment = Moment::read(hub, &self.world, |key, frame| pace.is_hasty(hub, key, frame));
+        let rate_limits = &mut self.rate_limits;
+        let moment = Moment::read(hub, &self.world, |key, frame| {
+            rate_limits.is_rate_limited(hub, key, frame)
+        });
         let silent = moment.is_silent();
         for (watches_silence, observer) in &mut self.at_hub {
             if !silent || *watches_silence {
@@ -199,7 +201,7 @@ impl Judge {
             }
         }
         self.tally.count(&moment);
-        self.pace.forget(&hub.input);
+        self.rate_limits.forget(&hub.input);
         Ok(())
     }
 

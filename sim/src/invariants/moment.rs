@@ -18,8 +18,8 @@ pub struct Moment<'a> {
     pub after: After<'a>,
     /// If the input is a request.
     pub asked: Option<Asked<'a>>,
-    /// Whether the input is a text ping that came sooner than the session's pace allows.
-    pub hasty_ping: bool,
+    /// Whether the input is a text ping beyond the rate limit of the session.
+    pub ping_rate_limited: bool,
     /// The session that the input is from or about: everybody looks at its row.
     subject: Option<Subject<'a>>,
 }
@@ -37,8 +37,8 @@ pub struct Asked<'a> {
     pub request: &'a Request,
     /// Whether the session was open when its turn came; the hub ignores the others.
     pub heard: bool,
-    /// Whether it came sooner than the session's pace allows.
-    pub hasty: bool,
+    /// Whether it is beyond the rate limit of the session.
+    pub rate_limited: bool,
     /// The first reply that bears its id.
     pub reply: Option<&'a Reply>,
     pub refused: Option<ErrorCode>,
@@ -60,30 +60,31 @@ impl<'a> Asked<'a> {
 }
 
 impl<'a> Moment<'a> {
-    /// Reads the event. `is_hasty` judges the pace of a request or a ping that is heard.
+    /// Reads the event. `is_rate_limited` judges a request or a ping that is heard.
     pub fn read(
         hub: &'a HubEvent,
         before: &'a World,
-        is_hasty: impl FnOnce(SessionKey, &ClientFrame) -> bool,
+        is_rate_limited: impl FnOnce(SessionKey, &ClientFrame) -> bool,
     ) -> Self {
         let after = After { world: before, event: hub };
         let subject = hub.input.session().map(|key| {
             let was = before.session(key);
             Subject { key, was, is: hub.touched.sessions.get(&key).map_or(was, Option::as_ref) }
         });
-        let (asked, hasty_ping) = (None, false);
-        let mut moment = Self { now: hub.now, hub, before, after, asked, hasty_ping, subject };
+        let (asked, ping_rate_limited) = (None, false);
+        let mut moment =
+            Self { now: hub.now, hub, before, after, asked, ping_rate_limited, subject };
         let Input::Frame(session, Ok(frame)) = &hub.input else { return moment };
         let heard = moment.hears(*session);
-        let hasty = heard && is_hasty(*session, frame);
+        let rate_limited = heard && is_rate_limited(*session, frame);
         match frame {
-            ClientFrame::Ping => moment.hasty_ping = hasty,
+            ClientFrame::Ping => moment.ping_rate_limited = rate_limited,
             ClientFrame::Request(request) => {
                 let mut asked = Asked {
                     session: *session,
                     request,
                     heard,
-                    hasty,
+                    rate_limited,
                     reply: None,
                     refused: None,
                     retried: false,

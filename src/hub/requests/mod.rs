@@ -10,8 +10,8 @@ mod figures;
 mod forwarding;
 mod identity;
 mod messaging;
-mod pace;
 mod pubsub;
+mod rate_limit;
 mod registration;
 mod retries;
 mod sizes;
@@ -57,8 +57,8 @@ impl Hub {
         if let Some(session) = self.sessions.open_mut(key) {
             session.claimed = Some(request.from.clone());
         }
-        if let Err(refusal) = self.check_pace(now, key, request) {
-            return self.refuse_haste(now, key, request, refusal);
+        if let Err(refusal) = self.check_rate_limit(now, key, request) {
+            return self.refuse_rate_limited(now, key, request, refusal);
         }
         let before = self.outputs.len();
         let decided = self.decide(now, key, request);

@@ -5,7 +5,7 @@ mod deadlines;
 mod detached;
 mod outcomes;
 mod owned;
-mod pace;
+mod rate_limit;
 mod registry;
 mod sessions;
 mod topics;
@@ -16,7 +16,7 @@ pub use sessions::Phase;
 
 pub(super) use deadlines::Deadlines;
 pub(super) use outcomes::{AskKey, Outcomes};
-pub(super) use pace::{Limit, RequestPace};
+pub(super) use rate_limit::{RateLimit, RateLimiter};
 pub(super) use registry::{Registration, Registry, Standing};
 pub(super) use sessions::{Session, Sessions};
 pub(super) use topics::Topics;

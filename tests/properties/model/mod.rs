@@ -86,7 +86,7 @@ struct Session {
     /// Who does not keep up with this one, if it was told to pause.
     paused_for: Option<SessionKey>,
     /// Thousandths of a request times milliseconds: when all that was asked had flowed off.
-    pace: u128,
+    requests: u128,
     /// The same for what keeps it alive.
     pings: u128,
     /// When it was last told that it tells too much.

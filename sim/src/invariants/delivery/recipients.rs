@@ -90,7 +90,7 @@ impl Recipients {
             _ if !asked.heard || asked.retried => (delivered, dropped) != (0, 0),
             None => delivered + dropped != 1,
             // A queue at its bound: the drop has its record, whether or not the sender hears of it.
-            Some(ErrorCode::RateLimited) if !asked.hasty => (delivered, dropped) != (0, 1),
+            Some(ErrorCode::RateLimited) if !asked.rate_limited => (delivered, dropped) != (0, 1),
             Some(ErrorCode::MessageExpired) => (delivered, dropped) != (0, 1),
             Some(_) => (delivered, dropped) != (0, 0),
         };

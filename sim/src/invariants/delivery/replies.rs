@@ -12,19 +12,19 @@ use super::super::world::is_open;
 use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
 
 /// How often a session hears that it tells too much (docs/PROTOCOL.md, section 4).
-const HASTE_TOLD_EVERY: Duration = Duration::from_secs(1);
+const RATE_LIMIT_TOLD_EVERY: Duration = Duration::from_secs(1);
 
 /// I24, I26.
 #[derive(Default)]
 pub struct Replies {
     /// When a session last heard that it tells too much.
-    told_of_haste: BTreeMap<SessionKey, Timestamp>,
+    told_of_rate_limit: BTreeMap<SessionKey, Timestamp>,
 }
 
 impl HubObserver for Replies {
     fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
         if let Input::Closed(key, _) = &moment.hub.input {
-            self.told_of_haste.remove(key);
+            self.told_of_rate_limit.remove(key);
         }
         let mut count = 0;
         for (key, message) in moment.sent() {
@@ -62,7 +62,7 @@ impl HubObserver for Replies {
     }
 
     fn hub_restarted(&mut self) {
-        self.told_of_haste.clear();
+        self.told_of_rate_limit.clear();
     }
 }
 
@@ -74,12 +74,12 @@ fn pong_to_each_ping(moment: &Moment<'_>) -> Verdict {
     };
     let Input::Frame(key, Ok(ClientFrame::Ping)) = moment.hub.input else { return Ok(()) };
     let stays = moment.hears(key) && moment.is(key).is_some_and(is_open);
-    match (pongs(key), moment.hasty_ping) {
+    match (pongs(key), moment.ping_rate_limited) {
         (1, false) | (0, true) => Ok(()),
         (_, _) if !stays => Ok(()),
-        (pongs, hasty) => {
-            let pace = if hasty { "too fast" } else { "in time" };
-            let evidence = format!("a ping of {key} that came {pace} got {pongs} pongs");
+        (pongs, rate_limited) => {
+            let when = if rate_limited { "too fast" } else { "in time" };
+            let evidence = format!("a ping of {key} that came {when} got {pongs} pongs");
             broken(Invariant::I24, evidence)
         }
     }
@@ -93,9 +93,9 @@ impl Replies {
         let may_be_told = match reply {
             Reply::HeartbeatAck(_) | Reply::Disconnected(_) => true,
             Reply::Error(refusal) if refusal.code == ErrorCode::RateLimited => {
-                let before = self.told_of_haste.insert(asked.session, moment.now);
-                asked.hasty
-                    && before.is_none_or(|before| moment.now.since(before) >= HASTE_TOLD_EVERY)
+                let before = self.told_of_rate_limit.insert(asked.session, moment.now);
+                asked.rate_limited
+                    && before.is_none_or(|before| moment.now.since(before) >= RATE_LIMIT_TOLD_EVERY)
             }
             _ => false,
         };

@@ -41,12 +41,12 @@ impl HubObserver for Truth {
         {
             return said(&format!("hears {:?}, the record says {:?}", refusal.code, asked.refused));
         }
-        if asked.hasty && asked.refused != Some(ErrorCode::RateLimited) {
+        if asked.rate_limited && asked.refused != Some(ErrorCode::RateLimited) {
             return said("came too soon and was not refused for that");
         }
         let Some(row) = moment.was(asked.session) else { return Ok(()) };
         match asked.refused {
-            _ if asked.hasty => Ok(()),
+            _ if asked.rate_limited => Ok(()),
             None => self.nobody_there(moment, asked),
             Some(code) if self.is_so(moment, asked, row, code) => Ok(()),
             Some(code) => said(&format!("was refused for {code:?}, and that is not so")),

@@ -58,7 +58,7 @@ impl LastRegistration {
         let row = moment.was(asked.session);
         let connected = row.is_some_and(|row| row.phase == Phase::Connected);
         let full = row.is_some_and(|row| row.addresses.len() >= self.addresses_max);
-        if asked.hasty
+        if asked.rate_limited
             || moment.is_by_token()
             || !connected
             || full

@@ -71,7 +71,7 @@ impl Tally {
                 match (moment.hears(*key), frame) {
                     (false, _) => self.seen.frames_ignored += 1,
                     (true, Err(_)) => self.seen.frames_malformed += 1,
-                    (true, Ok(ClientFrame::Ping)) if moment.hasty_ping => {
+                    (true, Ok(ClientFrame::Ping)) if moment.ping_rate_limited => {
                         self.seen.pings_dropped += 1;
                     }
                     (true, Ok(ClientFrame::Ping)) => self.seen.requests_handled += 1,
