@@ -40,10 +40,10 @@ impl Hub {
     pub fn totals(&self) -> Totals {
         let mut totals = Totals {
             deadlines: self.deadlines.len(),
-            outcomes: self.outcomes.len(),
+            outcomes: self.dedupe.len(),
             ..Totals::default()
         };
-        totals.accounted.outcomes = self.outcomes.bytes();
+        totals.accounted.outcomes = self.dedupe.bytes();
         for session in self.sessions.iter() {
             match session.phase {
                 Phase::Connecting => totals.connecting += 1,

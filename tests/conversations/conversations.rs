@@ -15,9 +15,9 @@ mod resume;
 mod takeover;
 
 mod broadcast;
+mod dedupe;
 mod messaging;
 mod pubsub;
-mod retries;
 
 mod directory;
 mod figures;

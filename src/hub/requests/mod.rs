@@ -4,6 +4,7 @@
 mod access;
 mod broadcast;
 mod connection;
+mod dedupe;
 mod directory;
 mod expiry;
 mod figures;
@@ -13,7 +14,6 @@ mod messaging;
 mod pubsub;
 mod rate_limit;
 mod registration;
-mod retries;
 mod sizes;
 
 use super::{Hub, Phase, Record, SessionKey};
@@ -86,8 +86,8 @@ impl Hub {
     ) -> Result<Reply, Refusal> {
         self.check_phase(key, request)?;
         self.check_echo(now, request)?;
-        let ask = self.ask_key(key, request);
-        if let Some(outcome) = ask.as_ref().and_then(|ask| self.first_outcome(now, key, ask)) {
+        let ask = self.dedupe_key(key, request);
+        if let Some(outcome) = ask.as_ref().and_then(|ask| self.cached_outcome(now, key, ask)) {
             return Ok(outcome);
         }
         let outcome = self.apply(now, key, request)?;

@@ -40,7 +40,7 @@ impl Hub {
         let (expires_at, renewal_token) = (now + register.ttl, RenewalToken::new(self.ids.fresh()));
         let (token, first_token) = (renewal_token, renewal_token);
         let standing = Standing::Live { owner: key, expires_at, token, first_token };
-        self.outcomes.belong_to(address, principal.as_ref());
+        self.dedupe.belong_to(address, principal.as_ref());
         self.registry.insert(
             address.clone(),
             Registration {

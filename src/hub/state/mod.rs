@@ -2,8 +2,8 @@
 //! between them.
 
 mod deadlines;
+mod dedupe;
 mod detached;
-mod outcomes;
 mod owned;
 mod rate_limit;
 mod registry;
@@ -15,7 +15,7 @@ pub use deadlines::{Deadline, SessionDeadlines};
 pub use sessions::Phase;
 
 pub(super) use deadlines::Deadlines;
-pub(super) use outcomes::{AskKey, Outcomes};
+pub(super) use dedupe::{DedupeCache, DedupeKey};
 pub(super) use rate_limit::{RateLimit, RateLimiter};
 pub(super) use registry::{Registration, Registry, Standing};
 pub(super) use sessions::{Session, Sessions};
