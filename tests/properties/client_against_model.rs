@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use proptest::prelude::*;
 use signal_hub::client::state::{ClientState, Input, Output};
 use signal_hub::client::{
-    ActorConfig, ClientConfig, Command, CommandId, Dice, Loss, RequestCommand,
+    ActorConfig, ClientConfig, Command, CommandId, Dice, DisconnectReason, RequestCommand,
 };
 use signal_hub::protocol::codec::{HubBody, HubFrame, HubMessage};
 use signal_hub::protocol::{
@@ -343,11 +343,11 @@ impl World {
             return Ok(());
         }
         self.cut();
-        let loss = match code {
-            Some(code) => Loss::Closed { code: Some(code), reason: String::new() },
-            None => Loss::Broken("it broke".to_owned()),
+        let why = match code {
+            Some(code) => DisconnectReason::Closed { code: Some(code), reason: String::new() },
+            None => DisconnectReason::Broken("it broke".to_owned()),
         };
-        self.input(Input::Lost(loss), Cause::Lost)
+        self.input(Input::Lost(why), Cause::Lost)
     }
 
     fn cut(&mut self) {

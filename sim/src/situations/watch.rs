@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use signal_hub::client::Loss;
+use signal_hub::client::DisconnectReason;
 use signal_hub::hub::{CloseCause, EndReason, ForgetReason, Input, Output, Record, SessionKey};
 use signal_hub::protocol::codec::{HubBody, HubFrame};
 use signal_hub::protocol::{
@@ -288,7 +288,7 @@ impl Watch {
             ClientEvent::Received(frame) => clients.received(client, frame),
             // The stream itself is then dropped on request.
             ClientEvent::Said(text) => {
-                let silent = text.ends_with(&Loss::Silent.to_string());
+                let silent = text.ends_with(&DisconnectReason::Silent.to_string());
                 self.saw_if(silent, Situation::SilentHubFound);
             }
             ClientEvent::Started { .. } | ClientEvent::Ended => {}
