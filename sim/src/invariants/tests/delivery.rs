@@ -287,7 +287,7 @@ fn whoever_asks_too_much_is_refused() {
     story.asks(1, "bob", send("nobody"));
     story.asks(1, "bob", send("nobody"));
     story.holds();
-    assert!(matches!(story.last().reply(), Reply::Error(_)), "the third within a moment");
+    assert!(matches!(story.last().reply(), Reply::Error(_)), "the third within a transition");
     let mut patient = Story::of(["bob"]);
     patient.asks(1, "bob", send("nobody"));
     patient.asks(1, "bob", send("nobody"));
