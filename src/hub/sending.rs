@@ -130,7 +130,7 @@ impl Hub {
         let Some(registration) = self.registry.get(to) else {
             return Handover::Dropped(DropReason::UnknownActor);
         };
-        let Some(owner) = registration.standing.owner() else {
+        let Some(owner) = registration.state.owner() else {
             return Handover::Dropped(DropReason::Detached);
         };
         let body = Body::Delivery(Arc::clone(delivery));

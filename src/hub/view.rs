@@ -188,7 +188,7 @@ impl Hub {
 
     fn address_row(&self, address: &ActorAddress) -> Option<AddressRow> {
         let registration = self.registry.get(address).map(|row| OwnerRow {
-            owner: row.standing.owner(),
+            owner: row.state.owner(),
             version: row.version,
             until: self.registry.until(row),
             weight: row.weight(address),

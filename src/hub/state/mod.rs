@@ -17,7 +17,7 @@ pub use sessions::Phase;
 pub(super) use deadlines::Deadlines;
 pub(super) use dedupe::{DedupeCache, DedupeKey};
 pub(super) use rate_limit::{RateLimit, RateLimiter};
-pub(super) use registry::{Registration, Registry, Standing};
+pub(super) use registry::{Registration, RegistrationState, Registry};
 pub(super) use sessions::{Session, Sessions};
 pub(super) use topics::Topics;
 pub(super) use touched::Touched;
