@@ -63,7 +63,7 @@ impl ClientState {
         self.phase = Phase::Connected(session);
         self.deadlines.set(Owner::Heartbeat, now + heartbeat_interval);
         self.deadlines.set(Owner::Silence, now + silence_timeout);
-        self.tell(Event::Connected {
+        self.emit(Event::Connected {
             session: connected.session_id,
             identity: connected.actor_identity,
         });
@@ -165,7 +165,7 @@ impl ClientState {
         self.actors.connection_lost();
         self.fail_asks(&ClientError::ConnectionLost);
         let retry_in = ending.is_none().then(|| self.pause(now));
-        self.tell(match session {
+        self.emit(match session {
             Some(session) => Event::Disconnected { session, why, retry_in },
             None => Event::ConnectFailed { why, retry_in },
         });
@@ -221,7 +221,7 @@ impl ClientState {
         self.fail_all_waiting(&ClientError::Ended);
         self.deadlines.clear_connection();
         self.phase = Phase::Ended(why);
-        self.tell(Event::Ended { why });
+        self.emit(Event::Ended { why });
     }
 }
 

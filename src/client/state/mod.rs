@@ -248,7 +248,7 @@ impl ClientState {
         self.outputs.push(Output::Send(ClientFrame::Request(Arc::new(request))));
     }
 
-    fn tell(&mut self, event: Event) {
+    fn emit(&mut self, event: Event) {
         self.outputs.push(Output::Event(event));
     }
 

@@ -49,8 +49,8 @@ impl Hub {
             return;
         }
         self.counters.requests_handled += 1;
-        let to = self.spoken_to(key);
-        self.say(now, key, to, Body::Pong);
+        let to = self.reply_address(key);
+        self.send_own(now, key, to, Body::Pong);
     }
 
     fn request(&mut self, now: Timestamp, key: SessionKey, request: &Request) {
@@ -147,7 +147,7 @@ impl Hub {
 
     fn malformed(&mut self, now: Timestamp, key: SessionKey, malformed: Malformed) {
         self.counters.frames_malformed += 1;
-        let to = self.spoken_to(key);
+        let to = self.reply_address(key);
         match malformed {
             Malformed::Frame { id, refusal } => {
                 let error = Body::Reply {
@@ -156,9 +156,9 @@ impl Hub {
                     reply: Box::new(Reply::Error(refusal)),
                 };
                 if self.count_malformed(now, key) {
-                    self.say_last(now, key, to, error, CloseReason::TooManyMalformed)
+                    self.send_and_close(now, key, to, error, CloseReason::TooManyMalformed)
                 } else {
-                    self.say(now, key, to, error)
+                    self.send_own(now, key, to, error)
                 }
             }
             Malformed::TooLarge { actual, max } => {
@@ -170,7 +170,7 @@ impl Hub {
                 let error = Reply::Error(Box::new(refusal.with(Details::Size { actual, max })));
                 let error =
                     Body::Reply { correlation: None, trace_id: None, reply: Box::new(error) };
-                self.say_last(now, key, to, error, CloseReason::MessageTooLarge);
+                self.send_and_close(now, key, to, error, CloseReason::MessageTooLarge);
             }
         }
     }

@@ -161,7 +161,7 @@ impl Hub {
             message: format!("{address} was registered by another connection."),
         };
         let body = Body::Notice(Notice::Disconnect(notice));
-        self.say_last(now, old, address.clone(), body, CloseReason::DuplicateConnection);
+        self.send_and_close(now, old, address.clone(), body, CloseReason::DuplicateConnection);
     }
 
     fn unbind(&mut self, address: &ActorAddress, key: SessionKey) {
@@ -309,7 +309,7 @@ impl Hub {
         reason: UnregisterReason,
     ) {
         let notice = UnregisteredNotice { actor_address: address.clone(), reason };
-        self.say(now, key, address.clone(), Body::Notice(Notice::Unregistered(notice)));
+        self.send_own(now, key, address.clone(), Body::Notice(Notice::Unregistered(notice)));
     }
 
     /// Keeps the address's subscriptions for the next to register it within the resume window.

@@ -322,8 +322,8 @@ impl Model {
                 reason: DisconnectNotice::SERVER_SHUTDOWN.to_owned(),
                 message: String::new(),
             };
-            let (to, body) = (self.spoken_to(key), Body::Notice(Notice::Disconnect(notice)));
-            self.say_last(key, to, body, CloseReason::ServerShutdown);
+            let (to, body) = (self.reply_address(key), Body::Notice(Notice::Disconnect(notice)));
+            self.send_and_close(key, to, body, CloseReason::ServerShutdown);
         }
         self.registrations.clear();
     }

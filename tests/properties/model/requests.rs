@@ -35,7 +35,7 @@ impl Model {
             Ok(ClientFrame::Ping) => {
                 if self.check_bucket(key, Bucket::Pings).is_ok() {
                     self.pay(key, Bucket::Pings, 1);
-                    self.say(key, self.spoken_to(key), Body::Pong);
+                    self.send_own(key, self.reply_address(key), Body::Pong);
                 }
             }
             Ok(ClientFrame::Request(request)) => self.request(key, request),
@@ -45,7 +45,7 @@ impl Model {
 
     fn malformed(&mut self, key: SessionKey, malformed: &Malformed) {
         self.figures.errors += 1;
-        let (now, to) = (self.now, self.spoken_to(key));
+        let (now, to) = (self.now, self.reply_address(key));
         let session = self.sessions.get_mut(&key).expect("frames come from open sessions");
         let (correlation, error, close) = match malformed {
             Malformed::TooLarge { actual, max } => {
@@ -66,8 +66,8 @@ impl Model {
             reply: Box::new(Reply::Error(Box::new(error))),
         };
         match close {
-            Some(why) => self.say_last(key, to, body, why),
-            None => self.say(key, to, body),
+            Some(why) => self.send_and_close(key, to, body, why),
+            None => self.send_own(key, to, body),
         }
     }
 
