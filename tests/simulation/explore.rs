@@ -97,7 +97,7 @@ fn a_wrong_belief_is_broken_in_as_few_moves_as_can_be() {
 fn what_is_found_happens_again_when_its_file_is_played() {
     for check in [no_takeover, no_late_end] {
         let found = broken(check);
-        for backend in [Backend::Core, Backend::Simulated] {
+        for backend in [Backend::Message, Backend::Simulated] {
             assert!(shows(&found, check, backend), "{backend}: {:?}", found.moves);
         }
     }

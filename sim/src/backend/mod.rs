@@ -35,7 +35,8 @@ use crate::situations::{Shape, Sightings};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, ValueEnum)]
 pub enum Backend {
     /// Whole messages on a queue of events: fast.
-    Core,
+    #[value(alias = "core")]
+    Message,
     /// The full stack on a simulated network, in virtual time: the same every time.
     #[default]
     Simulated,
@@ -47,7 +48,7 @@ pub enum Backend {
 impl fmt::Display for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Backend::Core => "core",
+            Backend::Message => "message",
             Backend::Simulated => "simulated",
             Backend::Real => "real",
         })
@@ -140,13 +141,13 @@ fn play_once(
     keep: Keep,
 ) -> Result<(Outcome, Duration), Skipped> {
     let time = match backend {
-        Backend::Core | Backend::Simulated => Time::Virtual,
+        Backend::Message | Backend::Simulated => Time::Virtual,
         Backend::Real => Time::Real,
     };
     let recorder = Recorder::new(scenario, keep, time);
     let shared = Arc::new(scenario.clone());
     let lasted = match backend {
-        Backend::Core => caught(&recorder, {
+        Backend::Message => caught(&recorder, {
             let recording = recorder.clone();
             move || core::play(shared, recording)
         }),

@@ -35,7 +35,7 @@ pub struct Mutants {
     /// Threads of the campaigns; all cores unless given. Builds take what cargo takes.
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
-    /// A few mutants, and storms on the core alone.
+    /// A few mutants, and storms on the message backend alone.
     #[arg(long)]
     quick: bool,
     /// Writes the matrix into docs/PROOF.md, too.
@@ -89,7 +89,7 @@ impl Mutants {
 
     fn fate(&self, scratch: &Scratch, mutant: &Mutant) -> Result<Fate> {
         let (build, trials) = match self.quick {
-            true => (Build::Simulator, &[Trial::Core][..]),
+            true => (Build::Simulator, &[Trial::Message][..]),
             false => (Build::All, &Trial::ALL[..]),
         };
         let begun = now();
@@ -144,7 +144,8 @@ fn words(kills: &Kills) -> String {
     format!("{} of {} failed {}", kills.failed, kills.runs, names.join(", "))
 }
 
-/// The storm to be shrunk: on the core if it shows there, by the declared invariant if it breaks.
+/// The storm to be shrunk: on the message backend if it shows there, by the declared invariant if
+/// it breaks.
 fn to_shrink(mutant: &Mutant, fate: &Fate) -> Option<(Backend, u64)> {
     let declared = mutant.declared()?;
     let by = |trial, name: Option<&str>| {
@@ -154,7 +155,7 @@ fn to_shrink(mutant: &Mutant, fate: &Fate) -> Option<(Backend, u64)> {
             None => first.values().min().copied(),
         }
     };
-    let storms = [(Trial::Core, Backend::Core), (Trial::Simulated, Backend::Simulated)];
+    let storms = [(Trial::Message, Backend::Message), (Trial::Simulated, Backend::Simulated)];
     [Some(declared), None].into_iter().find_map(|name| {
         storms.iter().find_map(|(trial, backend)| Some((*backend, by(*trial, name)?)))
     })
