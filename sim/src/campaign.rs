@@ -83,7 +83,7 @@ fn play(scenario: &Scenario, backend: Backend) -> Played {
     let story = Keep::Last(EVENTS_KEPT);
     match backend {
         Backend::Real => backend::play(scenario, backend, story),
-        Backend::Core | Backend::Simulated | Backend::Both => {
+        Backend::Message | Backend::Simulated | Backend::Both => {
             let outcome = backend::play(scenario, backend, Keep::Nothing)?;
             match outcome.violation {
                 Some(_) => backend::play(scenario, backend, story),

@@ -13,8 +13,8 @@ use super::link::{Happening, Link};
 use super::state::{ClientState, Input, Output};
 use super::transport::{Reading, Transport, Unwritten};
 use super::{
-    ClientConfig, ClientError, Command, CommandId, Dice, Event, Loss, Observer, Outcome,
-    TransportChange,
+    ClientConfig, ClientError, Command, CommandId, Dice, DisconnectReason, Event, Observer,
+    Outcome, TransportChange,
 };
 use crate::protocol::ClientFrame;
 use crate::protocol::codec::{decode_hub_frame, encode_client_frame};
@@ -142,15 +142,15 @@ impl<R: Runtime, O: Observer> Driver<R, O> {
             }
             Happening::Alive => self.handle(Input::Alive),
             Happening::Part { first, declared } => self.handle(Input::Part { first, declared }),
-            Happening::Lost(loss) => self.lost(loss),
+            Happening::Lost(why) => self.lost(why),
         }
     }
 
-    fn lost(&mut self, loss: Loss) {
+    fn lost(&mut self, why: DisconnectReason) {
         let link = std::mem::replace(&mut self.link, Link::Down);
-        self.observer.transport(self.clock.now(), &TransportChange::Lost(loss.clone()));
-        let closed_by_hub = matches!(loss, Loss::Closed { .. });
-        self.handle(Input::Lost(loss));
+        self.observer.transport(self.clock.now(), &TransportChange::Lost(why.clone()));
+        let closed_by_hub = matches!(why, DisconnectReason::Closed { .. });
+        self.handle(Input::Lost(why));
         if let (true, Link::Up(transport)) = (closed_by_hub, link) {
             self.retire(transport);
         }
@@ -179,7 +179,7 @@ impl<R: Runtime, O: Observer> Driver<R, O> {
             }
             Order::DropConnection => match self.link {
                 Link::Down => {}
-                Link::Dialling(_) | Link::Up(_) => self.lost(Loss::Dropped),
+                Link::Dialling(_) | Link::Up(_) => self.lost(DisconnectReason::Dropped),
             },
         }
     }

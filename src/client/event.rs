@@ -114,14 +114,14 @@ pub enum Event {
         /// The session that ended.
         session: SessionId,
         /// How it ended.
-        why: Loss,
+        why: DisconnectReason,
         /// The pause until the client connects again; none: [`Event::Ended`] follows.
         retry_in: Option<Duration>,
     },
     /// An attempt to open a session failed.
     ConnectFailed {
         /// How it failed.
-        why: Loss,
+        why: DisconnectReason,
         /// The pause until the client connects again; none: [`Event::Ended`] follows.
         retry_in: Option<Duration>,
     },
@@ -159,7 +159,7 @@ pub struct Message {
 
 /// Why a transport ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Loss {
+pub enum DisconnectReason {
     /// No WebSocket was opened: refused, unreachable, or not a hub.
     #[error("cannot connect: {0}")]
     ConnectFailed(String),

@@ -6,12 +6,12 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 
-use super::Loss;
+use super::DisconnectReason;
 use super::transport::{Arrival, Reading, Transport};
 
 pub(super) enum Link {
     Down,
-    Dialling(Pin<Box<dyn Future<Output = Result<Transport, Loss>> + Send>>),
+    Dialling(Pin<Box<dyn Future<Output = Result<Transport, DisconnectReason>> + Send>>),
     Up(Box<Transport>),
 }
 
@@ -26,7 +26,7 @@ pub(super) enum Happening {
         first: bool,
         declared: u64,
     },
-    Lost(Loss),
+    Lost(DisconnectReason),
 }
 
 impl Link {
@@ -36,13 +36,13 @@ impl Link {
             Link::Down => future::pending().await,
             Link::Dialling(dial) => match dial.await {
                 Ok(transport) => Happening::Opened(Box::new(transport)),
-                Err(loss) => Happening::Lost(loss),
+                Err(why) => Happening::Lost(why),
             },
             Link::Up(transport) => match transport.next(reading).await {
                 Arrival::Frame(bytes) => Happening::Frame(bytes),
                 Arrival::Alive => Happening::Alive,
                 Arrival::Part { first, declared } => Happening::Part { first, declared },
-                Arrival::Lost(loss) => Happening::Lost(loss),
+                Arrival::Lost(why) => Happening::Lost(why),
             },
         }
     }

@@ -33,7 +33,7 @@ mod transport;
 pub use command::{ClientError, Command, CommandId, Outcome, RequestCommand, SendOutcome};
 pub use config::{ActorConfig, ClientConfig, HubUrl, InvalidUrl};
 pub use dice::Dice;
-pub use event::{Ending, Event, Loss, Message};
+pub use event::{DisconnectReason, Ending, Event, Message};
 pub use handle::{Client, Events};
 pub use observer::{Observer, TransportChange};
 pub use raw::{RawArrival, RawTransport};

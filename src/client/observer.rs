@@ -1,6 +1,6 @@
 //! Lets an observer, such as the simulator, watch everything that a client sends and receives.
 
-use super::Loss;
+use super::DisconnectReason;
 use crate::protocol::ClientFrame;
 use crate::protocol::codec::HubFrame;
 use crate::time::Timestamp;
@@ -27,7 +27,7 @@ pub enum TransportChange {
     /// The WebSocket is open.
     Up,
     /// The transport, or the attempt to open one, ended.
-    Lost(Loss),
+    Lost(DisconnectReason),
     /// The client gave the transport up: it sends a close frame and reads no more.
     Abandoned,
 }

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::transport::{Arrival, Reading, Transport, Unwritten};
-use super::{HubUrl, Loss};
+use super::{DisconnectReason, HubUrl};
 use crate::runtime::Runtime;
 
 /// A WebSocket to a hub. Dropped, it ends without a close frame.
@@ -16,19 +16,19 @@ pub enum RawArrival {
     /// The bytes of one text or binary message.
     Frame(Bytes),
     /// Nothing more will arrive.
-    Lost(Loss),
+    Lost(DisconnectReason),
 }
 
 impl RawTransport {
     /// Connects and shakes hands. Reads no frame longer than `frame_bytes_max`, and has no timeout.
     ///
     /// # Errors
-    /// [`Loss::ConnectFailed`] says why no WebSocket was opened.
+    /// [`DisconnectReason::ConnectFailed`] says why no WebSocket was opened.
     pub async fn dial<R: Runtime>(
         runtime: R,
         hub: HubUrl,
         frame_bytes_max: usize,
-    ) -> Result<Self, Loss> {
+    ) -> Result<Self, DisconnectReason> {
         Transport::dial(runtime, hub, None, frame_bytes_max).await.map(Self)
     }
 
@@ -42,7 +42,7 @@ impl RawTransport {
         loop {
             match self.0.next(Reading::Open).await {
                 Arrival::Frame(bytes) => return RawArrival::Frame(bytes),
-                Arrival::Lost(loss) => return RawArrival::Lost(loss),
+                Arrival::Lost(why) => return RawArrival::Lost(why),
                 Arrival::Alive | Arrival::Part { .. } => {}
             }
         }

@@ -77,7 +77,7 @@ impl Hub {
     }
 
     fn notice(&mut self, now: Timestamp, key: SessionKey, notice: Notice) -> Outgoing {
-        let (id, to, body) = (self.ids.fresh(), self.spoken_to(key), Body::Notice(notice));
+        let (id, to, body) = (self.ids.fresh(), self.reply_address(key), Body::Notice(notice));
         Outgoing { id, to, timestamp: now, body }
     }
 }

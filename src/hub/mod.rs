@@ -32,7 +32,7 @@ pub use view::{AddressRow, OwnerRow, Queued, SessionRow, Sizes, TopicRow, View};
 pub use work::Work;
 
 use counters::Minute;
-use state::{Deadlines, Outcomes, Registry, Sessions, Topics};
+use state::{Deadlines, DedupeCache, Registry, Sessions, Topics};
 use work::Visits;
 
 use crate::auth::Access;
@@ -50,7 +50,7 @@ pub struct Hub {
     sessions: Sessions,
     registry: Registry,
     topics: Topics,
-    outcomes: Outcomes,
+    dedupe: DedupeCache,
     deadlines: Deadlines,
     counters: Counters,
     minute: Minute,
@@ -75,7 +75,7 @@ impl Hub {
             sessions: Sessions::default(),
             registry: Registry::default(),
             topics: Topics::default(),
-            outcomes: Outcomes::default(),
+            dedupe: DedupeCache::default(),
             deadlines: Deadlines::default(),
             counters: Counters::default(),
             minute: Minute::default(),
@@ -142,7 +142,7 @@ impl Hub {
         self.sessions.hash(&mut hasher);
         self.registry.hash(&mut hasher);
         self.topics.hash(&mut hasher);
-        self.outcomes.hash(&mut hasher);
+        self.dedupe.hash(&mut hasher);
         self.deadlines.hash(&mut hasher);
         self.stopping.hash(&mut hasher);
         hasher.finish()
@@ -156,7 +156,7 @@ impl Hub {
                 Deadline::SlowConsumer(key) => self.close(now, key, CloseReason::SlowConsumer),
                 Deadline::Token(key) => self.close(now, key, CloseReason::TokenExpired),
                 Deadline::Address(address) => self.address_due(now, &address),
-                Deadline::Outcomes => self.outcomes_due(now),
+                Deadline::Dedupe => self.dedupe_due(now),
             }
         }
     }

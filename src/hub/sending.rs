@@ -28,7 +28,7 @@ impl Hub {
         mut reply: Reply,
     ) {
         self.shorten(now, request, &mut reply);
-        self.say(now, key, request.from.clone(), answer(request, reply));
+        self.send_own(now, key, request.from.clone(), answer(request, reply));
     }
 
     /// Replies, and closes the session.
@@ -40,7 +40,7 @@ impl Hub {
         reply: Reply,
         reason: CloseReason,
     ) {
-        self.say_last(now, key, request.from.clone(), answer(request, reply), reason);
+        self.send_and_close(now, key, request.from.clone(), answer(request, reply), reason);
     }
 
     /// Refuses a hub:connect and ends the session. Some clients never read the reply if the
@@ -53,7 +53,7 @@ impl Hub {
         reply: Reply,
         reason: CloseReason,
     ) {
-        self.say_beyond_bounds(now, key, request.from.clone(), answer(request, reply));
+        self.send_beyond_bounds(now, key, request.from.clone(), answer(request, reply));
         if self.config.refusal_linger.is_zero() {
             self.close(now, key, reason)
         } else {
@@ -63,7 +63,13 @@ impl Hub {
 
     /// Sends something of the hub's own, which may use the queue's reserve. A session that uses it
     /// up, by asking and never reading, is closed.
-    pub(super) fn say(&mut self, now: Timestamp, key: SessionKey, to: ActorAddress, body: Body) {
+    pub(super) fn send_own(
+        &mut self,
+        now: Timestamp,
+        key: SessionKey,
+        to: ActorAddress,
+        body: Body,
+    ) {
         let outgoing = Outgoing { id: self.ids.fresh(), to, timestamp: now, body };
         let Some(session) = self.sessions.open(key) else { return };
         self.work.bytes += outgoing.weight();
@@ -74,8 +80,8 @@ impl Hub {
         }
     }
 
-    /// Says why the session ends, and closes it.
-    pub(super) fn say_last(
+    /// Sends why the session ends, and closes it.
+    pub(super) fn send_and_close(
         &mut self,
         now: Timestamp,
         key: SessionKey,
@@ -83,12 +89,18 @@ impl Hub {
         body: Body,
         reason: CloseReason,
     ) {
-        self.say_beyond_bounds(now, key, to, body);
+        self.send_beyond_bounds(now, key, to, body);
         self.close(now, key, reason);
     }
 
-    /// Says what nothing can follow: the queue's bound does not hold it back.
-    fn say_beyond_bounds(&mut self, now: Timestamp, key: SessionKey, to: ActorAddress, body: Body) {
+    /// Sends what nothing can follow: the queue's bound does not hold it back.
+    fn send_beyond_bounds(
+        &mut self,
+        now: Timestamp,
+        key: SessionKey,
+        to: ActorAddress,
+        body: Body,
+    ) {
         let outgoing = Outgoing { id: self.ids.fresh(), to, timestamp: now, body };
         self.enqueue(now, key, outgoing);
     }
@@ -130,7 +142,7 @@ impl Hub {
         let Some(registration) = self.registry.get(to) else {
             return Handover::Dropped(DropReason::UnknownActor);
         };
-        let Some(owner) = registration.standing.owner() else {
+        let Some(owner) = registration.state.owner() else {
             return Handover::Dropped(DropReason::Detached);
         };
         let body = Body::Delivery(Arc::clone(delivery));

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::state::Standing;
+use super::state::RegistrationState;
 use super::weights::{self, Accounts};
 use super::{Hub, Phase};
 
@@ -40,10 +40,10 @@ impl Hub {
     pub fn totals(&self) -> Totals {
         let mut totals = Totals {
             deadlines: self.deadlines.len(),
-            outcomes: self.outcomes.len(),
+            outcomes: self.dedupe.len(),
             ..Totals::default()
         };
-        totals.accounted.outcomes = self.outcomes.bytes();
+        totals.accounted.outcomes = self.dedupe.bytes();
         for session in self.sessions.iter() {
             match session.phase {
                 Phase::Connecting => totals.connecting += 1,
@@ -57,9 +57,9 @@ impl Hub {
         totals.accounted.queues = totals.queued_bytes;
         for (address, registration) in self.registry.iter() {
             totals.accounted.registrations += registration.weight(address);
-            match registration.standing {
-                Standing::Live { .. } => totals.registrations += 1,
-                Standing::Detached { .. } => totals.detached += 1,
+            match registration.state {
+                RegistrationState::Live { .. } => totals.registrations += 1,
+                RegistrationState::Detached { .. } => totals.detached += 1,
             }
         }
         for topic in self.topics.topics() {

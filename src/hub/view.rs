@@ -188,7 +188,7 @@ impl Hub {
 
     fn address_row(&self, address: &ActorAddress) -> Option<AddressRow> {
         let registration = self.registry.get(address).map(|row| OwnerRow {
-            owner: row.standing.owner(),
+            owner: row.state.owner(),
             version: row.version,
             until: self.registry.until(row),
             weight: row.weight(address),
@@ -206,7 +206,7 @@ fn session_of(deadline: &Deadline) -> Option<SessionKey> {
         | Deadline::Idle(key)
         | Deadline::SlowConsumer(key)
         | Deadline::Token(key) => Some(*key),
-        Deadline::Address(_) | Deadline::Outcomes => None,
+        Deadline::Address(_) | Deadline::Dedupe => None,
     }
 }
 
@@ -217,7 +217,7 @@ fn address_of(deadline: &Deadline) -> Option<&ActorAddress> {
         | Deadline::Idle(_)
         | Deadline::SlowConsumer(_)
         | Deadline::Token(_)
-        | Deadline::Outcomes => None,
+        | Deadline::Dedupe => None,
     }
 }
 

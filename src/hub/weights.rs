@@ -10,7 +10,7 @@ use crate::protocol::{
     ActorAddress, MESSAGE_ID_BYTES_MAX, Outgoing, PATH_BYTES_MAX, TOPIC_BYTES_MAX, Topic,
 };
 
-/// The weight of a session: its row, its deadlines, its pace.
+/// The weight of a session: its row, its deadlines, its rate limiters.
 pub const SESSION: usize = 1024;
 const REGISTRATION: usize = 1024;
 const CAPABILITY: usize = 32;

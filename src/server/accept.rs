@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use super::pace::Pace;
+use super::rate_limit::ConnectionRateLimiter;
 use super::{Shell, connection};
 use crate::hub::Peer;
 use crate::runtime::{Listener, Runtime};
@@ -21,7 +21,7 @@ pub(super) async fn accept_all<R: Runtime>(
     connections_max: usize,
 ) -> Infallible {
     let permits = Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS)));
-    let mut pace = Pace::per_second(shell.limits.connections_per_second_max);
+    let mut limiter = ConnectionRateLimiter::per_second(shell.limits.connections_per_second_max);
     let mut complaints = Complaints::default();
     loop {
         if permits.available_permits() == 0 {
@@ -30,7 +30,7 @@ pub(super) async fn accept_all<R: Runtime>(
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
             return pending().await;
         };
-        if let Some(wait) = pace.take(shell.runtime.monotonic()) {
+        if let Some(wait) = limiter.take(shell.runtime.monotonic()) {
             shell.runtime.sleep(wait).await;
         }
         shell.waiting_room.open();

@@ -16,7 +16,7 @@ mod metrics;
 mod observer;
 mod origins;
 mod owner;
-mod pace;
+mod rate_limit;
 mod session;
 mod tally;
 mod tls;

@@ -39,7 +39,7 @@ pub(super) struct Session<'a, R: Runtime, S> {
     events: PollSender<Event>,
     /// An input for which the owner has no room yet, which is how the hub's load slows clients
     /// down.
-    untold: Option<Input>,
+    pending_input: Option<Input>,
     alarm: Option<(Duration, Pin<Box<R::Sleep>>)>,
     /// Ends when the place of a lingering client is needed.
     wanted: Option<Pin<Box<dyn Future<Output = ()> + Send + 'a>>>,
@@ -65,7 +65,7 @@ where
             staged: None,
             orders: Some(orders),
             events: PollSender::new(shell.events.clone()),
-            untold: None,
+            pending_input: None,
             alarm: None,
             wanted: None,
         }
@@ -76,8 +76,8 @@ where
         poll_fn(|task| {
             loop {
                 match self.state.closed() {
-                    Some(cause) if self.untold.is_none() => return Poll::Ready(cause),
-                    Some(_) => ready!(self.poll_tell(task)),
+                    Some(cause) if self.pending_input.is_none() => return Poll::Ready(cause),
+                    Some(_) => ready!(self.poll_enqueue_input(task)),
                     None => {
                         let step = self.poll_step(task);
                         if step.is_pending() && self.state.closed().is_none() {
@@ -107,13 +107,13 @@ where
         let is_due = now >= self.state.next_deadline();
         if is_due {
             let told = self.state.tick(now);
-            self.untold = self.untold.take().or(told);
+            self.pending_input = self.pending_input.take().or(told);
         }
         let steps = [
             self.poll_orders(task, now),
             self.poll_wanted(task, now),
             self.poll_write(task, now),
-            self.poll_tell(task),
+            self.poll_enqueue_input(task),
             self.poll_read(task, now),
         ];
         match is_due || steps.iter().any(Poll::is_ready) {
@@ -129,7 +129,7 @@ where
                 self.state.queue(message);
             }
             self.orders = None;
-            self.untold.take_if(|told| !matches!(told, Input::Drained(..)));
+            self.pending_input.take_if(|told| !matches!(told, Input::Drained(..)));
             // No farewell means that the owner is lost.
             let lost = Farewell::at_once(CloseReason::InternalError);
             self.state.farewell(now, farewell.unwrap_or(lost));
@@ -210,15 +210,15 @@ where
         Poll::Ready(())
     }
 
-    fn poll_tell(&mut self, task: &mut Context<'_>) -> Poll<()> {
-        if self.untold.is_none() {
-            self.untold = self.state.report();
+    fn poll_enqueue_input(&mut self, task: &mut Context<'_>) -> Poll<()> {
+        if self.pending_input.is_none() {
+            self.pending_input = self.state.report();
         }
-        if self.untold.is_none() {
+        if self.pending_input.is_none() {
             return Poll::Pending;
         }
         let room = ready!(self.events.poll_reserve(task));
-        if let (Ok(()), Some(told)) = (room, self.untold.take()) {
+        if let (Ok(()), Some(told)) = (room, self.pending_input.take()) {
             // A lost owner's end of the session is dropped, which closes the session.
             let _ = self.events.send_item(Event::Input(told));
         }
@@ -226,7 +226,7 @@ where
     }
 
     fn poll_read(&mut self, task: &mut Context<'_>, now: Duration) -> Poll<()> {
-        if self.untold.is_some() {
+        if self.pending_input.is_some() {
             return Poll::Pending;
         }
         let heard = match self.state.reads() {
@@ -243,7 +243,7 @@ where
             }
             Reads::Nothing => return Poll::Pending,
         };
-        self.untold = self.state.hear(now, heard);
+        self.pending_input = self.state.hear(now, heard);
         Poll::Ready(())
     }
 

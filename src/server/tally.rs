@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Limits;
-use super::pace::Pace;
+use super::rate_limit::ConnectionRateLimiter;
 
 /// A number that only grows and that any task may count up.
 #[derive(Debug, Default)]
@@ -44,14 +44,14 @@ pub(super) struct Tally {
 struct Open {
     total: usize,
     by_peer: BTreeMap<IpAddr, usize>,
-    /// The paces of peers that came recently.
-    paces: BTreeMap<IpAddr, Pace>,
-    /// The number of paces at which those at rest are dropped.
-    paces_max: usize,
+    /// The limiters of peers that came recently.
+    limiters: BTreeMap<IpAddr, ConnectionRateLimiter>,
+    /// The number of limiters at which those at rest are dropped.
+    limiters_max: usize,
 }
 
-/// The least `paces_max`.
-const PACES_MIN: usize = 1024;
+/// The least `limiters_max`.
+const LIMITERS_MIN: usize = 1024;
 
 impl Tally {
     /// A place for one more connection from `peer`, unless it has too many or comes too often.
@@ -60,7 +60,7 @@ impl Tally {
         let peer = peer.to_canonical();
         let per_peer_max = limits.connections_per_peer_max;
         let mut open = lock(&self.open);
-        if !open.paced(peer, now, limits.connections_per_second_per_peer_max) {
+        if !open.within_rate_limit(peer, now, limits.connections_per_second_per_peer_max) {
             self.refused_per_peer_rate.add_one();
             return None;
         }
@@ -82,15 +82,18 @@ impl Tally {
 }
 
 impl Open {
-    fn paced(&mut self, peer: IpAddr, now: Duration, per_second: u64) -> bool {
+    fn within_rate_limit(&mut self, peer: IpAddr, now: Duration, per_second: u64) -> bool {
         if per_second == 0 {
             return true;
         }
-        if self.paces.len() >= self.paces_max.max(PACES_MIN) {
-            self.paces.retain(|_, pace| !pace.is_at_rest(now));
-            self.paces_max = 2 * self.paces.len();
+        if self.limiters.len() >= self.limiters_max.max(LIMITERS_MIN) {
+            self.limiters.retain(|_, limiter| !limiter.is_at_rest(now));
+            self.limiters_max = 2 * self.limiters.len();
         }
-        self.paces.entry(peer).or_insert_with(|| Pace::per_second(per_second)).admits(now)
+        self.limiters
+            .entry(peer)
+            .or_insert_with(|| ConnectionRateLimiter::per_second(per_second))
+            .admits(now)
     }
 }
 
@@ -159,6 +162,6 @@ mod tests {
             let now = Duration::from_secs(10 * u64::from(peer));
             drop(tally.admit(IpAddr::from(peer.to_be_bytes()), now, &limits));
         }
-        assert!(lock(&tally.open).paces.len() <= PACES_MIN);
+        assert!(lock(&tally.open).limiters.len() <= LIMITERS_MIN);
     }
 }

@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex};
 
 use signal_hub::client::{
-    Client, ClientConfig, Ending, Event, Loss, Observer, SendOutcome, TransportChange,
+    Client, ClientConfig, DisconnectReason, Ending, Event, Observer, SendOutcome, TransportChange,
 };
 use signal_hub::protocol::codec::{HubBody, HubFrame};
 use signal_hub::protocol::{
@@ -89,7 +89,7 @@ async fn a_client_comes_back_and_restores_only_what_is_missing() {
         Event::Disconnected { why, .. } => Some(why.clone()),
         _ => None,
     });
-    assert!(matches!(why.await, Loss::Broken(_)));
+    assert!(matches!(why.await, DisconnectReason::Broken(_)));
 }
 
 #[tokio::test]
@@ -155,7 +155,7 @@ async fn a_server_that_is_no_hub_is_a_failed_attempt() {
     let (mut stream, _) = listener.accept().await.unwrap();
     stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await.unwrap();
     let why = event(&mut events, |event| match event {
-        Event::ConnectFailed { why: Loss::ConnectFailed(why), .. } => Some(why.clone()),
+        Event::ConnectFailed { why: DisconnectReason::ConnectFailed(why), .. } => Some(why.clone()),
         _ => None,
     });
     assert_eq!(why.await, "the server answered 404 Not Found instead of 101 Switching Protocols");

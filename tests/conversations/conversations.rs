@@ -15,9 +15,9 @@ mod resume;
 mod takeover;
 
 mod broadcast;
+mod dedupe;
 mod messaging;
 mod pubsub;
-mod retries;
 
 mod directory;
 mod figures;
@@ -26,8 +26,8 @@ mod backpressure;
 mod limits;
 mod liveness;
 mod malformed;
-mod pace;
 mod prose;
+mod rate_limit;
 mod shutdown;
 mod sizes;
 mod work;

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use proptest::prelude::*;
 use signal_hub::client::state::{ClientState, Input, Output};
 use signal_hub::client::{
-    ActorConfig, ClientConfig, Command, CommandId, Dice, Loss, RequestCommand,
+    ActorConfig, ClientConfig, Command, CommandId, Dice, DisconnectReason, RequestCommand,
 };
 use signal_hub::protocol::codec::{HubBody, HubFrame, HubMessage};
 use signal_hub::protocol::{
@@ -202,7 +202,7 @@ impl World {
         self.hear(body, cause)
     }
 
-    /// But for its pace, a hub refuses nobody what is so already, nor the end of what is there.
+    /// But for its rate limit, a hub refuses nobody what is so already, nor the end of what is there.
     fn may_refuse(&self, request: &Request, refusal: &Refusal) -> bool {
         let has = |topic| self.known.get(&request.from).is_some_and(|known| known.contains(topic));
         let so_already = match &request.verb {
@@ -343,11 +343,11 @@ impl World {
             return Ok(());
         }
         self.cut();
-        let loss = match code {
-            Some(code) => Loss::Closed { code: Some(code), reason: String::new() },
-            None => Loss::Broken("it broke".to_owned()),
+        let why = match code {
+            Some(code) => DisconnectReason::Closed { code: Some(code), reason: String::new() },
+            None => DisconnectReason::Broken("it broke".to_owned()),
         };
-        self.input(Input::Lost(loss), Cause::Lost)
+        self.input(Input::Lost(why), Cause::Lost)
     }
 
     fn cut(&mut self) {

@@ -84,12 +84,12 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Plays the scenario on the core backend.
+/// Plays the scenario on the message backend.
 ///
 /// # Errors
 /// If that cannot play it.
 pub fn judge(scenario: &Scenario) -> Result<Verdict, Skipped> {
-    let outcome = backend::play(scenario, Backend::Core, Keep::All)?;
+    let outcome = backend::play(scenario, Backend::Message, Keep::All)?;
     let mut verdict = compare(&scenario.hub, &outcome.events);
     let at = outcome.events.last().map_or(Duration::ZERO, |event| event.at);
     verdict.failure = match (verdict.failure, outcome.violation) {

@@ -129,7 +129,8 @@ fn whatever_is_done_everybody_sees_what_the_model_says() {
 #[test]
 fn a_message_too_few_or_too_many_is_a_difference() {
     let scenario = scenario::generate(Profile::Takeover, 1);
-    let played = backend::play(&scenario, Backend::Core, Keep::All).expect("core plays storms");
+    let played = backend::play(&scenario, Backend::Message, Keep::All)
+        .expect("the message backend plays storms");
     assert!(compare(&scenario.hub, &played.events).failure.is_none());
     let is_seen = |output: &Output| !matches!(output, Output::Audit(_));
     let speaks = |event: &Event| match &event.what {

@@ -54,7 +54,7 @@ pub fn leave(scenario: &Scenario, failure: &Failure) -> String {
         Err(error) => format!("{name} (not written: {error})"),
     };
     format!(
-        "{why}\nscenario {left}\nreplay   cargo sim replay {left} --backend core\n\
+        "{why}\nscenario {left}\nreplay   cargo sim replay {left} --backend message\n\
          compare  cargo test --test properties every_scenario_file\n\
          adopt    cargo sim adopt {left}"
     )

@@ -96,8 +96,8 @@ fn hub() -> impl Strategy<Value = Config> {
     let queue = (4..12_usize, near(1_024..4_096), millis(500..3_000));
     let times = (millis(500..2_000), millis(2_000..8_000), millis(0..6_000), millis(0..6_000));
     let bounds = (near(3..6), near(2..5), near(1..4), near(1..4), near(1..5), near(1..4));
-    let pace = weighted(0.3, (1..5_u32, 1..10_u32));
-    (queue, times, bounds, pace).prop_map(|(queue, times, bounds, pace)| {
+    let limit = weighted(0.3, (1..5_u32, 1..10_u32));
+    (queue, times, bounds, limit).prop_map(|(queue, times, bounds, limit)| {
         let (queue_messages_max, queue_bytes_max, slow_consumer_timeout) = queue;
         let (connect_timeout, idle_timeout, resume_window, dedupe_window) = times;
         let (sessions, registrations, subscriptions, recipients, malformed, outcomes) = bounds;
@@ -127,12 +127,12 @@ fn hub() -> impl Strategy<Value = Config> {
             malformed_per_minute_max: malformed
                 .map_or(plenty.malformed_per_minute_max, |most| most as u32),
             message_bytes_max: 3_000,
-            rate_limit_per_second: pace.map_or(plenty.rate_limit_per_second, |(rate, _)| rate),
-            rate_limit_burst: pace.map_or(plenty.rate_limit_burst, |(_, burst)| burst),
-            rate_limit_bytes: pace.map_or(plenty.rate_limit_bytes, |_| 700),
-            rate_limit_rows: pace.map_or(plenty.rate_limit_rows, |_| 2),
-            ping_limit_per_second: pace.map_or(plenty.ping_limit_per_second, |(rate, _)| rate),
-            ping_limit_burst: pace.map_or(plenty.ping_limit_burst, |(_, burst)| burst),
+            rate_limit_per_second: limit.map_or(plenty.rate_limit_per_second, |(rate, _)| rate),
+            rate_limit_burst: limit.map_or(plenty.rate_limit_burst, |(_, burst)| burst),
+            rate_limit_bytes: limit.map_or(plenty.rate_limit_bytes, |_| 700),
+            rate_limit_rows: limit.map_or(plenty.rate_limit_rows, |_| 2),
+            ping_limit_per_second: limit.map_or(plenty.ping_limit_per_second, |(rate, _)| rate),
+            ping_limit_burst: limit.map_or(plenty.ping_limit_burst, |(_, burst)| burst),
             ..plenty
         }
     })

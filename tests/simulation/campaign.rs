@@ -16,7 +16,7 @@ use signal_hub_sim::situations::{IMPOSSIBLE, Sightings, Situation};
 
 fn plan(text: &str) -> Plan {
     let seeds: Seeds = text.parse().expect("these are seeds");
-    Plan::of(Profile::Swarm, Backend::Core, seeds.0)
+    Plan::of(Profile::Swarm, Backend::Message, seeds.0)
 }
 
 fn played(plan: &Plan) -> Findings {
@@ -79,8 +79,9 @@ fn no_run_counts_after_the_first_failure() {
 
 #[test]
 fn a_campaign_stops_when_nothing_new_comes_up() {
-    let real = backend::play(&scenario::generate(Profile::Calm, 1), Backend::Core, Keep::Nothing)
-        .expect("the core plays storms");
+    let real =
+        backend::play(&scenario::generate(Profile::Calm, 1), Backend::Message, Keep::Nothing)
+            .expect("the message backend plays storms");
     // Seed 3 is the last that brings a shape, seed 9 the first that brings every situation.
     let play = |seed| {
         let played =
@@ -198,7 +199,7 @@ fn the_handbook_tells_every_situation() {
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_signal-hub-sim"));
-    command.args(["run", "--backend", "core"]).args(arguments).env_remove("GITHUB_ACTIONS");
+    command.args(["run", "--backend", "message"]).args(arguments).env_remove("GITHUB_ACTIONS");
     command
 }
 

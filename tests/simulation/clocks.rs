@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use madsim::time::{TimeHandle, sleep};
 use signal_hub::client::{
-    ActorConfig, Client, ClientConfig, Event, Events, Loss, RawArrival, RawTransport,
+    ActorConfig, Client, ClientConfig, DisconnectReason, Event, Events, RawArrival, RawTransport,
     RequestCommand,
 };
 use signal_hub::hub::Config;
@@ -101,12 +101,14 @@ fn a_hub_whose_clock_is_set_back_still_closes_who_is_silent() {
         sleep(Config::default().idle_timeout.mul_f64(1.06)).await;
         let begin = TimeHandle::current().elapsed();
         let lost = loop {
-            if let RawArrival::Lost(loss) = silent.next().await {
-                break loss;
+            if let RawArrival::Lost(why) = silent.next().await {
+                break why;
             }
         };
-        let closed =
-            Loss::Closed { code: Some(4004), reason: "silent for idle_timeout".to_owned() };
+        let closed = DisconnectReason::Closed {
+            code: Some(4004),
+            reason: "silent for idle_timeout".to_owned(),
+        };
         assert_eq!(lost, closed);
         assert!(TimeHandle::current().elapsed() - begin < seconds(1), "it was closed before");
         world.net.stop();

@@ -4,7 +4,7 @@ use signal_hub::hub::{Input, Output, Phase, Record};
 use signal_hub_sim::backend::{self, Backend};
 use signal_hub_sim::explore::{Check, Explored, Found, Patience, Plan, Size, explore};
 use signal_hub_sim::history::{Event, What};
-use signal_hub_sim::invariants::{Invariant, Violation, World};
+use signal_hub_sim::invariants::{Invariant, Shadow, Violation};
 use signal_hub_sim::run::Keep;
 use signal_hub_sim::scenario;
 
@@ -44,7 +44,7 @@ fn what_was_held_back_is_not_exhausted() {
 }
 
 /// Nobody ever takes an address over: which is wrong.
-fn no_takeover(event: &Event, _world: &World) -> Result<(), Violation> {
+fn no_takeover(event: &Event, _shadow: &Shadow) -> Result<(), Violation> {
     let What::Hub(hub) = &event.what else { return Ok(()) };
     let told = |output: &Output| {
         matches!(output, Output::Audit(Record::DuplicateConnectionDetected { .. }))
@@ -57,12 +57,12 @@ fn no_takeover(event: &Event, _world: &World) -> Result<(), Violation> {
 }
 
 /// No connection ends while the address that it lost belongs to another one: which is wrong.
-fn no_late_end(event: &Event, world: &World) -> Result<(), Violation> {
+fn no_late_end(event: &Event, shadow: &Shadow) -> Result<(), Violation> {
     let What::Hub(hub) = &event.what else { return Ok(()) };
     let Input::Closed(key, _) = hub.input else { return Ok(()) };
-    let is_over = world.session(key).is_some_and(|row| row.phase == Phase::Disconnecting);
+    let is_over = shadow.session(key).is_some_and(|row| row.phase == Phase::Disconnecting);
     let is_lost =
-        world.address_rows().any(|(_, row)| row.registration.is_some_and(|r| r.owner.is_some()));
+        shadow.address_rows().any(|(_, row)| row.registration.is_some_and(|r| r.owner.is_some()));
     if is_over && is_lost { Err(Violation::new(Invariant::I4, "one did")) } else { Ok(()) }
 }
 
@@ -79,10 +79,10 @@ fn shows(found: &Found, check: Check, backend: Backend) -> bool {
     let scenario = scenario::read(&file).unwrap_or_else(|error| panic!("{error}\n{file}"));
     let outcome = backend::play(&scenario, backend, Keep::All).expect("it can be played");
     assert_eq!(outcome.violation, None, "{file}");
-    let mut world = World::default();
+    let mut shadow = Shadow::default();
     outcome.events.iter().any(|event| {
-        let breaks = check(event, &world).is_err();
-        world.apply(event);
+        let breaks = check(event, &shadow).is_err();
+        shadow.apply(event);
         breaks
     })
 }
@@ -98,7 +98,7 @@ fn a_wrong_belief_is_broken_in_as_few_moves_as_can_be() {
 fn what_is_found_happens_again_when_its_file_is_played() {
     for check in [no_takeover, no_late_end] {
         let found = broken(check);
-        for backend in [Backend::Core, Backend::Simulated] {
+        for backend in [Backend::Message, Backend::Simulated] {
             assert!(shows(&found, check, backend), "{backend}: {:?}", found.moves);
         }
     }

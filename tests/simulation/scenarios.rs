@@ -29,7 +29,7 @@ fn transcript(file: &Path, scenario: &Scenario, backend: Backend) -> String {
 fn check(file: &Path) {
     let scenario = scenario::read_file(file).unwrap_or_else(|error| panic!("{error}"));
     assert!(!scenario.title.is_empty() && !scenario.why.is_empty(), "{}", file.display());
-    for backend in [Backend::Simulated, Backend::Core] {
+    for backend in [Backend::Simulated, Backend::Message] {
         let seen = transcript(file, &scenario, backend);
         if backend == Backend::Simulated || scenario.races.is_none() {
             let name = file.file_stem().expect("a file has a name").to_string_lossy();
@@ -70,7 +70,7 @@ fn a_file_of_version_1_is_played_whatever_step_it_has() {
             "{word} is no step of version_1.json, nor one that came later"
         );
     }
-    for backend in [Backend::Simulated, Backend::Core] {
+    for backend in [Backend::Simulated, Backend::Message] {
         let outcome = backend::play(&scenario, backend, Keep::All).expect("it can be played");
         assert!(outcome.violation.is_none(), "{}", report::failure(&outcome, "version_1.json"));
     }

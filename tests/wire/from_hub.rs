@@ -187,7 +187,11 @@ fn refusals_with_all_their_details() {
     for (name, code, details) in [
         ("error_without_details", ErrorCode::Unauthorized, Details::None),
         ("error_about_a_field", ErrorCode::InternalError, field("topic")),
-        ("error_about_haste", ErrorCode::RateLimited, Details::RetryAfter { wait, limit: 100 }),
+        (
+            "error_about_a_rate_limit",
+            ErrorCode::RateLimited,
+            Details::RetryAfter { wait, limit: 100 },
+        ),
         ("error_about_size", ErrorCode::MessageTooLarge, Details::Size { actual: 9, max: 8 }),
         ("error_about_a_bound", ErrorCode::BroadcastLimitExceeded, Details::Limit { limit: 10 }),
         (

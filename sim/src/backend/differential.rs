@@ -24,7 +24,7 @@ const SIMULATED_DICE: u64 = 16;
 /// Plays the scenario on both.
 pub(super) fn play(scenario: &Scenario, keep: Keep) -> Result<Outcome, Skipped> {
     let on = |backend| play_once(scenario, backend, keep).map(|(outcome, _)| outcome);
-    let mut judged = judge(on(Backend::Core)?, on(Backend::Simulated)?);
+    let mut judged = judge(on(Backend::Message)?, on(Backend::Simulated)?);
     if judged.violation.is_some() {
         return Ok(judged);
     }
@@ -81,8 +81,8 @@ fn see(scenario: &Scenario, backend: Backend) -> Result<Seen, Skipped> {
 fn without_chance(scenario: &Scenario) -> Result<Option<(usize, Seen)>, Skipped> {
     let all = scenario.steps.len();
     for steps in STEPS.into_iter().filter(|steps| *steps < 2 * all).map(|steps| steps.min(all)) {
-        let seen = see(&unhurried(scenario, steps, 0), Backend::Core)?;
-        if stays(scenario, steps, Backend::Core, CORE_DICE, &seen.lanes)? {
+        let seen = see(&unhurried(scenario, steps, 0), Backend::Message)?;
+        if stays(scenario, steps, Backend::Message, CORE_DICE, &seen.lanes)? {
             return Ok(Some((steps, seen)));
         }
     }
@@ -149,7 +149,7 @@ mod tests {
     use crate::history::ClientKind;
 
     fn outcome(broken: Option<Invariant>) -> Outcome {
-        let played = play_once(&Scenario::default(), Backend::Core, Keep::Nothing);
+        let played = play_once(&Scenario::default(), Backend::Message, Keep::Nothing);
         let (outcome, _) = played.expect("core plays everything");
         Outcome {
             violation: broken.map(|broken| Violation::new(broken, "so it is said")),

@@ -169,7 +169,7 @@ impl<S: Stage> Director<'_, S> {
             }
             self.stage.return_the_absent();
             let beliefs = self.stage.beliefs();
-            match self.recorder.world(|world| invariants::check_agreement(world, &beliefs)) {
+            match self.recorder.shadow(|shadow| invariants::check_agreement(shadow, &beliefs)) {
                 Ok(()) if long_enough => break,
                 Ok(()) => (agreed_since, seen) = (agreed_since.or(Some(now)), Some(events)),
                 Err(violation) if now >= end => return Err(violation),

@@ -31,7 +31,8 @@ use crate::situations::{Shape, Sightings};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, ValueEnum)]
 pub enum Backend {
     /// Whole messages on a queue of events: fast.
-    Core,
+    #[value(alias = "core")]
+    Message,
     /// The full stack on a simulated network, in virtual time: the same every time.
     #[default]
     Simulated,
@@ -46,7 +47,7 @@ pub enum Backend {
 impl fmt::Display for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Backend::Core => "core",
+            Backend::Message => "message",
             Backend::Simulated => "simulated",
             Backend::Real => "real",
             Backend::Both => "core,simulated",
@@ -142,7 +143,7 @@ fn play_once(
     keep: Keep,
 ) -> Result<(Outcome, Duration), Skipped> {
     match backend {
-        Backend::Core => record(scenario, keep, Time::Virtual, |shared, recorder| {
+        Backend::Message => record(scenario, keep, Time::Virtual, |shared, recorder| {
             let recording = recorder.clone();
             Ok(caught(recorder, move || core::play(shared, recording)))
         }),

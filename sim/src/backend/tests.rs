@@ -32,9 +32,18 @@ fn a_machine_that_stands_still_excuses_that_something_else_was_seen() {
 }
 
 #[test]
+fn a_backend_is_called_what_the_command_line_calls_it_and_message_has_an_older_name() {
+    let named = |name: &str| Backend::from_str(name, false);
+    for backend in Backend::value_variants() {
+        assert_eq!(named(&backend.to_string()), Ok(*backend));
+    }
+    assert_eq!(named("core"), Ok(Backend::Message));
+}
+
+#[test]
 fn simulated_time_has_no_excuse() {
     let scenario = scenario::generate(scenario::Profile::Calm, 1);
-    for backend in [Backend::Core, Backend::Simulated] {
+    for backend in [Backend::Message, Backend::Simulated] {
         let never = |_: &Outcome| -> bool { panic!("nobody needs to know") };
         let outcome = play_for(&scenario, backend, Keep::Nothing, never);
         assert!(outcome.expect("it can be played").standstills.is_empty());

@@ -10,7 +10,7 @@ pub const ENFORCED_FROM: u64 = 1_000;
 /// What a campaign of the profile has to meet on the backend.
 pub(super) fn of(profile: Profile, backend: Backend) -> Vec<Situation> {
     match backend {
-        Backend::Core | Backend::Simulated | Backend::Both => of_profile(profile),
+        Backend::Message | Backend::Simulated | Backend::Both => of_profile(profile),
         // Its runs take as long as they say: there are never enough.
         Backend::Real => Vec::new(),
     }

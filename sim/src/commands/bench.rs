@@ -45,7 +45,7 @@ impl Bench {
         }
         let backends = match self.backend {
             Some(backend) => vec![backend],
-            None => vec![Backend::Core, Backend::Simulated],
+            None => vec![Backend::Message, Backend::Simulated],
         };
         for backend in backends {
             println!("on {backend}");

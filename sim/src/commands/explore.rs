@@ -119,9 +119,9 @@ impl Explore {
     }
 }
 
-/// Leaves what was found as a scenario file, shrunk if the core backend shows it, too.
+/// Leaves what was found as a scenario file, shrunk if the message backend shows it, too.
 fn leave(found: &Found) -> anyhow::Result<()> {
-    let outcome = backend::play(&found.scenario, Backend::Core, Keep::Nothing)?;
+    let outcome = backend::play(&found.scenario, Backend::Message, Keep::Nothing)?;
     let there = outcome.violation.map(|violation| violation.invariant);
     if there != Some(found.violation.invariant) {
         let name = format!("explored-{:?}.json", found.violation.invariant);
@@ -131,13 +131,13 @@ fn leave(found: &Found) -> anyhow::Result<()> {
         let there = there.map_or("breaks nothing".to_owned(), |other| format!("breaks {other}"));
         eprintln!("seen     {}", found.violation.evidence);
         eprintln!("moves    {:?}", found.moves);
-        eprintln!("scenario {}: on the core backend it {there}", file.display());
+        eprintln!("scenario {}: on the message backend it {there}", file.display());
         return Ok(());
     }
-    let mut shrunk = super::files::shrink(&found.scenario, Backend::Core, SHRINK_BUDGET)?;
+    let mut shrunk = super::files::shrink(&found.scenario, Backend::Message, SHRINK_BUDGET)?;
     shrunk.scenario.races = Some("found by exploration, on whole messages".to_owned());
     let file = failures::leave(Path::new(failures::DIRECTORY), &shrunk)?;
-    let replay = format!("cargo sim replay {} --backend core", file.display());
+    let replay = format!("cargo sim replay {} --backend message", file.display());
     eprint!("{}", report::failure(&shrunk.outcome, &replay));
     eprintln!("scenario {}", file.display());
     for step in &shrunk.scenario.steps {

@@ -103,7 +103,7 @@ enum Fate {
 
 impl Scenarios {
     pub fn run(&self) -> anyhow::Result<ExitCode> {
-        let all = [Backend::Core, Backend::Simulated, Backend::Real];
+        let all = [Backend::Message, Backend::Simulated, Backend::Real];
         let backends = if self.backend.is_empty() { &all[..] } else { &self.backend };
         let files = failures::scenarios_in(&self.directory)
             .with_context(|| format!("cannot read {}", self.directory.display()))?;

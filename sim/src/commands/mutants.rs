@@ -35,7 +35,7 @@ pub struct Mutants {
     /// Threads of the campaigns; all cores unless given. Builds take what cargo takes.
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
-    /// A few mutants, and storms on the core alone.
+    /// A few mutants, and storms on the message backend alone.
     #[arg(long)]
     quick: bool,
     /// Writes the matrix into docs/PROOF.md, too.
@@ -89,7 +89,7 @@ impl Mutants {
 
     fn fate(&self, scratch: &Scratch, mutant: &Mutant) -> Result<Fate> {
         let (build, trials) = if self.quick {
-            (Build::Simulator, &[Trial::Core][..])
+            (Build::Simulator, &[Trial::Message][..])
         } else {
             (Build::All, &Trial::ALL[..])
         };
@@ -145,7 +145,8 @@ fn words(kills: &Kills) -> String {
     format!("{} of {} failed {}", kills.failed, kills.runs, names.join(", "))
 }
 
-/// The storm to be shrunk: on the core if it shows there, by the declared invariant if it breaks.
+/// The storm to be shrunk: on the message backend if it shows there, by the declared invariant if
+/// it breaks.
 fn to_shrink(mutant: &Mutant, fate: &Fate) -> Option<(Backend, u64)> {
     let declared = mutant.declared()?;
     let by = |trial, name: Option<&str>| {
@@ -155,7 +156,7 @@ fn to_shrink(mutant: &Mutant, fate: &Fate) -> Option<(Backend, u64)> {
             None => first.values().min().copied(),
         }
     };
-    let storms = [(Trial::Core, Backend::Core), (Trial::Simulated, Backend::Simulated)];
+    let storms = [(Trial::Message, Backend::Message), (Trial::Simulated, Backend::Simulated)];
     [Some(declared), None].into_iter().find_map(|name| {
         storms.iter().find_map(|(trial, backend)| Some((*backend, by(*trial, name)?)))
     })

@@ -8,7 +8,7 @@ use signal_hub::time::Timestamp;
 
 use super::moves::Word;
 use crate::history::Event;
-use crate::invariants::{Violation, World};
+use crate::invariants::{Shadow, Violation};
 use crate::lower::{RawSession, address};
 
 const NAMES: [&str; ACTORS_MAX] = ["alice", "bob", "carol", "dave"];
@@ -26,8 +26,8 @@ pub const FOR_EVER: Duration = Duration::from_secs(3600);
 /// What the clock shows at the beginning, in milliseconds.
 pub const EPOCH: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
-/// Judges one transition, beside the observers; the world is the hub before it.
-pub type Check = fn(&Event, &World) -> Result<(), Violation>;
+/// Judges one transition, beside the observers; the shadow is the hub before it.
+pub type Check = fn(&Event, &Shadow) -> Result<(), Violation>;
 
 /// How much there is to explore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use super::form::Form;
 use super::moves::{Move, Place, Word};
 use super::setting::{BEAT, EPOCH, Setting};
 use crate::history::{Event, HubEvent, What};
-use crate::invariants::{Judge, Violation, World, check_rest};
+use crate::invariants::{Judge, Shadow, Violation, check_rest};
 
 /// States are one if their forms are one.
 #[derive(Debug, Clone)]
@@ -26,7 +26,7 @@ pub struct State {
     places: Vec<Option<Connection>>,
     opened: u64,
     /// The hub's rows, for a judge.
-    known: Arc<World>,
+    known: Arc<Shadow>,
     form: Arc<Form>,
     /// Moves since the beginning, on the way that was first.
     pub depth: usize,
@@ -134,20 +134,20 @@ impl State {
     }
 
     fn happen(&mut self, setting: &Setting, next: Move) -> Result<(), Violation> {
-        let mut judge = Judge::from_here(&setting.config, World::clone(&self.known));
+        let mut judge = Judge::from_here(&setting.config, Shadow::clone(&self.known));
         let input = self.input(setting, next);
         self.handle(setting, &mut judge, input)?;
         if setting.size.sends > 0 {
             self.write_what_need_not_wait(setting, &mut judge)?;
         }
         let view = self.hub.view();
-        let told = judge.world().equals(&view);
+        let told = judge.shadow().equals(&view);
         assert!(told, "the rows that the hub calls touched are all that changed");
         if self.places.iter().all(Option::is_none) && self.hub.next_deadline().is_none() {
             check_rest(self.hub.sizes())?;
         }
         self.form = Arc::new(Form::of(setting, self.now, &view, &self.places));
-        self.known = Arc::new(judge.into_world());
+        self.known = Arc::new(judge.into_shadow());
         Ok(())
     }
 
@@ -214,7 +214,7 @@ impl State {
         let hub = HubEvent { now: self.now, input, outputs, touched, work };
         let event = Event { at: self.now.since(EPOCH), what: What::Hub(Box::new(hub)) };
         if let Some(check) = setting.check {
-            check(&event, judge.world())?;
+            check(&event, judge.shadow())?;
         }
         judge.observe(&event)
     }
@@ -229,7 +229,7 @@ impl State {
             let Some(connection) = self.places[place].filter(|known| !known.holds_data) else {
                 continue;
             };
-            let row = judge.world().session(connection.key);
+            let row = judge.shadow().session(connection.key);
             let Queued { messages, bytes } = row.map(|row| row.queued).unwrap_or_default();
             if messages > 0 {
                 let written = Written { messages, bytes, expired: Vec::new() };

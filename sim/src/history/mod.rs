@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
-use signal_hub::client::Loss;
+use signal_hub::client::DisconnectReason;
 use signal_hub::hub::{Input, Output, View, Work};
 use signal_hub::protocol::codec::HubFrame;
 use signal_hub::protocol::{ActorAddress, ClientFrame};
@@ -119,7 +119,7 @@ pub enum ClientEvent {
     /// The WebSocket is gone.
     Lost {
         connection: u32,
-        why: Loss,
+        why: DisconnectReason,
     },
     Sent(Box<ClientFrame>),
     Received(Box<HubFrame>),

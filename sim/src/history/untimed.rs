@@ -55,7 +55,7 @@ impl Lane {
             ClientEvent::Opened { connection } => self.line(&format!("connection {connection}")),
             ClientEvent::Lost { connection, why } => {
                 let code = match why {
-                    signal_hub::client::Loss::Closed { code: Some(code), .. } => {
+                    signal_hub::client::DisconnectReason::Closed { code: Some(code), .. } => {
                         format!("closed {code}")
                     }
                     _ => "lost".to_owned(),

@@ -5,12 +5,12 @@ mod catalogue;
 mod delivery;
 mod identity;
 mod liveness;
-mod moment;
 mod resources;
+mod shadow;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
-mod world;
+mod transition;
 
 use std::any::Any;
 use std::time::Duration;
@@ -20,12 +20,12 @@ use signal_hub::hub::{Config, Counters, Hub, SessionKey};
 pub use catalogue::{Invariant, When};
 pub use liveness::{Agreement, check_agreement, check_probe, check_rest_in_time};
 pub use resources::{check_balance, check_rest, check_same};
-pub use world::World;
-pub(crate) use world::{After, is_open};
+pub use shadow::Shadow;
+pub(crate) use shadow::{After, is_open};
 
 use crate::history::{Event, HubEvent, What};
 use crate::scenario::Scenario;
-use moment::Moment;
+use transition::Transition;
 
 /// An invariant that does not hold, and how that shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +61,7 @@ fn broken(invariant: Invariant, evidence: impl Into<String>) -> Verdict {
 /// Watches the hub, one input after the other.
 trait HubObserver: Send {
     /// Reads one input and what came of it; what breaks at it is the answer.
-    fn observe(&mut self, moment: &Moment<'_>) -> Verdict;
+    fn observe(&mut self, transition: &Transition<'_>) -> Verdict;
 
     /// The hub lost all state; what is remembered of it no longer binds.
     fn hub_restarted(&mut self) {}
@@ -80,8 +80,8 @@ trait HubObserver: Send {
 
 /// Watches the clients, too, or the run as a whole.
 trait RunObserver: Send {
-    /// Reads one event that is none of the network's. `world` is the hub before it.
-    fn observe(&mut self, event: &Event, world: &World) -> Verdict;
+    /// Reads one event that is none of the network's. `shadow` is the hub before it.
+    fn observe(&mut self, event: &Event, shadow: &Shadow) -> Verdict;
 }
 
 /// Whose time the run goes by.
@@ -93,10 +93,10 @@ pub enum Time {
     Real,
 }
 
-/// All observers, and the world that they share.
+/// All observers, and the shadow that they share.
 pub struct Judge {
-    world: World,
-    pace: resources::Pace,
+    shadow: Shadow,
+    rate_limits: resources::RateLimits,
     tally: resources::Tally,
     /// Each with whether it watches silence.
     at_hub: Vec<(bool, Box<dyn HubObserver>)>,
@@ -122,8 +122,8 @@ impl Judge {
 
     /// A judge of the hub's next inputs, of whatever needs no knowledge of how it came to stand like
     /// this.
-    pub fn from_here(config: &Config, world: World) -> Self {
-        let mut judge = Self { world, over_all: Vec::new(), ..Self::new(config) };
+    pub fn from_here(config: &Config, shadow: Shadow) -> Self {
+        let mut judge = Self { shadow, over_all: Vec::new(), ..Self::new(config) };
         judge.at_hub.retain(|(_, observer)| !observer.needs_the_past());
         judge
     }
@@ -163,18 +163,18 @@ impl Judge {
             Box::new(liveness::Asks::default()),
             Box::new(liveness::PingPong::default()),
         ];
-        let (world, tally) = (World::default(), resources::Tally::default());
-        Self { world, pace: resources::Pace::new(config), tally, at_hub, over_all }
+        let (shadow, tally) = (Shadow::default(), resources::Tally::default());
+        Self { shadow, rate_limits: resources::RateLimits::new(config), tally, at_hub, over_all }
     }
 
     /// The hub as the history tells it.
-    pub fn world(&self) -> &World {
-        &self.world
+    pub fn shadow(&self) -> &Shadow {
+        &self.shadow
     }
 
     /// What it knows of the hub.
-    pub fn into_world(self) -> World {
-        self.world
+    pub fn into_shadow(self) -> Shadow {
+        self.shadow
     }
 
     /// Reads one event.
@@ -183,34 +183,36 @@ impl Judge {
             // Nobody's business but the reports'.
             What::Net(_) => return Ok(()),
             What::HubStarted { .. } => {
-                self.pace.hub_restarted();
+                self.rate_limits.hub_restarted();
                 self.tally = resources::Tally::default();
                 self.at_hub.iter_mut().for_each(|(_, observer)| observer.hub_restarted());
             }
             What::Hub(hub) => {
-                self.world.put_off(&hub.input);
+                self.shadow.put_off(&hub.input);
                 self.hub(hub)?;
             }
             What::HubStopped { .. } | What::Client { .. } | What::Run(_) | What::Step { .. } => {}
         }
         for observer in &mut self.over_all {
-            observer.observe(event, &self.world)?;
+            observer.observe(event, &self.shadow)?;
         }
-        self.world.apply(event);
+        self.shadow.apply(event);
         Ok(())
     }
 
     fn hub(&mut self, hub: &HubEvent) -> Verdict {
-        let pace = &mut self.pace;
-        let moment = Moment::read(hub, &self.world, |key, frame| pace.is_hasty(hub, key, frame));
-        let silent = moment.is_silent();
+        let rate_limits = &mut self.rate_limits;
+        let transition = Transition::read(hub, &self.shadow, |key, frame| {
+            rate_limits.is_rate_limited(hub, key, frame)
+        });
+        let silent = transition.is_silent();
         for (watches_silence, observer) in &mut self.at_hub {
             if !silent || *watches_silence {
-                observer.observe(&moment)?;
+                observer.observe(&transition)?;
             }
         }
-        self.tally.count(&moment);
-        self.pace.forget(&hub.input);
+        self.tally.count(&transition);
+        self.rate_limits.forget(&hub.input);
         Ok(())
     }
 
@@ -221,7 +223,7 @@ impl Judge {
     /// If they differ.
     pub fn compare(&self, hub: &Hub) -> Result<(), Violation> {
         self.balance(hub.sizes().sessions, hub.counters())?;
-        resources::check_against(&self.world, &self.tally, hub)
+        resources::check_against(&self.shadow, &self.tally, hub)
     }
 
     /// Whether the counters balance and are what the history shows (I28); `sessions` are those with

@@ -5,21 +5,22 @@ use std::collections::BTreeSet;
 use signal_hub::hub::{AddressRow, ForgetReason, Record};
 use signal_hub::protocol::{ActorAddress, Reply, Subscription, Topic, Verb};
 
-use super::{HubObserver, Invariant, Moment, Verdict, broken};
+use super::{HubObserver, Invariant, Transition, Verdict, broken};
 
 /// I13, I14, I15.
 pub struct Subscriptions;
 
 impl HubObserver for Subscriptions {
-    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
-        let touched = &moment.hub.touched;
+    fn observe(&mut self, transition: &Transition<'_>) -> Verdict {
+        let touched = &transition.hub.touched;
         for (address, row) in &touched.addresses {
-            topics_change_by_request(moment, address, row.as_ref())?;
-            indexed_both_ways(moment, address, row.as_ref())?;
+            topics_change_by_request(transition, address, row.as_ref())?;
+            indexed_both_ways(transition, address, row.as_ref())?;
         }
         for (topic, row) in &touched.topics {
             for address in row.iter().flat_map(|row| &row.subscribers) {
-                if !moment.after.address(address).is_some_and(|row| row.topics.contains(topic)) {
+                if !transition.after.address(address).is_some_and(|row| row.topics.contains(topic))
+                {
                     let evidence = format!("{topic} has {address}, which does not have {topic}");
                     return broken(Invariant::I13, evidence);
                 }
@@ -28,13 +29,13 @@ impl HubObserver for Subscriptions {
         if touched.addresses.is_empty() {
             return Ok(());
         }
-        unsubscribe_takes_effect(moment)?;
-        resumed_with_all(moment)
+        unsubscribe_takes_effect(transition)?;
+        resumed_with_all(transition)
     }
 }
 
 fn indexed_both_ways(
-    moment: &Moment<'_>,
+    transition: &Transition<'_>,
     address: &ActorAddress,
     row: Option<&AddressRow>,
 ) -> Verdict {
@@ -44,7 +45,7 @@ fn indexed_both_ways(
         return broken(Invariant::I13, evidence);
     }
     let has_it = |topic: &Topic| {
-        moment.after.topic(topic).is_some_and(|row| row.subscribers.contains(address))
+        transition.after.topic(topic).is_some_and(|row| row.subscribers.contains(address))
     };
     match row.topics.iter().find(|topic| !has_it(topic)) {
         Some(topic) => {
@@ -57,19 +58,21 @@ fn indexed_both_ways(
 /// As long as the hub knows the address, its topics change by its owner's requests and only by one
 /// topic at a time.
 fn topics_change_by_request(
-    moment: &Moment<'_>,
+    transition: &Transition<'_>,
     address: &ActorAddress,
     row: Option<&AddressRow>,
 ) -> Verdict {
-    let (Some(before), Some(after)) = (moment.before.address(address), row) else { return Ok(()) };
+    let (Some(before), Some(after)) = (transition.before.address(address), row) else {
+        return Ok(());
+    };
     if before.registration.is_none() || after.registration.is_none() {
         return Ok(());
     }
-    if before.topics == after.topics || is_claimed(moment, address) {
+    if before.topics == after.topics || is_claimed(transition, address) {
         return Ok(());
     }
     // A deadline that is due comes before the input: who is forgotten begins without topics (I17).
-    let forgotten = moment.records().any(|record| match record {
+    let forgotten = transition.records().any(|record| match record {
         Record::ActorForgotten { actor_address, why } => {
             actor_address == address && *why == ForgetReason::ResumeWindowEnded
         }
@@ -80,7 +83,7 @@ fn topics_change_by_request(
     }
     let gained: BTreeSet<&Topic> = after.topics.difference(&before.topics).collect();
     let lost: BTreeSet<&Topic> = before.topics.difference(&after.topics).collect();
-    let (invariant, lawful) = match moment.asked.as_ref().and_then(|asked| asked.verb()) {
+    let (invariant, lawful) = match transition.asked.as_ref().and_then(|asked| asked.verb()) {
         Some(Verb::Subscribe(subscribe)) => {
             (Invariant::I14, lost.is_empty() && gained.iter().eq([&&subscribe.topic]))
         }
@@ -101,23 +104,24 @@ fn topics_change_by_request(
 }
 
 /// Whether the bearer of a token that names the address registers it in another principal's place.
-fn is_claimed(moment: &Moment<'_>, address: &ActorAddress) -> bool {
-    moment.records().any(|record| {
+fn is_claimed(transition: &Transition<'_>, address: &ActorAddress) -> bool {
+    transition.records().any(|record| {
         matches!(record, Record::ActorForgotten { actor_address, why: ForgetReason::Claimed }
             if actor_address == address)
     })
 }
 
 /// An accepted unsubscribe takes the topic from whoever acts, if that has it.
-fn unsubscribe_takes_effect(moment: &Moment<'_>) -> Verdict {
-    for (_, reply) in moment.replies() {
+fn unsubscribe_takes_effect(transition: &Transition<'_>) -> Verdict {
+    for (_, reply) in transition.replies() {
         let Reply::Unsubscribed(unsubscribed) = reply else { continue };
         let topic = &unsubscribed.topic;
-        let Some(asked) = &moment.asked else { continue };
-        let address = moment.before.acting_identity(asked.session, &asked.request.from);
+        let Some(asked) = &transition.asked else { continue };
+        let address = transition.before.acting_identity(asked.session, &asked.request.from);
         let has = |row: Option<&AddressRow>| row.is_some_and(|row| row.topics.contains(topic));
-        let kept = has(moment.before.address(&address)) && has(moment.after.address(&address));
-        if kept && !moment.is_due(&address) {
+        let kept =
+            has(transition.before.address(&address)) && has(transition.after.address(&address));
+        if kept && !transition.is_due(&address) {
             let evidence =
                 format!("an unsubscribe from {topic} was accepted and took it from nobody");
             return broken(Invariant::I15, evidence);
@@ -127,11 +131,11 @@ fn unsubscribe_takes_effect(moment: &Moment<'_>) -> Verdict {
 }
 
 /// I14: what hub:registered tells of the subscriptions is what is there.
-fn resumed_with_all(moment: &Moment<'_>) -> Verdict {
-    for (_, reply) in moment.replies() {
+fn resumed_with_all(transition: &Transition<'_>) -> Verdict {
+    for (_, reply) in transition.replies() {
         let Reply::Registered(registered) = reply else { continue };
         let told = &registered.subscriptions;
-        let kept = moment.after.address(&registered.actor_address).map(|row| &row.topics);
+        let kept = transition.after.address(&registered.actor_address).map(|row| &row.topics);
         // A message lists no more than it has room for, but counts them all.
         let so_far = |kept: &BTreeSet<Topic>| kept.iter().take(told.len()).eq(told.iter());
         let count = registered.subscription_count.unwrap_or(told.len());

@@ -8,8 +8,8 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trial {
-    /// Storms against the core.
-    Core,
+    /// Storms on the message backend.
+    Message,
     /// Storms against the whole server.
     Simulated,
     /// Every order of a few events.
@@ -23,12 +23,12 @@ pub enum Trial {
 impl Trial {
     /// All, the quickest first.
     pub const ALL: [Trial; 5] =
-        [Trial::Core, Trial::Simulated, Trial::Exhaustive, Trial::Scenarios, Trial::Properties];
+        [Trial::Message, Trial::Simulated, Trial::Exhaustive, Trial::Scenarios, Trial::Properties];
 
     /// One word.
     pub const fn word(self) -> &'static str {
         match self {
-            Trial::Core => "core",
+            Trial::Message => "message",
             Trial::Simulated => "simulated",
             Trial::Exhaustive => "exhaustive",
             Trial::Scenarios => "scenarios",
@@ -89,14 +89,14 @@ impl Fate {
         self.findings.values().flat_map(|kills| kills.first.keys().map(String::as_str)).collect()
     }
 
-    /// How many storms on the core it took until anything broke.
+    /// How many storms on the message backend it took until anything broke.
     pub fn seeds_to_the_first_kill(&self) -> Option<u64> {
-        self.kills(Trial::Core)?.first.values().min().copied()
+        self.kills(Trial::Message)?.first.values().min().copied()
     }
 
-    /// How many storms on the core it took until this broke.
+    /// How many storms on the message backend it took until this broke.
     pub fn seeds_to(&self, invariant: &str) -> Option<u64> {
-        self.kills(Trial::Core)?.first.get(invariant).copied()
+        self.kills(Trial::Message)?.first.get(invariant).copied()
     }
 }
 
@@ -111,10 +111,10 @@ mod tests {
             kills.add(run, broken);
         }
         let mut fate = Fate::default();
-        fate.note(Trial::Core, kills);
+        fate.note(Trial::Message, kills);
         assert_eq!(fate.seeds_to_the_first_kill(), Some(3));
         assert_eq!((fate.seeds_to("I4"), fate.seeds_to("I9")), (Some(5), None));
-        assert_eq!(fate.kills(Trial::Core).map(|kills| kills.failed), Some(3));
+        assert_eq!(fate.kills(Trial::Message).map(|kills| kills.failed), Some(3));
         assert_eq!(fate.killers().into_iter().collect::<Vec<_>>(), ["I1", "I4"]);
     }
 

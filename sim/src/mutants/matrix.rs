@@ -82,8 +82,8 @@ impl Matrix {
         if let (Some(first), Some(declared)) = (first, declared) {
             let _ = writeln!(
                 text,
-                "Of those that storms on the core kill, half are dead after {first} seeds, by the \
-                 declared invariant after {declared}."
+                "Of those that storms on the message backend kill, half are dead after {first} \
+                 seeds, by the declared invariant after {declared}."
             );
         }
         if let Some(steps) = mutants().filter_map(|(_, fate)| fate.steps).max() {
@@ -182,15 +182,15 @@ mod tests {
     fn matrix() -> Matrix {
         let mut matrix = Matrix::default();
         let mut fate = Fate::default();
-        fate.note(Trial::Core, kills(50, &[]));
+        fate.note(Trial::Message, kills(50, &[]));
         matrix.add(mutant("null", Expectation::Pass), fate);
         let mut fate = Fate::default();
-        fate.note(Trial::Core, kills(50, &[(2, "I1"), (5, "I4")]));
+        fate.note(Trial::Message, kills(50, &[(2, "I1"), (5, "I4")]));
         fate.note(Trial::Scenarios, kills(60, &[]));
         fate.steps = Some(3);
         matrix.add(mutant("late_close", Expectation::Breaks("I4".to_owned())), fate);
         let mut fate = Fate::default();
-        fate.note(Trial::Core, kills(50, &[(9, "I1")]));
+        fate.note(Trial::Message, kills(50, &[(9, "I1")]));
         matrix.add(mutant("hidden", Expectation::Breaks("I30".to_owned())), fate);
         matrix
     }
@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(
             matrix().markdown(),
             "\
-| mutant | must break | core | simulated | exhaustive | scenarios | properties | seeds to a kill | to the declared one | steps |
+| mutant | must break | message | simulated | exhaustive | scenarios | properties | seeds to a kill | to the declared one | steps |
 |---|---|---|---|---|---|---|---|---|---|
 | `null` | nothing | lives (50) | - | - | - | - | - | - | - |
 | `late_close` | I4 | 2 of 50: **I4**, I1 | - | - | lives (60) | - | 2 | 5 | 3 |
@@ -208,7 +208,7 @@ mod tests {
 
 1 of 2 mutants break the invariant that they declare.
 `null` lives, as it must.
-Of those that storms on the core kill, half are dead after 2 seeds, by the declared invariant after 5.
+Of those that storms on the message backend kill, half are dead after 2 seeds, by the declared invariant after 5.
 No shrunk scenario has more than 3 steps.
 "
         );
@@ -218,7 +218,7 @@ No shrunk scenario has more than 3 steps.
     #[test]
     fn programs_read_the_same() {
         let rows: Value = serde_json::from_str(&matrix().json()).unwrap();
-        assert_eq!(rows[1]["fate"]["findings"]["core"]["first"], json!({ "I1": 2, "I4": 5 }));
+        assert_eq!(rows[1]["fate"]["findings"]["message"]["first"], json!({ "I1": 2, "I4": 5 }));
         assert_eq!(rows[1]["seedsToTheDeclared"], json!(5));
         assert_eq!(rows[2]["asExpected"], json!(false));
     }

@@ -145,7 +145,7 @@ mod tests {
     fn fate(invariant: &str, seed: u64) -> Fate {
         let mut fate = Fate::default();
         let kills = Kills { runs: 50, failed: 1, first: [(invariant.to_owned(), seed)].into() };
-        fate.note(Trial::Core, kills);
+        fate.note(Trial::Message, kills);
         fate
     }
 

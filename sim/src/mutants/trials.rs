@@ -13,8 +13,8 @@ use super::patch::Mutant;
 use super::scratch::Programs;
 use crate::backend::Backend;
 
-/// Storms that each mutant gets on the core.
-pub const CORE_SEEDS: u64 = 50;
+/// Storms that each mutant gets on the message backend.
+pub const MESSAGE_SEEDS: u64 = 50;
 /// Storms that it gets on the whole server, of which each takes ten times as long.
 pub const SIMULATED_SEEDS: u64 = 20;
 /// How far is explored: what finds a bug at all finds it within a few moves.
@@ -70,7 +70,7 @@ impl Bench<'_> {
     /// If the trial itself fails, so that nothing is known.
     pub fn make(&self, trial: Trial) -> Result<Option<Kills>> {
         let made = match trial {
-            Trial::Core => self.campaign(Backend::Core, CORE_SEEDS).map(Some),
+            Trial::Message => self.campaign(Backend::Message, MESSAGE_SEEDS).map(Some),
             Trial::Simulated => self.campaign(Backend::Simulated, SIMULATED_SEEDS).map(Some),
             Trial::Exhaustive => self.exploration(),
             Trial::Scenarios => self.scenarios().map(Some),
@@ -100,8 +100,12 @@ impl Bench<'_> {
     }
 
     fn scenarios(&self) -> Result<Kills> {
-        let output =
-            self.simulator(&["scenarios", "scenarios", "--backend=core", "--backend=simulated"])?;
+        let output = self.simulator(&[
+            "scenarios",
+            "scenarios",
+            "--backend=message",
+            "--backend=simulated",
+        ])?;
         check_exit(&output, &[0, 2, 3])?;
         Ok(read_scenarios(&String::from_utf8_lossy(&output.stdout)))
     }
@@ -180,7 +184,7 @@ fn check_exit(output: &Output, expected: &[i32]) -> Result<()> {
     bail!("it ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr))
 }
 
-/// Lines such as `scenarios/a.json core BROKE I4 stale events are inert`, one for each run.
+/// Lines such as `scenarios/a.json message BROKE I4 stale events are inert`, one for each run.
 fn read_scenarios(said: &str) -> Kills {
     let mut kills = Kills::default();
     for line in said.lines().filter(|line| !line.starts_with(' ')) {
@@ -223,9 +227,9 @@ mod tests {
     #[test]
     fn scenarios_say_what_they_broke() {
         let said = "\
-scenarios/a.json                  core       passed, as expected
+scenarios/a.json                  message    passed, as expected
 scenarios/a.json                  simulated  BROKE I27 TTL respected
-scenarios/b.json                  core       DIFFERS
+scenarios/b.json                  message    DIFFERS
     expected 1 alice sees note
     seen     1 alice sees nothing
 scenarios/b.json                  simulated  skipped: no such thing

@@ -15,7 +15,7 @@ pub use story::story;
 
 use crate::backend::{Backend, Outcome};
 use crate::history::{Event, What};
-use crate::invariants::World;
+use crate::invariants::Shadow;
 use crate::scenario::Profile;
 
 /// The command that plays a seed again and prints everything.
@@ -86,15 +86,15 @@ pub fn earlier_tries(standstills: &[Duration]) -> Option<String> {
 /// All events, one or more lines each, and the digest of the hub's state at each milestone.
 pub fn transcript(events: &[Event]) -> String {
     let mut text = String::new();
-    let mut world = World::default();
+    let mut shadow = Shadow::default();
     for event in events {
         let _ = writeln!(text, "{event}");
         if let What::Hub(hub) = &event.what {
-            world.put_off(&hub.input);
+            shadow.put_off(&hub.input);
         }
-        world.apply(event);
+        shadow.apply(event);
         if matches!(event.what, What::Run(_)) {
-            let _ = writeln!(text, "                state {:016x}", world.digest());
+            let _ = writeln!(text, "                state {:016x}", shadow.digest());
         }
     }
     text

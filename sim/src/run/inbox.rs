@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::Value;
-use signal_hub::client::Loss;
+use signal_hub::client::DisconnectReason;
 use signal_hub::protocol::ActorAddress;
 use signal_hub::protocol::codec::{HubBody, HubFrame, HubMessage, payload_text};
 
@@ -52,13 +52,13 @@ impl Inboxes {
             ClientEvent::Opened { .. } => inbox.closed = None,
             ClientEvent::Lost { why, .. } => {
                 inbox.closed = Some(match why {
-                    Loss::Closed { code, .. } => *code,
-                    Loss::ConnectFailed(_)
-                    | Loss::Broken(_)
-                    | Loss::Silent
-                    | Loss::NoAnswer
-                    | Loss::Refused(_)
-                    | Loss::Dropped => None,
+                    DisconnectReason::Closed { code, .. } => *code,
+                    DisconnectReason::ConnectFailed(_)
+                    | DisconnectReason::Broken(_)
+                    | DisconnectReason::Silent
+                    | DisconnectReason::NoAnswer
+                    | DisconnectReason::Refused(_)
+                    | DisconnectReason::Dropped => None,
                 });
             }
             ClientEvent::Started { .. }

@@ -9,11 +9,11 @@ use tokio::sync::Notify;
 
 use super::inbox::Inboxes;
 use crate::history::{Event, What};
-use crate::invariants::{Judge, Time, Violation, World};
+use crate::invariants::{Judge, Shadow, Time, Violation};
 use crate::scenario::{Expectation, Scenario, What as Doing, Who};
 use crate::situations::{SHAPE_EVERY, Shape, Sightings, Watch};
 
-/// How often the world that observers keep is compared with the hub itself, in inputs.
+/// How often the shadow that observers keep is compared with the hub itself, in inputs.
 const COMPARE_EVERY: u64 = 256;
 
 /// How much of a history is kept after it was judged.
@@ -53,12 +53,12 @@ struct Inner {
 impl Inner {
     fn take_down(&mut self, event: &Event) -> Result<(), Violation> {
         self.count += 1;
-        self.watch.observe(event, self.judge.world());
+        self.watch.observe(event, self.judge.shadow());
         let verdict = self.judge.observe(event);
         if matches!(event.what, What::Hub(_)) {
             self.hub_inputs += 1;
             if self.hub_inputs.is_multiple_of(SHAPE_EVERY) {
-                self.shapes.insert(Shape::of(self.judge.world(), self.queue_messages_max));
+                self.shapes.insert(Shape::of(self.judge.shadow(), self.queue_messages_max));
             }
         }
         verdict
@@ -228,8 +228,8 @@ impl Recorder {
     }
 
     /// Looks at the hub as the history tells it.
-    pub fn world<T>(&self, look: impl FnOnce(&World) -> T) -> T {
-        look(self.lock().judge.world())
+    pub fn shadow<T>(&self, look: impl FnOnce(&Shadow) -> T) -> T {
+        look(self.lock().judge.shadow())
     }
 
     /// Ends the recording.

@@ -3,7 +3,7 @@
 
 use signal_hub::hub::{AddressRow, Phase, SessionRow};
 
-use crate::invariants::World;
+use crate::invariants::Shadow;
 
 /// After so many hub inputs the shape is looked at again.
 pub const SHAPE_EVERY: u64 = 16;
@@ -16,12 +16,12 @@ const SESSION_SORTS: u32 = 27;
 
 impl Shape {
     /// The shape of a hub whose queues hold so many messages.
-    pub fn of(world: &World, queue_messages_max: usize) -> Self {
+    pub fn of(shadow: &Shadow, queue_messages_max: usize) -> Self {
         let mut shape = Self(0);
-        for (_, row) in world.sessions() {
+        for (_, row) in shadow.sessions() {
             shape.count(session_sort(row, queue_messages_max));
         }
-        for (_, row) in world.address_rows() {
+        for (_, row) in shadow.address_rows() {
             shape.count(SESSION_SORTS + address_sort(row));
         }
         shape

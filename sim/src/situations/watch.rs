@@ -1,10 +1,10 @@
-//! Sees situations in a history. Besides the world it remembers only what is still under way.
+//! Sees situations in a history. Besides the shadow it remembers only what is still under way.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use signal_hub::client::Loss;
+use signal_hub::client::DisconnectReason;
 use signal_hub::hub::{CloseCause, EndReason, ForgetReason, Input, Output, Record, SessionKey};
 use signal_hub::protocol::codec::{HubBody, HubFrame};
 use signal_hub::protocol::{
@@ -15,7 +15,7 @@ use signal_hub::time::Timestamp;
 
 use super::{Sightings, Situation};
 use crate::history::{ClientEvent, ClientName, Event, HubEvent, Milestone, What};
-use crate::invariants::{After, World, is_open};
+use crate::invariants::{After, Shadow, is_open};
 use crate::net::{FaultId, NetEventKind};
 use crate::scenario::{Action, Scenario, Step, What as Doing};
 
@@ -80,8 +80,8 @@ impl Watch {
         Sightings::of_run(seed, |situation| self.times[situation as usize])
     }
 
-    /// Reads one event; `world` is the hub before it.
-    pub fn observe(&mut self, event: &Event, world: &World) {
+    /// Reads one event; `shadow` is the hub before it.
+    pub fn observe(&mut self, event: &Event, shadow: &Shadow) {
         if self.milestone >= Milestone::Leave {
             return;
         }
@@ -93,16 +93,16 @@ impl Watch {
                 }
             }
             What::HubStopped { abruptly } => {
-                if *abruptly && has_clients(world) {
+                if *abruptly && has_clients(shadow) {
                     self.down = Some(Situation::HubCrashedWithClients);
                 }
             }
             What::Hub(hub) => {
-                self.input(hub, world);
+                self.input(hub, shadow);
                 for output in &hub.outputs {
-                    self.output(hub, output, world);
+                    self.output(hub, output, shadow);
                 }
-                self.losses(hub, world);
+                self.losses(hub, shadow);
             }
             What::Client { client, event } => self.client(client, event),
             What::Net(NetEventKind::Injected { id, fault })
@@ -129,12 +129,12 @@ impl Watch {
         self.times[situation as usize] += u64::from(seen);
     }
 
-    fn input(&mut self, hub: &HubEvent, world: &World) {
+    fn input(&mut self, hub: &HubEvent, shadow: &Shadow) {
         match &hub.input {
             Input::Frame(key, frame) => {
                 self.hub.unheard.remove(key);
                 if let Ok(ClientFrame::Request(request)) = frame {
-                    self.request(hub, *key, request, world);
+                    self.request(hub, *key, request, shadow);
                 }
             }
             Input::Alive(key) => {
@@ -145,13 +145,13 @@ impl Watch {
                 let broken = *cause == CloseCause::Lost;
                 self.saw_if(unheard && broken, Situation::BroadcastToTheDead);
                 if let Some(address) = self.hub.superseded.remove(key) {
-                    let owner = world.owner(&address);
+                    let owner = shadow.owner(&address);
                     let another = owner.is_some_and(|owner| owner != *key);
                     self.saw_if(another, Situation::OldCloseAfterTakeover);
                 }
             }
             Input::Shutdown => {
-                if has_clients(world) {
+                if has_clients(shadow) {
                     self.down = Some(Situation::HubShutDownWithClients);
                 }
             }
@@ -160,19 +160,19 @@ impl Watch {
         }
     }
 
-    fn request(&mut self, hub: &HubEvent, key: SessionKey, request: &Request, world: &World) {
+    fn request(&mut self, hub: &HubEvent, key: SessionKey, request: &Request, shadow: &Shadow) {
         let Ok(verb) = &request.verb else { return };
         let refused =
             |output: &Output| matches!(output, Output::Audit(Record::RequestRefused { .. }));
         if let Some(accepted) = Situation::of_verb(verb)
-            && world.is_open(key)
+            && shadow.is_open(key)
             && !hub.outputs.iter().any(refused)
         {
             self.saw(accepted);
         }
         if let Verb::Renew(_) = verb {
-            let address = world.acting_identity(key, &request.from);
-            let left = world.address(&address).and_then(|row| row.registration);
+            let address = shadow.acting_identity(key, &request.from);
+            let left = shadow.address(&address).and_then(|row| row.registration);
             let soon = left.is_some_and(|registration| {
                 registration.owner.is_some() && registration.until.since(hub.now) <= NEAR_EXPIRY
             });
@@ -182,7 +182,7 @@ impl Watch {
         }
     }
 
-    fn output(&mut self, hub: &HubEvent, output: &Output, world: &World) {
+    fn output(&mut self, hub: &HubEvent, output: &Output, shadow: &Shadow) {
         match output {
             Output::Send(key, message) => match &message.body {
                 Body::Reply { reply, .. } => {
@@ -205,11 +205,11 @@ impl Watch {
             Output::Close(_, CloseReason::SlowConsumer) => self.saw(Situation::SlowConsumerClosed),
             Output::Close(..) => {}
             Output::Linger(..) => self.saw(Situation::RefusedLingers),
-            Output::Audit(record) => self.record(hub.now, record, world),
+            Output::Audit(record) => self.record(hub.now, record, shadow),
         }
     }
 
-    fn record(&mut self, now: Timestamp, record: &Record, world: &World) {
+    fn record(&mut self, now: Timestamp, record: &Record, shadow: &Shadow) {
         match record {
             Record::ActorRegistered { actor_address, session, .. } => {
                 let now_by = (*session, now);
@@ -220,7 +220,7 @@ impl Watch {
                 self.saw_if(rival, Situation::SameAddressWithinRoundTrip);
                 self.hub.expired.remove(actor_address);
             }
-            Record::ActorResumed { actor_address, .. } => self.resumed(now, actor_address, world),
+            Record::ActorResumed { actor_address, .. } => self.resumed(now, actor_address, shadow),
             Record::DuplicateConnectionDetected { actor_address, old_session, .. } => {
                 self.hub.superseded.insert(*old_session, actor_address.clone());
                 let asked = self.clients.asking.values().flatten();
@@ -253,18 +253,18 @@ impl Watch {
         }
     }
 
-    fn resumed(&mut self, now: Timestamp, address: &ActorAddress, world: &World) {
-        let registration = world.address(address).and_then(|row| row.registration);
+    fn resumed(&mut self, now: Timestamp, address: &ActorAddress, shadow: &Shadow) {
+        let registration = shadow.address(address).and_then(|row| row.registration);
         let Some(detached) = registration.filter(|row| row.owner.is_none()) else { return };
         let left = detached.until.since(now);
         self.saw_if(left * 10 <= self.resume_window, Situation::ResumedLate);
         self.saw_if(left * 100 <= self.resume_window, Situation::ResumedAtDeadline);
     }
 
-    fn losses(&mut self, hub: &HubEvent, world: &World) {
-        let after = After { world, event: hub };
+    fn losses(&mut self, hub: &HubEvent, shadow: &Shadow) {
+        let after = After { shadow, event: hub };
         for key in hub.touched.sessions.keys() {
-            let owned = world.session(*key).map_or(0, |row| row.addresses.len());
+            let owned = shadow.session(*key).map_or(0, |row| row.addresses.len());
             if owned > 1 {
                 let left = after.session(*key).map_or(0, |row| row.addresses.len());
                 self.saw_if(left > 0 && left < owned, Situation::OneOfSeveralLost);
@@ -288,7 +288,7 @@ impl Watch {
             ClientEvent::Received(frame) => clients.received(client, frame),
             // The stream itself is then dropped on request.
             ClientEvent::Said(text) => {
-                let silent = text.ends_with(&Loss::Silent.to_string());
+                let silent = text.ends_with(&DisconnectReason::Silent.to_string());
                 self.saw_if(silent, Situation::SilentHubFound);
             }
             ClientEvent::Started { .. } | ClientEvent::Ended => {}
@@ -339,6 +339,6 @@ impl AtClients {
     }
 }
 
-fn has_clients(world: &World) -> bool {
-    world.sessions().any(|(_, row)| is_open(row))
+fn has_clients(shadow: &Shadow) -> bool {
+    shadow.sessions().any(|(_, row)| is_open(row))
 }

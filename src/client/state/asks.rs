@@ -1,7 +1,7 @@
 //! Asks under way: written, but not answered yet. Each ends once.
 
 use super::{ClientState, Output, Owner};
-use crate::client::{ClientError, CommandId, Loss, Outcome};
+use crate::client::{ClientError, CommandId, DisconnectReason, Outcome};
 use crate::protocol::{ActorAddress, MessageId, Pattern, Reply, Request, Topic, Verb};
 use crate::time::Timestamp;
 
@@ -76,7 +76,7 @@ impl ClientState {
             self.resolve(id, Err(ClientError::TimedOut));
         }
         match purpose {
-            Purpose::Connect => self.abandon(now, Loss::NoAnswer),
+            Purpose::Connect => self.abandon(now, DisconnectReason::NoAnswer),
             Purpose::Register(address) | Purpose::Renew(address) => self.register(now, &address),
             Purpose::Subscribe { address, topic, .. }
             | Purpose::Unsubscribe { address, topic, .. } => {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::registration::refusal_in;
 use super::{ClientState, Output, Owner, Phase, Purpose, Session};
-use crate::client::{ClientError, CommandId, Ending, Event, Loss, Outcome};
+use crate::client::{ClientError, CommandId, DisconnectReason, Ending, Event, Outcome};
 use crate::protocol::{
     CloseReason, Connect, Connected, Disconnect, FrameMeter, Heartbeat, Json, PROTOCOL_VERSION,
     Reply, SessionId, Verb,
@@ -42,7 +42,7 @@ impl ClientState {
     pub(super) fn greeted(&mut self, now: Timestamp, reply: Reply) {
         match reply {
             Reply::Connected(connected) => self.connected(now, connected),
-            other => self.abandon(now, Loss::Refused(refusal_in(&other))),
+            other => self.abandon(now, DisconnectReason::Refused(refusal_in(&other))),
         }
     }
 
@@ -63,7 +63,7 @@ impl ClientState {
         self.phase = Phase::Connected(session);
         self.deadlines.set(Owner::Heartbeat, now + heartbeat_interval);
         self.deadlines.set(Owner::Silence, now + silence_timeout);
-        self.tell(Event::Connected {
+        self.emit(Event::Connected {
             session: connected.session_id,
             identity: connected.actor_identity,
         });
@@ -105,7 +105,7 @@ impl ClientState {
         if at > now {
             self.deadlines.set(Owner::Silence, at);
         } else {
-            self.abandon(now, Loss::Silent);
+            self.abandon(now, DisconnectReason::Silent);
         }
     }
 
@@ -135,27 +135,29 @@ impl ClientState {
     pub(super) fn phase_expired(&mut self, now: Timestamp) {
         match self.phase {
             Phase::Pausing => self.connect(now),
-            Phase::Connecting | Phase::Closing { .. } => self.abandon(now, Loss::NoAnswer),
+            Phase::Connecting | Phase::Closing { .. } => {
+                self.abandon(now, DisconnectReason::NoAnswer)
+            }
             Phase::New | Phase::Greeting | Phase::Connected(_) | Phase::Ended(_) => {}
         }
     }
 
     /// Gives the transport up before the hub does.
-    pub(super) fn abandon(&mut self, now: Timestamp, loss: Loss) {
+    pub(super) fn abandon(&mut self, now: Timestamp, why: DisconnectReason) {
         self.close_transport();
-        self.lost(now, loss);
+        self.lost(now, why);
     }
 
-    pub(super) fn lost(&mut self, now: Timestamp, loss: Loss) {
+    pub(super) fn lost(&mut self, now: Timestamp, why: DisconnectReason) {
         let (session, ending) = match &self.phase {
             Phase::New | Phase::Pausing | Phase::Ended(_) => return,
-            Phase::Connecting | Phase::Greeting => (None, ending_of(&loss)),
+            Phase::Connecting | Phase::Greeting => (None, ending_of(&why)),
             Phase::Connected(session) => {
                 let lasted = session.settled.map(|settled| now.since(settled));
                 if lasted >= Some(self.config.backoff_reset_after) {
                     self.failures = 0;
                 }
-                (Some(session.id.clone()), ending_of(&loss))
+                (Some(session.id.clone()), ending_of(&why))
             }
             Phase::Closing { session, why } => (Some(session.clone()), Some(*why)),
         };
@@ -163,9 +165,9 @@ impl ClientState {
         self.actors.connection_lost();
         self.fail_asks(&ClientError::ConnectionLost);
         let retry_in = ending.is_none().then(|| self.pause(now));
-        self.tell(match session {
-            Some(session) => Event::Disconnected { session, why: loss, retry_in },
-            None => Event::ConnectFailed { why: loss, retry_in },
+        self.emit(match session {
+            Some(session) => Event::Disconnected { session, why, retry_in },
+            None => Event::ConnectFailed { why, retry_in },
         });
         if let Some(why) = ending {
             self.end(why);
@@ -219,21 +221,21 @@ impl ClientState {
         self.fail_all_waiting(&ClientError::Ended);
         self.deadlines.clear_connection();
         self.phase = Phase::Ended(why);
-        self.tell(Event::Ended { why });
+        self.emit(Event::Ended { why });
     }
 }
 
-/// Why a client must not come back after `loss`, if it must not (protocol, section 3).
-fn ending_of(loss: &Loss) -> Option<Ending> {
-    match loss {
-        Loss::Closed { code, .. } => ending_of_close((*code)?),
+/// Why a client must not come back after `why`, if it must not (protocol, section 3).
+fn ending_of(why: &DisconnectReason) -> Option<Ending> {
+    match why {
+        DisconnectReason::Closed { code, .. } => ending_of_close((*code)?),
         // The close frame would say the same, but may not have come.
-        Loss::Refused(refusal) => ending_of_close(refusal.code.closes_connect().code()),
-        Loss::ConnectFailed(_)
-        | Loss::Broken(_)
-        | Loss::Silent
-        | Loss::NoAnswer
-        | Loss::Dropped => None,
+        DisconnectReason::Refused(refusal) => ending_of_close(refusal.code.closes_connect().code()),
+        DisconnectReason::ConnectFailed(_)
+        | DisconnectReason::Broken(_)
+        | DisconnectReason::Silent
+        | DisconnectReason::NoAnswer
+        | DisconnectReason::Dropped => None,
     }
 }
 

@@ -16,7 +16,7 @@ impl ClientState {
         match frame {
             Ok(HubFrame::Pong) => {}
             Ok(HubFrame::Message(message)) => self.message(now, *message),
-            Err(invalid) => self.tell(Event::Invalid { why: invalid.to_string() }),
+            Err(invalid) => self.emit(Event::Invalid { why: invalid.to_string() }),
         }
     }
 
@@ -26,14 +26,14 @@ impl ClientState {
             HubBody::Reply { correlation, reply } => self.reply(now, timestamp, correlation, reply),
             HubBody::Notice(Notice::Disconnect(notice)) => self.close_announced(now, notice),
             HubBody::Notice(Notice::Unregistered(notice)) => self.unregistered(now, notice),
-            HubBody::Notice(Notice::Pause(pause)) => self.tell(Event::Paused {
+            HubBody::Notice(Notice::Pause(pause)) => self.emit(Event::Paused {
                 reason: pause.reason,
                 address: pause.actor_address,
                 queue_depth: pause.queue_depth,
             }),
-            HubBody::Notice(Notice::Resume) => self.tell(Event::Resumed),
+            HubBody::Notice(Notice::Resume) => self.emit(Event::Resumed),
             HubBody::Delivery { kind, payload, route, origin } => {
-                self.tell(Event::Delivered(Box::new(Message {
+                self.emit(Event::Delivered(Box::new(Message {
                     id,
                     from,
                     to,
@@ -46,7 +46,7 @@ impl ClientState {
                     ttl,
                 })));
             }
-            HubBody::Unknown { kind, payload } => self.tell(Event::Unknown { kind, payload }),
+            HubBody::Unknown { kind, payload } => self.emit(Event::Unknown { kind, payload }),
         }
     }
 
@@ -60,7 +60,7 @@ impl ClientState {
         let purpose = correlation.as_ref().and_then(|id| self.asks.remove(id));
         let (Some(id), Some(purpose)) = (&correlation, purpose) else {
             if let Reply::Error(refusal) = reply {
-                self.tell(Event::HubError { correlation, refusal });
+                self.emit(Event::HubError { correlation, refusal });
             }
             return;
         };
@@ -87,7 +87,7 @@ impl ClientState {
     /// After a takeover the client must not come back, even if the close frame is lost.
     fn close_announced(&mut self, now: Timestamp, notice: DisconnectNotice) {
         let taken_over = notice.reason == DisconnectNotice::DUPLICATE_CONNECTION;
-        self.tell(Event::CloseAnnounced { reason: notice.reason, message: notice.message });
+        self.emit(Event::CloseAnnounced { reason: notice.reason, message: notice.message });
         if let (true, Phase::Connected(session)) = (taken_over, &self.phase) {
             let session = session.id.clone();
             self.await_close(now, session, Ending::DuplicateConnection);

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ClientConfig, ClientError, Command, CommandId, Dice, Ending, Event, Loss, Outcome};
+use super::{
+    ClientConfig, ClientError, Command, CommandId, Dice, DisconnectReason, Ending, Event, Outcome,
+};
 use crate::protocol::codec::{HubFrame, InvalidHubFrame};
 use crate::protocol::{
     ActorAddress, ClientFrame, FrameBytes, Json, MessageId, Pattern, Request, SessionId, Verb,
@@ -52,7 +54,7 @@ pub enum Input {
         declared: u64,
     },
     /// The transport, or the attempt to open one, ended.
-    Lost(Loss),
+    Lost(DisconnectReason),
     /// The user gave a command. Ids ascend.
     Command(CommandId, Command),
     /// Time passed.
@@ -155,8 +157,8 @@ impl ClientState {
             session.heard = now;
         }
         // A lost transport is gone already: a deadline that is due must not send on it.
-        if let Input::Lost(loss) = &input {
-            self.lost(now, loss.clone());
+        if let Input::Lost(why) = &input {
+            self.lost(now, why.clone());
         }
         self.expire(now);
         if self.ending().is_none() {
@@ -246,7 +248,7 @@ impl ClientState {
         self.outputs.push(Output::Send(ClientFrame::Request(Arc::new(request))));
     }
 
-    fn tell(&mut self, event: Event) {
+    fn emit(&mut self, event: Event) {
         self.outputs.push(Output::Event(event));
     }
 

@@ -79,7 +79,7 @@ impl ClientState {
             session.settled.get_or_insert(now);
         }
         self.renew_later(now, hub_now, registered.expires_at, address);
-        self.tell(Event::Registered {
+        self.emit(Event::Registered {
             address: address.clone(),
             version: registered.version,
             resumed: registered.resumed,
@@ -113,7 +113,7 @@ impl ClientState {
             self.fail_registrations(address, &error);
             self.rest_registration(now, address, &refusal)
         };
-        self.tell(Event::RegistrationRefused { address: address.clone(), refusal, retry_in });
+        self.emit(Event::RegistrationRefused { address: address.clone(), refusal, retry_in });
     }
 
     /// Asks again later. If the hub wants fewer requests, those about topics wait until then.
@@ -166,7 +166,7 @@ impl ClientState {
         actor.registration_accepted();
         self.renew_later(now, hub_now, renewed.expires_at, &address);
         let (expires_at, renewal_token) = (renewed.expires_at, renewed.renewal_token);
-        self.tell(Event::Renewed { address, expires_at, renewal_token });
+        self.emit(Event::Renewed { address, expires_at, renewal_token });
     }
 
     /// If the hub only wants fewer requests, the address is still held; otherwise it may be lost.
@@ -196,7 +196,7 @@ impl ClientState {
         match reason {
             UnregisterReason::Expired => {
                 let held = self.actors.is_held(&address);
-                self.tell(Event::Unregistered { address: address.clone(), reason });
+                self.emit(Event::Unregistered { address: address.clone(), reason });
                 if held {
                     self.register(now, &address);
                 }
@@ -205,7 +205,7 @@ impl ClientState {
             | UnregisterReason::TokenNarrowed
             | UnregisterReason::Other => {
                 self.forget(&address, &ClientError::NoAddress);
-                self.tell(Event::Unregistered { address, reason });
+                self.emit(Event::Unregistered { address, reason });
             }
         }
     }
@@ -301,7 +301,7 @@ impl ClientState {
         }
         actor.want_no_more(&topic);
         if command.is_none() {
-            self.tell(Event::SubscriptionRefused { address: address.clone(), topic, refusal });
+            self.emit(Event::SubscriptionRefused { address: address.clone(), topic, refusal });
         }
     }
 

@@ -10,7 +10,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio_websockets::{ClientBuilder, Limits, Message, WebSocketStream};
 
-use super::{HubUrl, Loss, Trust};
+use super::{DisconnectReason, HubUrl, Trust};
 use crate::runtime::Runtime;
 
 mod handshake;
@@ -38,7 +38,7 @@ pub(super) enum Arrival {
     /// its headers declare so far.
     Part { first: bool, declared: u64 },
     /// Nothing more will arrive.
-    Lost(Loss),
+    Lost(DisconnectReason),
 }
 
 /// Whether to read what the hub sends.
@@ -62,7 +62,7 @@ impl Transport {
         hub: HubUrl,
         trust: Option<Trust>,
         frame_bytes_max: usize,
-    ) -> Result<Self, Loss> {
+    ) -> Result<Self, DisconnectReason> {
         let nonce = handshake::Nonce::new(runtime.random_seed());
         let stream = runtime.connect(hub.authority()).await.map_err(connect_failed)?;
         let upgraded = if hub.speaks_tls() {
@@ -105,7 +105,7 @@ impl Transport {
 
     fn poll_next(&mut self, task: &mut Context<'_>, reading: Reading) -> Poll<Arrival> {
         if let Err(error) = self.write(task) {
-            return Poll::Ready(Arrival::Lost(Loss::Broken(error.to_string())));
+            return Poll::Ready(Arrival::Lost(DisconnectReason::Broken(error.to_string())));
         }
         if reading == Reading::Stalled {
             return Poll::Pending;
@@ -126,11 +126,11 @@ impl Transport {
             let message = match next {
                 Some(Ok(message)) => message,
                 Some(Err(error)) => {
-                    return Poll::Ready(Arrival::Lost(Loss::Broken(error.to_string())));
+                    return Poll::Ready(Arrival::Lost(DisconnectReason::Broken(error.to_string())));
                 }
                 None => {
                     let why = "the stream ended without a close frame".to_owned();
-                    return Poll::Ready(Arrival::Lost(Loss::Broken(why)));
+                    return Poll::Ready(Arrival::Lost(DisconnectReason::Broken(why)));
                 }
             };
             if let Some(arrival) = self.arrival_of(message) {
@@ -159,14 +159,17 @@ impl Transport {
         }
         if let Some((code, reason)) = message.as_close() {
             let code = Some(u16::from(code)).filter(|code| *code != NO_STATUS);
-            return Some(Arrival::Lost(Loss::Closed { code, reason: reason.to_owned() }));
+            return Some(Arrival::Lost(DisconnectReason::Closed {
+                code,
+                reason: reason.to_owned(),
+            }));
         }
         if message.is_ping() {
             self.unflushed = true;
             self.unanswered_pings += 1;
             if self.unanswered_pings > UNANSWERED_PINGS_MAX {
                 let why = "the hub sends pings and reads no answers".to_owned();
-                return Some(Arrival::Lost(Loss::Broken(why)));
+                return Some(Arrival::Lost(DisconnectReason::Broken(why)));
             }
         }
         None
@@ -176,6 +179,6 @@ impl Transport {
 /// The code of a close frame without one (RFC 6455, section 7.1.5).
 const NO_STATUS: u16 = 1005;
 
-fn connect_failed(error: impl fmt::Display) -> Loss {
-    Loss::ConnectFailed(error.to_string())
+fn connect_failed(error: impl fmt::Display) -> DisconnectReason {
+    DisconnectReason::ConnectFailed(error.to_string())
 }

@@ -171,7 +171,8 @@ impl Hub {
                 continue;
             }
             let body = Body::Notice(Notice::Disconnect(notice.clone()));
-            self.say_last(now, key, self.spoken_to(key), body, CloseReason::ServerShutdown);
+            let (to, why) = (self.reply_address(key), CloseReason::ServerShutdown);
+            self.send_and_close(now, key, to, body, why);
         }
         self.forget_detached(ForgetReason::Shutdown);
     }

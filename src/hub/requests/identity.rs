@@ -23,7 +23,7 @@ impl Hub {
     }
 
     /// The `to` of the hub's notices to a session.
-    pub(in crate::hub) fn spoken_to(&self, key: SessionKey) -> ActorAddress {
+    pub(in crate::hub) fn reply_address(&self, key: SessionKey) -> ActorAddress {
         let session = self.sessions.get(key);
         let known = session.and_then(|s| s.addresses.first().or(s.claimed.as_ref()));
         known.unwrap_or(&self.config.hub_address).clone()

@@ -4,16 +4,16 @@
 mod access;
 mod broadcast;
 mod connection;
+mod dedupe;
 mod directory;
 mod expiry;
 mod figures;
 mod forwarding;
 mod identity;
 mod messaging;
-mod pace;
 mod pubsub;
+mod rate_limit;
 mod registration;
-mod retries;
 mod sizes;
 
 use super::{Hub, Phase, Record, SessionKey};
@@ -49,16 +49,16 @@ impl Hub {
             return;
         }
         self.counters.requests_handled += 1;
-        let to = self.spoken_to(key);
-        self.say(now, key, to, Body::Pong);
+        let to = self.reply_address(key);
+        self.send_own(now, key, to, Body::Pong);
     }
 
     fn request(&mut self, now: Timestamp, key: SessionKey, request: &Request) {
         if let Some(session) = self.sessions.open_mut(key) {
             session.claimed = Some(request.from.clone());
         }
-        if let Err(refusal) = self.check_pace(now, key, request) {
-            return self.refuse_haste(now, key, request, refusal);
+        if let Err(refusal) = self.check_rate_limit(now, key, request) {
+            return self.refuse_rate_limited(now, key, request, refusal);
         }
         let before = self.outputs.len();
         let decided = self.decide(now, key, request);
@@ -86,8 +86,8 @@ impl Hub {
     ) -> Result<Reply, Refusal> {
         self.check_phase(key, request)?;
         self.check_echo(now, request)?;
-        let ask = self.ask_key(key, request);
-        if let Some(outcome) = ask.as_ref().and_then(|ask| self.first_outcome(now, key, ask)) {
+        let ask = self.dedupe_key(key, request);
+        if let Some(outcome) = ask.as_ref().and_then(|ask| self.cached_outcome(now, key, ask)) {
             return Ok(outcome);
         }
         let outcome = self.apply(now, key, request)?;
@@ -147,7 +147,7 @@ impl Hub {
 
     fn malformed(&mut self, now: Timestamp, key: SessionKey, malformed: Malformed) {
         self.counters.frames_malformed += 1;
-        let to = self.spoken_to(key);
+        let to = self.reply_address(key);
         match malformed {
             Malformed::Frame { id, refusal } => {
                 let error = Body::Reply {
@@ -156,9 +156,9 @@ impl Hub {
                     reply: Box::new(Reply::Error(refusal)),
                 };
                 if self.count_malformed(now, key) {
-                    self.say_last(now, key, to, error, CloseReason::TooManyMalformed)
+                    self.send_and_close(now, key, to, error, CloseReason::TooManyMalformed)
                 } else {
-                    self.say(now, key, to, error)
+                    self.send_own(now, key, to, error)
                 }
             }
             Malformed::TooLarge { actual, max } => {
@@ -170,7 +170,7 @@ impl Hub {
                 let error = Reply::Error(Box::new(refusal.with(Details::Size { actual, max })));
                 let error =
                     Body::Reply { correlation: None, trace_id: None, reply: Box::new(error) };
-                self.say_last(now, key, to, error, CloseReason::MessageTooLarge);
+                self.send_and_close(now, key, to, error, CloseReason::MessageTooLarge);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Who owns which address: register, takeover, unregister, renew, detach, resume, forget (protocol,
 //! section 5). Clean-up is always by address and session, never by address alone.
 
-use crate::hub::state::{Registration, Standing};
+use crate::hub::state::{Registration, RegistrationState};
 use crate::hub::{Deadline, EndReason, ForgetReason, Hub, Record, SessionKey};
 use crate::protocol::{
     ActorAddress, Body, CloseReason, Details, DisconnectNotice, ErrorCode, Notice, Refusal,
@@ -26,7 +26,7 @@ impl Hub {
         let known = self.registry.get(address);
         let version = known.map_or(1, |known| known.version + 1);
         let claimed = known.is_some_and(|known| known.principal != principal);
-        let resumed = !claimed && known.is_some_and(|known| known.standing.owner().is_none());
+        let resumed = !claimed && known.is_some_and(|known| known.state.owner().is_none());
         match self.registry.owner(address) {
             Some(old) if old != key => self.take_over(now, address, old, key),
             Some(_) | None => {}
@@ -39,8 +39,8 @@ impl Hub {
         let peer = peer.expect("a request comes from a session");
         let (expires_at, renewal_token) = (now + register.ttl, RenewalToken::new(self.ids.fresh()));
         let (token, first_token) = (renewal_token, renewal_token);
-        let standing = Standing::Live { owner: key, expires_at, token, first_token };
-        self.outcomes.belong_to(address, principal.as_ref());
+        let state = RegistrationState::Live { owner: key, expires_at, token, first_token };
+        self.dedupe.belong_to(address, principal.as_ref());
         self.registry.insert(
             address.clone(),
             Registration {
@@ -52,7 +52,7 @@ impl Hub {
                 principal,
                 peer,
                 renew_on_heartbeat: register.renew_on_heartbeat,
-                standing,
+                state,
             },
         );
         self.deadlines.arm(Deadline::Address(address.clone()), expires_at);
@@ -161,7 +161,7 @@ impl Hub {
             message: format!("{address} was registered by another connection."),
         };
         let body = Body::Notice(Notice::Disconnect(notice));
-        self.say_last(now, old, address.clone(), body, CloseReason::DuplicateConnection);
+        self.send_and_close(now, old, address.clone(), body, CloseReason::DuplicateConnection);
     }
 
     fn unbind(&mut self, address: &ActorAddress, key: SessionKey) {
@@ -215,13 +215,14 @@ impl Hub {
             None => self.acting_identity(key, request)?,
         };
         let registration = self.registry.get(&actor_address).ok_or_else(Refusal::renewal_token)?;
-        let Standing::Live { owner, first_token, .. } = registration.standing else {
+        let RegistrationState::Live { owner, first_token, .. } = registration.state else {
             return Err(Refusal::renewal_token());
         };
         let (expires_at, version) = (now + registration.ttl, registration.version + 1);
         let renewal_token = RenewalToken::new(self.ids.fresh());
-        let standing = Standing::Live { owner, expires_at, token: renewal_token, first_token };
-        self.registry.set_standing(&actor_address, standing);
+        let state =
+            RegistrationState::Live { owner, expires_at, token: renewal_token, first_token };
+        self.registry.set_state(&actor_address, state);
         self.registry.set_version(&actor_address, version);
         self.deadlines.arm(Deadline::Address(actor_address.clone()), expires_at);
         self.audit(Record::RegistrationRenewed {
@@ -241,7 +242,7 @@ impl Hub {
         }
         let address = self.registry.bearer(token)?;
         let registration = self.registry.get(address)?;
-        let owns = registration.standing.owner() == Some(key);
+        let owns = registration.state.owner() == Some(key);
         (owns || registration.principal == self.principal(key)).then(|| address.clone())
     }
 
@@ -250,12 +251,12 @@ impl Hub {
         if let Some(later) = self.carried_on(address) {
             return self.move_expiry(address, later);
         }
-        match self.registry.get(address).map(|registration| registration.standing) {
-            Some(Standing::Live { owner, .. }) => {
+        match self.registry.get(address).map(|registration| registration.state) {
+            Some(RegistrationState::Live { owner, .. }) => {
                 let why = EndReason::Expired;
                 self.lose(now, address, owner, (why, UnregisterReason::Expired));
             }
-            Some(Standing::Detached { .. }) => {
+            Some(RegistrationState::Detached { .. }) => {
                 self.forget(address, ForgetReason::ResumeWindowEnded);
             }
             None => {}
@@ -264,7 +265,7 @@ impl Hub {
 
     /// When the address expires; heartbeats count if the registration says so.
     pub(super) fn expires_at(&self, registration: &Registration) -> Option<Timestamp> {
-        let owner = registration.standing.owner()?;
+        let owner = registration.state.owner()?;
         let until = self.registry.until(registration);
         let session = self.sessions.get(owner).filter(|_| registration.renew_on_heartbeat);
         let beaten = session.map(|session| session.last_heartbeat + registration.ttl);
@@ -280,10 +281,10 @@ impl Hub {
     }
 
     fn move_expiry(&mut self, address: &ActorAddress, later: Timestamp) {
-        let standing = self.registry.get(address).map(|registration| registration.standing);
-        let Some(Standing::Live { owner, token, first_token, .. }) = standing else { return };
-        let standing = Standing::Live { owner, expires_at: later, token, first_token };
-        self.registry.set_standing(address, standing);
+        let state = self.registry.get(address).map(|registration| registration.state);
+        let Some(RegistrationState::Live { owner, token, first_token, .. }) = state else { return };
+        let state = RegistrationState::Live { owner, expires_at: later, token, first_token };
+        self.registry.set_state(address, state);
         self.deadlines.arm(Deadline::Address(address.clone()), later);
     }
 
@@ -308,7 +309,7 @@ impl Hub {
         reason: UnregisterReason,
     ) {
         let notice = UnregisteredNotice { actor_address: address.clone(), reason };
-        self.say(now, key, address.clone(), Body::Notice(Notice::Unregistered(notice)));
+        self.send_own(now, key, address.clone(), Body::Notice(Notice::Unregistered(notice)));
     }
 
     /// Keeps the address's subscriptions for the next to register it within the resume window.
@@ -325,7 +326,7 @@ impl Hub {
             return self.forget(address, ForgetReason::ResumeWindowEnded);
         }
         let until = now + self.config.resume_window;
-        self.registry.set_standing(address, Standing::Detached { until });
+        self.registry.set_state(address, RegistrationState::Detached { until });
         self.deadlines.arm(Deadline::Address(address.clone()), until);
     }
 
@@ -358,7 +359,7 @@ impl Hub {
         let detached: Vec<ActorAddress> = self
             .registry
             .iter()
-            .filter(|(_, registration)| registration.standing.owner().is_none())
+            .filter(|(_, registration)| registration.state.owner().is_none())
             .map(|(address, _)| address.clone())
             .collect();
         for address in detached {

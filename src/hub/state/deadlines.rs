@@ -25,7 +25,7 @@ pub enum Deadline {
     /// A live registration expires, or a detached one is forgotten.
     Address(ActorAddress),
     /// Outcomes of asks may be old enough to be forgotten. Armed while any is remembered.
-    Outcomes,
+    Dedupe,
 }
 
 /// When the deadlines of one session are due; none: it is not armed.
@@ -64,7 +64,7 @@ pub(crate) struct Deadlines {
     tokens: BTreeSet<(Timestamp, Deadline)>,
     sessions: BTreeMap<SessionKey, SessionDeadlines>,
     addresses: BTreeMap<ActorAddress, Timestamp>,
-    outcomes: Option<Timestamp>,
+    dedupe: Option<Timestamp>,
     stood_still: Duration,
     pub touched: Touched<Deadline>,
 }
@@ -144,8 +144,8 @@ impl Deadlines {
         self.addresses.get(address).map(|at| self.passed(*at))
     }
 
-    pub fn of_outcomes(&self) -> Option<Timestamp> {
-        self.outcomes.map(|at| self.passed(at))
+    pub fn of_dedupe(&self) -> Option<Timestamp> {
+        self.dedupe.map(|at| self.passed(at))
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Deadline> {
@@ -171,7 +171,7 @@ impl Deadlines {
             (Deadline::Token(key), at) => self.set_of_session(*key, |due| &mut due.token, at),
             (Deadline::Address(address), Some(at)) => self.addresses.insert(address.clone(), at),
             (Deadline::Address(address), None) => self.addresses.remove(address),
-            (Deadline::Outcomes, at) => std::mem::replace(&mut self.outcomes, at),
+            (Deadline::Dedupe, at) => std::mem::replace(&mut self.dedupe, at),
         }
     }
 
@@ -197,7 +197,7 @@ fn is_of_token(deadline: &Deadline) -> bool {
         | Deadline::Idle(_)
         | Deadline::SlowConsumer(_)
         | Deadline::Address(_)
-        | Deadline::Outcomes => false,
+        | Deadline::Dedupe => false,
     }
 }
 
@@ -243,8 +243,8 @@ mod tests {
         let [idle_at, token_at] = [Some(at(15)), Some(at(12))];
         let expected = SessionDeadlines { idle: idle_at, token: token_at, ..Default::default() };
         assert_eq!(deadlines.of_session(SessionKey(1)), expected);
-        deadlines.arm(Deadline::Outcomes, at(13));
+        deadlines.arm(Deadline::Dedupe, at(13));
         let mut due = || deadlines.pop_due(at(15)).map(|(_, deadline)| deadline);
-        assert_eq!((due(), due(), due()), (Some(token), Some(Deadline::Outcomes), Some(idle)));
+        assert_eq!((due(), due(), due()), (Some(token), Some(Deadline::Dedupe), Some(idle)));
     }
 }

@@ -2,10 +2,10 @@
 //! between them.
 
 mod deadlines;
+mod dedupe;
 mod detached;
-mod outcomes;
 mod owned;
-mod pace;
+mod rate_limit;
 mod registry;
 mod sessions;
 mod topics;
@@ -15,9 +15,9 @@ pub use deadlines::{Deadline, SessionDeadlines};
 pub use sessions::Phase;
 
 pub(super) use deadlines::Deadlines;
-pub(super) use outcomes::{AskKey, Outcomes};
-pub(super) use pace::{Limit, RequestPace};
-pub(super) use registry::{Registration, Registry, Standing};
+pub(super) use dedupe::{DedupeCache, DedupeKey};
+pub(super) use rate_limit::{RateLimit, RateLimiter};
+pub(super) use registry::{Registration, RegistrationState, Registry};
 pub(super) use sessions::{Session, Sessions};
 pub(super) use topics::Topics;
 pub(super) use touched::Touched;

@@ -26,7 +26,7 @@ pub(crate) struct Registration {
     pub peer: IpAddr,
     /// Whether each heartbeat of the owner renews it.
     pub renew_on_heartbeat: bool,
-    pub standing: Standing,
+    pub state: RegistrationState,
 }
 
 impl Registration {
@@ -45,7 +45,7 @@ impl Registration {
 
 /// Whether an address has an owner, and until when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Standing {
+pub(crate) enum RegistrationState {
     /// Routable, until `expires_at`.
     Live {
         owner: SessionKey,
@@ -59,21 +59,23 @@ pub(crate) enum Standing {
     Detached { until: Timestamp },
 }
 
-impl Standing {
+impl RegistrationState {
     pub fn owner(&self) -> Option<SessionKey> {
         match self {
-            Standing::Live { owner, .. } => Some(*owner),
-            Standing::Detached { .. } => None,
+            RegistrationState::Live { owner, .. } => Some(*owner),
+            RegistrationState::Detached { .. } => None,
         }
     }
 
     fn before(self, duration: Duration) -> Self {
         match self {
-            Standing::Live { owner, expires_at, token, first_token } => {
+            RegistrationState::Live { owner, expires_at, token, first_token } => {
                 let expires_at = expires_at.before(duration);
-                Standing::Live { owner, expires_at, token, first_token }
+                RegistrationState::Live { owner, expires_at, token, first_token }
             }
-            Standing::Detached { until } => Standing::Detached { until: until.before(duration) },
+            RegistrationState::Detached { until } => {
+                RegistrationState::Detached { until: until.before(duration) }
+            }
         }
     }
 }
@@ -101,7 +103,7 @@ impl Registry {
     }
 
     pub fn owner(&self, address: &ActorAddress) -> Option<SessionKey> {
-        self.get(address)?.standing.owner()
+        self.get(address)?.state.owner()
     }
 
     /// The address with this current renewal token.
@@ -121,15 +123,14 @@ impl Registry {
 
     /// When the registration or the resume window ends.
     pub fn until(&self, registration: &Registration) -> Timestamp {
-        match registration.standing {
-            Standing::Live { expires_at: until, .. } | Standing::Detached { until } => {
-                until + self.stood_still
-            }
+        match registration.state {
+            RegistrationState::Live { expires_at: until, .. }
+            | RegistrationState::Detached { until } => until + self.stood_still,
         }
     }
 
     pub fn insert(&mut self, address: ActorAddress, mut registration: Registration) {
-        registration.standing = registration.standing.before(self.stood_still);
+        registration.state = registration.state.before(self.stood_still);
         self.unlist(&address);
         self.leave_indexes(&address);
         self.touched.note(address.clone());
@@ -139,14 +140,14 @@ impl Registry {
     }
 
     /// Changes the owner of a known address, or its end.
-    pub fn set_standing(&mut self, address: &ActorAddress, standing: Standing) {
+    pub fn set_state(&mut self, address: &ActorAddress, state: RegistrationState) {
         self.leave_indexes(address);
         self.touched.note(address.clone());
         let Some(row) = self.rows.get_mut(address) else { return };
-        let was_live = row.standing.owner().is_some();
-        row.standing = standing.before(self.stood_still);
+        let was_live = row.state.owner().is_some();
+        row.state = state.before(self.stood_still);
         self.enter_indexes(address);
-        match (was_live, standing.owner().is_some()) {
+        match (was_live, state.owner().is_some()) {
             (true, false) => self.unlist(address),
             (false, true) => self.list(address),
             (true, true) | (false, false) => {}
@@ -234,7 +235,7 @@ impl Registry {
     }
 
     fn list(&mut self, address: &ActorAddress) {
-        let Some(row) = self.rows.get(address).filter(|row| row.standing.owner().is_some()) else {
+        let Some(row) = self.rows.get(address).filter(|row| row.state.owner().is_some()) else {
             return;
         };
         self.live.insert(address.clone());
@@ -264,25 +265,29 @@ impl Registry {
 
     fn enter_indexes(&mut self, address: &ActorAddress) {
         let Some(row) = self.rows.get(address) else { return };
-        match row.standing {
-            Standing::Live { token, first_token, .. } => {
+        match row.state {
+            RegistrationState::Live { token, first_token, .. } => {
                 self.tokens.insert(token, address.clone());
                 if first_token != token {
                     self.first_tokens.insert(first_token, address.clone());
                 }
             }
-            Standing::Detached { until } => self.detached.insert(&row.holder(), until, address),
+            RegistrationState::Detached { until } => {
+                self.detached.insert(&row.holder(), until, address)
+            }
         }
     }
 
     fn leave_indexes(&mut self, address: &ActorAddress) {
         let Some(row) = self.rows.get(address) else { return };
-        match row.standing {
-            Standing::Live { token, first_token, .. } => {
+        match row.state {
+            RegistrationState::Live { token, first_token, .. } => {
                 self.tokens.remove(&token);
                 self.first_tokens.remove(&first_token);
             }
-            Standing::Detached { until } => self.detached.remove(&row.holder(), until, address),
+            RegistrationState::Detached { until } => {
+                self.detached.remove(&row.holder(), until, address)
+            }
         }
     }
 }

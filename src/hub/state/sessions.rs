@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::Serialize;
 
 use super::owned::Owned;
-use super::{RequestPace, Touched};
+use super::{RateLimiter, Touched};
 use crate::auth::Grant;
 use crate::hub::{Config, Peer, SessionKey, Visits, Written};
 use crate::protocol::{ActorAddress, Outgoing, SessionId};
@@ -41,9 +41,9 @@ pub(crate) struct Session {
     pub paused_for: Option<SessionKey>,
     /// The sessions that were told to pause because this one does not keep up.
     pub pausing: BTreeSet<SessionKey>,
-    pub pace: RequestPace,
-    /// The pace of its heartbeats and text pings.
-    pub pings: RequestPace,
+    pub requests: RateLimiter,
+    /// The rate limiter of its heartbeats and text pings.
+    pub pings: RateLimiter,
     /// When the latest malformed frames came; at most as many as close the session.
     pub malformed: VecDeque<Timestamp>,
 }
@@ -62,8 +62,8 @@ impl Session {
             queue: Queue::default(),
             paused_for: None,
             pausing: BTreeSet::new(),
-            pace: RequestPace::default(),
-            pings: RequestPace::default(),
+            requests: RateLimiter::default(),
+            pings: RateLimiter::default(),
             malformed: VecDeque::new(),
         }
     }

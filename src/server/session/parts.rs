@@ -41,7 +41,7 @@ impl Parts {
             (self.lasted, self.rested) = (Duration::ZERO, None);
         }
         (self.patience, self.has_news) = (FrameMeter::patience(declared), true);
-        self.tell(now)
+        self.report_due(now)
     }
 
     /// The message is whole.
@@ -52,7 +52,7 @@ impl Parts {
     /// Returns whether to report bytes that came meanwhile now.
     pub(super) fn tick(&mut self, now: Duration) -> bool {
         self.look(now);
-        self.tell(now)
+        self.report_due(now)
     }
 
     /// When the next tick is needed.
@@ -72,7 +72,7 @@ impl Parts {
         self.looked = now;
     }
 
-    fn tell(&mut self, now: Duration) -> bool {
+    fn report_due(&mut self, now: Duration) -> bool {
         let too_slow =
             self.rested.is_some() && !self.lasted.is_zero() && self.lasted >= self.patience;
         let told = self.message.is_some() && !too_slow && now >= self.next_told();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use signal_hub::client::state::Output;
-use signal_hub::client::{ClientConfig, ClientError, Command, CommandId, Event, Loss};
+use signal_hub::client::{ClientConfig, ClientError, Command, CommandId, DisconnectReason, Event};
 use signal_hub::protocol::{
     ActorAddress, ClientFrame, CloseReason, Details, MessageId, Pattern, Reply, Request, Topic,
     UnregisterReason, Verb,
@@ -334,11 +334,16 @@ impl Model {
     }
 
     /// The bounds of the pause before the next attempt, and who may make one.
-    fn lost(&mut self, now: Timestamp, why: &Loss, pause: Option<Duration>) -> Result<()> {
+    fn lost(
+        &mut self,
+        now: Timestamp,
+        why: &DisconnectReason,
+        pause: Option<Duration>,
+    ) -> Result<()> {
         self.disconnected();
         let code = match why {
-            Loss::Closed { code, .. } => *code,
-            Loss::Refused(refusal) => Some(refusal.code.closes_connect().code()),
+            DisconnectReason::Closed { code, .. } => *code,
+            DisconnectReason::Refused(refusal) => Some(refusal.code.closes_connect().code()),
             _ => None,
         };
         let for_good = FOR_GOOD.iter().any(|reason| Some(reason.code()) == code) || self.parting;

@@ -86,7 +86,7 @@ struct Session {
     /// Who does not keep up with this one, if it was told to pause.
     paused_for: Option<SessionKey>,
     /// Thousandths of a request times milliseconds: when all that was asked had flowed off.
-    pace: u128,
+    requests: u128,
     /// The same for what keeps it alive.
     pings: u128,
     /// When it was last told that it tells too much.
@@ -322,8 +322,8 @@ impl Model {
                 reason: DisconnectNotice::SERVER_SHUTDOWN.to_owned(),
                 message: String::new(),
             };
-            let (to, body) = (self.spoken_to(key), Body::Notice(Notice::Disconnect(notice)));
-            self.say_last(key, to, body, CloseReason::ServerShutdown);
+            let (to, body) = (self.reply_address(key), Body::Notice(Notice::Disconnect(notice)));
+            self.send_and_close(key, to, body, CloseReason::ServerShutdown);
         }
         self.registrations.clear();
     }

@@ -115,12 +115,12 @@ impl Model {
             message: String::new(),
         };
         let body = Body::Notice(Notice::Disconnect(notice));
-        self.say_last(old, address.clone(), body, CloseReason::DuplicateConnection);
+        self.send_and_close(old, address.clone(), body, CloseReason::DuplicateConnection);
     }
 
     fn say_lost(&mut self, key: SessionKey, address: &ActorAddress, reason: UnregisterReason) {
         let notice = UnregisteredNotice { actor_address: address.clone(), reason };
-        self.say(key, address.clone(), Body::Notice(Notice::Unregistered(notice)));
+        self.send_own(key, address.clone(), Body::Notice(Notice::Unregistered(notice)));
     }
 
     pub(super) fn unregister(

@@ -35,7 +35,7 @@ impl Model {
             Ok(ClientFrame::Ping) => {
                 if self.check_bucket(key, Bucket::Pings).is_ok() {
                     self.pay(key, Bucket::Pings, 1);
-                    self.say(key, self.spoken_to(key), Body::Pong);
+                    self.send_own(key, self.reply_address(key), Body::Pong);
                 }
             }
             Ok(ClientFrame::Request(request)) => self.request(key, request),
@@ -45,7 +45,7 @@ impl Model {
 
     fn malformed(&mut self, key: SessionKey, malformed: &Malformed) {
         self.figures.errors += 1;
-        let (now, to) = (self.now, self.spoken_to(key));
+        let (now, to) = (self.now, self.reply_address(key));
         let session = self.sessions.get_mut(&key).expect("frames come from open sessions");
         let (correlation, error, close) = match malformed {
             Malformed::TooLarge { actual, max } => {
@@ -66,8 +66,8 @@ impl Model {
             reply: Box::new(Reply::Error(Box::new(error))),
         };
         match close {
-            Some(why) => self.say_last(key, to, body, why),
-            None => self.say(key, to, body),
+            Some(why) => self.send_and_close(key, to, body, why),
+            None => self.send_own(key, to, body),
         }
     }
 
@@ -80,7 +80,7 @@ impl Model {
             _ => Some(Bucket::Requests),
         };
         if let Some(Err(refusal)) = bucket.map(|bucket| self.check_bucket(key, bucket)) {
-            return self.refuse_haste(key, request, refusal);
+            return self.refuse_rate_limited(key, request, refusal);
         }
         (self.copies, self.scanned) = (0, 0);
         let answer = self.answer(key, request);
@@ -125,14 +125,14 @@ impl Model {
         let level = self.level(key, bucket).max(now) + 1_000 * weight as u128;
         let session = self.sessions.get_mut(&key).expect("frames come from open sessions");
         match bucket {
-            Bucket::Requests => session.pace = level,
+            Bucket::Requests => session.requests = level,
             Bucket::Pings => session.pings = level,
         }
     }
 
     fn level(&self, key: SessionKey, bucket: Bucket) -> u128 {
         match bucket {
-            Bucket::Requests => self.sessions[&key].pace,
+            Bucket::Requests => self.sessions[&key].requests,
             Bucket::Pings => self.sessions[&key].pings,
         }
     }
@@ -159,7 +159,7 @@ impl Model {
     }
 
     /// Of tells that come too fast one a second is answered.
-    fn refuse_haste(&mut self, key: SessionKey, request: &Request, refusal: Refusal) {
+    fn refuse_rate_limited(&mut self, key: SessionKey, request: &Request, refusal: Refusal) {
         self.refuse(key, request, refusal.clone());
         let now = self.now;
         if let (Pattern::Tell, Some(session)) = (request.pattern, self.sessions.get_mut(&key))

@@ -31,7 +31,7 @@ impl Model {
         {
             registered.subscription_count = Some(count);
         }
-        self.say(key, request.from.clone(), answer(request, reply));
+        self.send_own(key, request.from.clone(), answer(request, reply));
     }
 
     pub(super) fn reply_last(
@@ -41,7 +41,7 @@ impl Model {
         reply: Reply,
         why: CloseReason,
     ) {
-        self.say_last(key, request.from.clone(), answer(request, reply), why);
+        self.send_and_close(key, request.from.clone(), answer(request, reply), why);
     }
 
     /// The session is over, and its client may take its time to see that.
@@ -61,7 +61,7 @@ impl Model {
     }
 
     /// The hub's own words have as much room again; who uses that up as well is closed.
-    pub(super) fn say(&mut self, key: SessionKey, to: ActorAddress, body: Body) {
+    pub(super) fn send_own(&mut self, key: SessionKey, to: ActorAddress, body: Body) {
         let message = self.message(to, body);
         match self.sessions.get(&key) {
             Some(session) if session.fits(message.weight(), &self.config, 2) => {
@@ -72,7 +72,7 @@ impl Model {
         }
     }
 
-    pub(super) fn say_last(
+    pub(super) fn send_and_close(
         &mut self,
         key: SessionKey,
         to: ActorAddress,
@@ -117,7 +117,7 @@ impl Model {
             actor_address: slow_address.clone(),
             queue_depth,
         });
-        let message = self.message(self.spoken_to(sender), Body::Notice(notice));
+        let message = self.message(self.reply_address(sender), Body::Notice(notice));
         let Some(session) = self.sessions.get_mut(&sender) else { return };
         let tells = session.paused_for.is_none() && session.fits(message.weight(), &self.config, 2);
         if queue_depth > self.config.pause_threshold && tells {
@@ -130,7 +130,7 @@ impl Model {
         let waits = |key: &SessionKey| self.sessions[key].paused_for == Some(slow);
         let waiting: Vec<SessionKey> = self.sessions.keys().copied().filter(waits).collect();
         for key in waiting {
-            let message = self.message(self.spoken_to(key), Body::Notice(Notice::Resume));
+            let message = self.message(self.reply_address(key), Body::Notice(Notice::Resume));
             if let Some(session) = self.sessions.get_mut(&key) {
                 session.paused_for = None;
             }
@@ -139,7 +139,7 @@ impl Model {
     }
 
     /// Whom an unasked message to the session is addressed to.
-    pub(super) fn spoken_to(&self, key: SessionKey) -> ActorAddress {
+    pub(super) fn reply_address(&self, key: SessionKey) -> ActorAddress {
         let session = self.sessions.get(&key);
         let known =
             session.and_then(|session| session.addresses.first().or(session.claimed.as_ref()));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use signal_hub::client::state::{ClientState, Input, Output};
-use signal_hub::client::{ClientConfig, Command, CommandId, Dice, Event as Told, Loss};
+use signal_hub::client::{ClientConfig, Command, CommandId, Dice, DisconnectReason, Event as Told};
 use signal_hub::protocol::codec::hand_over;
 use signal_hub::protocol::{ActorAddress, ClientFrame, Outgoing};
 use signal_hub::runtime::Reading;
@@ -202,7 +202,7 @@ impl World {
         let Some(client) = self.client(id) else { return };
         let (name, link, connection) = (client.name.clone(), client.link.take(), client.connection);
         let event = match std::mem::replace(&mut client.up, false) {
-            true => ClientEvent::Lost { connection, why: Loss::Dropped },
+            true => ClientEvent::Lost { connection, why: DisconnectReason::Dropped },
             false => ClientEvent::Said("gives up connecting".to_owned()),
         };
         self.record_client(&name, event);
@@ -254,7 +254,7 @@ impl World {
 
     pub(super) fn no_connection(&mut self, link: ConnectionId, holder: Holder, why: String) {
         self.drop_client_end(link);
-        let loss = Loss::ConnectFailed(why);
+        let loss = DisconnectReason::ConnectFailed(why);
         let id = match holder {
             Holder::Client(id) => id,
             Holder::Raw(id) => return self.raw_not_opened(id, &loss),
@@ -262,12 +262,12 @@ impl World {
         let Some(client) = self.client(id) else { return };
         client.link = None;
         let name = client.name.clone();
-        let Loss::ConnectFailed(why) = &loss else { return };
+        let DisconnectReason::ConnectFailed(why) = &loss else { return };
         self.record_client(&name, ClientEvent::Said(format!("cannot connect: {why}")));
         self.hand_in(id, Input::Lost(loss));
     }
 
-    pub(super) fn lost(&mut self, link: ConnectionId, holder: Holder, why: Loss) {
+    pub(super) fn lost(&mut self, link: ConnectionId, holder: Holder, why: DisconnectReason) {
         let id = match holder {
             Holder::Client(id) => id,
             Holder::Raw(id) => {
@@ -280,7 +280,7 @@ impl World {
         client.up = false;
         let (name, connection) = (client.name.clone(), client.connection);
         self.record_client(&name, ClientEvent::Lost { connection, why: why.clone() });
-        let closed_by_hub = matches!(why, Loss::Closed { .. });
+        let closed_by_hub = matches!(why, DisconnectReason::Closed { .. });
         if !closed_by_hub {
             self.drop_client_end(link);
         }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use signal_hub::client::Loss;
+use signal_hub::client::DisconnectReason;
 use signal_hub::client::state::Input;
 use signal_hub::protocol::CloseReason;
 
@@ -140,7 +140,7 @@ impl World {
                 Read::Data(Message::Close(reason)) if stage == Stage::Up => {
                     let code = reason.map(CloseReason::code);
                     let reason = reason.map_or("", CloseReason::text).to_owned();
-                    self.lost(id, holder, Loss::Closed { code, reason });
+                    self.lost(id, holder, DisconnectReason::Closed { code, reason });
                 }
                 Read::Data(_) => {}
                 Read::Ended | Read::Failed(_) if stage == Stage::Closing => {
@@ -156,9 +156,11 @@ impl World {
                 }
                 Read::Ended => {
                     let why = "the stream ended without a close frame".to_owned();
-                    self.lost(id, holder, Loss::Broken(why));
+                    self.lost(id, holder, DisconnectReason::Broken(why));
                 }
-                Read::Failed(why) => self.lost(id, holder, Loss::Broken(why.to_string())),
+                Read::Failed(why) => {
+                    self.lost(id, holder, DisconnectReason::Broken(why.to_string()))
+                }
             }
         }
         self.write_as_client(id);

@@ -1,5 +1,5 @@
-//! The core backend: the hub, the clients' state and raw sessions on a queue of events, connected by
-//! links that carry whole messages. No bytes, no tasks, no sockets: fast.
+//! The message backend: the hub, the clients' state and raw sessions on a queue of events, connected
+//! by links that carry whole messages. No bytes, no tasks, no sockets: fast.
 
 mod actor;
 mod agenda;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use signal_hub::client::Loss;
+use signal_hub::client::DisconnectReason;
 use signal_hub::protocol::MessageId;
 use signal_hub::protocol::codec::HubFrame;
 use tokio::sync::oneshot;
@@ -153,13 +153,13 @@ impl World {
         self.obey_raw(id);
     }
 
-    pub(super) fn raw_not_opened(&mut self, id: RawId, loss: &Loss) {
+    pub(super) fn raw_not_opened(&mut self, id: RawId, why: &DisconnectReason) {
         let Some(raw) = self.raw(id) else { return };
         let Link::Dialling(_, order) = std::mem::replace(&mut raw.link, Link::Down) else {
             return;
         };
         let name = raw.name.clone();
-        self.record_client(&name, ClientEvent::Said(loss.to_string()));
+        self.record_client(&name, ClientEvent::Said(why.to_string()));
         self.carry_out_order(id, *order);
         self.obey_raw(id);
     }
@@ -176,7 +176,7 @@ impl World {
     }
 
     /// The connection is gone, and its end with it.
-    pub(super) fn raw_lost(&mut self, id: RawId, why: Loss) {
+    pub(super) fn raw_lost(&mut self, id: RawId, why: DisconnectReason) {
         let Some(raw) = self.raw(id) else { return };
         let link = std::mem::replace(&mut raw.link, Link::Down);
         // A dropped sender tells that there is nothing to wait for.
@@ -194,7 +194,7 @@ impl World {
         let closing = self.raw(id).is_some_and(|raw| raw.is_closing(link));
         if closing {
             self.drop_client_end(link);
-            self.raw_lost(id, Loss::Dropped);
+            self.raw_lost(id, DisconnectReason::Dropped);
         }
     }
 

@@ -1,4 +1,4 @@
-//! Everything there is in a run on the core backend, and what happens next.
+//! Everything there is in a run on the message backend, and what happens next.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use signal_hub::client::{Client, ClientConfig, Events, Loss, Observer, TransportChange};
+use signal_hub::client::{
+    Client, ClientConfig, DisconnectReason, Events, Observer, TransportChange,
+};
 use signal_hub::protocol::codec::HubFrame;
 use signal_hub::protocol::{ActorAddress, ClientFrame, Topic};
 use signal_hub::runtime::Runtime;
@@ -180,11 +182,11 @@ impl<W: Wire> Observer for Tap<W> {
                 self.up = true;
                 return self.record(ClientEvent::Opened { connection: self.connection });
             }
-            TransportChange::Lost(Loss::ConnectFailed(why)) => {
+            TransportChange::Lost(DisconnectReason::ConnectFailed(why)) => {
                 return self.record(ClientEvent::Said(format!("cannot connect: {why}")));
             }
             TransportChange::Lost(why) => why.clone(),
-            TransportChange::Abandoned => Loss::Dropped,
+            TransportChange::Abandoned => DisconnectReason::Dropped,
         };
         if !std::mem::replace(&mut self.up, false) {
             return self.record(ClientEvent::Said("gives up connecting".to_owned()));

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use signal_hub::client::{Loss, RawArrival, RawTransport};
+use signal_hub::client::{DisconnectReason, RawArrival, RawTransport};
 use signal_hub::protocol::MessageId;
 use signal_hub::protocol::codec::{decode_hub_frame, encode_client_frame};
 use signal_hub::runtime::Runtime;
@@ -117,7 +117,7 @@ impl<W: Wire> Task<W> {
                 self.connection += 1;
                 self.record(ClientEvent::Opened { connection: self.connection });
             }
-            Err(loss) => self.record(ClientEvent::Said(loss.to_string())),
+            Err(why) => self.record(ClientEvent::Said(why.to_string())),
         }
     }
 
@@ -134,15 +134,15 @@ impl<W: Wire> Task<W> {
             () = transport.finish() => {}
             () = self.runtime.sleep(CLOSE_TIMEOUT) => {}
         }
-        self.lost(Loss::Dropped);
+        self.lost(DisconnectReason::Dropped);
     }
 
     fn arrived(&mut self, arrival: RawArrival) {
         let bytes = match arrival {
             RawArrival::Frame(bytes) => bytes,
-            RawArrival::Lost(loss) => {
+            RawArrival::Lost(why) => {
                 self.transport = None;
-                return self.lost(loss);
+                return self.lost(why);
             }
         };
         match decode_hub_frame(&bytes) {
@@ -158,7 +158,7 @@ impl<W: Wire> Task<W> {
         }
     }
 
-    fn lost(&mut self, why: Loss) {
+    fn lost(&mut self, why: DisconnectReason) {
         self.record(ClientEvent::Lost { connection: self.connection, why });
         // A dropped sender tells that there is nothing to wait for.
         self.awaited.clear();

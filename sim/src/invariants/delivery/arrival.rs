@@ -13,8 +13,8 @@ use signal_hub::protocol::{ActorAddress, Body, Delivery};
 use uuid::Uuid;
 
 use super::super::liveness::Delays;
-use super::super::world::is_open;
-use super::super::{Invariant, RunObserver, Verdict, World, broken};
+use super::super::shadow::is_open;
+use super::super::{Invariant, RunObserver, Shadow, Verdict, broken};
 use crate::history::{ClientEvent, ClientName, Event, HubEvent, Milestone, What};
 
 /// When what the hub has written has arrived, once the faults are over.
@@ -66,7 +66,7 @@ impl Arrival {
 }
 
 impl RunObserver for Arrival {
-    fn observe(&mut self, event: &Event, world: &World) -> Verdict {
+    fn observe(&mut self, event: &Event, shadow: &Shadow) -> Verdict {
         match &event.what {
             What::HubStarted { restarts } => self.restarts = *restarts,
             What::Hub(hub) => self.note(event.at, hub),
@@ -83,7 +83,7 @@ impl RunObserver for Arrival {
                 | ClientEvent::Ended
                 | ClientEvent::Said(_) => {}
             },
-            What::Run(Milestone::Calm) => return self.all_arrived(event.at, world),
+            What::Run(Milestone::Calm) => return self.all_arrived(event.at, shadow),
             What::Net(_) | What::Step { .. } | What::Run(_) | What::HubStopped { .. } => {}
         }
         Ok(())
@@ -155,10 +155,10 @@ impl Arrival {
     }
 
     /// Nothing new was said for long: what the hub has written to whoever is there has arrived.
-    fn all_arrived(&mut self, at: Duration, world: &World) -> Verdict {
+    fn all_arrived(&mut self, at: Duration, shadow: &Shadow) -> Verdict {
         for ((restarts, key), stream) in &self.sessions {
             stream.has_no_gap()?;
-            let row = world.session(*key).filter(|_| *restarts == self.restarts);
+            let row = shadow.session(*key).filter(|_| *restarts == self.restarts);
             let is_written = row.is_some_and(|row| is_open(row) && row.queued == Queued::default());
             let mut copies = stream.under_way.iter();
             let missing = copies.find(|copy| {
@@ -170,7 +170,7 @@ impl Arrival {
         }
         let places = &mut self.places;
         self.sessions.retain(|(restarts, key), stream| {
-            let stays = *restarts == self.restarts && world.is_open(*key);
+            let stays = *restarts == self.restarts && shadow.is_open(*key);
             if !stays {
                 stream.leave(places);
             }

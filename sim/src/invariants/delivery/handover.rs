@@ -3,8 +3,8 @@
 use signal_hub::hub::Config;
 use signal_hub::protocol::{ActorAddress, Body, Delivery, Pattern, Request, Route, Verb};
 
-use super::super::moment::Asked;
-use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+use super::super::transition::RequestTransition;
+use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
 use super::remembered::{Ask, Remembered, reached_nobody};
 
 /// I8, I15, I18, I19. Remembers whom the copies of each ask went to.
@@ -19,28 +19,28 @@ impl Handover {
 }
 
 impl HubObserver for Handover {
-    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
-        self.asks.see(moment);
+    fn observe(&mut self, transition: &Transition<'_>) -> Verdict {
+        self.asks.see(transition);
         let mut copies = Vec::new();
-        for (_, message) in moment.sent() {
+        for (_, message) in transition.sent() {
             let Body::Delivery(delivery) = &message.body else { continue };
-            let asked = moment.asked.as_ref().filter(|a| a.request.id == delivery.origin);
+            let asked = transition.asked.as_ref().filter(|a| a.request.id == delivery.origin);
             let Some(asked) = asked else {
                 return invented(&message.to, "no request carried it");
             };
-            if moment.before.owner(&delivery.from) != Some(asked.session) {
+            if transition.before.owner(&delivery.from) != Some(asked.session) {
                 let (session, from) = (asked.session, &delivery.from);
                 let evidence = format!("{session} sent as {from}, which it does not own");
                 return broken(Invariant::I8, evidence);
             }
-            carried_unaltered(moment, asked.request, delivery, &message.to)?;
+            carried_unaltered(transition, asked.request, delivery, &message.to)?;
             if asked.request.pattern == Pattern::Ask {
                 self.once(asked, &copies, delivery, &message.to)?;
                 copies.push(message.to.clone());
             }
         }
-        if let Some(ask) = carried_out(moment) {
-            self.asks.insert(moment.now, ask, copies);
+        if let Some(ask) = carried_out(transition) {
+            self.asks.insert(transition.now, ask, copies);
         }
         Ok(())
     }
@@ -55,7 +55,7 @@ impl Handover {
     /// What is asked again under its id is the same message; what is told again is another.
     fn once(
         &self,
-        asked: &Asked<'_>,
+        asked: &RequestTransition<'_>,
         copies: &[ActorAddress],
         delivery: &Delivery,
         to: &ActorAddress,
@@ -77,10 +77,10 @@ impl Handover {
 }
 
 /// The ask that the hub carries out now and has to know again.
-pub fn carried_out(moment: &Moment<'_>) -> Option<Ask> {
-    let asked = moment.asked.as_ref()?;
-    asked.accepted().filter(|_| !reached_nobody(moment, asked.request))?;
-    Ask::of(moment.before.acting_identity(asked.session, &asked.request.from), asked.request)
+pub fn carried_out(transition: &Transition<'_>) -> Option<Ask> {
+    let asked = transition.asked.as_ref()?;
+    asked.accepted().filter(|_| !reached_nobody(transition, asked.request))?;
+    Ask::of(transition.before.acting_identity(asked.session, &asked.request.from), asked.request)
 }
 
 fn invented(to: &ActorAddress, why: &str) -> Verdict {
@@ -88,7 +88,7 @@ fn invented(to: &ActorAddress, why: &str) -> Verdict {
 }
 
 fn carried_unaltered(
-    moment: &Moment<'_>,
+    transition: &Transition<'_>,
     request: &Request,
     delivery: &Delivery,
     to: &ActorAddress,
@@ -96,7 +96,7 @@ fn carried_unaltered(
     let (kind, data) = match (&request.verb, &delivery.route) {
         (Ok(Verb::Send(send)), Route::Send) if send.to == *to => (&send.kind, &send.data),
         (Ok(Verb::Publish(publish)), Route::Publication { topic }) if publish.topic == *topic => {
-            if !moment.before.address(to).is_some_and(|row| row.topics.contains(topic)) {
+            if !transition.before.address(to).is_some_and(|row| row.topics.contains(topic)) {
                 let evidence =
                     format!("{to} gets a publication on {topic}, which it does not have");
                 return broken(Invariant::I15, evidence);

@@ -12,7 +12,7 @@ use signal_hub::hub::{Config, Expired, Input, SessionKey, Written};
 use signal_hub::protocol::{ActorAddress, Body, MessageId};
 use signal_hub::time::Timestamp;
 
-use super::super::{HubObserver, Invariant, Moment, Verdict, broken, text};
+use super::super::{HubObserver, Invariant, Transition, Verdict, broken, text};
 
 /// What a report may take from the writer to the hub, where time is real.
 const REPORT_WITHIN: Duration = Duration::from_secs(1);
@@ -55,10 +55,10 @@ impl HubObserver for Lateness {
         true
     }
 
-    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
-        match &moment.hub.input {
-            Input::Drained(key, written) if moment.hears(*key) => {
-                self.drained(moment, *key, written)?;
+    fn observe(&mut self, transition: &Transition<'_>) -> Verdict {
+        match &transition.hub.input {
+            Input::Drained(key, written) if transition.hears(*key) => {
+                self.drained(transition, *key, written)?;
             }
             // Of a session that is over nothing is remembered.
             Input::Drained(..)
@@ -70,11 +70,12 @@ impl HubObserver for Lateness {
             | Input::Late(_)
             | Input::Shutdown => {}
         }
-        if let Some(ttl) = moment.asked.as_ref().and_then(|asked| asked.request.ttl) {
-            self.handed_over(moment, ttl)?;
+        if let Some(ttl) = transition.asked.as_ref().and_then(|asked| asked.request.ttl) {
+            self.handed_over(transition, ttl)?;
         }
         if !self.queues.is_empty() {
-            for key in moment.hub.touched.sessions.keys().filter(|key| moment.ended(**key)) {
+            for key in transition.hub.touched.sessions.keys().filter(|key| transition.ended(**key))
+            {
                 self.queues.remove(key);
             }
         }
@@ -87,36 +88,36 @@ impl HubObserver for Lateness {
 }
 
 impl Lateness {
-    fn handed_over(&mut self, moment: &Moment<'_>, ttl: Duration) -> Verdict {
-        let Some(asked) = &moment.asked else { return Ok(()) };
+    fn handed_over(&mut self, transition: &Transition<'_>, ttl: Duration) -> Verdict {
+        let Some(asked) = &transition.asked else { return Ok(()) };
         let deadline = asked.request.timestamp + ttl + self.clock_skew;
         let mut queued_behind: BTreeMap<SessionKey, usize> = BTreeMap::new();
-        let sent: Vec<_> = moment.sent().collect();
+        let sent: Vec<_> = transition.sent().collect();
         for (key, message) in sent.into_iter().rev() {
             let behind = queued_behind.entry(key).or_default();
-            let queued = moment.is(key).map_or(0, |row| row.queued.messages);
+            let queued = transition.is(key).map_or(0, |row| row.queued.messages);
             let ahead = queued.saturating_sub(*behind) as u64;
             *behind += 1;
             let Body::Delivery(delivery) = &message.body else { continue };
-            if moment.now > deadline {
+            if transition.now > deadline {
                 return broken(
                     Invariant::I27,
                     format!(
                         "{} is handed over to {} {} after its deadline",
                         delivery.origin,
                         message.to,
-                        text(moment.now.since(deadline))
+                        text(transition.now.since(deadline))
                     ),
                 );
             }
             let queue = self.queues.entry(key).or_insert_with(|| Queue {
                 drained: 0,
-                since: moment.now,
+                since: transition.now,
                 copies: VecDeque::new(),
             });
             let copy = Copy {
                 place: queue.drained + ahead,
-                until: moment.now + ttl,
+                until: transition.now + ttl,
                 to: message.to.clone(),
                 origin: delivery.origin.clone(),
             };
@@ -127,7 +128,12 @@ impl Lateness {
         Ok(())
     }
 
-    fn drained(&mut self, moment: &Moment<'_>, key: SessionKey, written: &Written) -> Verdict {
+    fn drained(
+        &mut self,
+        transition: &Transition<'_>,
+        key: SessionKey,
+        written: &Written,
+    ) -> Verdict {
         let Some(queue) = self.queues.get_mut(&key) else {
             return match written.expired.first() {
                 None => Ok(()),
@@ -160,7 +166,7 @@ impl Lateness {
         if let Some(expired) = expired.first() {
             return never_there(expired);
         }
-        queue.since = moment.now;
+        queue.since = transition.now;
         if queue.copies.is_empty() {
             self.queues.remove(&key);
         }

@@ -3,7 +3,7 @@
 use signal_hub::hub::{Config, Record};
 use signal_hub::protocol::{Body, MessageId, Reply, Request};
 
-use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
 use super::handover::carried_out;
 use super::remembered::{Ask, Remembered, reached_nobody};
 
@@ -26,16 +26,16 @@ impl Outcomes {
 }
 
 impl HubObserver for Outcomes {
-    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
-        let Some(asked) = &moment.asked else { return Ok(()) };
-        self.asks.see(moment);
+    fn observe(&mut self, transition: &Transition<'_>) -> Verdict {
+        let Some(asked) = &transition.asked else { return Ok(()) };
+        self.asks.see(transition);
         let request = asked.request;
-        let from = moment.before.acting_identity(asked.session, &request.from);
+        let from = transition.before.acting_identity(asked.session, &request.from);
         let Some(ask) = Ask::of(from, request) else { return Ok(()) };
-        let copies = copies(moment, &request.id);
+        let copies = copies(transition, &request.id);
         let Some(reply) = asked.reply.filter(|reply| !matches!(reply, Reply::Error(_))) else {
-            if let Some(ask) = carried_out(moment) {
-                self.asks.insert(moment.now, ask, Outcome::Untold(copies));
+            if let Some(ask) = carried_out(transition) {
+                self.asks.insert(transition.now, ask, Outcome::Untold(copies));
             }
             return Ok(());
         };
@@ -51,10 +51,10 @@ impl HubObserver for Outcomes {
                 );
             }
             Some(Outcome::Untold(untold)) => told_of(request, reply, untold + copies),
-            None => honest(moment, request, reply, copies),
+            None => honest(transition, request, reply, copies),
         };
-        if !reached_nobody(moment, request) {
-            self.asks.insert(moment.now, ask, Outcome::Told(reply.clone()));
+        if !reached_nobody(transition, request) {
+            self.asks.insert(transition.now, ask, Outcome::Told(reply.clone()));
         }
         verdict
     }
@@ -64,15 +64,15 @@ impl HubObserver for Outcomes {
     }
 }
 
-fn copies(moment: &Moment<'_>, id: &MessageId) -> usize {
+fn copies(transition: &Transition<'_>, id: &MessageId) -> usize {
     let carried = |body: &Body| matches!(body, Body::Delivery(copy) if copy.origin == *id);
-    moment.sent().filter(|(_, message)| carried(&message.body)).count()
+    transition.sent().filter(|(_, message)| carried(&message.body)).count()
 }
 
-fn honest(moment: &Moment<'_>, request: &Request, reply: &Reply, copies: usize) -> Verdict {
+fn honest(transition: &Transition<'_>, request: &Request, reply: &Reply, copies: usize) -> Verdict {
     if let Reply::BroadcastAck(ack) = reply {
         let dropped = |record: &&Record| matches!(record, Record::MessageDropped { message, .. } if *message == request.id);
-        let dropped = moment.records().filter(dropped).count();
+        let dropped = transition.records().filter(dropped).count();
         if dropped != ack.failed_count {
             return broken(
                 Invariant::I23,

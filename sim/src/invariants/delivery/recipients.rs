@@ -8,8 +8,8 @@ use signal_hub::protocol::{
     ActorAddress, Body, Broadcast, ErrorCode, MessageId, Outgoing, Recipient, Verb,
 };
 
-use super::super::moment::Asked;
-use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+use super::super::transition::RequestTransition;
+use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
 
 /// I16, I21, I22, I23.
 pub struct Recipients {
@@ -41,17 +41,17 @@ impl Recipients {
 }
 
 impl HubObserver for Recipients {
-    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
-        let Some(asked) = &moment.asked else { return Ok(()) };
+    fn observe(&mut self, transition: &Transition<'_>) -> Verdict {
+        let Some(asked) = &transition.asked else { return Ok(()) };
         match asked.verb() {
             Some(Verb::Subscribe(subscribe)) => {
-                if asked.accepted().is_none() || moment.ended(asked.session) {
+                if asked.accepted().is_none() || transition.ended(asked.session) {
                     return Ok(());
                 }
-                let row = moment.is(asked.session);
+                let row = transition.is(asked.session);
                 let mut owned = row.into_iter().flat_map(|row| row.addresses.iter());
                 let has_it = |address| {
-                    let row = moment.after.address(address);
+                    let row = transition.after.address(address);
                     row.is_some_and(|row| row.topics.contains(&subscribe.topic))
                 };
                 if owned.any(has_it) {
@@ -63,18 +63,18 @@ impl HubObserver for Recipients {
                     )
                 }
             }
-            Some(Verb::Send(send)) => self.sent(moment, asked, &send.to),
+            Some(Verb::Send(send)) => self.sent(transition, asked, &send.to),
             Some(Verb::Publish(publish)) => {
-                let row = moment.before.topic(&publish.topic);
+                let row = transition.before.topic(&publish.topic);
                 let subscribers = row.into_iter().flat_map(|row| &row.subscribers);
-                self.all(moment, asked, subscribers, Invariant::I16)
+                self.all(transition, asked, subscribers, Invariant::I16)
             }
             Some(Verb::Broadcast(broadcast)) => {
-                let live = moment.before.address_rows().filter(|(address, row)| {
+                let live = transition.before.address_rows().filter(|(address, row)| {
                     row.registration.is_some_and(|registration| registration.owner.is_some())
-                        && wants(moment, broadcast, address)
+                        && wants(transition, broadcast, address)
                 });
-                self.all(moment, asked, live.map(|(address, _)| address), Invariant::I23)
+                self.all(transition, asked, live.map(|(address, _)| address), Invariant::I23)
             }
             Some(_) | None => Ok(()),
         }
@@ -82,15 +82,20 @@ impl HubObserver for Recipients {
 }
 
 impl Recipients {
-    fn sent(&self, moment: &Moment<'_>, asked: &Asked<'_>, to: &Recipient) -> Verdict {
-        let mut copies = Copies::read(moment, &asked.request.id);
+    fn sent(
+        &self,
+        transition: &Transition<'_>,
+        asked: &RequestTransition<'_>,
+        to: &Recipient,
+    ) -> Verdict {
+        let mut copies = Copies::read(transition, &asked.request.id);
         copies.once_and_recorded(&asked.request.id)?;
         let (delivered, dropped) = (copies.handed_over.len(), copies.dropped.len());
         let silently = match asked.refused {
             _ if !asked.heard || asked.retried => (delivered, dropped) != (0, 0),
             None => delivered + dropped != 1,
             // A queue at its bound: the drop has its record, whether or not the sender hears of it.
-            Some(ErrorCode::RateLimited) if !asked.hasty => (delivered, dropped) != (0, 1),
+            Some(ErrorCode::RateLimited) if !asked.rate_limited => (delivered, dropped) != (0, 1),
             Some(ErrorCode::MessageExpired) => (delivered, dropped) != (0, 1),
             Some(_) => (delivered, dropped) != (0, 0),
         };
@@ -110,12 +115,12 @@ impl Recipients {
     /// A message for many; `missing` is what it breaks if one is left out for no reason at all.
     fn all<'a>(
         &self,
-        moment: &'a Moment<'_>,
-        asked: &Asked<'_>,
+        transition: &'a Transition<'_>,
+        asked: &RequestTransition<'_>,
         recipients: impl Iterator<Item = &'a ActorAddress>,
         missing: Invariant,
     ) -> Verdict {
-        let mut copies = Copies::read(moment, &asked.request.id);
+        let mut copies = Copies::read(transition, &asked.request.id);
         copies.once_and_recorded(&asked.request.id)?;
         if asked.accepted().is_none() {
             let expired = asked.refused == Some(ErrorCode::MessageExpired);
@@ -130,7 +135,7 @@ impl Recipients {
                 ),
             };
         }
-        let meant = Meant::of(moment, asked, recipients);
+        let meant = Meant::of(transition, asked, recipients);
         let dropped: Vec<ActorAddress> =
             copies.dropped.iter().filter_map(|to| to.address()).collect();
         let a_failure = dropped.first();
@@ -153,20 +158,20 @@ impl Recipients {
             None => Ok(()),
             Some(left_out) => {
                 let id = &asked.request.id;
-                self.without_reason(moment, id, left_out, a_failure, missing)
+                self.without_reason(transition, id, left_out, a_failure, missing)
             }
         }
     }
 
     fn without_reason(
         &self,
-        moment: &Moment<'_>,
+        transition: &Transition<'_>,
         id: &MessageId,
         left_out: &ActorAddress,
         a_failure: Option<&ActorAddress>,
         missing: Invariant,
     ) -> Verdict {
-        let is_full = self.is_full(moment, left_out);
+        let is_full = self.is_full(transition, left_out);
         match (is_full, a_failure) {
             (true, _) => broken(
                 Invariant::I21,
@@ -183,12 +188,12 @@ impl Recipients {
 
 impl Recipients {
     /// Whether the queue of the address's session may have been at its bound for one more copy.
-    fn is_full(&self, moment: &Moment<'_>, address: &ActorAddress) -> bool {
-        let Some(owner) = moment.before.owner(address) else { return false };
-        let row = moment.was(owner);
+    fn is_full(&self, transition: &Transition<'_>, address: &ActorAddress) -> bool {
+        let Some(owner) = transition.before.owner(address) else { return false };
+        let row = transition.was(owner);
         let Queued { mut messages, mut bytes } = row.map(|row| row.queued).unwrap_or_default();
         let mut weight = Outgoing::ENVELOPE_WEIGHT;
-        for (key, message) in moment.sent() {
+        for (key, message) in transition.sent() {
             if matches!(message.body, Body::Delivery(_)) {
                 weight = message.weight();
             }
@@ -201,29 +206,29 @@ impl Recipients {
 }
 
 /// Whether a broadcast is meant for an address that has an owner.
-fn wants(moment: &Moment<'_>, broadcast: &Broadcast, address: &ActorAddress) -> bool {
+fn wants(transition: &Transition<'_>, broadcast: &Broadcast, address: &ActorAddress) -> bool {
     broadcast.target_capability.as_ref().is_none_or(|wanted| {
-        let registration = moment.before.registration(address);
+        let registration = transition.before.registration(address);
         registration.is_some_and(|known| known.asked().capabilities.contains(wanted))
     })
 }
 
 impl<'a> Meant<'a> {
     fn of(
-        moment: &'a Moment<'_>,
-        asked: &Asked<'_>,
+        transition: &'a Transition<'_>,
+        asked: &RequestTransition<'_>,
         recipients: impl Iterator<Item = &'a ActorAddress>,
     ) -> Self {
         let mut meant = Self { sure: BTreeSet::new(), perhaps: BTreeSet::new() };
-        let row = moment.was(asked.session);
+        let row = transition.was(asked.session);
         let own = row.map_or(&[][..], |row| row.addresses.as_slice());
         let excludes =
             matches!(asked.verb(), Some(Verb::Broadcast(broadcast)) if broadcast.exclude_self);
         // Who acts is not sure if one of the session's addresses has just expired.
-        let who_acts = if own.iter().any(|address| moment.is_due(address)) {
+        let who_acts = if own.iter().any(|address| transition.is_due(address)) {
             None
         } else {
-            Some(moment.before.acting_identity(asked.session, &asked.request.from))
+            Some(transition.before.acting_identity(asked.session, &asked.request.from))
         };
         for address in recipients {
             let excluded = excludes
@@ -231,8 +236,8 @@ impl<'a> Meant<'a> {
                     Some(actor) => actor == address,
                     None => false,
                 };
-            let unsure =
-                moment.is_due(address) || excludes && who_acts.is_none() && own.contains(address);
+            let unsure = transition.is_due(address)
+                || excludes && who_acts.is_none() && own.contains(address);
             match (unsure, excluded) {
                 (true, _) => drop(meant.perhaps.insert(address)),
                 (false, true) => {}
@@ -244,14 +249,14 @@ impl<'a> Meant<'a> {
 }
 
 impl<'a> Copies<'a> {
-    fn read(moment: &Moment<'a>, id: &MessageId) -> Self {
+    fn read(transition: &Transition<'a>, id: &MessageId) -> Self {
         let mut copies = Self::default();
-        for (_, message) in moment.sent() {
+        for (_, message) in transition.sent() {
             if matches!(&message.body, Body::Delivery(delivery) if delivery.origin == *id) {
                 copies.handed_over.push(&message.to);
             }
         }
-        for record in moment.records() {
+        for record in transition.records() {
             match record {
                 Record::MessageDelivered { message, .. } => {
                     copies.recorded += usize::from(message == id);

@@ -8,7 +8,7 @@ use signal_hub::hub::{Config, DropReason, ForgetReason, Record};
 use signal_hub::protocol::{ActorAddress, MessageId, Pattern, Request, Verb};
 use signal_hub::time::Timestamp;
 
-use super::super::Moment;
+use super::super::Transition;
 
 /// Who asked for what under which id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,11 +67,11 @@ impl<T> Remembered<T> {
 
     /// Forgets what is as old as the window and what belonged to an address that was given back, or
     /// claimed by another principal.
-    pub fn see(&mut self, moment: &Moment<'_>) {
-        while let Some(address) = self.with_old_asks(moment.now) {
+    pub fn see(&mut self, transition: &Transition<'_>) {
+        while let Some(address) = self.with_old_asks(transition.now) {
             self.forget_oldest_of(&address);
         }
-        for record in moment.records() {
+        for record in transition.records() {
             if let Record::ActorForgotten {
                 actor_address,
                 why: ForgetReason::Unregistered | ForgetReason::Disconnected | ForgetReason::Claimed,
@@ -119,9 +119,9 @@ impl<T> Remembered<T> {
 }
 
 /// Whether the hub said that nobody was there: then there is nothing to know again.
-pub fn reached_nobody(moment: &Moment<'_>, request: &Request) -> bool {
+pub fn reached_nobody(transition: &Transition<'_>, request: &Request) -> bool {
     matches!(request.verb, Ok(Verb::Send(_)))
-        && moment.records().any(|record| {
+        && transition.records().any(|record| {
             matches!(record,
                 Record::MessageDropped { message, why, .. }
                     if *message == request.id

@@ -7,34 +7,34 @@ use signal_hub::hub::{Input, SessionKey};
 use signal_hub::protocol::{Body, ClientFrame, ErrorCode, Pattern, Reply};
 use signal_hub::time::Timestamp;
 
-use super::super::moment::Asked;
-use super::super::world::is_open;
-use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+use super::super::shadow::is_open;
+use super::super::transition::RequestTransition;
+use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
 
 /// How often a session hears that it tells too much (docs/PROTOCOL.md, section 4).
-const HASTE_TOLD_EVERY: Duration = Duration::from_secs(1);
+const RATE_LIMIT_TOLD_EVERY: Duration = Duration::from_secs(1);
 
 /// I24, I26.
 #[derive(Default)]
 pub struct Replies {
     /// When a session last heard that it tells too much.
-    told_of_haste: BTreeMap<SessionKey, Timestamp>,
+    told_of_rate_limit: BTreeMap<SessionKey, Timestamp>,
 }
 
 impl HubObserver for Replies {
-    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
-        if let Input::Closed(key, _) = &moment.hub.input {
-            self.told_of_haste.remove(key);
+    fn observe(&mut self, transition: &Transition<'_>) -> Verdict {
+        if let Input::Closed(key, _) = &transition.hub.input {
+            self.told_of_rate_limit.remove(key);
         }
         let mut count = 0;
-        for (key, message) in moment.sent() {
+        for (key, message) in transition.sent() {
             let Body::Reply { correlation: Some(id), reply, .. } = &message.body else { continue };
-            match &moment.asked {
+            match &transition.asked {
                 Some(asked) if asked.session == key && asked.request.id == *id => {
                     count += 1;
-                    self.quiet_tell(moment, asked, reply)?;
+                    self.quiet_tell(transition, asked, reply)?;
                 }
-                _ if matches!(moment.hub.input, Input::Frame(from, Err(_)) if from == key) => {}
+                _ if matches!(transition.hub.input, Input::Frame(from, Err(_)) if from == key) => {}
                 Some(_) | None => {
                     let kind = reply.type_name();
                     let evidence = format!("{key} gets {kind} for {id}, which it did not ask now");
@@ -42,9 +42,10 @@ impl HubObserver for Replies {
                 }
             }
         }
-        pong_to_each_ping(moment)?;
-        let Some(asked) = &moment.asked else { return Ok(()) };
-        let stays = moment.was_open(asked.session) && moment.is(asked.session).is_some_and(is_open);
+        pong_to_each_ping(transition)?;
+        let Some(asked) = &transition.asked else { return Ok(()) };
+        let stays =
+            transition.was_open(asked.session) && transition.is(asked.session).is_some_and(is_open);
         let is_ask = asked.request.pattern == Pattern::Ask;
         if stays && is_ask && count != 1 || count > 1 {
             let (request, session) = (asked.request, asked.session);
@@ -62,40 +63,46 @@ impl HubObserver for Replies {
     }
 
     fn hub_restarted(&mut self) {
-        self.told_of_haste.clear();
+        self.told_of_rate_limit.clear();
     }
 }
 
 /// A text ping gets its pong, unless it comes too fast: then it gets nothing.
-fn pong_to_each_ping(moment: &Moment<'_>) -> Verdict {
+fn pong_to_each_ping(transition: &Transition<'_>) -> Verdict {
     let pongs = |key| {
-        let own = moment.sent().filter(move |(to, _)| *to == key);
+        let own = transition.sent().filter(move |(to, _)| *to == key);
         own.filter(|(_, message)| matches!(message.body, Body::Pong)).count()
     };
-    let Input::Frame(key, Ok(ClientFrame::Ping)) = moment.hub.input else { return Ok(()) };
-    let stays = moment.hears(key) && moment.is(key).is_some_and(is_open);
-    match (pongs(key), moment.hasty_ping) {
+    let Input::Frame(key, Ok(ClientFrame::Ping)) = transition.hub.input else { return Ok(()) };
+    let stays = transition.hears(key) && transition.is(key).is_some_and(is_open);
+    match (pongs(key), transition.ping_rate_limited) {
         (1, false) | (0, true) => Ok(()),
         (_, _) if !stays => Ok(()),
-        (pongs, hasty) => {
-            let pace = if hasty { "too fast" } else { "in time" };
-            let evidence = format!("a ping of {key} that came {pace} got {pongs} pongs");
+        (pongs, rate_limited) => {
+            let when = if rate_limited { "too fast" } else { "in time" };
+            let evidence = format!("a ping of {key} that came {when} got {pongs} pongs");
             broken(Invariant::I24, evidence)
         }
     }
 }
 
 impl Replies {
-    fn quiet_tell(&mut self, moment: &Moment<'_>, asked: &Asked<'_>, reply: &Reply) -> Verdict {
+    fn quiet_tell(
+        &mut self,
+        transition: &Transition<'_>,
+        asked: &RequestTransition<'_>,
+        reply: &Reply,
+    ) -> Verdict {
         if asked.request.pattern == Pattern::Ask {
             return Ok(());
         }
         let may_be_told = match reply {
             Reply::HeartbeatAck(_) | Reply::Disconnected(_) => true,
             Reply::Error(refusal) if refusal.code == ErrorCode::RateLimited => {
-                let before = self.told_of_haste.insert(asked.session, moment.now);
-                asked.hasty
-                    && before.is_none_or(|before| moment.now.since(before) >= HASTE_TOLD_EVERY)
+                let before = self.told_of_rate_limit.insert(asked.session, transition.now);
+                asked.rate_limited
+                    && before
+                        .is_none_or(|before| transition.now.since(before) >= RATE_LIMIT_TOLD_EVERY)
             }
             _ => false,
         };

@@ -7,8 +7,8 @@ use signal_hub::protocol::{
     ActorAddress, ErrorCode, PROTOCOL_VERSION, Pattern, Renew, Reply, Request, Unregister, Verb,
 };
 
-use super::super::moment::Asked;
-use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+use super::super::transition::RequestTransition;
+use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
 
 /// Bytes of what surrounds the data in a frame, at most: the keys, and the names, all escaped.
 const AROUND_MAX: usize = 4096;
@@ -25,8 +25,8 @@ impl Truth {
 }
 
 impl HubObserver for Truth {
-    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
-        let Some(asked) = moment.asked.as_ref().filter(|asked| asked.heard) else {
+    fn observe(&mut self, transition: &Transition<'_>) -> Verdict {
+        let Some(asked) = transition.asked.as_ref().filter(|asked| asked.heard) else {
             return Ok(());
         };
         let said = |what: &str| {
@@ -41,14 +41,14 @@ impl HubObserver for Truth {
         {
             return said(&format!("hears {:?}, the record says {:?}", refusal.code, asked.refused));
         }
-        if asked.hasty && asked.refused != Some(ErrorCode::RateLimited) {
+        if asked.rate_limited && asked.refused != Some(ErrorCode::RateLimited) {
             return said("came too soon and was not refused for that");
         }
-        let Some(row) = moment.was(asked.session) else { return Ok(()) };
+        let Some(row) = transition.was(asked.session) else { return Ok(()) };
         match asked.refused {
-            _ if asked.hasty => Ok(()),
-            None => self.nobody_there(moment, asked),
-            Some(code) if self.is_so(moment, asked, row, code) => Ok(()),
+            _ if asked.rate_limited => Ok(()),
+            None => self.nobody_there(transition, asked),
+            Some(code) if self.is_so(transition, asked, row, code) => Ok(()),
             Some(code) => said(&format!("was refused for {code:?}, and that is not so")),
         }
     }
@@ -56,15 +56,15 @@ impl HubObserver for Truth {
 
 impl Truth {
     /// hub:unknown_actor exactly if nobody is registered there.
-    fn nobody_there(&self, moment: &Moment<'_>, asked: &Asked<'_>) -> Verdict {
+    fn nobody_there(&self, transition: &Transition<'_>, asked: &RequestTransition<'_>) -> Verdict {
         let Some(Verb::Send(send)) = asked.accepted() else { return Ok(()) };
         let (Some(reply), Pattern::Ask) = (asked.reply, asked.request.pattern) else {
             return Ok(());
         };
         let to = send.to.address();
-        let somebody = to.as_ref().is_some_and(|to| moment.before.owner(to).is_some());
+        let somebody = to.as_ref().is_some_and(|to| transition.before.owner(to).is_some());
         let unknown = matches!(reply, Reply::UnknownActor(_));
-        if to.is_some_and(|to| moment.is_due(&to)) || unknown != somebody {
+        if to.is_some_and(|to| transition.is_due(&to)) || unknown != somebody {
             Ok(())
         } else {
             broken(
@@ -81,8 +81,8 @@ impl Truth {
 
     fn is_so(
         &self,
-        moment: &Moment<'_>,
-        asked: &Asked<'_>,
+        transition: &Transition<'_>,
+        asked: &RequestTransition<'_>,
         row: &SessionRow,
         code: ErrorCode,
     ) -> bool {
@@ -99,14 +99,15 @@ impl Truth {
             ErrorCode::VersionMismatch => {
                 matches!(verb, Verb::Connect(connect) if !is_spoken(&connect.protocol_version))
             }
-            ErrorCode::Unauthorized => self.is_unauthorized(moment, asked, row, verb),
-            ErrorCode::RateLimited => self.is_at_bound(moment, asked, row, verb),
+            ErrorCode::Unauthorized => self.is_unauthorized(transition, asked, row, verb),
+            ErrorCode::RateLimited => self.is_at_bound(transition, asked, row, verb),
             ErrorCode::MessageExpired => request.ttl.is_some_and(|ttl| {
-                moment.now > request.timestamp + ttl + self.config.clock_skew && verb.is_delivery()
+                transition.now > request.timestamp + ttl + self.config.clock_skew
+                    && verb.is_delivery()
             }),
             // What a token says, the history does not tell.
             ErrorCode::InvalidToken => matches!(verb, Verb::RefreshToken(_) | Verb::Connect(_)),
-            ErrorCode::BroadcastLimitExceeded => self.is_broadcast_too_wide(moment, verb),
+            ErrorCode::BroadcastLimitExceeded => self.is_broadcast_too_wide(transition, verb),
             ErrorCode::MessageTooLarge => self.is_too_long(asked, verb),
             // Reserved, or said of payloads that are wrong.
             ErrorCode::InternalError | ErrorCode::UnknownActor | ErrorCode::Timeout => false,
@@ -115,13 +116,13 @@ impl Truth {
 
     fn is_unauthorized(
         &self,
-        moment: &Moment<'_>,
-        asked: &Asked<'_>,
+        transition: &Transition<'_>,
+        asked: &RequestTransition<'_>,
         row: &SessionRow,
         verb: &Verb,
     ) -> bool {
         let is_own =
-            |address: &ActorAddress| row.addresses.contains(address) && !moment.is_due(address);
+            |address: &ActorAddress| row.addresses.contains(address) && !transition.is_due(address);
         match verb {
             // What a token allows, the history does not tell.
             Verb::Connect(_) => true,
@@ -131,36 +132,37 @@ impl Truth {
             Verb::Unregister(Unregister { actor_address: Some(address) }) => !is_own(address),
             // Whether the token is spent is the business of I10.
             Verb::Renew(Renew { renewal_token: Some(_) }) => true,
-            verb => verb.needs_identity() && lacks_identity(moment, asked.request, row),
+            verb => verb.needs_identity() && lacks_identity(transition, asked.request, row),
         }
     }
 
     fn is_at_bound(
         &self,
-        moment: &Moment<'_>,
-        asked: &Asked<'_>,
+        transition: &Transition<'_>,
+        asked: &RequestTransition<'_>,
         row: &SessionRow,
         verb: &Verb,
     ) -> bool {
         match verb {
-            Verb::Send(_) => moment.records().any(|record| {
+            Verb::Send(_) => transition.records().any(|record| {
                 matches!(record, Record::MessageDropped { message, why: DropReason::QueueFull, .. }
                     if *message == asked.request.id)
             }),
             Verb::Register(register) => {
                 let address = &register.actor_address;
-                let is_new = moment.before.address(address).is_none() || moment.is_due(address);
-                let full = moment.before.address_count() >= self.config.registrations_max;
-                let detached = moment.before.address_rows().any(|(address, row)| {
+                let is_new =
+                    transition.before.address(address).is_none() || transition.is_due(address);
+                let full = transition.before.address_count() >= self.config.registrations_max;
+                let detached = transition.before.address_rows().any(|(address, row)| {
                     row.registration.is_some_and(|row| row.owner.is_none())
-                        && !moment.is_due(address)
+                        && !transition.is_due(address)
                 });
                 is_new && full && !detached
                     || !row.addresses.contains(address)
                         && row.addresses.len() >= self.config.addresses_per_session_max
             }
             Verb::Subscribe(_) => {
-                let topics = row.addresses.iter().filter_map(|a| moment.before.address(a));
+                let topics = row.addresses.iter().filter_map(|a| transition.before.address(a));
                 let held: usize = topics.map(|row| row.topics.len()).sum();
                 held >= self.config.subscriptions_per_session_max
             }
@@ -169,7 +171,7 @@ impl Truth {
     }
 
     /// Whether what comes of the request can be longer than clients were told to take.
-    fn is_too_long(&self, asked: &Asked<'_>, verb: &Verb) -> bool {
+    fn is_too_long(&self, asked: &RequestTransition<'_>, verb: &Verb) -> bool {
         let metadata = asked.request.metadata.len();
         let data = match verb {
             Verb::Heartbeat(heartbeat) => heartbeat.timestamp.len(),
@@ -182,8 +184,8 @@ impl Truth {
         data + AROUND_MAX > self.config.message_bytes_max
     }
 
-    fn is_broadcast_too_wide(&self, moment: &Moment<'_>, verb: &Verb) -> bool {
-        let live = moment.before.address_rows().filter(|(_, row)| {
+    fn is_broadcast_too_wide(&self, transition: &Transition<'_>, verb: &Verb) -> bool {
+        let live = transition.before.address_rows().filter(|(_, row)| {
             row.registration.is_some_and(|registration| registration.owner.is_some())
         });
         matches!(verb, Verb::Broadcast(_)) && live.count() > self.config.broadcast_recipients_max
@@ -192,10 +194,10 @@ impl Truth {
 
 /// Whether nobody can act in the request: the sender that it names is another's, or the session has
 /// no address.
-fn lacks_identity(moment: &Moment<'_>, request: &Request, row: &SessionRow) -> bool {
-    let some_due = row.addresses.iter().any(|address| moment.is_due(address));
+fn lacks_identity(transition: &Transition<'_>, request: &Request, row: &SessionRow) -> bool {
+    let some_due = row.addresses.iter().any(|address| transition.is_due(address));
     let others =
-        !row.addresses.contains(&request.from) && moment.before.owner(&request.from).is_some();
+        !row.addresses.contains(&request.from) && transition.before.owner(&request.from).is_some();
     some_due || others || row.addresses.is_empty()
 }
 

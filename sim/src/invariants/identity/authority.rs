@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use signal_hub::hub::{Record, SessionKey};
 use signal_hub::protocol::{ActorAddress, RenewalToken, Reply, Verb};
 
-use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
 
 /// I10. Remembers the tokens as the hub gave them out.
 #[derive(Default)]
@@ -23,19 +23,19 @@ struct Tokens {
 }
 
 impl HubObserver for Authority {
-    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
-        if let Some(asked) = moment.asked.as_ref().filter(|asked| asked.refused.is_none()) {
+    fn observe(&mut self, transition: &Transition<'_>) -> Verdict {
+        if let Some(asked) = transition.asked.as_ref().filter(|asked| asked.refused.is_none()) {
             match asked.verb() {
                 Some(Verb::Renew(renew)) => {
-                    self.renewed(moment, asked.session, renew.renewal_token)?;
+                    self.renewed(transition, asked.session, renew.renewal_token)?;
                 }
                 Some(Verb::Unregister(_) | Verb::Subscribe(_) | Verb::Unsubscribe(_)) => {
-                    only_its_own(moment, asked.session)?;
+                    only_its_own(transition, asked.session)?;
                 }
                 Some(_) | None => {}
             }
         }
-        self.follow(moment);
+        self.follow(transition);
         Ok(())
     }
 
@@ -47,16 +47,16 @@ impl HubObserver for Authority {
 impl Authority {
     fn renewed(
         &self,
-        moment: &Moment<'_>,
+        transition: &Transition<'_>,
         session: SessionKey,
         token: Option<RenewalToken>,
     ) -> Verdict {
-        let renewed = moment.records().find_map(|record| match record {
+        let renewed = transition.records().find_map(|record| match record {
             Record::RegistrationRenewed { actor_address, .. } => Some(actor_address),
             _ => None,
         });
         let Some(address) = renewed else { return Ok(()) };
-        let owns = moment.before.owner(address) == Some(session);
+        let owns = transition.before.owner(address) == Some(session);
         let known = self.tokens.get(address);
         let by_right = match token {
             None => owns,
@@ -77,25 +77,26 @@ impl Authority {
     }
 
     /// A token ends with the registration that it came with.
-    fn follow(&mut self, moment: &Moment<'_>) {
-        for (address, row) in &moment.hub.touched.addresses {
+    fn follow(&mut self, transition: &Transition<'_>) {
+        for (address, row) in &transition.hub.touched.addresses {
             let registration = row.as_ref().and_then(|row| row.registration);
             if registration.is_none_or(|registration| registration.owner.is_none()) {
                 self.tokens.remove(address);
             }
         }
-        let Some(Verb::Register(_) | Verb::Renew(_)) = moment.asked.as_ref().and_then(|a| a.verb())
+        let Some(Verb::Register(_) | Verb::Renew(_)) =
+            transition.asked.as_ref().and_then(|a| a.verb())
         else {
             return;
         };
-        for record in moment.records() {
+        for record in transition.records() {
             if let Record::ActorRegistered { actor_address, .. } = record {
                 self.tokens.remove(actor_address);
             } else if let Record::RegistrationRenewed { actor_address, .. } = record {
                 self.tokens.entry(actor_address.clone()).or_default().current = None;
             }
         }
-        for (_, reply) in moment.replies() {
+        for (_, reply) in transition.replies() {
             if let Reply::Registered(told) = reply {
                 let token = Some(told.renewal_token);
                 let tokens = Tokens { current: token, first: token };
@@ -108,13 +109,13 @@ impl Authority {
     }
 }
 
-fn only_its_own(moment: &Moment<'_>, session: SessionKey) -> Verdict {
-    let stranger = moment.hub.touched.addresses.iter().find(|(address, row)| {
-        let owner = moment.before.owner(address);
+fn only_its_own(transition: &Transition<'_>, session: SessionKey) -> Verdict {
+    let stranger = transition.hub.touched.addresses.iter().find(|(address, row)| {
+        let owner = transition.before.owner(address);
         owner != Some(session)
-            && moment.before.address(address) != row.as_ref()
-            && !moment.is_due(address)
-            && !owner.is_some_and(|owner| moment.ended(owner))
+            && transition.before.address(address) != row.as_ref()
+            && !transition.is_due(address)
+            && !owner.is_some_and(|owner| transition.ended(owner))
     });
     match stranger {
         None => Ok(()),

@@ -2,17 +2,17 @@
 
 use signal_hub::hub::{Input, Output, Phase, Queued, Record, SessionKey};
 
-use super::super::world::is_open;
-use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+use super::super::shadow::is_open;
+use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
 
 /// I9: whoever was over owns nothing again. Judged before takeovers are: this would be none.
 pub struct Resurrection;
 
 impl HubObserver for Resurrection {
-    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
-        for address in moment.hub.touched.addresses.keys() {
-            let owner = moment.after.owner(address);
-            if let Some(owner) = owner.filter(|owner| was_over(moment, *owner)) {
+    fn observe(&mut self, transition: &Transition<'_>) -> Verdict {
+        for address in transition.hub.touched.addresses.keys() {
+            let owner = transition.after.owner(address);
+            if let Some(owner) = owner.filter(|owner| was_over(transition, *owner)) {
                 let evidence = format!("{owner} was over and comes to own {address}");
                 return broken(Invariant::I9, evidence);
             }
@@ -22,8 +22,8 @@ impl HubObserver for Resurrection {
 }
 
 /// Whether the session was over before the event, or never was.
-fn was_over(moment: &Moment<'_>, key: SessionKey) -> bool {
-    !(moment.was_open(key) || moment.opens(key))
+fn was_over(transition: &Transition<'_>, key: SessionKey) -> bool {
+    !(transition.was_open(key) || transition.opens(key))
 }
 
 /// I9, I12.
@@ -34,11 +34,11 @@ impl HubObserver for Lifecycle {
         true
     }
 
-    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
-        for (key, row) in &moment.hub.touched.sessions {
-            let before = moment.was(*key).map(|row| row.phase);
+    fn observe(&mut self, transition: &Transition<'_>) -> Verdict {
+        for (key, row) in &transition.hub.touched.sessions {
+            let before = transition.was(*key).map(|row| row.phase);
             let after = row.as_ref().map(|row| row.phase);
-            if !is_lawful(moment, *key, before, after) {
+            if !is_lawful(transition, *key, before, after) {
                 let phase =
                     |phase: Option<Phase>| phase.map_or("gone".to_owned(), |p| format!("{p:?}"));
                 return broken(
@@ -57,27 +57,27 @@ impl HubObserver for Lifecycle {
                     ),
                 );
             }
-            ends_once(moment, *key)?;
+            ends_once(transition, *key)?;
         }
-        closed_once(moment)?;
-        nothing_to_the_closed(moment)
+        closed_once(transition)?;
+        nothing_to_the_closed(transition)
     }
 }
 
 /// The state machine of docs/PROTOCOL.md, section 3. Several steps may happen in one event.
 fn is_lawful(
-    moment: &Moment<'_>,
+    transition: &Transition<'_>,
     key: SessionKey,
     before: Option<Phase>,
     after: Option<Phase>,
 ) -> bool {
-    let is_gone = matches!(moment.hub.input, Input::Closed(gone, _) if gone == key);
+    let is_gone = matches!(transition.hub.input, Input::Closed(gone, _) if gone == key);
     match (before, after) {
         (None, None) => true,
-        (None, Some(Phase::Connecting | Phase::Disconnecting)) => moment.opens(key),
+        (None, Some(Phase::Connecting | Phase::Disconnecting)) => transition.opens(key),
         (None, Some(Phase::Connected)) => false,
         (Some(Phase::Connecting), Some(Phase::Connected)) => {
-            moment.asked.as_ref().is_some_and(|asked| {
+            transition.asked.as_ref().is_some_and(|asked| {
                 asked.session == key
                     && asked.refused.is_none()
                     && asked.request.type_name == "hub:connect"
@@ -93,10 +93,10 @@ fn is_lawful(
 }
 
 /// Whoever ends has one record of it, and whoever has a record ends.
-fn ends_once(moment: &Moment<'_>, key: SessionKey) -> Verdict {
-    let opens_closed = moment.opens(key) && !moment.is(key).is_some_and(is_open);
-    let ended = moment.ended(key) || opens_closed;
-    let records = moment
+fn ends_once(transition: &Transition<'_>, key: SessionKey) -> Verdict {
+    let opens_closed = transition.opens(key) && !transition.is(key).is_some_and(is_open);
+    let ended = transition.ended(key) || opens_closed;
+    let records = transition
         .records()
         .filter(|record| matches!(record, Record::SessionClosed { session, .. } if *session == key))
         .count();
@@ -114,10 +114,10 @@ fn ends_once(moment: &Moment<'_>, key: SessionKey) -> Verdict {
 }
 
 /// Nobody is closed who is closed already.
-fn closed_once(moment: &Moment<'_>) -> Verdict {
+fn closed_once(transition: &Transition<'_>) -> Verdict {
     let mut seen: Vec<SessionKey> = Vec::new();
-    for (key, _) in moment.closed() {
-        if seen.contains(&key) || was_over(moment, key) {
+    for (key, _) in transition.closed() {
+        if seen.contains(&key) || was_over(transition, key) {
             return broken(Invariant::I12, format!("{key} is closed again"));
         }
         seen.push(key);
@@ -125,13 +125,13 @@ fn closed_once(moment: &Moment<'_>) -> Verdict {
     Ok(())
 }
 
-fn nothing_to_the_closed(moment: &Moment<'_>) -> Verdict {
+fn nothing_to_the_closed(transition: &Transition<'_>) -> Verdict {
     let mut closed: Vec<SessionKey> = Vec::new();
-    for output in &moment.hub.outputs {
+    for output in &transition.hub.outputs {
         match output {
             Output::Close(key, _) | Output::Linger(key, _) => closed.push(*key),
             Output::Send(key, message) => {
-                if closed.contains(key) || was_over(moment, *key) {
+                if closed.contains(key) || was_over(transition, *key) {
                     let evidence = format!("{key} is over and is sent {}", message.type_name());
                     return broken(Invariant::I9, evidence);
                 }

@@ -2,25 +2,25 @@
 
 use signal_hub::protocol::{ActorAddress, Body, Reply};
 
-use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
 
 /// I7.
 pub struct Names;
 
 impl HubObserver for Names {
-    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
-        let touched = &moment.hub.touched;
+    fn observe(&mut self, transition: &Transition<'_>) -> Verdict {
+        let touched = &transition.hub.touched;
         let subscribers = touched.topics.values().flatten().flat_map(|row| &row.subscribers);
         let known = touched.addresses.iter().filter(|(_, row)| row.is_some());
         for address in known.map(|(address, _)| address).chain(subscribers) {
-            not_a_session(moment, address, "is known to the hub")?;
+            not_a_session(transition, address, "is known to the hub")?;
         }
-        for (_, message) in moment.sent() {
+        for (_, message) in transition.sent() {
             match &message.body {
                 Body::Delivery(delivery) => {
-                    not_a_session(moment, &delivery.from, "is the sender of a delivery")?;
+                    not_a_session(transition, &delivery.from, "is the sender of a delivery")?;
                 }
-                Body::Reply { reply, .. } => registered_first(moment, reply)?,
+                Body::Reply { reply, .. } => registered_first(transition, reply)?,
                 Body::Pong | Body::Notice(_) => {}
             }
         }
@@ -28,13 +28,13 @@ impl HubObserver for Names {
     }
 }
 
-fn not_a_session(moment: &Moment<'_>, address: &ActorAddress, what: &str) -> Verdict {
+fn not_a_session(transition: &Transition<'_>, address: &ActorAddress, what: &str) -> Verdict {
     if !address.path().starts_with("session-") {
         return Ok(());
     }
-    let mut rows = moment.hub.touched.sessions.values().flatten();
+    let mut rows = transition.hub.touched.sessions.values().flatten();
     let fresh = rows.any(|row| row.id.as_str() == address.path());
-    if fresh || moment.before.is_session_id(address.path()) {
+    if fresh || transition.before.is_session_id(address.path()) {
         broken(Invariant::I7, format!("the session id {address} {what}"))
     } else {
         Ok(())
@@ -42,7 +42,7 @@ fn not_a_session(moment: &Moment<'_>, address: &ActorAddress, what: &str) -> Ver
 }
 
 /// Before its first registration a session subscribes to nothing and routes nothing.
-fn registered_first(moment: &Moment<'_>, reply: &Reply) -> Verdict {
+fn registered_first(transition: &Transition<'_>, reply: &Reply) -> Verdict {
     let needs_identity = matches!(
         reply,
         Reply::Subscribed(_)
@@ -54,8 +54,8 @@ fn registered_first(moment: &Moment<'_>, reply: &Reply) -> Verdict {
     if !needs_identity {
         return Ok(());
     }
-    let session = moment.hub.input.session();
-    let row = session.and_then(|key| moment.was(key));
+    let session = transition.hub.input.session();
+    let row = session.and_then(|key| transition.was(key));
     if row.is_some_and(|row| !row.addresses.is_empty()) {
         Ok(())
     } else {

@@ -3,8 +3,8 @@
 use signal_hub::hub::{AddressRow, ForgetReason, Input, Record, SessionKey};
 use signal_hub::protocol::{ActorAddress, CloseReason, Verb};
 
-use super::super::world::is_open;
-use super::super::{HubObserver, Invariant, Moment, Verdict, broken, owner_text};
+use super::super::shadow::is_open;
+use super::super::{HubObserver, Invariant, Transition, Verdict, broken, owner_text};
 
 /// I1, I4.
 pub struct Ownership;
@@ -14,25 +14,27 @@ impl HubObserver for Ownership {
         true
     }
 
-    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
-        for (address, row) in &moment.hub.touched.addresses {
-            if moment.before.address(address) != row.as_ref() {
-                stale_is_inert(moment, address)?;
+    fn observe(&mut self, transition: &Transition<'_>) -> Verdict {
+        for (address, row) in &transition.hub.touched.addresses {
+            if transition.before.address(address) != row.as_ref() {
+                stale_is_inert(transition, address)?;
             }
             if let Some(owner) = row.as_ref().and_then(|row| row.registration?.owner) {
-                owner_lists(moment, address, owner)?;
+                owner_lists(transition, address, owner)?;
             }
         }
-        for key in moment.hub.touched.sessions.keys().filter(|key| may_differ(moment, **key)) {
-            session_owns_what_it_lists(moment, *key)?;
-            session_lists_what_it_owns(moment, *key)?;
+        for key in
+            transition.hub.touched.sessions.keys().filter(|key| may_differ(transition, **key))
+        {
+            session_owns_what_it_lists(transition, *key)?;
+            session_lists_what_it_owns(transition, *key)?;
         }
         Ok(())
     }
 }
 
-fn owner_lists(moment: &Moment<'_>, address: &ActorAddress, owner: SessionKey) -> Verdict {
-    let row = moment.is(owner).filter(|row| is_open(row));
+fn owner_lists(transition: &Transition<'_>, address: &ActorAddress, owner: SessionKey) -> Verdict {
+    let row = transition.is(owner).filter(|row| is_open(row));
     let listed = row.map_or(0, |row| row.addresses.iter().filter(|a| *a == address).count());
     match (row, listed) {
         (Some(_), 1) => Ok(()),
@@ -47,16 +49,16 @@ fn owner_lists(moment: &Moment<'_>, address: &ActorAddress, owner: SessionKey) -
 }
 
 /// Whether what the session lists, or who owns what, is not as it was before.
-fn may_differ(moment: &Moment<'_>, key: SessionKey) -> bool {
-    let (before, after) = (moment.was(key), moment.is(key));
-    !moment.hub.touched.addresses.is_empty()
+fn may_differ(transition: &Transition<'_>, key: SessionKey) -> bool {
+    let (before, after) = (transition.was(key), transition.is(key));
+    !transition.hub.touched.addresses.is_empty()
         || before.map(|row| &row.addresses) != after.map(|row| &row.addresses)
 }
 
-fn session_owns_what_it_lists(moment: &Moment<'_>, key: SessionKey) -> Verdict {
-    let Some(row) = moment.is(key) else { return Ok(()) };
+fn session_owns_what_it_lists(transition: &Transition<'_>, key: SessionKey) -> Verdict {
+    let Some(row) = transition.is(key) else { return Ok(()) };
     for address in row.addresses.iter() {
-        let owner = moment.after.owner(address);
+        let owner = transition.after.owner(address);
         if owner != Some(key) {
             let owner = owner_text(owner);
             return broken(
@@ -69,13 +71,13 @@ fn session_owns_what_it_lists(moment: &Moment<'_>, key: SessionKey) -> Verdict {
 }
 
 /// What a session does not list any more is not its own any more.
-fn session_lists_what_it_owns(moment: &Moment<'_>, key: SessionKey) -> Verdict {
-    let Some(before) = moment.was(key) else { return Ok(()) };
-    let listed = moment.is(key).map_or(&[][..], |row| row.addresses.as_slice());
+fn session_lists_what_it_owns(transition: &Transition<'_>, key: SessionKey) -> Verdict {
+    let Some(before) = transition.was(key) else { return Ok(()) };
+    let listed = transition.is(key).map_or(&[][..], |row| row.addresses.as_slice());
     let orphan = before
         .addresses
         .iter()
-        .find(|address| moment.after.owner(address) == Some(key) && !listed.contains(address));
+        .find(|address| transition.after.owner(address) == Some(key) && !listed.contains(address));
     match orphan {
         None => Ok(()),
         Some(address) => {
@@ -86,44 +88,44 @@ fn session_lists_what_it_owns(moment: &Moment<'_>, key: SessionKey) -> Verdict {
 
 /// I4: an address's row changes only by its owner, by a registration, by its own deadline, with the
 /// end of its owner or, detached, by giving way.
-fn stale_is_inert(moment: &Moment<'_>, address: &ActorAddress) -> Verdict {
-    let owner = moment.before.owner(address);
-    let session = moment.hub.input.session();
+fn stale_is_inert(transition: &Transition<'_>, address: &ActorAddress) -> Verdict {
+    let owner = transition.before.owner(address);
+    let session = transition.hub.input.session();
     let by_owner = session.is_some() && owner == session;
-    let by_deadline = moment.before.address_due(address, moment.now)
-        || owner.is_some_and(|owner| moment.session_due(owner));
+    let by_deadline = transition.before.address_due(address, transition.now)
+        || owner.is_some_and(|owner| transition.session_due(owner));
     let by_overflow = owner.is_some_and(|owner| {
-        moment.closed().any(|close| close == (owner, CloseReason::SlowConsumer))
+        transition.closed().any(|close| close == (owner, CloseReason::SlowConsumer))
     });
-    let by_request = changes_by_right(moment, address);
-    let by_shutdown = moment.hub.input == Input::Shutdown;
+    let by_request = changes_by_right(transition, address);
+    let by_shutdown = transition.hub.input == Input::Shutdown;
     // Which one gives way, and when, is the business of I29.
     let by_newcomer = owner.is_none()
-        && moment.records().any(|record| {
+        && transition.records().any(|record| {
             matches!(record, Record::ActorForgotten { actor_address, why: ForgetReason::Room }
                 if actor_address == address)
         });
     if by_newcomer || by_owner || by_deadline || by_overflow || by_request || by_shutdown {
         return Ok(());
     }
-    let before = moment.before.address(address);
+    let before = transition.before.address(address);
     broken(
         Invariant::I4,
         format!(
             "{} changed {address} from {} to {}",
             session.map_or("time".to_owned(), |key| format!("an event about {key}")),
             row_text(before),
-            row_text(moment.after.address(address))
+            row_text(transition.after.address(address))
         ),
     )
 }
 
 /// A registration of the address, or a renewal by token, by whoever sent it.
-fn changes_by_right(moment: &Moment<'_>, address: &ActorAddress) -> bool {
-    let Some(asked) = &moment.asked else { return false };
+fn changes_by_right(transition: &Transition<'_>, address: &ActorAddress) -> bool {
+    let Some(asked) = &transition.asked else { return false };
     match asked.verb() {
         Some(Verb::Register(register)) => {
-            moment.was_open(asked.session) && register.actor_address == *address
+            transition.was_open(asked.session) && register.actor_address == *address
         }
         Some(Verb::Renew(renew)) => renew.renewal_token.is_some(),
         _ => false,

@@ -3,8 +3,8 @@
 use signal_hub::hub::{Config, EndReason, Input, Phase, Record, SessionKey};
 use signal_hub::protocol::{ActorAddress, CloseReason, Details, Register, Reply, Verb};
 
-use super::super::moment::Asked;
-use super::super::{HubObserver, Invariant, Moment, Verdict, broken, owner_text};
+use super::super::transition::RequestTransition;
+use super::super::{HubObserver, Invariant, Transition, Verdict, broken, owner_text};
 
 /// I3. Who registered last and did not give the address up since owns it before the event, or the
 /// event before broke this.
@@ -23,14 +23,15 @@ impl LastRegistration {
 }
 
 impl HubObserver for LastRegistration {
-    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
-        for address in moment.hub.touched.addresses.keys() {
-            let registered = registered_now(moment, address);
-            let Some(holder) = registered.or_else(|| moment.before.owner(address)) else {
+    fn observe(&mut self, transition: &Transition<'_>) -> Verdict {
+        for address in transition.hub.touched.addresses.keys() {
+            let registered = registered_now(transition, address);
+            let Some(holder) = registered.or_else(|| transition.before.owner(address)) else {
                 continue;
             };
-            let owner = moment.after.owner(address);
-            if owner != Some(holder) && (owner.is_some() || !gives_up(moment, holder, address)) {
+            let owner = transition.after.owner(address);
+            if owner != Some(holder) && (owner.is_some() || !gives_up(transition, holder, address))
+            {
                 return broken(
                     Invariant::I3,
                     format!(
@@ -40,8 +41,8 @@ impl HubObserver for LastRegistration {
                 );
             }
         }
-        match &moment.asked {
-            Some(asked) => self.newcomer_is_let_in(moment, asked),
+        match &transition.asked {
+            Some(asked) => self.newcomer_is_let_in(transition, asked),
             None => Ok(()),
         }
     }
@@ -51,18 +52,22 @@ impl LastRegistration {
     /// That somebody has the address is no reason to refuse it, that the newcomer has as many as it
     /// may is. Whether a token allows it, the
     /// history does not tell: then nothing is said of the refusal.
-    fn newcomer_is_let_in(&self, moment: &Moment<'_>, asked: &Asked<'_>) -> Verdict {
+    fn newcomer_is_let_in(
+        &self,
+        transition: &Transition<'_>,
+        asked: &RequestTransition<'_>,
+    ) -> Verdict {
         let (Some(Verb::Register(register)), Some(code)) = (asked.verb(), asked.refused) else {
             return Ok(());
         };
-        let row = moment.was(asked.session);
+        let row = transition.was(asked.session);
         let connected = row.is_some_and(|row| row.phase == Phase::Connected);
         let full = row.is_some_and(|row| row.addresses.len() >= self.addresses_max);
-        if asked.hasty
-            || moment.is_by_token()
+        if asked.rate_limited
+            || transition.is_by_token()
             || !connected
             || full
-            || !self.is_held(moment, register)
+            || !self.is_held(transition, register)
         {
             return Ok(());
         }
@@ -80,17 +85,20 @@ impl LastRegistration {
         )
     }
 
-    fn is_held(&self, moment: &Moment<'_>, register: &Register) -> bool {
+    fn is_held(&self, transition: &Transition<'_>, register: &Register) -> bool {
         let address = &register.actor_address;
         *address != self.hub_address
-            && moment.before.owner(address).is_some()
-            && !moment.is_due(address)
+            && transition.before.owner(address).is_some()
+            && !transition.is_due(address)
     }
 }
 
 /// Whose registration of the address the hub says that it accepted in this event.
-pub(super) fn registered_now(moment: &Moment<'_>, address: &ActorAddress) -> Option<SessionKey> {
-    let registered = moment.records().filter_map(|record| match record {
+pub(super) fn registered_now(
+    transition: &Transition<'_>,
+    address: &ActorAddress,
+) -> Option<SessionKey> {
+    let registered = transition.records().filter_map(|record| match record {
         Record::ActorRegistered { actor_address, session, .. } => {
             (actor_address == address).then_some(*session)
         }
@@ -100,19 +108,19 @@ pub(super) fn registered_now(moment: &Moment<'_>, address: &ActorAddress) -> Opt
 }
 
 /// Whether the holder lost the address by right: by expiry, its own end or its own wish.
-fn gives_up(moment: &Moment<'_>, holder: SessionKey, address: &ActorAddress) -> bool {
-    if moment.before.address_due(address, moment.now) {
+fn gives_up(transition: &Transition<'_>, holder: SessionKey, address: &ActorAddress) -> bool {
+    if transition.before.address_due(address, transition.now) {
         return true;
     }
     // Its queue may overflow at the very reply that tells of the registration.
-    let mut closed = moment.closed();
+    let mut closed = transition.closed();
     if closed.any(|(key, why)| key == holder && why != CloseReason::DuplicateConnection) {
         return true;
     }
-    if matches!(moment.hub.input, Input::Closed(key, _) if key == holder) {
+    if matches!(transition.hub.input, Input::Closed(key, _) if key == holder) {
         return true;
     }
-    let Some(asked) = moment.asked.as_ref().filter(|asked| asked.session == holder) else {
+    let Some(asked) = transition.asked.as_ref().filter(|asked| asked.session == holder) else {
         return false;
     };
     match asked.verb() {
@@ -120,7 +128,7 @@ fn gives_up(moment: &Moment<'_>, holder: SessionKey, address: &ActorAddress) -> 
             unregister.actor_address.as_ref().is_none_or(|named| named == address)
         }
         Some(Verb::Disconnect(_)) => true,
-        Some(Verb::RefreshToken(_)) => moment.records().any(|record| {
+        Some(Verb::RefreshToken(_)) => transition.records().any(|record| {
             matches!(record, Record::ActorDetached { actor_address, why: EndReason::TokenNarrowed, .. }
                 if actor_address == address)
         }),

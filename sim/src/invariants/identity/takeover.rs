@@ -5,31 +5,32 @@ use signal_hub::protocol::{
     ActorAddress, Body, CloseReason, DisconnectNotice, Notice, Outgoing, UnregisterReason,
 };
 
-use super::super::{HubObserver, Invariant, Moment, Verdict, broken, owner_text};
+use super::super::{HubObserver, Invariant, Transition, Verdict, broken, owner_text};
 use super::registration::registered_now;
 
 /// I5, I6.
 pub struct Takeover;
 
 impl HubObserver for Takeover {
-    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
-        let moved = moment.hub.touched.addresses.keys().find_map(|address| {
-            let old = moment.before.owner(address)?;
+    fn observe(&mut self, transition: &Transition<'_>) -> Verdict {
+        let moved = transition.hub.touched.addresses.keys().find_map(|address| {
+            let old = transition.before.owner(address)?;
             // Its queue may overflow at the very reply that tells of the registration.
-            let new = moment.after.owner(address).or_else(|| registered_now(moment, address))?;
+            let new =
+                transition.after.owner(address).or_else(|| registered_now(transition, address))?;
             (old != new).then_some((address, old))
         });
         let told: Vec<SessionKey> =
-            moment.sent().filter(|(_, m)| is_duplicate_notice(m)).map(|(key, _)| key).collect();
+            transition.sent().filter(|(_, m)| is_duplicate_notice(m)).map(|(key, _)| key).collect();
         match moved {
             // A session whose queue overflows at the notice is closed in its stead; one whose own
             // deadline is due, or that of its registration, had ended before.
             Some((address, old))
-                if closes(moment, old, CloseReason::SlowConsumer)
+                if closes(transition, old, CloseReason::SlowConsumer)
                     || told.is_empty()
-                        && (moment.session_due(old)
-                            || moment.before.address_due(address, moment.now)) => {}
-            Some((address, old)) => told_once(moment, address, old, &told)?,
+                        && (transition.session_due(old)
+                            || transition.before.address_due(address, transition.now)) => {}
+            Some((address, old)) => told_once(transition, address, old, &told)?,
             None => {
                 if let Some(key) = told.first() {
                     let evidence = format!("{key} is told of a takeover that did not happen");
@@ -37,15 +38,15 @@ impl HubObserver for Takeover {
                 }
             }
         }
-        losses_are_told(moment)?;
-        deliveries_to_owners(moment)
+        losses_are_told(transition)?;
+        deliveries_to_owners(transition)
     }
 }
 
 /// A session that lives on is told of each address that expired or that its token lost, and of no
 /// other; one whose queue overflows at a notice is closed in its stead.
-fn losses_are_told(moment: &Moment<'_>) -> Verdict {
-    let lost: Vec<(SessionKey, &ActorAddress, UnregisterReason)> = moment
+fn losses_are_told(transition: &Transition<'_>) -> Verdict {
+    let lost: Vec<(SessionKey, &ActorAddress, UnregisterReason)> = transition
         .records()
         .filter_map(|record| match record {
             Record::ActorDetached { actor_address, session, why } => {
@@ -54,7 +55,7 @@ fn losses_are_told(moment: &Moment<'_>) -> Verdict {
             _ => None,
         })
         .collect();
-    let told: Vec<(SessionKey, &ActorAddress, UnregisterReason)> = moment
+    let told: Vec<(SessionKey, &ActorAddress, UnregisterReason)> = transition
         .sent()
         .filter_map(|(key, message)| match &message.body {
             Body::Notice(Notice::Unregistered(notice)) => {
@@ -64,9 +65,9 @@ fn losses_are_told(moment: &Moment<'_>) -> Verdict {
             _ => None,
         })
         .collect();
-    let heard = lost
-        .iter()
-        .filter(|loss| told.contains(loss) || !closes(moment, loss.0, CloseReason::SlowConsumer));
+    let heard = lost.iter().filter(|loss| {
+        told.contains(loss) || !closes(transition, loss.0, CloseReason::SlowConsumer)
+    });
     if heard.eq(told.iter()) {
         Ok(())
     } else {
@@ -85,8 +86,8 @@ fn told_reason(why: EndReason) -> Option<UnregisterReason> {
     }
 }
 
-fn closes(moment: &Moment<'_>, key: SessionKey, reason: CloseReason) -> bool {
-    moment.closed().any(|close| close == (key, reason))
+fn closes(transition: &Transition<'_>, key: SessionKey, reason: CloseReason) -> bool {
+    transition.closed().any(|close| close == (key, reason))
 }
 
 fn is_duplicate_notice(message: &Outgoing) -> bool {
@@ -105,7 +106,7 @@ fn is_duplicate_notice(message: &Outgoing) -> bool {
 }
 
 fn told_once(
-    moment: &Moment<'_>,
+    transition: &Transition<'_>,
     address: &ActorAddress,
     old: SessionKey,
     told: &[SessionKey],
@@ -118,15 +119,15 @@ fn told_once(
         );
     }
     let close = Output::Close(old, CloseReason::DuplicateConnection);
-    let closed_at = moment.hub.outputs.iter().position(|output| *output == close);
-    let told_at = moment.hub.outputs.iter().position(
+    let closed_at = transition.hub.outputs.iter().position(|output| *output == close);
+    let told_at = transition.hub.outputs.iter().position(
         |output| matches!(output, Output::Send(_, message) if is_duplicate_notice(message)),
     );
     if closed_at.is_some() && closed_at < told_at {
         let evidence = format!("{old} was closed before it was told of the takeover");
         return broken(Invariant::I5, evidence);
     }
-    let lives_on = moment.is(old).is_some_and(|row| !row.addresses.is_empty());
+    let lives_on = transition.is(old).is_some_and(|row| !row.addresses.is_empty());
     if closed_at.is_some() != lives_on {
         Ok(())
     } else {
@@ -141,13 +142,13 @@ fn told_once(
     }
 }
 
-fn deliveries_to_owners(moment: &Moment<'_>) -> Verdict {
-    for (key, message) in moment.sent() {
+fn deliveries_to_owners(transition: &Transition<'_>) -> Verdict {
+    for (key, message) in transition.sent() {
         if !matches!(message.body, Body::Delivery(_)) {
             continue;
         }
         // A recipient that is closed later in the same event still owned it at the delivery.
-        let owner = moment.after.owner(&message.to).or(moment.before.owner(&message.to));
+        let owner = transition.after.owner(&message.to).or(transition.before.owner(&message.to));
         if owner != Some(key) {
             return broken(
                 Invariant::I6,

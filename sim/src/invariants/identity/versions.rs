@@ -3,31 +3,31 @@
 use signal_hub::hub::Record;
 use signal_hub::protocol::{ActorAddress, Reply};
 
-use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
 
 /// I2.
 pub struct Versions;
 
 impl HubObserver for Versions {
-    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
-        for (address, row) in &moment.hub.touched.addresses {
+    fn observe(&mut self, transition: &Transition<'_>) -> Verdict {
+        for (address, row) in &transition.hub.touched.addresses {
             let registration = row.as_ref().and_then(|row| row.registration);
             let Some(after) = registration.map(|registration| registration.version) else {
                 continue;
             };
-            let known = moment.before.address(address).and_then(|row| row.registration);
+            let known = transition.before.address(address).and_then(|row| row.registration);
             if let Some(before) = known.map(|registration| registration.version) {
-                grows(moment, address, before, after)?;
+                grows(transition, address, before, after)?;
             }
-            as_told(moment, address, after)?;
+            as_told(transition, address, after)?;
         }
         Ok(())
     }
 }
 
-fn grows(moment: &Moment<'_>, address: &ActorAddress, before: u64, after: u64) -> Verdict {
+fn grows(transition: &Transition<'_>, address: &ActorAddress, before: u64, after: u64) -> Verdict {
     let mut gains = false;
-    for record in moment.records() {
+    for record in transition.records() {
         match record {
             // What comes behind that is known anew.
             Record::ActorForgotten { actor_address, .. } if actor_address == address => {
@@ -54,8 +54,8 @@ fn grows(moment: &Moment<'_>, address: &ActorAddress, before: u64, after: u64) -
     }
 }
 
-fn as_told(moment: &Moment<'_>, address: &ActorAddress, version: u64) -> Verdict {
-    for (_, reply) in moment.replies() {
+fn as_told(transition: &Transition<'_>, address: &ActorAddress, version: u64) -> Verdict {
+    for (_, reply) in transition.replies() {
         if let Reply::Registered(told) = reply
             && told.actor_address == *address
             && told.version != version

@@ -3,7 +3,7 @@
 use signal_hub::hub::SessionKey;
 use signal_hub::protocol::{ActorAddress, SessionId};
 
-use super::super::{Invariant, Violation, World};
+use super::super::{Invariant, Shadow, Violation};
 
 /// What a client believes of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,16 +17,16 @@ pub struct Agreement {
 
 /// L1 and L2: the hub's sessions are exactly those that the clients believe in, each owning its
 /// address. The first that is amiss is the answer.
-pub fn check_agreement(world: &World, clients: &[Agreement]) -> Result<(), Violation> {
+pub fn check_agreement(shadow: &Shadow, clients: &[Agreement]) -> Result<(), Violation> {
     let mut agreed: Vec<SessionKey> = Vec::new();
     for client in clients {
-        let own = world.sessions().find(|(_, row)| Some(&row.id) == client.session.as_ref());
+        let own = shadow.sessions().find(|(_, row)| Some(&row.id) == client.session.as_ref());
         let own = own.map(|(key, _)| key);
         agreed.extend(own);
         let Some(wanted) = &client.wanted else { continue };
-        let owner = world.owner(wanted);
+        let owner = shadow.owner(wanted);
         if owner.is_none() || owner != own || !client.registered {
-            let row = owner.and_then(|key| world.session(key));
+            let row = owner.and_then(|key| shadow.session(key));
             let owner = row.map_or("nobody".to_owned(), |row| row.id.to_string());
             let believed = client.session.as_ref().map_or("no session", |session| session.as_str());
             let registered = if client.registered { "registered" } else { "unregistered" };
@@ -36,7 +36,7 @@ pub fn check_agreement(world: &World, clients: &[Agreement]) -> Result<(), Viola
             ));
         }
     }
-    match world.sessions().find(|(key, _)| !agreed.contains(key)) {
+    match shadow.sessions().find(|(key, _)| !agreed.contains(key)) {
         None => Ok(()),
         Some((key, row)) => Err(Violation::new(
             Invariant::L2,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use signal_hub::protocol::codec::{HubBody, HubFrame};
 use signal_hub::protocol::{ClientFrame, MessageId, Pattern};
 
-use super::super::{Invariant, RunObserver, Verdict, World, broken};
+use super::super::{Invariant, RunObserver, Shadow, Verdict, broken};
 use crate::history::{ClientEvent, ClientKind, ClientName, Event, Milestone, What};
 use crate::scenario::{Action, What as Doing};
 
@@ -22,7 +22,7 @@ pub struct Asks {
 }
 
 impl RunObserver for Asks {
-    fn observe(&mut self, event: &Event, _world: &World) -> Verdict {
+    fn observe(&mut self, event: &Event, _shadow: &Shadow) -> Verdict {
         match &event.what {
             What::Client { client, event: happened } => self.client(event.at, client, happened),
             // A process that dies waits for nothing.

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use signal_hub::hub::{Output, Record};
 use signal_hub::protocol::ActorAddress;
 
-use super::super::world::is_open;
-use super::super::{Invariant, RunObserver, Verdict, World, broken};
+use super::super::shadow::is_open;
+use super::super::{Invariant, RunObserver, Shadow, Verdict, broken};
 use crate::history::{Event, Milestone, What};
 
 /// L6. Counts from the moment in which all faults are lifted; before that, steps may have one
@@ -24,10 +24,10 @@ struct Takeovers {
 }
 
 impl RunObserver for PingPong {
-    fn observe(&mut self, event: &Event, world: &World) -> Verdict {
+    fn observe(&mut self, event: &Event, shadow: &Shadow) -> Verdict {
         match (&event.what, &mut self.since_heal) {
             (What::Run(Milestone::Heal), _) => {
-                let sessions = world.sessions().filter(|(_, row)| is_open(row)).count() as u64;
+                let sessions = shadow.sessions().filter(|(_, row)| is_open(row)).count() as u64;
                 self.since_heal = Some(Takeovers { sessions, of: BTreeMap::new() });
             }
             (What::Hub(hub), Some(takeovers)) => {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use signal_hub::hub::{Input, Output, SessionKey};
 use signal_hub::protocol::CloseReason;
 
-use super::super::world::is_open;
-use super::super::{Invariant, RunObserver, Verdict, World, broken};
+use super::super::shadow::is_open;
+use super::super::{Invariant, RunObserver, Shadow, Verdict, broken};
 use crate::history::{Event, HubEvent, Milestone, What};
 use crate::scenario::{HubAction, Scenario, What as Doing};
 
@@ -37,11 +37,11 @@ impl Shutdown {
 }
 
 impl RunObserver for Shutdown {
-    fn observe(&mut self, event: &Event, world: &World) -> Verdict {
+    fn observe(&mut self, event: &Event, shadow: &Shadow) -> Verdict {
         match &event.what {
             What::Hub(hub) if matches!(hub.input, Input::Shutdown) => {
                 self.since = Some(event.at);
-                everybody_is_told(hub, world)
+                everybody_is_told(hub, shadow)
             }
             What::HubStopped { .. } | What::Run(Milestone::Calm) => {
                 let took = self.since.take().map(|since| event.at.saturating_sub(since));
@@ -57,8 +57,8 @@ impl RunObserver for Shutdown {
     }
 }
 
-fn everybody_is_told(hub: &HubEvent, world: &World) -> Verdict {
-    for (key, _) in world.sessions().filter(|(_, row)| is_open(row)) {
+fn everybody_is_told(hub: &HubEvent, shadow: &Shadow) -> Verdict {
+    for (key, _) in shadow.sessions().filter(|(_, row)| is_open(row)) {
         let told =
             hub.outputs.iter().any(|output| matches!(output, Output::Send(to, _) if *to == key));
         let closed = closes(hub, key);

@@ -4,10 +4,10 @@ use signal_hub::hub::weights::{self, Accounts};
 use signal_hub::hub::{AddressRow, Config, OwnerRow, SessionRow};
 use signal_hub::protocol::{ActorAddress, Topic, Verb};
 
-use super::super::world::is_open;
-use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+use super::super::shadow::is_open;
+use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
 
-/// I52. The books are kept row by row; what was accounted before the event is in the world.
+/// I52. The books are kept row by row; what was accounted before the event is in the shadow.
 pub struct Accounting {
     registration_max: usize,
     most: Accounts,
@@ -31,21 +31,21 @@ impl HubObserver for Accounting {
         true
     }
 
-    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
-        let touched = &moment.hub.touched;
+    fn observe(&mut self, transition: &Transition<'_>) -> Verdict {
+        let touched = &transition.hub.touched;
         for (key, row) in &touched.sessions {
             let open = |row: &&SessionRow| is_open(row);
-            let (was, is) = (moment.was(*key).filter(open), row.as_ref().filter(open));
+            let (was, is) = (transition.was(*key).filter(open), row.as_ref().filter(open));
             let queued = |row: Option<&SessionRow>| row.map_or(0, |row| row.queued.bytes);
             book(&mut self.accounted.queues, queued(was), queued(is));
             let sessions = |there: bool| if there { weights::SESSION } else { 0 };
             book(&mut self.accounted.sessions, sessions(was.is_some()), sessions(is.is_some()));
         }
         for (address, row) in &touched.addresses {
-            let (was, is) = (moment.before.address(address), row.as_ref());
+            let (was, is) = (transition.before.address(address), row.as_ref());
             book(&mut self.accounted.registrations, weight(was), weight(is));
             book(&mut self.accounted.subscriptions, subscribed(was), subscribed(is));
-            self.registration(moment, address, is.and_then(|row| row.registration.as_ref()))?;
+            self.registration(transition, address, is.and_then(|row| row.registration.as_ref()))?;
         }
         let mut pairs = self.accounted.iter().zip(self.most.iter());
         match pairs.find(|((_, accounted), (_, most))| accounted > most) {
@@ -66,15 +66,15 @@ impl Accounting {
     /// A registration weighs what was asked for, and no more than one may.
     fn registration(
         &self,
-        moment: &Moment<'_>,
+        transition: &Transition<'_>,
         address: &ActorAddress,
         row: Option<&OwnerRow>,
     ) -> Verdict {
         let Some(row) = row else { return Ok(()) };
-        let accepted = moment.asked.as_ref().and_then(|asked| asked.accepted());
+        let accepted = transition.asked.as_ref().and_then(|asked| asked.accepted());
         let asked = match accepted {
             Some(Verb::Register(register)) if register.actor_address == *address => Some(register),
-            _ => moment.before.registration(address).map(|known| known.asked()),
+            _ => transition.before.registration(address).map(|known| known.asked()),
         };
         let expected = asked.map_or(row.weight, |register| {
             weights::registration(address, &register.capabilities, register.metadata.len())

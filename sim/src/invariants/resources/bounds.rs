@@ -8,7 +8,7 @@ use signal_hub::hub::{Config, Input, Record, SessionKey};
 use signal_hub::protocol::{ActorAddress, CloseReason, Malformed, Verb};
 use signal_hub::time::Timestamp;
 
-use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
 
 /// How long a malformed frame counts.
 const MALFORMED_WITHIN: Duration = Duration::from_secs(60);
@@ -28,13 +28,13 @@ impl Bounds {
 }
 
 impl HubObserver for Bounds {
-    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
-        match &moment.hub.input {
-            Input::Opened(key, _) => self.opened(moment, *key)?,
-            Input::Frame(key, Err(malformed)) if moment.hears(*key) => {
-                self.malformed(moment, *key, malformed)?;
+    fn observe(&mut self, transition: &Transition<'_>) -> Verdict {
+        match &transition.hub.input {
+            Input::Opened(key, _) => self.opened(transition, *key)?,
+            Input::Frame(key, Err(malformed)) if transition.hears(*key) => {
+                self.malformed(transition, *key, malformed)?;
             }
-            Input::Frame(..) => self.request(moment)?,
+            Input::Frame(..) => self.request(transition)?,
             Input::Closed(key, _) => drop(self.malformed.remove(key)),
             Input::Shutdown => self.stopping = true,
             Input::Alive(_) | Input::Drained(..) | Input::Tick | Input::Late(_) => {}
@@ -49,9 +49,9 @@ impl HubObserver for Bounds {
 }
 
 impl Bounds {
-    fn opened(&self, moment: &Moment<'_>, key: SessionKey) -> Verdict {
-        let full = moment.before.session_count() >= self.config.sessions_max && !self.stopping;
-        let turned_away = moment.closed().any(|close| close == (key, CloseReason::HubFull));
+    fn opened(&self, transition: &Transition<'_>, key: SessionKey) -> Verdict {
+        let full = transition.before.session_count() >= self.config.sessions_max && !self.stopping;
+        let turned_away = transition.closed().any(|close| close == (key, CloseReason::HubFull));
         if full == turned_away {
             Ok(())
         } else {
@@ -60,26 +60,32 @@ impl Bounds {
                 format!(
                     "{key} is {} with {} sessions there",
                     if turned_away { "turned away" } else { "let in" },
-                    moment.before.session_count()
+                    transition.before.session_count()
                 ),
             )
         }
     }
 
-    fn malformed(&mut self, moment: &Moment<'_>, key: SessionKey, why: &Malformed) -> Verdict {
+    fn malformed(
+        &mut self,
+        transition: &Transition<'_>,
+        key: SessionKey,
+        why: &Malformed,
+    ) -> Verdict {
         let (too_many, reason) = match why {
             Malformed::TooLarge { .. } => (true, CloseReason::MessageTooLarge),
             Malformed::Frame { .. } => {
                 let times = self.malformed.entry(key).or_default();
-                times.push_back(moment.now);
-                while times.front().is_some_and(|at| moment.now.since(*at) >= MALFORMED_WITHIN) {
+                times.push_back(transition.now);
+                while times.front().is_some_and(|at| transition.now.since(*at) >= MALFORMED_WITHIN)
+                {
                     times.pop_front();
                 }
                 let too_many = times.len() >= self.config.malformed_per_minute_max as usize;
                 (too_many, CloseReason::TooManyMalformed)
             }
         };
-        let closed = moment.closed().any(|close| close == (key, reason));
+        let closed = transition.closed().any(|close| close == (key, reason));
         if closed == too_many {
             Ok(())
         } else {
@@ -94,8 +100,8 @@ impl Bounds {
         }
     }
 
-    fn request(&self, moment: &Moment<'_>) -> Verdict {
-        for record in moment.records() {
+    fn request(&self, transition: &Transition<'_>) -> Verdict {
+        for record in transition.records() {
             if let Record::SenderPaused { session, queue_depth, .. } = record
                 && *queue_depth <= self.config.pause_threshold
             {
@@ -103,15 +109,15 @@ impl Bounds {
                 return broken(Invariant::I29, evidence);
             }
         }
-        let Some(asked) = &moment.asked else { return Ok(()) };
+        let Some(asked) = &transition.asked else { return Ok(()) };
         match asked.accepted() {
             Some(Verb::Register(register)) => {
-                self.registered(moment, &register.actor_address)?;
-                self.owned(moment, asked.session)
+                self.registered(transition, &register.actor_address)?;
+                self.owned(transition, asked.session)
             }
-            Some(Verb::Subscribe(_)) => self.subscribed(moment, asked.session),
+            Some(Verb::Subscribe(_)) => self.subscribed(transition, asked.session),
             Some(Verb::Broadcast(_)) => {
-                let copies = moment.records().filter(|record| {
+                let copies = transition.records().filter(|record| {
                     matches!(
                         record,
                         Record::MessageDelivered { .. } | Record::MessageDropped { .. }
@@ -128,11 +134,11 @@ impl Bounds {
         }
     }
 
-    fn registered(&self, moment: &Moment<'_>, address: &ActorAddress) -> Verdict {
-        let touched = &moment.hub.touched.addresses;
-        let before = touched.keys().filter(|a| moment.before.address(a).is_some()).count();
+    fn registered(&self, transition: &Transition<'_>, address: &ActorAddress) -> Verdict {
+        let touched = &transition.hub.touched.addresses;
+        let before = touched.keys().filter(|a| transition.before.address(a).is_some()).count();
         let after = touched.values().flatten().count();
-        let known = (moment.before.address_count() + after).saturating_sub(before);
+        let known = (transition.before.address_count() + after).saturating_sub(before);
         if known <= self.config.registrations_max {
             Ok(())
         } else {
@@ -143,8 +149,8 @@ impl Bounds {
         }
     }
 
-    fn owned(&self, moment: &Moment<'_>, session: SessionKey) -> Verdict {
-        let owned = moment.is(session).map_or(0, |row| row.addresses.len());
+    fn owned(&self, transition: &Transition<'_>, session: SessionKey) -> Verdict {
+        let owned = transition.is(session).map_or(0, |row| row.addresses.len());
         if owned <= self.config.addresses_per_session_max {
             Ok(())
         } else {
@@ -152,12 +158,12 @@ impl Bounds {
         }
     }
 
-    fn subscribed(&self, moment: &Moment<'_>, session: SessionKey) -> Verdict {
+    fn subscribed(&self, transition: &Transition<'_>, session: SessionKey) -> Verdict {
         let added = |record: &Record| matches!(record, Record::SubscriptionAdded { .. });
-        let Some(row) = moment.was(session).filter(|_| moment.records().any(added)) else {
+        let Some(row) = transition.was(session).filter(|_| transition.records().any(added)) else {
             return Ok(());
         };
-        let topics = row.addresses.iter().filter_map(|address| moment.after.address(address));
+        let topics = row.addresses.iter().filter_map(|address| transition.after.address(address));
         let held: usize = topics.map(|row| row.topics.len()).sum();
         if held <= self.config.subscriptions_per_session_max {
             Ok(())

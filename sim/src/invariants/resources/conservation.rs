@@ -4,8 +4,8 @@
 use signal_hub::hub::{Counters, DropReason, Hub, Input, Phase, Record, Totals, weights};
 use signal_hub::protocol::{ClientFrame, ErrorCode};
 
-use super::super::world::is_open;
-use super::super::{Invariant, Moment, Violation, World};
+use super::super::shadow::is_open;
+use super::super::{Invariant, Shadow, Transition, Violation};
 
 /// Whether sessions and frames are accounted for; `sessions` are those with a row.
 ///
@@ -43,11 +43,11 @@ pub struct Tally {
 
 impl Tally {
     /// Counts one input and what came of it.
-    pub fn count(&mut self, moment: &Moment<'_>) {
+    pub fn count(&mut self, transition: &Transition<'_>) {
         let mut refusals = 0;
-        self.seen.messages_sent += moment.sent().count() as u64;
-        let on_arrival = !matches!(moment.hub.input, Input::Drained(..));
-        for record in moment.records() {
+        self.seen.messages_sent += transition.sent().count() as u64;
+        let on_arrival = !matches!(transition.hub.input, Input::Drained(..));
+        for record in transition.records() {
             match record {
                 Record::RequestRefused { code, .. } => {
                     refusals += 1;
@@ -61,17 +61,17 @@ impl Tally {
                 _ => {}
             }
         }
-        match &moment.hub.input {
+        match &transition.hub.input {
             Input::Opened(..) => self.seen.sessions_opened += 1,
             Input::Closed(key, _) => {
-                self.seen.sessions_closed += u64::from(moment.was(*key).is_some());
+                self.seen.sessions_closed += u64::from(transition.was(*key).is_some());
             }
             Input::Frame(key, frame) => {
                 self.seen.frames_received += 1;
-                match (moment.hears(*key), frame) {
+                match (transition.hears(*key), frame) {
                     (false, _) => self.seen.frames_ignored += 1,
                     (true, Err(_)) => self.seen.frames_malformed += 1,
-                    (true, Ok(ClientFrame::Ping)) if moment.hasty_ping => {
+                    (true, Ok(ClientFrame::Ping)) if transition.ping_rate_limited => {
                         self.seen.pings_dropped += 1;
                     }
                     (true, Ok(ClientFrame::Ping)) => self.seen.requests_handled += 1,
@@ -168,14 +168,14 @@ fn counted(counters: &Counters) -> [u64; COUNTED.len()] {
 }
 
 /// The hub itself against what the history tells of it: rows, refusals by code, gauges.
-pub fn check_against(world: &World, tally: &Tally, hub: &Hub) -> Result<(), Violation> {
+pub fn check_against(shadow: &Shadow, tally: &Tally, hub: &Hub) -> Result<(), Violation> {
     tally.check_refusals(hub.counters())?;
-    if !world.equals(&hub.view()) {
+    if !shadow.equals(&hub.view()) {
         let evidence = "rows of the hub have changed that it does not call touched";
         return Err(Violation::new(Invariant::I28, evidence));
     }
     let gauges = hub.totals();
-    let sets = totals(world, &gauges);
+    let sets = totals(shadow, &gauges);
     if gauges == sets {
         Ok(())
     } else {
@@ -188,11 +188,11 @@ pub fn check_against(world: &World, tally: &Tally, hub: &Hub) -> Result<(), Viol
 
 /// The gauges as they follow from the rows. Remembered outcomes have no row: what the hub says of
 /// them is believed, and one deadline may be theirs.
-fn totals(world: &World, told: &Totals) -> Totals {
+fn totals(shadow: &Shadow, told: &Totals) -> Totals {
     let mut totals = Totals { outcomes: told.outcomes, ..Totals::default() };
     totals.accounted.outcomes = told.accounted.outcomes;
     let mut armed = 0;
-    for (_, row) in world.sessions() {
+    for (_, row) in shadow.sessions() {
         match row.phase {
             Phase::Connecting => totals.connecting += 1,
             Phase::Connected => totals.connected += 1,
@@ -206,7 +206,7 @@ fn totals(world: &World, told: &Totals) -> Totals {
         armed += row.deadlines.armed().count();
     }
     totals.accounted.queues = totals.queued_bytes;
-    for (_, row) in world.address_rows() {
+    for (_, row) in shadow.address_rows() {
         totals.accounted.registrations += row.registration.map_or(0, |known| known.weight);
         let topics = row.topics.iter().map(weights::subscription);
         totals.accounted.subscriptions += topics.sum::<usize>();
@@ -217,7 +217,7 @@ fn totals(world: &World, told: &Totals) -> Totals {
         }
         armed += usize::from(row.deadline.is_some());
     }
-    for subscribers in world.subscriber_counts() {
+    for subscribers in shadow.subscriber_counts() {
         totals.topics += 1;
         totals.subscriptions += subscribers;
     }

@@ -7,9 +7,9 @@ use signal_hub::protocol::{
     Verb, actor_weight,
 };
 
-use super::super::moment::Asked;
-use super::super::world::Registration;
-use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+use super::super::shadow::Registration;
+use super::super::transition::RequestTransition;
+use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
 
 /// I33.
 pub struct Directory {
@@ -23,8 +23,8 @@ impl Directory {
 }
 
 impl HubObserver for Directory {
-    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
-        let Some(asked) = &moment.asked else { return Ok(()) };
+    fn observe(&mut self, transition: &Transition<'_>) -> Verdict {
+        let Some(asked) = &transition.asked else { return Ok(()) };
         let (fitting, (offset, cursor, limit), shown, has_more, next) = match asked.reply {
             Some(Reply::Discovered(told)) => {
                 let Some(Verb::Discover(ask)) = asked.verb() else { return Ok(()) };
@@ -33,7 +33,7 @@ impl HubObserver for Directory {
                     let known = known.asked();
                     ask.wants(address, &known.capabilities, &known.metadata)
                 };
-                let behind = registered(moment).filter(behind(ask.cursor.as_ref()));
+                let behind = registered(transition).filter(behind(ask.cursor.as_ref()));
                 (
                     behind.filter(fits).collect(),
                     (ask.offset, ask.cursor.as_ref(), ask.limit.actors()),
@@ -47,9 +47,9 @@ impl HubObserver for Directory {
             }
             Some(Reply::ActorList(told)) => {
                 let Some(Verb::ListActors(ask)) = asked.verb() else { return Ok(()) };
-                listed(moment, ask, told)?;
+                listed(transition, ask, told)?;
                 (
-                    registered(moment).filter(behind(ask.cursor.as_ref())).collect(),
+                    registered(transition).filter(behind(ask.cursor.as_ref())).collect(),
                     (ask.offset, ask.cursor.as_ref(), ask.limit.actors()),
                     told.actors
                         .iter()
@@ -61,7 +61,8 @@ impl HubObserver for Directory {
             }
             _ => return Ok(()),
         };
-        let told = Told { moment, asked, fitting, offset, cursor, limit, shown, has_more, next };
+        let told =
+            Told { transition, asked, fitting, offset, cursor, limit, shown, has_more, next };
         self.whole(&told)
     }
 }
@@ -71,8 +72,8 @@ pub(super) type Row<'a> = (&'a ActorAddress, &'a OwnerRow, &'a Registration);
 
 /// A page, what it was asked for, and what it shows.
 struct Told<'a> {
-    moment: &'a Moment<'a>,
-    asked: &'a Asked<'a>,
+    transition: &'a Transition<'a>,
+    asked: &'a RequestTransition<'a>,
     /// Who fits, from the cursor on.
     fitting: Vec<Row<'a>>,
     offset: usize,
@@ -85,12 +86,15 @@ struct Told<'a> {
 }
 
 /// Who is registered after what was due; a request for the directory changes nothing.
-pub(super) fn registered<'a>(moment: &'a Moment<'_>) -> impl Iterator<Item = Row<'a>> {
-    moment.before.address_rows().filter_map(|(address, before)| {
-        let row: Option<&AddressRow> =
-            if moment.is_due(address) { moment.after.address(address) } else { Some(before) };
+pub(super) fn registered<'a>(transition: &'a Transition<'_>) -> impl Iterator<Item = Row<'a>> {
+    transition.before.address_rows().filter_map(|(address, before)| {
+        let row: Option<&AddressRow> = if transition.is_due(address) {
+            transition.after.address(address)
+        } else {
+            Some(before)
+        };
         let registration = row?.registration.as_ref()?;
-        let known = moment.before.registration(address)?;
+        let known = transition.before.registration(address)?;
         registration.owner.is_some().then_some((address, registration, known))
     })
 }
@@ -147,7 +151,7 @@ impl Directory {
 
     fn may_be_cut(&self, told: &Told<'_>) -> bool {
         let compared = |(_, _, known): Row<'_>| 1 + known.asked().metadata.len() / 128;
-        registered(told.moment).map(compared).sum::<usize>() > self.config.scan_rows_max
+        registered(told.transition).map(compared).sum::<usize>() > self.config.scan_rows_max
     }
 
     /// Whether a message that holds the actor is too large, or almost.
@@ -159,10 +163,10 @@ impl Directory {
 
     /// Whether one actor more would have gone into a message and into the asker's queue.
     fn has_room(&self, told: &Told<'_>, address: &ActorAddress, known: &Registration) -> bool {
-        let (asked, moment) = (told.asked, told.moment);
-        let mut queued = moment.was(asked.session).map_or(0, |row| row.queued.bytes);
+        let (asked, transition) = (told.asked, told.transition);
+        let mut queued = transition.was(asked.session).map_or(0, |row| row.queued.bytes);
         let mut answer = 0;
-        for (key, message) in moment.sent() {
+        for (key, message) in transition.sent() {
             if key == asked.session && is_answer(message, asked) {
                 answer = message.weight();
                 break;
@@ -178,7 +182,7 @@ impl Directory {
     }
 }
 
-fn is_answer(message: &Outgoing, asked: &Asked<'_>) -> bool {
+fn is_answer(message: &Outgoing, asked: &RequestTransition<'_>) -> bool {
     matches!(&message.body, Body::Reply { correlation, .. }
         if correlation.as_ref() == Some(&asked.request.id))
 }
@@ -203,8 +207,8 @@ fn discovered(told: &Discovered) -> Verdict {
     }
 }
 
-fn listed(moment: &Moment<'_>, ask: &ListActors, told: &ActorList) -> Verdict {
-    let total = registered(moment).count();
+fn listed(transition: &Transition<'_>, ask: &ListActors, told: &ActorList) -> Verdict {
+    let total = registered(transition).count();
     if (told.total, told.offset, told.limit) != (total, ask.offset, ask.limit.actors()) {
         let evidence = format!(
             "{} registered, told {} from {} to at most {}",
@@ -213,10 +217,10 @@ fn listed(moment: &Moment<'_>, ask: &ListActors, told: &ActorList) -> Verdict {
         return broken(Invariant::I33, evidence);
     }
     for actor in &told.actors {
-        let fits = registered(moment).any(|(address, row, known)| {
+        let fits = registered(transition).any(|(address, row, known)| {
             (&actor.address, &actor.actor_address) == (address, address)
                 && (actor.registered_at, actor.expires_at, actor.version)
-                    == (known.at, moment.before.lives_until(address, row), row.version)
+                    == (known.at, transition.before.lives_until(address, row), row.version)
         });
         if !fits {
             return untrue(&actor.address, "is listed as it is not");

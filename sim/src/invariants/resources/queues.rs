@@ -8,8 +8,8 @@ use signal_hub::hub::{Config, DropReason, Input, Output, Queued, Record, Session
 use signal_hub::protocol::codec::encode_hub_frame;
 use signal_hub::protocol::{ActorAddress, Body, Outgoing, Reply, Verb};
 
-use super::super::world::is_open;
-use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+use super::super::shadow::is_open;
+use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
 
 /// Bytes of what surrounds the data in a frame, at most: the keys, and the names, all escaped.
 const AROUND_MAX: usize = 4096;
@@ -44,36 +44,36 @@ impl Queues {
     }
 
     /// What the queue holds at this point of the event.
-    fn queue(&mut self, moment: &Moment<'_>, key: SessionKey) -> &mut Queued {
+    fn queue(&mut self, transition: &Transition<'_>, key: SessionKey) -> &mut Queued {
         let place = match self.changed.binary_search_by_key(&key, |(key, _)| *key) {
             Ok(place) => place,
             Err(place) => {
-                self.changed.insert(place, (key, at_first(moment, key)));
+                self.changed.insert(place, (key, at_first(transition, key)));
                 place
             }
         };
         &mut self.changed[place].1
     }
 
-    fn output(&mut self, moment: &Moment<'_>, output: &Output) -> Verdict {
+    fn output(&mut self, transition: &Transition<'_>, output: &Output) -> Verdict {
         match output {
             Output::Send(key, message) => {
                 self.is_told_length(*key, message)?;
-                let (queued, weight) = (*self.queue(moment, *key), message.weight());
+                let (queued, weight) = (*self.queue(transition, *key), message.weight());
                 if matches!(message.body, Body::Delivery(_)) && !self.has_room(queued, weight) {
                     let evidence = format!("{key} takes a copy beyond its bound: {queued}");
                     return broken(Invariant::I29, evidence);
                 }
-                let queue = self.queue(moment, *key);
+                let queue = self.queue(transition, *key);
                 (queue.messages, queue.bytes) = (queue.messages + 1, queue.bytes + weight);
             }
             Output::Close(key, _) | Output::Linger(key, _) => {
-                *self.queue(moment, *key) = Queued::default()
+                *self.queue(transition, *key) = Queued::default()
             }
             Output::Audit(Record::MessageDropped { to, why: DropReason::QueueFull, .. }) => {
-                let owner = to.address().and_then(|to| moment.before.owner(&to));
+                let owner = to.address().and_then(|to| transition.before.owner(&to));
                 let Some(owner) = owner else { return Ok(()) };
-                let (queued, weight) = (*self.queue(moment, owner), weight_max(moment));
+                let (queued, weight) = (*self.queue(transition, owner), weight_max(transition));
                 if self.has_room(queued, weight) {
                     let evidence =
                         format!("a copy for {to} is dropped, and its queue has room: {queued}");
@@ -107,9 +107,10 @@ impl Queues {
         }
     }
 
-    fn row(&self, moment: &Moment<'_>, key: SessionKey, row: &SessionRow) -> Verdict {
+    fn row(&self, transition: &Transition<'_>, key: SessionKey, row: &SessionRow) -> Verdict {
         let known = self.changed.binary_search_by_key(&key, |(key, _)| *key);
-        let expected = known.map_or_else(|_| at_first(moment, key), |place| self.changed[place].1);
+        let expected =
+            known.map_or_else(|_| at_first(transition, key), |place| self.changed[place].1);
         if row.queued != expected {
             return broken(
                 Invariant::I28,
@@ -127,7 +128,7 @@ impl Queues {
         }
         let is_full = !self.has_room(row.queued, Outgoing::ENVELOPE_WEIGHT);
         let is_deep = messages >= self.resume_threshold;
-        let latest = moment.now + self.slow_consumer_timeout;
+        let latest = transition.now + self.slow_consumer_timeout;
         let what = if is_full { "full" } else { "deep" };
         if (is_full || is_deep)
             && row.deadlines.slow_consumer.is_none_or(|deadline| deadline > latest)
@@ -151,14 +152,14 @@ impl HubObserver for Queues {
         true
     }
 
-    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
+    fn observe(&mut self, transition: &Transition<'_>) -> Verdict {
         self.changed.clear();
-        for output in &moment.hub.outputs {
-            self.output(moment, output)?;
+        for output in &transition.hub.outputs {
+            self.output(transition, output)?;
         }
-        for (key, row) in &moment.hub.touched.sessions {
+        for (key, row) in &transition.hub.touched.sessions {
             if let Some(row) = row.as_ref().filter(|row| is_open(row)) {
-                self.row(moment, *key, row)?;
+                self.row(transition, *key, row)?;
             }
         }
         Ok(())
@@ -166,9 +167,9 @@ impl HubObserver for Queues {
 }
 
 /// What the queue held before, without what the input reports as taken out.
-fn at_first(moment: &Moment<'_>, key: SessionKey) -> Queued {
-    let queued = moment.was(key).map(|row| row.queued).unwrap_or_default();
-    match &moment.hub.input {
+fn at_first(transition: &Transition<'_>, key: SessionKey) -> Queued {
+    let queued = transition.was(key).map(|row| row.queued).unwrap_or_default();
+    match &transition.hub.input {
         Input::Drained(drained, written) if *drained == key => Queued {
             messages: queued.messages.saturating_sub(written.messages),
             bytes: queued.bytes.saturating_sub(written.bytes),
@@ -178,10 +179,10 @@ fn at_first(moment: &Moment<'_>, key: SessionKey) -> Queued {
 }
 
 /// What a copy of the request weighs at most; nobody sees a copy that was dropped.
-fn weight_max(moment: &Moment<'_>) -> usize {
+fn weight_max(transition: &Transition<'_>) -> usize {
     /// What the hub adds to the metadata, beside the id and the topic.
     const HUB_KEYS: usize = 96;
-    let Some(asked) = &moment.asked else { return 0 };
+    let Some(asked) = &transition.asked else { return 0 };
     let request = asked.request;
     let Some((kind, data)) = asked.verb().and_then(Verb::carries_data) else { return 0 };
     let topic = match asked.verb() {

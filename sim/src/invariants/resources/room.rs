@@ -9,7 +9,7 @@ use signal_hub::hub::{Config, ForgetReason, Input, Record, SessionKey};
 use signal_hub::protocol::ActorAddress;
 use signal_hub::time::Timestamp;
 
-use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
 
 /// I29.
 pub struct Room {
@@ -27,23 +27,23 @@ impl Room {
 }
 
 impl HubObserver for Room {
-    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
-        if let Input::Opened(key, peer) = &moment.hub.input {
+    fn observe(&mut self, transition: &Transition<'_>) -> Verdict {
+        if let Input::Opened(key, peer) = &transition.hub.input {
             self.peers.insert(*key, peer.address.ip());
         }
-        let mut known = moment.before.address_count();
-        for record in moment.records() {
+        let mut known = transition.before.address_count();
+        for record in transition.records() {
             match record {
                 Record::ActorDetached { actor_address, session, .. } => {
                     if let Some(peer) = self.peers.get(session) {
-                        self.detached.insert(actor_address.clone(), (*peer, moment.now));
+                        self.detached.insert(actor_address.clone(), (*peer, transition.now));
                     }
                 }
                 Record::ActorForgotten { actor_address, why } => {
                     if *why == ForgetReason::Room {
                         self.is_full(actor_address, known)?;
                         // Of principals the history does not tell who has most.
-                        if !moment.is_by_token() {
+                        if !transition.is_by_token() {
                             self.goes_first(actor_address)?;
                         }
                     }
@@ -56,7 +56,7 @@ impl HubObserver for Room {
                 _ => {}
             }
         }
-        if let Input::Closed(key, _) = &moment.hub.input {
+        if let Input::Closed(key, _) = &transition.hub.input {
             self.peers.remove(key);
         }
         Ok(())

@@ -7,7 +7,7 @@ use signal_hub::hub::{Config, Input, LATE_MIN, Phase, SessionKey};
 use signal_hub::protocol::CloseReason;
 use signal_hub::time::Timestamp;
 
-use super::super::{HubObserver, Invariant, Moment, Verdict, broken, text};
+use super::super::{HubObserver, Invariant, Transition, Verdict, broken, text};
 
 /// I31. Remembers when each session gave its last sign of life.
 pub struct Timeouts {
@@ -37,18 +37,18 @@ impl HubObserver for Timeouts {
         true
     }
 
-    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
-        let now = moment.now;
-        if let Input::Late(by) = moment.hub.input
+    fn observe(&mut self, transition: &Transition<'_>) -> Verdict {
+        let now = transition.now;
+        if let Input::Late(by) = transition.hub.input
             && by > LATE_MIN
         {
             self.put_off(by);
         }
-        for (key, reason) in moment.closed() {
+        for (key, reason) in transition.closed() {
             match reason {
-                CloseReason::IdleTimeout => self.was_silent(moment, key)?,
-                CloseReason::ConnectTimeout => self.never_connected(moment, key)?,
-                CloseReason::TokenExpired => token_is_over(moment, key)?,
+                CloseReason::IdleTimeout => self.was_silent(transition, key)?,
+                CloseReason::ConnectTimeout => self.never_connected(transition, key)?,
+                CloseReason::TokenExpired => token_is_over(transition, key)?,
                 CloseReason::ClientDisconnect
                 | CloseReason::ServerShutdown
                 | CloseReason::TooManyMalformed
@@ -62,7 +62,7 @@ impl HubObserver for Timeouts {
                 | CloseReason::DuplicateConnection => {}
             }
         }
-        match &moment.hub.input {
+        match &transition.hub.input {
             Input::Opened(key, _) => {
                 self.heard.insert(*key, Heard { opened: now, last: now });
             }
@@ -90,8 +90,8 @@ impl Timeouts {
         }
     }
 
-    fn was_silent(&self, moment: &Moment<'_>, key: SessionKey) -> Verdict {
-        let silent = self.heard.get(&key).map_or(Duration::ZERO, |h| moment.now.since(h.last));
+    fn was_silent(&self, transition: &Transition<'_>, key: SessionKey) -> Verdict {
+        let silent = self.heard.get(&key).map_or(Duration::ZERO, |h| transition.now.since(h.last));
         if silent >= self.idle_timeout {
             Ok(())
         } else {
@@ -106,9 +106,10 @@ impl Timeouts {
         }
     }
 
-    fn never_connected(&self, moment: &Moment<'_>, key: SessionKey) -> Verdict {
-        let waited = self.heard.get(&key).map_or(Duration::ZERO, |h| moment.now.since(h.opened));
-        let row = moment.was(key);
+    fn never_connected(&self, transition: &Transition<'_>, key: SessionKey) -> Verdict {
+        let waited =
+            self.heard.get(&key).map_or(Duration::ZERO, |h| transition.now.since(h.opened));
+        let row = transition.was(key);
         let connecting = row.is_some_and(|row| row.phase == Phase::Connecting);
         if connecting && waited >= self.connect_timeout {
             Ok(())
@@ -125,9 +126,9 @@ impl Timeouts {
     }
 }
 
-fn token_is_over(moment: &Moment<'_>, key: SessionKey) -> Verdict {
-    let until = moment.was(key).and_then(|row| row.deadlines.token);
-    if until.is_some_and(|until| until <= moment.now) {
+fn token_is_over(transition: &Transition<'_>, key: SessionKey) -> Verdict {
+    let until = transition.was(key).and_then(|row| row.deadlines.token);
+    if until.is_some_and(|until| until <= transition.now) {
         Ok(())
     } else {
         broken(Invariant::I31, format!("{key} is closed for a token that is good"))

@@ -9,8 +9,8 @@ use signal_hub::hub::{
 };
 use signal_hub::protocol::{ActorAddress, Verb};
 
-use super::super::world::is_open;
-use super::super::{HubObserver, Invariant, Moment, Verdict, broken, text};
+use super::super::shadow::is_open;
+use super::super::{HubObserver, Invariant, Transition, Verdict, broken, text};
 
 /// I17, I30, I32, I33.
 pub struct Timers {
@@ -28,26 +28,31 @@ impl HubObserver for Timers {
         true
     }
 
-    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
-        for (address, row) in &moment.hub.touched.addresses {
+    fn observe(&mut self, transition: &Transition<'_>) -> Verdict {
+        for (address, row) in &transition.hub.touched.addresses {
             if let Some(row) = row {
-                self.address(moment, address, row)?;
+                self.address(transition, address, row)?;
             }
         }
-        for (key, row) in &moment.hub.touched.sessions {
+        for (key, row) in &transition.hub.touched.sessions {
             if let Some(row) = row {
-                session(moment, *key, row)?;
+                session(transition, *key, row)?;
             }
         }
-        if moment.hub.touched.addresses.is_empty() {
+        if transition.hub.touched.addresses.is_empty() {
             return Ok(());
         }
-        moment.records().try_for_each(|record| self.record(moment, record))
+        transition.records().try_for_each(|record| self.record(transition, record))
     }
 }
 
 impl Timers {
-    fn address(&self, moment: &Moment<'_>, address: &ActorAddress, row: &AddressRow) -> Verdict {
+    fn address(
+        &self,
+        transition: &Transition<'_>,
+        address: &ActorAddress,
+        row: &AddressRow,
+    ) -> Verdict {
         let Some(registration) = &row.registration else {
             return match row.deadline {
                 None => Ok(()),
@@ -56,7 +61,7 @@ impl Timers {
                 }
             };
         };
-        if registration.until <= moment.now {
+        if registration.until <= transition.now {
             let (invariant, what) = match registration.owner {
                 Some(_) => (Invariant::I33, "registered"),
                 None => (Invariant::I17, "detached"),
@@ -66,23 +71,23 @@ impl Timers {
                 format!("the time of {address} is over and it is still {what}"),
             );
         }
-        self.lives_as_long_as_it_should(moment, address, registration)?;
+        self.lives_as_long_as_it_should(transition, address, registration)?;
         if row.deadline == Some(registration.until) {
             return Ok(());
         }
-        let before = moment.before.address(address).and_then(|row| row.registration);
+        let before = transition.before.address(address).and_then(|row| row.registration);
         let resumed = registration.owner.is_some() && before.is_some_and(|row| row.owner.is_none());
-        let invariant = match (registration.owner, prolonged(moment, address)) {
+        let invariant = match (registration.owner, prolonged(transition, address)) {
             (Some(_), _) if resumed => Invariant::I17,
             (None, _) => Invariant::I17,
             (Some(_), Some(_)) => Invariant::I32,
             (Some(_), None) => Invariant::I30,
         };
         let whose = whose(registration);
-        let lives = text(registration.until.since(moment.now));
+        let lives = text(registration.until.since(transition.now));
         let deadline = match row.deadline {
-            Some(deadline) if deadline <= moment.now => "a deadline that is past".to_owned(),
-            Some(deadline) => format!("a deadline in {}", text(deadline.since(moment.now))),
+            Some(deadline) if deadline <= transition.now => "a deadline that is past".to_owned(),
+            Some(deadline) => format!("a deadline in {}", text(deadline.since(transition.now))),
             None => "no deadline".to_owned(),
         };
         broken(invariant, format!("{address} {whose} for another {lives} and has {deadline}"))
@@ -90,43 +95,43 @@ impl Timers {
 
     fn lives_as_long_as_it_should(
         &self,
-        moment: &Moment<'_>,
+        transition: &Transition<'_>,
         address: &ActorAddress,
         registration: &OwnerRow,
     ) -> Verdict {
-        let before = moment.before.address(address).and_then(|row| row.registration);
+        let before = transition.before.address(address).and_then(|row| row.registration);
         let unchanged = before.is_some_and(|before| {
             before.until == registration.until
                 && before.owner.is_some() == registration.owner.is_some()
         });
         let (invariant, lives) = match registration.owner {
             None => (Invariant::I17, Some(self.resume_window)),
-            Some(_) => (Invariant::I32, prolonged(moment, address)),
+            Some(_) => (Invariant::I32, prolonged(transition, address)),
         };
         // Heartbeats moved the deadline when it came.
         let carried = before.is_some_and(|before| {
             before.owner == registration.owner
-                && before.until <= moment.now
-                && registration.until == moment.before.lives_until(address, &before)
+                && before.until <= transition.now
+                && registration.until == transition.before.lives_until(address, &before)
         });
         let is_prolonged = registration.owner.is_some() && lives.is_some();
         if (unchanged || carried) && !is_prolonged
-            || lives.is_some_and(|l| registration.until == moment.now + l)
+            || lives.is_some_and(|l| registration.until == transition.now + l)
         {
             return Ok(());
         }
-        let (whose, left) = (whose(registration), text(registration.until.since(moment.now)));
+        let (whose, left) = (whose(registration), text(registration.until.since(transition.now)));
         let not = lives.map_or(String::new(), |lives| format!(", not for {}", text(lives)));
         broken(invariant, format!("{address} {whose} for another {left}{not}"))
     }
 
-    fn record(&self, moment: &Moment<'_>, record: &Record) -> Verdict {
+    fn record(&self, transition: &Transition<'_>, record: &Record) -> Verdict {
         match record {
             Record::ActorDetached { actor_address, why: EndReason::Expired, .. } => {
-                let row = moment.before.address(actor_address).and_then(|row| row.registration);
+                let row = transition.before.address(actor_address).and_then(|row| row.registration);
                 let over = row.is_some_and(|row| {
-                    let until = moment.before.lives_until(actor_address, &row);
-                    row.owner.is_some() && until <= moment.now
+                    let until = transition.before.lives_until(actor_address, &row);
+                    row.owner.is_some() && until <= transition.now
                 });
                 if over {
                     Ok(())
@@ -135,8 +140,9 @@ impl Timers {
                 }
             }
             Record::ActorForgotten { actor_address, why: ForgetReason::ResumeWindowEnded } => {
-                let row = moment.before.address(actor_address).and_then(|row| row.registration);
-                let over = row.is_some_and(|row| row.owner.is_none() && row.until <= moment.now);
+                let row = transition.before.address(actor_address).and_then(|row| row.registration);
+                let over =
+                    row.is_some_and(|row| row.owner.is_none() && row.until <= transition.now);
                 if over || self.resume_window.is_zero() {
                     Ok(())
                 } else {
@@ -160,29 +166,29 @@ fn whose(registration: &OwnerRow) -> String {
 }
 
 /// The time to live that a registration or a renewal in this event gives the address.
-fn prolonged(moment: &Moment<'_>, address: &ActorAddress) -> Option<Duration> {
-    let verb = moment.asked.as_ref()?.verb()?;
+fn prolonged(transition: &Transition<'_>, address: &ActorAddress) -> Option<Duration> {
+    let verb = transition.asked.as_ref()?.verb()?;
     match verb {
         Verb::Register(register) if register.actor_address == *address => {
             let registered = |record: &Record| {
                 matches!(record, Record::ActorRegistered { actor_address, .. }
                     if actor_address == address)
             };
-            moment.records().any(registered).then_some(register.ttl)
+            transition.records().any(registered).then_some(register.ttl)
         }
         Verb::Renew(_) => {
             let renewed = |record: &Record| {
                 matches!(record, Record::RegistrationRenewed { actor_address, .. }
                     if actor_address == address)
             };
-            let ttl = moment.before.registration(address)?.asked().ttl;
-            moment.records().any(renewed).then_some(ttl)
+            let ttl = transition.before.registration(address)?.asked().ttl;
+            transition.records().any(renewed).then_some(ttl)
         }
         _ => None,
     }
 }
 
-fn session(moment: &Moment<'_>, key: SessionKey, row: &SessionRow) -> Verdict {
+fn session(transition: &Transition<'_>, key: SessionKey, row: &SessionRow) -> Verdict {
     let SessionDeadlines { connect, idle, slow_consumer: _, token } = row.deadlines;
     let amiss = if !is_open(row) {
         row.deadlines.armed().next().map(|_| "is over and has a deadline")
@@ -192,7 +198,7 @@ fn session(moment: &Moment<'_>, key: SessionKey, row: &SessionRow) -> Verdict {
         Some("may be silent for ever")
     } else if token.is_some() && row.phase == Phase::Connecting {
         Some("has a token before it has shown one")
-    } else if row.deadlines.armed().any(|deadline| deadline < moment.now) {
+    } else if row.deadlines.armed().any(|deadline| deadline < transition.now) {
         Some("has a deadline that is past")
     } else {
         None

@@ -5,7 +5,7 @@ use signal_hub::hub::{Config, Input, Output, Work};
 use signal_hub::protocol::codec::encode_client_frame;
 use signal_hub::protocol::{ClientFrame, Discover, Reply, Verb};
 
-use super::super::{HubObserver, Invariant, Moment, Verdict, broken};
+use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
 use super::directory::{Row, behind, registered};
 
 /// Rows that any input may go through.
@@ -30,27 +30,27 @@ impl BoundedWork {
     }
 
     /// How many rows the walk of the input may go through.
-    fn walk(&self, moment: &Moment<'_>) -> usize {
-        let asked = moment.asked.as_ref().and_then(|asked| asked.verb());
-        match (&moment.hub.input, asked) {
-            (Input::Shutdown, _) => moment.before.session_count(),
+    fn walk(&self, transition: &Transition<'_>) -> usize {
+        let asked = transition.asked.as_ref().and_then(|asked| asked.verb());
+        match (&transition.hub.input, asked) {
+            (Input::Shutdown, _) => transition.before.session_count(),
             // The reply lists what the address is subscribed to, and counts what it has no room for.
             (_, Some(Verb::Register(register))) => {
-                let row = moment.after.address(&register.actor_address);
+                let row = transition.after.address(&register.actor_address);
                 row.map_or(0, |row| row.topics.len())
             }
-            (_, _) => searched(moment).min(self.config.scan_rows_max),
+            (_, _) => searched(transition).min(self.config.scan_rows_max),
         }
     }
 }
 
 impl HubObserver for BoundedWork {
-    fn observe(&mut self, moment: &Moment<'_>) -> Verdict {
-        let (hub, Work { rows, bytes, .. }) = (moment.hub, moment.hub.work);
+    fn observe(&mut self, transition: &Transition<'_>) -> Verdict {
+        let (hub, Work { rows, bytes, .. }) = (transition.hub, transition.hub.work);
         let touched = &hub.touched;
         let changed = touched.sessions.len() + touched.addresses.len() + touched.topics.len();
         let rows_max = ROWS + ROWS_EACH * (hub.outputs.len() + changed);
-        if rows > rows_max && rows > rows_max + self.walk(moment) {
+        if rows > rows_max && rows > rows_max + self.walk(transition) {
             let outputs = hub.outputs.len();
             return broken(
                 Invariant::I51,
@@ -62,7 +62,7 @@ impl HubObserver for BoundedWork {
         if bytes > BYTES && bytes > BYTES + BYTES_EACH * (heard(&hub.input) + said(&hub.outputs)) {
             return broken(Invariant::I51, format!("{bytes} bytes written anew"));
         }
-        check_search(moment)
+        check_search(transition)
     }
 
     fn watches_silence(&self) -> bool {
@@ -71,9 +71,9 @@ impl HubObserver for BoundedWork {
 }
 
 /// Whether a search says rightly how much it looked at: at all that may fit, unless its page ended.
-fn check_search(moment: &Moment<'_>) -> Verdict {
-    let (scanned, most) = (moment.hub.work.scanned, searched(moment));
-    let (shown, has_more) = match moment.asked.as_ref().and_then(|asked| asked.reply) {
+fn check_search(transition: &Transition<'_>) -> Verdict {
+    let (scanned, most) = (transition.hub.work.scanned, searched(transition));
+    let (shown, has_more) = match transition.asked.as_ref().and_then(|asked| asked.reply) {
         Some(Reply::Discovered(told)) => (told.actors.len(), told.has_more),
         Some(Reply::ActorList(told)) => (told.actors.len(), told.has_more),
         Some(_) | None => (0, true),
@@ -90,28 +90,28 @@ fn check_search(moment: &Moment<'_>) -> Verdict {
 }
 
 /// What the rows weigh that the search must look at, if it is one.
-fn searched(moment: &Moment<'_>) -> usize {
-    match moment.asked.as_ref().and_then(|asked| asked.verb()) {
-        Some(Verb::Discover(ask)) => candidates(moment, ask),
-        Some(Verb::ListActors(ask)) if ask.offset < registered(moment).count() => {
-            registered(moment).filter(behind(ask.cursor.as_ref())).count()
+fn searched(transition: &Transition<'_>) -> usize {
+    match transition.asked.as_ref().and_then(|asked| asked.verb()) {
+        Some(Verb::Discover(ask)) => candidates(transition, ask),
+        Some(Verb::ListActors(ask)) if ask.offset < registered(transition).count() => {
+            registered(transition).filter(behind(ask.cursor.as_ref())).count()
         }
         Some(_) | None => 0,
     }
 }
 
 /// Those whose names begin as asked, and who have the capability that fewest have.
-fn candidates(moment: &Moment<'_>, ask: &Discover) -> usize {
+fn candidates(transition: &Transition<'_>, ask: &Discover) -> usize {
     let has = |(.., known): &Row<'_>, wanted: &str| {
         known.asked().capabilities.iter().any(|own| own == wanted)
     };
-    let able = |wanted: &&str| registered(moment).filter(|row| has(row, wanted)).count();
+    let able = |wanted: &&str| registered(transition).filter(|row| has(row, wanted)).count();
     let rarest = ask.wanted_capabilities().min_by_key(able);
     let prefix = ask.prefix();
     let weight = |(.., known): Row<'_>| {
         if ask.metadata.is_empty() { 1 } else { 1 + known.asked().metadata.len() / COMPARED_BYTES }
     };
-    registered(moment)
+    registered(transition)
         .filter(|row| row.0.as_str().starts_with(&prefix))
         .filter(|row| rarest.is_none_or(|rarest| has(row, rarest)))
         .filter(behind(ask.cursor.as_ref()))

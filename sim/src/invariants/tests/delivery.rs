@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use signal_hub::client::Loss;
+use signal_hub::client::DisconnectReason;
 use signal_hub::hub::{Output, Record, SessionKey};
 use signal_hub::protocol::{
     Body, ErrorCode, Json, MessageId, Outgoing, Pattern, Reply, Topic, Verb,
@@ -162,7 +162,7 @@ fn copies_arrive_in_the_order_of_sending() {
 
 #[test]
 fn no_copy_is_missing_between_two_that_arrive() {
-    let lost = || ClientEvent::Lost { connection: 1, why: Loss::Silent };
+    let lost = || ClientEvent::Lost { connection: 1, why: DisconnectReason::Silent };
     let (mut story, messages) = two_sent();
     story.receives(&messages[0]);
     story.at_client(lost());
@@ -287,7 +287,7 @@ fn whoever_asks_too_much_is_refused() {
     story.asks(1, "bob", send("nobody"));
     story.asks(1, "bob", send("nobody"));
     story.holds();
-    assert!(matches!(story.last().reply(), Reply::Error(_)), "the third within a moment");
+    assert!(matches!(story.last().reply(), Reply::Error(_)), "the third within a transition");
     let mut patient = Story::of(["bob"]);
     patient.asks(1, "bob", send("nobody"));
     patient.asks(1, "bob", send("nobody"));

@@ -22,7 +22,7 @@ fn agreed(story: &mut Story, registered: bool) -> Result<(), Violation> {
     let client = Agreement { session, wanted: Some(at("alice")), registered };
     let mut judge = Judge::new(&story.scenario.hub);
     story.events.iter().try_for_each(|event| judge.observe(event))?;
-    check_agreement(judge.world(), &[client])
+    check_agreement(judge.shadow(), &[client])
 }
 
 #[test]
@@ -37,10 +37,10 @@ fn a_session_that_no_client_believes_in_is_half_open() {
     let mut story = Story::of(["bob"]);
     let mut judge = Judge::new(&story.scenario.hub);
     story.events.iter().try_for_each(|event| judge.observe(event)).unwrap();
-    assert_eq!(broken(check_agreement(judge.world(), &[])), Some(Invariant::L2));
+    assert_eq!(broken(check_agreement(judge.shadow(), &[])), Some(Invariant::L2));
     story.closes(1);
     story.events.last().map(|event| judge.observe(event)).unwrap().unwrap();
-    assert_eq!(check_agreement(judge.world(), &[]), Ok(()));
+    assert_eq!(check_agreement(judge.shadow(), &[]), Ok(()));
 }
 
 #[test]

@@ -121,7 +121,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use signal_hub::client::Loss;
+    use signal_hub::client::DisconnectReason;
 
     use crate::history::{ClientKind, ClientName};
 
@@ -135,7 +135,7 @@ mod tests {
         let events = [
             event(1, "bob", 1, ClientEvent::Opened { connection: 1 }),
             event(2, "alice", 1, ClientEvent::Said("x".into())),
-            event(3, "bob", 1, ClientEvent::Lost { connection: 1, why: Loss::Silent }),
+            event(3, "bob", 1, ClientEvent::Lost { connection: 1, why: DisconnectReason::Silent }),
             event(4, "bob", 1, ClientEvent::Opened { connection: 2 }),
             event(5, "bob", 2, ClientEvent::Opened { connection: 1 }),
             event(6, "carol", 1, ClientEvent::Ended),

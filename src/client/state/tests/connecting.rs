@@ -52,7 +52,10 @@ fn a_transport_that_does_not_open_is_given_up() {
     assert_eq!(outputs[0], Output::CloseTransport);
     assert!(matches!(
         outputs[1..],
-        [Output::Event(Event::ConnectFailed { why: Loss::NoAnswer, retry_in: Some(_) })]
+        [Output::Event(Event::ConnectFailed {
+            why: DisconnectReason::NoAnswer,
+            retry_in: Some(_)
+        })]
     ));
 }
 
@@ -67,7 +70,10 @@ fn a_hub_that_does_not_greet_is_given_up() {
     assert_eq!(outputs[0], Output::CloseTransport);
     assert!(matches!(
         outputs[1..],
-        [Output::Event(Event::ConnectFailed { why: Loss::NoAnswer, retry_in: Some(_) })]
+        [Output::Event(Event::ConnectFailed {
+            why: DisconnectReason::NoAnswer,
+            retry_in: Some(_)
+        })]
     ));
 }
 
@@ -141,7 +147,11 @@ fn a_silent_hub_is_lost_after_two_and_a_half_intervals() {
     assert_eq!(outputs[0], Output::CloseTransport);
     assert!(matches!(
         outputs[1..],
-        [Output::Event(Event::Disconnected { why: Loss::Silent, retry_in: Some(_), .. })]
+        [Output::Event(Event::Disconnected {
+            why: DisconnectReason::Silent,
+            retry_in: Some(_),
+            ..
+        })]
     ));
 }
 

@@ -68,7 +68,7 @@ fn a_takeover_ends_the_client_even_if_the_close_frame_is_lost() {
     talk.notice(Notice::Disconnect(DisconnectNotice { reason, message }));
     talk.outputs();
     talk.lose();
-    let (why, retry_in) = (Loss::Broken("test".to_owned()), None);
+    let (why, retry_in) = (DisconnectReason::Broken("test".to_owned()), None);
     assert_eq!(
         talk.outputs(),
         [
@@ -172,9 +172,13 @@ fn a_client_that_is_stopped_closes_and_ends_everything_under_way() {
 fn what_is_due_at_the_moment_of_a_loss_is_not_sent_any_more() {
     let mut talk = Conversation::registered(alice());
     talk.now = talk.now + HEARTBEAT_INTERVAL;
-    talk.input(Input::Lost(Loss::Broken("reset".to_owned())));
+    talk.input(Input::Lost(DisconnectReason::Broken("reset".to_owned())));
     assert!(matches!(
         talk.outputs()[..],
-        [Output::Event(Event::Disconnected { why: Loss::Broken(_), retry_in: Some(_), .. })]
+        [Output::Event(Event::Disconnected {
+            why: DisconnectReason::Broken(_),
+            retry_in: Some(_),
+            ..
+        })]
     ));
 }

@@ -172,11 +172,14 @@ impl Conversation {
     }
 
     fn lose(&mut self) {
-        self.input(Input::Lost(Loss::Broken("test".to_owned())));
+        self.input(Input::Lost(DisconnectReason::Broken("test".to_owned())));
     }
 
     fn lose_by_close(&mut self, code: u16) {
-        self.input(Input::Lost(Loss::Closed { code: Some(code), reason: String::new() }));
+        self.input(Input::Lost(DisconnectReason::Closed {
+            code: Some(code),
+            reason: String::new(),
+        }));
     }
 
     /// Takes all that was not looked at.

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 /// Counts events that are due at even intervals; a second's worth may come early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Pace {
+pub(super) struct ConnectionRateLimiter {
     /// Zero: no bound.
     interval: Duration,
     due: Duration,
 }
 
-impl Pace {
+impl ConnectionRateLimiter {
     /// At most `count` per second; zero: no bound.
     pub(super) fn per_second(count: u64) -> Self {
         let interval = match count {
@@ -56,26 +56,26 @@ mod tests {
 
     #[test]
     fn a_seconds_worth_may_come_at_once_and_the_next_waits_for_its_turn() {
-        let mut pace = Pace::per_second(4);
-        let waits = [(); 6].map(|()| pace.take(SECOND));
+        let mut limiter = ConnectionRateLimiter::per_second(4);
+        let waits = [(); 6].map(|()| limiter.take(SECOND));
         let millis = |count| Some(Duration::from_millis(count));
         assert_eq!(waits, [None, None, None, None, millis(250), millis(500)]);
-        assert_eq!(pace.take(SECOND * 4), None);
+        assert_eq!(limiter.take(SECOND * 4), None);
     }
 
     #[test]
-    fn what_is_beyond_the_pace_is_turned_away_and_does_not_count() {
-        let mut pace = Pace::per_second(2);
-        let admitted = [(); 4].map(|()| pace.admits(SECOND));
+    fn what_is_beyond_the_limit_is_turned_away_and_does_not_count() {
+        let mut limiter = ConnectionRateLimiter::per_second(2);
+        let admitted = [(); 4].map(|()| limiter.admits(SECOND));
         assert_eq!(admitted, [true, true, false, false]);
-        assert!(!pace.is_at_rest(SECOND));
-        assert!(pace.admits(SECOND + SECOND / 2));
-        assert!(pace.is_at_rest(SECOND * 3));
+        assert!(!limiter.is_at_rest(SECOND));
+        assert!(limiter.admits(SECOND + SECOND / 2));
+        assert!(limiter.is_at_rest(SECOND * 3));
     }
 
     #[test]
     fn zero_is_no_bound() {
-        let mut pace = Pace::per_second(0);
-        assert!((0..1_000).all(|_| pace.take(SECOND).is_none() && pace.admits(SECOND)));
+        let mut limiter = ConnectionRateLimiter::per_second(0);
+        assert!((0..1_000).all(|_| limiter.take(SECOND).is_none() && limiter.admits(SECOND)));
     }
 }

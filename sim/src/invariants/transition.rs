@@ -7,19 +7,19 @@ use signal_hub::protocol::{
 };
 use signal_hub::time::Timestamp;
 
-use super::world::{After, World, is_open};
+use super::shadow::{After, Shadow, is_open};
 use crate::history::HubEvent;
 
-/// What one event did: the world before it, the event, the world after it.
-pub struct Moment<'a> {
+/// What one event did: the shadow before it, the event, the shadow after it.
+pub struct Transition<'a> {
     pub now: Timestamp,
     pub hub: &'a HubEvent,
-    pub before: &'a World,
+    pub before: &'a Shadow,
     pub after: After<'a>,
     /// If the input is a request.
-    pub asked: Option<Asked<'a>>,
-    /// Whether the input is a text ping that came sooner than the session's pace allows.
-    pub hasty_ping: bool,
+    pub asked: Option<RequestTransition<'a>>,
+    /// Whether the input is a text ping beyond the rate limit of the session.
+    pub ping_rate_limited: bool,
     /// The session that the input is from or about: everybody looks at its row.
     subject: Option<Subject<'a>>,
 }
@@ -32,13 +32,13 @@ struct Subject<'a> {
 }
 
 /// A request and what the hub answered.
-pub struct Asked<'a> {
+pub struct RequestTransition<'a> {
     pub session: SessionKey,
     pub request: &'a Request,
     /// Whether the session was open when its turn came; the hub ignores the others.
     pub heard: bool,
-    /// Whether it came sooner than the session's pace allows.
-    pub hasty: bool,
+    /// Whether it is beyond the rate limit of the session.
+    pub rate_limited: bool,
     /// The first reply that bears its id.
     pub reply: Option<&'a Reply>,
     pub refused: Option<ErrorCode>,
@@ -46,7 +46,7 @@ pub struct Asked<'a> {
     pub retried: bool,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> RequestTransition<'a> {
     /// What is asked for, if the payload is that.
     pub fn verb(&self) -> Option<&'a Verb> {
         self.request.verb.as_ref().ok()
@@ -59,40 +59,41 @@ impl<'a> Asked<'a> {
     }
 }
 
-impl<'a> Moment<'a> {
-    /// Reads the event. `is_hasty` judges the pace of a request or a ping that is heard.
+impl<'a> Transition<'a> {
+    /// Reads the event. `is_rate_limited` judges a request or a ping that is heard.
     pub fn read(
         hub: &'a HubEvent,
-        before: &'a World,
-        is_hasty: impl FnOnce(SessionKey, &ClientFrame) -> bool,
+        before: &'a Shadow,
+        is_rate_limited: impl FnOnce(SessionKey, &ClientFrame) -> bool,
     ) -> Self {
-        let after = After { world: before, event: hub };
+        let after = After { shadow: before, event: hub };
         let subject = hub.input.session().map(|key| {
             let was = before.session(key);
             Subject { key, was, is: hub.touched.sessions.get(&key).map_or(was, Option::as_ref) }
         });
-        let (asked, hasty_ping) = (None, false);
-        let mut moment = Self { now: hub.now, hub, before, after, asked, hasty_ping, subject };
-        let Input::Frame(session, Ok(frame)) = &hub.input else { return moment };
-        let heard = moment.hears(*session);
-        let hasty = heard && is_hasty(*session, frame);
+        let (asked, ping_rate_limited) = (None, false);
+        let mut transition =
+            Self { now: hub.now, hub, before, after, asked, ping_rate_limited, subject };
+        let Input::Frame(session, Ok(frame)) = &hub.input else { return transition };
+        let heard = transition.hears(*session);
+        let rate_limited = heard && is_rate_limited(*session, frame);
         match frame {
-            ClientFrame::Ping => moment.hasty_ping = hasty,
+            ClientFrame::Ping => transition.ping_rate_limited = rate_limited,
             ClientFrame::Request(request) => {
-                let mut asked = Asked {
+                let mut asked = RequestTransition {
                     session: *session,
                     request,
                     heard,
-                    hasty,
+                    rate_limited,
                     reply: None,
                     refused: None,
                     retried: false,
                 };
                 asked.read_answer(&hub.outputs);
-                moment.asked = Some(asked);
+                transition.asked = Some(asked);
             }
         }
-        moment
+        transition
     }
 
     /// The session's row before the event.
@@ -217,7 +218,7 @@ impl<'a> Moment<'a> {
     }
 }
 
-impl<'a> Asked<'a> {
+impl<'a> RequestTransition<'a> {
     fn read_answer(&mut self, outputs: &'a [Output]) {
         for output in outputs {
             match output {

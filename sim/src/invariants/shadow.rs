@@ -18,7 +18,7 @@ use crate::history::{Event, HubEvent, What};
 
 /// The rows of a hub.
 #[derive(Debug, Clone, Default)]
-pub struct World {
+pub struct Shadow {
     sessions: BTreeMap<SessionKey, SessionRow>,
     addresses: BTreeMap<ActorAddress, AddressRow>,
     topics: BTreeMap<Topic, TopicRow>,
@@ -45,7 +45,7 @@ impl Registration {
     }
 }
 
-impl World {
+impl Shadow {
     pub fn session(&self, key: SessionKey) -> Option<&SessionRow> {
         self.sessions.get(&key)
     }
@@ -221,9 +221,9 @@ pub fn is_open(row: &SessionRow) -> bool {
     row.phase != Phase::Disconnecting
 }
 
-/// The hub after an event: the touched rows over the world before it.
+/// The hub after an event: the touched rows over the shadow before it.
 pub struct After<'a> {
-    pub world: &'a World,
+    pub shadow: &'a Shadow,
     pub event: &'a HubEvent,
 }
 
@@ -231,21 +231,21 @@ impl<'a> After<'a> {
     pub fn session(&self, key: SessionKey) -> Option<&'a SessionRow> {
         match self.event.touched.sessions.get(&key) {
             Some(row) => row.as_ref(),
-            None => self.world.session(key),
+            None => self.shadow.session(key),
         }
     }
 
     pub fn address(&self, address: &ActorAddress) -> Option<&AddressRow> {
         match self.event.touched.addresses.get(address) {
             Some(row) => row.as_ref(),
-            None => self.world.address(address),
+            None => self.shadow.address(address),
         }
     }
 
     pub fn topic(&self, topic: &Topic) -> Option<&TopicRow> {
         match self.event.touched.topics.get(topic) {
             Some(row) => row.as_ref(),
-            None => self.world.topic(topic),
+            None => self.shadow.topic(topic),
         }
     }
 

@@ -153,7 +153,7 @@ fn a_request_that_is_wrong_counts_too() {
 }
 
 #[test]
-fn one_hasty_session_is_nobody_elses_business() {
+fn one_rate_limited_session_is_nobody_elses_business() {
     let (mut hub, alice) = strict();
     for _ in 0..9 {
         hub.tells(alice, note());

@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 
 /// The key by which two asks are the same one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct AskKey {
+pub(crate) struct DedupeKey {
     /// The acting identity.
     pub from: ActorAddress,
     pub id: MessageId,
@@ -23,10 +23,10 @@ pub(crate) struct AskKey {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Outcomes {
-    rows: BTreeMap<AskKey, Reply>,
+pub(crate) struct DedupeCache {
+    rows: BTreeMap<DedupeKey, Reply>,
     /// The keys of the rows by a growing number, oldest first.
-    order: BTreeMap<u64, (Timestamp, AskKey)>,
+    order: BTreeMap<u64, (Timestamp, DedupeKey)>,
     of: BTreeMap<ActorAddress, OfAddress>,
     /// The addresses by their number of outcomes.
     counts: BTreeSet<(usize, ActorAddress)>,
@@ -35,7 +35,7 @@ pub(crate) struct Outcomes {
     bytes: usize,
 }
 
-impl AskKey {
+impl DedupeKey {
     fn weight(&self) -> usize {
         weights::outcome(self.from.as_str().len() + self.id.as_str().len())
     }
@@ -51,15 +51,15 @@ struct OfAddress {
 }
 
 /// Leaves out the outcomes, which follow from the asks.
-impl Hash for Outcomes {
+impl Hash for DedupeCache {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.order.len().hash(state);
         self.order.values().for_each(|row| row.hash(state));
     }
 }
 
-impl Outcomes {
-    pub fn first(&self, key: &AskKey) -> Option<&Reply> {
+impl DedupeCache {
+    pub fn get(&self, key: &DedupeKey) -> Option<&Reply> {
         self.rows.get(key)
     }
 
@@ -69,7 +69,7 @@ impl Outcomes {
     pub fn insert(
         &mut self,
         now: Timestamp,
-        key: AskKey,
+        key: DedupeKey,
         principal: Option<Principal>,
         outcome: Reply,
         config: &Config,
@@ -159,30 +159,30 @@ mod tests {
     use super::*;
     use crate::protocol::Disconnected;
 
-    fn hash(outcomes: &Outcomes) -> u64 {
+    fn hash(cache: &DedupeCache) -> u64 {
         let mut hasher = DefaultHasher::new();
-        outcomes.hash(&mut hasher);
+        cache.hash(&mut hasher);
         hasher.finish()
     }
 
-    fn ask(from: &str, id: &str) -> AskKey {
+    fn ask(from: &str, id: &str) -> DedupeKey {
         let from = ActorAddress::from_path(from).expect("an address");
         let id = MessageId::parse(id).expect("an id");
-        AskKey { from, id, kind: "hub:send", content: 0 }
+        DedupeKey { from, id, kind: "hub:send", content: 0 }
     }
 
-    fn insert(outcomes: &mut Outcomes, from: &str, id: &str, config: &Config) {
+    fn insert(cache: &mut DedupeCache, from: &str, id: &str, config: &Config) {
         let outcome = Reply::Disconnected(Disconnected { acknowledged: true });
-        outcomes.insert(Timestamp::default(), ask(from, id), None, outcome, config);
+        cache.insert(Timestamp::default(), ask(from, id), None, outcome, config);
     }
 
-    fn known(outcomes: &Outcomes) -> Vec<String> {
-        outcomes.rows.keys().map(|key| format!("{}{}", key.from.path(), key.id)).collect()
+    fn known(cache: &DedupeCache) -> Vec<String> {
+        cache.rows.keys().map(|key| format!("{}{}", key.from.path(), key.id)).collect()
     }
 
     #[test]
     fn outcomes_are_told_apart_by_their_asks() {
-        let [mut one, mut other] = [Outcomes::default(), Outcomes::default()];
+        let [mut one, mut other] = [DedupeCache::default(), DedupeCache::default()];
         insert(&mut one, "a", "1", &Config::default());
         insert(&mut other, "a", "2", &Config::default());
         assert_ne!(hash(&one), hash(&other));
@@ -196,19 +196,19 @@ mod tests {
             dedupe_entries_per_address_max: address,
             ..Config::default()
         };
-        let mut outcomes = Outcomes::default();
+        let mut cache = DedupeCache::default();
         for (from, id) in [("b", "1"), ("a", "1"), ("a", "2"), ("a", "3"), ("b", "2")] {
-            insert(&mut outcomes, from, id, &bounds(4, 9));
+            insert(&mut cache, from, id, &bounds(4, 9));
         }
-        assert_eq!(known(&outcomes), ["a2", "a3", "b1", "b2"], "a had most");
-        insert(&mut outcomes, "c", "1", &bounds(4, 9));
-        assert_eq!(known(&outcomes), ["a2", "a3", "b2", "c1"], "of a and b the last");
-        insert(&mut outcomes, "a", "4", &bounds(9, 2));
-        assert_eq!(known(&outcomes), ["a3", "a4", "b2", "c1"], "a has no more than two");
+        assert_eq!(known(&cache), ["a2", "a3", "b1", "b2"], "a had most");
+        insert(&mut cache, "c", "1", &bounds(4, 9));
+        assert_eq!(known(&cache), ["a2", "a3", "b2", "c1"], "of a and b the last");
+        insert(&mut cache, "a", "4", &bounds(9, 2));
+        assert_eq!(known(&cache), ["a3", "a4", "b2", "c1"], "a has no more than two");
         for address in ["a", "b", "c"] {
-            outcomes.forget(&ActorAddress::from_path(address).expect("an address"));
+            cache.forget(&ActorAddress::from_path(address).expect("an address"));
         }
-        assert_eq!((outcomes.rows.len(), outcomes.order.len()), (0, 0));
-        assert!(outcomes.of.is_empty() && outcomes.counts.is_empty());
+        assert_eq!((cache.rows.len(), cache.order.len()), (0, 0));
+        assert!(cache.of.is_empty() && cache.counts.is_empty());
     }
 }

@@ -13,8 +13,8 @@ use crate::history::HubEvent;
 /// What the lightest request costs: a session regains its rate in thousandths a millisecond.
 const REQUEST: u64 = 1_000;
 
-/// The pace of every session.
-pub struct Pace {
+/// The rate limits of every session.
+pub struct RateLimits {
     requests: Limit,
     pings: Limit,
     bytes: usize,
@@ -42,7 +42,7 @@ impl Limit {
     }
 }
 
-impl Pace {
+impl RateLimits {
     pub fn new(config: &Config) -> Self {
         let rate = config.rate_limit_per_second;
         let ping_rate = if rate == 0 { 0 } else { config.ping_limit_per_second };
@@ -56,7 +56,12 @@ impl Pace {
     }
 
     /// Counts a request or a ping that the hub hears; says whether it comes too soon.
-    pub fn is_hasty(&mut self, hub: &HubEvent, key: SessionKey, frame: &ClientFrame) -> bool {
+    pub fn is_rate_limited(
+        &mut self,
+        hub: &HubEvent,
+        key: SessionKey,
+        frame: &ClientFrame,
+    ) -> bool {
         let (of, weight) = match frame {
             ClientFrame::Ping => (1, 1),
             ClientFrame::Request(request) => match request.type_name.as_ref() {
@@ -73,11 +78,11 @@ impl Pace {
         let regained = (hub.now.since(spent.at).as_millis() as u64).saturating_mul(limit.rate);
         spent.amount = spent.amount.saturating_sub(regained);
         spent.at = spent.at.max(hub.now);
-        let hasty = spent.amount + REQUEST > limit.spent_max;
-        if !hasty {
+        let limited = spent.amount + REQUEST > limit.spent_max;
+        if !limited {
             spent.amount = spent.amount.saturating_add(weight * REQUEST);
         }
-        hasty
+        limited
     }
 
     /// One, and one more for so many bytes, and for so many copies and rows that were searched. That

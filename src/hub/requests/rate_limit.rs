@@ -3,7 +3,7 @@
 //! falls silent because it talks too much. A request weighs what it was and what it did, so it goes
 //! through if anything is left, and is paid for afterwards.
 
-use crate::hub::state::Limit;
+use crate::hub::state::RateLimit;
 use crate::hub::{Hub, Output, Record, SessionKey};
 use crate::protocol::{Details, ErrorCode, Pattern, Refusal, Reply, Request};
 use crate::time::Timestamp;
@@ -24,19 +24,21 @@ fn bucket(request: &Request) -> Bucket {
 }
 
 impl Hub {
-    pub(super) fn check_pace(
+    pub(super) fn check_rate_limit(
         &mut self,
         now: Timestamp,
         key: SessionKey,
         request: &Request,
     ) -> Result<(), Refusal> {
         let Some(session) = self.sessions.open_mut(key) else { return Ok(()) };
-        let (pace, limit, what) = match bucket(request) {
+        let (limiter, limit, what) = match bucket(request) {
             Bucket::Free => return Ok(()),
-            Bucket::Requests => (&mut session.pace, Limit::of_requests(&self.config), "requests"),
-            Bucket::Pings => (&mut session.pings, Limit::of_pings(&self.config), "heartbeats"),
+            Bucket::Requests => {
+                (&mut session.requests, RateLimit::of_requests(&self.config), "requests")
+            }
+            Bucket::Pings => (&mut session.pings, RateLimit::of_pings(&self.config), "heartbeats"),
         };
-        pace.check(now, limit).map_err(|wait| {
+        limiter.check(now, limit).map_err(|wait| {
             let limit = u64::from(limit.per_second);
             Refusal::new(
                 ErrorCode::RateLimited,
@@ -58,15 +60,17 @@ impl Hub {
         let weight = 1 + of_bytes + of_rows;
         match bucket(request) {
             Bucket::Free => {}
-            Bucket::Requests => session.pace.debit(weight, Limit::of_requests(&self.config)),
-            Bucket::Pings => session.pings.debit(weight, Limit::of_pings(&self.config)),
+            Bucket::Requests => {
+                session.requests.debit(weight, RateLimit::of_requests(&self.config))
+            }
+            Bucket::Pings => session.pings.debit(weight, RateLimit::of_pings(&self.config)),
         }
     }
 
     /// Returns whether the session may send a text ping now; if not, the ping is dropped and
     /// counted.
     pub(super) fn admits_ping(&mut self, now: Timestamp, key: SessionKey) -> bool {
-        let limit = Limit::of_pings(&self.config);
+        let limit = RateLimit::of_pings(&self.config);
         let Some(session) = self.sessions.open_mut(key) else { return false };
         let admitted = session.pings.check(now, limit).is_ok();
         if admitted {
@@ -79,7 +83,7 @@ impl Hub {
 
     /// Refuses a request that came too soon. Even for a tell the sender hears of it, at most once a
     /// second.
-    pub(super) fn refuse_haste(
+    pub(super) fn refuse_rate_limited(
         &mut self,
         now: Timestamp,
         key: SessionKey,
@@ -87,7 +91,7 @@ impl Hub {
         refusal: Refusal,
     ) {
         let told = request.pattern == Pattern::Tell
-            && self.sessions.open_mut(key).is_some_and(|session| session.pace.may_tell(now));
+            && self.sessions.open_mut(key).is_some_and(|session| session.requests.may_tell(now));
         let error = Reply::Error(Box::new(refusal.clone()));
         self.refuse(now, key, request, refusal);
         if told {

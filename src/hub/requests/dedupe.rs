@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 
-use crate::hub::state::AskKey;
+use crate::hub::state::DedupeKey;
 use crate::hub::{Deadline, Hub, Record, SessionKey};
 use crate::protocol::{ActorAddress, Pattern, Reply, Request, Verb};
 use crate::time::Timestamp;
@@ -20,7 +20,7 @@ const FORGET_EVERY: Duration = Duration::from_secs(1);
 
 impl Hub {
     /// The key of the ask, if it must not be carried out twice.
-    pub(super) fn ask_key(&self, key: SessionKey, request: &Request) -> Option<AskKey> {
+    pub(super) fn dedupe_key(&self, key: SessionKey, request: &Request) -> Option<DedupeKey> {
         if request.pattern == Pattern::Tell || self.config.dedupe_window.is_zero() {
             return None;
         }
@@ -32,7 +32,7 @@ impl Hub {
             _ => return None,
         };
         let from = self.acting_identity(key, request).ok()?;
-        Some(AskKey { from, id: request.id.clone(), kind: verb.type_name(), content })
+        Some(DedupeKey { from, id: request.id.clone(), kind: verb.type_name(), content })
     }
 
     fn digest_of(&self, content: &impl Hash) -> u128 {
@@ -42,14 +42,14 @@ impl Hub {
     }
 
     /// The outcome of the ask when it came first.
-    pub(super) fn first_outcome(
+    pub(super) fn cached_outcome(
         &mut self,
         now: Timestamp,
         key: SessionKey,
-        ask: &AskKey,
+        ask: &DedupeKey,
     ) -> Option<Reply> {
-        self.outcomes.expire(now, self.config.dedupe_window);
-        let reply = self.outcomes.first(ask)?.clone();
+        self.dedupe.expire(now, self.config.dedupe_window);
+        let reply = self.dedupe.get(ask)?.clone();
         self.audit(Record::RetryAnswered {
             actor_address: ask.from.clone(),
             session: key,
@@ -63,32 +63,32 @@ impl Hub {
         &mut self,
         now: Timestamp,
         key: SessionKey,
-        ask: AskKey,
+        ask: DedupeKey,
         outcome: &Reply,
     ) {
         if matches!(outcome, Reply::UnknownActor(_)) {
             return;
         }
         let principal = self.principal(key);
-        self.outcomes.insert(now, ask, principal, outcome.clone(), &self.config);
-        if self.deadlines.of_outcomes().is_none() {
-            self.deadlines.arm(Deadline::Outcomes, now + self.config.dedupe_window);
+        self.dedupe.insert(now, ask, principal, outcome.clone(), &self.config);
+        if self.deadlines.of_dedupe().is_none() {
+            self.deadlines.arm(Deadline::Dedupe, now + self.config.dedupe_window);
         }
     }
 
     /// Forgets the address's outcomes: from now on it is somebody else's, or begins afresh.
     pub(super) fn forget_outcomes(&mut self, address: &ActorAddress) {
-        self.outcomes.forget(address);
-        if self.outcomes.oldest().is_none() {
-            self.deadlines.disarm(&Deadline::Outcomes);
+        self.dedupe.forget(address);
+        if self.dedupe.oldest().is_none() {
+            self.deadlines.disarm(&Deadline::Dedupe);
         }
     }
 
-    pub(in crate::hub) fn outcomes_due(&mut self, now: Timestamp) {
-        self.outcomes.expire(now, self.config.dedupe_window);
-        if let Some(oldest) = self.outcomes.oldest() {
+    pub(in crate::hub) fn dedupe_due(&mut self, now: Timestamp) {
+        self.dedupe.expire(now, self.config.dedupe_window);
+        if let Some(oldest) = self.dedupe.oldest() {
             let due = (oldest + self.config.dedupe_window).max(now + FORGET_EVERY);
-            self.deadlines.arm(Deadline::Outcomes, due);
+            self.deadlines.arm(Deadline::Dedupe, due);
         }
     }
 }
@@ -107,7 +107,7 @@ mod tests {
         let [first, second] = [0, 30_000].map(Timestamp::from_millis);
         for (now, id) in [(first, "1"), (second, "2")] {
             let id = MessageId::parse(id).expect("an id");
-            let ask = AskKey { from: from.clone(), id, kind: "hub:send", content: 0 };
+            let ask = DedupeKey { from: from.clone(), id, kind: "hub:send", content: 0 };
             hub.remember_outcome(now, SessionKey(1), ask, &outcome);
         }
         assert_eq!(hub.next_deadline(), Some(first + hub.config.dedupe_window));

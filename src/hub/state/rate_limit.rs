@@ -10,12 +10,12 @@ const TOKEN: u64 = 1_000;
 
 /// A bucket's rate and size; at a rate of zero it is never empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Limit {
+pub(crate) struct RateLimit {
     pub per_second: u32,
     pub burst: u32,
 }
 
-impl Limit {
+impl RateLimit {
     pub fn of_requests(config: &Config) -> Self {
         Self { per_second: config.rate_limit_per_second, burst: config.rate_limit_burst }
     }
@@ -32,7 +32,7 @@ impl Limit {
 
 /// The bucket of one session. It begins full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub(crate) struct RequestPace {
+pub(crate) struct RateLimiter {
     /// The tokens missing from a full bucket; in debt, more than fit into it.
     spent: u64,
     /// The time that `spent` is of.
@@ -41,9 +41,9 @@ pub(crate) struct RequestPace {
     told: Option<Timestamp>,
 }
 
-impl RequestPace {
+impl RateLimiter {
     /// Checks that there is a token; if not, returns the wait for one.
-    pub fn check(&mut self, now: Timestamp, limit: Limit) -> Result<(), Duration> {
+    pub fn check(&mut self, now: Timestamp, limit: RateLimit) -> Result<(), Duration> {
         let rate = u64::from(limit.per_second);
         if rate == 0 {
             return Ok(());
@@ -61,7 +61,7 @@ impl RequestPace {
     }
 
     /// Takes tokens, whether they are there or not.
-    pub fn debit(&mut self, tokens: u64, limit: Limit) {
+    pub fn debit(&mut self, tokens: u64, limit: RateLimit) {
         if limit.per_second > 0 {
             self.spent = self.spent.saturating_add(tokens.saturating_mul(TOKEN));
         }
@@ -88,11 +88,11 @@ mod tests {
 
     #[test]
     fn a_full_bucket_gives_its_burst_and_then_its_rate() {
-        let limit = Limit { per_second: 3, burst: 2 };
-        let mut pace = RequestPace::default();
+        let limit = RateLimit { per_second: 3, burst: 2 };
+        let mut limiter = RateLimiter::default();
         let mut take = |now| {
-            pace.check(at(now), limit).map_err(|wait| wait.as_millis())?;
-            pace.debit(1, limit);
+            limiter.check(at(now), limit).map_err(|wait| wait.as_millis())?;
+            limiter.debit(1, limit);
             Ok(())
         };
         assert_eq!([take(1_000), take(1_000)], [Ok(()); 2]);
@@ -105,29 +105,29 @@ mod tests {
 
     #[test]
     fn without_a_rate_everything_goes() {
-        let limit = Limit { per_second: 0, burst: 0 };
-        let mut pace = RequestPace::default();
+        let limit = RateLimit { per_second: 0, burst: 0 };
+        let mut limiter = RateLimiter::default();
         for _ in 0..10_000 {
-            assert!(pace.check(at(0), limit).is_ok());
-            pace.debit(u64::MAX, limit);
+            assert!(limiter.check(at(0), limit).is_ok());
+            limiter.debit(u64::MAX, limit);
         }
     }
 
     #[test]
     fn debts_are_paid_before_anything_else_goes() {
-        let limit = Limit { per_second: 10, burst: 2 };
-        let mut pace = RequestPace::default();
-        assert_eq!(pace.check(at(1_000), limit), Ok(()));
-        pace.debit(12, limit);
-        assert_eq!(pace.check(at(1_000), limit), Err(Duration::from_millis(1_100)));
-        assert_eq!(pace.check(at(2_099), limit), Err(Duration::from_millis(1)));
-        assert_eq!(pace.check(at(2_100), limit), Ok(()));
+        let limit = RateLimit { per_second: 10, burst: 2 };
+        let mut limiter = RateLimiter::default();
+        assert_eq!(limiter.check(at(1_000), limit), Ok(()));
+        limiter.debit(12, limit);
+        assert_eq!(limiter.check(at(1_000), limit), Err(Duration::from_millis(1_100)));
+        assert_eq!(limiter.check(at(2_099), limit), Err(Duration::from_millis(1)));
+        assert_eq!(limiter.check(at(2_100), limit), Ok(()));
     }
 
     #[test]
     fn who_may_ask_without_end_may_ping_without_end() {
         let config = Config { rate_limit_per_second: 0, ..Config::default() };
-        assert_eq!(Limit::of_pings(&config).per_second, 0);
-        assert_eq!(Limit::of_pings(&Config::default()).per_second, 100);
+        assert_eq!(RateLimit::of_pings(&config).per_second, 0);
+        assert_eq!(RateLimit::of_pings(&Config::default()).per_second, 100);
     }
 }
