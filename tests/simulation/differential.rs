@@ -41,12 +41,12 @@ fn core_and_simulated_agree_on_every_seed() {
 #[test]
 fn the_program_says_how_much_was_compared() {
     let output = Command::new(env!("CARGO_BIN_EXE_signal-hub-sim"))
-        .args(["run", "--backend", "core,simulated", "--profile", "calm"])
+        .args(["run", "--backend", "message,simulated", "--profile", "calm"])
         .args(["--seeds", "0..2", "--format", "json"])
         .output()
         .expect("the simulator runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let told: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
-    assert_eq!((&told["backend"], &told["runs"]), (&"core,simulated".into(), &2.into()));
+    assert_eq!((&told["backend"], &told["runs"]), (&"message,simulated".into(), &2.into()));
     assert!(told["comparedSteps"].as_u64() >= Some(8), "{told}");
 }

@@ -1,4 +1,4 @@
-//! One scenario on core and on simulated, which must agree: on whether it passes and, as far as
+//! One scenario on the backends message and simulated, which must agree: on whether it passes and, as far as
 //! chance has no part in it, on what its actors see (docs/SIMULATION.md).
 
 use std::collections::BTreeMap;
@@ -16,9 +16,9 @@ use crate::scenario::{Scenario, What, When};
 const GAPS: [Duration; 2] = [Duration::from_secs(1), Duration::from_millis(250)];
 /// How many steps may be left of one: as many as chance leaves alone.
 const STEPS: [usize; 4] = [64, 32, 16, 8];
-/// With how many other dice core has to show the same.
+/// With how many other dice the message backend has to show the same.
 const CORE_DICE: u64 = 2;
-/// With how many simulated has to once it differs from core: it also draws whose turn it is.
+/// With how many simulated has to once it differs from message: it also draws whose turn it is.
 const SIMULATED_DICE: u64 = 16;
 
 /// Plays the scenario on both.
@@ -28,10 +28,10 @@ pub(super) fn play(scenario: &Scenario, keep: Keep) -> Result<Outcome, Skipped> 
     if judged.violation.is_some() {
         return Ok(judged);
     }
-    let Some((steps, core)) = without_chance(scenario)? else { return Ok(judged) };
+    let Some((steps, message)) = without_chance(scenario)? else { return Ok(judged) };
     let simulated = see(&unhurried(scenario, steps, 0), Backend::Simulated)?;
-    let difference = difference(&core.lanes, &simulated.lanes);
-    let unhurried = judge(core.outcome, simulated.outcome);
+    let difference = difference(&message.lanes, &simulated.lanes);
+    let unhurried = judge(message.outcome, simulated.outcome);
     if unhurried.violation.is_some() {
         return Ok(unhurried);
     }
@@ -48,18 +48,18 @@ pub(super) fn play(scenario: &Scenario, keep: Keep) -> Result<Outcome, Skipped> 
 }
 
 /// What is amiss if anything is: with one of the two, or that only one fails.
-fn judge(core: Outcome, simulated: Outcome) -> Outcome {
+fn judge(message: Outcome, simulated: Outcome) -> Outcome {
     let broken =
         |outcome: &Outcome| outcome.violation.as_ref().map(|violation| violation.invariant);
-    if broken(&core) == broken(&simulated) {
+    if broken(&message) == broken(&simulated) {
         return simulated;
     }
     let said = |outcome: &Outcome| match &outcome.violation {
         Some(violation) => format!("breaks {}: {}", violation.invariant, violation.evidence),
         None => "passes".to_owned(),
     };
-    let evidence = format!("core {}; simulated {}", said(&core), said(&simulated));
-    let failed = if simulated.violation.is_some() { simulated } else { core };
+    let evidence = format!("message {}; simulated {}", said(&message), said(&simulated));
+    let failed = if simulated.violation.is_some() { simulated } else { message };
     Outcome { violation: Some(Violation::new(Invariant::SameOnBackends, evidence)), ..failed }
 }
 
@@ -77,7 +77,7 @@ fn see(scenario: &Scenario, backend: Backend) -> Result<Seen, Skipped> {
     Ok(Seen { outcome, lanes })
 }
 
-/// As many steps as chance leaves alone on core, and what is seen of them there.
+/// As many steps as chance leaves alone on message, and what is seen of them there.
 fn without_chance(scenario: &Scenario) -> Result<Option<(usize, Seen)>, Skipped> {
     let all = scenario.steps.len();
     for steps in STEPS.into_iter().filter(|steps| *steps < 2 * all).map(|steps| steps.min(all)) {
@@ -125,19 +125,19 @@ fn unhurried(scenario: &Scenario, steps: usize, dice: u64) -> Scenario {
 }
 
 /// The first line that differs, and who saw it.
-fn difference(core: &Lanes, simulated: &Lanes) -> Option<String> {
-    core.keys().chain(simulated.keys()).find_map(|name| {
+fn difference(message: &Lanes, simulated: &Lanes) -> Option<String> {
+    message.keys().chain(simulated.keys()).find_map(|name| {
         let lines = |lanes: &Lanes| -> Vec<String> {
             let lane = lanes.get(name).map_or("", String::as_str);
             lane.lines().map(|line| line.trim().to_owned()).collect()
         };
-        let (core, simulated) = (lines(core), lines(simulated));
-        let number =
-            (0..core.len().max(simulated.len())).find(|n| core.get(*n) != simulated.get(*n))?;
+        let (message, simulated) = (lines(message), lines(simulated));
+        let number = (0..message.len().max(simulated.len()))
+            .find(|n| message.get(*n) != simulated.get(*n))?;
         let said = |lines: &[String]| lines.get(number).map_or("nothing", |line| line).to_owned();
-        let (core, simulated) = (said(&core), said(&simulated));
+        let (message, simulated) = (said(&message), said(&simulated));
         Some(format!(
-            "{name} has in line {}: on core [{core}], on simulated [{simulated}]",
+            "{name} has in line {}: on message [{message}], on simulated [{simulated}]",
             number + 1
         ))
     })
@@ -150,15 +150,15 @@ mod tests {
 
     fn outcome(broken: Option<Invariant>) -> Outcome {
         let played = play_once(&Scenario::default(), Backend::Message, Keep::Nothing);
-        let (outcome, _) = played.expect("core plays everything");
+        let (outcome, _) = played.expect("the message backend plays everything");
         Outcome {
             violation: broken.map(|broken| Violation::new(broken, "so it is said")),
             ..outcome
         }
     }
 
-    fn judged(core: Option<Invariant>, simulated: Option<Invariant>) -> Option<String> {
-        let violation = judge(outcome(core), outcome(simulated)).violation?;
+    fn judged(message: Option<Invariant>, simulated: Option<Invariant>) -> Option<String> {
+        let violation = judge(outcome(message), outcome(simulated)).violation?;
         Some(format!("{:?}: {}", violation.invariant, violation.evidence))
     }
 
@@ -170,13 +170,13 @@ mod tests {
         assert_eq!(
             judged(i4, None).as_deref(),
             Some(
-                "SameOnBackends: core breaks I4 stale events are inert: so it is said; simulated passes"
+                "SameOnBackends: message breaks I4 stale events are inert: so it is said; simulated passes"
             )
         );
         assert_eq!(
             judged(i9, i4).as_deref(),
             Some(
-                "SameOnBackends: core breaks I9 no resurrection: so it is said; \
+                "SameOnBackends: message breaks I9 no resurrection: so it is said; \
                  simulated breaks I4 stale events are inert: so it is said"
             )
         );
@@ -189,12 +189,12 @@ mod tests {
         assert_eq!(difference(&lanes("  a\n  b\n"), &lanes("  a\n  b\n")), None);
         assert_eq!(
             difference(&lanes("  a\n  b\n"), &lanes("  a\n  c\n  b\n")).as_deref(),
-            Some("alice#1 has in line 2: on core [b], on simulated [c]")
+            Some("alice#1 has in line 2: on message [b], on simulated [c]")
         );
         let both = BTreeMap::from([(name(1), "  a\n".to_owned()), (name(2), "  b\n".to_owned())]);
         assert_eq!(
             difference(&lanes("  a\n"), &both).as_deref(),
-            Some("alice#2 has in line 1: on core [nothing], on simulated [b]")
+            Some("alice#2 has in line 1: on message [nothing], on simulated [b]")
         );
     }
 

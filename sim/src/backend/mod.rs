@@ -38,8 +38,8 @@ pub enum Backend {
     Simulated,
     /// The full stack on tokio and loopback TCP, in real time.
     Real,
-    /// Core and simulated, which must agree.
-    #[value(name = "core,simulated")]
+    /// Message and simulated, which must agree.
+    #[value(name = "message,simulated", alias = "core,simulated")]
     Both,
 }
 
@@ -50,7 +50,7 @@ impl fmt::Display for Backend {
             Backend::Message => "message",
             Backend::Simulated => "simulated",
             Backend::Real => "real",
-            Backend::Both => "core,simulated",
+            Backend::Both => "message,simulated",
         })
     }
 }

@@ -174,7 +174,7 @@ invariants! {
         "Neither the hub, the server nor a client panics, whatever happens to it."
         "an assertion of ours that a hostile peer can break",
     SameOnBackends [Runs] "backends agree"
-        "A scenario passes or fails alike on core and on simulated, and its actors see the same, as far as chance has no part in it."
+        "A scenario passes or fails alike on message and on simulated, and its actors see the same, as far as chance has no part in it."
         "a model of the clients that gets another clock than the client that ships",
     L1 [Director] "whoever keeps trying is registered"
         "Within 120 s after the faults, a client that keeps trying is registered, and the hub and the client agree on it."
