@@ -21,10 +21,12 @@ use crate::protocol::codec::{Bounds, decode_client_frame, encode_hub_frame};
 use crate::protocol::{ClientFrame, CloseReason, Verb};
 use crate::runtime::Runtime;
 
+mod io;
 mod parts;
 mod state;
 
-pub use state::{Farewell, Heard, Manner, Next, Reads, SessionState, Write};
+pub use io::{Farewell, Heard, Manner, Next, Reads, Write};
+pub use state::SessionState;
 
 /// A WebSocket and the session that it belongs to.
 pub(super) struct Session<'a, R: Runtime, S> {
