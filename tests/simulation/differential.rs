@@ -1,4 +1,4 @@
-//! Core and simulated agree: on verdicts, and on what actors see where chance decides nothing.
+//! Message and simulated agree: on verdicts, and on what actors see where chance decides nothing.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use signal_hub_sim::report;
 use signal_hub_sim::scenario::Profile;
 
 #[test]
-fn core_and_simulated_agree_on_every_seed() {
+fn message_and_simulated_agree_on_every_seed() {
     let (mut seeds, mut compared) = (0, 0);
     for (profile, count) in [
         (Profile::Swarm, 12),

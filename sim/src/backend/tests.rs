@@ -38,6 +38,7 @@ fn a_backend_is_called_what_the_command_line_calls_it_and_message_has_an_older_n
         assert_eq!(named(&backend.to_string()), Ok(*backend));
     }
     assert_eq!(named("core"), Ok(Backend::Message));
+    assert_eq!(named("core,simulated"), Ok(Backend::Both));
 }
 
 #[test]
