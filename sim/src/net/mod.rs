@@ -1,4 +1,4 @@
-//! The simulated network. A [`World`] is told the time and carries any [`Payload`] between hosts; every
+//! The simulated network. A `World` is told the time and carries any `Payload` between hosts; every
 //! [`Fault`] strikes what travels. A [`Net`] is a world of bytes with a clock and tasks: its [`Host`]s
 //! listen and connect, and what they get are [`SimStream`]s.
 //!
