@@ -70,3 +70,24 @@ fn metadata_with_very_many_keys_is_copied_once() {
     hub.asks(alice, sent).accepted();
     assert!(hub.work().bytes < 40_000, "{:?}", hub.work());
 }
+
+#[test]
+fn a_page_that_the_askers_queue_does_not_take_is_not_written() {
+    let mut hub = Conversation::with(|config| {
+        (config.rate_limit_per_second, config.queue_messages_max) = (0, 2);
+    });
+    let [alice, bob] = hub.all_registered(["alice", "bob"]);
+    for n in 0..60 {
+        let mut register = register(&format!("bob/{n}"));
+        register.fields["payload"]["metadata"] = json!({ "about": "x".repeat(300) });
+        hub.asks(bob, register).accepted();
+        hub.drains_all(bob);
+    }
+    hub.drains_all(alice);
+    for _ in 0..4 {
+        hub.asks(alice, heartbeat()).accepted();
+    }
+    // I51 holds what the hub may write for a reply that nobody gets.
+    let heard = hub.asks(alice, say("hub:discover", Value::Null));
+    assert_eq!(heard.kinds()[0], (alice, "close 1013".to_owned()));
+}

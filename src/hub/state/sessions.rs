@@ -122,6 +122,9 @@ impl Queue {
 
     /// The most that a joining reply may weigh.
     pub fn reserve_left(&self, config: &Config) -> usize {
+        if self.messages >= config.queue_messages_max.saturating_mul(2) {
+            return 0;
+        }
         config.queue_bytes_max.saturating_mul(2).saturating_sub(self.bytes)
     }
 

@@ -204,8 +204,9 @@ impl Model {
     ) -> bool {
         let session = &self.sessions[&key];
         session.messages == 0 && length == 1
-            || session.bytes + weight(request, with_cursor(reply))
-                <= 2 * self.config.queue_bytes_max
+            || session.messages < 2 * self.config.queue_messages_max
+                && session.bytes + weight(request, with_cursor(reply))
+                    <= 2 * self.config.queue_bytes_max
     }
 }
 
