@@ -9,7 +9,7 @@ use crate::history::{ClientName, Milestone, untimed_lanes};
 use crate::invariants::{Invariant, Violation};
 use crate::net::Fault;
 use crate::run::Keep;
-use crate::scenario::{Scenario, What, When};
+use crate::scenario::{Scenario, Step, What, When};
 
 /// How far apart the steps of an unhurried scenario are, by turns: so far that they hardly meet, or
 /// so near that messages queue while a fault lasts.
@@ -121,6 +121,8 @@ fn unhurried(scenario: &Scenario, steps: usize, dice: u64) -> Scenario {
             config.window_bytes = window(config.window_bytes);
         }
     }
+    // The end comes no sooner: what is seen at that moment is a matter of who runs first.
+    unhurried.steps.push(Step::fault(gap * (steps as u32 + 1), Fault::Heal));
     unhurried
 }
 
