@@ -201,15 +201,15 @@ mod tests {
     }
 
     #[test]
-    fn an_unhurried_scenario_has_room_between_its_steps() {
+    fn an_unhurried_scenario_has_room_between_its_steps_and_its_end() {
         let when = |seed, dice| {
             let storm = crate::scenario::generate(crate::scenario::Profile::Calm, seed);
             let steps = unhurried(&storm, 3, dice).steps;
             steps.into_iter().map(|step| step.when).collect::<Vec<_>>()
         };
         let at = |milliseconds| When::At(Duration::from_millis(milliseconds));
-        assert_eq!(when(2, 0), [at(1_000), at(2_000), at(3_000)]);
-        assert_eq!(when(2, 2), [at(1_020), at(2_040), at(3_060)]);
-        assert_eq!(when(3, 0), [at(250), at(500), at(750)]);
+        assert_eq!(when(2, 0), [at(1_000), at(2_000), at(3_000), at(4_000)]);
+        assert_eq!(when(2, 2), [at(1_020), at(2_040), at(3_060), at(4_080)]);
+        assert_eq!(when(3, 0), [at(250), at(500), at(750), at(1_000)]);
     }
 }

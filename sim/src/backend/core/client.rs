@@ -319,6 +319,10 @@ impl World {
         for event in std::mem::take(&mut client.deferred) {
             self.happen(event);
         }
+        // And what it could read before what its user wants.
+        if let Some(link) = self.client(id).and_then(|client| client.link) {
+            self.poll_client(link);
+        }
         self.wake_ends(Holder::Client(id));
         self.obey(id);
     }
