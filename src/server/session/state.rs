@@ -173,10 +173,12 @@ impl SessionState {
                 self.phase = Phase::Closing { reason, goodbye, answer };
                 None
             }
-            Phase::Draining => match heard {
-                Heard::Lost => self.over(CloseCause::Hub),
-                _ => None,
-            },
+            Phase::Draining => {
+                if let Heard::Lost = heard {
+                    self.over(CloseCause::Hub);
+                }
+                None
+            }
             Phase::Unreadable
             | Phase::LettingGo(_)
             | Phase::Closing { .. }
@@ -203,9 +205,18 @@ impl SessionState {
                 self.enter(Phase::Unreadable, now, self.close_timeout);
                 Some(Input::Frame(self.key, Err(Malformed::TooLarge { actual, max })))
             }
-            Heard::Close => self.end(now, CloseCause::Client, false),
-            Heard::Lost => self.over(CloseCause::Lost),
-            Heard::Violation => self.end(now, CloseCause::Protocol, true),
+            Heard::Close => {
+                self.end(now, CloseCause::Client, false);
+                None
+            }
+            Heard::Lost => {
+                self.over(CloseCause::Lost);
+                None
+            }
+            Heard::Violation => {
+                self.end(now, CloseCause::Protocol, true);
+                None
+            }
         }
     }
 
@@ -328,8 +339,8 @@ impl SessionState {
         (self.batch, self.report) = (None, None);
         (self.unflushed, self.flushing) = (false, false);
         match self.phase {
-            Phase::Talking | Phase::Unreadable => drop(self.over(CloseCause::Lost)),
-            Phase::LettingGo(_) => drop(self.over(CloseCause::Hub)),
+            Phase::Talking | Phase::Unreadable => self.over(CloseCause::Lost),
+            Phase::LettingGo(_) => self.over(CloseCause::Hub),
             Phase::Closing { reason, answer, .. } => {
                 self.phase = Phase::Closing { reason, goodbye: Goodbye::Gone, answer };
             }
@@ -340,10 +351,12 @@ impl SessionState {
 
     /// The shell's half of the stream ended.
     pub fn ended(&mut self) {
-        match self.phase {
-            Phase::Ending { drains: true } => self.phase = Phase::Draining,
-            Phase::Ending { drains: false } => drop(self.over(CloseCause::Hub)),
-            _ => {}
+        if let Phase::Ending { drains } = self.phase {
+            if drains {
+                self.phase = Phase::Draining;
+            } else {
+                self.over(CloseCause::Hub);
+            }
         }
     }
 
@@ -351,7 +364,7 @@ impl SessionState {
     pub fn tick(&mut self, now: Duration) -> Option<Input> {
         if now >= self.until {
             match self.phase {
-                Phase::Unreadable => return self.end(now, CloseCause::Protocol, true),
+                Phase::Unreadable => self.end(now, CloseCause::Protocol, true),
                 Phase::Lingering(reason) => {
                     self.close(now, reason, Answer::Awaited(Reads::Bytes(u64::MAX)));
                 }
@@ -360,7 +373,7 @@ impl SessionState {
                 | Phase::Closing { .. }
                 | Phase::Ending { .. }
                 | Phase::Draining
-                | Phase::Over => return self.over(CloseCause::Hub),
+                | Phase::Over => self.over(CloseCause::Hub),
             }
         }
         let talks = self.phase == Phase::Talking;
@@ -375,12 +388,8 @@ impl SessionState {
         }
         // While it writes, a ping has to wait.
         let is_idle = self.batch.is_none() && self.report.is_none() && !self.unflushed;
-        match self.phase {
-            Phase::Talking | Phase::Unreadable | Phase::LettingGo(_) if is_idle => {
-                at.min(self.ping_due)
-            }
-            _ => at,
-        }
+        let pings = matches!(self.phase, Phase::Talking | Phase::Unreadable | Phase::LettingGo(_));
+        if pings && is_idle { at.min(self.ping_due) } else { at }
     }
 
     /// Returns whether nothing is left to do with the stream.
@@ -398,15 +407,13 @@ impl SessionState {
         self.enter(phase, now, self.close_timeout);
     }
 
-    fn end(&mut self, now: Duration, cause: CloseCause, drains: bool) -> Option<Input> {
+    fn end(&mut self, now: Duration, cause: CloseCause, drains: bool) {
         self.closed = Some(cause);
         self.enter(Phase::Ending { drains }, now, self.close_timeout);
-        None
     }
 
-    fn over(&mut self, cause: CloseCause) -> Option<Input> {
+    fn over(&mut self, cause: CloseCause) {
         self.closed.get_or_insert(cause);
         (self.phase, self.until) = (Phase::Over, Duration::MAX);
-        None
     }
 }
