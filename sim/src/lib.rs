@@ -19,16 +19,9 @@
 //! - [`mutants`]: known bugs, planted to see the invariants find them.
 //! - [`hash`]: the same in every process and build.
 
-#[cfg(not(madsim))]
-compile_error!(
-    "the simulator needs `--cfg madsim`, which .cargo/config.toml sets: build from inside this \
-     project, and add `--cfg madsim` to RUSTFLAGS if you set that variable, because it replaces \
-     the flags of the file"
-);
-
 pub mod scenario;
 
-pub mod seeds;
+pub use dst::seeds;
 
 pub mod campaign;
 
@@ -40,7 +33,7 @@ pub mod backend;
 
 pub mod runtime;
 
-pub mod net;
+pub use dst::net;
 
 pub mod run;
 
@@ -56,4 +49,4 @@ pub mod report;
 
 pub mod mutants;
 
-pub mod hash;
+pub use dst::hash;

@@ -1,198 +1,98 @@
-//! The runtime trait on madsim: its tasks and virtual clock, our network, each host's own seed.
+//! The hub's runtime on that of the simulation: one adapter, whatever the world.
 
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use dst::net::Host;
+pub use dst::runtime::simulate;
 use madsim::runtime::NodeHandle;
-use madsim::time::TimeHandle;
 use signal_hub::runtime::{Listener, Runtime};
 use signal_hub::time::Timestamp;
 
-use crate::net::{Host, SimListener, SimStream};
+/// The simulated world as a host of it has it, for the server and the client.
+pub type SimRuntime = Adapter<dst::runtime::SimRuntime>;
 
-/// What all wall clocks show when a run begins.
-pub const EPOCH: Timestamp = Timestamp::from_millis(1_700_000_000_000);
-
-/// Runs `body` as the main task of a simulation of its own, on a thread of its own: std seeds its
-/// hash maps once for each thread.
-///
-/// # Panics
-/// If `body` does, or if nothing is left that could wake it.
-pub fn simulate<T, F>(seed: u64, body: impl FnOnce() -> F + Send + 'static) -> T
-where
-    T: Send + 'static,
-    F: Future<Output = T>,
-{
-    let run = move || {
-        let config = madsim::Config::default();
-        madsim::runtime::Runtime::with_seed_and_config(seed, config).block_on(body())
-    };
-    #[expect(clippy::disallowed_methods, reason = "the simulation itself knows no threads")]
-    let thread = std::thread::spawn(run);
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-}
-
-/// The world as one simulated host has it.
+/// A world as the server and the client want it.
 #[derive(Clone)]
-pub struct SimRuntime {
-    host: Host,
-    node: Option<NodeHandle>,
-}
+pub struct Adapter<R>(pub R);
 
 impl SimRuntime {
     /// Tasks run on the madsim node of whoever spawns them.
     pub fn new(host: Host) -> Self {
-        Self { host, node: None }
+        Self(dst::runtime::SimRuntime::new(host))
     }
 
     /// Tasks run on `node`.
     pub fn on(host: Host, node: NodeHandle) -> Self {
-        Self { host, node: Some(node) }
-    }
-
-    pub fn host(&self) -> &Host {
-        &self.host
+        Self(dst::runtime::SimRuntime::on(host, node))
     }
 }
 
 /// What a wall clock shows so long after the beginning that is so many milliseconds ahead.
 pub fn wall_clock(elapsed: Duration, skew: i64) -> Timestamp {
-    let elapsed = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-    Timestamp::from_millis(EPOCH.as_millis().saturating_add(elapsed).saturating_add_signed(skew))
+    timestamp(dst::runtime::wall_clock(elapsed, skew))
 }
 
-impl Runtime for SimRuntime {
-    type Stream = SimStream;
-    type Listener = SimListener;
-    type Sleep = SimSleep;
+fn timestamp(since_epoch: Duration) -> Timestamp {
+    Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+}
+
+impl<R: dst::runtime::Runtime> Runtime for Adapter<R> {
+    type Stream = R::Stream;
+    type Listener = Adapter<R::Listener>;
+    type Sleep = R::Sleep;
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        match &self.node {
-            Some(node) => node.spawn(task),
-            None => madsim::task::spawn(task),
-        };
+        self.0.spawn(task);
     }
 
-    fn sleep(&self, duration: Duration) -> SimSleep {
-        // Ten years outlast every run and do not overflow the clock.
-        SimSleep::new(duration.min(Duration::from_secs(10 * 365 * 24 * 60 * 60)))
+    fn sleep(&self, duration: Duration) -> Self::Sleep {
+        self.0.sleep(duration)
     }
 
     fn now(&self) -> Timestamp {
-        wall_clock(self.monotonic(), self.host.clock_skew())
+        timestamp(self.0.wall_clock())
     }
 
     fn monotonic(&self) -> Duration {
-        TimeHandle::current().elapsed()
+        self.0.monotonic()
     }
 
     fn random_seed(&self) -> [u8; 32] {
-        self.host.random_seed()
+        self.0.random_seed()
     }
 
-    async fn listen(&self, address: SocketAddr) -> io::Result<SimListener> {
-        self.host.listen(address)
+    async fn listen(&self, address: SocketAddr) -> io::Result<Self::Listener> {
+        Ok(Adapter(self.0.listen(address).await?))
     }
 
-    async fn connect(&self, authority: &str) -> io::Result<SimStream> {
-        self.host.connect(authority).await
+    async fn connect(&self, authority: &str) -> io::Result<Self::Stream> {
+        self.0.connect(authority).await
     }
 }
 
-impl Listener for SimListener {
-    type Stream = SimStream;
+impl<L: dst::runtime::Listener> Listener for Adapter<L> {
+    type Stream = L::Stream;
 
-    async fn accept(&mut self) -> io::Result<(SimStream, SocketAddr)> {
-        SimListener::accept(self).await
+    async fn accept(&mut self) -> io::Result<(L::Stream, SocketAddr)> {
+        self.0.accept().await
     }
 
     fn local_address(&self) -> io::Result<SocketAddr> {
-        Ok(SimListener::local_address(self))
+        self.0.local_address()
     }
-}
-
-/// A sleep in virtual time, at least 1 ms long. It sets one timer for each waker, where madsim's own
-/// sets one at every poll and never takes one back.
-#[derive(Debug)]
-pub struct SimSleep {
-    sleep: madsim::time::Sleep,
-    /// Whom the timer wakes. Only compared: a waker kept here would keep the task that owns this
-    /// sleep alive. The timer holds the waker itself, so the address stays its own.
-    timed: Option<(usize, usize)>,
-}
-
-impl SimSleep {
-    fn new(duration: Duration) -> Self {
-        Self { sleep: madsim::time::sleep(duration), timed: None }
-    }
-}
-
-impl Future for SimSleep {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if self.sleep.is_elapsed() {
-            return Poll::Ready(());
-        }
-        let waker = Some(identity(context.waker()));
-        if self.timed == waker {
-            return Poll::Pending;
-        }
-        self.timed = waker;
-        Pin::new(&mut self.sleep).poll(context)
-    }
-}
-
-fn identity(waker: &Waker) -> (usize, usize) {
-    (waker.data().addr(), std::ptr::from_ref(waker.vtable()).addr())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::Wake;
-
+    use dst::net::{LinkConfig, Net, SimStream};
     use signal_hub::hub::Config;
     use signal_hub::server::Server;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
-    use crate::net::{Fault, LinkConfig, Net};
-
-    fn network(seed: u64) -> Net {
-        Net::new(seed, LinkConfig::default(), Box::new(|_| {}))
-    }
-
-    async fn echo_once<R: Runtime>(runtime: R) {
-        let address = SocketAddr::from(([0, 0, 0, 0], 7));
-        let mut listener = runtime.listen(address).await.unwrap();
-        runtime.clone().spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut bytes = [0; 5];
-            stream.read_exact(&mut bytes).await.unwrap();
-            stream.write_all(&bytes).await.unwrap();
-        });
-    }
-
-    #[test]
-    fn a_generic_server_echoes_to_another_host() {
-        simulate(1, async || {
-            let net = network(1);
-            echo_once(SimRuntime::new(net.host("hub"))).await;
-            let client = SimRuntime::new(net.host("alice"));
-            let mut stream = client.connect("hub:7").await.unwrap();
-            stream.write_all(b"hello").await.unwrap();
-            let mut echoed = Vec::new();
-            stream.read_to_end(&mut echoed).await.unwrap();
-            assert_eq!(echoed, b"hello");
-            net.stop();
-        });
-    }
 
     async fn ask(stream: &mut SimStream, path: &str, headers: &str) -> String {
         let request = format!("GET {path} HTTP/1.1\r\nhost: hub\r\n{headers}\r\n");
@@ -205,7 +105,7 @@ mod tests {
     #[test]
     fn the_server_that_users_run_serves_a_simulated_client() {
         simulate(1, async || {
-            let net = network(1);
+            let net = Net::new(1, LinkConfig::default(), Box::new(|_| {}));
             let handle = madsim::runtime::Handle::current();
             let node = handle.create_node().name("hub").build();
             let runtime = SimRuntime::new(net.host("hub"));
@@ -227,80 +127,6 @@ mod tests {
             stream.read_to_end(&mut rest).await.unwrap();
             assert!(rest.starts_with(&[0x88]), "a silent client is not closed: {rest:?}");
             handle.kill(node.id());
-            net.stop();
-        });
-    }
-
-    #[test]
-    fn a_clock_that_is_ahead_says_so_on_its_host_only() {
-        simulate(1, async || {
-            let net = network(1);
-            let (ahead, right) =
-                (SimRuntime::new(net.host("ahead")), SimRuntime::new(net.host("right")));
-            let skew = Fault::ClockSkew { host: "ahead".to_owned(), milliseconds: 5000 };
-            let fault = net.inject(skew.clone()).unwrap();
-            assert!(net.took_effect(fault));
-            assert_eq!(ahead.now().since(right.now()), Duration::from_secs(5));
-            let again = net.inject(skew).unwrap();
-            assert!(!net.took_effect(again));
-            net.stop();
-        });
-    }
-
-    #[test]
-    fn seeds_differ_by_host_and_by_draw_and_repeat_with_the_run() {
-        let draw = |seed| {
-            simulate(seed, async move || {
-                let net = network(seed);
-                let (one, two) = (SimRuntime::new(net.host("one")), net.host("two"));
-                let seeds = [one.random_seed(), one.random_seed(), two.random_seed()];
-                net.stop();
-                seeds
-            })
-        };
-        let seeds = draw(1);
-        assert!(seeds[0] != seeds[1] && seeds[0] != seeds[2]);
-        assert_eq!(seeds, draw(1));
-        assert_ne!(seeds, draw(2));
-    }
-
-    #[derive(Default)]
-    struct Rings(AtomicUsize);
-
-    impl Wake for Rings {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    #[test]
-    fn a_sleep_that_is_polled_often_wakes_once() {
-        simulate(1, async || {
-            let net = network(1);
-            let runtime = SimRuntime::new(net.host("hub"));
-            let rings = Arc::new(Rings::default());
-            let waker = Waker::from(rings.clone());
-            let mut sleep = runtime.sleep(Duration::from_secs(1));
-            let mut poll =
-                || Pin::new(&mut sleep).poll(&mut Context::from_waker(&waker)).is_ready();
-            assert!((0..100).all(|_| !poll()));
-            runtime.sleep(Duration::from_secs(2)).await;
-            assert!(poll());
-            assert_eq!(rings.0.load(Ordering::Relaxed), 1);
-            net.stop();
-        });
-    }
-
-    #[test]
-    fn the_longest_sleep_is_just_long() {
-        simulate(1, async || {
-            let net = network(1);
-            let runtime = SimRuntime::new(net.host("hub"));
-            tokio::select! {
-                biased;
-                () = runtime.sleep(Duration::MAX) => panic!("it is over"),
-                () = runtime.sleep(Duration::from_secs(9)) => {}
-            }
             net.stop();
         });
     }

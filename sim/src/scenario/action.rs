@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use dst::duration_text;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use signal_hub::protocol::{ErrorCode, Topic};
-use signal_hub::time::duration_text;
 
 use crate::net::{Peers, Seen};
 
@@ -57,7 +57,11 @@ pub enum Action {
     Register {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         address: Option<String>,
-        #[serde(with = "optional_duration", default, skip_serializing_if = "Option::is_none")]
+        #[serde(
+            with = "duration_text::optional",
+            default,
+            skip_serializing_if = "Option::is_none"
+        )]
         #[schemars(with = "String")]
         ttl: Option<Duration>,
         /// Whether each heartbeat is a renewal, too.
@@ -218,7 +222,7 @@ pub struct Speech {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub padding: usize,
     /// How long the message is worth delivering.
-    #[serde(with = "optional_duration", default, skip_serializing_if = "Option::is_none")]
+    #[serde(with = "duration_text::optional", default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub ttl: Option<Duration>,
 }
@@ -288,28 +292,4 @@ pub enum HubAction {
         #[schemars(with = "String")]
         lasts: Duration,
     },
-}
-
-pub(super) mod optional_duration {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-    use signal_hub::time::duration_text;
-
-    pub fn serialize<S: Serializer>(
-        value: &Option<Duration>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        match value {
-            Some(value) => duration_text::serialize(value, serializer),
-            None => serializer.serialize_none(),
-        }
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Duration>, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        humantime::parse_duration(&text).map(Some).map_err(serde::de::Error::custom)
-    }
 }

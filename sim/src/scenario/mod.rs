@@ -11,10 +11,10 @@ mod step;
 
 use std::time::Duration;
 
+use dst::duration_text;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use signal_hub::hub::Config;
-use signal_hub::time::duration_text;
 
 pub use action::{Action, Expectation, HubAction, Speech, WhichToken};
 pub use bounds::doubts;

@@ -4,12 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use dst::duration_text;
 use serde::de::Error as _;
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::action::optional_duration;
 use super::{Action, HUB_HOST, HubAction};
 use crate::net::Fault;
 
@@ -130,9 +130,9 @@ impl FromStr for Who {
 /// The fields of a step that are the same whatever happens.
 #[derive(Deserialize)]
 struct Frame {
-    #[serde(default, with = "optional_duration")]
+    #[serde(default, with = "duration_text::optional")]
     at: Option<Duration>,
-    #[serde(default, with = "optional_duration")]
+    #[serde(default, with = "duration_text::optional")]
     after: Option<Duration>,
     who: String,
     #[serde(rename = "as")]

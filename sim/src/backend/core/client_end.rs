@@ -9,7 +9,7 @@ use signal_hub::protocol::CloseReason;
 use super::agenda::Event;
 use super::client::ClientId;
 use super::message::Message;
-use super::network::{Dial, HUB, HostId, Read, Sending};
+use super::network::{Dial, HUB, HostId, Messages, Read, Sending};
 use super::raw::RawId;
 use super::world::World;
 use crate::net::{ConnectionId, End};

@@ -10,13 +10,8 @@ use crate::scenario::{HUB_PORT, Scenario};
 pub type Network = net::World<Carried>;
 pub type Read = net::Read<Message>;
 
-impl HostId {
-    /// The first that gets a name.
-    pub const HUB: Self = Self::FIRST;
-}
-
 /// Where the hub listens.
-pub const HUB: Place = Place { host: HostId::HUB, port: HUB_PORT };
+pub const HUB: Place = Place { host: HostId::FIRST, port: HUB_PORT };
 
 /// The network of a run.
 pub fn new(scenario: &Scenario) -> Network {
@@ -68,15 +63,22 @@ pub enum Sending {
     Broken,
 }
 
-impl Network {
-    pub fn read(&mut self, now: Duration, id: ConnectionId, end: End) -> Read {
+/// What ends do with whole messages.
+pub trait Messages {
+    fn read(&mut self, now: Duration, id: ConnectionId, end: End) -> Read;
+
+    fn send(&mut self, now: Duration, id: ConnectionId, end: End, message: Message) -> Sending;
+}
+
+impl Messages for Network {
+    fn read(&mut self, now: Duration, id: ConnectionId, end: End) -> Read {
         self.take(now, (id, end), |unread| {
             let Carried(message, bytes) = unread.pop_front().expect("there is something");
             (message, bytes)
         })
     }
 
-    pub fn send(&mut self, now: Duration, id: ConnectionId, end: End, message: Message) -> Sending {
+    fn send(&mut self, now: Duration, id: ConnectionId, end: End, message: Message) -> Sending {
         let bytes = message.bytes();
         match self.room(id, end, bytes) {
             Err(_) => Sending::Broken,

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use super::agenda::Event;
 use super::alarm::Alarm;
 use super::message::Message;
-use super::network::{HostId, Read};
+use super::network::{HostId, Messages, Read};
 use super::session::{ServerEnd, Session};
 use super::world::World;
 use crate::history::{HubEvent, What};
@@ -138,7 +138,7 @@ impl World {
         server.ends.insert(id, ServerEnd::Session(Box::new(session)));
         let closing_all = server.closing_all;
         let client = self.network.place(id, End::Client);
-        let host = client.map_or(HostId::HUB, |client| client.host);
+        let host = client.map_or(HostId::FIRST, |client| client.host);
         let address = SocketAddr::new(host.address(), 49152);
         self.handle(Input::Opened(key, Peer { address }));
         if closing_all {
@@ -176,7 +176,7 @@ impl World {
 
     /// What the hub's clock shows; and the wall clock of its host.
     pub(super) fn read_hub_clock(&mut self) -> Option<(Reading, Timestamp)> {
-        let (at, wall) = (self.now, self.wall(HostId::HUB));
+        let (at, wall) = (self.now, self.wall(HostId::FIRST));
         let server = self.server.as_mut()?;
         server.clock.advance(at, wall);
         Some((server.clock, wall))

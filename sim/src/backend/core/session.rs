@@ -10,7 +10,7 @@ use signal_hub::server::{Heard, Next, Reads, SessionState, Write};
 
 use super::agenda::Event;
 use super::message::Message;
-use super::network::{Read, Sending};
+use super::network::{Messages, Read, Sending};
 use super::world::World;
 use crate::net::{ConnectionId, End};
 

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::message::Message;
-use super::network::{self, Carried, HUB, Network, Read, Sending};
-use crate::net::tests::suite::{BYTES, Sample, for_payload};
+use super::network::{self, Carried, HUB, Messages, Network, Read, Sending};
 use crate::net::{ConnectionId, End, LinkConfig};
 use crate::scenario::Scenario;
+use dst::net::suite::{BYTES, Sample};
 
 impl Sample for Carried {
     fn sample() -> Self {
@@ -14,7 +14,7 @@ impl Sample for Carried {
     }
 }
 
-for_payload! { Carried }
+dst::for_payload! { Carried }
 
 /// A connection to a hub that listens, from where nothing takes any time.
 fn connected(link: LinkConfig) -> (Network, ConnectionId) {

@@ -167,8 +167,8 @@ impl World {
         self.lives += 1;
         let listener = self.network.listen(self.now, HUB.host, HUB.port);
         self.listener = Some(listener.expect("no other hub runs"));
-        let seed = self.network.random_seed(HostId::HUB);
-        let clock = Reading::new(self.now, self.wall(HostId::HUB));
+        let seed = self.network.random_seed(HostId::FIRST);
+        let clock = Reading::new(self.now, self.wall(HostId::FIRST));
         self.hub_paused = false;
         let config = self.scenario.hub.clone();
         self.server = Some(Server::new(self.lives, config, seed, clock, self.now));
@@ -203,7 +203,7 @@ impl World {
             self.agenda.plan(self.now, event);
         }
         self.hub_awaited.clear();
-        self.network.wake_readers(HostId::HUB);
+        self.network.wake_readers(HostId::FIRST);
         self.settle();
     }
 

@@ -31,7 +31,7 @@ impl SimListener {
     }
 
     /// Listens no more, as if it were dropped.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         self.net.with(|shell, now| shell.world.unlisten(now, self.id));
     }
 

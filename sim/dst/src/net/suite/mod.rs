@@ -1,27 +1,30 @@
 //! Each fault does what it says, and says whether it did: the same for whatever a network carries.
 
 use std::io::ErrorKind;
+use std::time::Duration;
 
-use super::*;
-use crate::net::world::Waits;
-use crate::net::{Awake, Dial, HostId, ListenerId, Payload, Plan, Read, World};
+use super::{
+    Awake, Choice, ConnectMode, ConnectionId, ConnectionState, Dial, End, Fault, FaultError,
+    HostId, LinkConfig, ListenerId, Notice, Payload, Peers, Plan, Read, Seen, Waits, Ways, World,
+};
 
-pub(crate) mod connections;
-pub(crate) mod hosts;
-pub(crate) mod links;
+pub mod connections;
+pub mod hosts;
+pub mod links;
 
 /// What a sample takes of a window.
-pub(crate) const BYTES: usize = 100;
+pub const BYTES: usize = 100;
 
 /// Something to be carried.
-pub(crate) trait Sample: Payload {
+pub trait Sample: Payload {
     fn sample() -> Self;
 }
 
 /// Makes a test of each of these for a payload.
+#[macro_export]
 macro_rules! for_payload {
     ($payload:ty) => {
-        crate::net::tests::suite::for_payload! { $payload:
+        $crate::for_payload! { $payload:
             links::a_payload_arrives_after_the_latency_and_behind_those_before_it
             links::a_full_window_holds_the_writer_until_the_peer_reads
             links::a_lost_segment_is_late_by_its_retransmissions
@@ -53,11 +56,36 @@ macro_rules! for_payload {
     ($payload:ty: $($group:ident::$name:ident)*) => {
         $(#[test]
         fn $name() {
-            crate::net::tests::suite::$group::$name::<$payload>();
+            $crate::net::suite::$group::$name::<$payload>();
         })*
     };
 }
-pub(crate) use for_payload;
+
+pub const PORT: u16 = 80;
+
+pub const fn millis(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+pub fn every() -> Choice {
+    Choice::Every { client: "alice".to_owned(), server: "hub".to_owned() }
+}
+
+pub fn link(config: LinkConfig) -> Fault {
+    Fault::Link { from: "alice".to_owned(), to: "hub".to_owned(), config }
+}
+
+pub fn stall(lasts: Duration) -> Fault {
+    Fault::Stall { from: "alice".to_owned(), to: "hub".to_owned(), lasts }
+}
+
+pub fn partition(ways: Ways) -> Fault {
+    Fault::Partition { from: "alice".to_owned(), to: "hub".to_owned(), ways }
+}
+
+pub fn connects(mode: ConnectMode) -> Fault {
+    Fault::Connects { from: "alice".to_owned(), to: "hub".to_owned(), mode }
+}
 
 /// A server that listens, a client's host, and the time.
 struct Scene<P> {

@@ -13,7 +13,7 @@ use super::world::{Awake, ListenerState, World};
 
 /// How a connection stands that a client asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Dial {
+pub enum Dial {
     Pending,
     Established,
     Failed(ErrorKind),
@@ -21,7 +21,7 @@ pub(crate) enum Dial {
 
 /// What an end gets when it reads.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Read<T> {
+pub enum Read<T> {
     Data(T),
     /// The end is woken when there may be something.
     Nothing,
@@ -35,7 +35,7 @@ impl<P: Payload> World<P> {
     ///
     /// # Errors
     /// `AddrInUse` for a port that is taken.
-    pub(crate) fn listen(
+    pub fn listen(
         &mut self,
         now: Duration,
         host: HostId,
@@ -56,7 +56,7 @@ impl<P: Payload> World<P> {
     }
 
     /// Listens no more, and resets the connections that nobody has accepted.
-    pub(crate) fn unlisten(&mut self, now: Duration, listener: ListenerId) {
+    pub fn unlisten(&mut self, now: Duration, listener: ListenerId) {
         if self.waiting(listener).is_err() {
             return;
         }
@@ -71,7 +71,7 @@ impl<P: Payload> World<P> {
     ///
     /// # Errors
     /// `ConnectionAborted` if the host has crashed since the listener began.
-    pub(crate) fn waiting(&self, listener: ListenerId) -> Result<Option<ConnectionId>, ErrorKind> {
+    pub fn waiting(&self, listener: ListenerId) -> Result<Option<ConnectionId>, ErrorKind> {
         match self.listeners.get(&listener.place) {
             Some(state) if state.number == listener.number => Ok(state.backlog.front().copied()),
             Some(_) | None => Err(ErrorKind::ConnectionAborted),
@@ -79,7 +79,7 @@ impl<P: Payload> World<P> {
     }
 
     /// The server takes a connection; returns whether it waited for that.
-    pub(crate) fn accept(&mut self, id: ConnectionId) -> bool {
+    pub fn accept(&mut self, id: ConnectionId) -> bool {
         let Some(connection) = self.connections.get_mut(&id) else { return false };
         let server = &mut connection.ends[End::Server];
         if server.owner != Owner::Listener {
@@ -93,7 +93,7 @@ impl<P: Payload> World<P> {
     }
 
     /// The next connection, from `client` to `server`.
-    pub(crate) fn open(&mut self, now: Duration, client: HostId, server: Place) -> ConnectionId {
+    pub fn open(&mut self, now: Duration, client: HostId, server: Place) -> ConnectionId {
         self.wake_host(now, client);
         self.opened += 1;
         let id = ConnectionId(self.opened);
@@ -107,12 +107,12 @@ impl<P: Payload> World<P> {
     }
 
     /// Where this end is; none if the connection is over.
-    pub(crate) fn place(&self, id: ConnectionId, end: End) -> Option<Place> {
+    pub fn place(&self, id: ConnectionId, end: End) -> Option<Place> {
         self.connections.get(&id).map(|connection| connection.ends[end].place)
     }
 
     /// Whether the client knows the server's answer.
-    pub(crate) fn dial(&self, id: ConnectionId) -> Dial {
+    pub fn dial(&self, id: ConnectionId) -> Dial {
         let owned = self.connections.get(&id).filter(|known| known.ends[End::Client].is_owned());
         let Some(connection) = owned else { return Dial::Failed(ErrorKind::ConnectionAborted) };
         let client = &connection.ends[End::Client];
@@ -126,7 +126,7 @@ impl<P: Payload> World<P> {
 
     /// Lets `take` take from what has arrived, if it may be read now and is not nothing; `take` tells
     /// how many bytes it took.
-    pub(crate) fn take<T>(
+    pub fn take<T>(
         &mut self,
         now: Duration,
         (id, end): (ConnectionId, End),
@@ -163,12 +163,7 @@ impl<P: Payload> World<P> {
     ///
     /// # Errors
     /// If nothing that it writes arrives any more, as far as it knows.
-    pub(crate) fn room(
-        &mut self,
-        id: ConnectionId,
-        end: End,
-        offered: usize,
-    ) -> Result<usize, ErrorKind> {
+    pub fn room(&mut self, id: ConnectionId, end: End, offered: usize) -> Result<usize, ErrorKind> {
         let Some(connection) = owned(&mut self.connections, id, end) else {
             return Err(ErrorKind::ConnectionAborted);
         };
@@ -188,7 +183,7 @@ impl<P: Payload> World<P> {
     }
 
     /// Writes what there is room for.
-    pub(crate) fn write(&mut self, now: Duration, id: ConnectionId, from: End, mut payload: P) {
+    pub fn write(&mut self, now: Duration, id: ConnectionId, from: End, mut payload: P) {
         let Some(connection) = owned(&mut self.connections, id, from) else { return };
         connection.sent[from].window_used += payload.bytes();
         let (source, target) = connection.hosts(from);
@@ -205,7 +200,7 @@ impl<P: Payload> World<P> {
     }
 
     /// Ends what this end sends, in an orderly way.
-    pub(crate) fn shut_down(&mut self, now: Duration, id: ConnectionId, end: End) {
+    pub fn shut_down(&mut self, now: Duration, id: ConnectionId, end: End) {
         let Some(connection) = owned(&mut self.connections, id, end) else { return };
         let direction = &mut connection.sent[end];
         if direction.fin != Fin::Unsent || connection.ends[end].failure.is_some() {
@@ -218,7 +213,7 @@ impl<P: Payload> World<P> {
     }
 
     /// The owner of this end lets go of it.
-    pub(crate) fn release(&mut self, now: Duration, id: ConnectionId, end: End) {
+    pub fn release(&mut self, now: Duration, id: ConnectionId, end: End) {
         let Some(connection) = owned(&mut self.connections, id, end) else { return };
         let unheard = end == End::Client && connection.ends[End::Server].owner == Owner::Absent;
         let unanswered = end == End::Client && !connection.established;
@@ -234,7 +229,7 @@ impl<P: Payload> World<P> {
     }
 
     /// The owner of this end is gone without an orderly end.
-    pub(crate) fn abort(&mut self, now: Duration, id: ConnectionId, end: End) {
+    pub fn abort(&mut self, now: Duration, id: ConnectionId, end: End) {
         let Some(connection) = owned(&mut self.connections, id, end) else { return };
         if connection.ends[end].failure.is_none() {
             self.transmit(now, id, end, Piece::Reset);

@@ -16,7 +16,8 @@ mod crashes;
 mod faults;
 mod order;
 mod streams;
-pub(crate) mod suite;
+
+use super::suite::{self, PORT, every, link, millis, partition, stall};
 
 impl suite::Sample for bytes::Bytes {
     fn sample() -> Self {
@@ -24,13 +25,7 @@ impl suite::Sample for bytes::Bytes {
     }
 }
 
-suite::for_payload! { bytes::Bytes }
-
-const PORT: u16 = 80;
-
-const fn millis(milliseconds: u64) -> Duration {
-    Duration::from_millis(milliseconds)
-}
+crate::for_payload! { bytes::Bytes }
 
 /// A network with a client's and a server's host, and everything that happens on it.
 struct Pair {
@@ -90,26 +85,6 @@ impl Drop for Pair {
     fn drop(&mut self) {
         self.net.stop();
     }
-}
-
-fn every() -> Choice {
-    Choice::Every { client: "alice".to_owned(), server: "hub".to_owned() }
-}
-
-fn link(config: LinkConfig) -> Fault {
-    Fault::Link { from: "alice".to_owned(), to: "hub".to_owned(), config }
-}
-
-fn stall(lasts: Duration) -> Fault {
-    Fault::Stall { from: "alice".to_owned(), to: "hub".to_owned(), lasts }
-}
-
-fn partition(ways: Ways) -> Fault {
-    Fault::Partition { from: "alice".to_owned(), to: "hub".to_owned(), ways }
-}
-
-fn connects(mode: ConnectMode) -> Fault {
-    Fault::Connects { from: "alice".to_owned(), to: "hub".to_owned(), mode }
 }
 
 /// What comes of a future within a virtual time, nothing if it is not done by then.

@@ -2,7 +2,7 @@
 
 use super::*;
 
-pub(crate) fn a_connect_fares_as_it_is_told_to<P: Sample>() {
+pub fn a_connect_fares_as_it_is_told_to<P: Sample>() {
     for (mode, during, after) in [
         (ConnectMode::Accept, Dial::Established, Dial::Established),
         (ConnectMode::Refuse, REFUSED, REFUSED),
@@ -24,7 +24,7 @@ pub(crate) fn a_connect_fares_as_it_is_told_to<P: Sample>() {
     }
 }
 
-pub(crate) fn no_payload_passes_a_black_hole_until_it_is_lifted<P: Sample>() {
+pub fn no_payload_passes_a_black_hole_until_it_is_lifted<P: Sample>() {
     for lifted in [connects(ConnectMode::Accept), Fault::Heal] {
         let mut scene = Scene::<P>::new();
         scene.inject(connects(ConnectMode::BlackHole));
@@ -38,7 +38,7 @@ pub(crate) fn no_payload_passes_a_black_hole_until_it_is_lifted<P: Sample>() {
     }
 }
 
-pub(crate) fn a_duplicate_connect_is_refused_for_the_client_alone<P: Sample>() {
+pub fn a_duplicate_connect_is_refused_for_the_client_alone<P: Sample>() {
     let mut scene = Scene::<P>::new();
     scene.inject(connects(ConnectMode::Duplicate));
     let first = scene.open();
@@ -59,7 +59,7 @@ pub(crate) fn a_duplicate_connect_is_refused_for_the_client_alone<P: Sample>() {
     assert_eq!(scene.world.dial(second), Dial::Established);
 }
 
-pub(crate) fn a_connect_is_refused_where_nobody_listens<P: Sample>() {
+pub fn a_connect_is_refused_where_nobody_listens<P: Sample>() {
     let mut scene = Scene::<P>::new();
     scene.world.unlisten(scene.now, scene.listener);
     let id = scene.open();
@@ -67,7 +67,7 @@ pub(crate) fn a_connect_is_refused_where_nobody_listens<P: Sample>() {
     assert_eq!(scene.world.dial(id), REFUSED);
 }
 
-pub(crate) fn a_connect_that_is_given_up_leaves_nothing<P: Sample>() {
+pub fn a_connect_that_is_given_up_leaves_nothing<P: Sample>() {
     let mut scene = Scene::<P>::new();
     let id = scene.open();
     scene.pass(millis(5));
@@ -81,7 +81,7 @@ pub(crate) fn a_connect_that_is_given_up_leaves_nothing<P: Sample>() {
     assert_eq!(scene.read(id, End::Server), (0, RESET));
 }
 
-pub(crate) fn who_was_not_accepted_is_reset_when_nobody_listens_any_more<P: Sample>() {
+pub fn who_was_not_accepted_is_reset_when_nobody_listens_any_more<P: Sample>() {
     let mut scene = Scene::<P>::new();
     let id = scene.open();
     scene.pass(millis(20));
@@ -90,7 +90,7 @@ pub(crate) fn who_was_not_accepted_is_reset_when_nobody_listens_any_more<P: Samp
     assert_eq!(scene.read(id, End::Client), (0, RESET));
 }
 
-pub(crate) fn a_reset_loses_what_is_unread_at_both_ends<P: Sample>() {
+pub fn a_reset_loses_what_is_unread_at_both_ends<P: Sample>() {
     let mut scene = Scene::<P>::new();
     let id = scene.connected();
     assert_eq!(scene.send(id, End::Client), Ok(true));
@@ -105,7 +105,7 @@ pub(crate) fn a_reset_loses_what_is_unread_at_both_ends<P: Sample>() {
     assert_eq!(scene.took_effect(), None, "there is none left");
 }
 
-pub(crate) fn the_ends_of_a_severed_connection_learn_of_it_in_their_own_time<P: Sample>() {
+pub fn the_ends_of_a_severed_connection_learn_of_it_in_their_own_time<P: Sample>() {
     let link = LinkConfig { latency: millis(10), window_bytes: BYTES, ..LinkConfig::default() };
     let mut scene = Scene::<P>::with(link);
     let id = scene.connected();
@@ -128,7 +128,7 @@ pub(crate) fn the_ends_of_a_severed_connection_learn_of_it_in_their_own_time<P: 
     assert_eq!(scene.state(), Some(ConnectionState::Closing));
 }
 
-pub(crate) fn a_severed_connection_stays_half_open_through_a_heal<P: Sample>() {
+pub fn a_severed_connection_stays_half_open_through_a_heal<P: Sample>() {
     let mut scene = Scene::<P>::new();
     let id = scene.connected();
     let (client_sees, server_sees) = (Notice::NEVER, Notice::NEVER);
@@ -141,7 +141,7 @@ pub(crate) fn a_severed_connection_stays_half_open_through_a_heal<P: Sample>() {
     assert_eq!(scene.state(), Some(ConnectionState::HalfOpen));
 }
 
-pub(crate) fn an_orderly_end_comes_now_later_or_never<P: Sample>() {
+pub fn an_orderly_end_comes_now_later_or_never<P: Sample>() {
     for (fin, by_then, state) in [
         (Seen::Now, Read::Ended, ConnectionState::Closing),
         (Seen::After(millis(100)), Read::Ended, ConnectionState::Closing),
@@ -159,7 +159,7 @@ pub(crate) fn an_orderly_end_comes_now_later_or_never<P: Sample>() {
     }
 }
 
-pub(crate) fn a_reset_overtakes_a_late_end<P: Sample>() {
+pub fn a_reset_overtakes_a_late_end<P: Sample>() {
     for fin in [Seen::After(millis(30_000)), Seen::Never] {
         let link = LinkConfig { latency: millis(10), fin, ..LinkConfig::default() };
         let mut scene = Scene::<P>::with(link);

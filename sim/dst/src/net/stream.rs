@@ -43,7 +43,7 @@ impl SimStream {
     }
 
     /// Ends both directions at once: the peer sees a reset.
-    pub(crate) fn abort(self) {
+    pub fn abort(self) {
         self.net.with(|shell, now| shell.world.abort(now, self.id, self.end));
     }
 

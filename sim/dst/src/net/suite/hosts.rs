@@ -2,7 +2,7 @@
 
 use super::*;
 
-pub(crate) fn who_pauses_reading_has_it_all_to_read_later<P: Sample>() {
+pub fn who_pauses_reading_has_it_all_to_read_later<P: Sample>() {
     let lasts = millis(100);
     let host = Fault::PauseHostReading { host: "alice".to_owned(), lasts };
     let one = Fault::PauseReading { connections: every(), end: End::Client, lasts };
@@ -23,7 +23,7 @@ pub(crate) fn who_pauses_reading_has_it_all_to_read_later<P: Sample>() {
     }
 }
 
-pub(crate) fn a_machine_that_stands_still_matters_from_when_something_arrives<P: Sample>() {
+pub fn a_machine_that_stands_still_matters_from_when_something_arrives<P: Sample>() {
     let mut scene = Scene::<P>::new();
     let id = scene.connected();
     let pause = || Fault::Pause { host: "alice".to_owned(), lasts: millis(100) };
@@ -42,7 +42,7 @@ fn crash(host: &str, peers: Peers) -> Fault {
     Fault::Crash { host: host.to_owned(), peers }
 }
 
-pub(crate) fn the_peers_of_a_crashed_host_see_a_reset_or_nothing<P: Sample>() {
+pub fn the_peers_of_a_crashed_host_see_a_reset_or_nothing<P: Sample>() {
     for (peers, seen) in [(Peers::SeeReset, RESET), (Peers::SeeNothing, OPEN)] {
         let mut scene = Scene::<P>::new();
         let id = scene.connected();
@@ -56,7 +56,7 @@ pub(crate) fn the_peers_of_a_crashed_host_see_a_reset_or_nothing<P: Sample>() {
     }
 }
 
-pub(crate) fn a_machine_that_is_back_resets_whoever_writes_to_an_old_connection<P: Sample>() {
+pub fn a_machine_that_is_back_resets_whoever_writes_to_an_old_connection<P: Sample>() {
     let mut scene = Scene::<P>::new();
     let ids @ [told, silent] = [scene.connected(), scene.connected()];
     scene.inject(crash("alice", Peers::SeeNothing));
@@ -71,7 +71,7 @@ pub(crate) fn a_machine_that_is_back_resets_whoever_writes_to_an_old_connection<
     assert_eq!(scene.read(silent, End::Server), (0, RESET));
 }
 
-pub(crate) fn a_crashed_server_listens_no_more<P: Sample>() {
+pub fn a_crashed_server_listens_no_more<P: Sample>() {
     for (peers, answer) in [(Peers::SeeReset, REFUSED), (Peers::SeeNothing, Dial::Pending)] {
         let mut scene = Scene::<P>::new();
         scene.inject(crash("hub", peers));
@@ -86,7 +86,7 @@ pub(crate) fn a_crashed_server_listens_no_more<P: Sample>() {
     }
 }
 
-pub(crate) fn a_clock_is_skewed_once<P: Sample>() {
+pub fn a_clock_is_skewed_once<P: Sample>() {
     let mut scene = Scene::<P>::new();
     let skew = Fault::ClockSkew { host: "alice".to_owned(), milliseconds: -7 };
     scene.inject(skew.clone());
@@ -96,7 +96,7 @@ pub(crate) fn a_clock_is_skewed_once<P: Sample>() {
     assert_eq!(scene.took_effect(), None);
 }
 
-pub(crate) fn a_fault_of_an_unknown_host_is_refused<P: Sample>() {
+pub fn a_fault_of_an_unknown_host_is_refused<P: Sample>() {
     let mut scene = Scene::<P>::new();
     let refused = scene.world.inject(scene.now, crash("nowhere", Peers::SeeReset));
     assert_eq!(refused, Err(FaultError::UnknownHost("nowhere".to_owned())));

@@ -31,22 +31,24 @@ mod traffic;
 mod wakers;
 mod world;
 
+#[cfg(any(test, feature = "suite"))]
+pub mod suite;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 
-pub(crate) use clock::{Alarm, Clock};
+pub use clock::{Alarm, Clock};
 pub use connection::{ConnectionInfo, ConnectionState};
 pub use event::{NetEvent, NetEventKind, Sink};
 pub use fault::{Choice, Ending, Fault, FaultError, FaultRecord, Notice, Peers, Ways};
 pub use host::Host;
 pub use ids::{ConnectionId, End, FaultId};
-pub(crate) use ids::{HostId, ListenerId, Place};
+pub use ids::{HostId, ListenerId, Place};
 pub use link_config::{ConnectMode, LinkConfig, Seen};
 pub use listener::SimListener;
-pub(crate) use payload::Payload;
+pub use payload::Payload;
 pub use stream::SimStream;
-pub(crate) use traffic::{Dial, Read};
-pub(crate) use world::{Awake, Plan, World};
+pub use traffic::{Dial, Read};
+pub use world::{Awake, Effects, Plan, Waits, World};
 
 use clock::VirtualClock;
 use shell::Shell;
@@ -73,7 +75,7 @@ impl Net {
     }
 
     /// A network that goes by `clock`, and what has to run for as long as it is used.
-    pub(crate) fn driven(
+    pub fn driven(
         seed: u64,
         default_link: LinkConfig,
         sink: Sink,

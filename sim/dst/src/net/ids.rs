@@ -9,20 +9,20 @@ use serde::{Deserialize, Serialize};
 
 /// A host, in the order of naming.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct HostId(u16);
+pub struct HostId(u16);
 
 impl HostId {
-    pub(crate) const FIRST: Self = Self(0);
+    pub const FIRST: Self = Self(0);
 
-    pub(crate) fn nth(index: usize) -> Self {
+    pub fn nth(index: usize) -> Self {
         Self(u16::try_from(index).expect("a run has fewer hosts than addresses"))
     }
 
-    pub(crate) fn index(self) -> usize {
+    pub fn index(self) -> usize {
         usize::from(self.0)
     }
 
-    pub(crate) fn address(self) -> IpAddr {
+    pub fn address(self) -> IpAddr {
         let [high, low] = (self.0 + 1).to_be_bytes();
         IpAddr::V4(Ipv4Addr::new(10, 0, high, low))
     }
@@ -30,22 +30,22 @@ impl HostId {
 
 /// A host and a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
-    pub(crate) host: HostId,
-    pub(crate) port: u16,
+pub struct Place {
+    pub host: HostId,
+    pub port: u16,
 }
 
 impl Place {
-    pub(crate) fn address(self) -> SocketAddr {
+    pub fn address(self) -> SocketAddr {
         SocketAddr::new(self.host.address(), self.port)
     }
 }
 
 /// Someone who listens: the number tells it from earlier ones at the same place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ListenerId {
-    pub(crate) place: Place,
-    pub(crate) number: u64,
+pub struct ListenerId {
+    pub place: Place,
+    pub number: u64,
 }
 
 /// A connection, in the order of connecting, from 1 on; never used again.

@@ -2,7 +2,7 @@
 
 use super::*;
 
-pub(crate) fn a_payload_arrives_after_the_latency_and_behind_those_before_it<P: Sample>() {
+pub fn a_payload_arrives_after_the_latency_and_behind_those_before_it<P: Sample>() {
     let jitter = millis(30);
     let link = LinkConfig { latency: millis(10), jitter, ..LinkConfig::default() };
     let mut scene = Scene::<P>::with(link);
@@ -16,7 +16,7 @@ pub(crate) fn a_payload_arrives_after_the_latency_and_behind_those_before_it<P: 
     assert_eq!(scene.read(id, End::Server), (20, OPEN));
 }
 
-pub(crate) fn a_full_window_holds_the_writer_until_the_peer_reads<P: Sample>() {
+pub fn a_full_window_holds_the_writer_until_the_peer_reads<P: Sample>() {
     let link = LinkConfig { window_bytes: 2 * BYTES, ..LinkConfig::default() };
     let mut scene = Scene::<P>::with(link);
     let id = scene.connected();
@@ -30,7 +30,7 @@ pub(crate) fn a_full_window_holds_the_writer_until_the_peer_reads<P: Sample>() {
     assert_eq!(scene.send(id, End::Server), Ok(true));
 }
 
-pub(crate) fn a_lost_segment_is_late_by_its_retransmissions<P: Sample>() {
+pub fn a_lost_segment_is_late_by_its_retransmissions<P: Sample>() {
     let mut scene = Scene::<P>::new();
     let id = scene.connected();
     scene.inject(link(LinkConfig { loss_per_mille: 1000, ..LinkConfig::default() }));
@@ -43,7 +43,7 @@ pub(crate) fn a_lost_segment_is_late_by_its_retransmissions<P: Sample>() {
     assert_eq!(scene.read(id, End::Server), (1, OPEN));
 }
 
-pub(crate) fn a_changed_link_changes_only_what_is_sent_later<P: Sample>() {
+pub fn a_changed_link_changes_only_what_is_sent_later<P: Sample>() {
     let mut scene = Scene::<P>::new();
     let id = scene.connected();
     assert_eq!(scene.send(id, End::Client), Ok(true));
@@ -55,7 +55,7 @@ pub(crate) fn a_changed_link_changes_only_what_is_sent_later<P: Sample>() {
     assert_eq!(scene.read(id, End::Server), (1, OPEN));
 }
 
-pub(crate) fn a_stall_holds_what_would_arrive_and_then_lets_it_flow<P: Sample>() {
+pub fn a_stall_holds_what_would_arrive_and_then_lets_it_flow<P: Sample>() {
     let mut scene = Scene::<P>::new();
     let id = scene.connected();
     scene.inject(stall(millis(50)));
@@ -75,7 +75,7 @@ pub(crate) fn a_stall_holds_what_would_arrive_and_then_lets_it_flow<P: Sample>()
     assert_eq!(scene.read(id, End::Server), (1, OPEN));
 }
 
-pub(crate) fn a_partition_holds_until_it_is_over_one_way_or_both<P: Sample>() {
+pub fn a_partition_holds_until_it_is_over_one_way_or_both<P: Sample>() {
     for (ways, through) in [(Ways::OneWay, 1), (Ways::BothWays, 0)] {
         let mut scene = Scene::<P>::new();
         let id = scene.connected();
@@ -99,7 +99,7 @@ pub(crate) fn a_partition_holds_until_it_is_over_one_way_or_both<P: Sample>() {
     }
 }
 
-pub(crate) fn healing_an_unharmed_network_has_no_effect<P: Sample>() {
+pub fn healing_an_unharmed_network_has_no_effect<P: Sample>() {
     let mut scene = Scene::<P>::new();
     scene.connected();
     scene.inject(Fault::Heal);
@@ -118,7 +118,7 @@ pub(crate) fn healing_an_unharmed_network_has_no_effect<P: Sample>() {
     }
 }
 
-pub(crate) fn what_a_slow_link_carries_flows_once_it_is_healed<P: Sample>() {
+pub fn what_a_slow_link_carries_flows_once_it_is_healed<P: Sample>() {
     let mut scene = Scene::<P>::new();
     let id = scene.connected();
     scene.inject(link(LinkConfig { latency: millis(999_000), ..LinkConfig::default() }));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use madsim::time::TimeHandle;
 
 /// A clock that the network is driven by.
-pub(crate) trait Clock: Send {
+pub trait Clock: Send {
     /// Time since the run began.
     fn now(&self) -> Duration;
 
@@ -16,7 +16,7 @@ pub(crate) trait Clock: Send {
 }
 
 /// Nothing but what it takes to ring.
-pub(crate) type Alarm = Box<dyn Send>;
+pub type Alarm = Box<dyn Send>;
 
 /// Few alarms: madsim never cancels one, so one is set only if none rings earlier.
 pub(super) struct Alarms {

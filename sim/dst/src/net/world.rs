@@ -14,7 +14,7 @@ use super::link_config::{LinkConfig, Seen};
 use super::payload::Payload;
 use super::random::Dice;
 
-pub(crate) struct World<P> {
+pub struct World<P> {
     seed: u64,
     pub(super) default_link: LinkConfig,
     pub(super) hosts: Vec<HostState>,
@@ -26,20 +26,20 @@ pub(crate) struct World<P> {
     pub(super) listeners: BTreeMap<Place, ListenerState>,
     pub(super) listened: u64,
     pub(super) faults: Vec<FaultRecord>,
-    pub(crate) effects: Effects,
+    pub effects: Effects,
 }
 
 /// What came of changes, for whoever made them to carry out, each kind in order.
 #[derive(Debug, Default)]
-pub(crate) struct Effects {
-    pub(crate) events: Vec<NetEventKind>,
-    pub(crate) plans: Vec<(Duration, Plan)>,
-    pub(crate) awake: VecDeque<Awake>,
+pub struct Effects {
+    pub events: Vec<NetEventKind>,
+    pub plans: Vec<(Duration, Plan)>,
+    pub awake: VecDeque<Awake>,
 }
 
 /// What the network has to do later, by [`World::carry_out`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Plan {
+pub enum Plan {
     /// The first segment that this end sent arrives at the other end, if that is still its time.
     Arrive(ConnectionId, End, Duration),
     /// This end learns that its connection is gone.
@@ -52,7 +52,7 @@ pub(crate) enum Plan {
 
 /// Who may be able to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Awake {
+pub enum Awake {
     End(ConnectionId, End, Waits),
     /// A connection waits to be accepted here, whose server's end is awake as well, or nobody listens
     /// here any more.
@@ -61,7 +61,7 @@ pub(crate) enum Awake {
 
 /// For what an end may have waited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Waits {
+pub enum Waits {
     Reading,
     Writing,
     Either,
@@ -90,7 +90,7 @@ pub(super) struct HostState {
 }
 
 impl<P: Payload> World<P> {
-    pub(crate) fn new(seed: u64, default_link: LinkConfig) -> Self {
+    pub fn new(seed: u64, default_link: LinkConfig) -> Self {
         Self {
             seed,
             default_link,
@@ -107,7 +107,7 @@ impl<P: Payload> World<P> {
     }
 
     /// The host of this name, a new one if there is none yet.
-    pub(crate) fn host(&mut self, name: &str) -> HostId {
+    pub fn host(&mut self, name: &str) -> HostId {
         if let Some(host) = self.names.get(name) {
             return *host;
         }
@@ -127,21 +127,21 @@ impl<P: Payload> World<P> {
     }
 
     /// A fresh seed from the host's own split of the run's seed.
-    pub(crate) fn random_seed(&mut self, host: HostId) -> [u8; 32] {
+    pub fn random_seed(&mut self, host: HostId) -> [u8; 32] {
         self.hosts[host.index()].dice.seed()
     }
 
     /// How far the host's wall clock is ahead, in milliseconds.
-    pub(crate) fn clock_skew(&self, host: HostId) -> i64 {
+    pub fn clock_skew(&self, host: HostId) -> i64 {
         self.hosts[host.index()].clock_skew
     }
 
-    pub(crate) fn latency_max(&self) -> Duration {
+    pub fn latency_max(&self) -> Duration {
         self.default_link.latency_max()
     }
 
     /// Does what was planned.
-    pub(crate) fn carry_out(&mut self, now: Duration, plan: Plan) {
+    pub fn carry_out(&mut self, now: Duration, plan: Plan) {
         match plan {
             Plan::Arrive(id, from, due) => self.arrive(now, due, id, from),
             Plan::Tell(id, end, ending) => {
@@ -217,7 +217,7 @@ impl<P: Payload> World<P> {
     }
 
     /// Has the end looked at.
-    pub(crate) fn wake(&mut self, id: ConnectionId, end: End) {
+    pub fn wake(&mut self, id: ConnectionId, end: End) {
         self.wake_for(id, end, Waits::Either);
     }
 
@@ -242,7 +242,7 @@ impl<P: Payload> World<P> {
         self.effects.awake.extend(ends.map(|(id, end)| Awake::End(id, end, waits)));
     }
 
-    pub(crate) fn wake_readers(&mut self, host: HostId) {
+    pub fn wake_readers(&mut self, host: HostId) {
         for (id, connection) in &self.connections {
             for end in End::BOTH {
                 if connection.ends[end].place.host == host {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::duration_text;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use signal_hub::time::duration_text;
 
 /// How one direction of a link carries bytes. Whatever it says, bytes stay in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

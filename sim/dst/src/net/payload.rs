@@ -6,7 +6,7 @@ use super::link_config::LinkConfig;
 use crate::hash::stable_hash;
 
 /// Something that a network carries.
-pub(crate) trait Payload: Sized {
+pub trait Payload: Sized {
     /// What it takes of bandwidth and of a window.
     fn bytes(&self) -> usize;
 

@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::duration_text;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use signal_hub::time::duration_text;
 
 use super::ids::{ConnectionId, End};
 use super::link_config::{ConnectMode, LinkConfig, Seen};

@@ -17,7 +17,7 @@ impl<P: Payload> World<P> {
     ///
     /// # Errors
     /// If the fault names a host that does not exist; nothing happens then.
-    pub(crate) fn inject(&mut self, now: Duration, fault: Fault) -> Result<FaultId, FaultError> {
+    pub fn inject(&mut self, now: Duration, fault: Fault) -> Result<FaultId, FaultError> {
         let mut named = fault.hosts().into_iter();
         if let Some(unknown) = named.find(|name| !self.names.contains_key(*name)) {
             return Err(FaultError::UnknownHost(unknown.to_owned()));

@@ -1,0 +1,14 @@
+//! Deterministic simulation testing of servers and their clients.
+
+#[cfg(not(madsim))]
+compile_error!(
+    "the simulator needs `--cfg madsim`, which .cargo/config.toml sets: build from inside this \
+     project, and add `--cfg madsim` to RUSTFLAGS if you set that variable, because it replaces \
+     the flags of the file"
+);
+
+pub mod duration_text;
+pub mod hash;
+pub mod net;
+pub mod runtime;
+pub mod seeds;
