@@ -110,7 +110,7 @@ const SRC_RULES: &[Rule] = &[
 ];
 
 const DST_ROOMS: &[&str] =
-    &["duration_text", "hash", "seeds", "net", "runtime", "net/tests", "lib"];
+    &["duration_text", "hash", "seeds", "net", "runtime", "net/tests", "scenario", "system", "lib"];
 
 const DST_RULES: &[Rule] = &[Rule {
     because: "the engine knows no hub",
@@ -132,6 +132,7 @@ const SIM_ROOMS: &[&str] = &[
     "failures",
     "report",
     "mutants",
+    "system",
     "lib",
     "commands",
     "main",
@@ -140,7 +141,6 @@ const SIM_ROOMS: &[&str] = &[
 const SIM_RULES: &[Rule] = &[Rule {
     because: "what is generic knows no verbs of this hub",
     paths: &[
-        "scenario/shrinker*",
         "campaign.rs",
         "campaign/findings",
         "failures",
@@ -307,6 +307,8 @@ fn each_planted_violation_is_found() {
         ("net/event.rs", "use signal_hub::hub::SessionKey;"),
         ("net/clock.rs", "use signal_hub::{hub::SessionKey, time::Timestamp};"),
         ("hash.rs", "use crate::net::World;"),
+        ("net/mod.rs", "use crate::scenario::HUB_HOST;"),
+        ("scenario/shrinker.rs", "use signal_hub_sim::scenario::Action;"),
     ] {
         assert!(!violations(&DST, path, line).is_empty(), "{path}: {line}");
     }
@@ -319,7 +321,6 @@ fn each_planted_violation_is_found() {
         ("situations/mod.rs", "use crate::backend::{Backend, Outcome};"),
         ("run/recorder.rs", "use crate::backend::Outcome;"),
         ("explore/state.rs", "Err(crate::backend::panicked(payload))"),
-        ("scenario/shrinker.rs", "use super::{Action, Scenario};"),
         ("campaign.rs", "use signal_hub::client::DisconnectReason;"),
         ("report/campaign.rs", "if let Ok(Verb::Send(send)) = verb {}"),
         ("attic/mod.rs", ""),

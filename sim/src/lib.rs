@@ -21,6 +21,10 @@
 
 pub mod scenario;
 
+mod system;
+
+pub use system::SignalHub;
+
 pub use dst::seeds;
 
 pub mod campaign;

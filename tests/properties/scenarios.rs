@@ -13,8 +13,8 @@ use signal_hub::hub::Config;
 use signal_hub::protocol::Topic;
 use signal_hub_sim::net::{Choice, End, Fault, LinkConfig, Seen};
 use signal_hub_sim::scenario::{
-    Action, Actor, ActorKind, HUB_HOST, HubAction, Scenario, Speech, Step, What, When, WhichToken,
-    Who,
+    Act, Action, Actor, ActorKind, Clients, ConnectionAct, HUB_HOST, HubAction, ProcessAct,
+    Scenario, Speech, Step, What, When, WhichToken, Who,
 };
 
 /// Who has a client, and who only connections.
@@ -36,7 +36,7 @@ pub fn scenarios() -> impl Strategy<Value = Scenario> {
                 seed: seed.into(),
                 hub,
                 network,
-                registration_ttl: Duration::from_secs(ttl),
+                clients: Clients { registration_ttl: Duration::from_secs(ttl) },
                 actors: std::iter::once(client).chain(raw).collect(),
                 races: Some("steps at random".to_owned()),
                 steps: steps(done),
@@ -140,12 +140,12 @@ fn hub() -> impl Strategy<Value = Config> {
 
 fn what() -> impl Strategy<Value = What> {
     prop_oneof![
-        30 => (select(connections()), weighted(0.1, name()), raw_action())
-            .prop_map(|(who, speaker, action)| What::Act { who, speaker, action }),
-        6 => client_action().prop_map(|action| What::Act {
+        30 => (select(connections()), weighted(0.1, name()), raw_act())
+            .prop_map(|(who, speaker, act)| What::Act { who, speaker, act }),
+        6 => client_act().prop_map(|act| What::Act {
             who: Who::Client(CLIENT.to_owned()),
             speaker: None,
-            action,
+            act,
         }),
         1 => trouble(),
     ]
@@ -190,9 +190,16 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(Action::QueueStats),
         1 => Just(Action::Metrics),
         1 => Just(Action::RefreshToken { token: "none".to_owned() }),
-        1 => seen().prop_map(|hub_sees| Action::Reconnect { hub_sees }),
-        1 => millis(100..4_000).prop_map(|lasts| Action::PauseReading { lasts }),
         1 => Just(Action::Disconnect),
+    ]
+}
+
+/// The same, or what befalls their connection.
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        32 => action().prop_map(Act::Do),
+        1 => seen().prop_map(|hub_sees| ConnectionAct::Reconnect { hub_sees }.into()),
+        1 => millis(100..4_000).prop_map(|lasts| ConnectionAct::PauseReading { lasts }.into()),
     ]
 }
 
@@ -200,12 +207,11 @@ fn seen() -> impl Strategy<Value = Seen> {
     prop_oneof![Just(Seen::Now), Just(Seen::Never), millis(10..5_000).prop_map(Seen::After)]
 }
 
-fn raw_action() -> impl Strategy<Value = Action> {
+fn raw_act() -> impl Strategy<Value = Act> {
     let version =
         weighted(0.1, select(vec!["0.9.7".to_owned(), "1.0.0".to_owned(), "0".to_owned()]));
     let token = select(vec![WhichToken::Latest, WhichToken::Used, WhichToken::None]);
-    prop_oneof![
-        30 => action(),
+    let action = prop_oneof![
         4 => version.prop_map(|protocol_version| Action::Connect { protocol_version, token: None }),
         2 => (of(name()), token).prop_map(|(address, token)| Action::Renew { address, token }),
         2 => Just(Action::Open),
@@ -216,15 +222,16 @@ fn raw_action() -> impl Strategy<Value = Action> {
         1 => select(vec!["", "{", "[]", "{\"id\":\"odd\"}"])
             .prop_map(|text| Action::Write { text: text.to_owned() }),
         1 => Just(Action::Write { text: format!("\"{}\"", "~".repeat(3_100)) }),
-    ]
+    ];
+    prop_oneof![30 => act(), 21 => action.prop_map(Act::Do)]
 }
 
-fn client_action() -> impl Strategy<Value = Action> {
+fn client_act() -> impl Strategy<Value = Act> {
     prop_oneof![
-        12 => action(),
-        2 => name().prop_map(|to| Action::AskTwice { to }),
-        1 => Just(Action::Start),
-        1 => millis(10..3_000).prop_map(|pause| Action::Leave { pause }),
+        12 => act(),
+        2 => name().prop_map(|to| Action::AskTwice { to }.into()),
+        1 => Just(ProcessAct::Start.into()),
+        1 => millis(10..3_000).prop_map(|pause| ProcessAct::Leave { pause }.into()),
     ]
 }
 

@@ -11,4 +11,8 @@ pub mod duration_text;
 pub mod hash;
 pub mod net;
 pub mod runtime;
+pub mod scenario;
 pub mod seeds;
+pub mod system;
+
+pub use system::System;

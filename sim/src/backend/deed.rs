@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::lower::latest;
 use crate::net::{End, Fault, Notice, Peers, Seen};
-use crate::scenario::Action;
+use crate::scenario::{Act, Action, ConnectionAct, ProcessAct};
 
 /// An action, by who has to do it.
 pub enum Deed {
@@ -20,53 +20,28 @@ pub enum Deed {
     /// The client's process dies; another one starts after the pause.
     Crash(Peers, Duration),
     /// The client or the raw connection does it by itself.
-    Speak,
+    Speak(Action),
 }
 
 impl Deed {
     /// The deed of whoever lives on the host.
-    pub fn of(host: &str, action: &Action) -> Self {
-        match *action {
-            Action::Reconnect { hub_sees } => Deed::Fault(Fault::Sever {
+    pub fn of(host: &str, act: &Act) -> Self {
+        match *act {
+            Act::Connection(ConnectionAct::Reconnect { hub_sees }) => Deed::Fault(Fault::Sever {
                 connections: latest(host),
                 client_sees: Notice::reset(Seen::Now),
                 server_sees: Notice::end_of_stream(hub_sees),
             }),
-            Action::PauseReading { lasts } => Deed::Fault(Fault::PauseReading {
-                connections: latest(host),
-                end: End::Client,
-                lasts,
-            }),
-            Action::Pause { lasts } => Deed::Pause(lasts),
-            Action::Start => Deed::Start,
-            Action::Leave { pause } => Deed::Leave(pause),
-            Action::Crash { peers, pause } => Deed::Crash(peers, pause),
-            Action::Tell { .. }
-            | Action::Ask { .. }
-            | Action::AskTwice { .. }
-            | Action::Broadcast { .. }
-            | Action::Publish { .. }
-            | Action::Subscribe { .. }
-            | Action::Unsubscribe { .. }
-            | Action::Register { .. }
-            | Action::Unregister { .. }
-            | Action::Renew { .. }
-            | Action::Discover { .. }
-            | Action::ListActors
-            | Action::QueueStats
-            | Action::Metrics
-            | Action::Heartbeat
-            | Action::RefreshToken { .. }
-            | Action::Disconnect
-            | Action::Open
-            | Action::Connect { .. }
-            | Action::Write { .. }
-            | Action::Ping
-            | Action::Close => Deed::Speak,
-            Action::Sees(_)
-            | Action::Refused { .. }
-            | Action::SeesNo { .. }
-            | Action::ClosedWith { .. } => unreachable!("the director itself waits for these"),
+            Act::Connection(ConnectionAct::PauseReading { lasts }) => {
+                let (connections, end) = (latest(host), End::Client);
+                Deed::Fault(Fault::PauseReading { connections, end, lasts })
+            }
+            Act::Process(ProcessAct::Pause { lasts }) => Deed::Pause(lasts),
+            Act::Process(ProcessAct::Start) => Deed::Start,
+            Act::Process(ProcessAct::Leave { pause }) => Deed::Leave(pause),
+            Act::Process(ProcessAct::Crash { peers, pause }) => Deed::Crash(peers, pause),
+            Act::Do(ref action) => Deed::Speak(action.clone()),
+            Act::Expect(_) => unreachable!("the director itself waits for these"),
         }
     }
 }

@@ -13,7 +13,9 @@ use crate::invariants::{self, Invariant, Violation};
 use crate::lower;
 use crate::run::Recorder;
 use crate::scenario::What as Happening;
-use crate::scenario::{Action, ActorKind, Ending, Expectation, Scenario, Step, When, Who};
+use crate::scenario::{
+    ActorKind, Ending, Expect, Expectation, Scenario, Step, When, Who, registration_ttl_max,
+};
 
 /// How long everybody may take to come back once the faults are over.
 const CALM_WITHIN: Duration = Duration::from_secs(120);
@@ -77,10 +79,10 @@ impl<S: Stage> Director<'_, S> {
     async fn step(&self, number: usize, step: &Step) -> Result<Doing, Violation> {
         let what = What::Step { number, step: Arc::new(step.clone()) };
         self.recorder.record(self.stage.elapsed(), what);
-        if let Happening::Act { who, action, .. } = &step.what
-            && action.is_expectation()
+        if let Happening::Act { who, act, .. } = &step.what
+            && let Some(expected) = act.expects()
         {
-            self.expect(number, who, action).await?;
+            self.expect(number, who, &expected).await?;
             return Ok(Box::pin(std::future::ready(())));
         }
         Ok(self.stage.act(number, &step.what))
@@ -91,26 +93,17 @@ impl<S: Stage> Director<'_, S> {
         self.within(STEP_WITHIN, doing, never).await
     }
 
-    async fn expect(&self, number: usize, who: &Who, action: &Action) -> Result<(), Violation> {
-        match action {
-            Action::Sees(expected) => self.sees(number, who, expected).await,
-            Action::Refused { code } => {
-                let expected = Expectation {
-                    kind: "hub:error".to_owned(),
-                    from: None,
-                    payload: Some(serde_json::json!({ "code": code })),
-                    within: SETTLE,
-                };
-                self.sees(number, who, &expected).await
-            }
-            Action::SeesNo { kind, lasts } => {
+    async fn expect(&self, number: usize, who: &Who, expected: &Expect) -> Result<(), Violation> {
+        match expected {
+            Expect::Sees(expected) => self.sees(number, who, expected).await,
+            Expect::SeesNo { kind, lasts } => {
                 self.stage.sleep(*lasts).await;
                 if self.recorder.unseen(who).contains(kind) {
                     return Err(unmet(format!("step {number}: {who} saw {kind} all the same")));
                 }
                 Ok(())
             }
-            Action::ClosedWith { code } => {
+            Expect::ClosedWith { code } => {
                 let never = || format!("step {number}: {who}'s connection is still open");
                 let closed = self.within(SETTLE, self.recorder.closed(who), never).await?;
                 if closed != *code {
@@ -119,7 +112,6 @@ impl<S: Stage> Director<'_, S> {
                 }
                 Ok(())
             }
-            _ => unreachable!("only expectations are expected"),
         }
     }
 
@@ -222,7 +214,7 @@ impl<S: Stage> Director<'_, S> {
         self.stage.vanish();
         let hub = &self.scenario.hub;
         let deadlines = hub.idle_timeout + hub.close_timeout + hub.resume_window;
-        let rest = (deadlines + self.scenario.registration_ttl_max()).max(hub.dedupe_window);
+        let rest = (deadlines + registration_ttl_max(self.scenario)).max(hub.dedupe_window);
         self.stage.sleep(rest + SETTLE).await;
         self.reach(Milestone::Rest);
         let Some(left) = self.stage.left().await else { return Ok(()) };

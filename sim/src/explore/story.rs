@@ -14,7 +14,9 @@ use super::setting::{BEAT, FOR_EVER, REGISTRATION_TTL, Setting};
 use super::state::State;
 use crate::invariants::Violation;
 use crate::net::{Choice, Fault, Notice, Seen};
-use crate::scenario::{Action, Actor, ActorKind, HUB_HOST, Scenario, Step, Who};
+use crate::scenario::{
+    Act, Action, Actor, ActorKind, Clients, ConnectionAct, HUB_HOST, Scenario, Step, Who,
+};
 
 /// Between two moves: enough for a handshake, and far less than a beat even for all of them.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -59,7 +61,7 @@ pub fn scenario(
         title: violation.invariant.to_string(),
         why: format!("{} Seen: {}.", violation.invariant.sentence(), violation.evidence),
         hub: setting.config.clone(),
-        registration_ttl: REGISTRATION_TTL,
+        clients: Clients { registration_ttl: REGISTRATION_TTL },
         actors: (0..setting.size.actors).map(actor).collect(),
         steps,
         ..Scenario::default()
@@ -76,13 +78,13 @@ struct Line {
 }
 
 impl Line {
-    fn does(&self, at: Duration, action: Action) -> Step {
-        Step::at(at, self.who.clone(), action)
+    fn does(&self, at: Duration, act: impl Into<Act>) -> Step {
+        Step::at(at, self.who.clone(), act)
     }
 
     fn deafness(&self, at: Duration, number: usize) -> Option<Step> {
         let begins = self.is_deaf && number == self.last_word;
-        begins.then(|| self.does(at, Action::PauseReading { lasts: FOR_EVER }))
+        begins.then(|| self.does(at, ConnectionAct::PauseReading { lasts: FOR_EVER }))
     }
 
     fn breaks(&self, at: Duration) -> Step {

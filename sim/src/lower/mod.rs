@@ -42,7 +42,7 @@ pub fn client_config(
     addresses: &[ActorAddress],
     topics: &BTreeSet<Topic>,
 ) -> ClientConfig {
-    let ttl = scenario.registration_ttl;
+    let ttl = scenario.clients.registration_ttl;
     let actors = addresses.iter().enumerate().map(|(number, address)| {
         let topics = match number {
             0 => topics.iter().cloned().collect(),
@@ -150,21 +150,12 @@ pub fn request(number: usize, action: &Action) -> Option<LoweredRequest> {
         | Action::Unregister { .. }
         | Action::Renew { .. }
         | Action::Disconnect
-        | Action::Start
-        | Action::Leave { .. }
-        | Action::Crash { .. }
-        | Action::Reconnect { .. }
-        | Action::Pause { .. }
         | Action::Open
         | Action::Connect { .. }
         | Action::Write { .. }
         | Action::Ping
         | Action::Close
-        | Action::PauseReading { .. }
-        | Action::Sees(_)
-        | Action::Refused { .. }
-        | Action::SeesNo { .. }
-        | Action::ClosedWith { .. } => return None,
+        | Action::Refused { .. } => return None,
     })
 }
 
@@ -202,32 +193,6 @@ pub fn command(
         }
         Action::Unregister { address: name } => Some(Command::Unregister(named(name))),
         Action::Disconnect => Some(Command::Disconnect { reason: None }),
-        Action::Tell { .. }
-        | Action::Ask { .. }
-        | Action::AskTwice { .. }
-        | Action::Broadcast { .. }
-        | Action::Publish { .. }
-        | Action::Discover { .. }
-        | Action::ListActors
-        | Action::QueueStats
-        | Action::Metrics
-        | Action::Heartbeat
-        | Action::RefreshToken { .. }
-        | Action::Renew { .. }
-        | Action::Start
-        | Action::Leave { .. }
-        | Action::Crash { .. }
-        | Action::Reconnect { .. }
-        | Action::Pause { .. }
-        | Action::Open
-        | Action::Connect { .. }
-        | Action::Write { .. }
-        | Action::Ping
-        | Action::Close
-        | Action::PauseReading { .. }
-        | Action::Sees(_)
-        | Action::Refused { .. }
-        | Action::SeesNo { .. }
-        | Action::ClosedWith { .. } => None,
+        _ => None,
     }
 }

@@ -91,7 +91,7 @@ impl Recorder {
     /// Takes down a run of `scenario`.
     pub fn new(scenario: &Scenario, keep: Keep, time: Time) -> Self {
         let expecting = scenario.steps.iter().filter_map(|step| match &step.what {
-            Doing::Act { who, action, .. } => action.is_expectation().then(|| who.clone()),
+            Doing::Act { who, act, .. } => act.expects().map(|_| who.clone()),
             Doing::Hub(_) | Doing::Network(_) => None,
         });
         let inner = Inner {

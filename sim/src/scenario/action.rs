@@ -3,14 +3,11 @@
 use std::time::Duration;
 
 use dst::duration_text;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use signal_hub::protocol::{ErrorCode, Topic};
 
-use crate::net::{Peers, Seen};
-
-/// What a client or a raw connection does, or has to see.
+/// What a client or a raw connection says, or has to hear.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Action {
@@ -94,33 +91,6 @@ pub enum Action {
     /// Takes leave of the hub: it forgets the addresses at once.
     Disconnect,
 
-    /// Starts one more client of the actor; one that is there has to go.
-    Start,
-    /// The client takes leave; another one starts after the pause.
-    Leave {
-        #[serde(with = "duration_text")]
-        #[schemars(with = "String")]
-        pause: Duration,
-    },
-    /// The client's process dies; another one starts after the pause.
-    Crash {
-        peers: Peers,
-        #[serde(with = "duration_text")]
-        #[schemars(with = "String")]
-        pause: Duration,
-    },
-    /// The connection breaks: its own end sees that at once, the hub when it is said to. A client
-    /// comes back.
-    Reconnect {
-        hub_sees: Seen,
-    },
-    /// The machine stops for a while: no task runs, bytes wait.
-    Pause {
-        #[serde(with = "duration_text")]
-        #[schemars(with = "String")]
-        lasts: Duration,
-    },
-
     /// Opens a raw connection, as far as the WebSocket.
     Open,
     /// Says `hub:connect`; opens the connection first if it is not open.
@@ -138,49 +108,17 @@ pub enum Action {
     Ping,
     /// Ends the connection with a close frame.
     Close,
-    /// Reads nothing for a while.
-    PauseReading {
-        #[serde(with = "duration_text")]
-        #[schemars(with = "String")]
-        lasts: Duration,
-    },
 
-    /// Waits for a message.
-    Sees(Expectation),
     /// Waits for `hub:error` of this code.
     Refused {
-        #[schemars(schema_with = "super::schema::error_codes")]
+        #[schemars(schema_with = "error_codes")]
         code: ErrorCode,
-    },
-    /// Sees to it that no such message comes for so long, and none came unnoticed.
-    SeesNo {
-        #[serde(rename = "type")]
-        kind: String,
-        #[serde(rename = "for", with = "duration_text")]
-        #[schemars(with = "String")]
-        lasts: Duration,
-    },
-    /// Waits for the end of the connection: with this close code or, without one, without any.
-    ClosedWith {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        code: Option<u16>,
     },
 }
 
 impl Action {
-    /// Whether it waits for what others do.
-    pub const fn is_expectation(&self) -> bool {
-        matches!(
-            self,
-            Action::Sees(_)
-                | Action::Refused { .. }
-                | Action::SeesNo { .. }
-                | Action::ClosedWith { .. }
-        )
-    }
-
-    /// Whom it speaks to.
-    pub fn recipient(&self) -> Option<&str> {
+    /// The actor that it names.
+    pub fn mentioned_actor(&self) -> Option<&str> {
         match self {
             Action::Tell { to, .. } | Action::Ask { to, .. } | Action::AskTwice { to } => Some(to),
             Action::Register { address, .. }
@@ -190,25 +128,15 @@ impl Action {
         }
     }
 
-    /// Whether only a raw connection can do it: a client does as its own rules say.
-    pub const fn is_for_raw_only(&self) -> bool {
-        matches!(
-            self,
-            Action::Renew { .. }
-                | Action::Open
-                | Action::Connect { .. }
-                | Action::Write { .. }
-                | Action::Ping
-                | Action::Close
-        )
-    }
-
-    /// Whether only a client can do it: a raw connection does not come back on its own.
-    pub const fn is_for_client_only(&self) -> bool {
-        matches!(
-            self,
-            Action::AskTwice { .. } | Action::Start | Action::Leave { .. } | Action::Crash { .. }
-        )
+    /// What it says to others, if it does.
+    pub const fn speech(&self) -> Option<&Speech> {
+        match self {
+            Action::Tell { speech, .. }
+            | Action::Ask { speech, .. }
+            | Action::Broadcast { speech, .. }
+            | Action::Publish { speech, .. } => Some(speech),
+            _ => None,
+        }
     }
 }
 
@@ -249,47 +177,7 @@ pub enum WhichToken {
     None,
 }
 
-/// A message that has to come.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Expectation {
-    /// The envelope's type.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// The sender: an actor's name or an address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<String>,
-    /// What the payload has to contain: of objects these keys, of everything else the whole.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub payload: Option<Value>,
-    /// How long to wait.
-    #[serde(with = "duration_text", default = "within")]
-    #[schemars(with = "String")]
-    pub within: Duration,
-}
-
-fn within() -> Duration {
-    Duration::from_secs(5)
-}
-
-/// What happens to the hub.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
-pub enum HubAction {
-    /// The hub ends and, after a pause, begins again with empty tables.
-    Restart {
-        /// Whether its process dies; otherwise it shuts down in order.
-        abruptly: bool,
-        #[serde(with = "duration_text")]
-        #[schemars(with = "String")]
-        pause: Duration,
-    },
-    /// The hub shuts down in order, and stays down.
-    Shutdown,
-    /// The hub's machine stops for a while: no task runs, bytes wait.
-    Pause {
-        #[serde(with = "duration_text")]
-        #[schemars(with = "String")]
-        lasts: Duration,
-    },
+/// The codes of errors, as the wire has them.
+fn error_codes(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "enum": ErrorCode::ALL.map(ErrorCode::as_str) })
 }

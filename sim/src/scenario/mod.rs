@@ -3,195 +3,90 @@
 
 mod action;
 mod bounds;
-mod file;
 mod generator;
-mod schema;
-mod shrinker;
-mod step;
+#[cfg(test)]
+mod tests;
 
+use std::path::Path;
 use std::time::Duration;
 
 use dst::duration_text;
-use schemars::JsonSchema;
+use dst::scenario;
 use serde::{Deserialize, Serialize};
-use signal_hub::hub::Config;
 
-pub use action::{Action, Expectation, HubAction, Speech, WhichToken};
+pub use action::{Action, Speech, WhichToken};
 pub use bounds::doubts;
-pub use file::{InvalidScenario, read, read_file, settings, write};
+pub(crate) use bounds::{check, check_step};
+pub use dst::scenario::{
+    Actor, ActorKind, ConnectionAct, Ending, Expect, Expectation, HUB_HOST, HUB_PORT, HubAction,
+    InvalidScenario, ProcessAct, Progress, SCHEMA_FILE, VERSION, When, Who, settings, shrink,
+    write,
+};
 pub use generator::{Profile, generate, generate_lasting};
-pub use schema::{FILE as SCHEMA_FILE, schema};
-pub use shrinker::{Progress, Shrunk, shrink};
-pub use step::{Step, What, When, Who};
 
-use crate::net::{Fault, LinkConfig};
-
-/// The name of the host that the hub runs on.
-pub const HUB_HOST: &str = "hub";
-/// Where the hub listens on its host.
-pub const HUB_PORT: u16 = 9000;
-/// The version of the format that this program reads and writes.
-pub const VERSION: u32 = 1;
+use crate::SignalHub;
 
 /// Who does what when.
+pub type Scenario = scenario::Scenario<SignalHub>;
+/// One thing that happens.
+pub type Step = scenario::Step<SignalHub>;
+/// Who does what.
+pub type What = scenario::What<SignalHub>;
+/// What an actor's client or raw connection does, or has to see.
+pub type Act = scenario::Act<SignalHub>;
+/// What became of a scenario that was shrunk.
+pub type Shrunk = scenario::Shrunk<SignalHub>;
+
+/// How the actors' clients are set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Scenario {
-    /// Where editors find the format.
-    #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
-    pub schema: Option<String>,
-    /// Of the format: 1.
-    pub version: u32,
-    /// What happens, in a few words.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub title: String,
-    /// What would break in which kind of hub.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub why: String,
-    /// Seeds everything that is drawn during the run: ids, jitter, loss.
-    #[serde(default)]
-    pub seed: u64,
-    #[serde(default)]
-    pub hub: Config,
-    /// Every link, both ways, unless a fault says otherwise.
-    #[serde(default)]
-    pub network: LinkConfig,
+pub struct Clients {
     /// How long a registration lives that names no time of its own, in whole seconds.
     #[serde(with = "duration_text", default = "registration_ttl")]
     pub registration_ttl: Duration,
-    /// Each has a host of its own, named like the actor.
-    pub actors: Vec<Actor>,
-    /// What comes after the last step.
-    #[serde(default)]
-    pub ending: Ending,
-    /// Why what the actors see depends on who is first; without it, all backends must show the same.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub races: Option<String>,
-    /// In the order in which they begin.
-    pub steps: Vec<Step>,
-}
-
-impl Scenario {
-    /// All hosts, the hub's first, in an order that decides their addresses.
-    pub fn hosts(&self) -> impl Iterator<Item = String> {
-        let actors = self.actors.iter().map(|actor| actor.name.clone());
-        let raws = self.steps.iter().filter_map(|step| match &step.what {
-            What::Act { who: who @ Who::Raw(..), .. } => Some(who.to_string()),
-            What::Act { .. } | What::Hub(_) | What::Network(_) => None,
-        });
-        std::iter::once(HUB_HOST.to_owned()).chain(actors).chain(raws)
-    }
-
-    /// The longest time that a registration of this scenario can live without renewal.
-    pub fn registration_ttl_max(&self) -> Duration {
-        let named = self.steps.iter().filter_map(|step| match &step.what {
-            What::Act { action: Action::Register { ttl, .. }, .. } => *ttl,
-            What::Act { .. } | What::Hub(_) | What::Network(_) => None,
-        });
-        named.fold(self.registration_ttl, Duration::max)
-    }
 }
 
 fn registration_ttl() -> Duration {
     Duration::from_secs(300)
 }
 
-impl Default for Scenario {
+impl Default for Clients {
     fn default() -> Self {
-        Self {
-            schema: None,
-            version: VERSION,
-            title: String::new(),
-            why: String::new(),
-            seed: 0,
-            hub: Config::default(),
-            network: LinkConfig::default(),
-            registration_ttl: registration_ttl(),
-            actors: Vec::new(),
-            ending: Ending::default(),
-            races: None,
-            steps: Vec::new(),
-        }
+        Self { registration_ttl: registration_ttl() }
     }
 }
 
-/// Somebody who takes part: `"alice"`, or with more to say.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "ActorText", into = "ActorText")]
-pub struct Actor {
-    /// Its host and its address: `alice` is `@(alice)`.
-    pub name: String,
-    pub kind: ActorKind,
-    /// What else its client registers, after `name`.
-    pub addresses: Vec<String>,
+/// The longest time that a registration of this scenario can live without renewal.
+pub fn registration_ttl_max(scenario: &Scenario) -> Duration {
+    let named = scenario.steps.iter().filter_map(|step| match &step.what {
+        What::Act { act: Act::Do(Action::Register { ttl, .. }), .. } => *ttl,
+        What::Act { .. } | What::Hub(_) | What::Network(_) => None,
+    });
+    named.fold(scenario.clients.registration_ttl, Duration::max)
 }
 
-impl Actor {
-    /// An actor with a client.
-    pub fn client(name: &str) -> Self {
-        Self { name: name.to_owned(), kind: ActorKind::Client, addresses: Vec::new() }
+/// Reads and checks the text of a file.
+///
+/// # Errors
+/// If it is no scenario of this hub, with the line.
+pub fn read(text: &str) -> Result<Scenario, InvalidScenario> {
+    scenario::read(text)
+}
+
+/// Reads and checks a file.
+///
+/// # Errors
+/// If it cannot be read or is no scenario of this hub, with the line.
+pub fn read_file(path: &Path) -> Result<Scenario, InvalidScenario> {
+    scenario::read_file(path)
+}
+
+/// The format of scenario files as a JSON Schema.
+pub fn schema() -> String {
+    scenario::schema::<SignalHub>()
+}
+
+impl From<Action> for Act {
+    fn from(action: Action) -> Self {
+        Act::Do(action)
     }
-}
-
-/// Who speaks for an actor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ActorKind {
-    /// The client of this project, from the start: it connects, registers, and comes back.
-    #[default]
-    Client,
-    /// Nobody, until a step opens a connection for it: `alice/1`.
-    Raw,
-}
-
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(untagged)]
-enum ActorText {
-    Name(String),
-    Full(ActorFields),
-}
-
-/// An actor with more to say than its name.
-#[derive(Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct ActorFields {
-    name: String,
-    #[serde(default)]
-    kind: ActorKind,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    addresses: Vec<String>,
-}
-
-impl From<ActorText> for Actor {
-    fn from(text: ActorText) -> Self {
-        match text {
-            ActorText::Name(name) => Self::client(&name),
-            ActorText::Full(ActorFields { name, kind, addresses }) => {
-                Self { name, kind, addresses }
-            }
-        }
-    }
-}
-
-impl From<Actor> for ActorText {
-    fn from(actor: Actor) -> Self {
-        let Actor { name, kind, addresses } = actor;
-        match kind {
-            ActorKind::Client if addresses.is_empty() => ActorText::Name(name),
-            ActorKind::Client | ActorKind::Raw => {
-                ActorText::Full(ActorFields { name, kind, addresses })
-            }
-        }
-    }
-}
-
-/// What comes after the last step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Ending {
-    /// Nothing.
-    #[default]
-    Stop,
-    /// The faults are lifted, everybody comes back, is probed, and leaves; nothing may be left.
-    Calm,
 }

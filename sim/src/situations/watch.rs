@@ -17,7 +17,7 @@ use super::{Sightings, Situation};
 use crate::history::{ClientEvent, ClientName, Event, HubEvent, Milestone, What};
 use crate::invariants::{After, Shadow, is_open};
 use crate::net::{FaultId, NetEventKind};
-use crate::scenario::{Action, Scenario, Step, What as Doing};
+use crate::scenario::{Act, ProcessAct, Scenario, Step, What as Doing};
 
 /// How near to an expiry a renewal races it.
 const NEAR_EXPIRY: Duration = Duration::from_millis(250);
@@ -296,12 +296,12 @@ impl Watch {
     }
 
     fn step(&mut self, step: &Arc<Step>) {
-        let Doing::Act { who, action, .. } = &step.what else { return };
-        let situation = match action {
-            Action::Crash { .. } => Situation::ClientCrashed,
-            Action::Leave { .. } => Situation::ClientLeft,
-            Action::Start => Situation::SecondClientStarted,
-            _ => return,
+        let Doing::Act { who, act: Act::Process(act), .. } = &step.what else { return };
+        let situation = match act {
+            ProcessAct::Crash { .. } => Situation::ClientCrashed,
+            ProcessAct::Leave { .. } => Situation::ClientLeft,
+            ProcessAct::Start => Situation::SecondClientStarted,
+            ProcessAct::Pause { .. } => return,
         };
         let connected = self.clients.connected.iter().any(|client| client.who() == *who);
         self.saw_if(connected, situation);

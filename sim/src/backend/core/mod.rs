@@ -44,7 +44,7 @@ use crate::invariants::Agreement;
 use crate::lower::{self, RawSession};
 use crate::net::{Fault, Peers};
 use crate::run::{PROBE, Recorder};
-use crate::scenario::{Action, ActorKind, HUB_HOST, HubAction, Scenario, What, Who};
+use crate::scenario::{Act, Action, ActorKind, HUB_HOST, HubAction, Scenario, What, Who};
 
 /// Plays the scenario to its end or to the first violation; tells how long that took.
 pub fn play(scenario: Arc<Scenario>, recorder: Recorder) -> Duration {
@@ -101,15 +101,9 @@ impl CoreStage {
         self.actors.get(name).expect("a step names an actor of its scenario")
     }
 
-    fn client_acts(
-        &self,
-        number: usize,
-        name: &str,
-        speaker: Option<&str>,
-        action: &Action,
-    ) -> Doing {
+    fn client_acts(&self, number: usize, name: &str, speaker: Option<&str>, act: &Act) -> Doing {
         let actor = self.actor(name);
-        match Deed::of(name, action) {
+        match Deed::of(name, act) {
             Deed::Fault(fault) => self.fault(fault),
             Deed::Pause(lasts) => {
                 let clients = actor.borrow().clients().into_iter().map(Process::Client);
@@ -130,7 +124,7 @@ impl CoreStage {
                     actor.borrow_mut().start();
                 })
             }
-            Deed::Speak => self.client_speaks(number, actor, speaker, action),
+            Deed::Speak(action) => self.client_speaks(number, actor, speaker, &action),
         }
     }
 
@@ -144,7 +138,7 @@ impl CoreStage {
         if speaker.is_none() {
             actor.borrow_mut().note_wish(action);
         }
-        let ttl = self.scenario.registration_ttl;
+        let ttl = self.scenario.clients.registration_ttl;
         let actor = actor.borrow();
         let command = lower::command(number, actor.address(), speaker, ttl, action);
         let (Some(command), Some(client)) = (command, actor.client()) else { return done() };
@@ -206,20 +200,20 @@ impl CoreStage {
         })
     }
 
-    fn raw_acts(&self, number: usize, who: &Who, speaker: Option<&str>, action: &Action) -> Doing {
+    fn raw_acts(&self, number: usize, who: &Who, speaker: Option<&str>, act: &Act) -> Doing {
         let host = who.to_string();
         let raw = *self.raws.borrow_mut().entry(who.clone()).or_insert_with(|| self.raw(who));
-        match Deed::of(&host, action) {
+        let action = match Deed::of(&host, act) {
             Deed::Fault(fault) => return self.fault(fault),
             Deed::Pause(lasts) => return self.pause(&host, vec![Process::Raw(raw)], lasts),
             Deed::Start | Deed::Leave(_) | Deed::Crash(..) => {
                 unreachable!("reading a scenario refuses these of raw connections")
             }
-            Deed::Speak => {}
-        }
+            Deed::Speak(action) => action,
+        };
         let (done, when_done) = oneshot::channel();
         let speaker = speaker.map(str::to_owned);
-        let order = Order { number, speaker, action: action.clone(), done };
+        let order = Order { number, speaker, action, done };
         with(&self.world, |world| world.order(raw, order));
         ended(when_done)
     }
@@ -229,7 +223,7 @@ impl CoreStage {
         let (kind, number) = (ClientKind::Raw, *number);
         let name = ClientName { actor: actor.as_str().into(), kind, number };
         let hub = self.scenario.hub.hub_address.clone();
-        let ttl = self.scenario.registration_ttl;
+        let ttl = self.scenario.clients.registration_ttl;
         let session = RawSession::new(&who.to_string(), lower::address(actor), hub, ttl);
         with(&self.world, |world| {
             let host = world.network.host(&who.to_string());
@@ -306,12 +300,10 @@ impl Stage for CoreStage {
 
     fn act(&self, number: usize, what: &What) -> Doing {
         match what {
-            What::Act { who: Who::Client(actor), speaker, action } => {
-                self.client_acts(number, actor, speaker.as_deref(), action)
+            What::Act { who: Who::Client(actor), speaker, act } => {
+                self.client_acts(number, actor, speaker.as_deref(), act)
             }
-            What::Act { who, speaker, action } => {
-                self.raw_acts(number, who, speaker.as_deref(), action)
-            }
+            What::Act { who, speaker, act } => self.raw_acts(number, who, speaker.as_deref(), act),
             What::Hub(action) => self.hub_acts(action),
             What::Network(fault) => self.fault(fault.clone()),
         }

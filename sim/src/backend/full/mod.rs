@@ -26,7 +26,7 @@ use crate::invariants::Agreement;
 use crate::lower::{self, RawSession};
 use crate::net::{Fault, Peers};
 use crate::run::{PROBE, Recorder};
-use crate::scenario::{Action, ActorKind, HUB_HOST, HubAction, Scenario, What, Who};
+use crate::scenario::{Act, Action, ActorKind, HUB_HOST, HubAction, Scenario, What, Who};
 
 /// Everything that takes part in a run.
 pub struct FullStack<W: Wire> {
@@ -71,15 +71,9 @@ impl<W: Wire> FullStack<W> {
         self.actors.get(name).expect("a step names an actor of its scenario")
     }
 
-    fn client_acts(
-        &self,
-        number: usize,
-        actor: &str,
-        speaker: Option<&str>,
-        action: &Action,
-    ) -> Doing {
+    fn client_acts(&self, number: usize, actor: &str, speaker: Option<&str>, act: &Act) -> Doing {
         let shared = self.actor(actor);
-        match Deed::of(actor, action) {
+        match Deed::of(actor, act) {
             Deed::Fault(fault) => self.fault(fault),
             Deed::Pause(lasts) => {
                 let processes = lock(shared).processes();
@@ -95,7 +89,7 @@ impl<W: Wire> FullStack<W> {
                 lock(shared).kill();
                 self.start_later(Arc::clone(shared), pause)
             }
-            Deed::Speak => self.client_speaks(number, &mut lock(shared), speaker, action),
+            Deed::Speak(action) => self.client_speaks(number, &mut lock(shared), speaker, &action),
         }
     }
 
@@ -109,7 +103,7 @@ impl<W: Wire> FullStack<W> {
         if speaker.is_none() {
             actor.note_wish(action);
         }
-        let ttl = self.scenario.registration_ttl;
+        let ttl = self.scenario.clients.registration_ttl;
         let command = lower::command(number, actor.address(), speaker, ttl, action);
         let (Some(command), Some((client, process))) = (command, actor.client()) else {
             return done();
@@ -157,21 +151,21 @@ impl<W: Wire> FullStack<W> {
         })
     }
 
-    fn raw_acts(&self, number: usize, who: &Who, speaker: Option<&str>, action: &Action) -> Doing {
+    fn raw_acts(&self, number: usize, who: &Who, speaker: Option<&str>, act: &Act) -> Doing {
         let host = who.to_string();
         let mut raws = lock(&self.raws);
         let raw = raws.entry(who.clone()).or_insert_with(|| self.raw(who));
-        match Deed::of(&host, action) {
+        let action = match Deed::of(&host, act) {
             Deed::Fault(fault) => return self.fault(fault),
             Deed::Pause(lasts) => return self.pause(&host, vec![raw.process.clone()], lasts),
             Deed::Start | Deed::Leave(_) | Deed::Crash(..) => {
                 unreachable!("reading a scenario refuses these of raw connections")
             }
-            Deed::Speak => {}
-        }
+            Deed::Speak(action) => action,
+        };
         let (done, when_done) = oneshot::channel();
         let speaker = speaker.map(str::to_owned);
-        let order = Order { number, speaker, action: action.clone(), done };
+        let order = Order { number, speaker, action, done };
         // A connection whose process is gone does nothing.
         let _ = raw.orders.send(order);
         Box::pin(async move {
@@ -184,7 +178,7 @@ impl<W: Wire> FullStack<W> {
         let (kind, number) = (ClientKind::Raw, *number);
         let name = ClientName { actor: actor.as_str().into(), kind, number };
         let hub = self.scenario.hub.hub_address.clone();
-        let ttl = self.scenario.registration_ttl;
+        let ttl = self.scenario.clients.registration_ttl;
         let session = RawSession::new(&who.to_string(), lower::address(actor), hub, ttl);
         Raw::start(&self.wire, name, session, self.recorder.clone())
     }
@@ -248,12 +242,10 @@ impl<W: Wire> Stage for FullStack<W> {
 
     fn act(&self, number: usize, what: &What) -> Doing {
         match what {
-            What::Act { who: Who::Client(actor), speaker, action } => {
-                self.client_acts(number, actor, speaker.as_deref(), action)
+            What::Act { who: Who::Client(actor), speaker, act } => {
+                self.client_acts(number, actor, speaker.as_deref(), act)
             }
-            What::Act { who, speaker, action } => {
-                self.raw_acts(number, who, speaker.as_deref(), action)
-            }
+            What::Act { who, speaker, act } => self.raw_acts(number, who, speaker.as_deref(), act),
             What::Hub(action) => self.hub_acts(action),
             What::Network(fault) => self.fault(fault.clone()),
         }

@@ -25,7 +25,9 @@ use crate::backend::full::{FullStack, Wire};
 use crate::history::What;
 use crate::invariants::{Invariant, Violation};
 use crate::run::Recorder;
-use crate::scenario::{Action, Ending, HUB_HOST, Scenario, What as Doing, When};
+use crate::scenario::{
+    Act, Ending, Expect, HUB_HOST, Scenario, What as Doing, When, registration_ttl_max,
+};
 
 /// A scenario whose steps take longer is not played.
 const STEPS_LAST_MAX: Duration = Duration::from_secs(30 * 60);
@@ -114,8 +116,8 @@ fn steps_last(scenario: &Scenario) -> Duration {
             When::Then => last,
         };
         let lasts = match &step.what {
-            Doing::Act { action: Action::Sees(expected), .. } => expected.within,
-            Doing::Act { action: Action::SeesNo { lasts, .. }, .. } => *lasts,
+            Doing::Act { act: Act::Expect(Expect::Sees(expected)), .. } => expected.within,
+            Doing::Act { act: Act::Expect(Expect::SeesNo { lasts, .. }), .. } => *lasts,
             Doing::Act { .. } | Doing::Hub(_) | Doing::Network(_) => Duration::ZERO,
         };
         begins.saturating_add(lasts)
@@ -129,6 +131,6 @@ fn ending_lasts(scenario: &Scenario) -> Duration {
         Ending::Stop => Duration::ZERO,
         Ending::Calm => [hub.idle_timeout, hub.close_timeout, hub.resume_window, hub.dedupe_window]
             .into_iter()
-            .fold(scenario.registration_ttl_max(), Duration::saturating_add),
+            .fold(registration_ttl_max(scenario), Duration::saturating_add),
     }
 }

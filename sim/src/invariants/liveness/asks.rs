@@ -9,7 +9,7 @@ use signal_hub::protocol::{ClientFrame, MessageId, Pattern};
 
 use super::super::{Invariant, RunObserver, Shadow, Verdict, broken};
 use crate::history::{ClientEvent, ClientKind, ClientName, Event, Milestone, What};
-use crate::scenario::{Action, What as Doing};
+use crate::scenario::{Act, ProcessAct, What as Doing};
 
 /// What the answer to an ask that is written takes on a healthy network, at most.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
@@ -27,7 +27,9 @@ impl RunObserver for Asks {
             What::Client { client, event: happened } => self.client(event.at, client, happened),
             // A process that dies waits for nothing.
             What::Step { step, .. } => {
-                if let Doing::Act { who, action: Action::Crash { .. }, .. } = &step.what {
+                if let Doing::Act { who, act: Act::Process(ProcessAct::Crash { .. }), .. } =
+                    &step.what
+                {
                     self.open.retain(|client, _| client.who() != *who);
                 }
             }

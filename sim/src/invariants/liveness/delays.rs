@@ -11,7 +11,7 @@ use signal_hub::protocol::MessageId;
 use super::super::{Invariant, Verdict, broken};
 use crate::history::ClientName;
 use crate::net::Fault;
-use crate::scenario::{Action, HUB_HOST, Scenario, What};
+use crate::scenario::{Act, HUB_HOST, ProcessAct, Scenario, What};
 
 /// What timers and turns of the writer may add.
 const SLACK: Duration = Duration::from_secs(1);
@@ -36,13 +36,14 @@ impl Delays {
             match &step.what {
                 What::Hub(_) => return None,
                 What::Network(fault) => troubled.extend(hosts(fault)),
-                What::Act { who, action, .. } => match action {
-                    Action::Pause { .. }
-                    | Action::PauseReading { .. }
-                    | Action::Reconnect { .. }
-                    | Action::Crash { .. }
-                    | Action::Leave { .. } => drop(troubled.insert(who.to_string())),
-                    _ => {}
+                What::Act { who, act, .. } => match act {
+                    Act::Connection(_)
+                    | Act::Process(
+                        ProcessAct::Pause { .. }
+                        | ProcessAct::Crash { .. }
+                        | ProcessAct::Leave { .. },
+                    ) => drop(troubled.insert(who.to_string())),
+                    Act::Process(ProcessAct::Start) | Act::Do(_) | Act::Expect(_) => {}
                 },
             }
         }

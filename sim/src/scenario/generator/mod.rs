@@ -15,7 +15,7 @@ use signal_hub::hub::Config;
 
 use self::dice::Dice;
 use self::kinds::{Kind, Weights};
-use super::{Actor, ActorKind, Ending, Scenario, Step, When};
+use super::{Actor, ActorKind, Clients, Ending, Scenario, Step, When};
 use crate::net::{Fault, LinkConfig};
 
 const NAMES: [&str; 8] = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi"];
@@ -69,7 +69,7 @@ pub fn generate_lasting(profile: Profile, seed: u64, lasts: Duration) -> Scenari
             window_bytes: dice.between(1_024, 32_768),
             ..LinkConfig::default()
         },
-        registration_ttl: Duration::from_secs(dice.between(10, 60) as u64),
+        clients: Clients { registration_ttl: Duration::from_secs(dice.between(10, 60) as u64) },
         actors: actors(profile, &mut dice),
         ending: Ending::Calm,
         races: Some("a storm".to_owned()),

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::dice::Dice;
 use crate::net::Seen;
-use crate::scenario::{Action, Actor, ActorKind, Scenario, Step, WhichToken, Who};
+use crate::scenario::{
+    Act, Action, Actor, ActorKind, ConnectionAct, Scenario, Step, WhichToken, Who,
+};
 
 /// The actor that has no client; others of its connections have lower numbers.
 const STRANGER: &str = "mallory";
@@ -49,12 +51,12 @@ fn resume_at_the_deadline(dice: &mut Dice, scenario: &mut Scenario) {
     let back = lost + window - dice.millis(0, 2 * hundredth);
     let steps = [
         (begin, connect()),
-        (begin + Duration::from_secs(1), register.clone()),
-        (lost, Action::Reconnect { hub_sees: Seen::Now }),
+        (begin + Duration::from_secs(1), register.clone().into()),
+        (lost, ConnectionAct::Reconnect { hub_sees: Seen::Now }.into()),
         (back - Duration::from_secs(1), connect()),
-        (back, register),
+        (back, register.into()),
     ];
-    scenario.steps.extend(steps.map(|(at, action)| Step::at(at, who.clone(), action)));
+    scenario.steps.extend(steps.map(|(at, act)| Step::at(at, who.clone(), act)));
 }
 
 /// Registers for a short time and renews when that is over, give or take.
@@ -65,19 +67,14 @@ fn renew_at_expiry(dice: &mut Dice, scenario: &mut Scenario) {
     let registered = begin + Duration::from_secs(1);
     let ttl = Duration::from_secs(dice.between(1, 5) as u64);
     let renewed = registered + ttl - Duration::from_millis(100) + dice.millis(0, 200);
+    let register =
+        Action::Register { address: address.clone(), ttl: Some(ttl), renew_on_heartbeat: false };
     let steps = [
         (begin, connect()),
-        (
-            registered,
-            Action::Register {
-                address: address.clone(),
-                ttl: Some(ttl),
-                renew_on_heartbeat: false,
-            },
-        ),
-        (renewed, Action::Renew { address, token: WhichToken::Latest }),
+        (registered, register.into()),
+        (renewed, Action::Renew { address, token: WhichToken::Latest }.into()),
     ];
-    scenario.steps.extend(steps.map(|(at, action)| Step::at(at, who.clone(), action)));
+    scenario.steps.extend(steps.map(|(at, act)| Step::at(at, who.clone(), act)));
 }
 
 /// Registers for a short time and sends heartbeats instead of renewals, for a while.
@@ -88,12 +85,11 @@ fn live_by_heartbeats(dice: &mut Dice, scenario: &mut Scenario) {
     let ttl = Duration::from_secs(dice.between(1, 3) as u64);
     let register = Action::Register { address, ttl: Some(ttl), renew_on_heartbeat: true };
     let beats = (0..dice.between(2, 8))
-        .map(|beat| (dice.millis(600, 1_200) * beat as u32, Action::Heartbeat));
-    let beats: Vec<_> = beats.collect();
-    let steps = [(Duration::ZERO, connect()), (Duration::from_millis(200), register)];
-    for (after, action) in steps.into_iter().chain(beats) {
-        let after = if action == Action::Heartbeat { after + ttl / 2 } else { after };
-        scenario.steps.push(Step::at(begin + after, who.clone(), action));
+        .map(|beat| (ttl / 2 + dice.millis(600, 1_200) * beat as u32, Action::Heartbeat.into()));
+    let beats: Vec<(Duration, Act)> = beats.collect();
+    let steps = [(Duration::ZERO, connect()), (Duration::from_millis(200), register.into())];
+    for (after, act) in steps.into_iter().chain(beats) {
+        scenario.steps.push(Step::at(begin + after, who.clone(), act));
     }
 }
 
@@ -109,12 +105,11 @@ fn fill_the_hub(dice: &mut Dice, scenario: &mut Scenario) {
     scenario.hub.registrations_max = addresses + 3;
     scenario.actors.push(Actor { kind: ActorKind::Raw, ..Actor::client(NEWCOMER) });
     let begin = dice.millis(3_000, 50_000);
-    let register = |address: &str| Action::Register {
-        address: Some(address.to_owned()),
-        ttl: None,
-        renew_on_heartbeat: false,
+    let register = |address: &str| {
+        let address = Some(address.to_owned());
+        Act::from(Action::Register { address, ttl: None, renew_on_heartbeat: false })
     };
-    let leave = || Action::Reconnect { hub_sees: Seen::Now };
+    let leave = || Act::from(ConnectionAct::Reconnect { hub_sees: Seen::Now });
     let steps = [
         (NEWCOMER, 1, connect()),
         (NEWCOMER, 1, register("trent/old")),
@@ -127,12 +122,12 @@ fn fill_the_hub(dice: &mut Dice, scenario: &mut Scenario) {
         (NEWCOMER, 2, register("trent/new")),
     ];
     let mut at = begin;
-    for (name, connection, action) in steps {
+    for (name, connection, act) in steps {
         at += dice.millis(150, 300);
-        scenario.steps.push(Step::at(at, Who::Raw(name.to_owned(), connection), action));
+        scenario.steps.push(Step::at(at, Who::Raw(name.to_owned(), connection), act));
     }
 }
 
-fn connect() -> Action {
-    Action::Connect { protocol_version: None, token: None }
+fn connect() -> Act {
+    Action::Connect { protocol_version: None, token: None }.into()
 }

@@ -7,7 +7,7 @@ use signal_hub::protocol::Topic;
 
 use super::dice::Dice;
 use crate::net::Seen;
-use crate::scenario::{Action, Scenario, Step, Who};
+use crate::scenario::{Act, Action, ConnectionAct, Scenario, Step, Who};
 
 /// The actor that has no client; others of its connections have other numbers.
 const STRANGER: &str = "mallory";
@@ -49,10 +49,10 @@ fn many(dice: &mut Dice, scenario: &mut Scenario) {
         }
     }
     let end = match dice.between(0, 3) {
-        0 => Action::Disconnect,
-        1 => Action::Close,
-        2 => Action::Reconnect { hub_sees: Seen::Now },
-        _ => Action::Unregister { address: None },
+        0 => Act::Do(Action::Disconnect),
+        1 => Act::Do(Action::Close),
+        2 => ConnectionAct::Reconnect { hub_sees: Seen::Now }.into(),
+        _ => Act::Do(Action::Unregister { address: None }),
     };
     stranger.does(dice, end);
     scenario.steps.extend(stranger.steps);
@@ -92,8 +92,8 @@ impl Stranger {
         Self { who: Who::Raw(STRANGER.to_owned(), number), at, steps: Vec::new() }
     }
 
-    fn does(&mut self, dice: &mut Dice, action: Action) {
-        self.steps.push(Step::at(self.at, self.who.clone(), action));
+    fn does(&mut self, dice: &mut Dice, act: impl Into<Act>) {
+        self.steps.push(Step::at(self.at, self.who.clone(), act));
         self.at += dice.millis(5, 60);
     }
 }

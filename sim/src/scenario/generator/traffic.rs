@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::dice::Dice;
 use super::kinds::{Kind, Weights, draw};
-use crate::scenario::{Action, Scenario, Speech, Step, What, When, WhichToken, Who};
+use crate::scenario::{
+    Act, Action, ConnectionAct, Scenario, Speech, Step, What, When, WhichToken, Who,
+};
 
 /// The actor that has no client.
 const STRANGER: &str = "mallory";
@@ -110,28 +112,28 @@ fn stranger(dice: &mut Dice, scenario: &mut Scenario, kind: Kind, number: u32) {
     push(scenario, at, who.clone(), if dice.one_in(12) { Action::Open } else { first });
     for _ in 0..dice.between(3, 14) {
         at += dice.millis(0, 700);
-        let action = match kind {
+        let act = match kind {
             Kind::RawSession => session_word(dice, scenario),
             Kind::RawNonsense => {
                 if dice.one_in(2) {
-                    Action::Write { text: (*dice.pick(&NONSENSE)).to_owned() }
+                    Action::Write { text: (*dice.pick(&NONSENSE)).to_owned() }.into()
                 } else {
                     session_word(dice, scenario)
                 }
             }
-            Kind::RawRivalry => rival_word(dice, scenario),
+            Kind::RawRivalry => rival_word(dice, scenario).into(),
             _ => unreachable!("no stranger"),
         };
         let speaker = dice.one_in(10).then(|| dice.actor(scenario));
         let when = When::At(at);
-        let what = What::Act { who: who.clone(), speaker, action };
+        let what = What::Act { who: who.clone(), speaker, act };
         scenario.steps.push(Step { when, what });
     }
 }
 
-fn session_word(dice: &mut Dice, scenario: &Scenario) -> Action {
+fn session_word(dice: &mut Dice, scenario: &Scenario) -> Act {
     let (to, speech) = (recipient(dice, scenario), speech(dice));
-    match dice.between(0, 17) {
+    let action = match dice.between(0, 17) {
         0..=3 => Action::Register {
             address: dice.one_in(3).then(|| format!("mallory/{}", dice.between(1, 3))),
             ttl: dice.one_in(3).then(|| Duration::from_secs(dice.between(1, 5) as u64)),
@@ -148,14 +150,15 @@ fn session_word(dice: &mut Dice, scenario: &Scenario) -> Action {
         13 => Action::Subscribe { topic: dice.topic() },
         14 => Action::Unsubscribe { topic: dice.topic() },
         15 => Action::Ping,
-        16 => Action::PauseReading { lasts: dice.millis(500, 8_000) },
+        16 => return ConnectionAct::PauseReading { lasts: dice.millis(500, 8_000) }.into(),
         _ => match dice.between(0, 3) {
             0 => Action::Disconnect,
             1 => Action::Close,
-            2 => Action::Reconnect { hub_sees: dice.seen() },
+            2 => return ConnectionAct::Reconnect { hub_sees: dice.seen() }.into(),
             _ => Action::Connect { protocol_version: None, token: None },
         },
-    }
+    };
+    action.into()
 }
 
 /// Takes what others have.

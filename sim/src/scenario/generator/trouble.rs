@@ -3,7 +3,9 @@
 use super::dice::Dice;
 use super::kinds::{Kind, Weights, draw};
 use crate::net::{Choice, ConnectMode, Fault, Notice, Peers, Ways};
-use crate::scenario::{Action, HUB_HOST, HubAction, Scenario, Step, What, When, Who};
+use crate::scenario::{
+    Act, ConnectionAct, HUB_HOST, HubAction, ProcessAct, Scenario, Step, What, When, Who,
+};
 
 /// As many troubles as the weights say.
 pub fn plan(dice: &mut Dice, weights: &Weights, scenario: &mut Scenario) {
@@ -18,14 +20,14 @@ fn trouble(dice: &mut Dice, scenario: &mut Scenario, kind: Kind) {
     let actor = dice.actor(scenario);
     let at = dice.any_time();
     let what = match kind {
-        Kind::Reconnect => act(&actor, Action::Reconnect { hub_sees: dice.seen() }),
-        Kind::Start => act(&actor, Action::Start),
-        Kind::Leave => act(&actor, Action::Leave { pause: dice.millis(10, 4_000) }),
+        Kind::Reconnect => act(&actor, ConnectionAct::Reconnect { hub_sees: dice.seen() }),
+        Kind::Start => act(&actor, ProcessAct::Start),
+        Kind::Leave => act(&actor, ProcessAct::Leave { pause: dice.millis(10, 4_000) }),
         Kind::Crash => {
             let peers = if dice.one_in(2) { Peers::SeeReset } else { Peers::SeeNothing };
-            act(&actor, Action::Crash { peers, pause: dice.millis(10, 4_000) })
+            act(&actor, ProcessAct::Crash { peers, pause: dice.millis(10, 4_000) })
         }
-        Kind::PauseClient => act(&actor, Action::Pause { lasts: dice.millis(100, 12_000) }),
+        Kind::PauseClient => act(&actor, ProcessAct::Pause { lasts: dice.millis(100, 12_000) }),
         Kind::PauseHub => What::Hub(HubAction::Pause { lasts: dice.millis(100, 4_000) }),
         Kind::RestartHub => What::Hub(HubAction::Restart {
             abruptly: dice.one_in(2),
@@ -42,8 +44,8 @@ fn trouble(dice: &mut Dice, scenario: &mut Scenario, kind: Kind) {
     scenario.steps.push(Step { when: When::At(at), what });
 }
 
-fn act(actor: &str, action: Action) -> What {
-    What::Act { who: Who::Client(actor.to_owned()), speaker: None, action }
+fn act(actor: &str, act: impl Into<Act>) -> What {
+    What::Act { who: Who::Client(actor.to_owned()), speaker: None, act: act.into() }
 }
 
 fn fault(dice: &mut Dice, actor: String, kind: Kind) -> Fault {

@@ -5,8 +5,10 @@ mod reduce;
 
 use std::time::Duration;
 
-use self::reduce::{simpler_hub, simpler_network, simpler_steps};
-use super::{Actor, Ending, Fault, Scenario, Step, What, When, Who};
+use self::reduce::{resets, simpler_steps};
+use super::{Actor, Ending, Scenario, Step, What, When, Who};
+use crate::System;
+use crate::net::Fault;
 
 /// What is known while it shrinks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,8 +23,8 @@ pub struct Progress {
 
 /// What became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shrunk {
-    pub scenario: Scenario,
+pub struct Shrunk<S: System> {
+    pub scenario: Scenario<S>,
     /// Scenarios played.
     pub tries: usize,
     /// Whether nothing more can go; otherwise time was up.
@@ -31,12 +33,12 @@ pub struct Shrunk {
 
 /// Shrinks `scenario`, which fails at `failed_at`. `fails` plays a scenario and says whether it
 /// fails in the same way, and when; `time_is_up` is asked before each try.
-pub fn shrink(
-    scenario: &Scenario,
+pub fn shrink<S: System>(
+    scenario: &Scenario<S>,
     failed_at: Duration,
-    fails: &mut dyn FnMut(&Scenario) -> Option<Duration>,
+    fails: &mut dyn FnMut(&Scenario<S>) -> Option<Duration>,
     time_is_up: &mut dyn FnMut(Progress) -> bool,
-) -> Shrunk {
+) -> Shrunk<S> {
     let mut shrinker = Shrinker {
         best: scenario.clone(),
         failed_at,
@@ -61,20 +63,20 @@ pub fn shrink(
     Shrunk { scenario: shrinker.best, tries: shrinker.tries, finished: !shrinker.up }
 }
 
-struct Shrinker<'a> {
-    best: Scenario,
+struct Shrinker<'a, S: System> {
+    best: Scenario<S>,
     /// When the best one fails.
     failed_at: Duration,
     tries: usize,
     pass: &'static str,
     up: bool,
-    fails: &'a mut dyn FnMut(&Scenario) -> Option<Duration>,
+    fails: &'a mut dyn FnMut(&Scenario<S>) -> Option<Duration>,
     time_is_up: &'a mut dyn FnMut(Progress) -> bool,
 }
 
-impl Shrinker<'_> {
+impl<S: System> Shrinker<'_, S> {
     /// Keeps the candidate if it still fails.
-    fn attempt(&mut self, candidate: Scenario) -> bool {
+    fn attempt(&mut self, candidate: Scenario<S>) -> bool {
         let progress =
             Progress { pass: self.pass, tries: self.tries, steps: self.best.steps.len() };
         self.up = self.up || (self.time_is_up)(progress);
@@ -92,7 +94,7 @@ impl Shrinker<'_> {
         }
     }
 
-    fn with_steps(&self, steps: Vec<Step>) -> Scenario {
+    fn with_steps(&self, steps: Vec<Step<S>>) -> Scenario<S> {
         Scenario { steps, ..self.best.clone() }
     }
 
@@ -100,11 +102,11 @@ impl Shrinker<'_> {
     fn cut_the_end(&mut self) {
         self.pass = "cutting the end";
         let failed_at = self.failed_at;
-        let begun = |step: &&Step| match step.when {
+        let begun = |step: &&Step<S>| match step.when {
             When::At(at) => at <= failed_at,
             When::After(_) | When::Then => true,
         };
-        let steps: Vec<Step> = self.best.steps.iter().take_while(begun).cloned().collect();
+        let steps: Vec<Step<S>> = self.best.steps.iter().take_while(begun).cloned().collect();
         let wait = heal_at(failed_at);
         let stopped = Scenario { ending: Ending::Stop, ..self.with_steps(steps.clone()) };
         let waiting = [steps.clone(), vec![wait]].concat();
@@ -153,16 +155,16 @@ impl Shrinker<'_> {
     /// Back to the defaults, all at once or one by one.
     fn simplify_the_world(&mut self) {
         self.pass = "simplifying hub and network";
-        let plain = Scenario::default();
+        let plain = Scenario::<S>::default();
         self.attempt(Scenario { hub: plain.hub.clone(), ..self.best.clone() });
         self.attempt(Scenario { network: plain.network.clone(), ..self.best.clone() });
-        self.attempt(Scenario { registration_ttl: plain.registration_ttl, ..self.best.clone() });
+        self.attempt(Scenario { clients: plain.clients, ..self.best.clone() });
         self.attempt(Scenario { seed: 0, ..self.best.clone() });
-        for hub in simpler_hub(&self.best.hub) {
+        for hub in resets(&self.best.hub) {
             let hub = hub(&self.best.hub);
             self.attempt(Scenario { hub, ..self.best.clone() });
         }
-        for network in simpler_network(&self.best.network) {
+        for network in resets(&self.best.network) {
             let network = network(&self.best.network);
             self.attempt(Scenario { network, ..self.best.clone() });
         }
@@ -200,7 +202,7 @@ impl Shrinker<'_> {
     }
 
     /// All steps from `place` on come so much earlier.
-    fn moved(&self, place: usize, earlier: Duration) -> Scenario {
+    fn moved(&self, place: usize, earlier: Duration) -> Scenario<S> {
         let mut steps = self.best.steps.clone();
         for step in &mut steps[place..] {
             if let When::At(at) = &mut step.when {
@@ -212,7 +214,7 @@ impl Shrinker<'_> {
 }
 
 /// A step that does little but waits until then.
-fn heal_at(at: Duration) -> Step {
+fn heal_at<S: System>(at: Duration) -> Step<S> {
     Step::fault(round(at) + Duration::from_millis(10), Fault::Heal)
 }
 
@@ -223,7 +225,7 @@ fn round(time: Duration) -> Duration {
     Duration::from_nanos(u64::try_from(rounded).unwrap_or(u64::MAX))
 }
 
-fn at(step: &Step) -> Option<Duration> {
+fn at<S: System>(step: &Step<S>) -> Option<Duration> {
     match step.when {
         When::At(at) => Some(at),
         When::After(_) | When::Then => None,
@@ -231,10 +233,10 @@ fn at(step: &Step) -> Option<Duration> {
 }
 
 /// Whether the step is of the actor or about its host.
-fn names(step: &Step, actor: &str) -> bool {
+fn names<S: System>(step: &Step<S>, actor: &str) -> bool {
     match &step.what {
-        What::Act { who, speaker, action } => {
-            let to = action.recipient();
+        What::Act { who, speaker, act } => {
+            let to = act.own().and_then(S::mentioned_actor);
             who.actor() == actor || to == Some(actor) || speaker.as_deref() == Some(actor)
         }
         What::Hub(_) => false,
@@ -242,46 +244,5 @@ fn names(step: &Step, actor: &str) -> bool {
             .hosts()
             .iter()
             .any(|host| host.parse::<Who>().is_ok_and(|who| who.actor() == actor)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::{Profile, generate};
-    use super::*;
-
-    /// Fails where bob subscribes and the hub then restarts: at that time.
-    fn restart_after_subscribe(scenario: &Scenario) -> Option<Duration> {
-        let mut subscribed = false;
-        for step in &scenario.steps {
-            let text = step.to_string();
-            subscribed |= text.contains("\"bob\"") && text.contains("\"subscribe\"");
-            if subscribed && text.contains("\"restart\"") {
-                return at(step);
-            }
-        }
-        None
-    }
-
-    #[test]
-    fn what_has_no_part_in_the_failure_goes() {
-        let scenario = generate(Profile::Restart, 3);
-        let failed_at = restart_after_subscribe(&scenario).expect("such steps are there");
-        let fails = &mut |candidate: &Scenario| restart_after_subscribe(candidate);
-        let shrunk = shrink(&scenario, failed_at, fails, &mut |_| false);
-        assert!(shrunk.finished);
-        assert_eq!(shrunk.scenario.steps.len(), 2, "{}", super::super::write(&shrunk.scenario));
-        assert_eq!(shrunk.scenario.actors.len(), 1);
-        assert_eq!(shrunk.scenario.hub, Scenario::default().hub);
-        assert_eq!(shrunk.scenario.ending, Ending::Stop);
-    }
-
-    #[test]
-    fn it_stops_when_its_time_is_up() {
-        let scenario = generate(Profile::Restart, 3);
-        let fails = &mut |_: &Scenario| Some(Duration::ZERO);
-        let shrunk = shrink(&scenario, Duration::MAX, fails, &mut |progress| progress.tries == 5);
-        assert!(!shrunk.finished);
-        assert_eq!(shrunk.tries, 5);
     }
 }

@@ -4,36 +4,27 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use signal_hub::hub::Config;
 
-use crate::net::LinkConfig;
+use crate::System;
 use crate::scenario::Step;
 
 /// What is never touched: it says what the step is.
-const FIXED: [&str; 6] = ["do", "who", "at", "after", "to", "topic"];
+const FIXED: [&str; 4] = ["do", "who", "at", "after"];
 /// Durations worth trying in place of a longer one.
 const DURATIONS: [&str; 5] = ["1ms", "100ms", "1s", "5s", "10s"];
 
 /// Steps that say the same with less.
-pub fn simpler_steps(step: &Step) -> Vec<Step> {
+pub fn simpler_steps<S: System>(step: &Step<S>) -> Vec<Step<S>> {
     let Ok(Value::Object(fields)) = serde_json::to_value(step) else { return Vec::new() };
-    let simpler = reductions(&fields).into_iter();
+    let fixed = [&FIXED, S::FIXED_FIELDS].concat();
+    let simpler = reductions(&fields, &fixed).into_iter();
     simpler.filter_map(|fields| serde_json::from_value(Value::Object(fields)).ok()).collect()
 }
 
 type Change<T> = Box<dyn Fn(&T) -> T>;
 
-/// For each setting that is not the default: a change that makes it so.
-pub fn simpler_hub(hub: &Config) -> Vec<Change<Config>> {
-    resets(hub)
-}
-
 /// For each property that is not the default: a change that makes it so.
-pub fn simpler_network(network: &LinkConfig) -> Vec<Change<LinkConfig>> {
-    resets(network)
-}
-
-fn resets<T: Serialize + DeserializeOwned + Default + Clone>(value: &T) -> Vec<Change<T>> {
+pub fn resets<T: Serialize + DeserializeOwned + Default + Clone>(value: &T) -> Vec<Change<T>> {
     let (now, default) = (fields(value), fields(&T::default()));
     let differing = now.into_iter().filter(|(name, value)| default.get(name) != Some(value));
     let names: Vec<String> = differing.map(|(name, _)| name).collect();
@@ -56,16 +47,16 @@ fn fields<T: Serialize>(value: &T) -> Map<String, Value> {
     }
 }
 
-fn reductions(object: &Map<String, Value>) -> Vec<Map<String, Value>> {
+fn reductions(object: &Map<String, Value>, fixed: &[&str]) -> Vec<Map<String, Value>> {
     let mut all = Vec::new();
     for (name, value) in object {
-        if FIXED.contains(&name.as_str()) {
+        if fixed.contains(&name.as_str()) {
             continue;
         }
         let mut without = object.clone();
         without.remove(name);
         all.push(without);
-        for simpler in simpler_values(value) {
+        for simpler in simpler_values(value, fixed) {
             let mut changed = object.clone();
             changed.insert(name.clone(), simpler);
             all.push(changed);
@@ -74,7 +65,7 @@ fn reductions(object: &Map<String, Value>) -> Vec<Map<String, Value>> {
     all
 }
 
-fn simpler_values(value: &Value) -> Vec<Value> {
+fn simpler_values(value: &Value, fixed: &[&str]) -> Vec<Value> {
     match value {
         Value::String(text) => match humantime::parse_duration(text) {
             Ok(now) => {
@@ -91,7 +82,7 @@ fn simpler_values(value: &Value) -> Vec<Value> {
         Value::Bool(true) => vec![Value::Bool(false)],
         Value::Object(fields) => {
             let mut simpler: Vec<Value> =
-                reductions(fields).into_iter().map(Value::Object).collect();
+                reductions(fields, fixed).into_iter().map(Value::Object).collect();
             simpler.extend(fields.contains_key("after").then(|| Value::from("now")));
             simpler
         }

@@ -4,13 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use dst::duration_text;
 use serde::de::Error as _;
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::{Action, HUB_HOST, HubAction};
+use super::{Act, HUB_HOST, HubAction};
+use crate::System;
+use crate::duration_text;
 use crate::net::Fault;
 
 /// What the network is called where a step says who.
@@ -18,15 +19,15 @@ const NETWORK: &str = "network";
 
 /// One thing that happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub struct Step<S: System> {
     pub when: When,
-    pub what: What,
+    pub what: What<S>,
 }
 
-impl Step {
+impl<S: System> Step<S> {
     /// A step of an actor's client or connection, so long after the start.
-    pub fn at(at: Duration, who: Who, action: Action) -> Self {
-        Self { when: When::At(at), what: What::Act { who, speaker: None, action } }
+    pub fn at(at: Duration, who: Who, act: impl Into<Act<S>>) -> Self {
+        Self { when: When::At(at), what: What::Act { who, speaker: None, act: act.into() } }
     }
 
     /// Who does what, on one line for people.
@@ -63,13 +64,13 @@ pub enum When {
 
 /// Who does what.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What {
+pub enum What<S: System> {
     /// A client or a connection does something, or has to see something.
     Act {
         who: Who,
         /// `"as": "carol"`: the sender that its request names, in place of its first address.
         speaker: Option<String>,
-        action: Action,
+        act: Act<S>,
     },
     /// `"who": "hub"`.
     Hub(HubAction),
@@ -141,7 +142,7 @@ struct Frame {
 
 const FRAME_FIELDS: [&str; 4] = ["at", "after", "who", "as"];
 
-impl<'de> Deserialize<'de> for Step {
+impl<'de, S: System> Deserialize<'de> for Step<S> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut fields = Map::<String, Value>::deserialize(deserializer)?;
         let mut frame = Map::new();
@@ -165,25 +166,25 @@ impl<'de> Deserialize<'de> for Step {
             }
             (who, speaker) => {
                 let who = who.parse().map_err(D::Error::custom)?;
-                What::Act { who, speaker, action: read(fields)? }
+                What::Act { who, speaker, act: Act::from_fields(fields)? }
             }
         };
         Ok(Step { when, what })
     }
 }
 
-fn read<T: serde::de::DeserializeOwned, E: serde::de::Error>(
+pub(super) fn read<T: serde::de::DeserializeOwned, E: serde::de::Error>(
     fields: Map<String, Value>,
 ) -> Result<T, E> {
     serde_json::from_value(Value::Object(fields)).map_err(E::custom)
 }
 
-impl Serialize for Step {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let value = |what: serde_json::Result<Value>| what.map_err(S::Error::custom);
+impl<S: System> Serialize for Step<S> {
+    fn serialize<R: Serializer>(&self, serializer: R) -> Result<R::Ok, R::Error> {
+        let value = |what: serde_json::Result<Value>| what.map_err(R::Error::custom);
         let (who, speaker, what) = match &self.what {
-            What::Act { who, speaker, action } => {
-                (who.to_string(), speaker.as_ref(), value(serde_json::to_value(action))?)
+            What::Act { who, speaker, act } => {
+                (who.to_string(), speaker.as_ref(), value(act.to_value())?)
             }
             What::Hub(action) => (HUB_HOST.to_owned(), None, value(serde_json::to_value(action))?),
             What::Network(fault) => (NETWORK.to_owned(), None, value(serde_json::to_value(fault))?),
@@ -203,7 +204,7 @@ impl Serialize for Step {
             map.serialize_entry("as", speaker)?;
         }
         let Value::Object(mut fields) = what else {
-            return Err(S::Error::custom("an action is an object"));
+            return Err(R::Error::custom("an action is an object"));
         };
         if let Some(word) = fields.remove("do") {
             map.serialize_entry("do", &word)?;
@@ -216,7 +217,7 @@ impl Serialize for Step {
 }
 
 /// As in the words of a file, for a story.
-impl fmt::Display for Step {
+impl<S: System> fmt::Display for Step<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
     }

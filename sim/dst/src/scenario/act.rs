@@ -1,0 +1,232 @@
+//! What a step can do, whatever the hub: to a process, to a connection, and what has to be seen.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use schemars::{JsonSchema, SchemaGenerator};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::System;
+use crate::duration_text;
+use crate::net::{Peers, Seen};
+
+/// What an actor's client or raw connection does, or has to see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act<S: System> {
+    /// What only this hub's actors can do.
+    Do(S::Action),
+    Process(ProcessAct),
+    Connection(ConnectionAct),
+    Expect(Expect),
+}
+
+/// What happens to the process of an actor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ProcessAct {
+    /// Starts one more client of the actor; one that is there has to go.
+    Start,
+    /// The client takes leave; another one starts after the pause.
+    Leave {
+        #[serde(with = "duration_text")]
+        #[schemars(with = "String")]
+        pause: Duration,
+    },
+    /// The client's process dies; another one starts after the pause.
+    Crash {
+        peers: Peers,
+        #[serde(with = "duration_text")]
+        #[schemars(with = "String")]
+        pause: Duration,
+    },
+    /// The machine stops for a while: no task runs, bytes wait.
+    Pause {
+        #[serde(with = "duration_text")]
+        #[schemars(with = "String")]
+        lasts: Duration,
+    },
+}
+
+/// What happens to an actor's connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ConnectionAct {
+    /// The connection breaks: its own end sees that at once, the hub when it is said to. A client
+    /// comes back.
+    Reconnect { hub_sees: Seen },
+    /// Reads nothing for a while.
+    PauseReading {
+        #[serde(with = "duration_text")]
+        #[schemars(with = "String")]
+        lasts: Duration,
+    },
+}
+
+/// What has to be seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Expect {
+    /// Waits for a message.
+    Sees(Expectation),
+    /// Sees to it that no such message comes for so long, and none came unnoticed.
+    SeesNo {
+        #[serde(rename = "type")]
+        kind: String,
+        #[serde(rename = "for", with = "duration_text")]
+        #[schemars(with = "String")]
+        lasts: Duration,
+    },
+    /// Waits for the end of the connection: with this close code or, without one, without any.
+    ClosedWith {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<u16>,
+    },
+}
+
+/// A message that has to come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Expectation {
+    /// The message's type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The sender: an actor's name or an address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// What the payload has to contain: of objects these keys, of everything else the whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<Value>,
+    /// How long to wait.
+    #[serde(with = "duration_text", default = "within")]
+    #[schemars(with = "String")]
+    pub within: Duration,
+}
+
+impl Expectation {
+    /// Any message of this type, soon.
+    pub fn of(kind: &str) -> Self {
+        Self { kind: kind.to_owned(), from: None, payload: None, within: within() }
+    }
+}
+
+fn within() -> Duration {
+    Duration::from_secs(5)
+}
+
+/// What happens to the hub.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+pub enum HubAction {
+    /// The hub ends and, after a pause, begins again with empty tables.
+    Restart {
+        /// Whether its process dies; otherwise it shuts down in order.
+        abruptly: bool,
+        #[serde(with = "duration_text")]
+        #[schemars(with = "String")]
+        pause: Duration,
+    },
+    /// The hub shuts down in order, and stays down.
+    Shutdown,
+    /// The hub's machine stops for a while: no task runs, bytes wait.
+    Pause {
+        #[serde(with = "duration_text")]
+        #[schemars(with = "String")]
+        lasts: Duration,
+    },
+}
+
+impl<S: System> From<ProcessAct> for Act<S> {
+    fn from(act: ProcessAct) -> Self {
+        Act::Process(act)
+    }
+}
+
+impl<S: System> From<ConnectionAct> for Act<S> {
+    fn from(act: ConnectionAct) -> Self {
+        Act::Connection(act)
+    }
+}
+
+impl<S: System> From<Expect> for Act<S> {
+    fn from(act: Expect) -> Self {
+        Act::Expect(act)
+    }
+}
+
+impl<S: System> Act<S> {
+    /// What only this hub's actors can do.
+    pub const fn own(&self) -> Option<&S::Action> {
+        match self {
+            Act::Do(action) => Some(action),
+            Act::Process(_) | Act::Connection(_) | Act::Expect(_) => None,
+        }
+    }
+
+    /// What it waits for, if it waits for what others do.
+    pub fn expects(&self) -> Option<Expect> {
+        match self {
+            Act::Do(action) => S::awaits(action).map(Expect::Sees),
+            Act::Expect(expected) => Some(expected.clone()),
+            Act::Process(_) | Act::Connection(_) => None,
+        }
+    }
+
+    /// The only kind of actor that can do it, if not both can: a raw connection does not come back on
+    /// its own.
+    pub(super) fn only_for(&self) -> Option<super::ActorKind> {
+        match self {
+            Act::Do(action) => S::only_for(action),
+            Act::Process(
+                ProcessAct::Start | ProcessAct::Leave { .. } | ProcessAct::Crash { .. },
+            ) => Some(super::ActorKind::Client),
+            Act::Process(ProcessAct::Pause { .. }) | Act::Connection(_) | Act::Expect(_) => None,
+        }
+    }
+
+    /// From the fields of a step that say what is done.
+    pub(super) fn from_fields<E: serde::de::Error>(fields: Map<String, Value>) -> Result<Self, E> {
+        let word = fields.get("do").and_then(Value::as_str).map(str::to_owned);
+        let is = |words: &[String]| word.as_ref().is_some_and(|word| words.contains(word));
+        let [process, connection, expect] = &*WORDS;
+        if is(process) {
+            return super::step::read(fields).map(Act::Process);
+        }
+        if is(connection) {
+            return super::step::read(fields).map(Act::Connection);
+        }
+        if is(expect) {
+            return super::step::read(fields).map(Act::Expect);
+        }
+        serde_json::from_value(Value::Object(fields)).map(Act::Do).map_err(|error| {
+            let text = error.to_string();
+            if !text.starts_with("unknown variant") {
+                return E::custom(text);
+            }
+            let others: Vec<String> =
+                WORDS.iter().flatten().map(|word| format!("`{word}`")).collect();
+            E::custom(format!("{text}, {}", others.join(", ")))
+        })
+    }
+
+    pub(super) fn to_value(&self) -> serde_json::Result<Value> {
+        match self {
+            Act::Do(action) => serde_json::to_value(action),
+            Act::Process(act) => serde_json::to_value(act),
+            Act::Connection(act) => serde_json::to_value(act),
+            Act::Expect(expect) => serde_json::to_value(expect),
+        }
+    }
+}
+
+/// The words of what every process and connection can do, and of what is expected.
+static WORDS: LazyLock<[Vec<String>; 3]> =
+    LazyLock::new(|| [words::<ProcessAct>(), words::<ConnectionAct>(), words::<Expect>()]);
+
+fn words<T: JsonSchema>() -> Vec<String> {
+    let schema = T::json_schema(&mut SchemaGenerator::default()).to_value();
+    let variants = schema["oneOf"].as_array().into_iter().flatten();
+    variants
+        .filter_map(|variant| Some(variant["properties"]["do"]["const"].as_str()?.to_owned()))
+        .collect()
+}

@@ -1,0 +1,179 @@
+//! A scenario is the whole input of a run: who takes part, how the hub and the network are set,
+//! and who does what when. It is data; the same scenario always plays the same.
+
+mod act;
+mod bounds;
+mod file;
+mod schema;
+mod shrinker;
+mod step;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use act::{Act, ConnectionAct, Expect, Expectation, HubAction, ProcessAct};
+pub use bounds::at_most;
+pub use file::{InvalidScenario, read, read_file, settings, write};
+pub use schema::{FILE as SCHEMA_FILE, schema};
+pub use shrinker::{Progress, Shrunk, shrink};
+pub use step::{Step, What, When, Who};
+
+use crate::System;
+use crate::net::LinkConfig;
+
+/// The name of the host that the hub runs on.
+pub const HUB_HOST: &str = "hub";
+/// Where the hub listens on its host.
+pub const HUB_PORT: u16 = 9000;
+/// The version of the format that this program reads and writes.
+pub const VERSION: u32 = 1;
+
+/// Who does what when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Scenario<S: System> {
+    /// Where editors find the format.
+    #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// Of the format: 1.
+    pub version: u32,
+    /// What happens, in a few words.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub title: String,
+    /// What would break in which kind of hub.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+    /// Seeds everything that is drawn during the run: ids, jitter, loss.
+    #[serde(default)]
+    pub seed: u64,
+    #[serde(default)]
+    pub hub: S::Settings,
+    /// Every link, both ways, unless a fault says otherwise.
+    #[serde(default)]
+    pub network: LinkConfig,
+    /// How the actors' clients are set.
+    #[serde(flatten)]
+    pub clients: S::Clients,
+    /// Each has a host of its own, named like the actor.
+    pub actors: Vec<Actor>,
+    /// What comes after the last step.
+    #[serde(default)]
+    pub ending: Ending,
+    /// Why what the actors see depends on who is first; without it, all backends must show the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub races: Option<String>,
+    /// In the order in which they begin.
+    pub steps: Vec<Step<S>>,
+}
+
+impl<S: System> Scenario<S> {
+    /// All hosts, the hub's first, in an order that decides their addresses.
+    pub fn hosts(&self) -> impl Iterator<Item = String> {
+        let actors = self.actors.iter().map(|actor| actor.name.clone());
+        let raws = self.steps.iter().filter_map(|step| match &step.what {
+            What::Act { who: who @ Who::Raw(..), .. } => Some(who.to_string()),
+            What::Act { .. } | What::Hub(_) | What::Network(_) => None,
+        });
+        std::iter::once(HUB_HOST.to_owned()).chain(actors).chain(raws)
+    }
+}
+
+impl<S: System> Default for Scenario<S> {
+    fn default() -> Self {
+        Self {
+            schema: None,
+            version: VERSION,
+            title: String::new(),
+            why: String::new(),
+            seed: 0,
+            hub: S::Settings::default(),
+            network: LinkConfig::default(),
+            clients: S::Clients::default(),
+            actors: Vec::new(),
+            ending: Ending::default(),
+            races: None,
+            steps: Vec::new(),
+        }
+    }
+}
+
+/// Somebody who takes part: `"alice"`, or with more to say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "ActorText", into = "ActorText")]
+pub struct Actor {
+    /// Its host and its address: `alice` is `@(alice)`.
+    pub name: String,
+    pub kind: ActorKind,
+    /// What else its client registers, after `name`.
+    pub addresses: Vec<String>,
+}
+
+impl Actor {
+    /// An actor with a client.
+    pub fn client(name: &str) -> Self {
+        Self { name: name.to_owned(), kind: ActorKind::Client, addresses: Vec::new() }
+    }
+}
+
+/// Who speaks for an actor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ActorKind {
+    /// The client of this project, from the start: it connects, registers, and comes back.
+    #[default]
+    Client,
+    /// Nobody, until a step opens a connection for it: `alice/1`.
+    Raw,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+enum ActorText {
+    Name(String),
+    Full(ActorFields),
+}
+
+/// An actor with more to say than its name.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ActorFields {
+    name: String,
+    #[serde(default)]
+    kind: ActorKind,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    addresses: Vec<String>,
+}
+
+impl From<ActorText> for Actor {
+    fn from(text: ActorText) -> Self {
+        match text {
+            ActorText::Name(name) => Self::client(&name),
+            ActorText::Full(ActorFields { name, kind, addresses }) => {
+                Self { name, kind, addresses }
+            }
+        }
+    }
+}
+
+impl From<Actor> for ActorText {
+    fn from(actor: Actor) -> Self {
+        let Actor { name, kind, addresses } = actor;
+        match kind {
+            ActorKind::Client if addresses.is_empty() => ActorText::Name(name),
+            ActorKind::Client | ActorKind::Raw => {
+                ActorText::Full(ActorFields { name, kind, addresses })
+            }
+        }
+    }
+}
+
+/// What comes after the last step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// Nothing.
+    #[default]
+    Stop,
+    /// The faults are lifted, everybody comes back, is probed, and leaves; nothing may be left.
+    Calm,
+}
