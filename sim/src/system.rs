@@ -6,7 +6,10 @@ use dst::System;
 use dst::scenario::{ActorKind, Expectation};
 use signal_hub::hub::Config;
 
+use crate::history::{ClientEvent, HubEvent};
+use crate::invariants::{Invariant, Judge};
 use crate::scenario::{self, Action, Clients, Scenario};
+use crate::situations::{Shape, Situation, Watch};
 
 /// The hub and the client of this project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +19,13 @@ impl System for SignalHub {
     type Settings = Config;
     type Clients = Clients;
     type Action = Action;
+    type HubEvent = HubEvent;
+    type ClientEvent = ClientEvent;
+    type Invariant = Invariant;
+    type Judge = Judge;
+    type Situation = Situation;
+    type Watch = Watch;
+    type Shape = Shape;
 
     const FIXED_FIELDS: &[&str] = &["to", "topic"];
 

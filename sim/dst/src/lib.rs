@@ -7,12 +7,16 @@ compile_error!(
      the flags of the file"
 );
 
+pub mod coverage;
 pub mod duration_text;
 pub mod hash;
+pub mod history;
 pub mod net;
+pub mod run;
 pub mod runtime;
 pub mod scenario;
 pub mod seeds;
 pub mod system;
+pub mod verdict;
 
 pub use system::System;

@@ -1,13 +1,16 @@
 //! What is under test.
 
-use std::fmt::Debug;
+use std::fmt::{Debug, Display};
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::coverage::Situation;
+use crate::history::AtClient;
 use crate::scenario::{ActorKind, Expectation, Scenario};
+use crate::verdict::{Invariant, Judge, Watch};
 
 /// A hub with its clients. Everything else here is generic over it.
 pub trait System: Debug + Clone + Copy + PartialEq + Eq + Send + Sync + 'static {
@@ -26,6 +29,21 @@ pub trait System: Debug + Clone + Copy + PartialEq + Eq + Send + Sync + 'static 
         + Serialize
         + DeserializeOwned
         + JsonSchema;
+
+    /// What the hub did at one input.
+    type HubEvent: Debug + Display + Clone + Send + Sync + 'static;
+    /// What a client did or saw.
+    type ClientEvent: AtClient;
+    /// What must hold.
+    type Invariant: Invariant;
+    /// Who judges that.
+    type Judge: Judge<Self>;
+    /// What must come up.
+    type Situation: Situation;
+    /// Who watches for that.
+    type Watch: Watch<Self>;
+    /// The situation of the hub as a whole, coarse enough to come up again.
+    type Shape: Debug + Clone + Copy + PartialEq + Eq + PartialOrd + Ord + Send + Sync + 'static;
 
     /// The fields of an action that the shrinker leaves as they are: they say what the action is.
     const FIXED_FIELDS: &[&str] = &[];

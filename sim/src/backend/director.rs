@@ -161,7 +161,8 @@ impl<S: Stage> Director<'_, S> {
             }
             self.stage.return_the_absent();
             let beliefs = self.stage.beliefs();
-            match self.recorder.shadow(|shadow| invariants::check_agreement(shadow, &beliefs)) {
+            match self.recorder.look(|judge| invariants::check_agreement(judge.shadow(), &beliefs))
+            {
                 Ok(()) if long_enough => break,
                 Ok(()) => (agreed_since, seen) = (agreed_since.or(Some(now)), Some(events)),
                 Err(violation) if now >= end => return Err(violation),

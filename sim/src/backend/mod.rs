@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use dst::verdict::Invariant;
 
 use crate::history::Event;
 use crate::invariants::{Time, Violation};

@@ -1,5 +1,6 @@
 //! A failed run, and which failures are alike: the same invariant, broken by the same kind of event.
 
+use dst::verdict::Invariant;
 use signal_hub::hub::Input;
 use signal_hub::protocol::ClientFrame;
 use signal_hub::protocol::codec::HubFrame;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use dst::verdict::Invariant as _;
 use serde::Serialize;
 
 use super::failure::{DistinctFailure, Failure};

@@ -1,12 +1,9 @@
 //! What happened in a run: the only thing that invariants, reports and people read. Compact values
 //! are recorded; text is made only for those who want to see it.
 
+mod at_client;
 mod text;
 mod untimed;
-
-use std::cmp::Ordering;
-use std::sync::Arc;
-use std::time::Duration;
 
 use signal_hub::client::DisconnectReason;
 use signal_hub::hub::{Input, Output, View, Work};
@@ -14,37 +11,16 @@ use signal_hub::protocol::codec::HubFrame;
 use signal_hub::protocol::{ActorAddress, ClientFrame};
 use signal_hub::time::Timestamp;
 
+pub use at_client::PROBE;
+pub use dst::history::{ClientKind, ClientName, Milestone};
 pub use untimed::{untimed, untimed_lanes};
 
-use crate::net::NetEventKind;
-use crate::scenario::{Step, Who};
+use crate::SignalHub;
 
-/// One event of a run, in virtual time.
-#[derive(Debug, Clone)]
-pub struct Event {
-    /// From the start of the run.
-    pub at: Duration,
-    pub what: What,
-}
-
+/// One event of a run.
+pub type Event = dst::history::Event<SignalHub>;
 /// What an event is.
-#[derive(Debug, Clone)]
-pub enum What {
-    /// A hub began, with empty tables; how often that happened before.
-    HubStarted { restarts: u32 },
-    /// The hub's process ended.
-    HubStopped { abruptly: bool },
-    /// The hub handled one input.
-    Hub(Box<HubEvent>),
-    /// A client of an actor did or saw something.
-    Client { client: ClientName, event: ClientEvent },
-    /// A byte stream did something, or a fault struck.
-    Net(NetEventKind),
-    /// The run itself went on to another part.
-    Run(Milestone),
-    /// A step of the scenario begins; they count from 1.
-    Step { number: usize, step: Arc<Step> },
-}
+pub type What = dst::history::What<SignalHub>;
 
 /// One call of `Hub::handle`.
 #[derive(Debug, Clone)]
@@ -57,52 +33,6 @@ pub struct HubEvent {
     pub touched: View,
     /// How much it made the hub do.
     pub work: Work,
-}
-
-/// Names one client or one raw connection: an actor may have several.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientName {
-    pub actor: Arc<str>,
-    pub kind: ClientKind,
-    /// Counts the clients of the actor, from 1; of a raw connection, the number in its name.
-    pub number: u32,
-}
-
-/// What speaks for an actor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ClientKind {
-    /// The client of this project.
-    Client,
-    /// A connection that does what steps say and nothing else.
-    Raw,
-}
-
-/// By actor, kind and number. Names are looked up all the time, and most share their text.
-impl Ord for ClientName {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let actor = if Arc::ptr_eq(&self.actor, &other.actor) {
-            Ordering::Equal
-        } else {
-            self.actor.cmp(&other.actor)
-        };
-        actor.then_with(|| (self.kind, self.number).cmp(&(other.kind, other.number)))
-    }
-}
-
-impl PartialOrd for ClientName {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl ClientName {
-    /// Who that is in the words of a scenario.
-    pub fn who(&self) -> Who {
-        match self.kind {
-            ClientKind::Client => Who::Client(self.actor.to_string()),
-            ClientKind::Raw => Who::Raw(self.actor.to_string(), self.number),
-        }
-    }
 }
 
 /// What a client did or saw.
@@ -127,23 +57,6 @@ pub enum ClientEvent {
     Ended,
     /// What the client tells its user, beyond the frames.
     Said(String),
-}
-
-/// The parts of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Milestone {
-    /// Steps are played and faults strike.
-    Storm,
-    /// All faults are lifted; what is broken stays broken until someone finds it.
-    Heal,
-    /// Everybody who keeps trying is back.
-    Calm,
-    /// Every actor asks every other one.
-    Probe,
-    /// All clients go away without a word.
-    Leave,
-    /// All deadlines are past.
-    Rest,
 }
 
 impl ClientEvent {

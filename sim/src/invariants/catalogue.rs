@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use dst::verdict;
 use serde::Serialize;
 
 macro_rules! invariants {
@@ -202,19 +203,24 @@ invariants! {
         "waiting for a client that never reads",
 }
 
-impl Invariant {
-    /// Whether it says that something good happens in the end, not that nothing bad ever does.
-    pub const fn is_liveness(self) -> bool {
+impl verdict::Invariant for Invariant {
+    const EXPECTED: Self = Invariant::Expected;
+    const NO_PANIC: Self = Invariant::NoPanic;
+    const SAME_ON_BACKENDS: Self = Invariant::SameOnBackends;
+
+    fn sentence(self) -> &'static str {
+        Invariant::sentence(self)
+    }
+
+    fn is_liveness(self) -> bool {
         self as u8 >= Invariant::L1 as u8
     }
 
-    /// Whether it can seem to be broken because the machine stood still.
-    pub const fn goes_by_time(self) -> bool {
+    fn goes_by_time(self) -> bool {
         self.is_liveness() || matches!(self, Invariant::Expected)
     }
 
-    /// Whether the last event of the history shows that it is broken, not the run as a whole.
-    pub const fn is_shown_by_event(self) -> bool {
+    fn is_shown_by_event(self) -> bool {
         !matches!(self.judged(), [When::Director | When::Runs, ..])
     }
 }

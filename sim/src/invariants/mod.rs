@@ -12,10 +12,12 @@ mod subscriptions;
 mod tests;
 mod transition;
 
-use std::any::Any;
 use std::time::Duration;
 
+use dst::verdict;
 use signal_hub::hub::{Config, Counters, Hub, SessionKey};
+
+pub use dst::verdict::Time;
 
 pub use catalogue::{Invariant, When};
 pub use liveness::{Agreement, check_agreement, check_probe, check_rest_in_time};
@@ -23,33 +25,13 @@ pub use resources::{check_balance, check_rest, check_same};
 pub use shadow::Shadow;
 pub(crate) use shadow::{After, is_open};
 
+use crate::SignalHub;
 use crate::history::{Event, HubEvent, What};
 use crate::scenario::Scenario;
 use transition::Transition;
 
 /// An invariant that does not hold, and how that shows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Violation {
-    pub invariant: Invariant,
-    /// What was seen, with names and numbers.
-    pub evidence: String,
-}
-
-impl Violation {
-    pub fn new(invariant: Invariant, evidence: impl Into<String>) -> Self {
-        Self { invariant, evidence: evidence.into() }
-    }
-
-    /// What a panic breaks.
-    pub fn of_panic(payload: &(dyn Any + Send)) -> Self {
-        let message = payload
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or(payload.downcast_ref::<&str>().copied())
-            .unwrap_or("(no message)");
-        Self::new(Invariant::NoPanic, message)
-    }
-}
+pub type Violation = verdict::Violation<SignalHub>;
 
 /// What an observer says of an event.
 type Verdict = Result<(), Violation>;
@@ -84,15 +66,6 @@ trait RunObserver: Send {
     fn observe(&mut self, event: &Event, shadow: &Shadow) -> Verdict;
 }
 
-/// Whose time the run goes by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Time {
-    /// Nothing takes longer than the scenario says.
-    Virtual,
-    /// The machine's, which may be slow.
-    Real,
-}
-
 /// All observers, and the shadow that they share.
 pub struct Judge {
     shadow: Shadow,
@@ -109,7 +82,7 @@ impl Judge {
         Self::with(config, None)
     }
 
-    /// The same for a run of the scenario, with what that bounds.
+    /// A judge of a run of the scenario, with what that bounds.
     pub fn of(scenario: &Scenario, time: Time) -> Self {
         let delays = match time {
             Time::Virtual => liveness::Delays::of(scenario),
@@ -178,6 +151,9 @@ impl Judge {
     }
 
     /// Reads one event.
+    ///
+    /// # Errors
+    /// What breaks at it.
     pub fn observe(&mut self, event: &Event) -> Result<(), Violation> {
         match &event.what {
             // Nobody's business but the reports'.
@@ -234,6 +210,16 @@ impl Judge {
     pub fn balance(&self, sessions: usize, counters: &Counters) -> Result<(), Violation> {
         check_balance(sessions, counters)?;
         self.tally.check(counters)
+    }
+}
+
+impl verdict::Judge<SignalHub> for Judge {
+    fn new(scenario: &Scenario, time: Time) -> Self {
+        Judge::of(scenario, time)
+    }
+
+    fn observe(&mut self, event: &Event) -> Verdict {
+        Judge::observe(self, event)
     }
 }
 

@@ -3,10 +3,12 @@
 
 mod names;
 mod shape;
-mod sightings;
 mod watch;
 
+pub use dst::coverage::Sighting;
 pub use names::{IMPOSSIBLE, Situation};
-pub use shape::{SHAPE_EVERY, Shape};
-pub use sightings::{Sighting, Sightings};
+pub use shape::Shape;
 pub use watch::Watch;
+
+/// How often each situation came up.
+pub type Sightings = dst::coverage::Sightings<Situation>;

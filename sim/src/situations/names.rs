@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use dst::coverage;
 use serde::{Serialize, Serializer};
 use signal_hub::hub::DropReason;
 use signal_hub::protocol::{ErrorCode, Verb};
@@ -203,6 +204,18 @@ impl Situation {
             DropReason::Detached => Situation::SentToDetached,
             DropReason::Expired => Situation::MessageExpired,
         }
+    }
+}
+
+impl coverage::Situation for Situation {
+    const ALL: &'static [Self] = Situation::ALL;
+
+    fn index(self) -> usize {
+        self as usize
+    }
+
+    fn sentence(self) -> &'static str {
+        Situation::sentence(self)
     }
 }
 

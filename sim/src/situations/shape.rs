@@ -5,9 +5,6 @@ use signal_hub::hub::{AddressRow, Phase, SessionRow};
 
 use crate::invariants::Shadow;
 
-/// After so many hub inputs the shape is looked at again.
-pub const SHAPE_EVERY: u64 = 16;
-
 /// Two bits for each sort of row: none, one, two, more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Shape(u128);

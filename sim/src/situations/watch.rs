@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use dst::verdict;
 use signal_hub::client::DisconnectReason;
 use signal_hub::hub::{CloseCause, EndReason, ForgetReason, Input, Output, Record, SessionKey};
 use signal_hub::protocol::codec::{HubBody, HubFrame};
@@ -13,9 +14,10 @@ use signal_hub::protocol::{
 };
 use signal_hub::time::Timestamp;
 
-use super::{Sightings, Situation};
+use super::{Shape, Sightings, Situation};
+use crate::SignalHub;
 use crate::history::{ClientEvent, ClientName, Event, HubEvent, Milestone, What};
-use crate::invariants::{After, Shadow, is_open};
+use crate::invariants::{After, Judge, Shadow, is_open};
 use crate::net::{FaultId, NetEventKind};
 use crate::scenario::{Act, ProcessAct, Scenario, Step, What as Doing};
 
@@ -24,6 +26,7 @@ const NEAR_EXPIRY: Duration = Duration::from_millis(250);
 
 /// Watches one run.
 pub struct Watch {
+    queue_messages_max: usize,
     resume_window: Duration,
     round_trip: Duration,
     times: [u64; Situation::ALL.len()],
@@ -61,9 +64,10 @@ struct Asked {
     to: Recipient,
 }
 
-impl Watch {
-    pub fn new(scenario: &Scenario) -> Self {
+impl verdict::Watch<SignalHub> for Watch {
+    fn new(scenario: &Scenario) -> Self {
         Self {
+            queue_messages_max: scenario.hub.queue_messages_max,
             resume_window: scenario.hub.resume_window,
             round_trip: 2 * (scenario.network.latency + scenario.network.jitter),
             times: [0; Situation::ALL.len()],
@@ -75,13 +79,12 @@ impl Watch {
         }
     }
 
-    /// What came up so far in the run of `seed`.
-    pub fn sightings(&self, seed: u64) -> Sightings {
+    fn sightings(&self, seed: u64) -> Sightings {
         Sightings::of_run(seed, |situation| self.times[situation as usize])
     }
 
-    /// Reads one event; `shadow` is the hub before it.
-    pub fn observe(&mut self, event: &Event, shadow: &Shadow) {
+    fn observe(&mut self, event: &Event, judge: &Judge) {
+        let shadow = judge.shadow();
         if self.milestone >= Milestone::Leave {
             return;
         }
@@ -121,6 +124,12 @@ impl Watch {
         }
     }
 
+    fn shape(&self, judge: &Judge) -> Shape {
+        Shape::of(judge.shadow(), self.queue_messages_max)
+    }
+}
+
+impl Watch {
     fn saw(&mut self, situation: Situation) {
         self.times[situation as usize] += 1;
     }

@@ -39,11 +39,12 @@ use self::world::World;
 use super::deed::Deed;
 use super::director;
 use super::stage::{Doing, Stage};
+use crate::history::PROBE;
 use crate::history::{ClientKind, ClientName};
 use crate::invariants::Agreement;
 use crate::lower::{self, RawSession};
 use crate::net::{Fault, Peers};
-use crate::run::{PROBE, Recorder};
+use crate::run::Recorder;
 use crate::scenario::{Act, Action, ActorKind, HUB_HOST, HubAction, Scenario, What, Who};
 
 /// Plays the scenario to its end or to the first violation; tells how long that took.

@@ -20,6 +20,7 @@ use super::session::{ServerEnd, Session};
 use super::world::World;
 use crate::history::{HubEvent, What};
 use crate::net::{ConnectionId, End};
+use crate::run;
 
 /// One life of the hub.
 pub struct Server {
@@ -206,7 +207,7 @@ impl World {
         let What::Hub(event) = told else { unreachable!("it is what was recorded") };
         let mut outputs = event.outputs;
         server.inputs += 1;
-        self.recorder.audit(&server.hub, server.inputs);
+        run::audit(&self.recorder, &server.hub, server.inputs);
         for output in outputs.drain(..) {
             match output {
                 Output::Send(key, message) => self.queue(key, message),

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::wire::{Process, Wire};
 use crate::history::{HubEvent, What};
 use crate::net::Peers;
-use crate::run::Recorder;
+use crate::run::{self, Recorder};
 use crate::scenario::{HUB_HOST, Scenario};
 
 /// The hub's process, running or not.
@@ -117,6 +117,6 @@ impl<W: Wire> Observer for Tap<W> {
         self.recorder.record(self.wire.elapsed(), What::Hub(Box::new(event)));
         *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(hub.sizes());
         self.inputs += 1;
-        self.recorder.audit(hub, self.inputs);
+        run::audit(&self.recorder, hub, self.inputs);
     }
 }

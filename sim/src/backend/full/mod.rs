@@ -21,11 +21,12 @@ use self::raw::{Order, Raw};
 pub use self::wire::{Process, Wire};
 use super::deed::Deed;
 use super::stage::{Doing, Stage};
+use crate::history::PROBE;
 use crate::history::{ClientKind, ClientName};
 use crate::invariants::Agreement;
 use crate::lower::{self, RawSession};
 use crate::net::{Fault, Peers};
-use crate::run::{PROBE, Recorder};
+use crate::run::Recorder;
 use crate::scenario::{Act, Action, ActorKind, HUB_HOST, HubAction, Scenario, What, Who};
 
 /// Everything that takes part in a run.

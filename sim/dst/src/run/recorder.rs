@@ -4,17 +4,17 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use signal_hub::hub::Hub;
 use tokio::sync::Notify;
 
 use super::inbox::Inboxes;
+use crate::System;
+use crate::coverage::Sightings;
 use crate::history::{Event, What};
-use crate::invariants::{Judge, Shadow, Time, Violation};
 use crate::scenario::{Expectation, Scenario, What as Doing, Who};
-use crate::situations::{SHAPE_EVERY, Shape, Sightings, Watch};
+use crate::verdict::{Judge, Time, Violation, Watch};
 
-/// How often the shadow that observers keep is compared with the hub itself, in inputs.
-const COMPARE_EVERY: u64 = 256;
+/// After so many hub inputs the shape of the hub is looked at again.
+const SHAPE_EVERY: u64 = 16;
 
 /// How much of a history is kept after it was judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,44 +27,48 @@ pub enum Keep {
 }
 
 /// A handle to the history of one run.
-#[derive(Clone)]
-pub struct Recorder(Arc<Shared>);
+pub struct Recorder<S: System>(Arc<Shared<S>>);
 
-struct Shared {
+struct Shared<S: System> {
     violated: Notify,
     arrived: Notify,
-    inner: Mutex<Inner>,
+    inner: Mutex<Inner<S>>,
 }
 
-struct Inner {
+struct Inner<S: System> {
     keep: Keep,
     seed: u64,
-    queue_messages_max: usize,
-    judge: Judge,
-    watch: Watch,
-    shapes: BTreeSet<Shape>,
-    inboxes: Inboxes,
-    events: VecDeque<Event>,
+    judge: S::Judge,
+    watch: S::Watch,
+    shapes: BTreeSet<S::Shape>,
+    inboxes: Inboxes<S>,
+    events: VecDeque<Event<S>>,
     count: u64,
     hub_inputs: u64,
-    violation: Option<Violation>,
+    violation: Option<Violation<S>>,
 }
 
-impl Inner {
-    fn take_down(&mut self, event: &Event) -> Result<(), Violation> {
+impl<S: System> Clone for Recorder<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<S: System> Inner<S> {
+    fn take_down(&mut self, event: &Event<S>) -> Result<(), Violation<S>> {
         self.count += 1;
-        self.watch.observe(event, self.judge.shadow());
+        self.watch.observe(event, &self.judge);
         let verdict = self.judge.observe(event);
         if matches!(event.what, What::Hub(_)) {
             self.hub_inputs += 1;
             if self.hub_inputs.is_multiple_of(SHAPE_EVERY) {
-                self.shapes.insert(Shape::of(self.judge.shadow(), self.queue_messages_max));
+                self.shapes.insert(self.watch.shape(&self.judge));
             }
         }
         verdict
     }
 
-    fn keep(&mut self, event: Event) {
+    fn keep(&mut self, event: Event<S>) {
         match self.keep {
             Keep::Nothing => return,
             Keep::Last(most) if self.events.len() >= most => drop(self.events.pop_front()),
@@ -75,21 +79,21 @@ impl Inner {
 }
 
 /// What a run leaves behind.
-pub struct Recording {
-    pub events: Vec<Event>,
+pub struct Recording<S: System> {
+    pub events: Vec<Event<S>>,
     pub count: u64,
     pub hub_inputs: u64,
     /// How often each situation came up.
-    pub sightings: Sightings,
+    pub sightings: Sightings<S::Situation>,
     /// The shapes that the hub had.
-    pub shapes: BTreeSet<Shape>,
+    pub shapes: BTreeSet<S::Shape>,
     /// The first violation; the last event is the one that broke it.
-    pub violation: Option<Violation>,
+    pub violation: Option<Violation<S>>,
 }
 
-impl Recorder {
+impl<S: System> Recorder<S> {
     /// Takes down a run of `scenario`.
-    pub fn new(scenario: &Scenario, keep: Keep, time: Time) -> Self {
+    pub fn new(scenario: &Scenario<S>, keep: Keep, time: Time) -> Self {
         let expecting = scenario.steps.iter().filter_map(|step| match &step.what {
             Doing::Act { who, act, .. } => act.expects().map(|_| who.clone()),
             Doing::Hub(_) | Doing::Network(_) => None,
@@ -97,10 +101,9 @@ impl Recorder {
         let inner = Inner {
             keep,
             seed: scenario.seed,
-            queue_messages_max: scenario.hub.queue_messages_max,
-            watch: Watch::new(scenario),
+            watch: S::Watch::new(scenario),
             shapes: BTreeSet::new(),
-            judge: Judge::of(scenario, time),
+            judge: S::Judge::new(scenario, time),
             inboxes: Inboxes::of(expecting),
             events: VecDeque::new(),
             count: 0,
@@ -112,7 +115,7 @@ impl Recorder {
     }
 
     /// Takes down and judges one event. After a violation nothing more is taken down.
-    pub fn record(&self, at: Duration, what: What) {
+    pub fn record(&self, at: Duration, what: What<S>) {
         let event = Event { at, what };
         let mut inner = self.lock();
         if self.judge(&mut inner, &event) {
@@ -121,7 +124,7 @@ impl Recorder {
     }
 
     /// The same for whoever still needs what it tells: a copy is made only if it is kept.
-    pub fn record_and_return(&self, at: Duration, what: What) -> What {
+    pub fn record_and_return(&self, at: Duration, what: What<S>) -> What<S> {
         let event = Event { at, what };
         let mut inner = self.lock();
         if self.judge(&mut inner, &event) && inner.keep != Keep::Nothing {
@@ -131,7 +134,7 @@ impl Recorder {
     }
 
     /// Returns whether the event is part of the history.
-    fn judge(&self, inner: &mut Inner, event: &Event) -> bool {
+    fn judge(&self, inner: &mut Inner<S>, event: &Event<S>) -> bool {
         if inner.violation.is_some() {
             return false;
         }
@@ -146,26 +149,20 @@ impl Recorder {
         true
     }
 
-    /// Looks at the hub after an input: at its counters, and at the whole of it now and then (I28).
-    pub fn audit(&self, hub: &Hub, inputs: u64) {
+    /// Has the judge look at something beside the history.
+    pub fn check(&self, look: impl FnOnce(&S::Judge) -> Result<(), Violation<S>>) {
         let mut inner = self.lock();
         if inner.violation.is_some() {
             return;
         }
-        let judge = &inner.judge;
-        let verdict = if inputs.is_multiple_of(COMPARE_EVERY) {
-            judge.compare(hub)
-        } else {
-            judge.balance(hub.sizes().sessions, hub.counters())
-        };
-        if let Err(violation) = verdict {
+        if let Err(violation) = look(&inner.judge) {
             inner.violation = Some(violation);
             self.0.violated.notify_waiters();
         }
     }
 
     /// Adds a violation that no single event shows.
-    pub fn accuse(&self, violation: Violation) {
+    pub fn accuse(&self, violation: Violation<S>) {
         self.lock().violation.get_or_insert(violation);
         self.0.violated.notify_waiters();
     }
@@ -217,7 +214,7 @@ impl Recorder {
         self.lock().inboxes.has_probe(payload)
     }
 
-    async fn until(&self, mut come: impl FnMut(&mut Inboxes) -> bool) {
+    async fn until(&self, mut come: impl FnMut(&mut Inboxes<S>) -> bool) {
         loop {
             let notified = self.0.arrived.notified();
             if come(&mut self.lock().inboxes) {
@@ -227,13 +224,13 @@ impl Recorder {
         }
     }
 
-    /// Looks at the hub as the history tells it.
-    pub fn shadow<T>(&self, look: impl FnOnce(&Shadow) -> T) -> T {
-        look(self.lock().judge.shadow())
+    /// What the judge knows of the run so far.
+    pub fn look<T>(&self, look: impl FnOnce(&S::Judge) -> T) -> T {
+        look(&self.lock().judge)
     }
 
     /// Ends the recording.
-    pub fn finish(&self) -> Recording {
+    pub fn finish(&self) -> Recording<S> {
         let mut inner = self.lock();
         Recording {
             events: std::mem::take(&mut inner.events).into(),
@@ -245,7 +242,7 @@ impl Recorder {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, Inner<S>> {
         self.0.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

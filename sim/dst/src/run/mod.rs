@@ -4,5 +4,4 @@
 mod inbox;
 mod recorder;
 
-pub use inbox::PROBE;
-pub use recorder::{Keep, Recorder};
+pub use recorder::{Keep, Recorder, Recording};

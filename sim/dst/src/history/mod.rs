@@ -1,0 +1,121 @@
+//! What happened in a run: the only thing that invariants, reports and people read. Compact values
+//! are recorded; text is made only for those who want to see it.
+
+mod text;
+
+use std::cmp::Ordering;
+use std::fmt::{Debug, Display};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::System;
+use crate::net::NetEventKind;
+use crate::scenario::{Expectation, Step, Who};
+
+/// One event of a run, in virtual time.
+#[derive(Debug, Clone)]
+pub struct Event<S: System> {
+    /// From the start of the run.
+    pub at: Duration,
+    pub what: What<S>,
+}
+
+/// What an event is.
+#[derive(Debug, Clone)]
+pub enum What<S: System> {
+    /// A hub began, with empty tables; how often that happened before.
+    HubStarted { restarts: u32 },
+    /// The hub's process ended.
+    HubStopped { abruptly: bool },
+    /// The hub handled one input.
+    Hub(Box<S::HubEvent>),
+    /// A client of an actor did or saw something.
+    Client { client: ClientName, event: S::ClientEvent },
+    /// A byte stream did something, or a fault struck.
+    Net(NetEventKind),
+    /// The run itself went on to another part.
+    Run(Milestone),
+    /// A step of the scenario begins; they count from 1.
+    Step { number: usize, step: Arc<Step<S>> },
+}
+
+/// Names one client or one raw connection: an actor may have several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientName {
+    pub actor: Arc<str>,
+    pub kind: ClientKind,
+    /// Counts the clients of the actor, from 1; of a raw connection, the number in its name.
+    pub number: u32,
+}
+
+/// What speaks for an actor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ClientKind {
+    /// The client of this project.
+    Client,
+    /// A connection that does what steps say and nothing else.
+    Raw,
+}
+
+/// By actor, kind and number. Names are looked up all the time, and most share their text.
+impl Ord for ClientName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let actor = if Arc::ptr_eq(&self.actor, &other.actor) {
+            Ordering::Equal
+        } else {
+            self.actor.cmp(&other.actor)
+        };
+        actor.then_with(|| (self.kind, self.number).cmp(&(other.kind, other.number)))
+    }
+}
+
+impl PartialOrd for ClientName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl ClientName {
+    /// Who that is in the words of a scenario.
+    pub fn who(&self) -> Who {
+        match self.kind {
+            ClientKind::Client => Who::Client(self.actor.to_string()),
+            ClientKind::Raw => Who::Raw(self.actor.to_string(), self.number),
+        }
+    }
+}
+
+/// The parts of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Milestone {
+    /// Steps are played and faults strike.
+    Storm,
+    /// All faults are lifted; what is broken stays broken until someone finds it.
+    Heal,
+    /// Everybody who keeps trying is back.
+    Calm,
+    /// Every actor asks every other one.
+    Probe,
+    /// All clients go away without a word.
+    Leave,
+    /// All deadlines are past.
+    Rest,
+}
+
+/// What a client did or saw, as far as the engine looks at it.
+pub trait AtClient: Debug + Clone + Display + Send + Sync + 'static {
+    /// Whether a connection is open from now on.
+    fn is_opening(&self) -> bool;
+
+    /// The close code, if any, with which a connection came to its end, if one did.
+    fn closing(&self) -> Option<Option<u16>>;
+
+    /// The type of the message that came, if one did.
+    fn message_type(&self) -> Option<&str>;
+
+    /// Whether a message came that was to come.
+    fn is_expected(&self, expectation: &Expectation) -> bool;
+
+    /// What the probe says that came, if one did.
+    fn probe(&self) -> Option<&str>;
+}

@@ -1,0 +1,98 @@
+//! What must hold and what must have come up, as far as the engine knows: who judges, who watches, and
+//! what a violation says.
+
+use std::any::Any;
+use std::fmt::{Debug, Display};
+use std::hash::Hash;
+
+use serde::Serialize;
+
+use crate::System;
+use crate::coverage::Sightings;
+use crate::history::Event;
+use crate::scenario::Scenario;
+
+/// What must hold. The engine itself finds three broken.
+pub trait Invariant:
+    Debug + Display + Clone + Copy + PartialEq + Eq + PartialOrd + Ord + Hash + Serialize + Send + Sync
+{
+    /// What a step expects comes.
+    const EXPECTED: Self;
+    /// Nothing panics.
+    const NO_PANIC: Self;
+    /// Two backends show the same.
+    const SAME_ON_BACKENDS: Self;
+
+    /// What must hold, in one sentence.
+    fn sentence(self) -> &'static str;
+
+    /// Whether it says that something good happens in the end, not that nothing bad ever does.
+    fn is_liveness(self) -> bool;
+
+    /// Whether it can seem to be broken because the machine stood still.
+    fn goes_by_time(self) -> bool;
+
+    /// Whether the last event of the history shows that it is broken, not the run as a whole.
+    fn is_shown_by_event(self) -> bool;
+}
+
+/// An invariant that does not hold, and how that shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation<S: System> {
+    pub invariant: S::Invariant,
+    /// What was seen, with names and numbers.
+    pub evidence: String,
+}
+
+impl<S: System> Violation<S> {
+    /// That the invariant does not hold.
+    pub fn new(invariant: S::Invariant, evidence: impl Into<String>) -> Self {
+        Self { invariant, evidence: evidence.into() }
+    }
+
+    /// What a panic breaks.
+    pub fn of_panic(payload: &(dyn Any + Send)) -> Self {
+        let message = payload
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or(payload.downcast_ref::<&str>().copied())
+            .unwrap_or("(no message)");
+        Self::new(S::Invariant::NO_PANIC, message)
+    }
+}
+
+/// Whose time a run goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Time {
+    /// Nothing takes longer than the scenario says.
+    Virtual,
+    /// The machine's, which may be slow.
+    Real,
+}
+
+/// Judges a run, event by event, on its history alone.
+pub trait Judge<S: System>: Send + 'static {
+    /// A judge of a run of the scenario.
+    fn new(scenario: &Scenario<S>, time: Time) -> Self;
+
+    /// Reads one event.
+    ///
+    /// # Errors
+    /// What breaks at it.
+    fn observe(&mut self, event: &Event<S>) -> Result<(), Violation<S>>;
+}
+
+/// Sees what comes up in a run.
+pub trait Watch<S: System>: Send + 'static {
+    /// Watches a run of the scenario.
+    fn new(scenario: &Scenario<S>) -> Self;
+
+    /// Reads one event; the judge has not read it yet.
+    fn observe(&mut self, event: &Event<S>, judge: &S::Judge);
+
+    /// What came up so far in the run of `seed`.
+    fn sightings(&self, seed: u64) -> Sightings<S::Situation>;
+
+    /// The shape that the hub has.
+    fn shape(&self, judge: &S::Judge) -> S::Shape;
+}
