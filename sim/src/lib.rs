@@ -47,7 +47,7 @@ pub mod invariants;
 
 pub mod situations;
 
-pub mod failures;
+pub use dst::failures;
 
 pub mod report;
 

@@ -7,16 +7,13 @@ mod commands;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anstream::{eprintln, print};
-use anyhow::Context;
 use clap::{Parser, Subcommand};
-use signal_hub_sim::backend::{self, Backend};
-use signal_hub_sim::run::Keep;
-use signal_hub_sim::scenario::{Profile, Scenario};
-use signal_hub_sim::{report, scenario};
+use dst::commands::{Adopt, Bench, PrintScenario, Replay, Run, Scenarios, Shrink};
+use signal_hub_sim::SignalHub;
+use signal_hub_sim::scenario;
 
 /// Plays seeded storms against the hub in a simulated world and judges them.
 ///
@@ -33,39 +30,21 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Plays storms: 60 simulated seconds of traffic and faults each, then healing, calm, probes.
-    Run(commands::Run),
+    Run(Run<SignalHub>),
     /// Explores every order of events of a few actors, on the core alone.
     Explore(commands::Explore),
     /// Measures what a hub input costs, with all checks on, on one core.
-    Bench(commands::Bench),
+    Bench(Bench<SignalHub>),
     /// Plays a scenario file.
-    Replay {
-        /// A scenario, as those in scenarios/.
-        file: PathBuf,
-        /// What it is played on.
-        #[arg(long, value_enum, default_value_t)]
-        backend: Backend,
-        /// Prints the whole transcript on stdout.
-        #[arg(long)]
-        trace: bool,
-        /// Writes the run as one HTML page.
-        #[arg(long, value_name = "FILE")]
-        html: Option<PathBuf>,
-    },
+    Replay(Replay),
     /// Prints the scenario of a seed, as a file that can be replayed and edited.
-    Scenario {
-        #[arg(long)]
-        seed: u64,
-        /// What kind of minute the seed makes.
-        #[arg(long, value_enum, default_value_t)]
-        profile: Profile,
-    },
+    Scenario(PrintScenario<SignalHub>),
     /// Shrinks a scenario that fails and leaves the result in failures/.
-    Shrink(commands::Shrink),
+    Shrink(Shrink),
     /// Moves a failure's file to scenarios/found/, where `cargo test` plays it from now on.
-    Adopt(commands::Adopt),
+    Adopt(Adopt),
     /// Plays every scenario file on every backend and compares what their actors see.
-    Scenarios(commands::Scenarios),
+    Scenarios(Scenarios),
     /// Prints the JSON Schema of scenario files.
     Schema,
     /// Plants known bugs in a scratch copy and sees that the invariants find them.
@@ -81,16 +60,14 @@ fn main() -> ExitCode {
         }
     };
     let result = match cli.command {
-        Command::Run(run) => run.play(),
+        Command::Run(run) => run.run(),
         Command::Explore(explore) => explore.run(),
-        Command::Bench(bench) => bench.measure(),
-        Command::Replay { file, backend, trace, html } => {
-            replay(&file, backend, trace, html.as_deref())
-        }
-        Command::Scenario { seed, profile } => print_scenario(profile, seed),
-        Command::Shrink(shrink) => shrink.run(),
-        Command::Adopt(adopt) => adopt.run(),
-        Command::Scenarios(scenarios) => scenarios.run(),
+        Command::Bench(bench) => Ok(bench.run()),
+        Command::Replay(replay) => replay.run::<SignalHub>(),
+        Command::Scenario(print) => Ok(print.run()),
+        Command::Shrink(shrink) => shrink.run::<SignalHub>(),
+        Command::Adopt(adopt) => adopt.run::<SignalHub>(),
+        Command::Scenarios(scenarios) => scenarios.run::<SignalHub>(),
         Command::Schema => {
             print!("{}", scenario::schema());
             Ok(ExitCode::SUCCESS)
@@ -101,43 +78,4 @@ fn main() -> ExitCode {
         eprintln!("error: {error:#}");
         ExitCode::from(1)
     })
-}
-
-fn replay(
-    file: &Path,
-    backend: Backend,
-    trace: bool,
-    html: Option<&Path>,
-) -> anyhow::Result<ExitCode> {
-    let command = format!("cargo sim replay {}", file.display());
-    let scenario = scenario::read_file(file)?;
-    for what in scenario::doubts(&scenario) {
-        eprintln!("note: hub: {what}");
-    }
-    play(&scenario, backend, &command, trace, html)
-}
-
-/// `command` does the same again.
-pub(crate) fn play(
-    scenario: &Scenario,
-    backend: Backend,
-    command: &str,
-    trace: bool,
-    html: Option<&Path>,
-) -> anyhow::Result<ExitCode> {
-    let outcome = backend::play(scenario, backend, Keep::All)?;
-    if trace {
-        print!("{}", report::transcript(&outcome.events));
-    }
-    if let Some(file) = html {
-        std::fs::write(file, report::html(scenario, command, &outcome))
-            .with_context(|| format!("cannot write {}", file.display()))?;
-    }
-    eprintln!("{}", report::verdict(&outcome, command));
-    Ok(ExitCode::from(commands::exit_code_of(&outcome)))
-}
-
-fn print_scenario(profile: Profile, seed: u64) -> anyhow::Result<ExitCode> {
-    print!("{}", scenario::write(&scenario::generate(profile, seed)));
-    Ok(ExitCode::SUCCESS)
 }

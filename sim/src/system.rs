@@ -1,18 +1,22 @@
 //! This hub as the engine knows it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dst::System;
 use dst::scenario::{ActorKind, Expectation};
 use signal_hub::hub::Config;
 
-use crate::history::{ClientEvent, HubEvent};
+use crate::backend::{self, Backend, Outcome, Skipped};
+use crate::history::{self, ClientEvent, ClientName, Event, HubEvent, Milestone};
 use crate::invariants::{Invariant, Judge};
-use crate::scenario::{self, Action, Clients, Scenario};
-use crate::situations::{Shape, Situation, Watch};
+use crate::report;
+use crate::run::Keep;
+use crate::scenario::{self, Action, Clients, Profile, Scenario};
+use crate::situations::{self, Shape, Situation, Watch};
 
 /// The hub and the client of this project.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct SignalHub;
 
 impl System for SignalHub {
@@ -26,7 +30,10 @@ impl System for SignalHub {
     type Situation = Situation;
     type Watch = Watch;
     type Shape = Shape;
+    type Profile = Profile;
 
+    const NAME: &str = "signal-hub";
+    const COMMAND: &str = "cargo sim";
     const FIXED_FIELDS: &[&str] = &["to", "topic"];
 
     fn awaits(action: &Action) -> Option<Expectation> {
@@ -58,5 +65,45 @@ impl System for SignalHub {
 
     fn check(scenario: &Scenario, lasts: Duration) -> Result<(), String> {
         scenario::check(scenario, lasts)
+    }
+
+    fn generate(profile: Profile, seed: u64) -> Scenario {
+        scenario::generate(profile, seed)
+    }
+
+    fn generate_lasting(profile: Profile, seed: u64, lasts: Duration) -> Scenario {
+        scenario::generate_lasting(profile, seed, lasts)
+    }
+
+    fn required(profile: Profile) -> Vec<Situation> {
+        situations::required(profile)
+    }
+
+    fn doubts(scenario: &Scenario) -> Vec<String> {
+        scenario::doubts(scenario)
+    }
+
+    fn play(
+        scenario: &Scenario,
+        backend: Backend,
+        keep: Keep,
+    ) -> Result<(Outcome, Duration), Skipped> {
+        backend::play_once(scenario, backend, keep)
+    }
+
+    fn untimed_lanes(events: &[Event], end: Milestone) -> BTreeMap<ClientName, String> {
+        history::untimed_lanes(events, end)
+    }
+
+    fn story(events: &[Event]) -> String {
+        report::story(events)
+    }
+
+    fn transcript(events: &[Event]) -> String {
+        report::transcript(events)
+    }
+
+    fn page(scenario: &Scenario, command: &str, outcome: &Outcome) -> String {
+        report::html(scenario, command, outcome)
     }
 }

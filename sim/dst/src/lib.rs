@@ -7,11 +7,16 @@ compile_error!(
      the flags of the file"
 );
 
+pub mod backend;
+pub mod campaign;
+pub mod commands;
 pub mod coverage;
 pub mod duration_text;
+pub mod failures;
 pub mod hash;
 pub mod history;
 pub mod net;
+pub mod report;
 pub mod run;
 pub mod runtime;
 pub mod scenario;

@@ -1,19 +1,24 @@
 //! What is under test.
 
-use std::fmt::{Debug, Display};
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::hash::Hash;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::backend::{Backend, Outcome, Skipped};
 use crate::coverage::Situation;
-use crate::history::AtClient;
+use crate::history::{AtClient, AtHub, ClientName, Event, Milestone};
+use crate::run::Keep;
 use crate::scenario::{ActorKind, Expectation, Scenario};
 use crate::verdict::{Invariant, Judge, Watch};
 
 /// A hub with its clients. Everything else here is generic over it.
-pub trait System: Debug + Clone + Copy + PartialEq + Eq + Send + Sync + 'static {
+pub trait System: Debug + Default + Clone + Copy + PartialEq + Eq + Send + Sync + 'static {
     /// How the hub is set: `"hub"` in a scenario file.
     type Settings: Values;
     /// How the actors' clients are set: fields of a scenario file beside `"hub"`.
@@ -31,7 +36,7 @@ pub trait System: Debug + Clone + Copy + PartialEq + Eq + Send + Sync + 'static 
         + JsonSchema;
 
     /// What the hub did at one input.
-    type HubEvent: Debug + Display + Clone + Send + Sync + 'static;
+    type HubEvent: AtHub;
     /// What a client did or saw.
     type ClientEvent: AtClient;
     /// What must hold.
@@ -45,6 +50,13 @@ pub trait System: Debug + Clone + Copy + PartialEq + Eq + Send + Sync + 'static 
     /// The situation of the hub as a whole, coarse enough to come up again.
     type Shape: Debug + Clone + Copy + PartialEq + Eq + PartialOrd + Ord + Send + Sync + 'static;
 
+    /// What kinds of scenarios can be generated.
+    type Profile: Profile;
+
+    /// What it is called.
+    const NAME: &str;
+    /// How the simulator is started from a shell.
+    const COMMAND: &str;
     /// The fields of an action that the shrinker leaves as they are: they say what the action is.
     const FIXED_FIELDS: &[&str] = &[];
 
@@ -69,6 +81,44 @@ pub trait System: Debug + Clone + Copy + PartialEq + Eq + Send + Sync + 'static 
     /// # Errors
     /// Why it cannot.
     fn check(scenario: &Scenario<Self>, lasts: Duration) -> Result<(), String>;
+
+    /// The scenario of a seed. The same seed and profile always give the same one.
+    fn generate(profile: Self::Profile, seed: u64) -> Scenario<Self>;
+
+    /// The same for one that lasts longer or shorter, with as much more or less in it.
+    fn generate_lasting(profile: Self::Profile, seed: u64, lasts: Duration) -> Scenario<Self>;
+
+    /// What a campaign of the profile has to meet.
+    fn required(profile: Self::Profile) -> Vec<Self::Situation>;
+
+    /// What is odd about a scenario that can be played all the same.
+    fn doubts(scenario: &Scenario<Self>) -> Vec<String> {
+        let _ = scenario;
+        Vec::new()
+    }
+
+    /// Plays the scenario once; tells as well for how long the machine stood still in it.
+    ///
+    /// # Errors
+    /// If the backend cannot play it, with the reason.
+    fn play(
+        scenario: &Scenario<Self>,
+        backend: Backend,
+        keep: Keep,
+    ) -> Result<(Outcome<Self>, Duration), Skipped>;
+
+    /// What each client and each raw connection said and saw before `end`, in lines, without times and
+    /// with names for ids.
+    fn untimed_lanes(events: &[Event<Self>], end: Milestone) -> BTreeMap<ClientName, String>;
+
+    /// What happened around the last event, for people.
+    fn story(events: &[Event<Self>]) -> String;
+
+    /// All events, one or more lines each.
+    fn transcript(events: &[Event<Self>]) -> String;
+
+    /// The run as one HTML page; `command` plays it again.
+    fn page(scenario: &Scenario<Self>, command: &str, outcome: &Outcome<Self>) -> String;
 }
 
 /// Named settings, each with a default.
@@ -79,5 +129,16 @@ pub trait Values:
 
 impl<T> Values for T where
     T: Debug + Clone + PartialEq + Eq + Default + Send + Sync + Serialize + DeserializeOwned
+{
+}
+
+/// Kinds of scenarios, by their words on the command line.
+pub trait Profile:
+    ValueEnum + Debug + Copy + Eq + Ord + Hash + Default + Send + Sync + 'static
+{
+}
+
+impl<T: ValueEnum + Debug + Copy + Eq + Ord + Hash + Default + Send + Sync + 'static> Profile
+    for T
 {
 }

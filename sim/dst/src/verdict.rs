@@ -12,14 +12,30 @@ use crate::coverage::Sightings;
 use crate::history::Event;
 use crate::scenario::Scenario;
 
-/// What must hold. The engine itself finds three broken.
+/// What must hold. The engine itself finds four broken.
 pub trait Invariant:
-    Debug + Display + Clone + Copy + PartialEq + Eq + PartialOrd + Ord + Hash + Serialize + Send + Sync
+    Debug
+    + Display
+    + Clone
+    + Copy
+    + PartialEq
+    + Eq
+    + PartialOrd
+    + Ord
+    + Hash
+    + Serialize
+    + Send
+    + Sync
+    + 'static
 {
+    /// Every invariant, in the order of reports.
+    const ALL: &'static [Self];
     /// What a step expects comes.
     const EXPECTED: Self;
     /// Nothing panics.
     const NO_PANIC: Self;
+    /// A run is the same wherever it is played.
+    const DETERMINISTIC: Self;
     /// Two backends show the same.
     const SAME_ON_BACKENDS: Self;
 
@@ -95,4 +111,23 @@ pub trait Watch<S: System>: Send + 'static {
 
     /// The shape that the hub has.
     fn shape(&self, judge: &S::Judge) -> S::Shape;
+}
+
+/// Compares what two processes tell of one run, line by line.
+///
+/// # Errors
+/// If they differ.
+pub fn check_same<S: System>(here: &str, there: &str) -> Result<(), Violation<S>> {
+    if here == there {
+        return Ok(());
+    }
+    let number = here.lines().zip(there.lines()).take_while(|(a, b)| a == b).count();
+    let line = |text: &str| text.lines().nth(number).unwrap_or("(the end)").to_owned();
+    let evidence = format!(
+        "from line {} on:\nthis process:  {}\nother process: {}",
+        number + 1,
+        line(here),
+        line(there)
+    );
+    Err(Violation::new(S::Invariant::DETERMINISTIC, evidence))
 }

@@ -1,5 +1,8 @@
 //! What a run says that went by the time of a machine.
 
+use clap::ValueEnum;
+use dst::backend::fails_by_time;
+
 use super::*;
 use crate::invariants::Invariant;
 use crate::scenario;

@@ -134,7 +134,7 @@ fn leave(found: &Found) -> anyhow::Result<()> {
         eprintln!("scenario {}: on the message backend it {there}", file.display());
         return Ok(());
     }
-    let mut shrunk = super::files::shrink(&found.scenario, Backend::Message, SHRINK_BUDGET)?;
+    let mut shrunk = super::shrink(&found.scenario, Backend::Message, SHRINK_BUDGET)?;
     shrunk.scenario.races = Some("found by exploration, on whole messages".to_owned());
     let file = failures::leave(Path::new(failures::DIRECTORY), &shrunk)?;
     let replay = format!("cargo sim replay {} --backend message", file.display());

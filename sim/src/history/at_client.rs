@@ -1,18 +1,34 @@
-//! What the engine looks at of what a client saw.
+//! What the engine looks at of what the hub did and a client saw.
 
-use dst::history::AtClient;
+use dst::history::{AtClient, AtHub};
 use serde_json::Value;
 use signal_hub::client::DisconnectReason;
-use signal_hub::protocol::ActorAddress;
+use signal_hub::hub::Input;
 use signal_hub::protocol::codec::{HubBody, HubFrame, HubMessage, payload_text};
+use signal_hub::protocol::{ActorAddress, ClientFrame};
 
-use super::ClientEvent;
+use super::{ClientEvent, HubEvent};
 use crate::scenario::Expectation;
 
 /// The application type of what actors say to each other at the end.
 pub const PROBE: &str = "probe";
 
 impl AtClient for ClientEvent {
+    fn kind(&self) -> String {
+        match self {
+            ClientEvent::Started { .. } => "client started".to_owned(),
+            ClientEvent::Opened { .. } => "client opened".to_owned(),
+            ClientEvent::Lost { .. } => "client lost".to_owned(),
+            ClientEvent::Sent(_) => "client sent".to_owned(),
+            ClientEvent::Received(frame) => match frame.as_ref() {
+                HubFrame::Pong => "client received pong".to_owned(),
+                HubFrame::Message(message) => format!("client received {}", message.type_name()),
+            },
+            ClientEvent::Ended => "client ended".to_owned(),
+            ClientEvent::Said(_) => "client said".to_owned(),
+        }
+    }
+
     fn is_opening(&self) -> bool {
         matches!(self, ClientEvent::Opened { .. })
     }
@@ -46,6 +62,25 @@ impl AtClient for ClientEvent {
             | HubBody::Reply { .. }
             | HubBody::Notice(_)
             | HubBody::Unknown { .. } => None,
+        }
+    }
+}
+
+impl AtHub for HubEvent {
+    fn kind(&self) -> String {
+        match &self.input {
+            Input::Opened(..) => "opened".to_owned(),
+            Input::Frame(_, Ok(ClientFrame::Ping)) => "frame ping".to_owned(),
+            Input::Frame(_, Ok(ClientFrame::Request(request))) => {
+                format!("frame {}", request.type_name)
+            }
+            Input::Frame(_, Err(_)) => "malformed frame".to_owned(),
+            Input::Alive(_) => "alive".to_owned(),
+            Input::Drained(..) => "drained".to_owned(),
+            Input::Closed(_, cause) => format!("closed {cause:?}").to_lowercase(),
+            Input::Tick => "tick".to_owned(),
+            Input::Late(_) => "late".to_owned(),
+            Input::Shutdown => "shutdown".to_owned(),
         }
     }
 }

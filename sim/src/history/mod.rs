@@ -12,8 +12,8 @@ use signal_hub::protocol::{ActorAddress, ClientFrame};
 use signal_hub::time::Timestamp;
 
 pub use at_client::PROBE;
-pub use dst::history::{ClientKind, ClientName, Milestone};
-pub use untimed::{untimed, untimed_lanes};
+pub use dst::history::{ClientKind, ClientName, Milestone, untimed};
+pub use untimed::untimed_lanes;
 
 use crate::SignalHub;
 

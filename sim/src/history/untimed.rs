@@ -10,17 +10,6 @@ use signal_hub::protocol::{ClientFrame, MessageId, Request, Verb};
 
 use super::{ClientEvent, ClientName, Event, Milestone, What};
 
-/// The transcript of the steps; what comes after them is no part of it.
-pub fn untimed(events: &[Event]) -> String {
-    let mut text = String::new();
-    for (name, lane) in untimed_lanes(events, Milestone::Heal) {
-        let _ = writeln!(text, "{name}\n{lane}");
-    }
-    text.truncate(text.trim_end().len());
-    text.push('\n');
-    text
-}
-
 /// What each client and each raw connection said and saw before `end`, in lines.
 pub fn untimed_lanes(events: &[Event], end: Milestone) -> BTreeMap<ClientName, String> {
     let mut actors: BTreeMap<ClientName, Lane> = BTreeMap::new();

@@ -204,8 +204,10 @@ invariants! {
 }
 
 impl verdict::Invariant for Invariant {
+    const ALL: &'static [Self] = Invariant::ALL;
     const EXPECTED: Self = Invariant::Expected;
     const NO_PANIC: Self = Invariant::NoPanic;
+    const DETERMINISTIC: Self = Invariant::I35;
     const SAME_ON_BACKENDS: Self = Invariant::SameOnBackends;
 
     fn sentence(self) -> &'static str {

@@ -2,11 +2,13 @@
 //! situation is counted on the history alone, as the invariants are judged.
 
 mod names;
+mod required;
 mod shape;
 mod watch;
 
 pub use dst::coverage::Sighting;
 pub use names::{IMPOSSIBLE, Situation};
+pub use required::required;
 pub use shape::Shape;
 pub use watch::Watch;
 

@@ -102,8 +102,17 @@ pub enum Milestone {
     Rest,
 }
 
+/// What the hub did at one input, as far as the engine looks at it.
+pub trait AtHub: Debug + Display + Clone + Send + Sync + 'static {
+    /// What sort of input it was: violations that the same sort shows are alike.
+    fn kind(&self) -> String;
+}
+
 /// What a client did or saw, as far as the engine looks at it.
 pub trait AtClient: Debug + Clone + Display + Send + Sync + 'static {
+    /// What sort of event it is: violations that the same sort shows are alike.
+    fn kind(&self) -> String;
+
     /// Whether a connection is open from now on.
     fn is_opening(&self) -> bool;
 
@@ -118,4 +127,16 @@ pub trait AtClient: Debug + Clone + Display + Send + Sync + 'static {
 
     /// What the probe says that came, if one did.
     fn probe(&self) -> Option<&str>;
+}
+
+/// What each actor said and saw in the steps, without times and with names for ids: the same on every
+/// backend, for a scenario without races.
+pub fn untimed<S: System>(events: &[Event<S>]) -> String {
+    let mut text = String::new();
+    for (name, lane) in S::untimed_lanes(events, Milestone::Heal) {
+        text.push_str(&format!("{name}\n{lane}\n"));
+    }
+    text.truncate(text.trim_end().len());
+    text.push('\n');
+    text
 }

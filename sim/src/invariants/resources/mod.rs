@@ -4,7 +4,6 @@
 mod accounts;
 mod bounds;
 mod conservation;
-mod determinism;
 mod directory;
 mod queues;
 mod rate_limit;
@@ -26,5 +25,4 @@ pub(super) use timers::Timers;
 pub(super) use work::BoundedWork;
 
 pub use conservation::check_balance;
-pub use determinism::check_same;
 pub use rest::check_rest;

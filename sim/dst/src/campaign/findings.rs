@@ -3,25 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use dst::verdict::Invariant as _;
 use serde::Serialize;
 
 use super::failure::{DistinctFailure, Failure};
 use super::{ENFORCED_FROM, Plan};
+use crate::System;
 use crate::backend::{Outcome, Skipped};
-use crate::invariants::Invariant;
-use crate::situations::{Shape, Sightings, Situation};
+use crate::coverage::Sightings;
+use crate::verdict::Invariant;
 
 /// What a campaign found.
-#[derive(Debug, Clone, Default)]
-pub struct Findings {
+#[derive(Debug, Clone)]
+pub struct Findings<S: System> {
     pub runs: u64,
     pub events: u64,
     pub hub_inputs: u64,
     /// Virtual time of all runs together.
     pub simulated: Duration,
     /// The failed runs, by seed.
-    pub failures: BTreeMap<u64, Failure>,
+    pub failures: BTreeMap<u64, Failure<S>>,
     /// The runs that the backend could not do: they have not passed.
     pub skipped: BTreeMap<u64, Skipped>,
     /// Tries that say nothing, because the machine stood still in them.
@@ -30,9 +30,9 @@ pub struct Findings {
     pub compared: u64,
     pub compared_steps: u64,
     /// How often each situation came up.
-    pub sightings: Sightings,
+    pub sightings: Sightings<S::Situation>,
     /// The shapes that a hub had.
-    pub shapes: BTreeSet<Shape>,
+    pub shapes: BTreeSet<S::Shape>,
     /// How many of the latest runs brought no new shape.
     pub runs_without_new_shape: u64,
     /// Why it ended before the last seed.
@@ -53,7 +53,7 @@ pub enum Stopped {
 
 /// What the findings mean.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Verdict<S: System> {
     Passed,
     /// Something bad happened.
     Unsafe,
@@ -62,12 +62,32 @@ pub enum Verdict {
     /// Two backends do not agree.
     Differs,
     /// Nothing failed, but so many runs that never met these situations prove nothing.
-    Void(Vec<Situation>),
+    Void(Vec<S::Situation>),
 }
 
-impl Findings {
+impl<S: System> Default for Findings<S> {
+    fn default() -> Self {
+        Self {
+            runs: 0,
+            events: 0,
+            hub_inputs: 0,
+            simulated: Duration::ZERO,
+            failures: BTreeMap::new(),
+            skipped: BTreeMap::new(),
+            standstills: 0,
+            compared: 0,
+            compared_steps: 0,
+            sightings: Sightings::default(),
+            shapes: BTreeSet::new(),
+            runs_without_new_shape: 0,
+            stopped: None,
+        }
+    }
+}
+
+impl<S: System> Findings<S> {
     /// Counts a run. Only the first of several alike failures keeps its events.
-    pub fn add(&mut self, outcome: &Outcome) {
+    pub fn add(&mut self, outcome: &Outcome<S>) {
         self.runs += 1;
         self.events += outcome.event_count;
         self.hub_inputs += outcome.hub_inputs;
@@ -94,7 +114,7 @@ impl Findings {
     }
 
     /// Adds what another shard found.
-    pub fn merge(&mut self, other: Findings) {
+    pub fn merge(&mut self, other: Findings<S>) {
         self.runs += other.runs;
         self.events += other.events;
         self.hub_inputs += other.hub_inputs;
@@ -111,8 +131,8 @@ impl Findings {
     }
 
     /// The failures, those that are alike taken together, in the order of their first seeds.
-    pub fn distinct_failures(&self) -> Vec<DistinctFailure<'_>> {
-        let mut distinct: Vec<DistinctFailure<'_>> = Vec::new();
+    pub fn distinct_failures(&self) -> Vec<DistinctFailure<'_, S>> {
+        let mut distinct: Vec<DistinctFailure<'_, S>> = Vec::new();
         for (seed, failure) in &self.failures {
             match distinct.iter_mut().find(|known| known.first.is_like(failure)) {
                 Some(known) => known.seeds.push(*seed),
@@ -123,12 +143,12 @@ impl Findings {
     }
 
     /// What had to come up and never did.
-    pub fn missing(&self, plan: &Plan) -> Vec<Situation> {
+    pub fn missing(&self, plan: &Plan<S>) -> Vec<S::Situation> {
         self.sightings.missing(&plan.required())
     }
 
     /// What this means for a campaign of the plan.
-    pub fn verdict(&self, plan: &Plan) -> Verdict {
+    pub fn verdict(&self, plan: &Plan<S>) -> Verdict<S> {
         let broken = self.failures.values().map(|failure| failure.violation.invariant);
         let (verdict, missing) = (Verdict::of(broken), self.missing(plan));
         let too_few = self.runs >= ENFORCED_FROM && !missing.is_empty();
@@ -139,15 +159,15 @@ impl Findings {
     }
 }
 
-impl Verdict {
+impl<S: System> Verdict<S> {
     /// What it means that these were broken: the worst of it.
-    pub fn of(broken: impl Iterator<Item = Invariant>) -> Self {
+    pub fn of(broken: impl Iterator<Item = S::Invariant>) -> Self {
         let verdicts = broken.map(|invariant| match invariant {
-            Invariant::SameOnBackends => Verdict::Differs,
+            differs if differs == S::Invariant::SAME_ON_BACKENDS => Verdict::Differs,
             liveness if liveness.is_liveness() => Verdict::NotLive,
             _ => Verdict::Unsafe,
         });
-        let rank = |verdict: &Verdict| match verdict {
+        let rank = |verdict: &Verdict<S>| match verdict {
             Verdict::Unsafe => 3,
             Verdict::NotLive => 2,
             Verdict::Differs => 1,

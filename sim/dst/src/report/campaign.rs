@@ -7,16 +7,22 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde_json::{Value, json};
 
 use super::{failure, profile_word as word, replay_command};
+use crate::System;
 use crate::backend::Backend;
 use crate::campaign::{DistinctFailure, ENFORCED_FROM, Findings, Plan, Stopped, Verdict};
-use crate::invariants::Invariant;
-use crate::situations::Situation;
+use crate::coverage::Situation;
+use crate::verdict::Invariant;
 
 /// Seeds that are told of failures that are alike.
 const SEEDS_MAX: usize = 20;
 
 /// A campaign in numbers. `cpu` is what it took of all cores together.
-pub fn summary(findings: &Findings, plan: &Plan, took: Duration, cpu: Option<Duration>) -> String {
+pub fn summary<S: System>(
+    findings: &Findings<S>,
+    plan: &Plan<S>,
+    took: Duration,
+    cpu: Option<Duration>,
+) -> String {
     let mut text = String::new();
     let failed = findings.failures.len() as u64;
     let _ = write!(text, "{} passed, {failed} failed", findings.runs - failed);
@@ -58,7 +64,7 @@ pub fn summary(findings: &Findings, plan: &Plan, took: Duration, cpu: Option<Dur
     text
 }
 
-fn rates(text: &mut String, findings: &Findings, what: &str, span: Duration) {
+fn rates<S: System>(text: &mut String, findings: &Findings<S>, what: &str, span: Duration) {
     let seconds = span.as_secs_f64().max(1e-9);
     let _ = writeln!(
         text,
@@ -70,7 +76,7 @@ fn rates(text: &mut String, findings: &Findings, what: &str, span: Duration) {
     );
 }
 
-fn situations(text: &mut String, findings: &Findings, plan: &Plan) {
+fn situations<S: System>(text: &mut String, findings: &Findings<S>, plan: &Plan<S>) {
     let (required, missing) = (plan.required(), findings.missing(plan));
     let shapes = findings.shapes.len();
     if required.is_empty() {
@@ -91,8 +97,8 @@ fn situations(text: &mut String, findings: &Findings, plan: &Plan) {
     }
 }
 
-fn names(situations: &[Situation]) -> String {
-    situations.iter().map(|situation| situation.name()).collect::<Vec<_>>().join(", ")
+fn names<T: Situation>(situations: &[T]) -> String {
+    situations.iter().map(|situation| situation.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 fn some_seeds(seeds: &[u64]) -> String {
@@ -112,7 +118,7 @@ const fn reason(stopped: Stopped) -> &'static str {
 }
 
 /// Everything that was found, for programs. No rates: the same seeds always give the same text.
-pub fn json(findings: &Findings, plan: &Plan) -> String {
+pub fn json<S: System>(findings: &Findings<S>, plan: &Plan<S>) -> String {
     let failures: Vec<Value> = findings
         .failures
         .iter()
@@ -152,7 +158,7 @@ pub fn json(findings: &Findings, plan: &Plan) -> String {
         })
         .collect();
     json!({
-        "profile": word(plan.profile),
+        "profile": word::<S>(plan.profile),
         "backend": plan.backend.to_string(),
         "exitCode": findings.verdict(plan).exit_code(),
         "runs": findings.runs,
@@ -176,10 +182,13 @@ pub fn json(findings: &Findings, plan: &Plan) -> String {
 ///
 /// # Errors
 /// If the text cannot be made.
-pub fn junit(findings: &Findings, plan: &Plan) -> Result<String, quick_junit::SerializeError> {
-    let name = format!("{} on {}", word(plan.profile), plan.backend);
+pub fn junit<S: System>(
+    findings: &Findings<S>,
+    plan: &Plan<S>,
+) -> Result<String, quick_junit::SerializeError> {
+    let name = format!("{} on {}", word::<S>(plan.profile), plan.backend);
     let mut invariants = TestSuite::new(format!("{name}: invariants"));
-    for &invariant in Invariant::ALL {
+    for &invariant in S::Invariant::ALL {
         let distinct = findings.distinct_failures();
         let broken = distinct.iter().filter(|d| d.first.violation.invariant == invariant);
         let mut cases: Vec<TestCase> = broken.map(|d| failed_case(d, plan)).collect();
@@ -187,7 +196,7 @@ pub fn junit(findings: &Findings, plan: &Plan) -> Result<String, quick_junit::Se
             cases.push(TestCase::new(invariant.to_string(), TestCaseStatus::success()));
         }
         for mut case in cases {
-            case.set_classname(format!("simulation.{}", word(plan.profile)));
+            case.set_classname(format!("simulation.{}", word::<S>(plan.profile)));
             invariants.add_test_case(case);
         }
     }
@@ -200,16 +209,16 @@ pub fn junit(findings: &Findings, plan: &Plan) -> Result<String, quick_junit::Se
             (true, false) => TestCaseStatus::skipped(),
         };
         status.set_message(situation.sentence());
-        let mut case = TestCase::new(situation.name(), status);
-        case.set_classname(format!("simulation.{}", word(plan.profile)));
+        let mut case = TestCase::new(situation.to_string(), status);
+        case.set_classname(format!("simulation.{}", word::<S>(plan.profile)));
         situations.add_test_case(case);
     }
-    let mut report = Report::new("signal-hub simulation");
+    let mut report = Report::new(format!("{} simulation", S::NAME));
     report.add_test_suites([invariants, situations]);
     report.to_string()
 }
 
-fn failed_case(distinct: &DistinctFailure<'_>, plan: &Plan) -> TestCase {
+fn failed_case<S: System>(distinct: &DistinctFailure<'_, S>, plan: &Plan<S>) -> TestCase {
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
     let first = distinct.first;
     status.set_message(format!(
@@ -217,13 +226,13 @@ fn failed_case(distinct: &DistinctFailure<'_>, plan: &Plan) -> TestCase {
         some_seeds(&distinct.seeds),
         first.violation.evidence
     ));
-    let replay = replay_command(plan.profile, plan.backend, first.outcome.seed);
+    let replay = replay_command::<S>(plan.profile, plan.backend, first.outcome.seed);
     status.set_description(failure(&first.outcome, &replay));
     TestCase::new(format!("{}, broken by {}", first.violation.invariant, first.broken_by), status)
 }
 
 /// What GitHub shows beside a change: a line for each distinct failure and for what is missing.
-pub fn annotations(findings: &Findings, plan: &Plan) -> String {
+pub fn annotations<S: System>(findings: &Findings<S>, plan: &Plan<S>) -> String {
     let mut text = String::new();
     for DistinctFailure { first, seeds } in findings.distinct_failures() {
         let seed = first.outcome.seed;
@@ -231,7 +240,7 @@ pub fn annotations(findings: &Findings, plan: &Plan) -> String {
             "{}\nseeds {}\n{}",
             first.violation.evidence,
             some_seeds(&seeds),
-            replay_command(plan.profile, plan.backend, seed)
+            replay_command::<S>(plan.profile, plan.backend, seed)
         );
         let title = format!("{} (seed {seed})", first.violation.invariant);
         let _ = writeln!(text, "::error title={}::{}", property(&title), escaped(&message));

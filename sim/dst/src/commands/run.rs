@@ -5,33 +5,35 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use super::progress::Progress;
+use super::{cpu_time, files, play};
+use crate::System;
+use crate::backend::{self, Backend, Outcome};
+use crate::campaign::{self, Findings, Plan, Watcher};
+use crate::failures;
+use crate::report;
+use crate::run::Keep;
+use crate::scenario;
+use crate::seeds::{Seeds, Shard};
+use crate::verdict::check_same;
 use anstream::{print, println};
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use signal_hub_sim::backend::{self, Backend, Outcome};
-use signal_hub_sim::campaign::{self, Findings, Plan, Watcher};
-use signal_hub_sim::invariants::check_same;
-use signal_hub_sim::run::Keep;
-use signal_hub_sim::scenario::{self, Profile};
-use signal_hub_sim::seeds::{Seeds, Shard};
-use signal_hub_sim::{failures, report};
-
-use super::cpu_time;
-use super::progress::Progress;
 
 /// Seeds of a campaign that is bounded by nothing else.
 const SEEDS: Range<u64> = 0..200;
 /// How many failures that are alike get a line of their own, after the first.
 const AGAIN_MAX: usize = 3;
 
+/// Plays a seed, or a campaign of many.
 #[derive(Args)]
-pub struct Run {
+pub struct Run<S: System> {
     /// A up to B, B left out; 0..200 unless given, without end with --budget or --until-saturated.
     #[arg(long, value_name = "A..B", conflicts_with = "seed")]
     seeds: Option<Seeds>,
     /// What kind of minute each seed makes.
     #[arg(long, value_enum, default_value_t)]
-    profile: Profile,
+    profile: S::Profile,
     /// What they are played on.
     #[arg(long, value_enum, default_value_t)]
     backend: Backend,
@@ -80,13 +82,17 @@ enum Format {
     Json,
 }
 
-impl Run {
-    pub fn play(self) -> anyhow::Result<ExitCode> {
+impl<S: System> Run<S> {
+    /// Does it; the exit code tells what came of it.
+    ///
+    /// # Errors
+    /// If a file cannot be written, or the backend cannot play a seed.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.seed {
             Some(seed) if self.trace || self.html.is_some() => {
-                let command = report::replay_command(self.profile, self.backend, seed);
-                let scenario = scenario::generate(self.profile, seed);
-                crate::play(&scenario, self.backend, &command, self.trace, self.html.as_deref())
+                let command = report::replay_command::<S>(self.profile, self.backend, seed);
+                let scenario = S::generate(self.profile, seed);
+                play(&scenario, self.backend, &command, self.trace, self.html.as_deref())
             }
             Some(_) | None if self.check_determinism => self.check_determinism(self.seeds()),
             Some(_) | None => self.campaign(),
@@ -104,7 +110,7 @@ impl Run {
         }
     }
 
-    fn plan(&self) -> Plan {
+    fn plan(&self) -> Plan<S> {
         let cores = || std::thread::available_parallelism().ok().map(usize::from);
         Plan {
             profile: self.profile,
@@ -150,9 +156,9 @@ impl Run {
     }
 
     /// Tells the whole story of a failure unless one like it was told.
-    fn tell_failure(&self, progress: &Progress, findings: &Findings, outcome: &Outcome) {
+    fn tell_failure(&self, progress: &Progress, findings: &Findings<S>, outcome: &Outcome<S>) {
         let Some(failure) = findings.failures.get(&outcome.seed) else { return };
-        let replay = report::replay_command(self.profile, self.backend, outcome.seed);
+        let replay = report::replay_command::<S>(self.profile, self.backend, outcome.seed);
         let (seed, invariant) = (outcome.seed, failure.violation.invariant);
         if !failure.outcome.events.is_empty() {
             progress.say(&format!("seed {seed} breaks {invariant}: {replay}"));
@@ -175,10 +181,10 @@ impl Run {
         if self.backend == Backend::Real || self.shrink.is_zero() {
             return None;
         }
-        let scenario = scenario::generate(self.profile, seed);
-        let shrunk = super::files::shrink(&scenario, self.backend, self.shrink).ok()?;
+        let scenario = S::generate(self.profile, seed);
+        let shrunk = files::shrink(&scenario, self.backend, self.shrink).ok()?;
         let file = failures::leave(Path::new(failures::DIRECTORY), &shrunk).ok()?;
-        let replay = format!("cargo sim replay {} --backend {}", file.display(), self.backend);
+        let replay = format!("{} replay {} --backend {}", S::COMMAND, file.display(), self.backend);
         let settings = scenario::settings(&shrunk.scenario).into_iter();
         let steps = shrunk.scenario.steps.iter().map(ToString::to_string);
         let lines = settings.chain(steps).map(|line| format!("         {line}\n"));
@@ -190,11 +196,11 @@ impl Run {
     fn check_determinism(&self, seeds: Range<u64>) -> anyhow::Result<ExitCode> {
         let program = std::env::current_exe()?;
         for seed in seeds {
-            let scenario = scenario::generate(self.profile, seed);
-            let here: Outcome = backend::play(&scenario, self.backend, Keep::All)?;
-            let replay = report::replay_command(self.profile, self.backend, seed);
+            let scenario = S::generate(self.profile, seed);
+            let here: Outcome<S> = backend::play(&scenario, self.backend, Keep::All)?;
+            let replay = report::replay_command::<S>(self.profile, self.backend, seed);
             let verdict = report::verdict(&here, &replay);
-            let here = format!("{}{verdict}\n", report::transcript(&here.events));
+            let here = format!("{}{verdict}\n", S::transcript(&here.events));
             let there = std::process::Command::new(&program)
                 .args(["run", "--trace", "--seed", &seed.to_string()])
                 .args(["--profile", &format!("{:?}", self.profile).to_lowercase()])
@@ -203,7 +209,7 @@ impl Run {
             // The transcript is on stdout, the report on stderr.
             let there = [there.stdout, there.stderr].concat();
             let there = String::from_utf8_lossy(&there);
-            if let Err(violation) = check_same(&here, &there) {
+            if let Err(violation) = check_same::<S>(&here, &there) {
                 println!("seed {seed} breaks {}, {}", violation.invariant, violation.evidence);
                 return Ok(ExitCode::from(4));
             }

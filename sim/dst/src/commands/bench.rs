@@ -4,11 +4,11 @@ use std::ops::Range;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::System;
+use crate::backend::{self, Backend};
+use crate::run::Keep;
 use anstream::{eprintln, println};
 use clap::Args;
-use signal_hub_sim::backend::{self, Backend};
-use signal_hub_sim::run::Keep;
-use signal_hub_sim::scenario::{self, Profile};
 
 use super::{cpu_time, now};
 
@@ -18,13 +18,14 @@ const LONG: Duration = Duration::from_secs(1_000);
 /// From here on the cost of an event grows with the length of a run.
 const GROWTH_MAX: f64 = 1.2;
 
+/// Measures what a hub input costs, with all checks on, on one core.
 #[derive(Args)]
-pub struct Bench {
+pub struct Bench<S: System> {
     /// Long storms; ten times as many short ones are played beside them.
     #[arg(long, default_value_t = 10)]
     storms: u64,
-    #[arg(long, value_enum, default_value_t = Profile::Storm)]
-    profile: Profile,
+    #[arg(long, value_enum, default_value_t)]
+    profile: S::Profile,
     /// Measures this one alone.
     #[arg(long, value_enum)]
     backend: Option<Backend>,
@@ -38,8 +39,9 @@ struct Cost {
     cpu: Duration,
 }
 
-impl Bench {
-    pub fn measure(self) -> anyhow::Result<ExitCode> {
+impl<S: System> Bench<S> {
+    /// Does it.
+    pub fn run(self) -> ExitCode {
         if cfg!(debug_assertions) {
             eprintln!("these are the numbers of a build without --release");
         }
@@ -51,15 +53,15 @@ impl Bench {
             println!("on {backend}");
             self.measure_one(backend);
         }
-        Ok(ExitCode::SUCCESS)
+        ExitCode::SUCCESS
     }
 
     fn measure_one(&self, backend: Backend) {
         let (mut short, mut long) = (Cost::default(), Cost::default());
         // In turn, so that whatever else the machine does slows both.
         for seed in 0..self.storms {
-            short.add(play(self.profile, backend, seed * 10..(seed + 1) * 10, SHORT));
-            long.add(play(self.profile, backend, seed..seed + 1, LONG));
+            short.add(play::<S>(self.profile, backend, seed * 10..(seed + 1) * 10, SHORT));
+            long.add(play::<S>(self.profile, backend, seed..seed + 1, LONG));
         }
         for (what, cost) in [("100 s storms  ", short), ("1,000 s storms", long)] {
             println!(
@@ -77,8 +79,13 @@ impl Bench {
 }
 
 /// Plays the storms of these seeds. Generating them does not count.
-fn play(profile: Profile, backend: Backend, seeds: Range<u64>, lasts: Duration) -> Cost {
-    let storms = seeds.map(|seed| scenario::generate_lasting(profile, seed, lasts));
+fn play<S: System>(
+    profile: S::Profile,
+    backend: Backend,
+    seeds: Range<u64>,
+    lasts: Duration,
+) -> Cost {
+    let storms = seeds.map(|seed| S::generate_lasting(profile, seed, lasts));
     let storms: Vec<_> = storms.collect();
     let mut cost = Cost::default();
     let (begun, cpu_begun) = (now(), cpu_time());

@@ -5,12 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::System;
 use crate::backend::{self, Backend, Outcome, Skipped};
 use crate::hash::stable_hash;
 use crate::history::untimed;
-use crate::invariants::Violation;
 use crate::run::Keep;
 use crate::scenario::{self, Progress, Scenario};
+use crate::verdict::{Invariant, Violation};
 
 /// Where failures are left, from the directory that the simulator is started in.
 pub const DIRECTORY: &str = "failures";
@@ -21,14 +22,14 @@ const EVENTS_KEPT: usize = 1;
 
 /// A failure that was shrunk.
 #[derive(Debug, Clone)]
-pub struct Shrunk {
-    pub scenario: Scenario,
+pub struct Shrunk<S: System> {
+    pub scenario: Scenario<S>,
     /// Scenarios played to get there.
     pub tries: usize,
     /// Whether nothing more could go; otherwise time was up.
     pub finished: bool,
     /// How the shrunk scenario fails, with all its events.
-    pub outcome: Outcome,
+    pub outcome: Outcome<S>,
 }
 
 /// Why a scenario cannot be shrunk.
@@ -55,12 +56,12 @@ pub enum NotAdopted {
 
 /// A failure that was adopted.
 #[derive(Debug)]
-pub struct Adopted {
+pub struct Adopted<S: System> {
     pub file: PathBuf,
     /// What its actors see, for the test to compare; none while it still fails.
     pub snapshot: Option<PathBuf>,
     /// How it still fails.
-    pub violation: Option<Violation>,
+    pub violation: Option<Violation<S>>,
 }
 
 /// Shrinks a scenario that fails, until nothing more can go or `time_is_up` says so. Each try has to
@@ -68,18 +69,18 @@ pub struct Adopted {
 ///
 /// # Errors
 /// If the scenario passes, or the backend cannot play it.
-pub fn shrink(
-    scenario: &Scenario,
+pub fn shrink<S: System>(
+    scenario: &Scenario<S>,
     backend: Backend,
     time_is_up: &mut dyn FnMut(Progress) -> bool,
-) -> Result<Shrunk, NotShrunk> {
-    let fails = |scenario: &Scenario| -> Result<Option<(Violation, Duration)>, Skipped> {
+) -> Result<Shrunk<S>, NotShrunk> {
+    let fails = |scenario: &Scenario<S>| -> Result<Option<(Violation<S>, Duration)>, Skipped> {
         let outcome = backend::play(scenario, backend, Keep::Last(EVENTS_KEPT))?;
         let at = outcome.events.last().map_or(outcome.simulated, |event| event.at);
         Ok(outcome.violation.map(|violation| (violation, at)))
     };
     let (violation, at) = fails(scenario)?.ok_or(NotShrunk::Passes)?;
-    let mut same = |candidate: &Scenario| {
+    let mut same = |candidate: &Scenario<S>| {
         let (found, at) = fails(candidate).ok().flatten()?;
         (found.invariant == violation.invariant).then_some(at)
     };
@@ -98,7 +99,7 @@ pub fn shrink(
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn leave(directory: &Path, shrunk: &Shrunk) -> std::io::Result<PathBuf> {
+pub fn leave<S: System>(directory: &Path, shrunk: &Shrunk<S>) -> std::io::Result<PathBuf> {
     let violation = shrunk.outcome.violation.as_ref();
     let name = violation.map_or("passes".to_owned(), |v| format!("{:?}", v.invariant));
     let steps: Vec<String> = shrunk.scenario.steps.iter().map(ToString::to_string).collect();
@@ -113,8 +114,8 @@ pub fn leave(directory: &Path, shrunk: &Shrunk) -> std::io::Result<PathBuf> {
 ///
 /// # Errors
 /// If the file is no scenario, or cannot be moved.
-pub fn adopt(file: &Path, directory: &Path) -> Result<Adopted, NotAdopted> {
-    let scenario = scenario::read_file(file)?;
+pub fn adopt<S: System>(file: &Path, directory: &Path) -> Result<Adopted<S>, NotAdopted> {
+    let scenario = scenario::read_file::<S>(file)?;
     let name = file.file_name().ok_or_else(|| NotAdopted::Nameless(file.to_owned()))?;
     let outcome = backend::play(&scenario, Backend::Simulated, Keep::All)?;
     let target = directory.join(name);
@@ -139,7 +140,7 @@ pub fn adopt(file: &Path, directory: &Path) -> Result<Adopted, NotAdopted> {
 }
 
 /// As the tests' snapshot library writes it.
-fn snapshot(scenario: &Scenario, seen: &str) -> String {
+fn snapshot<S: System>(scenario: &Scenario<S>, seen: &str) -> String {
     let title = serde_json::to_string(&scenario.title).unwrap_or_default();
     format!("---\nsource: sim/../tests/simulation/scenarios.rs\ndescription: {title}\n---\n{seen}")
 }
@@ -148,7 +149,11 @@ fn snapshot(scenario: &Scenario, seen: &str) -> String {
 ///
 /// # Errors
 /// If the backend cannot play it, with the reason.
-pub fn play_file(file: &Path, scenario: &Scenario, backend: Backend) -> Result<Outcome, Skipped> {
+pub fn play_file<S: System>(
+    file: &Path,
+    scenario: &Scenario<S>,
+    backend: Backend,
+) -> Result<Outcome<S>, Skipped> {
     let snapshot = snapshot_beside(file).filter(|_| !may_differ(scenario, backend));
     backend::play_for(scenario, backend, Keep::All, |outcome| {
         snapshot.as_ref().is_none_or(|snapshot| *snapshot == untimed(&outcome.events))
@@ -157,7 +162,7 @@ pub fn play_file(file: &Path, scenario: &Scenario, backend: Backend) -> Result<O
 
 /// Whether what is seen may be something else there: races show the same only where time is
 /// simulated to the byte.
-pub fn may_differ(scenario: &Scenario, backend: Backend) -> bool {
+pub fn may_differ<S: System>(scenario: &Scenario<S>, backend: Backend) -> bool {
     scenario.races.is_some() && backend != Backend::Simulated
 }
 

@@ -4,13 +4,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::System;
+use crate::backend::{Backend, Outcome};
+use crate::failures;
+use crate::history::untimed;
+use crate::report;
+use crate::scenario::{self, Scenario};
+use crate::verdict::Violation;
 use anstream::{eprintln, println};
 use anyhow::Context;
 use clap::Args;
-use signal_hub_sim::backend::{Backend, Outcome};
-use signal_hub_sim::history::untimed;
-use signal_hub_sim::scenario::{self, Scenario};
-use signal_hub_sim::{failures, report};
 
 /// Shrinks a scenario that fails and leaves the result in failures/.
 #[derive(Args)]
@@ -25,11 +28,15 @@ pub struct Shrink {
 }
 
 impl Shrink {
-    pub fn run(&self) -> anyhow::Result<ExitCode> {
-        let scenario = scenario::read_file(&self.file)?;
+    /// Does it; the exit code tells what came of it.
+    ///
+    /// # Errors
+    /// If a file cannot be read or written, or a scenario not be played.
+    pub fn run<S: System>(&self) -> anyhow::Result<ExitCode> {
+        let scenario = scenario::read_file::<S>(&self.file)?;
         let shrunk = shrink(&scenario, self.backend, self.budget)?;
         let file = failures::leave(Path::new(failures::DIRECTORY), &shrunk)?;
-        let replay = format!("cargo sim replay {}", file.display());
+        let replay = format!("{} replay {}", S::COMMAND, file.display());
         eprintln!("{}", report::failure(&shrunk.outcome, &replay));
         println!("{}", file.display());
         Ok(ExitCode::SUCCESS)
@@ -37,11 +44,14 @@ impl Shrink {
 }
 
 /// Shrinks and says what it is doing, on stderr.
-pub fn shrink(
-    scenario: &Scenario,
+///
+/// # Errors
+/// If it passes, or the backend cannot play it.
+pub fn shrink<S: System>(
+    scenario: &Scenario<S>,
     backend: Backend,
     budget: Duration,
-) -> anyhow::Result<failures::Shrunk> {
+) -> anyhow::Result<failures::Shrunk<S>> {
     let bar = indicatif::ProgressBar::new_spinner();
     #[expect(clippy::disallowed_methods, reason = "outside the simulation, for the budget")]
     let start = std::time::Instant::now();
@@ -67,8 +77,12 @@ pub struct Adopt {
 }
 
 impl Adopt {
-    pub fn run(&self) -> anyhow::Result<ExitCode> {
-        let adopted = failures::adopt(&self.file, Path::new(failures::ADOPTED))?;
+    /// Does it; the exit code tells what came of it.
+    ///
+    /// # Errors
+    /// If a file cannot be read or written, or a scenario not be played.
+    pub fn run<S: System>(&self) -> anyhow::Result<ExitCode> {
+        let adopted = failures::adopt::<S>(&self.file, Path::new(failures::ADOPTED))?;
         println!("{}", adopted.file.display());
         match (&adopted.snapshot, &adopted.violation) {
             (Some(snapshot), _) => println!("{}", snapshot.display()),
@@ -95,26 +109,30 @@ pub struct Scenarios {
 }
 
 /// How a file fared on a backend.
-enum Fate {
-    Passed(Box<Outcome>),
+enum Fate<S: System> {
+    Passed(Box<Outcome<S>>),
     Skipped(String),
-    Broke(Box<Outcome>),
+    Broke(Box<Outcome<S>>),
 }
 
 impl Scenarios {
-    pub fn run(&self) -> anyhow::Result<ExitCode> {
+    /// Does it; the exit code tells what came of it.
+    ///
+    /// # Errors
+    /// If a file cannot be read or written, or a scenario not be played.
+    pub fn run<S: System>(&self) -> anyhow::Result<ExitCode> {
         let all = [Backend::Message, Backend::Simulated, Backend::Real];
         let backends = if self.backend.is_empty() { &all[..] } else { &self.backend };
         let files = failures::scenarios_in(&self.directory)
             .with_context(|| format!("cannot read {}", self.directory.display()))?;
         anyhow::ensure!(!files.is_empty(), "{}: no scenarios", self.directory.display());
-        let read = files.into_iter().map(|file| Ok((scenario::read_file(&file)?, file)));
+        let read = files.into_iter().map(|file| Ok((scenario::read_file::<S>(&file)?, file)));
         let scenarios = read.collect::<Result<Vec<_>, scenario::InvalidScenario>>()?;
         let mut worst = 0;
         // Real time passes on one of the backends, so several files play at once.
         for together in scenarios.chunks(AT_ONCE) {
             let fates = std::thread::scope(|scope| {
-                let play = |(scenario, file): &'_ (Scenario, PathBuf)| {
+                let play = |(scenario, file): &'_ (Scenario<S>, PathBuf)| {
                     let (scenario, file) = (scenario.clone(), file.clone());
                     scope.spawn(move || {
                         backends.iter().map(|b| (*b, fate(&file, &scenario, *b))).collect()
@@ -122,7 +140,7 @@ impl Scenarios {
                 };
                 let playing: Vec<_> = together.iter().map(play).collect();
                 let joined = playing.into_iter().map(|thread| thread.join());
-                joined.map(|fates| fates.expect("a run catches panics")).collect::<Vec<Fates>>()
+                joined.map(|fates| fates.expect("a run catches panics")).collect::<Vec<Fates<S>>>()
             });
             for ((scenario, file), fates) in together.iter().zip(fates) {
                 worst = worst.max(compare(file, scenario, fates));
@@ -135,9 +153,9 @@ impl Scenarios {
 /// How many files play at the same time.
 const AT_ONCE: usize = 16;
 
-type Fates = Vec<(Backend, Fate)>;
+type Fates<S> = Vec<(Backend, Fate<S>)>;
 
-fn fate(file: &Path, scenario: &Scenario, backend: Backend) -> Fate {
+fn fate<S: System>(file: &Path, scenario: &Scenario<S>, backend: Backend) -> Fate<S> {
     match failures::play_file(file, scenario, backend) {
         Err(skipped) => Fate::Skipped(skipped.reason),
         Ok(outcome) if outcome.violation.is_some() => Fate::Broke(Box::new(outcome)),
@@ -146,17 +164,20 @@ fn fate(file: &Path, scenario: &Scenario, backend: Backend) -> Fate {
 }
 
 /// Prints a line for each backend; the exit code is the answer.
-fn compare(file: &Path, scenario: &Scenario, fates: Fates) -> u8 {
+fn compare<S: System>(file: &Path, scenario: &Scenario<S>, fates: Fates<S>) -> u8 {
     let mut worst = 0;
     let mut expected = failures::snapshot_beside(file);
     for (backend, fate) in fates {
         let said = match fate {
             Fate::Skipped(reason) => format!("skipped: {reason}"),
             Fate::Broke(outcome) => {
-                let replay = format!("cargo sim replay {} --backend {backend}", file.display());
+                let replay =
+                    format!("{} replay {} --backend {backend}", S::COMMAND, file.display());
                 eprintln!("{}", report::failure(&outcome, &replay));
                 worst = worst.max(super::exit_code_of(&outcome));
-                outcome.violation.map_or_else(String::new, |v| format!("BROKE {}", v.invariant))
+                outcome
+                    .violation
+                    .map_or_else(String::new, |v: Violation<S>| format!("BROKE {}", v.invariant))
             }
             Fate::Passed(outcome) => {
                 let (code, said) = passed(scenario, backend, &outcome, &mut expected);
@@ -171,10 +192,10 @@ fn compare(file: &Path, scenario: &Scenario, fates: Fates) -> u8 {
 
 /// What is said of a run that broke nothing, and its exit code. The first is what later ones are
 /// compared with where the file has no snapshot.
-fn passed(
-    scenario: &Scenario,
+fn passed<S: System>(
+    scenario: &Scenario<S>,
     backend: Backend,
-    outcome: &Outcome,
+    outcome: &Outcome<S>,
     expected: &mut Option<String>,
 ) -> (u8, String) {
     let seen = untimed(&outcome.events);

@@ -1,22 +1,10 @@
 //! What a campaign has to meet before its silence proves anything.
 
-use crate::backend::Backend;
+use super::Situation;
 use crate::scenario::Profile;
-use crate::situations::Situation;
 
-/// From so many runs on, a campaign that never met a situation of its profile is void.
-pub const ENFORCED_FROM: u64 = 1_000;
-
-/// What a campaign of the profile has to meet on the backend.
-pub(super) fn of(profile: Profile, backend: Backend) -> Vec<Situation> {
-    match backend {
-        Backend::Message | Backend::Simulated | Backend::Both => of_profile(profile),
-        // Its runs take as long as they say: there are never enough.
-        Backend::Real => Vec::new(),
-    }
-}
-
-fn of_profile(profile: Profile) -> Vec<Situation> {
+/// What a campaign of the profile has to meet.
+pub fn required(profile: Profile) -> Vec<Situation> {
     use Situation as S;
     let usual = [S::ConnectAccepted, S::RegisterAccepted, S::SendAccepted, S::PublishAccepted];
     let peculiar: &[Situation] = match profile {

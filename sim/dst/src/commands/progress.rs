@@ -5,10 +5,11 @@ use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::System;
+use crate::campaign::Findings;
+use crate::coverage::Situation;
 use anstream::eprintln;
 use indicatif::{ProgressBar, ProgressStyle};
-use signal_hub_sim::campaign::Findings;
-use signal_hub_sim::situations::Situation;
 
 use super::now;
 
@@ -51,7 +52,7 @@ impl Progress {
     }
 
     /// One more run is done.
-    pub fn step(&self, findings: &Findings) {
+    pub fn step<S: System>(&self, findings: &Findings<S>) {
         self.bar.inc(1);
         let Some(told) = &self.told else {
             self.bar.set_message(met(findings));
@@ -64,7 +65,7 @@ impl Progress {
         }
     }
 
-    fn line(&self, findings: &Findings) -> String {
+    fn line<S: System>(&self, findings: &Findings<S>) -> String {
         let elapsed = self.elapsed();
         let rate = findings.runs as f64 / elapsed.as_secs_f64().max(1e-9);
         let by_runs = (self.runs_max - findings.runs) as f64 / rate.max(1e-9);
@@ -88,7 +89,7 @@ impl Progress {
     }
 }
 
-fn met(findings: &Findings) -> String {
+fn met<S: System>(findings: &Findings<S>) -> String {
     let met = findings.sightings.iter().filter(|(_, sighting)| sighting.runs > 0).count();
-    format!("{} failed, {met}/{} situations", findings.failures.len(), Situation::ALL.len())
+    format!("{} failed, {met}/{} situations", findings.failures.len(), S::Situation::ALL.len())
 }

@@ -1,0 +1,53 @@
+//! A failed run, and which failures are alike: the same invariant, broken by the same kind of event.
+
+use crate::System;
+use crate::backend::Outcome;
+use crate::history::{AtClient, AtHub, Event, What};
+use crate::verdict::{Invariant, Violation};
+
+/// A failed run.
+#[derive(Debug, Clone)]
+pub struct Failure<S: System> {
+    pub violation: Violation<S>,
+    /// The kind of event that broke it.
+    pub broken_by: String,
+    pub outcome: Outcome<S>,
+}
+
+/// Failures that are alike.
+#[derive(Debug)]
+pub struct DistinctFailure<'a, S: System> {
+    pub first: &'a Failure<S>,
+    /// In ascending order.
+    pub seeds: Vec<u64>,
+}
+
+impl<S: System> Failure<S> {
+    /// The failure that the outcome is, if it is one.
+    pub fn of(outcome: &Outcome<S>) -> Option<Self> {
+        let violation = outcome.violation.clone()?;
+        let broken_by = if violation.invariant.is_shown_by_event() {
+            outcome.events.last().map(kind).unwrap_or_default()
+        } else {
+            "the run as a whole".to_owned()
+        };
+        Some(Self { violation, broken_by, outcome: outcome.clone() })
+    }
+
+    /// Whether one of the two is enough to look at.
+    pub fn is_like(&self, other: &Failure<S>) -> bool {
+        self.violation.invariant == other.violation.invariant && self.broken_by == other.broken_by
+    }
+}
+
+fn kind<S: System>(event: &Event<S>) -> String {
+    match &event.what {
+        What::HubStarted { .. } => "the hub's start".to_owned(),
+        What::HubStopped { .. } => "the hub's stop".to_owned(),
+        What::Hub(hub) => hub.kind(),
+        What::Client { event, .. } => event.kind(),
+        What::Net(_) => "the network".to_owned(),
+        What::Run(milestone) => format!("{milestone:?}").to_lowercase(),
+        What::Step { .. } => "a step".to_owned(),
+    }
+}

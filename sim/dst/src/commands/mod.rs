@@ -1,0 +1,40 @@
+//! The commands that every simulator has, for its command line: results on stdout, everything else on
+//! stderr, the exit code tells the kind of failure.
+
+mod bench;
+mod files;
+mod progress;
+mod replay;
+mod run;
+
+use std::time::{Duration, Instant};
+
+pub use bench::Bench;
+pub use files::{Adopt, Scenarios, Shrink, shrink};
+pub use replay::{PrintScenario, Replay};
+pub use run::Run;
+
+use crate::System;
+use crate::backend::Outcome;
+use crate::campaign::Verdict;
+use replay::play;
+
+/// What a run comes to, for whoever started the program.
+pub fn exit_code_of<S: System>(outcome: &Outcome<S>) -> u8 {
+    let broken = outcome.violation.iter().map(|violation| violation.invariant);
+    Verdict::<S>::of(broken).exit_code()
+}
+
+/// The time of day, for people who wait.
+pub fn now() -> Instant {
+    #[expect(clippy::disallowed_methods, reason = "outside the simulation, for who waits")]
+    Instant::now()
+}
+
+/// What this process took of all cores so far, where the system tells.
+pub fn cpu_time() -> Option<Duration> {
+    #[cfg(unix)]
+    return rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime).try_into().ok();
+    #[cfg(not(unix))]
+    return None;
+}

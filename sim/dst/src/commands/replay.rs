@@ -1,0 +1,83 @@
+//! `replay` and `scenario`: a file played, and the file of a seed.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anstream::{eprintln, print};
+use anyhow::Context;
+use clap::Args;
+
+use crate::System;
+use crate::backend::{self, Backend};
+use crate::report;
+use crate::run::Keep;
+use crate::scenario::{self, Scenario};
+
+/// Plays a scenario file.
+#[derive(Args)]
+pub struct Replay {
+    /// A scenario, as those in scenarios/.
+    file: PathBuf,
+    /// What it is played on.
+    #[arg(long, value_enum, default_value_t)]
+    backend: Backend,
+    /// Prints the whole transcript on stdout.
+    #[arg(long)]
+    trace: bool,
+    /// Writes the run as one HTML page.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+}
+
+impl Replay {
+    /// Does it; the exit code tells what came of it.
+    ///
+    /// # Errors
+    /// If the file is no scenario, the backend cannot play it, or the page cannot be written.
+    pub fn run<S: System>(&self) -> anyhow::Result<ExitCode> {
+        let command = format!("{} replay {}", S::COMMAND, self.file.display());
+        let scenario: Scenario<S> = scenario::read_file(&self.file)?;
+        for what in S::doubts(&scenario) {
+            eprintln!("note: hub: {what}");
+        }
+        play(&scenario, self.backend, &command, self.trace, self.html.as_deref())
+    }
+}
+
+/// `command` does the same again.
+pub fn play<S: System>(
+    scenario: &Scenario<S>,
+    backend: Backend,
+    command: &str,
+    trace: bool,
+    html: Option<&Path>,
+) -> anyhow::Result<ExitCode> {
+    let outcome = backend::play(scenario, backend, Keep::All)?;
+    if trace {
+        print!("{}", S::transcript(&outcome.events));
+    }
+    if let Some(file) = html {
+        std::fs::write(file, S::page(scenario, command, &outcome))
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    eprintln!("{}", report::verdict(&outcome, command));
+    Ok(ExitCode::from(super::exit_code_of(&outcome)))
+}
+
+/// Prints the scenario of a seed, as a file that can be replayed and edited.
+#[derive(Args)]
+pub struct PrintScenario<S: System> {
+    #[arg(long)]
+    seed: u64,
+    /// What kind of minute the seed makes.
+    #[arg(long, value_enum, default_value_t)]
+    profile: S::Profile,
+}
+
+impl<S: System> PrintScenario<S> {
+    /// Does it.
+    pub fn run(&self) -> ExitCode {
+        print!("{}", scenario::write(&S::generate(self.profile, self.seed)));
+        ExitCode::SUCCESS
+    }
+}

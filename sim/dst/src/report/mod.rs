@@ -1,0 +1,77 @@
+//! What people get to see: a failure as a story, a campaign as a few numbers.
+
+mod campaign;
+
+use std::time::Duration;
+
+pub use campaign::{annotations, json, junit, summary};
+
+use crate::System;
+use crate::backend::{Backend, Outcome};
+use crate::verdict::Invariant;
+
+/// The command that plays a seed again and prints everything.
+pub fn replay_command<S: System>(profile: S::Profile, backend: Backend, seed: u64) -> String {
+    let mut command =
+        format!("{} run --profile {} --seed {seed}", S::COMMAND, profile_word::<S>(profile));
+    if backend != Backend::default() {
+        command.push_str(&format!(" --backend {backend}"));
+    }
+    command + " --trace"
+}
+
+/// As the command line has it.
+pub fn profile_word<S: System>(profile: S::Profile) -> String {
+    format!("{profile:?}").to_lowercase()
+}
+
+/// A failed run: what does not hold, the seed, what happened around it, and the command
+/// that plays it again.
+pub fn failure<S: System>(outcome: &Outcome<S>, replay: &str) -> String {
+    let Some(violation) = &outcome.violation else { return String::new() };
+    let invariant = violation.invariant;
+    let mut text = String::new();
+    let at = outcome.events.last().map_or(Duration::ZERO, |event| event.at);
+    let lines = [
+        format!("FAILED   {invariant}"),
+        format!("         {}", invariant.sentence()),
+        format!("seen     {}", violation.evidence),
+        format!(
+            "when     {:.6} s after the start, at event {}",
+            at.as_secs_f64(),
+            outcome.event_count
+        ),
+        format!("seed     {}", outcome.seed),
+        format!("replay   {replay}"),
+    ];
+    let tries = earlier_tries(&outcome.standstills).map(|tries| format!("tries    {tries}"));
+    for line in lines.into_iter().chain(tries) {
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text.push_str("story    ");
+    text.push_str(&S::story(&outcome.events));
+    text
+}
+
+/// What a run came to; `replay` is the command that plays it again.
+pub fn verdict<S: System>(outcome: &Outcome<S>, replay: &str) -> String {
+    if outcome.violation.is_some() {
+        return failure(outcome, replay);
+    }
+    let passed = format!("passed: {} events in {:.1?}", outcome.event_count, outcome.simulated);
+    match earlier_tries(&outcome.standstills) {
+        Some(tries) => format!("{passed}, {tries}"),
+        None => passed,
+    }
+}
+
+/// What is said of a run that was tried before.
+pub fn earlier_tries(standstills: &[Duration]) -> Option<String> {
+    let longest = standstills.iter().max()?;
+    let (count, tries) = match standstills.len() {
+        1 => (1, "try"),
+        count => (count, "tries"),
+    };
+    Some(format!("after {count} {tries} in which the machine stood still for up to {longest:.1?}"))
+}
