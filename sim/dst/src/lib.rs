@@ -1,5 +1,7 @@
 //! Deterministic simulation testing of servers and their clients.
 
+#![warn(missing_docs)]
+
 #[cfg(not(madsim))]
 compile_error!(
     "the simulator needs `--cfg madsim`, which .cargo/config.toml sets: build from inside this \
