@@ -17,7 +17,7 @@ const GAPS: [Duration; 2] = [Duration::from_secs(1), Duration::from_millis(250)]
 /// How many steps may be left of one: as many as chance leaves alone.
 const STEPS: [usize; 4] = [64, 32, 16, 8];
 /// With how many other dice the message backend has to show the same.
-const CORE_DICE: u64 = 2;
+const MESSAGE_DICE: u64 = 2;
 /// With how many simulated has to once it differs from message: it also draws whose turn it is.
 const SIMULATED_DICE: u64 = 16;
 
@@ -82,7 +82,7 @@ fn without_chance(scenario: &Scenario) -> Result<Option<(usize, Seen)>, Skipped>
     let all = scenario.steps.len();
     for steps in STEPS.into_iter().filter(|steps| *steps < 2 * all).map(|steps| steps.min(all)) {
         let seen = see(&unhurried(scenario, steps, 0), Backend::Message)?;
-        if stays(scenario, steps, Backend::Message, CORE_DICE, &seen.lanes)? {
+        if stays(scenario, steps, Backend::Message, MESSAGE_DICE, &seen.lanes)? {
             return Ok(Some((steps, seen)));
         }
     }
@@ -105,12 +105,12 @@ fn stays(
     Ok(true)
 }
 
-/// The first steps, one after the other. Other dice draw other delays, and steps come later. Core
-/// knows only about how long a message is, so they have other windows as well.
+/// The first steps, one after the other. Other dice draw other delays, and steps come later.
+/// The message backend knows only about how long a message is, so they have other windows as well.
 fn unhurried(scenario: &Scenario, steps: usize, dice: u64) -> Scenario {
     let mut unhurried = Scenario { seed: scenario.seed ^ dice, ..scenario.clone() };
     unhurried.steps.truncate(steps);
-    let kind = (dice % (CORE_DICE + 1)) as usize;
+    let kind = (dice % (MESSAGE_DICE + 1)) as usize;
     let window = |bytes: usize| bytes.saturating_mul([6, 4, 9][kind]) / 6;
     unhurried.network.window_bytes = window(unhurried.network.window_bytes);
     let gap = GAPS[(scenario.seed % 2) as usize];

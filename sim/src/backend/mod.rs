@@ -1,11 +1,11 @@
 //! Plays one scenario from its first step to the last deadline, and has everything judged.
 
 mod belief;
-mod core;
 mod deed;
 mod differential;
 mod director;
 mod full;
+mod message;
 mod real;
 mod simulated;
 mod stage;
@@ -43,7 +43,7 @@ pub(crate) fn play_once(
     match backend {
         Backend::Message => record(scenario, keep, Time::Virtual, |shared, recorder| {
             let recording = recorder.clone();
-            Ok(caught(recorder, move || core::play(shared, recording)))
+            Ok(caught(recorder, move || message::play(shared, recording)))
         }),
         Backend::Simulated => record(scenario, keep, Time::Virtual, |shared, recorder| {
             let (seed, recording) = (shared.seed, recorder.clone());

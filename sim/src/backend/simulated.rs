@@ -30,7 +30,7 @@ pub async fn play(scenario: Arc<Scenario>, recorder: Recorder) -> Duration {
         wire.net.host(&host);
     }
     let stage =
-        FullStack::new(Arc::clone(&scenario), &wire, wire.process(HUB_HOST, "stage"), &recorder);
+        FullStack::new(Arc::clone(&scenario), &wire, wire.process(HUB_HOST, "runner"), &recorder);
     tokio::select! {
         biased;
         () = recorder.violated() => {}

@@ -35,15 +35,15 @@ pub struct FullStack<W: Wire> {
     wire: W,
     recorder: Recorder,
     /// Of the tasks that play steps.
-    stage: W::Process,
+    runner: W::Process,
     hub: Arc<tokio::sync::Mutex<HubProcess<W>>>,
     actors: BTreeMap<String, Arc<Mutex<Actor<W>>>>,
     raws: Mutex<BTreeMap<Who, Raw<W>>>,
 }
 
 impl<W: Wire> FullStack<W> {
-    /// `stage` is a process that nothing happens to.
-    pub fn new(scenario: Arc<Scenario>, wire: &W, stage: W::Process, recorder: &Recorder) -> Self {
+    /// `runner` is a process that nothing happens to.
+    pub fn new(scenario: Arc<Scenario>, wire: &W, runner: W::Process, recorder: &Recorder) -> Self {
         let hub = HubProcess::new(wire.clone(), recorder.clone(), Arc::clone(&scenario));
         let actors = scenario.actors.iter().map(|actor| {
             let name = actor.name.clone();
@@ -53,7 +53,7 @@ impl<W: Wire> FullStack<W> {
             actors: actors.collect(),
             wire: wire.clone(),
             recorder: recorder.clone(),
-            stage,
+            runner,
             hub: Arc::new(tokio::sync::Mutex::new(hub)),
             raws: Mutex::default(),
             scenario,
@@ -121,7 +121,7 @@ impl<W: Wire> FullStack<W> {
 
     fn leave(&self, actor: Arc<Mutex<Actor<W>>>, pause: Duration) -> Doing {
         let wire = self.wire.clone();
-        self.spawn(&self.stage, async move {
+        self.spawn(&self.runner, async move {
             let leaving: Option<(Client, _)> = lock(&actor).client();
             if let Some((client, _)) = leaving {
                 // Whatever came of it, the client has ended.
@@ -134,7 +134,7 @@ impl<W: Wire> FullStack<W> {
 
     fn start_later(&self, actor: Arc<Mutex<Actor<W>>>, pause: Duration) -> Doing {
         let wire = self.wire.clone();
-        self.spawn(&self.stage, async move {
+        self.spawn(&self.runner, async move {
             wire.sleep(pause).await;
             lock(&actor).start();
         })
@@ -145,7 +145,7 @@ impl<W: Wire> FullStack<W> {
             self.wire.inject(Fault::Pause { host: host.to_owned(), lasts });
         }
         let wire = self.wire.clone();
-        self.spawn(&self.stage, async move {
+        self.spawn(&self.runner, async move {
             processes.iter().for_each(Process::pause);
             wire.sleep(lasts).await;
             processes.iter().for_each(Process::resume);
@@ -187,7 +187,7 @@ impl<W: Wire> FullStack<W> {
     fn hub_acts(&self, action: &HubAction) -> Doing {
         let (hub, wire) = (Arc::clone(&self.hub), self.wire.clone());
         match *action {
-            HubAction::Restart { abruptly, pause } => self.spawn(&self.stage, async move {
+            HubAction::Restart { abruptly, pause } => self.spawn(&self.runner, async move {
                 let mut hub = hub.lock().await;
                 if abruptly {
                     hub.crash(Peers::SeeReset);
@@ -198,7 +198,7 @@ impl<W: Wire> FullStack<W> {
                 hub.start();
             }),
             HubAction::Shutdown => {
-                self.spawn(&self.stage, async move { hub.lock().await.stop().await })
+                self.spawn(&self.runner, async move { hub.lock().await.stop().await })
             }
             HubAction::Pause { lasts } => {
                 let process = hub.try_lock().ok().and_then(|hub| hub.process());

@@ -95,7 +95,7 @@ async fn direct(scenario: &Arc<Scenario>, recorder: &Recorder) -> Duration {
         link_latency_max: scenario.network.latency_max(),
     };
     let stage =
-        FullStack::new(Arc::clone(scenario), &wire, wire.process(HUB_HOST, "stage"), recorder);
+        FullStack::new(Arc::clone(scenario), &wire, wire.process(HUB_HOST, "runner"), recorder);
     tokio::select! {
         biased;
         () = recorder.violated() => {}

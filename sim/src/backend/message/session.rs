@@ -9,8 +9,8 @@ use signal_hub::protocol::Malformed;
 use signal_hub::server::{Heard, Next, Reads, SessionState, Write};
 
 use super::agenda::Event;
-use super::message::Message;
 use super::network::{Messages, Read, Sending};
+use super::websocket::Message;
 use super::world::World;
 use crate::net::{ConnectionId, End};
 

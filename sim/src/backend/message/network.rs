@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::message::Message;
+use super::websocket::Message;
 use crate::net::{self, ConnectionId, End, LinkConfig, Payload, Place};
 pub(crate) use crate::net::{Dial, HostId, Plan};
 use crate::scenario::{HUB_PORT, Scenario};

@@ -9,8 +9,8 @@ use tokio::sync::oneshot;
 
 use super::agenda::Event;
 use super::client_end::Holder;
-use super::message::Message;
 use super::network::HostId;
+use super::websocket::Message;
 use super::world::World;
 use crate::history::{ClientEvent, ClientName};
 use crate::lower::{CLOSE_TIMEOUT, RawSession, answered};

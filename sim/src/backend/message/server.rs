@@ -14,9 +14,9 @@ use tokio::sync::oneshot;
 
 use super::agenda::Event;
 use super::alarm::Alarm;
-use super::message::Message;
 use super::network::{HostId, Messages, Read};
 use super::session::{ServerEnd, Session};
+use super::websocket::Message;
 use super::world::World;
 use crate::history::{HubEvent, What};
 use crate::net::{ConnectionId, End};

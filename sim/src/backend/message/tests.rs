@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::message::Message;
 use super::network::{self, Carried, HUB, Messages, Network, Read, Sending};
+use super::websocket::Message;
 use crate::net::{ConnectionId, End, LinkConfig};
 use crate::scenario::Scenario;
 use dst::net::suite::{BYTES, Sample};

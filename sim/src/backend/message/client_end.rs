@@ -8,16 +8,16 @@ use signal_hub::protocol::CloseReason;
 
 use super::agenda::Event;
 use super::client::ClientId;
-use super::message::Message;
 use super::network::{Dial, HUB, HostId, Messages, Read, Sending};
 use super::raw::RawId;
+use super::websocket::Message;
 use super::world::World;
 use crate::net::{ConnectionId, End};
 
 /// A client's or a raw connection's end of a connection.
 pub struct ClientEnd {
     pub holder: Holder,
-    pub stage: Stage,
+    pub state: DialState,
     pub outgoing: VecDeque<Message>,
     /// Whether it has said hub:connect: from then on it may say more at once.
     pub greeted: bool,
@@ -30,7 +30,7 @@ pub enum Holder {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub enum DialState {
     Dialling,
     Upgrading,
     Up,
@@ -43,8 +43,8 @@ impl World {
         // The nonce of the handshake.
         self.network.random_seed(host);
         let id = self.network.open(self.now, host, HUB);
-        let (stage, outgoing) = (Stage::Dialling, VecDeque::new());
-        let end = ClientEnd { holder, stage, outgoing, greeted: false };
+        let (state, outgoing) = (DialState::Dialling, VecDeque::new());
+        let end = ClientEnd { holder, state, outgoing, greeted: false };
         self.client_ends.insert(id, end);
         id
     }
@@ -54,7 +54,7 @@ impl World {
         let Some(client) = self.client(id) else { return };
         let (ended, timeout) = (client.state.ending().is_some(), client.config.close_timeout);
         let Some(end) = self.client_ends.get_mut(&link) else { return };
-        if end.stage != Stage::Up {
+        if end.state != DialState::Up {
             return self.drop_client_end(link);
         }
         if !ended {
@@ -67,7 +67,7 @@ impl World {
     /// Queues the close frame; what is left to do is to wait for the end of the stream.
     pub(super) fn say_goodbye(&mut self, link: ConnectionId) {
         if let Some(end) = self.client_ends.get_mut(&link) {
-            end.stage = Stage::Closing;
+            end.state = DialState::Closing;
             end.outgoing.push_back(Message::Close(None));
             self.network.wake(link, End::Client);
         }
@@ -109,13 +109,13 @@ impl World {
                 return;
             }
             let Some(end) = self.client_ends.get_mut(&id) else { return };
-            let stage = end.stage;
-            if stage == Stage::Dialling {
+            let state = end.state;
+            if state == DialState::Dialling {
                 match self.network.dial(id) {
                     Dial::Pending => return,
                     Dial::Failed(why) => return self.no_connection(id, holder, why.to_string()),
                     Dial::Established => {
-                        end.stage = Stage::Upgrading;
+                        end.state = DialState::Upgrading;
                         end.outgoing.push_back(Message::Upgrade);
                     }
                 }
@@ -131,27 +131,27 @@ impl World {
                     self.alive(holder, Input::Part { first, declared: of as u64 });
                 }
                 Read::Data(Message::Upgraded) => {
-                    end.stage = Stage::Up;
+                    end.state = DialState::Up;
                     self.opened(id, holder);
                 }
-                Read::Data(Message::Sent(message)) if stage == Stage::Up => {
+                Read::Data(Message::Sent(message)) if state == DialState::Up => {
                     self.received(holder, &message);
                 }
-                Read::Data(Message::Close(reason)) if stage == Stage::Up => {
+                Read::Data(Message::Close(reason)) if state == DialState::Up => {
                     let code = reason.map(CloseReason::code);
                     let reason = reason.map_or("", CloseReason::text).to_owned();
                     self.lost(id, holder, DisconnectReason::Closed { code, reason });
                 }
                 Read::Data(_) => {}
-                Read::Ended | Read::Failed(_) if stage == Stage::Closing => {
+                Read::Ended | Read::Failed(_) if state == DialState::Closing => {
                     self.drop_client_end(id);
                     self.closed(id, holder);
                 }
-                Read::Ended if stage == Stage::Upgrading => {
+                Read::Ended if state == DialState::Upgrading => {
                     let why = "the stream ended in the handshake".to_owned();
                     return self.no_connection(id, holder, why);
                 }
-                Read::Failed(why) if stage == Stage::Upgrading => {
+                Read::Failed(why) if state == DialState::Upgrading => {
                     return self.no_connection(id, holder, why.to_string());
                 }
                 Read::Ended => {

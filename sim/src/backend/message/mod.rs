@@ -8,13 +8,13 @@ mod client;
 mod client_end;
 mod executor;
 mod hub_process;
-mod message;
 mod network;
 mod raw;
 mod server;
 mod session;
 #[cfg(test)]
 mod tests;
+mod websocket;
 mod world;
 
 use std::cell::RefCell;
@@ -49,7 +49,7 @@ use crate::scenario::{Act, Action, ActorKind, HUB_HOST, HubAction, Scenario, Wha
 
 /// Plays the scenario to its end or to the first violation; tells how long that took.
 pub fn play(scenario: Arc<Scenario>, recorder: Recorder) -> Duration {
-    let stage = CoreStage::new(Arc::clone(&scenario), recorder.clone());
+    let stage = MessageStage::new(Arc::clone(&scenario), recorder.clone());
     let world = Rc::clone(&stage.world);
     let root = async {
         tokio::select! {
@@ -62,7 +62,7 @@ pub fn play(scenario: Arc<Scenario>, recorder: Recorder) -> Duration {
     world.borrow().now
 }
 
-struct CoreStage {
+struct MessageStage {
     scenario: Arc<Scenario>,
     world: Rc<RefCell<World>>,
     tasks: Tasks,
@@ -80,7 +80,7 @@ enum Process {
     Raw(RawId),
 }
 
-impl CoreStage {
+impl MessageStage {
     fn new(scenario: Arc<Scenario>, recorder: Recorder) -> Self {
         let world = World::new(Arc::clone(&scenario), recorder);
         let world = Rc::new(RefCell::new(world));
@@ -285,7 +285,7 @@ impl CoreStage {
     }
 }
 
-impl Stage for CoreStage {
+impl Stage for MessageStage {
     fn elapsed(&self) -> Duration {
         self.world.borrow().now
     }
