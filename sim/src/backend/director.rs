@@ -5,12 +5,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use signal_hub::protocol::Json;
-
-use super::stage::{Doing, Stage};
+use super::testbed::{Doing, Platform, Testbed};
 use crate::history::{Milestone, What};
 use crate::invariants::{self, Invariant, Violation};
-use crate::lower;
 use crate::run::Recorder;
 use crate::scenario::What as Happening;
 use crate::scenario::{
@@ -28,28 +25,34 @@ const PROBE_SLACK: Duration = Duration::from_millis(100);
 /// How long a step may take that another one waits for.
 const STEP_WITHIN: Duration = Duration::from_secs(60);
 
-/// Plays the scenario to its end or to what the director itself finds amiss; the recorder knows.
-pub async fn direct<S: Stage>(scenario: &Scenario, stage: &S, recorder: &Recorder) {
-    let director = Director { scenario, stage, recorder };
-    if let Err(violation) = director.play().await {
-        recorder.accuse(violation);
+/// Plays the scenario to its end or to the first violation; the recorder knows.
+pub async fn direct<P: Platform>(scenario: &Scenario, testbed: &Testbed<P>, recorder: &Recorder) {
+    let director = Director { scenario, testbed, recorder };
+    tokio::select! {
+        biased;
+        () = recorder.violated() => {}
+        played = director.play() => {
+            if let Err(violation) = played {
+                recorder.accuse(violation);
+            }
+        }
     }
 }
 
-struct Director<'a, S> {
+struct Director<'a, P: Platform> {
     scenario: &'a Scenario,
-    stage: &'a S,
+    testbed: &'a Testbed<P>,
     recorder: &'a Recorder,
 }
 
-impl<S: Stage> Director<'_, S> {
+impl<P: Platform> Director<'_, P> {
     async fn play(&self) -> Result<(), Violation> {
         self.steps().await?;
         match self.scenario.ending {
             Ending::Stop => Ok(()),
             Ending::Calm => {
                 self.reach(Milestone::Heal);
-                self.stage.heal().await;
+                self.testbed.heal().await;
                 self.calm().await?;
                 self.probe().await?;
                 self.rest().await
@@ -59,14 +62,14 @@ impl<S: Stage> Director<'_, S> {
 
     async fn steps(&self) -> Result<(), Violation> {
         self.reach(Milestone::Storm);
-        self.stage.begin();
+        self.testbed.begin();
         let mut before: Doing = Box::pin(std::future::ready(()));
         for (number, step) in (1..).zip(&self.scenario.steps) {
             match step.when {
                 When::At(at) => self.sleep_until(at).await,
                 When::After(pause) => {
                     self.wait_for(number - 1, before).await?;
-                    self.stage.sleep(pause).await;
+                    self.testbed.sleep(pause).await;
                 }
                 When::Then => self.wait_for(number - 1, before).await?,
             }
@@ -78,14 +81,14 @@ impl<S: Stage> Director<'_, S> {
     /// Begins a step; one that expects something is over when it has seen it.
     async fn step(&self, number: usize, step: &Step) -> Result<Doing, Violation> {
         let what = What::Step { number, step: Arc::new(step.clone()) };
-        self.recorder.record(self.stage.elapsed(), what);
+        self.recorder.record(self.testbed.elapsed(), what);
         if let Happening::Act { who, act, .. } = &step.what
             && let Some(expected) = act.expects()
         {
             self.expect(number, who, &expected).await?;
             return Ok(Box::pin(std::future::ready(())));
         }
-        Ok(self.stage.act(number, &step.what))
+        Ok(self.testbed.act(number, &step.what))
     }
 
     async fn wait_for(&self, number: usize, doing: Doing) -> Result<(), Violation> {
@@ -97,7 +100,7 @@ impl<S: Stage> Director<'_, S> {
         match expected {
             Expect::Sees(expected) => self.sees(number, who, expected).await,
             Expect::SeesNo { kind, lasts } => {
-                self.stage.sleep(*lasts).await;
+                self.testbed.sleep(*lasts).await;
                 if self.recorder.unseen(who).contains(kind) {
                     return Err(unmet(format!("step {number}: {who} saw {kind} all the same")));
                 }
@@ -139,7 +142,7 @@ impl<S: Stage> Director<'_, S> {
         tokio::select! {
             biased;
             result = wait => Ok(result),
-            () = self.stage.sleep(bound) => Err(unmet(otherwise())),
+            () = self.testbed.sleep(bound) => Err(unmet(otherwise())),
         }
     }
 
@@ -148,19 +151,19 @@ impl<S: Stage> Director<'_, S> {
     async fn calm(&self) -> Result<(), Violation> {
         let hub = &self.scenario.hub;
         let quiet = hub.idle_timeout + hub.ping_interval + SETTLE;
-        let end = self.stage.elapsed() + CALM_WITHIN;
+        let end = self.testbed.elapsed() + CALM_WITHIN;
         let mut agreed_since = None;
         let mut seen = None;
         loop {
-            self.stage.sleep(LOOK_EVERY).await;
-            let (now, events) = (self.stage.elapsed(), self.recorder.count());
+            self.testbed.sleep(LOOK_EVERY).await;
+            let (now, events) = (self.testbed.elapsed(), self.recorder.count());
             let long_enough = agreed_since.is_some_and(|since| now >= since + quiet);
             // Where nothing has happened since the latest look, only the last one is worth it.
             if seen == Some(events) && !long_enough {
                 continue;
             }
-            self.stage.return_the_absent();
-            let beliefs = self.stage.beliefs();
+            self.testbed.return_the_absent();
+            let beliefs = self.testbed.beliefs();
             match self.recorder.look(|judge| invariants::check_agreement(judge.shadow(), &beliefs))
             {
                 Ok(()) if long_enough => break,
@@ -178,7 +181,7 @@ impl<S: Stage> Director<'_, S> {
     async fn probe(&self) -> Result<(), Violation> {
         self.reach(Milestone::Probe);
         let usual = self.scenario.network.latency_max() * 2 + PROBE_SLACK;
-        let within = self.stage.latency_max() * 2 + PROBE_SLACK;
+        let within = self.testbed.latency_max() * 2 + PROBE_SLACK;
         // A client that has just come back may have used up what it may ask for.
         let attempts = if self.scenario.hub.rate_limit_per_second < 50 { 3 } else { 1 };
         let clients = || {
@@ -188,21 +191,21 @@ impl<S: Stage> Director<'_, S> {
         // By turns: one actor after the other has time to regain its rate.
         for to in clients() {
             for from in clients() {
-                let payload: Json = serde_json::json!(format!("{from} to {to}")).into();
+                let payload = serde_json::json!(format!("{from} to {to}")).to_string();
                 for attempt in 1.. {
-                    self.stage.probe(from, &lower::address(to), payload.clone());
-                    let end = self.stage.elapsed() + within;
-                    self.stage.sleep(usual).await;
-                    while !self.recorder.has_probe(payload.as_str()) && self.stage.elapsed() < end {
-                        self.stage.sleep(LOOK_EVERY).await;
+                    self.testbed.probe(from, to, &payload);
+                    let end = self.testbed.elapsed() + within;
+                    self.testbed.sleep(usual).await;
+                    while !self.recorder.has_probe(&payload) && self.testbed.elapsed() < end {
+                        self.testbed.sleep(LOOK_EVERY).await;
                     }
-                    if self.recorder.has_probe(payload.as_str()) {
+                    if self.recorder.has_probe(&payload) {
                         break;
                     }
                     if attempt == attempts {
-                        return invariants::check_probe(payload.as_str(), false, within);
+                        return invariants::check_probe(&payload, false, within);
                     }
-                    self.stage.sleep(SETTLE).await;
+                    self.testbed.sleep(SETTLE).await;
                 }
             }
         }
@@ -212,29 +215,29 @@ impl<S: Stage> Director<'_, S> {
     /// I34, L5: all clients vanish without a word; when all deadlines are past, nothing is left.
     async fn rest(&self) -> Result<(), Violation> {
         self.reach(Milestone::Leave);
-        self.stage.vanish();
+        self.testbed.vanish();
         let hub = &self.scenario.hub;
         let deadlines = hub.idle_timeout + hub.close_timeout + hub.resume_window;
         let rest = (deadlines + registration_ttl_max(self.scenario)).max(hub.dedupe_window);
-        self.stage.sleep(rest + SETTLE).await;
+        self.testbed.sleep(rest + SETTLE).await;
         self.reach(Milestone::Rest);
-        let Some(left) = self.stage.left().await else { return Ok(()) };
+        let Some(left) = self.testbed.left().await else { return Ok(()) };
         if invariants::check_rest(left).is_ok() {
             return Ok(());
         }
-        self.stage.sleep(rest + SETTLE).await;
-        let later = self.stage.left().await.unwrap_or(left);
+        self.testbed.sleep(rest + SETTLE).await;
+        let later = self.testbed.left().await.unwrap_or(left);
         invariants::check_rest_in_time(left, later)
     }
 
     fn reach(&self, milestone: Milestone) {
-        self.recorder.record(self.stage.elapsed(), What::Run(milestone));
+        self.recorder.record(self.testbed.elapsed(), What::Run(milestone));
     }
 
     async fn sleep_until(&self, at: Duration) {
-        let wait = at.saturating_sub(self.stage.elapsed());
+        let wait = at.saturating_sub(self.testbed.elapsed());
         if !wait.is_zero() {
-            self.stage.sleep(wait).await;
+            self.testbed.sleep(wait).await;
         }
     }
 }

@@ -8,7 +8,7 @@ mod full;
 mod message;
 mod real;
 mod simulated;
-mod stage;
+mod testbed;
 #[cfg(test)]
 mod tests;
 

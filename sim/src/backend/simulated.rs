@@ -8,14 +8,14 @@ use std::time::Duration;
 use madsim::runtime::{Handle, NodeHandle};
 use signal_hub::client::HubUrl;
 
-use super::director;
-use super::full::{FullStack, Process, Wire};
+use super::full::{self, Wire, WireProcess};
+use super::testbed::Process;
 use crate::history::What;
 use crate::lower;
-use crate::net::{Fault, Host, Net, Peers};
+use crate::net::{Fault, Host, Net};
 use crate::run::Recorder;
 use crate::runtime::SimRuntime;
-use crate::scenario::{HUB_HOST, HUB_PORT, Scenario};
+use crate::scenario::{HUB_PORT, Scenario};
 
 /// Plays the scenario to its end or to the first violation; tells how long that took.
 pub async fn play(scenario: Arc<Scenario>, recorder: Recorder) -> Duration {
@@ -29,15 +29,7 @@ pub async fn play(scenario: Arc<Scenario>, recorder: Recorder) -> Duration {
     for host in scenario.hosts() {
         wire.net.host(&host);
     }
-    let stage =
-        FullStack::new(Arc::clone(&scenario), &wire, wire.process(HUB_HOST, "runner"), &recorder);
-    tokio::select! {
-        biased;
-        () = recorder.violated() => {}
-        () = director::direct(&scenario, &stage, &recorder) => {}
-    }
-    let took = net.elapsed();
-    stage.clear();
+    let took = full::play(&scenario, &wire, &recorder).await;
     net.stop();
     took
 }
@@ -78,14 +70,6 @@ impl Wire for SimWire {
         self.net.inject(fault).expect("a fault names hosts of its scenario");
     }
 
-    fn crash(&self, host: &str, peers: Peers) {
-        self.net.crash(host, peers).expect("a host of the scenario exists");
-    }
-
-    fn heal(&self) {
-        self.net.heal();
-    }
-
     fn latency_max(&self) -> Duration {
         self.net.latency_max()
     }
@@ -98,13 +82,15 @@ struct SimProcess {
     node: NodeHandle,
 }
 
-impl Process for SimProcess {
+impl WireProcess for SimProcess {
     type Runtime = SimRuntime;
 
     fn runtime(&self) -> SimRuntime {
         SimRuntime::on(self.host.clone(), self.node.clone())
     }
+}
 
+impl Process for SimProcess {
     fn kill(&self) {
         Handle::current().kill(self.node.id());
     }

@@ -1,20 +1,22 @@
 //! From the words of a scenario to those of the protocol.
 
 mod raw_session;
+mod wishes;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use signal_hub::client::{ActorConfig, ClientConfig, Command, HubUrl, RequestCommand};
+use signal_hub::client::{ActorConfig, Command, HubUrl, RequestCommand};
 use signal_hub::protocol::{
     self, ActorAddress, AuthToken, Broadcast, Discover, Glob, Heartbeat, Json, ListActors,
-    MessageId, Pattern, Publish, RefreshToken, Topic, Verb,
+    MessageId, Pattern, Publish, RefreshToken, Verb,
 };
 
 pub use raw_session::{CLOSE_TIMEOUT, RawSession, answered};
+pub use wishes::Wishes;
 
+use crate::history::PROBE;
 use crate::net::Choice;
-use crate::scenario::{Action, Actor, HUB_HOST, HUB_PORT, Scenario, Speech};
+use crate::scenario::{Action, HUB_HOST, HUB_PORT, Speech};
 
 /// The application type of what steps say.
 const NOTE: &str = "note";
@@ -27,44 +29,6 @@ pub fn address(name: &str) -> ActorAddress {
         ActorAddress::from_path(name)
     };
     address.expect("names were checked when the scenario was read")
-}
-
-/// All addresses of an actor; the first is its own.
-pub fn addresses(actor: &Actor) -> Vec<ActorAddress> {
-    let names = std::iter::once(&actor.name).chain(&actor.addresses);
-    names.map(|name| address(name)).collect()
-}
-
-/// How the clients of an actor are set that wants these topics now.
-pub fn client_config(
-    scenario: &Scenario,
-    hub: HubUrl,
-    addresses: &[ActorAddress],
-    topics: &BTreeSet<Topic>,
-) -> ClientConfig {
-    let ttl = scenario.clients.registration_ttl;
-    let actors = addresses.iter().enumerate().map(|(number, address)| {
-        let topics = match number {
-            0 => topics.iter().cloned().collect(),
-            _ => Vec::new(),
-        };
-        ActorConfig { ttl, topics, ..ActorConfig::new(address.clone()) }
-    });
-    ClientConfig {
-        hub_address: scenario.hub.hub_address.clone(),
-        backoff_max: Duration::from_secs(5),
-        connect_timeout: Duration::from_secs(5),
-        ..ClientConfig::new(hub, actors.collect())
-    }
-}
-
-/// Remembers what an actor wants from now on.
-pub fn note_wish(topics: &mut BTreeSet<Topic>, action: &Action) {
-    if let Action::Subscribe { topic } = action {
-        topics.insert(topic.clone());
-    } else if let Action::Unsubscribe { topic } = action {
-        topics.remove(topic);
-    }
 }
 
 /// Where clients find a hub that has its own host.
@@ -159,9 +123,20 @@ pub fn request(number: usize, action: &Action) -> Option<LoweredRequest> {
     })
 }
 
+/// What a client is told to do, one after the other.
+pub type Commands = Vec<Command>;
+
+/// What a client is told to do to ask an actor for nothing but its answer. The payload is JSON.
+pub fn probe(to: &str, payload: &str) -> Commands {
+    let data = Json::parse(payload.to_owned()).expect("a probe says JSON");
+    let send = protocol::Send { to: address(to).into(), kind: PROBE.to_owned(), data };
+    let ask = RequestCommand::new(Pattern::Ask, Verb::Send(send));
+    vec![Command::Request(Box::new(ask))]
+}
+
 /// What a client is told to do, if the action is for its command queue. `own` is the actor's own
 /// address, `ttl` that of registrations that name none.
-pub fn command(
+fn command(
     number: usize,
     own: &ActorAddress,
     speaker: Option<&str>,

@@ -14,7 +14,8 @@ use signal_hub::protocol::{
 use signal_hub::time::Timestamp;
 
 use super::{LoweredRequest, address, ask, request};
-use crate::scenario::{Action, WhichToken};
+use crate::history::ClientName;
+use crate::scenario::{Action, Scenario, WhichToken};
 
 /// How long a close handshake may take.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -40,6 +41,13 @@ impl RawSession {
     ) -> Self {
         let tokens = BTreeMap::new();
         Self { name: name.to_owned(), own, hub, registration_ttl, requests: 0, tokens }
+    }
+
+    /// That of a raw connection in a scenario.
+    pub fn of(scenario: &Scenario, name: &ClientName) -> Self {
+        let hub = scenario.hub.hub_address.clone();
+        let (who, own) = (name.who().to_string(), address(&name.actor));
+        Self::new(&who, own, hub, scenario.clients.registration_ttl)
     }
 
     /// Takes note of what came.

@@ -10,7 +10,9 @@ use signal_hub::runtime::Runtime;
 use tokio::select;
 use tokio::sync::{mpsc, oneshot};
 
-use super::wire::{Process, Wire};
+use super::FullStack;
+use super::wire::{Wire, WireProcess};
+use crate::backend::testbed::{self, Order};
 use crate::history::{ClientEvent, ClientName, What};
 use crate::lower::{CLOSE_TIMEOUT, RawSession, answered};
 use crate::run::Recorder;
@@ -19,45 +21,40 @@ use crate::scenario::Action;
 /// The longest frame that is read, in bytes.
 const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// What a step wants of a raw connection, and how it hears that it is done.
-pub struct Order {
-    pub number: usize,
-    pub speaker: Option<String>,
-    pub action: Action,
-    pub done: oneshot::Sender<()>,
-}
-
 /// A raw connection that is under way.
-pub struct Raw<W: Wire> {
-    pub process: W::Process,
-    pub orders: mpsc::UnboundedSender<Order>,
-}
+pub struct Raw(mpsc::UnboundedSender<Order>);
 
-impl<W: Wire> Raw<W> {
-    /// Starts its process; nothing is opened yet.
-    pub fn start(wire: &W, name: ClientName, session: RawSession, recorder: Recorder) -> Self {
+impl Raw {
+    pub fn start<W: Wire>(stack: &FullStack<W>, name: ClientName) -> (W::Process, Self) {
         // A host of its own: faults can single it out.
         let host = name.who().to_string();
-        let process = wire.process(&host, &host);
+        let process = stack.wire.process(&host, &host);
         let (orders, received) = mpsc::unbounded_channel();
         let task = Task {
-            wire: wire.clone(),
+            wire: stack.wire.clone(),
             runtime: process.runtime(),
+            session: RawSession::of(&stack.scenario, &name),
             name,
-            session,
-            recorder,
+            recorder: stack.recorder.clone(),
             connection: 0,
             transport: None,
             awaited: BTreeMap::new(),
         };
         process.runtime().spawn(task.run(received));
-        Self { process, orders }
+        (process, Self(orders))
+    }
+}
+
+impl testbed::Raw for Raw {
+    fn order(&self, order: Order) {
+        // A connection whose process is gone does nothing.
+        let _ = self.0.send(order);
     }
 }
 
 struct Task<W: Wire> {
     wire: W,
-    runtime: <W::Process as Process>::Runtime,
+    runtime: <W::Process as WireProcess>::Runtime,
     name: ClientName,
     session: RawSession,
     recorder: Recorder,

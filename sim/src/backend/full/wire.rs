@@ -7,11 +7,12 @@ use std::time::Duration;
 use signal_hub::client::HubUrl;
 use signal_hub::runtime::Runtime;
 
-use crate::net::{Fault, Peers};
+use crate::backend::testbed::Process;
+use crate::net::Fault;
 
 /// Hosts, processes on them, and a network with faults. Cloning gives another handle.
 pub trait Wire: Clone + Send + Sync + 'static {
-    type Process: Process;
+    type Process: WireProcess;
 
     /// Time since the run began, as events have it.
     fn elapsed(&self) -> Duration;
@@ -34,28 +35,14 @@ pub trait Wire: Clone + Send + Sync + 'static {
     /// Does something to the network.
     fn inject(&self, fault: Fault);
 
-    /// The network's half of the death of all processes of a host; they are killed next.
-    fn crash(&self, host: &str, peers: Peers);
-
-    /// Ends all faults.
-    fn heal(&self);
-
     /// How late bytes can be on a healthy link, one way.
     fn latency_max(&self) -> Duration;
 }
 
-/// A process: its tasks end with it. Cloning gives another handle.
-pub trait Process: Clone + Send + Sync + 'static {
+/// A process that runs tasks, which end with it.
+pub trait WireProcess: Process {
     type Runtime: Runtime;
 
     /// The world as the process has it.
     fn runtime(&self) -> Self::Runtime;
-
-    /// Ends all its tasks in the middle of whatever they do.
-    fn kill(&self);
-
-    /// Lets none of its tasks run until it is resumed.
-    fn pause(&self);
-
-    fn resume(&self);
 }

@@ -1,29 +1,35 @@
 //! Runs the director and the few tasks that play steps: whoever is awake goes on, then the next
 //! event happens.
 
-use std::cell::RefCell;
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-type Task = Pin<Box<dyn Future<Output = ()>>>;
+use crate::backend::testbed::{Doing, awaited};
+
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Where tasks are put to run beside the director. Cloning gives another handle.
 #[derive(Clone, Default)]
-pub struct Tasks(Rc<RefCell<Vec<Task>>>);
+pub struct Tasks(Arc<Mutex<Vec<Task>>>);
 
 impl Tasks {
-    pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        self.0.borrow_mut().push(Box::pin(task));
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Doing {
+        let (task, doing) = awaited(task);
+        self.lock().push(Box::pin(task));
+        doing
     }
 
     fn take(&self) -> Vec<Task> {
-        std::mem::take(&mut self.0.borrow_mut())
+        std::mem::take(&mut self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Task>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -46,7 +52,8 @@ pub fn run(root: impl Future<Output = ()>, tasks: &Tasks, mut step: impl FnMut()
     loop {
         while flag.0.swap(false, Ordering::Relaxed) {
             if root.as_mut().poll(&mut context).is_ready() {
-                return;
+                // They know where tasks are put, and would keep themselves.
+                return drop(tasks.take());
             }
             loop {
                 running.extend(tasks.take());

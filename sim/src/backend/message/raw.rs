@@ -12,6 +12,7 @@ use super::client_end::Holder;
 use super::network::HostId;
 use super::websocket::Message;
 use super::world::World;
+use crate::backend::testbed::Order;
 use crate::history::{ClientEvent, ClientName};
 use crate::lower::{CLOSE_TIMEOUT, RawSession, answered};
 use crate::net::ConnectionId;
@@ -20,14 +21,6 @@ use crate::scenario::Action;
 /// A raw connection, in the order of its first step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RawId(pub usize);
-
-/// What a step wants of a raw connection, and how it hears that it is done.
-pub struct Order {
-    pub number: usize,
-    pub speaker: Option<String>,
-    pub action: Action,
-    pub done: oneshot::Sender<()>,
-}
 
 /// A raw connection that is under way.
 pub struct Raw {

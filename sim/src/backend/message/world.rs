@@ -161,9 +161,8 @@ impl World {
         }
     }
 
-    /// Starts a hub with empty tables.
-    pub fn start_hub(&mut self) {
-        self.recorder.record(self.now, What::HubStarted { restarts: self.lives });
+    /// Starts a hub with empty tables; tells which life that is.
+    pub fn start_hub(&mut self) -> u32 {
         self.lives += 1;
         let listener = self.network.listen(self.now, HUB.host, HUB.port);
         self.listener = Some(listener.expect("no other hub runs"));
@@ -172,20 +171,19 @@ impl World {
         self.hub_paused = false;
         let config = self.scenario.hub.clone();
         self.server = Some(Server::new(self.lives, config, seed, clock, self.now));
-        self.settle();
+        self.lives
     }
 
     /// The hub's process ends, whatever it is doing.
-    pub fn end_hub(&mut self, abruptly: bool) {
+    pub fn end_hub(&mut self) {
         self.left = self.left();
         self.server = None;
         self.hub_paused = false;
         self.hub_deferred.clear();
-        self.recorder.record(self.now, What::HubStopped { abruptly });
     }
 
     /// The life of the hub that runs, if one does.
-    pub fn hub_life(&self) -> Option<u32> {
+    fn hub_life(&self) -> Option<u32> {
         self.server.as_ref().map(Server::life)
     }
 
@@ -221,13 +219,8 @@ impl World {
         self.server.as_ref().map(Server::left).or(self.left)
     }
 
+    /// Does something to the network, before anybody sees what came of it.
     pub fn inject(&mut self, fault: Fault) {
-        self.inject_unseen(fault);
-        self.settle();
-    }
-
-    /// The same, before anybody sees what came of it.
-    pub fn inject_unseen(&mut self, fault: Fault) {
         self.network.inject(self.now, fault).expect("a fault names hosts of its scenario");
     }
 }

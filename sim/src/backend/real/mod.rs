@@ -20,14 +20,11 @@ use std::time::Duration;
 use self::network::Network;
 use self::pulse::Pulse;
 use self::wire::RealWire;
-use super::{Lasted, Skipped, director};
-use crate::backend::full::{FullStack, Wire};
+use super::{Lasted, Skipped, full};
 use crate::history::What;
 use crate::invariants::{Invariant, Violation};
 use crate::run::Recorder;
-use crate::scenario::{
-    Act, Ending, Expect, HUB_HOST, Scenario, What as Doing, When, registration_ttl_max,
-};
+use crate::scenario::{Act, Ending, Expect, Scenario, What as Doing, When, registration_ttl_max};
 
 /// A scenario whose steps take longer is not played.
 const STEPS_LAST_MAX: Duration = Duration::from_secs(30 * 60);
@@ -94,15 +91,7 @@ async fn direct(scenario: &Arc<Scenario>, recorder: &Recorder) -> Duration {
         recorder: recorder.clone(),
         link_latency_max: scenario.network.latency_max(),
     };
-    let stage =
-        FullStack::new(Arc::clone(scenario), &wire, wire.process(HUB_HOST, "runner"), recorder);
-    tokio::select! {
-        biased;
-        () = recorder.violated() => {}
-        () = director::direct(scenario, &stage, recorder) => {}
-    }
-    let took = wire.elapsed();
-    stage.clear();
+    let took = full::play(scenario, &wire, recorder).await;
     wire.network.stop();
     took
 }

@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::network::Network;
 use super::sockets::{connect, listen};
-use crate::backend::full::Process;
+use crate::backend::full::WireProcess;
+use crate::backend::testbed::Process;
 use crate::invariants::Violation;
 use crate::net::Host;
 use crate::run::Recorder;
@@ -52,13 +53,15 @@ impl RealProcess {
     }
 }
 
-impl Process for RealProcess {
+impl WireProcess for RealProcess {
     type Runtime = RealRuntime;
 
     fn runtime(&self) -> RealRuntime {
         RealRuntime(self.clone())
     }
+}
 
+impl Process for RealProcess {
     fn kill(&self) {
         self.killed.cancel();
     }

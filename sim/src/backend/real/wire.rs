@@ -11,7 +11,7 @@ use super::network::Network;
 use super::process::RealProcess;
 use super::sockets::ANYWHERE;
 use crate::backend::full::Wire;
-use crate::net::{Fault, Peers};
+use crate::net::Fault;
 use crate::run::Recorder;
 
 /// How late a message can be beyond what its link says: the machine may have other things to do.
@@ -54,14 +54,6 @@ impl Wire for RealWire {
 
     fn inject(&self, fault: Fault) {
         self.network.inject(fault);
-    }
-
-    fn crash(&self, host: &str, peers: Peers) {
-        self.network.inject(Fault::Crash { host: host.to_owned(), peers });
-    }
-
-    fn heal(&self) {
-        self.network.inject(Fault::Heal);
     }
 
     fn latency_max(&self) -> Duration {

@@ -1,0 +1,121 @@
+//! The real clients.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use signal_hub::client::{self, DisconnectReason, Events, Observer, TransportChange};
+use signal_hub::protocol::ClientFrame;
+use signal_hub::protocol::codec::HubFrame;
+use signal_hub::runtime::Runtime;
+use signal_hub::time::Timestamp;
+
+use super::wire::{Wire, WireProcess};
+use super::{FullStack, spawn};
+use crate::backend::belief::Belief;
+use crate::backend::testbed::{self, Doing};
+use crate::history::{ClientEvent, ClientName, What};
+use crate::lower::{Commands, Wishes};
+use crate::run::Recorder;
+
+/// A client, where it runs, and what its user makes of its events.
+pub struct Client<W: Wire> {
+    client: client::Client,
+    process: W::Process,
+    belief: Arc<Mutex<Belief>>,
+}
+
+impl<W: Wire> Client<W> {
+    pub fn start(stack: &FullStack<W>, name: ClientName, wishes: &Wishes) -> (W::Process, Self) {
+        let wire = stack.wire.clone();
+        let (host, full_name) = (Arc::clone(&name.actor), name.to_string());
+        let tap =
+            Tap { wire, recorder: stack.recorder.clone(), client: name, connection: 0, up: false };
+        tap.record(ClientEvent::Started { address: wishes.own().clone() });
+        let process = stack.wire.process(&host, &full_name);
+        let belief = Arc::<Mutex<Belief>>::default();
+        let runtime = process.runtime();
+        let config = wishes.config(&stack.scenario, stack.wire.hub_url(&host));
+        let (client, events) =
+            client::Client::connect_observed(runtime.clone(), config, tap.clone());
+        runtime.spawn(follow(events, Arc::clone(&belief), tap));
+        (process.clone(), Self { client, process, belief })
+    }
+}
+
+impl<W: Wire> testbed::Client for Client<W> {
+    fn obey(&self, commands: Commands) -> Doing {
+        let client = self.client.clone();
+        spawn(&self.process, async move {
+            for command in commands {
+                // Storms make calls fail; the history tells what became of each.
+                let _ = client.command(command).await;
+            }
+        })
+    }
+
+    fn leave(&self) -> Doing {
+        let client = self.client.clone();
+        Box::pin(async move {
+            // Whatever comes of it, the client has ended.
+            let _ = client.disconnect(None).await;
+        })
+    }
+
+    fn belief<T>(&self, look: impl FnOnce(&Belief) -> T) -> T {
+        look(&self.belief.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Follows a client's events, as its user would.
+async fn follow<W: Wire>(mut events: Events, belief: Arc<Mutex<Belief>>, tap: Tap<W>) {
+    while let Some(event) = events.next().await {
+        let said = belief.lock().unwrap_or_else(PoisonError::into_inner).follow(event);
+        said.into_iter().for_each(|said| tap.record(said));
+    }
+}
+
+/// Records what a client says and hears.
+#[derive(Clone)]
+struct Tap<W> {
+    wire: W,
+    recorder: Recorder,
+    client: ClientName,
+    connection: u32,
+    up: bool,
+}
+
+impl<W: Wire> Tap<W> {
+    fn record(&self, event: ClientEvent) {
+        let what = What::Client { client: self.client.clone(), event };
+        self.recorder.record(self.wire.elapsed(), what);
+    }
+}
+
+impl<W: Wire> Observer for Tap<W> {
+    fn sent(&mut self, _now: Timestamp, frame: &ClientFrame) {
+        self.record(ClientEvent::Sent(Box::new(frame.clone())));
+    }
+
+    fn received(&mut self, _now: Timestamp, frame: &HubFrame) {
+        self.record(ClientEvent::Received(Box::new(frame.clone())));
+    }
+
+    fn transport(&mut self, _now: Timestamp, change: &TransportChange) {
+        let why = match change {
+            TransportChange::Dialling => return,
+            TransportChange::Up => {
+                self.connection += 1;
+                self.up = true;
+                return self.record(ClientEvent::Opened { connection: self.connection });
+            }
+            TransportChange::Lost(DisconnectReason::ConnectFailed(why)) => {
+                return self.record(ClientEvent::Said(format!("cannot connect: {why}")));
+            }
+            TransportChange::Lost(why) => why.clone(),
+            TransportChange::Abandoned => DisconnectReason::Dropped,
+        };
+        if !std::mem::replace(&mut self.up, false) {
+            return self.record(ClientEvent::Said("gives up connecting".to_owned()));
+        }
+        self.record(ClientEvent::Lost { connection: self.connection, why });
+    }
+}

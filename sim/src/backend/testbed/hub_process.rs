@@ -1,0 +1,58 @@
+//! The hub's process: started, stopped, crashed, started again.
+
+use super::platform::{Hub, Platform, Process, Running};
+use crate::history::What;
+use crate::net::{Fault, Peers};
+use crate::run::Recorder;
+use crate::scenario::HUB_HOST;
+
+/// The hub's process, running or not.
+pub struct HubProcess<P: Platform> {
+    platform: P,
+    recorder: Recorder,
+    restarts: u32,
+    running: Option<Running<P, P::Hub>>,
+}
+
+impl<P: Platform> HubProcess<P> {
+    pub fn new(platform: P, recorder: Recorder) -> Self {
+        Self { platform, recorder, restarts: 0, running: None }
+    }
+
+    /// Starts a hub with empty tables.
+    pub fn start(&mut self) {
+        self.record(What::HubStarted { restarts: self.restarts });
+        self.restarts += 1;
+        self.running = Some(self.platform.start_hub());
+        self.platform.settle();
+    }
+
+    /// Shuts the hub down and waits until it has ended.
+    pub async fn stop(&mut self) {
+        let Some((process, hub)) = self.running.take() else { return };
+        hub.shut_down().await;
+        self.end(&process, false);
+    }
+
+    /// Ends the hub in the middle of whatever it does.
+    pub fn crash(&mut self, peers: Peers) {
+        let Some((process, _)) = self.running.take() else { return };
+        self.platform.inject(Fault::Crash { host: HUB_HOST.to_owned(), peers });
+        self.end(&process, true);
+    }
+
+    /// Its process, if it runs.
+    pub fn process(&self) -> Option<P::Process> {
+        self.running.as_ref().map(|(process, _)| process.clone())
+    }
+
+    fn end(&self, process: &P::Process, abruptly: bool) {
+        process.kill();
+        self.record(What::HubStopped { abruptly });
+        self.platform.settle();
+    }
+
+    fn record(&self, what: What) {
+        self.recorder.record(self.platform.elapsed(), what);
+    }
+}

@@ -1,0 +1,289 @@
+//! A hub, its actors and the network between them, and what steps do to them, on whatever platform.
+
+mod actor;
+mod hub_process;
+mod platform;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use signal_hub::hub::Sizes;
+use tokio::sync::oneshot;
+
+use self::actor::Actor;
+use self::hub_process::HubProcess;
+pub use self::platform::{
+    Client, Doing, Hub, Order, Platform, Process, Raw, Running, awaited, done, ended,
+};
+use super::deed::Deed;
+use crate::history::{ClientKind, ClientName};
+use crate::invariants::Agreement;
+use crate::lower;
+use crate::net::{Fault, Peers};
+use crate::run::Recorder;
+use crate::scenario::{Act, ActorKind, HUB_HOST, HubAction, Scenario, What, Who};
+
+/// Everything that takes part in a run.
+pub struct Testbed<P: Platform> {
+    scenario: Arc<Scenario>,
+    platform: P,
+    hub: Arc<tokio::sync::Mutex<HubProcess<P>>>,
+    actors: BTreeMap<String, Arc<Mutex<Actor<P>>>>,
+    raws: Mutex<BTreeMap<ClientName, Running<P, P::Raw>>>,
+}
+
+impl<P: Platform> Testbed<P> {
+    pub fn new(scenario: Arc<Scenario>, platform: P, recorder: Recorder) -> Self {
+        let actors = scenario.actors.iter();
+        Self {
+            actors: actors
+                .map(|actor| (actor.name.clone(), Arc::new(Mutex::new(Actor::new(actor)))))
+                .collect(),
+            hub: Arc::new(tokio::sync::Mutex::new(HubProcess::new(platform.clone(), recorder))),
+            raws: Mutex::default(),
+            platform,
+            scenario,
+        }
+    }
+
+    /// Time since the run began, as events have it.
+    pub fn elapsed(&self) -> Duration {
+        self.platform.elapsed()
+    }
+
+    /// Ends so long from now.
+    pub async fn sleep(&self, duration: Duration) {
+        self.platform.sleep(duration).await;
+    }
+
+    /// Starts the hub and the clients of all actors that have one.
+    pub fn begin(&self) {
+        if let Ok(mut hub) = self.hub.try_lock() {
+            hub.start();
+        }
+        self.return_the_absent();
+    }
+
+    /// Begins step `number`, which is no expectation.
+    pub fn act(&self, number: usize, what: &What) -> Doing {
+        match what {
+            What::Act { who: Who::Client(actor), speaker, act } => {
+                self.client_acts(number, actor, speaker.as_deref(), act)
+            }
+            What::Act { who: Who::Raw(actor, nth), speaker, act } => {
+                let (actor, kind) = (actor.as_str().into(), ClientKind::Raw);
+                let name = ClientName { actor, kind, number: *nth };
+                self.raw_acts(number, name, speaker.as_deref(), act)
+            }
+            What::Hub(action) => self.hub_acts(action),
+            What::Network(fault) => self.fault(fault.clone()),
+        }
+    }
+
+    /// Lifts all faults and ends all raw connections without a word. Ends when the hub is up.
+    pub async fn heal(&self) {
+        self.platform.inject(Fault::Heal);
+        self.crash_raws();
+        self.platform.settle();
+        // A hub on its way down comes up again before the lock is free.
+        let mut hub = self.hub.lock().await;
+        if hub.process().is_none() {
+            hub.start();
+        }
+    }
+
+    /// An actor whose clients have all ended for good reasons gets a new one.
+    pub fn return_the_absent(&self) {
+        for actor in &self.scenario.actors {
+            let mut actor = lock(self.actor(&actor.name));
+            if actor.kind == ActorKind::Client && actor.is_absent() {
+                // One that still has other addresses would take them back from the new one.
+                actor.kill();
+                actor.start(&self.platform);
+            }
+        }
+    }
+
+    /// What each client that has not ended believes.
+    pub fn beliefs(&self) -> Vec<Agreement> {
+        self.actors.values().flat_map(|actor| lock(actor).beliefs()).collect()
+    }
+
+    /// Has the actor's client ask another actor, and does not wait: the history tells whether that
+    /// arrives. The payload is JSON.
+    pub fn probe(&self, actor: &str, to: &str, payload: &str) {
+        if let Some(client) = lock(self.actor(actor)).client() {
+            drop(client.obey(lower::probe(to, payload)));
+        }
+    }
+
+    /// How late a message can be on a healthy link, one way.
+    pub fn latency_max(&self) -> Duration {
+        self.platform.latency_max()
+    }
+
+    /// Ends all clients without a word to the hub.
+    pub fn vanish(&self) {
+        self.crash_raws();
+        for actor in &self.scenario.actors {
+            self.crash(&actor.name, Peers::SeeNothing);
+            lock(self.actor(&actor.name)).kill();
+        }
+        self.platform.settle();
+    }
+
+    /// What was left in the hub at its latest input.
+    pub async fn left(&self) -> Option<Sizes> {
+        // Not while it comes or goes.
+        let _held = self.hub.lock().await;
+        self.platform.left()
+    }
+
+    /// Ends whoever is still there, so that nothing of the run outlives it.
+    pub fn clear(&self) {
+        self.vanish();
+        if let Ok(mut hub) = self.hub.try_lock() {
+            hub.crash(Peers::SeeNothing);
+        }
+    }
+
+    fn actor(&self, name: &str) -> &Arc<Mutex<Actor<P>>> {
+        self.actors.get(name).expect("a step names an actor of its scenario")
+    }
+
+    fn client_acts(&self, number: usize, name: &str, speaker: Option<&str>, act: &Act) -> Doing {
+        let actor = self.actor(name);
+        match Deed::of(name, act) {
+            Deed::Fault(fault) => self.fault(fault),
+            Deed::Pause(lasts) => {
+                let processes = lock(actor).processes();
+                self.pause(name, processes, lasts)
+            }
+            Deed::Start => {
+                lock(actor).start(&self.platform);
+                done()
+            }
+            Deed::Leave(pause) => self.leave(Arc::clone(actor), pause),
+            Deed::Crash(peers, pause) => {
+                self.crash(name, peers);
+                lock(actor).kill();
+                self.platform.settle();
+                self.start_later(Arc::clone(actor), pause)
+            }
+            Deed::Speak(action) => {
+                let ttl = self.scenario.clients.registration_ttl;
+                let mut actor = lock(actor);
+                let commands = actor.wishes.commands(number, speaker, ttl, &action);
+                let client = actor.client().filter(|_| !commands.is_empty());
+                client.map_or_else(done, |client| client.obey(commands))
+            }
+        }
+    }
+
+    fn leave(&self, actor: Arc<Mutex<Actor<P>>>, pause: Duration) -> Doing {
+        let platform = self.platform.clone();
+        self.platform.spawn(move || {
+            let left = lock(&actor).client().map(Client::leave);
+            async move {
+                if let Some(left) = left {
+                    left.await;
+                }
+                platform.sleep(pause).await;
+                lock(&actor).start(&platform);
+            }
+        })
+    }
+
+    fn start_later(&self, actor: Arc<Mutex<Actor<P>>>, pause: Duration) -> Doing {
+        let platform = self.platform.clone();
+        self.platform.spawn(move || {
+            let over = platform.sleep(pause);
+            async move {
+                over.await;
+                lock(&actor).start(&platform);
+            }
+        })
+    }
+
+    fn pause(&self, host: &str, processes: Vec<P::Process>, lasts: Duration) -> Doing {
+        if !processes.is_empty() {
+            drop(self.fault(Fault::Pause { host: host.to_owned(), lasts }));
+        }
+        let platform = self.platform.clone();
+        self.platform.spawn(move || {
+            processes.iter().for_each(Process::pause);
+            let over = platform.sleep(lasts);
+            async move {
+                over.await;
+                processes.iter().for_each(Process::resume);
+                platform.settle();
+            }
+        })
+    }
+
+    fn raw_acts(&self, number: usize, name: ClientName, speaker: Option<&str>, act: &Act) -> Doing {
+        let host = name.who().to_string();
+        let mut raws = lock(&self.raws);
+        let (process, raw) =
+            raws.entry(name.clone()).or_insert_with(|| self.platform.start_raw(name));
+        match Deed::of(&host, act) {
+            Deed::Fault(fault) => self.fault(fault),
+            Deed::Pause(lasts) => self.pause(&host, vec![process.clone()], lasts),
+            Deed::Start | Deed::Leave(_) | Deed::Crash(..) => {
+                unreachable!("reading a scenario refuses these of raw connections")
+            }
+            Deed::Speak(action) => {
+                let (done, when_done) = oneshot::channel();
+                let speaker = speaker.map(str::to_owned);
+                raw.order(Order { number, speaker, action, done });
+                ended(when_done)
+            }
+        }
+    }
+
+    fn hub_acts(&self, action: &HubAction) -> Doing {
+        let (hub, platform) = (Arc::clone(&self.hub), self.platform.clone());
+        match *action {
+            HubAction::Restart { abruptly, pause } => self.platform.spawn(move || async move {
+                let mut hub = hub.lock().await;
+                if abruptly {
+                    hub.crash(Peers::SeeReset);
+                } else {
+                    hub.stop().await;
+                }
+                platform.sleep(pause).await;
+                hub.start();
+            }),
+            HubAction::Shutdown => {
+                self.platform.spawn(move || async move { hub.lock().await.stop().await })
+            }
+            HubAction::Pause { lasts } => {
+                let process = hub.try_lock().ok().and_then(|hub| hub.process());
+                self.pause(HUB_HOST, process.into_iter().collect(), lasts)
+            }
+        }
+    }
+
+    fn fault(&self, fault: Fault) -> Doing {
+        self.platform.inject(fault);
+        self.platform.settle();
+        done()
+    }
+
+    /// The network's part of a crash: whoever dies is killed before it sees its own connections end.
+    fn crash(&self, host: &str, peers: Peers) {
+        self.platform.inject(Fault::Crash { host: host.to_owned(), peers });
+    }
+
+    fn crash_raws(&self) {
+        for (name, (process, _)) in std::mem::take(&mut *lock(&self.raws)) {
+            self.crash(&name.who().to_string(), Peers::SeeNothing);
+            process.kill();
+        }
+    }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,131 @@
+//! What a testbed stands on: hosts, processes on them, a network with faults, and time.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use signal_hub::hub::Sizes;
+use tokio::sync::oneshot;
+
+use crate::backend::belief::Belief;
+use crate::history::ClientName;
+use crate::lower::{Commands, Wishes};
+use crate::net::Fault;
+use crate::scenario::Action;
+
+/// Ends when a step is done: a tell is written, an ask has its answer, a fault has struck.
+pub type Doing = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A handle to everything there is in a run; cloning gives another one. What is done to the network and
+/// to processes shows with the next `settle`, what clients and connections are told at once.
+pub trait Platform: Clone + Send + Sync + 'static {
+    type Process: Process;
+    type Hub: Hub;
+    type Client: Client;
+    type Raw: Raw;
+
+    /// Time since the run began, as events have it.
+    fn elapsed(&self) -> Duration;
+
+    /// Ends so long from now.
+    fn sleep(&self, duration: Duration) -> Doing;
+
+    /// Runs a task where nothing happens to it: what `begin` does and then what it returns. A platform
+    /// whose tasks cannot get in each other's way calls `begin` at once.
+    fn spawn<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        begin: impl FnOnce() -> F + Send + 'static,
+    ) -> Doing;
+
+    /// Does something to the network.
+    fn inject(&self, fault: Fault);
+
+    /// Lets everybody see what has been done.
+    fn settle(&self) {}
+
+    /// How late a message can be on a healthy link, one way.
+    fn latency_max(&self) -> Duration;
+
+    /// Starts a hub with empty tables.
+    fn start_hub(&self) -> Running<Self, Self::Hub>;
+
+    /// What was left in the hub at its latest input.
+    fn left(&self) -> Option<Sizes>;
+
+    /// Starts a client of an actor that wants this.
+    fn start_client(&self, name: ClientName, wishes: &Wishes) -> Running<Self, Self::Client>;
+
+    /// Starts the process of a raw connection on a host of its own; nothing is opened yet.
+    fn start_raw(&self, name: ClientName) -> Running<Self, Self::Raw>;
+}
+
+/// What runs in a process, and the process.
+pub type Running<P, T> = (<P as Platform>::Process, T);
+
+/// What ends at once and can stand still. Cloning gives another handle.
+pub trait Process: Clone + Send + Sync + 'static {
+    /// Ends it in the middle of whatever it does.
+    fn kill(&self);
+
+    /// Lets it do nothing until it is resumed.
+    fn pause(&self);
+
+    fn resume(&self);
+}
+
+/// A hub that runs.
+pub trait Hub: Send + 'static {
+    /// Shuts it down; ends when all is said. Its process is killed next.
+    fn shut_down(self) -> impl Future<Output = ()> + Send;
+}
+
+/// A client that has not been killed.
+pub trait Client: Send + 'static {
+    /// Has it do these, one after the other. Done, too, when nobody is left to do them.
+    fn obey(&self, commands: Commands) -> Doing;
+
+    /// Has it take leave of the hub.
+    fn leave(&self) -> Doing;
+
+    /// Looks at what it believes.
+    fn belief<T>(&self, look: impl FnOnce(&Belief) -> T) -> T;
+}
+
+/// A raw connection.
+pub trait Raw: Send + 'static {
+    /// Has it carry this out after what it was told before.
+    fn order(&self, order: Order);
+}
+
+/// What a step wants of a raw connection, and how it hears that it is done.
+pub struct Order {
+    pub number: usize,
+    pub speaker: Option<String>,
+    pub action: Action,
+    pub done: oneshot::Sender<()>,
+}
+
+/// A step that is done at once.
+pub fn done() -> Doing {
+    Box::pin(std::future::ready(()))
+}
+
+/// A step that is done with this, or when nobody is left to do it.
+pub fn ended(when: oneshot::Receiver<()>) -> Doing {
+    Box::pin(async move {
+        let _ = when.await;
+    })
+}
+
+/// The task, and a step that is done with it or when it dies.
+pub fn awaited(
+    task: impl Future<Output = ()> + Send + 'static,
+) -> (impl Future<Output = ()> + Send + 'static, Doing) {
+    let (end, when_ended) = oneshot::channel();
+    let task = async move {
+        task.await;
+        // Nobody has to wait for it.
+        let _ = end.send(());
+    };
+    (task, ended(when_ended))
+}

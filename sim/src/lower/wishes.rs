@@ -1,0 +1,72 @@
+//! What an actor wants of its clients, whichever of them runs.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use signal_hub::client::{ActorConfig, ClientConfig, HubUrl};
+use signal_hub::protocol::{ActorAddress, Topic};
+
+use super::{Commands, address, command};
+use crate::scenario::{Action, Actor, Scenario};
+
+/// Addresses to be at, and topics to hear of.
+pub struct Wishes {
+    /// The first is its own.
+    addresses: Vec<ActorAddress>,
+    topics: BTreeSet<Topic>,
+}
+
+impl Wishes {
+    pub fn of(actor: &Actor) -> Self {
+        let names = std::iter::once(&actor.name).chain(&actor.addresses);
+        Self { addresses: names.map(|name| address(name)).collect(), topics: BTreeSet::new() }
+    }
+
+    /// The actor's own address.
+    pub fn own(&self) -> &ActorAddress {
+        &self.addresses[0]
+    }
+
+    /// How a client is set that starts now.
+    pub fn config(&self, scenario: &Scenario, hub: HubUrl) -> ClientConfig {
+        let ttl = scenario.clients.registration_ttl;
+        let actors = self.addresses.iter().enumerate().map(|(number, address)| {
+            let topics = match number {
+                0 => self.topics.iter().cloned().collect(),
+                _ => Vec::new(),
+            };
+            ActorConfig { ttl, topics, ..ActorConfig::new(address.clone()) }
+        });
+        ClientConfig {
+            hub_address: scenario.hub.hub_address.clone(),
+            backoff_max: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(5),
+            ..ClientConfig::new(hub, actors.collect())
+        }
+    }
+
+    /// What a client is told to do: nothing if the action is not for its command
+    /// queue. Remembers what the actor wants from now on. `ttl` is that of registrations that name none.
+    pub fn commands(
+        &mut self,
+        number: usize,
+        speaker: Option<&str>,
+        ttl: Duration,
+        action: &Action,
+    ) -> Commands {
+        if speaker.is_none() {
+            self.note(action);
+        }
+        let times = if matches!(action, Action::AskTwice { .. }) { 2 } else { 1 };
+        let command = command(number, self.own(), speaker, ttl, action);
+        command.map_or_else(Vec::new, |command| vec![command; times])
+    }
+
+    fn note(&mut self, action: &Action) {
+        if let Action::Subscribe { topic } = action {
+            self.topics.insert(topic.clone());
+        } else if let Action::Unsubscribe { topic } = action {
+            self.topics.remove(topic);
+        }
+    }
+}
