@@ -181,7 +181,7 @@ impl<P: Platform> Director<'_, P> {
     async fn probe(&self) -> Result<(), Violation> {
         self.reach(Milestone::Probe);
         let usual = self.scenario.network.latency_max() * 2 + PROBE_SLACK;
-        let within = self.testbed.latency_max() * 2 + PROBE_SLACK;
+        let within = usual + P::LATE_MAX * 2;
         // A client that has just come back may have used up what it may ask for.
         let attempts = if self.scenario.hub.rate_limit_per_second < 50 { 3 } else { 1 };
         let clients = || {

@@ -1,6 +1,5 @@
 //! The simulated backend: the full stack on madsim and our own network.
 
-use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,28 +9,16 @@ use signal_hub::client::HubUrl;
 
 use super::full::{self, Wire, WireProcess};
 use super::testbed::Process;
-use crate::history::What;
 use crate::lower;
-use crate::net::{Fault, Host, Net};
+use crate::net::{Host, Net};
 use crate::run::Recorder;
 use crate::runtime::SimRuntime;
 use crate::scenario::{HUB_PORT, Scenario};
 
 /// Plays the scenario to its end or to the first violation; tells how long that took.
 pub async fn play(scenario: Arc<Scenario>, recorder: Recorder) -> Duration {
-    let network_recorder = recorder.clone();
-    let net = Net::new(
-        scenario.seed,
-        scenario.network.clone(),
-        Box::new(move |event| network_recorder.record(event.at, What::Net(event.kind))),
-    );
-    let wire = SimWire { net: net.clone() };
-    for host in scenario.hosts() {
-        wire.net.host(&host);
-    }
-    let took = full::play(&scenario, &wire, &recorder).await;
-    net.stop();
-    took
+    let net = Net::new(scenario.seed, scenario.network.clone(), full::sink(&recorder));
+    full::play(&scenario, &SimWire { net }, &recorder).await
 }
 
 /// The simulated network and its hosts.
@@ -43,12 +30,10 @@ struct SimWire {
 impl Wire for SimWire {
     type Process = SimProcess;
 
-    fn elapsed(&self) -> Duration {
-        self.net.elapsed()
-    }
+    const LATE_MAX: Duration = Duration::ZERO;
 
-    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static {
-        madsim::time::sleep(duration)
+    fn net(&self) -> &Net {
+        &self.net
     }
 
     fn process(&self, host: &str, name: &str) -> SimProcess {
@@ -64,14 +49,6 @@ impl Wire for SimWire {
 
     fn hub_url(&self, _host: &str) -> HubUrl {
         lower::hub_url()
-    }
-
-    fn inject(&self, fault: Fault) {
-        self.net.inject(fault).expect("a fault names hosts of its scenario");
-    }
-
-    fn latency_max(&self) -> Duration {
-        self.net.latency_max()
     }
 }
 

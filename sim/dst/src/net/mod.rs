@@ -146,11 +146,6 @@ impl Net {
         })
     }
 
-    /// How late a segment can be on a healthy link, unless it waits for bandwidth or is lost.
-    pub fn latency_max(&self) -> Duration {
-        self.with(|shell, _| shell.world.latency_max())
-    }
-
     /// Virtual time since the run began, as events have it.
     pub fn elapsed(&self) -> Duration {
         self.with(|_, now| now)

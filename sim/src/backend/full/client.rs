@@ -14,6 +14,7 @@ use crate::backend::belief::Belief;
 use crate::backend::testbed::{self, Doing};
 use crate::history::{ClientEvent, ClientName, What};
 use crate::lower::{Commands, Wishes};
+use crate::net::Net;
 use crate::run::Recorder;
 
 /// A client, where it runs, and what its user makes of its events.
@@ -25,10 +26,9 @@ pub struct Client<W: Wire> {
 
 impl<W: Wire> Client<W> {
     pub fn start(stack: &FullStack<W>, name: ClientName, wishes: &Wishes) -> (W::Process, Self) {
-        let wire = stack.wire.clone();
         let (host, full_name) = (Arc::clone(&name.actor), name.to_string());
-        let tap =
-            Tap { wire, recorder: stack.recorder.clone(), client: name, connection: 0, up: false };
+        let (net, recorder) = (stack.wire.net().clone(), stack.recorder.clone());
+        let tap = Tap { net, recorder, client: name, connection: 0, up: false };
         tap.record(ClientEvent::Started { address: wishes.own().clone() });
         let process = stack.wire.process(&host, &full_name);
         let belief = Arc::<Mutex<Belief>>::default();
@@ -66,7 +66,7 @@ impl<W: Wire> testbed::Client for Client<W> {
 }
 
 /// Follows a client's events, as its user would.
-async fn follow<W: Wire>(mut events: Events, belief: Arc<Mutex<Belief>>, tap: Tap<W>) {
+async fn follow(mut events: Events, belief: Arc<Mutex<Belief>>, tap: Tap) {
     while let Some(event) = events.next().await {
         let said = belief.lock().unwrap_or_else(PoisonError::into_inner).follow(event);
         said.into_iter().for_each(|said| tap.record(said));
@@ -75,22 +75,22 @@ async fn follow<W: Wire>(mut events: Events, belief: Arc<Mutex<Belief>>, tap: Ta
 
 /// Records what a client says and hears.
 #[derive(Clone)]
-struct Tap<W> {
-    wire: W,
+struct Tap {
+    net: Net,
     recorder: Recorder,
     client: ClientName,
     connection: u32,
     up: bool,
 }
 
-impl<W: Wire> Tap<W> {
+impl Tap {
     fn record(&self, event: ClientEvent) {
         let what = What::Client { client: self.client.clone(), event };
-        self.recorder.record(self.wire.elapsed(), what);
+        self.recorder.record(self.net.elapsed(), what);
     }
 }
 
-impl<W: Wire> Observer for Tap<W> {
+impl Observer for Tap {
     fn sent(&mut self, _now: Timestamp, frame: &ClientFrame) {
         self.record(ClientEvent::Sent(Box::new(frame.clone())));
     }

@@ -12,6 +12,7 @@ use super::FullStack;
 use super::wire::{Wire, WireProcess};
 use crate::backend::testbed;
 use crate::history::{HubEvent, What};
+use crate::net::Net;
 use crate::run::{self, Recorder};
 use crate::scenario::HUB_HOST;
 
@@ -29,7 +30,7 @@ impl Hub {
         let (wire, runtime) = (stack.wire.clone(), process.runtime());
         let config = stack.scenario.hub.clone();
         let tap = Tap {
-            wire: stack.wire.clone(),
+            net: stack.wire.net().clone(),
             recorder: stack.recorder.clone(),
             left: Arc::clone(&stack.left),
             input: None,
@@ -59,15 +60,15 @@ impl testbed::Hub for Hub {
 }
 
 /// Records every input of the hub with what came of it.
-struct Tap<W> {
-    wire: W,
+struct Tap {
+    net: Net,
     recorder: Recorder,
     left: Arc<Mutex<Option<Sizes>>>,
     input: Option<Input>,
     inputs: u64,
 }
 
-impl<W: Wire> Observer for Tap<W> {
+impl Observer for Tap {
     fn before(&mut self, _now: Timestamp, input: &Input, _hub: &hub::Hub) {
         self.input = Some(input.clone());
     }
@@ -76,7 +77,7 @@ impl<W: Wire> Observer for Tap<W> {
         let input = self.input.take().expect("there is an input before its outputs");
         let (outputs, touched, work) = (outputs.to_vec(), hub.touched(), hub.work());
         let event = HubEvent { now, input, outputs, touched, work };
-        self.recorder.record(self.wire.elapsed(), What::Hub(Box::new(event)));
+        self.recorder.record(self.net.elapsed(), What::Hub(Box::new(event)));
         *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(hub.sizes());
         self.inputs += 1;
         run::audit(&self.recorder, hub, self.inputs);

@@ -18,14 +18,17 @@ use self::raw::Raw;
 pub use self::wire::{Wire, WireProcess};
 use super::director;
 use super::testbed::{Doing, Platform, Testbed, awaited};
-use crate::history::ClientName;
+use crate::history::{ClientName, What};
 use crate::lower::Wishes;
-use crate::net::Fault;
+use crate::net::{Fault, Sink};
 use crate::run::Recorder;
 use crate::scenario::{HUB_HOST, Scenario};
 
 /// Plays the scenario to its end or to the first violation; tells how long that took.
 pub async fn play<W: Wire>(scenario: &Arc<Scenario>, wire: &W, recorder: &Recorder) -> Duration {
+    for host in scenario.hosts() {
+        wire.net().host(&host);
+    }
     let stack = FullStack {
         scenario: Arc::clone(scenario),
         runner: wire.process(HUB_HOST, "runner"),
@@ -35,9 +38,16 @@ pub async fn play<W: Wire>(scenario: &Arc<Scenario>, wire: &W, recorder: &Record
     };
     let testbed = Testbed::new(Arc::clone(scenario), stack, recorder.clone());
     director::direct(scenario, &testbed, recorder).await;
-    let took = wire.elapsed();
+    let took = wire.net().elapsed();
     testbed.clear();
+    wire.net().stop();
     took
+}
+
+/// Takes down what the network does.
+pub fn sink(recorder: &Recorder) -> Sink {
+    let recorder = recorder.clone();
+    Box::new(move |event| recorder.record(event.at, What::Net(event.kind)))
 }
 
 /// The server, the clients and the raw connections of a run.
@@ -57,12 +67,14 @@ impl<W: Wire> Platform for FullStack<W> {
     type Client = Client<W>;
     type Raw = Raw;
 
+    const LATE_MAX: Duration = W::LATE_MAX;
+
     fn elapsed(&self) -> Duration {
-        self.wire.elapsed()
+        self.wire.net().elapsed()
     }
 
     fn sleep(&self, duration: Duration) -> Doing {
-        Box::pin(self.wire.sleep(duration))
+        Box::pin(self.runner.runtime().sleep(duration))
     }
 
     fn spawn<F: Future<Output = ()> + Send + 'static>(
@@ -73,11 +85,7 @@ impl<W: Wire> Platform for FullStack<W> {
     }
 
     fn inject(&self, fault: Fault) {
-        self.wire.inject(fault);
-    }
-
-    fn latency_max(&self) -> Duration {
-        self.wire.latency_max()
+        self.wire.net().inject(fault).expect("a fault names hosts of its scenario");
     }
 
     fn start_hub(&self) -> (W::Process, Hub) {

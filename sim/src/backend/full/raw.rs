@@ -163,7 +163,7 @@ impl<W: Wire> Task<W> {
 
     fn record(&self, event: ClientEvent) {
         let what = What::Client { client: self.name.clone(), event };
-        self.recorder.record(self.wire.elapsed(), what);
+        self.recorder.record(self.wire.net().elapsed(), what);
     }
 }
 

@@ -84,6 +84,8 @@ impl Platform for MessagePlatform {
     type Client = MessageClient;
     type Raw = MessageRaw;
 
+    const LATE_MAX: Duration = Duration::ZERO;
+
     fn elapsed(&self) -> Duration {
         self.world().now
     }
@@ -107,10 +109,6 @@ impl Platform for MessagePlatform {
 
     fn settle(&self) {
         self.world().settle();
-    }
-
-    fn latency_max(&self) -> Duration {
-        self.world().network.latency_max()
     }
 
     fn start_hub(&self) -> (MessageProcess, Hub) {

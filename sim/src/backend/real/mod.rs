@@ -21,7 +21,6 @@ use self::network::Network;
 use self::pulse::Pulse;
 use self::wire::RealWire;
 use super::{Lasted, Skipped, full};
-use crate::history::What;
 use crate::invariants::{Invariant, Violation};
 use crate::run::Recorder;
 use crate::scenario::{Act, Ending, Expect, Scenario, What as Doing, When, registration_ttl_max};
@@ -77,23 +76,9 @@ fn run(scenario: &Arc<Scenario>, recorder: &Recorder) -> Duration {
 }
 
 async fn direct(scenario: &Arc<Scenario>, recorder: &Recorder) -> Duration {
-    let sink = recorder.clone();
-    let network = Network::new(
-        scenario.seed,
-        scenario.network.clone(),
-        Box::new(move |event| sink.record(event.at, What::Net(event.kind))),
-    );
-    for host in scenario.hosts() {
-        network.host(&host);
-    }
-    let wire = RealWire {
-        network,
-        recorder: recorder.clone(),
-        link_latency_max: scenario.network.latency_max(),
-    };
-    let took = full::play(scenario, &wire, recorder).await;
-    wire.network.stop();
-    took
+    let (seed, link) = (scenario.seed, scenario.network.clone());
+    let network = Network::new(seed, link, full::sink(recorder));
+    full::play(scenario, &RealWire { network, recorder: recorder.clone() }, recorder).await
 }
 
 /// How long the steps take if everything that is waited for comes at the last moment.

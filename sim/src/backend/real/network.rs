@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use signal_hub::runtime::{Runtime, Tokio};
 use tokio::net::{TcpListener, TcpStream};
@@ -13,13 +12,13 @@ use tokio::net::{TcpListener, TcpStream};
 use super::bridge::bridge;
 use super::clock::RealClock;
 use super::sockets::{ANYWHERE, connect, listen, reset};
-use crate::net::{Fault, Host, LinkConfig, Net, SimListener, SimStream, Sink};
+use crate::net::{Host, LinkConfig, Net, SimListener, SimStream, Sink};
 use crate::scenario::{HUB_HOST, HUB_PORT};
 
 /// A handle to the network and the proxies of one run.
 #[derive(Clone)]
 pub struct Network {
-    net: Net,
+    pub net: Net,
     doors: Arc<Mutex<BTreeMap<String, SocketAddr>>>,
     hub: Arc<Mutex<Option<Hub>>>,
 }
@@ -40,16 +39,6 @@ impl Network {
         Self { net, doors: Arc::default(), hub: Arc::default() }
     }
 
-    /// Time since the run began.
-    pub fn elapsed(&self) -> Duration {
-        self.net.elapsed()
-    }
-
-    /// The host of this name, a new one if there is none yet.
-    pub fn host(&self, name: &str) -> Host {
-        self.net.host(name)
-    }
-
     /// Where the host finds the hub; opens the host's door first.
     ///
     /// # Errors
@@ -62,14 +51,14 @@ impl Network {
         let listener = listen(ANYWHERE)?;
         let door = listener.local_addr()?;
         doors.insert(host.to_owned(), door);
-        Tokio.spawn(keep_door(self.host(host), listener));
+        Tokio.spawn(keep_door(self.net.host(host), listener));
         Ok(door)
     }
 
     /// The hub listens here from now on.
     pub fn hub_listens(&self, address: SocketAddr) {
         let place = SocketAddr::from((Ipv4Addr::UNSPECIFIED, HUB_PORT));
-        let listener = self.host(HUB_HOST).listen(place).expect("no other hub listens");
+        let listener = self.net.host(HUB_HOST).listen(place).expect("no other hub listens");
         let listener = Arc::new(listener);
         Tokio.spawn(keep_hub(Arc::clone(&listener), address));
         *self.hub.lock().unwrap_or_else(PoisonError::into_inner) = Some(Hub { address, listener });
@@ -81,16 +70,6 @@ impl Network {
         if let Some(gone) = hub.take_if(|hub| hub.address == address) {
             gone.listener.close();
         }
-    }
-
-    /// Does something to the network.
-    pub fn inject(&self, fault: Fault) {
-        self.net.inject(fault).expect("a fault names hosts of its scenario");
-    }
-
-    /// Ends the network: nothing moves any more.
-    pub fn stop(&self) {
-        self.net.stop();
     }
 }
 

@@ -45,7 +45,7 @@ enum Pause {
 impl RealProcess {
     pub fn new(host: &str, network: Network, recorder: Recorder) -> Self {
         let (killed, pause) = (CancellationToken::new(), Arc::default());
-        Self { host: network.host(host), network, recorder, killed, pause }
+        Self { host: network.net.host(host), network, recorder, killed, pause }
     }
 
     fn lock(&self) -> MutexGuard<'_, Pause> {

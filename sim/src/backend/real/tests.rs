@@ -37,7 +37,7 @@ impl Bench {
         let network =
             Network::new(1, link, Box::new(move |event| sink.lock().unwrap().push(event.kind)));
         let hub = listen(ANYWHERE).unwrap();
-        network.host(HOST);
+        network.net.host(HOST);
         network.hub_listens(hub.local_addr().unwrap());
         Self { network, hub, told }
     }
@@ -85,11 +85,11 @@ fn bytes_arrive_in_order_and_not_before_their_latency() {
         let link = LinkConfig { latency: MS(50), jitter: MS(50), ..LinkConfig::default() };
         let bench = Bench::new(link);
         let (mut client, mut server) = bench.pair().await;
-        let (sent, began) = (vec![7; 40_000], bench.network.elapsed());
+        let (sent, began) = (vec![7; 40_000], bench.network.net.elapsed());
         let mut arrived = vec![0; sent.len()];
         let (wrote, read) = tokio::join!(client.write_all(&sent), server.read_exact(&mut arrived));
         wrote.and(read.map(|_| ())).unwrap();
-        assert!(bench.network.elapsed() >= began + MS(50));
+        assert!(bench.network.net.elapsed() >= began + MS(50));
         assert!(arrived == sent);
     });
 }
@@ -114,14 +114,18 @@ fn a_cut_is_seen_by_each_end_when_it_is_said_to() {
     play(async {
         let bench = Bench::new(LinkConfig::default());
         let (mut client, mut server) = bench.pair().await;
-        let began = bench.network.elapsed();
+        let began = bench.network.net.elapsed();
         let late = Notice::end_of_stream(Seen::After(MS(400)));
         let connections = Choice::Of { host: HOST.to_owned() };
         let client_sees = Notice::reset(Seen::Now);
-        bench.network.inject(Fault::Sever { connections, client_sees, server_sees: late });
+        bench
+            .network
+            .net
+            .inject(Fault::Sever { connections, client_sees, server_sees: late })
+            .unwrap();
         assert_eq!(error(&mut client).await, ErrorKind::ConnectionReset);
         assert_eq!(error(&mut server).await, ErrorKind::UnexpectedEof);
-        assert!(bench.network.elapsed() >= began + MS(400));
+        assert!(bench.network.net.elapsed() >= began + MS(400));
         assert!(bench.took_effect());
         for into_the_void in [b"c", b"d"] {
             server.write_all(into_the_void).await.unwrap();
@@ -156,10 +160,10 @@ fn a_process_that_resets_its_socket_resets_the_other_end() {
 fn a_refused_connect_is_reset_and_the_hub_hears_nothing() {
     play(async {
         let bench = Bench::new(LinkConfig::default());
-        bench.network.inject(connects(ConnectMode::Refuse));
+        bench.network.net.inject(connects(ConnectMode::Refuse)).unwrap();
         assert_eq!(error(&mut bench.dial().await).await, ErrorKind::ConnectionReset);
         assert!(bench.has_told(|kind| matches!(kind, NetEventKind::Refused { .. })));
-        bench.network.inject(connects(ConnectMode::Accept));
+        bench.network.net.inject(connects(ConnectMode::Accept)).unwrap();
         bench.pair().await;
     });
 }
@@ -170,14 +174,14 @@ fn whoever_reads_nothing_soon_keeps_the_other_from_writing() {
         let bench = Bench::new(LinkConfig { window_bytes: 4_096, ..LinkConfig::default() });
         let (mut client, mut server) = bench.pair().await;
         let lasts = Duration::from_secs(60);
-        bench.network.inject(Fault::PauseHostReading { host: HOST.to_owned(), lasts });
+        bench.network.net.inject(Fault::PauseHostReading { host: HOST.to_owned(), lasts }).unwrap();
         let many = vec![7; 8 * 1024 * 1024];
         tokio::select! {
             biased;
             _ = server.write_all(&many) => panic!("megabytes went where nobody reads"),
             () = Tokio.sleep(MS(300)) => {}
         }
-        bench.network.inject(Fault::Heal);
+        bench.network.net.inject(Fault::Heal).unwrap();
         client.read_exact(&mut vec![0; 4_096]).await.unwrap();
     });
 }
@@ -187,7 +191,11 @@ fn the_kernel_of_a_dead_process_resets_its_connections() {
     play(async {
         let bench = Bench::new(LinkConfig::default());
         let (client, mut server) = bench.pair().await;
-        bench.network.inject(Fault::Crash { host: HOST.to_owned(), peers: Peers::SeeReset });
+        bench
+            .network
+            .net
+            .inject(Fault::Crash { host: HOST.to_owned(), peers: Peers::SeeReset })
+            .unwrap();
         drop(client);
         assert_eq!(error(&mut server).await, ErrorKind::ConnectionReset);
     });

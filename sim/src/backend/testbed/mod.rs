@@ -118,11 +118,6 @@ impl<P: Platform> Testbed<P> {
         }
     }
 
-    /// How late a message can be on a healthy link, one way.
-    pub fn latency_max(&self) -> Duration {
-        self.platform.latency_max()
-    }
-
     /// Ends all clients without a word to the hub.
     pub fn vanish(&self) {
         self.crash_raws();

@@ -24,6 +24,9 @@ pub trait Platform: Clone + Send + Sync + 'static {
     type Client: Client;
     type Raw: Raw;
 
+    /// How late a message can be beyond what its link says.
+    const LATE_MAX: Duration;
+
     /// Time since the run began, as events have it.
     fn elapsed(&self) -> Duration;
 
@@ -42,9 +45,6 @@ pub trait Platform: Clone + Send + Sync + 'static {
 
     /// Lets everybody see what has been done.
     fn settle(&self) {}
-
-    /// How late a message can be on a healthy link, one way.
-    fn latency_max(&self) -> Duration;
 
     /// Starts a hub with empty tables.
     fn start_hub(&self) -> Running<Self, Self::Hub>;
