@@ -1,7 +1,6 @@
 //! Plays one scenario from its first step to the last deadline, and has everything judged.
 
 mod belief;
-mod deed;
 mod differential;
 mod director;
 mod full;

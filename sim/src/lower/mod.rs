@@ -15,7 +15,6 @@ pub use raw_session::{CLOSE_TIMEOUT, RawSession, answered};
 pub use wishes::Wishes;
 
 use crate::history::PROBE;
-use crate::net::Choice;
 use crate::scenario::{Action, HUB_HOST, HUB_PORT, Speech};
 
 /// The application type of what steps say.
@@ -34,11 +33,6 @@ pub fn address(name: &str) -> ActorAddress {
 /// Where clients find a hub that has its own host.
 pub fn hub_url() -> HubUrl {
     format!("ws://{HUB_HOST}:{HUB_PORT}/ws").parse().expect("the hub has a URL")
-}
-
-/// The youngest connection of a host.
-pub fn latest(host: &str) -> Choice {
-    Choice::Latest { client: host.to_owned(), server: HUB_HOST.to_owned() }
 }
 
 /// What step `number` says: no two steps say the same, unless they name the id of what they say.

@@ -11,15 +11,24 @@ use crate::scenario::{Action, Actor, Scenario};
 
 /// Addresses to be at, and topics to hear of.
 pub struct Wishes {
+    hub: ActorAddress,
+    /// Of registrations that name none.
+    registration_ttl: Duration,
     /// The first is its own.
     addresses: Vec<ActorAddress>,
     topics: BTreeSet<Topic>,
 }
 
 impl Wishes {
-    pub fn of(actor: &Actor) -> Self {
+    /// What the actor wants in the beginning.
+    pub fn of(scenario: &Scenario, actor: &Actor) -> Self {
         let names = std::iter::once(&actor.name).chain(&actor.addresses);
-        Self { addresses: names.map(|name| address(name)).collect(), topics: BTreeSet::new() }
+        Self {
+            hub: scenario.hub.hub_address.clone(),
+            registration_ttl: scenario.clients.registration_ttl,
+            addresses: names.map(|name| address(name)).collect(),
+            topics: BTreeSet::new(),
+        }
     }
 
     /// The actor's own address.
@@ -28,8 +37,8 @@ impl Wishes {
     }
 
     /// How a client is set that starts now.
-    pub fn config(&self, scenario: &Scenario, hub: HubUrl) -> ClientConfig {
-        let ttl = scenario.clients.registration_ttl;
+    pub fn config(&self, hub: HubUrl) -> ClientConfig {
+        let ttl = self.registration_ttl;
         let actors = self.addresses.iter().enumerate().map(|(number, address)| {
             let topics = match number {
                 0 => self.topics.iter().cloned().collect(),
@@ -38,7 +47,7 @@ impl Wishes {
             ActorConfig { ttl, topics, ..ActorConfig::new(address.clone()) }
         });
         ClientConfig {
-            hub_address: scenario.hub.hub_address.clone(),
+            hub_address: self.hub.clone(),
             backoff_max: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(5),
             ..ClientConfig::new(hub, actors.collect())
@@ -46,19 +55,13 @@ impl Wishes {
     }
 
     /// What a client is told to do: nothing if the action is not for its command
-    /// queue. Remembers what the actor wants from now on. `ttl` is that of registrations that name none.
-    pub fn commands(
-        &mut self,
-        number: usize,
-        speaker: Option<&str>,
-        ttl: Duration,
-        action: &Action,
-    ) -> Commands {
+    /// queue. Remembers what the actor wants from now on.
+    pub fn commands(&mut self, number: usize, speaker: Option<&str>, action: &Action) -> Commands {
         if speaker.is_none() {
             self.note(action);
         }
         let times = if matches!(action, Action::AskTwice { .. }) { 2 } else { 1 };
-        let command = command(number, self.own(), speaker, ttl, action);
+        let command = command(number, self.own(), speaker, self.registration_ttl, action);
         command.map_or_else(Vec::new, |command| vec![command; times])
     }
 

@@ -33,7 +33,7 @@ impl<W: Wire> Client<W> {
         let process = stack.wire.process(&host, &full_name);
         let belief = Arc::<Mutex<Belief>>::default();
         let runtime = process.runtime();
-        let config = wishes.config(&stack.scenario, stack.wire.hub_url(&host));
+        let config = wishes.config(stack.wire.hub_url(&host));
         let (client, events) =
             client::Client::connect_observed(runtime.clone(), config, tap.clone());
         runtime.spawn(follow(events, Arc::clone(&belief), tap));

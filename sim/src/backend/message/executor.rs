@@ -52,7 +52,7 @@ pub fn run(root: impl Future<Output = ()>, tasks: &Tasks, mut step: impl FnMut()
     loop {
         while flag.0.swap(false, Ordering::Relaxed) {
             if root.as_mut().poll(&mut context).is_ready() {
-                // They know where tasks are put, and would keep themselves.
+                // A task holds a handle to where it waits: one that never ran would keep itself.
                 return drop(tasks.take());
             }
             loop {

@@ -123,8 +123,7 @@ impl Platform for MessagePlatform {
     fn start_client(&self, name: ClientName, wishes: &Wishes) -> (MessageProcess, MessageClient) {
         let id = self.with(|world| {
             let host = world.network.host(&name.actor);
-            let config = wishes.config(&world.scenario, lower::hub_url());
-            world.start_client(name, host, config, wishes.own().clone())
+            world.start_client(name, host, wishes.config(lower::hub_url()), wishes.own().clone())
         });
         let process = self.process(Role::Holder(Holder::Client(id)));
         (process, MessageClient(self.clone(), id))

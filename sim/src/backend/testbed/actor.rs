@@ -7,7 +7,7 @@ use crate::backend::belief::Belief;
 use crate::history::{ClientKind, ClientName};
 use crate::invariants::Agreement;
 use crate::lower::Wishes;
-use crate::scenario::{self, ActorKind};
+use crate::scenario::{self, ActorKind, Scenario};
 
 /// One actor.
 pub struct Actor<P: Platform> {
@@ -19,10 +19,10 @@ pub struct Actor<P: Platform> {
 }
 
 impl<P: Platform> Actor<P> {
-    pub fn new(actor: &scenario::Actor) -> Self {
+    pub fn new(scenario: &Scenario, actor: &scenario::Actor) -> Self {
         Self {
             kind: actor.kind,
-            wishes: Wishes::of(actor),
+            wishes: Wishes::of(scenario, actor),
             name: actor.name.as_str().into(),
             clients: Vec::new(),
             started: 0,

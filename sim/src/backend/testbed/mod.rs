@@ -16,13 +16,14 @@ use self::hub_process::HubProcess;
 pub use self::platform::{
     Client, Doing, Hub, Order, Platform, Process, Raw, Running, awaited, done, ended,
 };
-use super::deed::Deed;
 use crate::history::{ClientKind, ClientName};
 use crate::invariants::Agreement;
 use crate::lower;
-use crate::net::{Fault, Peers};
+use crate::net::{Choice, End, Fault, Notice, Peers, Seen};
 use crate::run::Recorder;
-use crate::scenario::{Act, ActorKind, HUB_HOST, HubAction, Scenario, What, Who};
+use crate::scenario::{
+    Act, ActorKind, ConnectionAct, HUB_HOST, HubAction, ProcessAct, Scenario, What, Who,
+};
 
 /// Everything that takes part in a run.
 pub struct Testbed<P: Platform> {
@@ -35,11 +36,12 @@ pub struct Testbed<P: Platform> {
 
 impl<P: Platform> Testbed<P> {
     pub fn new(scenario: Arc<Scenario>, platform: P, recorder: Recorder) -> Self {
-        let actors = scenario.actors.iter();
+        let actors = scenario
+            .actors
+            .iter()
+            .map(|actor| (actor.name.clone(), Arc::new(Mutex::new(Actor::new(&scenario, actor)))));
         Self {
-            actors: actors
-                .map(|actor| (actor.name.clone(), Arc::new(Mutex::new(Actor::new(actor)))))
-                .collect(),
+            actors: actors.collect(),
             hub: Arc::new(tokio::sync::Mutex::new(HubProcess::new(platform.clone(), recorder))),
             raws: Mutex::default(),
             platform,
@@ -149,29 +151,35 @@ impl<P: Platform> Testbed<P> {
 
     fn client_acts(&self, number: usize, name: &str, speaker: Option<&str>, act: &Act) -> Doing {
         let actor = self.actor(name);
-        match Deed::of(name, act) {
-            Deed::Fault(fault) => self.fault(fault),
-            Deed::Pause(lasts) => {
-                let processes = lock(actor).processes();
-                self.pause(name, processes, lasts)
+        match act {
+            Act::Do(action) => {
+                let mut actor = lock(actor);
+                let commands = actor.wishes.commands(number, speaker, action);
+                let client = actor.client().filter(|_| !commands.is_empty());
+                client.map_or_else(done, |client| client.obey(commands))
             }
-            Deed::Start => {
+            Act::Process(act) => self.client_process(name, actor, act),
+            Act::Connection(act) => self.fault(connection_fault(name, act)),
+            Act::Expect(_) => unreachable!("the director itself waits for these"),
+        }
+    }
+
+    fn client_process(&self, name: &str, actor: &Arc<Mutex<Actor<P>>>, act: &ProcessAct) -> Doing {
+        match *act {
+            ProcessAct::Start => {
                 lock(actor).start(&self.platform);
                 done()
             }
-            Deed::Leave(pause) => self.leave(Arc::clone(actor), pause),
-            Deed::Crash(peers, pause) => {
+            ProcessAct::Leave { pause } => self.leave(Arc::clone(actor), pause),
+            ProcessAct::Crash { peers, pause } => {
                 self.crash(name, peers);
                 lock(actor).kill();
                 self.platform.settle();
                 self.start_later(Arc::clone(actor), pause)
             }
-            Deed::Speak(action) => {
-                let ttl = self.scenario.clients.registration_ttl;
-                let mut actor = lock(actor);
-                let commands = actor.wishes.commands(number, speaker, ttl, &action);
-                let client = actor.client().filter(|_| !commands.is_empty());
-                client.map_or_else(done, |client| client.obey(commands))
+            ProcessAct::Pause { lasts } => {
+                let processes = lock(actor).processes();
+                self.pause(name, processes, lasts)
             }
         }
     }
@@ -222,18 +230,21 @@ impl<P: Platform> Testbed<P> {
         let mut raws = lock(&self.raws);
         let (process, raw) =
             raws.entry(name.clone()).or_insert_with(|| self.platform.start_raw(name));
-        match Deed::of(&host, act) {
-            Deed::Fault(fault) => self.fault(fault),
-            Deed::Pause(lasts) => self.pause(&host, vec![process.clone()], lasts),
-            Deed::Start | Deed::Leave(_) | Deed::Crash(..) => {
-                unreachable!("reading a scenario refuses these of raw connections")
-            }
-            Deed::Speak(action) => {
+        match act {
+            Act::Do(action) => {
                 let (done, when_done) = oneshot::channel();
-                let speaker = speaker.map(str::to_owned);
+                let (speaker, action) = (speaker.map(str::to_owned), action.clone());
                 raw.order(Order { number, speaker, action, done });
                 ended(when_done)
             }
+            Act::Process(ProcessAct::Pause { lasts }) => {
+                self.pause(&host, vec![process.clone()], *lasts)
+            }
+            Act::Process(
+                ProcessAct::Start | ProcessAct::Leave { .. } | ProcessAct::Crash { .. },
+            ) => unreachable!("reading a scenario refuses these of raw connections"),
+            Act::Connection(act) => self.fault(connection_fault(&host, act)),
+            Act::Expect(_) => unreachable!("the director itself waits for these"),
         }
     }
 
@@ -275,6 +286,21 @@ impl<P: Platform> Testbed<P> {
         for (name, (process, _)) in std::mem::take(&mut *lock(&self.raws)) {
             self.crash(&name.who().to_string(), Peers::SeeNothing);
             process.kill();
+        }
+    }
+}
+
+/// What the network does to the latest connection of a host.
+fn connection_fault(host: &str, act: &ConnectionAct) -> Fault {
+    let connections = Choice::Latest { client: host.to_owned(), server: HUB_HOST.to_owned() };
+    match *act {
+        ConnectionAct::Reconnect { hub_sees } => Fault::Sever {
+            connections,
+            client_sees: Notice::reset(Seen::Now),
+            server_sees: Notice::end_of_stream(hub_sees),
+        },
+        ConnectionAct::PauseReading { lasts } => {
+            Fault::PauseReading { connections, end: End::Client, lasts }
         }
     }
 }

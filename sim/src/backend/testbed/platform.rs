@@ -33,8 +33,8 @@ pub trait Platform: Clone + Send + Sync + 'static {
     /// Ends so long from now.
     fn sleep(&self, duration: Duration) -> Doing;
 
-    /// Runs a task where nothing happens to it: what `begin` does and then what it returns. A platform
-    /// whose tasks cannot get in each other's way calls `begin` at once.
+    /// Runs a task where nothing happens to it: what `begin` does, at once or when the task's turn
+    /// comes, and then what it returns.
     fn spawn<F: Future<Output = ()> + Send + 'static>(
         &self,
         begin: impl FnOnce() -> F + Send + 'static,
