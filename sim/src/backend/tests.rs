@@ -5,7 +5,10 @@ use dst::backend::fails_by_time;
 
 use super::*;
 use crate::invariants::Invariant;
+use crate::invariants::Violation;
+use crate::run::Keep;
 use crate::scenario;
+use crate::scenario::Scenario;
 
 /// A run on real sockets that takes no time and ends with this.
 fn outcome(broken: Option<Invariant>) -> Outcome {

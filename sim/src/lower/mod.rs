@@ -15,7 +15,7 @@ pub use raw_session::{CLOSE_TIMEOUT, RawSession, answered};
 pub use wishes::Wishes;
 
 use crate::history::PROBE;
-use crate::scenario::{Action, HUB_HOST, HUB_PORT, Speech};
+use crate::scenario::{Action, Speech};
 
 /// The application type of what steps say.
 const NOTE: &str = "note";
@@ -30,9 +30,9 @@ pub fn address(name: &str) -> ActorAddress {
     address.expect("names were checked when the scenario was read")
 }
 
-/// Where clients find a hub that has its own host.
-pub fn hub_url() -> HubUrl {
-    format!("ws://{HUB_HOST}:{HUB_PORT}/ws").parse().expect("the hub has a URL")
+/// Where clients find a hub at `host:port`.
+pub fn hub_url(authority: &str) -> HubUrl {
+    format!("ws://{authority}/ws").parse().expect("the hub has a URL")
 }
 
 /// What step `number` says: no two steps say the same, unless they name the id of what they say.

@@ -2,20 +2,22 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use dst::backend::testbed::{self, Doing};
+use dst::backend::{Wire, WireProcess, spawn};
 use signal_hub::client::{self, DisconnectReason, Events, Observer, TransportChange};
 use signal_hub::protocol::ClientFrame;
 use signal_hub::protocol::codec::HubFrame;
 use signal_hub::runtime::Runtime;
 use signal_hub::time::Timestamp;
 
-use super::wire::{Wire, WireProcess};
-use super::{FullStack, spawn};
+use crate::SignalHub;
+use crate::backend::FullStack;
 use crate::backend::belief::Belief;
-use crate::backend::testbed::{self, Doing};
 use crate::history::{ClientEvent, ClientName, What};
-use crate::lower::{Commands, Wishes};
+use crate::lower::{self, Commands, Wishes};
 use crate::net::Net;
 use crate::run::Recorder;
+use crate::runtime::Adapter;
 
 /// A client, where it runs, and what its user makes of its events.
 pub struct Client<W: Wire> {
@@ -32,8 +34,8 @@ impl<W: Wire> Client<W> {
         tap.record(ClientEvent::Started { address: wishes.own().clone() });
         let process = stack.wire.process(&host, &full_name);
         let belief = Arc::<Mutex<Belief>>::default();
-        let runtime = process.runtime();
-        let config = wishes.config(stack.wire.hub_url(&host));
+        let runtime = Adapter(process.runtime());
+        let config = wishes.config(lower::hub_url(&stack.wire.hub_authority(&host)));
         let (client, events) =
             client::Client::connect_observed(runtime.clone(), config, tap.clone());
         runtime.spawn(follow(events, Arc::clone(&belief), tap));
@@ -41,7 +43,7 @@ impl<W: Wire> Client<W> {
     }
 }
 
-impl<W: Wire> testbed::Client for Client<W> {
+impl<W: Wire> testbed::Client<SignalHub> for Client<W> {
     fn obey(&self, commands: Commands) -> Doing {
         let client = self.client.clone();
         spawn(&self.process, async move {

@@ -1,19 +1,17 @@
 //! The real server, on the hub's host.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
-use signal_hub::hub::{self, Input, Output, Sizes};
+use dst::backend::testbed;
+use dst::backend::{Wire, WireProcess};
+use signal_hub::hub::{self, Input, Output};
 use signal_hub::runtime::Runtime;
 use signal_hub::server::{Observer, Server};
 use signal_hub::time::Timestamp;
 use tokio::sync::oneshot;
 
-use super::FullStack;
-use super::wire::{Wire, WireProcess};
-use crate::backend::testbed;
+use crate::backend::FullStack;
 use crate::history::{HubEvent, What};
-use crate::net::Net;
-use crate::run::{self, Recorder};
+use crate::run;
+use crate::runtime::Adapter;
 use crate::scenario::HUB_HOST;
 
 /// The server as long as it runs.
@@ -27,16 +25,10 @@ impl Hub {
         let process = stack.wire.process(HUB_HOST, HUB_HOST);
         let (stop, stopped) = oneshot::channel::<()>();
         let (end, ended) = oneshot::channel::<()>();
-        let (wire, runtime) = (stack.wire.clone(), process.runtime());
+        let (wire, runtime) = (stack.wire.clone(), Adapter(process.runtime()));
         let config = stack.scenario.hub.clone();
-        let tap = Tap {
-            net: stack.wire.net().clone(),
-            recorder: stack.recorder.clone(),
-            left: Arc::clone(&stack.left),
-            input: None,
-            inputs: 0,
-        };
-        process.runtime().spawn(async move {
+        let tap = Tap { stack: stack.clone(), input: None, inputs: 0 };
+        Adapter(process.runtime()).spawn(async move {
             let bound = Server::bind(runtime, wire.hub_binds(), config, tap).await;
             let server = bound.expect("the hub's host lets it listen");
             wire.hub_listens(server.local_address().expect("a listening server has an address"));
@@ -60,15 +52,13 @@ impl testbed::Hub for Hub {
 }
 
 /// Records every input of the hub with what came of it.
-struct Tap {
-    net: Net,
-    recorder: Recorder,
-    left: Arc<Mutex<Option<Sizes>>>,
+struct Tap<W: Wire> {
+    stack: FullStack<W>,
     input: Option<Input>,
     inputs: u64,
 }
 
-impl Observer for Tap {
+impl<W: Wire> Observer for Tap<W> {
     fn before(&mut self, _now: Timestamp, input: &Input, _hub: &hub::Hub) {
         self.input = Some(input.clone());
     }
@@ -77,9 +67,9 @@ impl Observer for Tap {
         let input = self.input.take().expect("there is an input before its outputs");
         let (outputs, touched, work) = (outputs.to_vec(), hub.touched(), hub.work());
         let event = HubEvent { now, input, outputs, touched, work };
-        self.recorder.record(self.net.elapsed(), What::Hub(Box::new(event)));
-        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(hub.sizes());
+        self.stack.record(What::Hub(Box::new(event)));
+        self.stack.note_left(hub.sizes());
         self.inputs += 1;
-        run::audit(&self.recorder, hub, self.inputs);
+        run::audit(&self.stack.recorder, hub, self.inputs);
     }
 }

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use dst::backend::testbed::{self, Order};
+use dst::backend::{Wire, WireProcess};
 use signal_hub::client::{DisconnectReason, RawArrival, RawTransport};
 use signal_hub::protocol::MessageId;
 use signal_hub::protocol::codec::{decode_hub_frame, encode_client_frame};
@@ -10,19 +12,19 @@ use signal_hub::runtime::Runtime;
 use tokio::select;
 use tokio::sync::{mpsc, oneshot};
 
-use super::FullStack;
-use super::wire::{Wire, WireProcess};
-use crate::backend::testbed::{self, Order};
+use crate::SignalHub;
+use crate::backend::FullStack;
 use crate::history::{ClientEvent, ClientName, What};
-use crate::lower::{CLOSE_TIMEOUT, RawSession, answered};
+use crate::lower::{CLOSE_TIMEOUT, RawSession, answered, hub_url};
 use crate::run::Recorder;
+use crate::runtime::Adapter;
 use crate::scenario::Action;
 
 /// The longest frame that is read, in bytes.
 const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// A raw connection that is under way.
-pub struct Raw(mpsc::UnboundedSender<Order>);
+pub struct Raw(mpsc::UnboundedSender<Order<SignalHub>>);
 
 impl Raw {
     pub fn start<W: Wire>(stack: &FullStack<W>, name: ClientName) -> (W::Process, Self) {
@@ -32,7 +34,7 @@ impl Raw {
         let (orders, received) = mpsc::unbounded_channel();
         let task = Task {
             wire: stack.wire.clone(),
-            runtime: process.runtime(),
+            runtime: Adapter(process.runtime()),
             session: RawSession::of(&stack.scenario, &name),
             name,
             recorder: stack.recorder.clone(),
@@ -40,13 +42,13 @@ impl Raw {
             transport: None,
             awaited: BTreeMap::new(),
         };
-        process.runtime().spawn(task.run(received));
+        Adapter(process.runtime()).spawn(task.run(received));
         (process, Self(orders))
     }
 }
 
-impl testbed::Raw for Raw {
-    fn order(&self, order: Order) {
+impl testbed::Raw<SignalHub> for Raw {
+    fn order(&self, order: Order<SignalHub>) {
         // A connection whose process is gone does nothing.
         let _ = self.0.send(order);
     }
@@ -54,7 +56,7 @@ impl testbed::Raw for Raw {
 
 struct Task<W: Wire> {
     wire: W,
-    runtime: <W::Process as WireProcess>::Runtime,
+    runtime: Adapter<<W::Process as WireProcess>::Runtime>,
     name: ClientName,
     session: RawSession,
     recorder: Recorder,
@@ -64,7 +66,7 @@ struct Task<W: Wire> {
 }
 
 impl<W: Wire> Task<W> {
-    async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
+    async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order<SignalHub>>) {
         loop {
             select! {
                 biased;
@@ -77,7 +79,7 @@ impl<W: Wire> Task<W> {
         }
     }
 
-    async fn obey(&mut self, order: Order) {
+    async fn obey(&mut self, order: Order<SignalHub>) {
         let Order { number, speaker, action, done } = order;
         if matches!(action, Action::Open | Action::Connect { .. }) && self.transport.is_none() {
             self.open().await;
@@ -107,7 +109,7 @@ impl<W: Wire> Task<W> {
     }
 
     async fn open(&mut self) {
-        let hub = self.wire.hub_url(&self.name.who().to_string());
+        let hub = hub_url(&self.wire.hub_authority(&self.name.who().to_string()));
         match RawTransport::dial(self.runtime.clone(), hub, FRAME_BYTES_MAX).await {
             Ok(transport) => {
                 self.transport = Some(transport);

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use crate::backend::testbed::{Doing, awaited};
+use dst::backend::testbed::{Doing, awaited};
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 

@@ -2,7 +2,7 @@
 
 use super::MessagePlatform;
 use super::world::World;
-use crate::backend::testbed::{self, Platform};
+use dst::backend::testbed::{self, Platform};
 
 /// The hub as long as it runs.
 pub struct Hub(pub MessagePlatform);

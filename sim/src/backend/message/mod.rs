@@ -21,6 +21,8 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use dst::backend::direct;
+use dst::backend::testbed::{self, Doing, Order, Platform, Testbed, done, ended};
 use signal_hub::client::Command;
 use signal_hub::hub::Sizes;
 use tokio::sync::oneshot;
@@ -34,13 +36,13 @@ use self::process::{MessageProcess, Role};
 use self::raw::RawId;
 use self::world::World;
 use super::belief::Belief;
-use super::director;
-use super::testbed::{self, Doing, Order, Platform, Testbed, done, ended};
+
+use crate::SignalHub;
 use crate::history::ClientName;
 use crate::lower::{self, Commands, RawSession, Wishes};
 use crate::net::Fault;
 use crate::run::Recorder;
-use crate::scenario::Scenario;
+use crate::scenario::{HUB_HOST, HUB_PORT, Scenario};
 
 /// Plays the scenario to its end or to the first violation; tells how long that took.
 pub fn play(scenario: Arc<Scenario>, recorder: Recorder) -> Duration {
@@ -48,7 +50,7 @@ pub fn play(scenario: Arc<Scenario>, recorder: Recorder) -> Duration {
     let world = Arc::new(Mutex::new(world));
     let platform = MessagePlatform { world, tasks: Tasks::default() };
     let testbed = Testbed::new(Arc::clone(&scenario), platform.clone(), recorder.clone());
-    let root = director::direct(&scenario, &testbed, &recorder);
+    let root = direct(&scenario, &testbed, &recorder);
     executor::run(root, &platform.tasks, || platform.world().step());
     platform.elapsed()
 }
@@ -78,7 +80,7 @@ impl MessagePlatform {
     }
 }
 
-impl Platform for MessagePlatform {
+impl Platform<SignalHub> for MessagePlatform {
     type Process = MessageProcess;
     type Hub = Hub;
     type Client = MessageClient;
@@ -123,7 +125,8 @@ impl Platform for MessagePlatform {
     fn start_client(&self, name: ClientName, wishes: &Wishes) -> (MessageProcess, MessageClient) {
         let id = self.with(|world| {
             let host = world.network.host(&name.actor);
-            world.start_client(name, host, wishes.config(lower::hub_url()), wishes.own().clone())
+            let hub = lower::hub_url(&format!("{HUB_HOST}:{HUB_PORT}"));
+            world.start_client(name, host, wishes.config(hub), wishes.own().clone())
         });
         let process = self.process(Role::Holder(Holder::Client(id)));
         (process, MessageClient(self.clone(), id))
@@ -143,7 +146,7 @@ impl Platform for MessagePlatform {
 /// A handle to a client.
 struct MessageClient(MessagePlatform, ClientId);
 
-impl testbed::Client for MessageClient {
+impl testbed::Client<SignalHub> for MessageClient {
     fn obey(&self, commands: Commands) -> Doing {
         let (platform, id) = (self.0.clone(), self.1);
         let mut told = commands
@@ -173,8 +176,8 @@ impl testbed::Client for MessageClient {
 /// A handle to a raw connection.
 struct MessageRaw(MessagePlatform, RawId);
 
-impl testbed::Raw for MessageRaw {
-    fn order(&self, order: Order) {
+impl testbed::Raw<SignalHub> for MessageRaw {
+    fn order(&self, order: Order<SignalHub>) {
         self.0.with(|world| world.order(self.1, order));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::MessagePlatform;
 use super::client_end::Holder;
-use crate::backend::testbed::Process;
+use dst::backend::testbed::Process;
 
 /// One of them.
 #[derive(Clone)]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use dst::backend::testbed;
 use signal_hub::client::DisconnectReason;
 use signal_hub::protocol::MessageId;
 use signal_hub::protocol::codec::HubFrame;
@@ -12,11 +13,13 @@ use super::client_end::Holder;
 use super::network::HostId;
 use super::websocket::Message;
 use super::world::World;
-use crate::backend::testbed::Order;
+use crate::SignalHub;
 use crate::history::{ClientEvent, ClientName};
 use crate::lower::{CLOSE_TIMEOUT, RawSession, answered};
 use crate::net::ConnectionId;
 use crate::scenario::Action;
+
+type Order = testbed::Order<SignalHub>;
 
 /// A raw connection, in the order of its first step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,6 +1,7 @@
 //! A process that is none: a group of tokio tasks that is paused and killed as one, with a host's
 //! clock and sockets of its own.
 
+use std::any::Any;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -10,26 +11,27 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use signal_hub::runtime::{Listener, Runtime, Tokio};
-use signal_hub::time::Timestamp;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::network::Network;
 use super::sockets::{connect, listen};
-use crate::backend::full::WireProcess;
+use super::tokio_runtime::Tokio;
 use crate::backend::testbed::Process;
-use crate::invariants::Violation;
+use crate::backend::wire::WireProcess;
 use crate::net::Host;
-use crate::run::Recorder;
+use crate::runtime::{Listener, Runtime};
 use crate::scenario::HUB_HOST;
+
+/// Hears of the panics of tasks.
+pub type PanicSink = Arc<dyn Fn(&(dyn Any + Send)) + Send + Sync>;
 
 /// A process on a host.
 #[derive(Clone)]
 pub struct RealProcess {
     host: Host,
     network: Network,
-    recorder: Recorder,
+    panicked: PanicSink,
     killed: CancellationToken,
     pause: Arc<Mutex<Pause>>,
 }
@@ -43,9 +45,9 @@ enum Pause {
 }
 
 impl RealProcess {
-    pub fn new(host: &str, network: Network, recorder: Recorder) -> Self {
+    pub fn new(host: &str, network: Network, panicked: PanicSink) -> Self {
         let (killed, pause) = (CancellationToken::new(), Arc::default());
-        Self { host: network.net.host(host), network, recorder, killed, pause }
+        Self { host: network.net.host(host), network, panicked, killed, pause }
     }
 
     fn lock(&self) -> MutexGuard<'_, Pause> {
@@ -102,7 +104,7 @@ impl<F: Future<Output = ()>> Future for Task<F> {
         }
         let poll = || self.future.as_mut().poll(context);
         panic::catch_unwind(AssertUnwindSafe(poll)).unwrap_or_else(|payload| {
-            self.process.recorder.accuse(Violation::of_panic(&*payload));
+            (self.process.panicked)(&*payload);
             Poll::Ready(())
         })
     }
@@ -115,7 +117,7 @@ pub struct RealRuntime(RealProcess);
 impl Runtime for RealRuntime {
     type Stream = TcpStream;
     type Listener = RealListener;
-    type Sleep = <Tokio as Runtime>::Sleep;
+    type Sleep = tokio::time::Sleep;
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let task = Task { process: self.0.clone(), future: Box::pin(task) };
@@ -130,9 +132,10 @@ impl Runtime for RealRuntime {
         Tokio.sleep(duration)
     }
 
-    fn now(&self) -> Timestamp {
+    fn wall_clock(&self) -> Duration {
         let skew = self.0.host.clock_skew();
-        Timestamp::from_millis(Tokio.now().as_millis().saturating_add_signed(skew))
+        let (right, off) = (Tokio.wall_clock(), Duration::from_millis(skew.unsigned_abs()));
+        if skew < 0 { right.saturating_sub(off) } else { right.saturating_add(off) }
     }
 
     fn monotonic(&self) -> Duration {

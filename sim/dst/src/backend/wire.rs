@@ -3,11 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use signal_hub::client::HubUrl;
-use signal_hub::runtime::Runtime;
-
 use crate::backend::testbed::Process;
 use crate::net::Net;
+use crate::runtime::Runtime;
 
 /// Hosts, processes on them, and a network with faults. Cloning gives another handle.
 pub trait Wire: Clone + Send + Sync + 'static {
@@ -28,8 +26,8 @@ pub trait Wire: Clone + Send + Sync + 'static {
     /// The hub has bound, to this address.
     fn hub_listens(&self, address: SocketAddr);
 
-    /// Where a client on this host finds the hub.
-    fn hub_url(&self, host: &str) -> HubUrl;
+    /// Where a client on this host finds the hub: `host:port`.
+    fn hub_authority(&self, host: &str) -> String;
 }
 
 /// A process that runs tasks, which end with it.

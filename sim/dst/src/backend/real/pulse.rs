@@ -4,7 +4,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use signal_hub::runtime::{Runtime, Tokio};
+use super::tokio_runtime::Tokio;
 
 /// How often it beats.
 const BEAT: Duration = Duration::from_millis(10);

@@ -4,21 +4,20 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use madsim::runtime::{Handle, NodeHandle};
-use signal_hub::client::HubUrl;
-
-use super::full::{self, Wire, WireProcess};
+use super::deploy::Deploy;
+use super::stack;
 use super::testbed::Process;
-use crate::lower;
+use super::wire::{Wire, WireProcess};
 use crate::net::{Host, Net};
 use crate::run::Recorder;
 use crate::runtime::SimRuntime;
-use crate::scenario::{HUB_PORT, Scenario};
+use crate::scenario::{HUB_HOST, HUB_PORT, Scenario};
+use madsim::runtime::{Handle, NodeHandle};
 
 /// Plays the scenario to its end or to the first violation; tells how long that took.
-pub async fn play(scenario: Arc<Scenario>, recorder: Recorder) -> Duration {
-    let net = Net::new(scenario.seed, scenario.network.clone(), full::sink(&recorder));
-    full::play(&scenario, &SimWire { net }, &recorder).await
+pub async fn play<S: Deploy>(scenario: Arc<Scenario<S>>, recorder: Recorder<S>) -> Duration {
+    let net = Net::new(scenario.seed, scenario.network.clone(), stack::sink(&recorder));
+    stack::play(&scenario, &SimWire { net }, &recorder).await
 }
 
 /// The simulated network and its hosts.
@@ -47,8 +46,8 @@ impl Wire for SimWire {
 
     fn hub_listens(&self, _address: SocketAddr) {}
 
-    fn hub_url(&self, _host: &str) -> HubUrl {
-        lower::hub_url()
+    fn hub_authority(&self, _host: &str) -> String {
+        format!("{HUB_HOST}:{HUB_PORT}")
     }
 }
 

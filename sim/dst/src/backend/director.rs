@@ -5,14 +5,13 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::deploy::Deploy;
 use super::testbed::{Doing, Platform, Testbed};
 use crate::history::{Milestone, What};
-use crate::invariants::{self, Invariant, Violation};
 use crate::run::Recorder;
 use crate::scenario::What as Happening;
-use crate::scenario::{
-    ActorKind, Ending, Expect, Expectation, Scenario, Step, When, Who, registration_ttl_max,
-};
+use crate::scenario::{ActorKind, Ending, Expect, Expectation, Scenario, Step, When, Who};
+use crate::verdict::{Invariant, Violation};
 
 /// How long everybody may take to come back once the faults are over.
 const CALM_WITHIN: Duration = Duration::from_secs(120);
@@ -26,7 +25,11 @@ const PROBE_SLACK: Duration = Duration::from_millis(100);
 const STEP_WITHIN: Duration = Duration::from_secs(60);
 
 /// Plays the scenario to its end or to the first violation; the recorder knows.
-pub async fn direct<P: Platform>(scenario: &Scenario, testbed: &Testbed<P>, recorder: &Recorder) {
+pub async fn direct<S: Deploy, P: Platform<S>>(
+    scenario: &Scenario<S>,
+    testbed: &Testbed<S, P>,
+    recorder: &Recorder<S>,
+) {
     let director = Director { scenario, testbed, recorder };
     tokio::select! {
         biased;
@@ -39,14 +42,14 @@ pub async fn direct<P: Platform>(scenario: &Scenario, testbed: &Testbed<P>, reco
     }
 }
 
-struct Director<'a, P: Platform> {
-    scenario: &'a Scenario,
-    testbed: &'a Testbed<P>,
-    recorder: &'a Recorder,
+struct Director<'a, S: Deploy, P: Platform<S>> {
+    scenario: &'a Scenario<S>,
+    testbed: &'a Testbed<S, P>,
+    recorder: &'a Recorder<S>,
 }
 
-impl<P: Platform> Director<'_, P> {
-    async fn play(&self) -> Result<(), Violation> {
+impl<S: Deploy, P: Platform<S>> Director<'_, S, P> {
+    async fn play(&self) -> Result<(), Violation<S>> {
         self.steps().await?;
         match self.scenario.ending {
             Ending::Stop => Ok(()),
@@ -60,7 +63,7 @@ impl<P: Platform> Director<'_, P> {
         }
     }
 
-    async fn steps(&self) -> Result<(), Violation> {
+    async fn steps(&self) -> Result<(), Violation<S>> {
         self.reach(Milestone::Storm);
         self.testbed.begin();
         let mut before: Doing = Box::pin(std::future::ready(()));
@@ -79,7 +82,7 @@ impl<P: Platform> Director<'_, P> {
     }
 
     /// Begins a step; one that expects something is over when it has seen it.
-    async fn step(&self, number: usize, step: &Step) -> Result<Doing, Violation> {
+    async fn step(&self, number: usize, step: &Step<S>) -> Result<Doing, Violation<S>> {
         let what = What::Step { number, step: Arc::new(step.clone()) };
         self.recorder.record(self.testbed.elapsed(), what);
         if let Happening::Act { who, act, .. } = &step.what
@@ -91,12 +94,17 @@ impl<P: Platform> Director<'_, P> {
         Ok(self.testbed.act(number, &step.what))
     }
 
-    async fn wait_for(&self, number: usize, doing: Doing) -> Result<(), Violation> {
+    async fn wait_for(&self, number: usize, doing: Doing) -> Result<(), Violation<S>> {
         let never = || format!("step {number} is not done within {STEP_WITHIN:?}");
         self.within(STEP_WITHIN, doing, never).await
     }
 
-    async fn expect(&self, number: usize, who: &Who, expected: &Expect) -> Result<(), Violation> {
+    async fn expect(
+        &self,
+        number: usize,
+        who: &Who,
+        expected: &Expect,
+    ) -> Result<(), Violation<S>> {
         match expected {
             Expect::Sees(expected) => self.sees(number, who, expected).await,
             Expect::SeesNo { kind, lasts } => {
@@ -123,7 +131,7 @@ impl<P: Platform> Director<'_, P> {
         number: usize,
         who: &Who,
         expected: &Expectation,
-    ) -> Result<(), Violation> {
+    ) -> Result<(), Violation<S>> {
         let never = || {
             let seen = self.recorder.unseen(who).join(", ");
             let wanted = &expected.kind;
@@ -138,7 +146,7 @@ impl<P: Platform> Director<'_, P> {
         bound: Duration,
         wait: impl Future<Output = T>,
         otherwise: impl FnOnce() -> String,
-    ) -> Result<T, Violation> {
+    ) -> Result<T, Violation<S>> {
         tokio::select! {
             biased;
             result = wait => Ok(result),
@@ -148,9 +156,8 @@ impl<P: Platform> Director<'_, P> {
 
     /// L1, L2: within a bound the hub and the clients agree on who is there, and go on agreeing for
     /// as long as a connection that is dead could still look alive.
-    async fn calm(&self) -> Result<(), Violation> {
-        let hub = &self.scenario.hub;
-        let quiet = hub.idle_timeout + hub.ping_interval + SETTLE;
+    async fn calm(&self) -> Result<(), Violation<S>> {
+        let quiet = S::quiet(self.scenario) + SETTLE;
         let end = self.testbed.elapsed() + CALM_WITHIN;
         let mut agreed_since = None;
         let mut seen = None;
@@ -164,8 +171,7 @@ impl<P: Platform> Director<'_, P> {
             }
             self.testbed.return_the_absent();
             let beliefs = self.testbed.beliefs();
-            match self.recorder.look(|judge| invariants::check_agreement(judge.shadow(), &beliefs))
-            {
+            match self.recorder.look(|judge| S::check_agreement(judge, &beliefs)) {
                 Ok(()) if long_enough => break,
                 Ok(()) => (agreed_since, seen) = (agreed_since.or(Some(now)), Some(events)),
                 Err(violation) if now >= end => return Err(violation),
@@ -178,12 +184,11 @@ impl<P: Platform> Director<'_, P> {
 
     /// L4: every actor asks every other one, and itself. One after the other: the bounds that a
     /// crowd could reach are not what is probed.
-    async fn probe(&self) -> Result<(), Violation> {
+    async fn probe(&self) -> Result<(), Violation<S>> {
         self.reach(Milestone::Probe);
         let usual = self.scenario.network.latency_max() * 2 + PROBE_SLACK;
         let within = usual + P::LATE_MAX * 2;
-        // A client that has just come back may have used up what it may ask for.
-        let attempts = if self.scenario.hub.rate_limit_per_second < 50 { 3 } else { 1 };
+        let attempts = S::probe_attempts(self.scenario);
         let clients = || {
             let actors = self.scenario.actors.iter();
             actors.filter(|actor| actor.kind == ActorKind::Client).map(|actor| &actor.name)
@@ -203,7 +208,7 @@ impl<P: Platform> Director<'_, P> {
                         break;
                     }
                     if attempt == attempts {
-                        return invariants::check_probe(&payload, false, within);
+                        return Err(S::unanswered(&payload, within));
                     }
                     self.testbed.sleep(SETTLE).await;
                 }
@@ -213,21 +218,19 @@ impl<P: Platform> Director<'_, P> {
     }
 
     /// I34, L5: all clients vanish without a word; when all deadlines are past, nothing is left.
-    async fn rest(&self) -> Result<(), Violation> {
+    async fn rest(&self) -> Result<(), Violation<S>> {
         self.reach(Milestone::Leave);
         self.testbed.vanish();
-        let hub = &self.scenario.hub;
-        let deadlines = hub.idle_timeout + hub.close_timeout + hub.resume_window;
-        let rest = (deadlines + registration_ttl_max(self.scenario)).max(hub.dedupe_window);
+        let rest = S::rest(self.scenario);
         self.testbed.sleep(rest + SETTLE).await;
         self.reach(Milestone::Rest);
         let Some(left) = self.testbed.left().await else { return Ok(()) };
-        if invariants::check_rest(left).is_ok() {
+        if S::check_rest(left).is_ok() {
             return Ok(());
         }
         self.testbed.sleep(rest + SETTLE).await;
         let later = self.testbed.left().await.unwrap_or(left);
-        invariants::check_rest_in_time(left, later)
+        S::check_rest_in_time(left, later)
     }
 
     fn reach(&self, milestone: Milestone) {
@@ -242,6 +245,6 @@ impl<P: Platform> Director<'_, P> {
     }
 }
 
-fn unmet(evidence: String) -> Violation {
-    Violation::new(Invariant::Expected, evidence)
+fn unmet<S: Deploy>(evidence: String) -> Violation<S> {
+    Violation::new(S::Invariant::EXPECTED, evidence)
 }

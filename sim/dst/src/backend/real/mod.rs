@@ -8,11 +8,13 @@ mod network;
 mod process;
 mod pulse;
 mod sockets;
+mod tokio_runtime;
 mod wire;
 
 #[cfg(test)]
 mod tests;
 
+use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -20,10 +22,12 @@ use std::time::Duration;
 use self::network::Network;
 use self::pulse::Pulse;
 use self::wire::RealWire;
-use super::{Lasted, Skipped, full};
-use crate::invariants::{Invariant, Violation};
+use super::deploy::Deploy;
+use super::once::Lasted;
+use super::{Skipped, stack};
 use crate::run::Recorder;
-use crate::scenario::{Act, Ending, Expect, Scenario, What as Doing, When, registration_ttl_max};
+use crate::scenario::{Act, Ending, Expect, Scenario, What as Doing, When};
+use crate::verdict::{Invariant, Violation};
 
 /// A scenario whose steps take longer is not played.
 const STEPS_LAST_MAX: Duration = Duration::from_secs(30 * 60);
@@ -34,7 +38,10 @@ const OVERTIME: Duration = Duration::from_secs(10 * 60);
 ///
 /// # Errors
 /// If this backend cannot play it.
-pub fn play(scenario: Arc<Scenario>, recorder: &Recorder) -> Result<Lasted, Skipped> {
+pub fn play<S: Deploy>(
+    scenario: Arc<Scenario<S>>,
+    recorder: &Recorder<S>,
+) -> Result<Lasted, Skipped> {
     let steps_last = steps_last(&scenario);
     if steps_last > STEPS_LAST_MAX {
         let reason = format!("its steps take {}", humantime::format_duration(steps_last));
@@ -57,14 +64,14 @@ pub fn play(scenario: Arc<Scenario>, recorder: &Recorder) -> Result<Lasted, Skip
     std::thread::spawn(run);
     let run = end.recv_timeout(bound).unwrap_or_else(|_| {
         let evidence = format!("the run is not over after {bound:?}");
-        recorder.accuse(Violation::new(Invariant::Expected, evidence));
+        recorder.accuse(Violation::new(S::Invariant::EXPECTED, evidence));
         bound
     });
     Ok(Lasted { run, standstill: pulse.end() })
 }
 
 /// One thread: events are recorded in the order in which they happen.
-fn run(scenario: &Arc<Scenario>, recorder: &Recorder) -> Duration {
+fn run<S: Deploy>(scenario: &Arc<Scenario<S>>, recorder: &Recorder<S>) -> Duration {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -75,14 +82,18 @@ fn run(scenario: &Arc<Scenario>, recorder: &Recorder) -> Duration {
     took
 }
 
-async fn direct(scenario: &Arc<Scenario>, recorder: &Recorder) -> Duration {
+async fn direct<S: Deploy>(scenario: &Arc<Scenario<S>>, recorder: &Recorder<S>) -> Duration {
     let (seed, link) = (scenario.seed, scenario.network.clone());
-    let network = Network::new(seed, link, full::sink(recorder));
-    full::play(scenario, &RealWire { network, recorder: recorder.clone() }, recorder).await
+    let network = Network::new(seed, link, stack::sink(recorder));
+    let accusing = recorder.clone();
+    let panicked = Arc::new(move |payload: &(dyn Any + Send)| {
+        accusing.accuse(Violation::of_panic(payload));
+    });
+    stack::play(scenario, &RealWire { network, panicked }, recorder).await
 }
 
 /// How long the steps take if everything that is waited for comes at the last moment.
-fn steps_last(scenario: &Scenario) -> Duration {
+fn steps_last<S: Deploy>(scenario: &Scenario<S>) -> Duration {
     scenario.steps.iter().fold(Duration::ZERO, |last, step| {
         let begins = match step.when {
             When::At(at) => last.max(at),
@@ -99,12 +110,9 @@ fn steps_last(scenario: &Scenario) -> Duration {
 }
 
 /// How long it takes, about, until all deadlines are past.
-fn ending_lasts(scenario: &Scenario) -> Duration {
-    let hub = &scenario.hub;
+fn ending_lasts<S: Deploy>(scenario: &Scenario<S>) -> Duration {
     match scenario.ending {
         Ending::Stop => Duration::ZERO,
-        Ending::Calm => [hub.idle_timeout, hub.close_timeout, hub.resume_window, hub.dedupe_window]
-            .into_iter()
-            .fold(registration_ttl_max(scenario), Duration::saturating_add),
+        Ending::Calm => S::quiet(scenario).saturating_add(S::rest(scenario)),
     }
 }

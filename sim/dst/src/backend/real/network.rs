@@ -6,7 +6,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use signal_hub::runtime::{Runtime, Tokio};
+use super::tokio_runtime::Tokio;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::bridge::bridge;

@@ -4,7 +4,8 @@ use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use signal_hub::runtime::{Runtime, Tokio};
+use super::tokio_runtime::Tokio;
+use crate::runtime::Runtime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -13,12 +14,9 @@ use super::network::Network;
 use super::process::RealProcess;
 use super::pulse::Pulse;
 use super::sockets::{ANYWHERE, connect, listen, reset};
-use crate::backend::full::WireProcess;
 use crate::backend::testbed::Process;
-use crate::invariants::Time;
+use crate::backend::wire::WireProcess;
 use crate::net::{Choice, ConnectMode, Fault, LinkConfig, NetEventKind, Notice, Peers, Seen};
-use crate::run::{Keep, Recorder};
-use crate::scenario::Scenario;
 
 const HOST: &str = "alice";
 const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -214,8 +212,7 @@ fn without_a_hub_a_connect_is_refused() {
 fn a_task_of_a_killed_process_does_not_see_the_others_end() {
     play(async {
         let bench = Bench::new(LinkConfig::default());
-        let recorder = Recorder::new(&Scenario::default(), Keep::All, Time::Real);
-        let process = RealProcess::new(HOST, bench.network.clone(), recorder);
+        let process = RealProcess::new(HOST, bench.network.clone(), Arc::new(|_| {}));
         let (keep, kept) = oneshot::channel::<()>();
         let (tell, told) = oneshot::channel();
         let (one, other) = (process.runtime(), process.runtime());
@@ -237,8 +234,7 @@ fn a_task_of_a_killed_process_does_not_see_the_others_end() {
 fn a_paused_process_goes_on_where_it_was() {
     play(async {
         let bench = Bench::new(LinkConfig::default());
-        let recorder = Recorder::new(&Scenario::default(), Keep::All, Time::Real);
-        let process = RealProcess::new(HOST, bench.network.clone(), recorder);
+        let process = RealProcess::new(HOST, bench.network.clone(), Arc::new(|_| {}));
         let (tell, mut told) = oneshot::channel();
         process.pause();
         process.runtime().spawn(async move { tell.send(()).unwrap() });

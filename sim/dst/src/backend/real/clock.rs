@@ -3,7 +3,7 @@
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use signal_hub::runtime::{Runtime, Tokio};
+use super::tokio_runtime::Tokio;
 
 use crate::net::{Alarm, Clock};
 

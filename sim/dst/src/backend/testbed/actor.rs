@@ -3,26 +3,24 @@
 use std::sync::Arc;
 
 use super::platform::{Client, Platform, Process, Running};
-use crate::backend::belief::Belief;
+use crate::backend::deploy::{Belief, Deploy, Wishes};
 use crate::history::{ClientKind, ClientName};
-use crate::invariants::Agreement;
-use crate::lower::Wishes;
 use crate::scenario::{self, ActorKind, Scenario};
 
 /// One actor.
-pub struct Actor<P: Platform> {
+pub struct Actor<S: Deploy, P: Platform<S>> {
     pub kind: ActorKind,
-    pub wishes: Wishes,
+    pub wishes: S::Wishes,
     name: Arc<str>,
-    clients: Vec<Running<P, P::Client>>,
+    clients: Vec<Running<S, P, P::Client>>,
     started: u32,
 }
 
-impl<P: Platform> Actor<P> {
-    pub fn new(scenario: &Scenario, actor: &scenario::Actor) -> Self {
+impl<S: Deploy, P: Platform<S>> Actor<S, P> {
+    pub fn new(scenario: &Scenario<S>, actor: &scenario::Actor) -> Self {
         Self {
             kind: actor.kind,
-            wishes: Wishes::of(scenario, actor),
+            wishes: S::Wishes::of(scenario, actor),
             name: actor.name.as_str().into(),
             clients: Vec::new(),
             started: 0,
@@ -39,16 +37,16 @@ impl<P: Platform> Actor<P> {
 
     /// The youngest client that wants the actor's own address or, without one, that has not ended.
     pub fn client(&self) -> Option<&P::Client> {
-        let wanting = self.youngest(|belief| belief.wants(self.wishes.own()));
+        let wanting = self.youngest(|belief| belief.wants(&self.wishes));
         wanting.or_else(|| self.youngest(|belief| !belief.has_ended()))
     }
 
     /// Returns whether nobody tries to be at its own address.
     pub fn is_absent(&self) -> bool {
-        self.youngest(|belief| belief.wants(self.wishes.own())).is_none()
+        self.youngest(|belief| belief.wants(&self.wishes)).is_none()
     }
 
-    fn youngest(&self, fits: impl Fn(&Belief) -> bool) -> Option<&P::Client> {
+    fn youngest(&self, fits: impl Fn(&S::Belief) -> bool) -> Option<&P::Client> {
         self.clients.iter().map(|(_, client)| client).rev().find(|client| client.belief(&fits))
     }
 
@@ -58,8 +56,8 @@ impl<P: Platform> Actor<P> {
     }
 
     /// What each client that has not ended believes.
-    pub fn beliefs(&self) -> Vec<Agreement> {
-        let agreement = |belief: &Belief| belief.agreement(self.wishes.own());
+    pub fn beliefs(&self) -> Vec<S::Agreement> {
+        let agreement = |belief: &S::Belief| belief.agreement(&self.wishes);
         self.clients.iter().filter_map(|(_, client)| client.belief(agreement)).collect()
     }
 

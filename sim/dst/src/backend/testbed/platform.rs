@@ -4,25 +4,22 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use signal_hub::hub::Sizes;
 use tokio::sync::oneshot;
 
-use crate::backend::belief::Belief;
+use crate::backend::Deploy;
 use crate::history::ClientName;
-use crate::lower::{Commands, Wishes};
 use crate::net::Fault;
-use crate::scenario::Action;
 
 /// Ends when a step is done: a tell is written, an ask has its answer, a fault has struck.
 pub type Doing = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A handle to everything there is in a run; cloning gives another one. What is done to the network and
 /// to processes shows with the next `settle`, what clients and connections are told at once.
-pub trait Platform: Clone + Send + Sync + 'static {
+pub trait Platform<S: Deploy>: Clone + Send + Sync + 'static {
     type Process: Process;
     type Hub: Hub;
-    type Client: Client;
-    type Raw: Raw;
+    type Client: Client<S>;
+    type Raw: Raw<S>;
 
     /// How late a message can be beyond what its link says.
     const LATE_MAX: Duration;
@@ -47,20 +44,20 @@ pub trait Platform: Clone + Send + Sync + 'static {
     fn settle(&self) {}
 
     /// Starts a hub with empty tables.
-    fn start_hub(&self) -> Running<Self, Self::Hub>;
+    fn start_hub(&self) -> Running<S, Self, Self::Hub>;
 
     /// What was left in the hub at its latest input.
-    fn left(&self) -> Option<Sizes>;
+    fn left(&self) -> Option<S::Left>;
 
     /// Starts a client of an actor that wants this.
-    fn start_client(&self, name: ClientName, wishes: &Wishes) -> Running<Self, Self::Client>;
+    fn start_client(&self, name: ClientName, wishes: &S::Wishes) -> Running<S, Self, Self::Client>;
 
     /// Starts the process of a raw connection on a host of its own; nothing is opened yet.
-    fn start_raw(&self, name: ClientName) -> Running<Self, Self::Raw>;
+    fn start_raw(&self, name: ClientName) -> Running<S, Self, Self::Raw>;
 }
 
 /// What runs in a process, and the process.
-pub type Running<P, T> = (<P as Platform>::Process, T);
+pub type Running<S, P, T> = (<P as Platform<S>>::Process, T);
 
 /// What ends at once and can stand still. Cloning gives another handle.
 pub trait Process: Clone + Send + Sync + 'static {
@@ -80,28 +77,28 @@ pub trait Hub: Send + 'static {
 }
 
 /// A client that has not been killed.
-pub trait Client: Send + 'static {
+pub trait Client<S: Deploy>: Send + 'static {
     /// Has it do these, one after the other. Done, too, when nobody is left to do them.
-    fn obey(&self, commands: Commands) -> Doing;
+    fn obey(&self, commands: Vec<S::Command>) -> Doing;
 
     /// Has it take leave of the hub.
     fn leave(&self) -> Doing;
 
     /// Looks at what it believes.
-    fn belief<T>(&self, look: impl FnOnce(&Belief) -> T) -> T;
+    fn belief<T>(&self, look: impl FnOnce(&S::Belief) -> T) -> T;
 }
 
 /// A raw connection.
-pub trait Raw: Send + 'static {
+pub trait Raw<S: Deploy>: Send + 'static {
     /// Has it carry this out after what it was told before.
-    fn order(&self, order: Order);
+    fn order(&self, order: Order<S>);
 }
 
 /// What a step wants of a raw connection, and how it hears that it is done.
-pub struct Order {
+pub struct Order<S: Deploy> {
     pub number: usize,
     pub speaker: Option<String>,
-    pub action: Action,
+    pub action: S::Action,
     pub done: oneshot::Sender<()>,
 }
 

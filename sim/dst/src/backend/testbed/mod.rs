@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use signal_hub::hub::Sizes;
 use tokio::sync::oneshot;
 
 use self::actor::Actor;
@@ -16,9 +15,8 @@ use self::hub_process::HubProcess;
 pub use self::platform::{
     Client, Doing, Hub, Order, Platform, Process, Raw, Running, awaited, done, ended,
 };
+use super::deploy::{Deploy, Wishes};
 use crate::history::{ClientKind, ClientName};
-use crate::invariants::Agreement;
-use crate::lower;
 use crate::net::{Choice, End, Fault, Notice, Peers, Seen};
 use crate::run::Recorder;
 use crate::scenario::{
@@ -26,16 +24,16 @@ use crate::scenario::{
 };
 
 /// Everything that takes part in a run.
-pub struct Testbed<P: Platform> {
-    scenario: Arc<Scenario>,
+pub struct Testbed<S: Deploy, P: Platform<S>> {
+    scenario: Arc<Scenario<S>>,
     platform: P,
-    hub: Arc<tokio::sync::Mutex<HubProcess<P>>>,
-    actors: BTreeMap<String, Arc<Mutex<Actor<P>>>>,
-    raws: Mutex<BTreeMap<ClientName, Running<P, P::Raw>>>,
+    hub: Arc<tokio::sync::Mutex<HubProcess<S, P>>>,
+    actors: BTreeMap<String, Arc<Mutex<Actor<S, P>>>>,
+    raws: Mutex<BTreeMap<ClientName, Running<S, P, P::Raw>>>,
 }
 
-impl<P: Platform> Testbed<P> {
-    pub fn new(scenario: Arc<Scenario>, platform: P, recorder: Recorder) -> Self {
+impl<S: Deploy, P: Platform<S>> Testbed<S, P> {
+    pub fn new(scenario: Arc<Scenario<S>>, platform: P, recorder: Recorder<S>) -> Self {
         let actors = scenario
             .actors
             .iter()
@@ -68,7 +66,7 @@ impl<P: Platform> Testbed<P> {
     }
 
     /// Begins step `number`, which is no expectation.
-    pub fn act(&self, number: usize, what: &What) -> Doing {
+    pub fn act(&self, number: usize, what: &What<S>) -> Doing {
         match what {
             What::Act { who: Who::Client(actor), speaker, act } => {
                 self.client_acts(number, actor, speaker.as_deref(), act)
@@ -108,7 +106,7 @@ impl<P: Platform> Testbed<P> {
     }
 
     /// What each client that has not ended believes.
-    pub fn beliefs(&self) -> Vec<Agreement> {
+    pub fn beliefs(&self) -> Vec<S::Agreement> {
         self.actors.values().flat_map(|actor| lock(actor).beliefs()).collect()
     }
 
@@ -116,7 +114,7 @@ impl<P: Platform> Testbed<P> {
     /// arrives. The payload is JSON.
     pub fn probe(&self, actor: &str, to: &str, payload: &str) {
         if let Some(client) = lock(self.actor(actor)).client() {
-            drop(client.obey(lower::probe(to, payload)));
+            drop(client.obey(S::probe(to, payload)));
         }
     }
 
@@ -131,7 +129,7 @@ impl<P: Platform> Testbed<P> {
     }
 
     /// What was left in the hub at its latest input.
-    pub async fn left(&self) -> Option<Sizes> {
+    pub async fn left(&self) -> Option<S::Left> {
         // Not while it comes or goes.
         let _held = self.hub.lock().await;
         self.platform.left()
@@ -145,11 +143,11 @@ impl<P: Platform> Testbed<P> {
         }
     }
 
-    fn actor(&self, name: &str) -> &Arc<Mutex<Actor<P>>> {
+    fn actor(&self, name: &str) -> &Arc<Mutex<Actor<S, P>>> {
         self.actors.get(name).expect("a step names an actor of its scenario")
     }
 
-    fn client_acts(&self, number: usize, name: &str, speaker: Option<&str>, act: &Act) -> Doing {
+    fn client_acts(&self, number: usize, name: &str, speaker: Option<&str>, act: &Act<S>) -> Doing {
         let actor = self.actor(name);
         match act {
             Act::Do(action) => {
@@ -164,7 +162,12 @@ impl<P: Platform> Testbed<P> {
         }
     }
 
-    fn client_process(&self, name: &str, actor: &Arc<Mutex<Actor<P>>>, act: &ProcessAct) -> Doing {
+    fn client_process(
+        &self,
+        name: &str,
+        actor: &Arc<Mutex<Actor<S, P>>>,
+        act: &ProcessAct,
+    ) -> Doing {
         match *act {
             ProcessAct::Start => {
                 lock(actor).start(&self.platform);
@@ -184,7 +187,7 @@ impl<P: Platform> Testbed<P> {
         }
     }
 
-    fn leave(&self, actor: Arc<Mutex<Actor<P>>>, pause: Duration) -> Doing {
+    fn leave(&self, actor: Arc<Mutex<Actor<S, P>>>, pause: Duration) -> Doing {
         let platform = self.platform.clone();
         self.platform.spawn(move || {
             let left = lock(&actor).client().map(Client::leave);
@@ -198,7 +201,7 @@ impl<P: Platform> Testbed<P> {
         })
     }
 
-    fn start_later(&self, actor: Arc<Mutex<Actor<P>>>, pause: Duration) -> Doing {
+    fn start_later(&self, actor: Arc<Mutex<Actor<S, P>>>, pause: Duration) -> Doing {
         let platform = self.platform.clone();
         self.platform.spawn(move || {
             let over = platform.sleep(pause);
@@ -225,7 +228,13 @@ impl<P: Platform> Testbed<P> {
         })
     }
 
-    fn raw_acts(&self, number: usize, name: ClientName, speaker: Option<&str>, act: &Act) -> Doing {
+    fn raw_acts(
+        &self,
+        number: usize,
+        name: ClientName,
+        speaker: Option<&str>,
+        act: &Act<S>,
+    ) -> Doing {
         let host = name.who().to_string();
         let mut raws = lock(&self.raws);
         let (process, raw) =

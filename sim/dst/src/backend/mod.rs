@@ -1,5 +1,14 @@
 //! What a scenario can be played on, and what a run of it comes to.
 
+mod deploy;
+mod director;
+mod once;
+mod real;
+mod simulated;
+mod stack;
+pub mod testbed;
+mod wire;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
@@ -12,6 +21,12 @@ use crate::history::Event;
 use crate::run::Keep;
 use crate::scenario::Scenario;
 use crate::verdict::{Invariant, Violation};
+
+pub use deploy::{Belief, Deploy, Wishes};
+pub use director::direct;
+pub use once::play_once;
+pub use stack::{FullStack, spawn};
+pub use wire::{Wire, WireProcess};
 
 /// What a scenario is played on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, ValueEnum)]

@@ -1,21 +1,22 @@
 //! The hub's process: started, stopped, crashed, started again.
 
 use super::platform::{Hub, Platform, Process, Running};
+use crate::backend::Deploy;
 use crate::history::What;
 use crate::net::{Fault, Peers};
 use crate::run::Recorder;
 use crate::scenario::HUB_HOST;
 
 /// The hub's process, running or not.
-pub struct HubProcess<P: Platform> {
+pub struct HubProcess<S: Deploy, P: Platform<S>> {
     platform: P,
-    recorder: Recorder,
+    recorder: Recorder<S>,
     restarts: u32,
-    running: Option<Running<P, P::Hub>>,
+    running: Option<Running<S, P, P::Hub>>,
 }
 
-impl<P: Platform> HubProcess<P> {
-    pub fn new(platform: P, recorder: Recorder) -> Self {
+impl<S: Deploy, P: Platform<S>> HubProcess<S, P> {
+    pub fn new(platform: P, recorder: Recorder<S>) -> Self {
         Self { platform, recorder, restarts: 0, running: None }
     }
 
@@ -52,7 +53,7 @@ impl<P: Platform> HubProcess<P> {
         self.platform.settle();
     }
 
-    fn record(&self, what: What) {
+    fn record(&self, what: What<S>) {
         self.recorder.record(self.platform.elapsed(), what);
     }
 }

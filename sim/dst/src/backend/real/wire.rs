@@ -1,21 +1,19 @@
 //! Loopback TCP, with a proxy of its own between each host and the hub.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use signal_hub::client::HubUrl;
-
 use super::network::Network;
-use super::process::RealProcess;
+use super::process::{PanicSink, RealProcess};
 use super::sockets::ANYWHERE;
-use crate::backend::full::Wire;
+use crate::backend::wire::Wire;
 use crate::net::Net;
-use crate::run::Recorder;
 
 #[derive(Clone)]
 pub struct RealWire {
     pub network: Network,
-    pub recorder: Recorder,
+    pub panicked: PanicSink,
 }
 
 impl Wire for RealWire {
@@ -29,7 +27,7 @@ impl Wire for RealWire {
     }
 
     fn process(&self, host: &str, _name: &str) -> RealProcess {
-        RealProcess::new(host, self.network.clone(), self.recorder.clone())
+        RealProcess::new(host, self.network.clone(), Arc::clone(&self.panicked))
     }
 
     fn hub_binds(&self) -> SocketAddr {
@@ -40,8 +38,7 @@ impl Wire for RealWire {
         self.network.hub_listens(address);
     }
 
-    fn hub_url(&self, host: &str) -> HubUrl {
-        let door = self.network.door(host).expect("the system lets a proxy listen");
-        format!("ws://{door}/ws").parse().expect("an address of ours makes a URL")
+    fn hub_authority(&self, host: &str) -> String {
+        self.network.door(host).expect("the system lets a proxy listen").to_string()
     }
 }

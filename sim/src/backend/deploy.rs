@@ -1,0 +1,113 @@
+//! How this hub's server and clients are started, asked and waited for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dst::backend::{self, Deploy, Wire};
+use signal_hub::client::Command;
+use signal_hub::hub::Sizes;
+
+use super::belief::Belief;
+use super::full::{Client, Hub, Raw};
+use super::{FullStack, Outcome, Skipped, differential, message};
+use crate::SignalHub;
+use crate::history::ClientName;
+use crate::invariants::{self, Agreement, Invariant, Judge, Violation};
+use crate::lower::{self, Wishes};
+use crate::run::{Keep, Recorder};
+use crate::scenario::{Action, Actor, Scenario, registration_ttl_max};
+
+impl Deploy for SignalHub {
+    type Wishes = Wishes;
+    type Command = Command;
+    type Belief = Belief;
+    type Agreement = Agreement;
+    type Left = Sizes;
+    type Hub = Hub;
+    type Client<W: Wire> = Client<W>;
+    type Raw = Raw;
+
+    fn start_hub<W: Wire>(stack: &FullStack<W>) -> (W::Process, Hub) {
+        Hub::start(stack)
+    }
+
+    fn start_client<W: Wire>(
+        stack: &FullStack<W>,
+        name: ClientName,
+        wishes: &Wishes,
+    ) -> (W::Process, Client<W>) {
+        Client::start(stack, name, wishes)
+    }
+
+    fn start_raw<W: Wire>(stack: &FullStack<W>, name: ClientName) -> (W::Process, Raw) {
+        Raw::start(stack, name)
+    }
+
+    fn play_by_messages(scenario: Arc<Scenario>, recorder: Recorder) -> Result<Duration, Skipped> {
+        Ok(message::play(scenario, recorder))
+    }
+
+    fn play_on_both(scenario: &Scenario, keep: Keep) -> Result<Outcome, Skipped> {
+        differential::play(scenario, keep)
+    }
+
+    fn probe(to: &str, payload: &str) -> Vec<Command> {
+        lower::probe(to, payload)
+    }
+
+    /// A client that has just come back may have used up what it may ask for.
+    fn probe_attempts(scenario: &Scenario) -> usize {
+        if scenario.hub.rate_limit_per_second < 50 { 3 } else { 1 }
+    }
+
+    fn unanswered(payload: &str, within: Duration) -> Violation {
+        let within = humantime::format_duration(within);
+        Violation::new(Invariant::L4, format!("the probe {payload} did not arrive in {within}"))
+    }
+
+    fn quiet(scenario: &Scenario) -> Duration {
+        scenario.hub.idle_timeout + scenario.hub.ping_interval
+    }
+
+    fn rest(scenario: &Scenario) -> Duration {
+        let hub = &scenario.hub;
+        let deadlines = hub.idle_timeout + hub.close_timeout + hub.resume_window;
+        (deadlines + registration_ttl_max(scenario)).max(hub.dedupe_window)
+    }
+
+    fn check_agreement(judge: &Judge, clients: &[Agreement]) -> Result<(), Violation> {
+        invariants::check_agreement(judge.shadow(), clients)
+    }
+
+    fn check_rest(left: Sizes) -> Result<(), Violation> {
+        invariants::check_rest(left)
+    }
+
+    fn check_rest_in_time(left: Sizes, later: Sizes) -> Result<(), Violation> {
+        invariants::check_rest_in_time(left, later)
+    }
+}
+
+impl backend::Wishes<SignalHub> for Wishes {
+    fn of(scenario: &Scenario, actor: &Actor) -> Self {
+        Wishes::of(scenario, actor)
+    }
+
+    fn commands(&mut self, number: usize, speaker: Option<&str>, action: &Action) -> Vec<Command> {
+        Wishes::commands(self, number, speaker, action)
+    }
+}
+
+impl backend::Belief<SignalHub> for Belief {
+    fn has_ended(&self) -> bool {
+        Belief::has_ended(self)
+    }
+
+    fn wants(&self, wishes: &Wishes) -> bool {
+        Belief::wants(self, wishes.own())
+    }
+
+    fn agreement(&self, wishes: &Wishes) -> Option<Agreement> {
+        Belief::agreement(self, wishes.own())
+    }
+}
