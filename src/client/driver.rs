@@ -2,7 +2,6 @@
 //! state decides.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use super::{
 };
 use crate::protocol::ClientFrame;
 use crate::protocol::codec::{decode_hub_frame, encode_client_frame};
-use crate::runtime::{Runtime, SteadyClock};
+use crate::runtime::{Alarm, Runtime, SteadyClock};
 use crate::time::Timestamp;
 
 /// What a handle orders its driver to do.
@@ -41,7 +40,7 @@ pub(super) struct Driver<R: Runtime, O> {
     events: mpsc::Sender<Event>,
     /// Events that found no room in the queue. While there are any, nothing is read from the hub.
     overflow: VecDeque<Event>,
-    alarm: Alarm<R>,
+    alarm: Alarm<Timestamp, Pin<Box<R::Sleep>>>,
     /// The transport of an ended client, which is still to be closed.
     last: Option<Box<Transport>>,
 }
@@ -74,7 +73,7 @@ impl<R: Runtime, O: Observer> Driver<R, O> {
             commands: 0,
             events,
             overflow: VecDeque::new(),
-            alarm: Alarm { runtime: runtime.clone(), clock: clock.clone(), set: None },
+            alarm: Alarm::default(),
             last: None,
             runtime,
             clock,
@@ -85,7 +84,9 @@ impl<R: Runtime, O: Observer> Driver<R, O> {
     pub(super) async fn run(mut self) {
         self.handle(Input::Start);
         while self.state.ending().is_none() {
-            self.alarm.set(self.state.next_deadline());
+            self.alarm.set(self.state.next_deadline(), |at| {
+                Box::pin(self.runtime.sleep(at.since(self.clock.now())))
+            });
             match self.wake().await {
                 Wake::Link(happening) => {
                     self.happened(happening);
@@ -285,31 +286,5 @@ async fn close<R: Runtime>(
         biased;
         () = transport.close(unwritten) => {}
         () = runtime.sleep(timeout) => {}
-    }
-}
-
-/// Wakes the driver at the state's deadline, perhaps too early.
-struct Alarm<R: Runtime> {
-    runtime: R,
-    clock: SteadyClock<R>,
-    set: Option<(Timestamp, Pin<Box<R::Sleep>>)>,
-}
-
-impl<R: Runtime> Alarm<R> {
-    /// Keeps an alarm that is too early: most deadlines are replaced by later ones.
-    fn set(&mut self, deadline: Option<Timestamp>) {
-        let Some(at) = deadline else { return self.set = None };
-        if self.set.as_ref().is_none_or(|(set, _)| at < *set) {
-            let pause = at.since(self.clock.now());
-            self.set = Some((at, Box::pin(self.runtime.sleep(pause))));
-        }
-    }
-
-    async fn ring(&mut self) {
-        match &mut self.set {
-            Some((_, sleep)) => sleep.await,
-            None => future::pending().await,
-        }
-        self.set = None;
     }
 }

@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use signal_hub::client::state::{ClientState, Input, Output};
 use signal_hub::client::{ClientConfig, Command, CommandId, Dice, DisconnectReason, Event as Told};
 use signal_hub::protocol::codec::hand_over;
 use signal_hub::protocol::{ActorAddress, ClientFrame, Outgoing};
-use signal_hub::runtime::Reading;
+use signal_hub::runtime::{Alarm, Reading};
 use signal_hub::time::Timestamp;
 use tokio::sync::oneshot;
 
 use super::agenda::Event;
-use super::alarm::Alarm;
 use super::client_end::Holder;
 use super::network::HostId;
 use super::websocket::Message;
@@ -37,7 +37,8 @@ pub struct Client {
     orders: VecDeque<(Command, oneshot::Sender<()>)>,
     callers: BTreeMap<CommandId, oneshot::Sender<()>>,
     commands: u64,
-    alarm: Alarm,
+    /// By the client's clock, and when that is.
+    alarm: Alarm<Timestamp, Duration>,
     connection: u32,
     up: bool,
     pub paused: bool,
@@ -165,20 +166,23 @@ impl World {
     }
 
     fn set_client_alarm(&mut self, id: ClientId, now: Timestamp) {
-        let Some(client) = self.client(id) else { return };
+        let Some(client) = self.clients.get_mut(id.0).and_then(Option::as_mut) else { return };
         if client.state.ending().is_some() {
             client.callers.clear();
             return client.orders.clear();
         }
         let deadline = client.state.next_deadline();
-        if let Some((pause, number)) = client.alarm.set(now, deadline) {
-            self.plan(pause, Event::ClientAlarm { client: id, number });
-        }
+        client.alarm.set(deadline, |at| {
+            let rings = self.now.saturating_add(at.since(now));
+            self.agenda.plan(rings, Event::ClientAlarm(id));
+            rings
+        });
     }
 
-    pub(super) fn client_alarm(&mut self, id: ClientId, number: u64) {
+    pub(super) fn client_alarm(&mut self, id: ClientId) {
+        let now = self.now;
         let Some(client) = self.client(id) else { return };
-        if client.state.ending().is_none() && client.alarm.ring(number) {
+        if client.state.ending().is_none() && client.alarm.rings(|at| *at <= now) {
             self.hand_in(id, Input::Tick);
         }
     }

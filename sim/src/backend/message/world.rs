@@ -126,14 +126,14 @@ impl World {
     fn not_paused(&mut self, event: Event) -> Option<Event> {
         let holder = match &event {
             Event::Network(_) | Event::Wake(_) => return Some(event),
-            Event::HubAlarm { .. } | Event::HandshakeTimeout(_) | Event::SessionAlarm(_) => {
+            Event::HubAlarm(_) | Event::HandshakeTimeout(_) | Event::SessionAlarm(_) => {
                 if self.hub_paused {
                     self.hub_deferred.push(event);
                     return None;
                 }
                 return Some(event);
             }
-            Event::ClientAlarm { client, .. } => Some(Holder::Client(*client)),
+            Event::ClientAlarm(client) => Some(Holder::Client(*client)),
             Event::ClientCloseTimeout(id) => self.client_ends.get(id).map(|end| end.holder),
             Event::RawCloseTimeout(raw, _) => Some(Holder::Raw(*raw)),
         };
@@ -148,10 +148,10 @@ impl World {
             Event::Network(plan) => self.carry_out(plan),
             // Whoever slept may have been given up.
             Event::Wake(sleeper) => drop(sleeper.send(())),
-            Event::HubAlarm { life, number } => self.hub_alarm(life, number),
+            Event::HubAlarm(life) => self.hub_alarm(life),
             Event::HandshakeTimeout(id) => self.handshake_timeout(id),
             Event::SessionAlarm(id) => self.session_alarm(id),
-            Event::ClientAlarm { client, number } => self.client_alarm(client, number),
+            Event::ClientAlarm(client) => self.client_alarm(client),
             Event::ClientCloseTimeout(id) => {
                 if self.client_ends.contains_key(&id) {
                     self.drop_client_end(id);
