@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use signal_hub::client::{self, DisconnectReason, Events, Observer, TransportChange};
+use signal_hub::client::{self, Events, Observer, TransportChange};
 use signal_hub::protocol::ClientFrame;
 use signal_hub::protocol::codec::HubFrame;
 use signal_hub::runtime::Runtime;
@@ -10,7 +10,7 @@ use signal_hub::time::Timestamp;
 
 use super::wire::{Wire, WireProcess};
 use super::{FullStack, spawn};
-use crate::backend::belief::Belief;
+use crate::backend::belief::{Belief, Connections};
 use crate::backend::testbed::{self, Doing};
 use crate::history::{ClientEvent, ClientName, What};
 use crate::lower::{Commands, Wishes};
@@ -28,7 +28,7 @@ impl<W: Wire> Client<W> {
     pub fn start(stack: &FullStack<W>, name: ClientName, wishes: &Wishes) -> (W::Process, Self) {
         let (host, full_name) = (Arc::clone(&name.actor), name.to_string());
         let (net, recorder) = (stack.wire.net().clone(), stack.recorder.clone());
-        let tap = Tap { net, recorder, client: name, connection: 0, up: false };
+        let tap = Tap { net, recorder, client: name, connections: Connections::default() };
         tap.record(ClientEvent::Started { address: wishes.own().clone() });
         let process = stack.wire.process(&host, &full_name);
         let belief = Arc::<Mutex<Belief>>::default();
@@ -79,8 +79,7 @@ struct Tap {
     net: Net,
     recorder: Recorder,
     client: ClientName,
-    connection: u32,
-    up: bool,
+    connections: Connections,
 }
 
 impl Tap {
@@ -100,22 +99,7 @@ impl Observer for Tap {
     }
 
     fn transport(&mut self, _now: Timestamp, change: &TransportChange) {
-        let why = match change {
-            TransportChange::Dialling => return,
-            TransportChange::Up => {
-                self.connection += 1;
-                self.up = true;
-                return self.record(ClientEvent::Opened { connection: self.connection });
-            }
-            TransportChange::Lost(DisconnectReason::ConnectFailed(why)) => {
-                return self.record(ClientEvent::Said(format!("cannot connect: {why}")));
-            }
-            TransportChange::Lost(why) => why.clone(),
-            TransportChange::Abandoned => DisconnectReason::Dropped,
-        };
-        if !std::mem::replace(&mut self.up, false) {
-            return self.record(ClientEvent::Said("gives up connecting".to_owned()));
-        }
-        self.record(ClientEvent::Lost { connection: self.connection, why });
+        let seen = self.connections.follow(change);
+        seen.into_iter().for_each(|seen| self.record(seen));
     }
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use signal_hub::client::state::Output;
 use signal_hub::hub::Sizes;
 use signal_hub::runtime::Reading;
 use signal_hub::server::Limits;
@@ -44,8 +43,8 @@ pub struct World {
     pub(super) clients: Vec<Option<Client>>,
     pub(super) raws: Vec<Option<Raw>>,
     pub(super) client_ends: BTreeMap<ConnectionId, ClientEnd>,
-    /// Empty; kept for its room.
-    pub(super) client_outputs: Vec<Output>,
+    /// Who stands still, and what has become due for them meanwhile.
+    pub(super) still: BTreeMap<Holder, Vec<Event>>,
 }
 
 impl World {
@@ -67,7 +66,7 @@ impl World {
             clients: Vec::new(),
             raws: Vec::new(),
             client_ends: BTreeMap::new(),
-            client_outputs: Vec::new(),
+            still: BTreeMap::new(),
         }
     }
 
@@ -137,10 +136,17 @@ impl World {
             Event::ClientCloseTimeout(id) => self.client_ends.get(id).map(|end| end.holder),
             Event::RawCloseTimeout(raw, _) => Some(Holder::Raw(*raw)),
         };
-        match holder {
-            Some(holder) => self.defer(holder, event),
-            None => None,
+        match self.still.get_mut(&holder?) {
+            Some(deferred) => {
+                deferred.push(event);
+                None
+            }
+            None => Some(event),
         }
+    }
+
+    pub(super) fn pause(&mut self, holder: Holder) {
+        self.still.entry(holder).or_default();
     }
 
     pub(super) fn happen(&mut self, event: Event) {
