@@ -10,9 +10,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::time::Timestamp;
 
+mod alarm;
 mod steady;
 mod tokio_runtime;
 
+pub use alarm::Alarm;
 pub use steady::{Reading, SteadyClock};
 pub use tokio_runtime::{Tokio, TokioListener};
 

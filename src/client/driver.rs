@@ -1,30 +1,30 @@
 //! The task behind a [`Client`](super::Client): it tells the state what happens and does what the
 //! state decides.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::future;
-use std::pin::Pin;
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
-use super::link::{Happening, Link};
-use super::state::{ClientState, Input, Output};
-use super::transport::{Reading, Transport, Unwritten};
-use super::{
-    ClientConfig, ClientError, Command, CommandId, Dice, DisconnectReason, Event, Observer,
-    Outcome, TransportChange,
-};
+use super::link::{LinkState, Output, Reading};
+use super::state::Input;
+use super::transport::{Arrival, Transport};
+use super::{ClientConfig, ClientError, Command, Dice, DisconnectReason, Event, Observer, Outcome};
 use crate::protocol::ClientFrame;
 use crate::protocol::codec::{decode_hub_frame, encode_client_frame};
-use crate::runtime::{Runtime, SteadyClock};
+use crate::runtime::{Alarm, Runtime, SteadyClock};
 use crate::time::Timestamp;
+
+type Caller = oneshot::Sender<Result<Outcome, ClientError>>;
 
 /// What a handle orders its driver to do.
 #[derive(Debug)]
 pub(super) enum Order {
-    Command(Command, oneshot::Sender<Result<Outcome, ClientError>>),
+    Command(Command, Caller),
     DropConnection,
 }
 
@@ -32,25 +32,25 @@ pub(super) struct Driver<R: Runtime, O> {
     runtime: R,
     clock: SteadyClock<R>,
     config: ClientConfig,
-    state: ClientState,
+    state: LinkState<Caller>,
     observer: O,
     link: Link,
     orders: mpsc::Receiver<Order>,
-    callers: BTreeMap<CommandId, oneshot::Sender<Result<Outcome, ClientError>>>,
-    commands: u64,
     events: mpsc::Sender<Event>,
-    /// Events that found no room in the queue. While there are any, nothing is read from the hub.
-    overflow: VecDeque<Event>,
-    alarm: Alarm<R>,
-    /// The transport of an ended client, which is still to be closed.
-    last: Option<Box<Transport>>,
+    alarm: Alarm<Timestamp, Pin<Box<R::Sleep>>>,
+    /// The end of an ended client's transport.
+    closing: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+enum Link {
+    Down,
+    Dialling(Pin<Box<dyn Future<Output = Result<Transport, DisconnectReason>> + Send>>),
+    Up(Box<Transport>),
 }
 
 enum Wake {
-    Link(Happening),
-    Alarm,
-    /// None: all handles are dropped.
-    Order(Option<Order>),
+    Input(Input),
+    Order(Order),
     /// The event queue has room again, or its reader is gone.
     EventRoom,
 }
@@ -63,21 +63,17 @@ impl<R: Runtime, O: Observer> Driver<R, O> {
         orders: mpsc::Receiver<Order>,
         events: mpsc::Sender<Event>,
     ) -> Self {
-        let clock = SteadyClock::new(runtime.clone());
         Self {
-            state: ClientState::new(config.clone(), Dice::new(runtime.random_seed())),
+            clock: SteadyClock::new(runtime.clone()),
+            state: LinkState::new(config.clone(), Dice::new(runtime.random_seed())),
             config,
             observer,
             link: Link::Down,
             orders,
-            callers: BTreeMap::new(),
-            commands: 0,
             events,
-            overflow: VecDeque::new(),
-            alarm: Alarm { runtime: runtime.clone(), clock: clock.clone(), set: None },
-            last: None,
+            alarm: Alarm::default(),
+            closing: None,
             runtime,
-            clock,
         }
     }
 
@@ -85,231 +81,168 @@ impl<R: Runtime, O: Observer> Driver<R, O> {
     pub(super) async fn run(mut self) {
         self.handle(Input::Start);
         while self.state.ending().is_none() {
-            self.alarm.set(self.state.next_deadline());
+            self.alarm.set(self.state.next_deadline(), |at| {
+                Box::pin(self.runtime.sleep(at.since(self.clock.now())))
+            });
             match self.wake().await {
-                Wake::Link(happening) => {
-                    self.happened(happening);
-                    // A busy hub must not keep the client's own user waiting.
-                    if let Some(order) = self.next_order() {
-                        self.obey(order);
-                    }
+                Wake::Input(input) => self.handle(input),
+                Wake::Order(order) => self.obey(order),
+                Wake::EventRoom => {
+                    self.pass_events_on();
+                    continue;
                 }
-                Wake::Alarm => self.handle(match self.reading() {
-                    Reading::Open => Input::Tick,
-                    Reading::Stalled => Input::Stalled,
-                }),
-                Wake::Order(Some(order)) => self.obey_all(order),
-                Wake::Order(None) => self.handle(Input::Stop),
-                Wake::EventRoom => self.pass_events_on(),
+            }
+            while self.state.takes_commands()
+                && let Ok(order) = self.orders.try_recv()
+            {
+                self.obey(order);
             }
         }
         self.finish().await;
     }
 
     async fn wake(&mut self) -> Wake {
-        let (reading, has_room) = (self.reading(), self.has_room());
-        tokio::select! {
-            biased;
-            () = self.alarm.ring() => Wake::Alarm,
-            happening = self.link.next(reading) => Wake::Link(happening),
-            order = self.orders.recv(), if has_room => Wake::Order(order),
-            _ = self.events.reserve(), if reading == Reading::Stalled => Wake::EventRoom,
-        }
-    }
-
-    fn reading(&self) -> Reading {
-        if self.overflow.is_empty() { Reading::Open } else { Reading::Stalled }
-    }
-
-    fn has_room(&self) -> bool {
-        self.link.queued() < self.config.outgoing_messages_max
-    }
-
-    fn happened(&mut self, happening: Happening) {
-        let now = self.clock.now();
-        match happening {
-            Happening::Opened(transport) => {
-                self.link = Link::Up(transport);
-                self.observer.transport(now, &TransportChange::Up);
-                self.handle(Input::Opened);
+        let Self { state, link, orders, events, alarm, .. } = self;
+        let reading = state.reading();
+        state.idle();
+        let mut event_room = pin!(events.reserve());
+        poll_fn(|task| {
+            if alarm.poll_ring(task).is_ready() {
+                return Poll::Ready(Wake::Input(Input::Tick));
             }
-            Happening::Frame(bytes) => {
-                let frame = decode_hub_frame(&bytes);
-                if let Ok(frame) = &frame {
-                    self.observer.received(now, frame);
-                }
-                self.handle(Input::Frame(frame));
+            if let Poll::Ready(input) = link.poll_next(task, reading, || state.next_frame()) {
+                return Poll::Ready(Wake::Input(input));
             }
-            Happening::Alive => self.handle(Input::Alive),
-            Happening::Part { first, declared } => self.handle(Input::Part { first, declared }),
-            Happening::Lost(why) => self.lost(why),
-        }
-    }
-
-    fn lost(&mut self, why: DisconnectReason) {
-        let link = std::mem::replace(&mut self.link, Link::Down);
-        self.observer.transport(self.clock.now(), &TransportChange::Lost(why.clone()));
-        let closed_by_hub = matches!(why, DisconnectReason::Closed { .. });
-        self.handle(Input::Lost(why));
-        if let (true, Link::Up(transport)) = (closed_by_hub, link) {
-            self.retire(transport);
-        }
-    }
-
-    /// Takes many orders at once, so that they make one write.
-    fn obey_all(&mut self, first: Order) {
-        self.obey(first);
-        for _ in 0..self.config.command_queue_max {
-            let Some(order) = self.next_order() else { return };
-            self.obey(order);
-        }
-    }
-
-    fn next_order(&mut self) -> Option<Order> {
-        if self.has_room() { self.orders.try_recv().ok() } else { None }
+            // There may be room only now.
+            if state.takes_commands()
+                && let Poll::Ready(order) = orders.poll_recv(task)
+            {
+                // None: all handles are dropped.
+                return Poll::Ready(order.map_or(Wake::Input(Input::Stop), Wake::Order));
+            }
+            match reading {
+                Reading::Open => Poll::Pending,
+                Reading::Stalled => event_room.as_mut().poll(task).map(|_| Wake::EventRoom),
+            }
+        })
+        .await
     }
 
     fn obey(&mut self, order: Order) {
-        match order {
+        let input = match order {
             Order::Command(command, caller) => {
-                let id = CommandId(self.commands);
-                self.commands += 1;
-                self.callers.insert(id, caller);
-                self.handle(Input::Command(id, command));
+                Input::Command(self.state.take_command(caller), command)
             }
-            Order::DropConnection => match self.link {
-                Link::Down => {}
-                Link::Dialling(_) | Link::Up(_) => self.lost(DisconnectReason::Dropped),
-            },
-        }
+            Order::DropConnection => Input::Lost(DisconnectReason::Dropped),
+        };
+        self.handle(input);
     }
 
     fn handle(&mut self, input: Input) {
         let now = self.clock.now();
-        let outputs: Vec<Output> = self.state.handle(now, input).collect();
-        for output in outputs {
+        if let Input::Frame(Ok(frame)) = &input {
+            self.observer.received(now, frame);
+        }
+        self.state.handle(now, |moment| self.clock.to_wall(moment), input);
+        while let Some(output) = self.state.next_output() {
             match output {
-                Output::Connect => self.connect(now),
-                Output::Send(frame) => {
-                    let frame = self.dated(frame);
-                    self.observer.sent(now, &frame);
-                    self.link.queue(encode_client_frame(&frame));
+                Output::Changed(change) => self.observer.transport(now, &change),
+                Output::Sent(frame) => self.observer.sent(now, &frame),
+                Output::Dial => {
+                    let (runtime, hub) = (self.runtime.clone(), self.config.hub.clone());
+                    let trust = self.config.trust.clone();
+                    let dial = Transport::dial(runtime, hub, trust, self.config.frame_bytes_max);
+                    self.link = Link::Dialling(Box::pin(dial));
                 }
-                Output::CloseTransport => self.close_transport(now),
-                Output::Event(event) => self.overflow.push_back(event),
-                Output::Resolve(id, result) => {
-                    if let Some(caller) = self.callers.remove(&id) {
-                        // The caller may have given up.
-                        let _ = caller.send(result);
-                    }
+                Output::Drop => self.link = Link::Down,
+                Output::Close { last, timeout } => self.close(last, timeout),
+                Output::Resolve(caller, result) => {
+                    // The caller may have given up.
+                    let _ = caller.send(result);
                 }
             }
         }
         self.pass_events_on();
     }
 
-    /// Dates a request by the wall clock, which is what the hub compares with its own.
-    fn dated(&self, mut frame: ClientFrame) -> ClientFrame {
-        if let ClientFrame::Request(request) = &mut frame {
-            let timestamp = self.clock.to_wall(request.timestamp);
-            Arc::make_mut(request).timestamp = timestamp;
-        }
-        frame
-    }
-
-    fn connect(&mut self, now: Timestamp) {
-        self.observer.transport(now, &TransportChange::Dialling);
-        let (runtime, hub) = (self.runtime.clone(), self.config.hub.clone());
-        let trust = self.config.trust.clone();
-        let dial = Transport::dial(runtime, hub, trust, self.config.frame_bytes_max);
-        self.link = Link::Dialling(Box::pin(dial));
-    }
-
-    fn close_transport(&mut self, now: Timestamp) {
-        self.observer.transport(now, &TransportChange::Abandoned);
-        if let Link::Up(transport) = std::mem::replace(&mut self.link, Link::Down) {
-            self.retire(transport);
-        }
-    }
-
-    /// Closes a transport in the background; in this task, as its last work, if the client has
+    /// Closes the transport in the background; in this task, as its last work, if the client has
     /// ended.
-    fn retire(&mut self, transport: Box<Transport>) {
+    fn close(&mut self, last: VecDeque<ClientFrame>, timeout: Duration) {
+        let Link::Up(transport) = std::mem::replace(&mut self.link, Link::Down) else { return };
+        let runtime = self.runtime.clone();
+        let closing = async move {
+            tokio::select! {
+                biased;
+                () = transport.close(last.into_iter().map(|frame| encode_client_frame(&frame))) => {}
+                () = runtime.sleep(timeout) => {}
+            }
+        };
         if self.state.ending().is_some() {
-            self.last = Some(transport);
+            self.closing = Some(Box::pin(closing));
         } else {
-            let runtime = self.runtime.clone();
-            let timeout = self.config.close_timeout;
-            self.runtime.spawn(close(runtime, timeout, *transport, Unwritten::Discard));
+            self.runtime.spawn(closing);
         }
     }
 
     fn pass_events_on(&mut self) {
-        while let Some(event) = self.overflow.pop_front() {
-            match self.events.try_send(event) {
-                Ok(()) => {}
-                Err(mpsc::error::TrySendError::Full(event)) => {
-                    return self.overflow.push_front(event);
-                }
-                Err(mpsc::error::TrySendError::Closed(_)) => return self.overflow.clear(),
+        while self.state.reading() == Reading::Stalled {
+            let room = match self.events.try_reserve() {
+                Ok(room) => Some(room),
+                Err(TrySendError::Full(())) => return,
+                Err(TrySendError::Closed(())) => None,
+            };
+            if let (Some(event), Some(room)) = (self.state.next_event(), room) {
+                room.send(event);
             }
         }
     }
 
     async fn finish(self) {
-        let Self { runtime, config, link, orders, callers, events, overflow, last, .. } = self;
-        drop((link, orders, callers));
+        let Self { mut state, link, orders, events, closing, .. } = self;
+        drop((link, orders));
         let pass_events_on = async {
-            for event in overflow {
+            while let Some(event) = state.next_event() {
                 if events.send(event).await.is_err() {
                     return;
                 }
             }
         };
-        let say_goodbye = async {
-            if let Some(transport) = last {
-                close(runtime, config.close_timeout, *transport, Unwritten::Write).await;
+        let close = async {
+            if let Some(closing) = closing {
+                closing.await;
             }
         };
-        tokio::join!(pass_events_on, say_goodbye);
+        tokio::join!(pass_events_on, close);
     }
 }
 
-async fn close<R: Runtime>(
-    runtime: R,
-    timeout: Duration,
-    transport: Transport,
-    unwritten: Unwritten,
-) {
-    tokio::select! {
-        biased;
-        () = transport.close(unwritten) => {}
-        () = runtime.sleep(timeout) => {}
-    }
-}
-
-/// Wakes the driver at the state's deadline, perhaps too early.
-struct Alarm<R: Runtime> {
-    runtime: R,
-    clock: SteadyClock<R>,
-    set: Option<(Timestamp, Pin<Box<R::Sleep>>)>,
-}
-
-impl<R: Runtime> Alarm<R> {
-    /// Keeps an alarm that is too early: most deadlines are replaced by later ones.
-    fn set(&mut self, deadline: Option<Timestamp>) {
-        let Some(at) = deadline else { return self.set = None };
-        if self.set.as_ref().is_none_or(|(set, _)| at < *set) {
-            let pause = at.since(self.clock.now());
-            self.set = Some((at, Box::pin(self.runtime.sleep(pause))));
-        }
-    }
-
-    async fn ring(&mut self) {
-        match &mut self.set {
-            Some((_, sleep)) => sleep.await,
-            None => future::pending().await,
-        }
-        self.set = None;
+impl Link {
+    /// Writes what `next` returns and meanwhile waits for what happens; while the link is down,
+    /// nothing does.
+    fn poll_next(
+        &mut self,
+        task: &mut Context<'_>,
+        reading: Reading,
+        mut next: impl FnMut() -> Option<ClientFrame>,
+    ) -> Poll<Input> {
+        Poll::Ready(match self {
+            Link::Down => return Poll::Pending,
+            Link::Dialling(dial) => match ready!(dial.as_mut().poll(task)) {
+                Ok(transport) => {
+                    *self = Link::Up(Box::new(transport));
+                    Input::Opened
+                }
+                Err(why) => Input::Lost(why),
+            },
+            Link::Up(transport) => {
+                let next = || next().map(|frame| encode_client_frame(&frame));
+                match ready!(transport.poll_next(task, reading, next)) {
+                    Arrival::Frame(bytes) => Input::Frame(decode_hub_frame(&bytes)),
+                    Arrival::Alive => Input::Alive,
+                    Arrival::Part { first, declared } => Input::Part { first, declared },
+                    Arrival::Lost(why) => Input::Lost(why),
+                }
+            }
+        })
     }
 }

@@ -1,7 +1,8 @@
 //! A client of the hub that registers, subscribes, asks, and comes back after a lost connection.
 //!
-//! [`state`] decides everything and does no I/O: a function from (state, now, input) to outputs,
-//! like the hub itself. [`Client`] is its shell: one task that owns the state, the WebSocket and
+//! [`state`] decides what is said to the hub and does no I/O: a function from (state, now, input) to
+//! outputs, like the hub itself. Around it, [`link`] decides as purely what becomes of the transport,
+//! of calls and of events. [`Client`] is their shell: one task that owns the state, the WebSocket and
 //! one timer, generic over the [`Runtime`](crate::runtime::Runtime).
 //!
 //! # What a call promises
@@ -21,11 +22,11 @@ mod dice;
 mod event;
 mod observer;
 
+pub mod link;
 pub mod state;
 
 mod driver;
 mod handle;
-mod link;
 mod raw;
 mod tls;
 mod transport;

@@ -1,14 +1,21 @@
 //! One WebSocket to a hub and nothing else: no session, no reconnecting. For tools and tests that
 //! write each frame themselves.
 
+use std::collections::VecDeque;
+use std::future::poll_fn;
+
 use bytes::Bytes;
 
-use super::transport::{Arrival, Reading, Transport, Unwritten};
+use super::link::Reading;
+use super::transport::{Arrival, Transport};
 use super::{DisconnectReason, HubUrl};
 use crate::runtime::Runtime;
 
 /// A WebSocket to a hub. Dropped, it ends without a close frame.
-pub struct RawTransport(Transport);
+pub struct RawTransport {
+    transport: Transport,
+    outgoing: VecDeque<String>,
+}
 
 /// What arrives.
 #[derive(Debug)]
@@ -29,18 +36,19 @@ impl RawTransport {
         hub: HubUrl,
         frame_bytes_max: usize,
     ) -> Result<Self, DisconnectReason> {
-        Transport::dial(runtime, hub, None, frame_bytes_max).await.map(Self)
+        let transport = Transport::dial(runtime, hub, None, frame_bytes_max).await?;
+        Ok(Self { transport, outgoing: VecDeque::new() })
     }
 
     /// Queues a text message; [`RawTransport::next`] writes it.
     pub fn queue(&mut self, text: String) {
-        self.0.queue(text);
+        self.outgoing.push_back(text);
     }
 
     /// Writes what is queued and meanwhile waits for what arrives. Cancel safe.
     pub async fn next(&mut self) -> RawArrival {
         loop {
-            match self.0.next(Reading::Open).await {
+            match self.arrival().await {
                 Arrival::Frame(bytes) => return RawArrival::Frame(bytes),
                 Arrival::Lost(why) => return RawArrival::Lost(why),
                 Arrival::Alive | Arrival::Part { .. } => {}
@@ -48,8 +56,13 @@ impl RawTransport {
         }
     }
 
+    async fn arrival(&mut self) -> Arrival {
+        let Self { transport, outgoing } = self;
+        poll_fn(|task| transport.poll_next(task, Reading::Open, || outgoing.pop_front())).await
+    }
+
     /// Writes what is queued, then closes with a handshake. Has no timeout.
     pub async fn finish(self) {
-        self.0.close(Unwritten::Write).await;
+        self.transport.close(self.outgoing).await;
     }
 }

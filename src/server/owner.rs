@@ -2,7 +2,6 @@
 //! everything at once, so a slow session delays nobody.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::select;
@@ -14,7 +13,7 @@ use super::{Observer, audit};
 use crate::auth::Access;
 use crate::hub::{Hub, Input, LATE_MIN, Output, Peer, SessionKey};
 use crate::protocol::{CloseReason, Outgoing};
-use crate::runtime::{Runtime, SteadyClock};
+use crate::runtime::{Alarm, Runtime, SteadyClock};
 use crate::time::Timestamp;
 
 /// What a connection or the server tells the owner.
@@ -119,7 +118,7 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
 
     /// Feeds the hub until all senders of events are gone.
     pub(super) async fn run(mut self, mut events: mpsc::Receiver<Event>) {
-        let mut alarm = Alarm::new(self.runtime.clone());
+        let mut alarm = Alarm::default();
         loop {
             // Events go first: each one expires what is due, so they cannot delay deadlines.
             select! {
@@ -131,7 +130,9 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
                 () = alarm.ring() => self.tick(),
             }
             let soon = self.now + LOOK_EVERY;
-            alarm.set(self.now, self.hub.next_deadline().map(|deadline| deadline.min(soon)));
+            alarm.set(self.hub.next_deadline().map(|deadline| deadline.min(soon)), |at| {
+                Box::pin(self.runtime.sleep(at.since(self.now)))
+            });
         }
     }
 
@@ -221,40 +222,6 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
     fn close(&mut self, key: SessionKey, farewell: Farewell) {
         if let Some(outbox) = self.outboxes.remove(&key) {
             outbox.close(farewell);
-        }
-    }
-}
-
-/// The hub's only timer. Deadlines mostly move away (every frame postpones the idle timeout), so a
-/// later deadline does not reset it: it rings early and is set again then.
-struct Alarm<R: Runtime> {
-    runtime: R,
-    set: Option<(Timestamp, Pin<Box<R::Sleep>>)>,
-}
-
-impl<R: Runtime> Alarm<R> {
-    fn new(runtime: R) -> Self {
-        Self { runtime, set: None }
-    }
-
-    fn set(&mut self, now: Timestamp, deadline: Option<Timestamp>) {
-        let Some(deadline) = deadline else {
-            self.set = None;
-            return;
-        };
-        if self.set.as_ref().is_none_or(|(at, _)| deadline < *at) {
-            self.set = Some((deadline, Box::pin(self.runtime.sleep(deadline.since(now)))));
-        }
-    }
-
-    /// Ends when the alarm rings; never if it is not set. Cancel safe.
-    async fn ring(&mut self) {
-        match &mut self.set {
-            Some((_, sleep)) => {
-                sleep.as_mut().await;
-                self.set = None;
-            }
-            None => std::future::pending().await,
         }
     }
 }

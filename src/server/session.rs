@@ -19,7 +19,7 @@ use super::owner::{Event, Orders};
 use crate::hub::{CloseCause, Input, SessionKey};
 use crate::protocol::codec::{Bounds, decode_client_frame, encode_hub_frame};
 use crate::protocol::{ClientFrame, CloseReason, Verb};
-use crate::runtime::Runtime;
+use crate::runtime::{Alarm, Runtime};
 
 mod io;
 mod parts;
@@ -42,7 +42,7 @@ pub(super) struct Session<'a, R: Runtime, S> {
     /// An input for which the owner has no room yet, which is how the hub's load slows clients
     /// down.
     pending_input: Option<Input>,
-    alarm: Option<(Duration, Pin<Box<R::Sleep>>)>,
+    alarm: Alarm<Duration, Pin<Box<R::Sleep>>>,
     /// Ends when the place of a lingering client is needed.
     wanted: Option<Pin<Box<dyn Future<Output = ()> + Send + 'a>>>,
 }
@@ -68,7 +68,7 @@ where
             orders: Some(orders),
             events: PollSender::new(shell.events.clone()),
             pending_input: None,
-            alarm: None,
+            alarm: Alarm::default(),
             wanted: None,
         }
     }
@@ -318,20 +318,10 @@ where
         }
     }
 
-    /// Keeps an alarm that is too early: most deadlines are replaced by later ones.
     fn poll_alarm(&mut self, task: &mut Context<'_>, now: Duration) -> Poll<()> {
-        let deadline = self.state.next_deadline();
-        if deadline == Duration::MAX {
-            return Poll::Pending;
-        }
-        if self.alarm.as_ref().is_none_or(|(at, _)| deadline < *at) {
-            let sleep = self.shell.runtime.sleep(deadline.saturating_sub(now));
-            self.alarm = Some((deadline, Box::pin(sleep)));
-        }
-        let Some((_, sleep)) = &mut self.alarm else { return Poll::Pending };
-        ready!(sleep.as_mut().poll(task));
-        self.alarm = None;
-        Poll::Ready(())
+        let deadline = Some(self.state.next_deadline()).filter(|at| *at < Duration::MAX);
+        self.alarm.set(deadline, |at| Box::pin(self.shell.runtime.sleep(at.saturating_sub(now))));
+        self.alarm.poll_ring(task)
     }
 }
 

@@ -224,6 +224,18 @@ async fn unread_events_stop_the_reading_and_lose_nothing() {
     }
 }
 
+#[tokio::test]
+async fn a_client_takes_the_next_command_as_soon_as_there_is_room_for_its_frame() {
+    let listener = listen().await;
+    let config = ClientConfig { outgoing_messages_max: 1, ..alice(&listener) };
+    let (client, _events) = Client::connect(Tokio, config);
+    let mut hub = Hub::welcome(&listener, &[]).await;
+    for _ in 0..3 {
+        client.send(address("bob"), "chat", Json::NULL).await.unwrap();
+        hub.expect("hub:send").await;
+    }
+}
+
 /// Writes down what a client says and hears, by type.
 #[derive(Clone, Default)]
 struct Notes(Arc<Mutex<Vec<String>>>);

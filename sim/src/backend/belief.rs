@@ -1,8 +1,8 @@
-//! What a client knows of itself, by its events.
+//! What a client knows of itself, by its events, and what is seen of its connections.
 
 use std::collections::BTreeSet;
 
-use signal_hub::client::Event;
+use signal_hub::client::{DisconnectReason, Event, TransportChange};
 use signal_hub::protocol::{ActorAddress, SessionId, UnregisterReason};
 
 use crate::history::ClientEvent;
@@ -80,6 +80,37 @@ impl Belief {
             session: self.session.clone(),
             wanted: self.wants(own).then(|| own.clone()),
             registered: self.registered.contains(own),
+        })
+    }
+}
+
+/// Counts the connections of a client that is watched.
+#[derive(Debug, Clone, Default)]
+pub struct Connections {
+    opened: u32,
+    is_up: bool,
+}
+
+impl Connections {
+    /// Follows a change; what is worth recording is the answer.
+    pub fn follow(&mut self, change: &TransportChange) -> Option<ClientEvent> {
+        let why = match change {
+            TransportChange::Dialling => return None,
+            TransportChange::Up => {
+                self.opened += 1;
+                self.is_up = true;
+                return Some(ClientEvent::Opened { connection: self.opened });
+            }
+            TransportChange::Lost(DisconnectReason::ConnectFailed(why)) => {
+                return Some(ClientEvent::Said(format!("cannot connect: {why}")));
+            }
+            TransportChange::Lost(why) => why.clone(),
+            TransportChange::Abandoned => DisconnectReason::Dropped,
+        };
+        Some(if std::mem::take(&mut self.is_up) {
+            ClientEvent::Lost { connection: self.opened, why }
+        } else {
+            ClientEvent::Said("gives up connecting".to_owned())
         })
     }
 }

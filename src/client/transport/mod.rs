@@ -1,8 +1,7 @@
 //! One WebSocket to the hub, from the dial to the last byte.
 
-use std::collections::VecDeque;
+use std::fmt;
 use std::task::{Context, Poll};
-use std::{fmt, future};
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
@@ -10,6 +9,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio_websockets::{ClientBuilder, Limits, Message, WebSocketStream};
 
+use super::link::Reading;
 use super::{DisconnectReason, HubUrl, Trust};
 use crate::runtime::Runtime;
 
@@ -23,7 +23,6 @@ const UNANSWERED_PINGS_MAX: usize = 1024;
 
 pub(super) struct Transport {
     socket: WebSocketStream<LastWords<TokioIo<Upgraded>>>,
-    outgoing: VecDeque<String>,
     /// Whether something may be in the socket's own queue.
     unflushed: bool,
     unanswered_pings: usize,
@@ -39,20 +38,6 @@ pub(super) enum Arrival {
     Part { first: bool, declared: u64 },
     /// Nothing more will arrive.
     Lost(DisconnectReason),
-}
-
-/// Whether to read what the hub sends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reading {
-    Open,
-    Stalled,
-}
-
-/// What happens to unwritten messages when a transport is closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unwritten {
-    Write,
-    Discard,
 }
 
 impl Transport {
@@ -75,26 +60,28 @@ impl Transport {
         let stream = upgraded.map_err(connect_failed)?;
         let limits = Limits::default().max_payload_len(Some(frame_bytes_max));
         let socket = ClientBuilder::new().limits(limits).take_over(LastWords::new(stream));
-        Ok(Self { socket, outgoing: VecDeque::new(), unflushed: false, unanswered_pings: 0 })
+        Ok(Self { socket, unflushed: false, unanswered_pings: 0 })
     }
 
-    /// Messages that wait to be written.
-    pub(super) fn queued(&self) -> usize {
-        self.outgoing.len()
+    /// Writes the messages that `next` returns and meanwhile waits for what arrives.
+    pub(super) fn poll_next(
+        &mut self,
+        task: &mut Context<'_>,
+        reading: Reading,
+        next: impl FnMut() -> Option<String>,
+    ) -> Poll<Arrival> {
+        if let Err(error) = self.write(task, next) {
+            return Poll::Ready(Arrival::Lost(DisconnectReason::Broken(error.to_string())));
+        }
+        match reading {
+            Reading::Open => self.read(task),
+            Reading::Stalled => Poll::Pending,
+        }
     }
 
-    pub(super) fn queue(&mut self, text: String) {
-        self.outgoing.push_back(text);
-    }
-
-    /// Writes what is queued and meanwhile waits for what arrives. Cancel safe.
-    pub(super) async fn next(&mut self, reading: Reading) -> Arrival {
-        future::poll_fn(|task| self.poll_next(task, reading)).await
-    }
-
-    /// Closes with a handshake. Has no timeout.
-    pub(super) async fn close(mut self, unwritten: Unwritten) {
-        while let (Unwritten::Write, Some(text)) = (unwritten, self.outgoing.pop_front()) {
+    /// Closes with a handshake after these messages. Has no timeout.
+    pub(super) async fn close(mut self, last: impl IntoIterator<Item = String>) {
+        for text in last {
             if self.socket.feed(Message::text(text)).await.is_err() {
                 break;
             }
@@ -103,13 +90,7 @@ impl Transport {
         let _ = self.socket.close().await;
     }
 
-    fn poll_next(&mut self, task: &mut Context<'_>, reading: Reading) -> Poll<Arrival> {
-        if let Err(error) = self.write(task) {
-            return Poll::Ready(Arrival::Lost(DisconnectReason::Broken(error.to_string())));
-        }
-        if reading == Reading::Stalled {
-            return Poll::Pending;
-        }
+    fn read(&mut self, task: &mut Context<'_>) -> Poll<Arrival> {
         let mut is_alive = false;
         loop {
             let next = match self.socket.poll_next_unpin(task) {
@@ -139,12 +120,16 @@ impl Transport {
         }
     }
 
-    fn write(&mut self, task: &mut Context<'_>) -> Result<(), tokio_websockets::Error> {
-        while !self.outgoing.is_empty() && self.socket.poll_ready_unpin(task)?.is_ready() {
-            if let Some(text) = self.outgoing.pop_front() {
-                self.socket.start_send_unpin(Message::text(text))?;
-                self.unflushed = true;
-            }
+    fn write(
+        &mut self,
+        task: &mut Context<'_>,
+        mut next: impl FnMut() -> Option<String>,
+    ) -> Result<(), tokio_websockets::Error> {
+        while self.socket.poll_ready_unpin(task)?.is_ready()
+            && let Some(text) = next()
+        {
+            self.socket.start_send_unpin(Message::text(text))?;
+            self.unflushed = true;
         }
         if self.unflushed && self.socket.poll_flush_unpin(task)?.is_ready() {
             self.unflushed = false;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use dst::backend::testbed::{self, Doing};
 use dst::backend::{Wire, WireProcess, spawn};
-use signal_hub::client::{self, DisconnectReason, Events, Observer, TransportChange};
+use signal_hub::client::{self, Events, Observer, TransportChange};
 use signal_hub::protocol::ClientFrame;
 use signal_hub::protocol::codec::HubFrame;
 use signal_hub::runtime::Runtime;
@@ -12,7 +12,7 @@ use signal_hub::time::Timestamp;
 
 use crate::SignalHub;
 use crate::backend::FullStack;
-use crate::backend::belief::Belief;
+use crate::backend::belief::{Belief, Connections};
 use crate::history::{ClientEvent, ClientName, What};
 use crate::lower::{self, Commands, Wishes};
 use crate::net::Net;
@@ -30,7 +30,7 @@ impl<W: Wire> Client<W> {
     pub fn start(stack: &FullStack<W>, name: ClientName, wishes: &Wishes) -> (W::Process, Self) {
         let (host, full_name) = (Arc::clone(&name.actor), name.to_string());
         let (net, recorder) = (stack.wire.net().clone(), stack.recorder.clone());
-        let tap = Tap { net, recorder, client: name, connection: 0, up: false };
+        let tap = Tap { net, recorder, client: name, connections: Connections::default() };
         tap.record(ClientEvent::Started { address: wishes.own().clone() });
         let process = stack.wire.process(&host, &full_name);
         let belief = Arc::<Mutex<Belief>>::default();
@@ -81,8 +81,7 @@ struct Tap {
     net: Net,
     recorder: Recorder,
     client: ClientName,
-    connection: u32,
-    up: bool,
+    connections: Connections,
 }
 
 impl Tap {
@@ -102,22 +101,7 @@ impl Observer for Tap {
     }
 
     fn transport(&mut self, _now: Timestamp, change: &TransportChange) {
-        let why = match change {
-            TransportChange::Dialling => return,
-            TransportChange::Up => {
-                self.connection += 1;
-                self.up = true;
-                return self.record(ClientEvent::Opened { connection: self.connection });
-            }
-            TransportChange::Lost(DisconnectReason::ConnectFailed(why)) => {
-                return self.record(ClientEvent::Said(format!("cannot connect: {why}")));
-            }
-            TransportChange::Lost(why) => why.clone(),
-            TransportChange::Abandoned => DisconnectReason::Dropped,
-        };
-        if !std::mem::replace(&mut self.up, false) {
-            return self.record(ClientEvent::Said("gives up connecting".to_owned()));
-        }
-        self.record(ClientEvent::Lost { connection: self.connection, why });
+        let seen = self.connections.follow(change);
+        seen.into_iter().for_each(|seen| self.record(seen));
     }
 }

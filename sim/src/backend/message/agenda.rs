@@ -18,19 +18,13 @@ pub enum Event {
     Network(Plan),
     /// A sleep is over.
     Wake(oneshot::Sender<()>),
-    /// The alarm of this life of the hub, the how manieth it set.
-    HubAlarm {
-        life: u32,
-        number: u64,
-    },
+    /// The alarm of this life of the hub.
+    HubAlarm(u32),
     /// No WebSocket came of a connection within `connect_timeout`.
     HandshakeTimeout(ConnectionId),
     /// Something is due in a session at the hub.
     SessionAlarm(ConnectionId),
-    ClientAlarm {
-        client: ClientId,
-        number: u64,
-    },
+    ClientAlarm(ClientId),
     /// A close handshake takes too long at a client.
     ClientCloseTimeout(ConnectionId),
     /// The same at a raw connection.

@@ -2,7 +2,6 @@
 //! by links that carry whole messages. No bytes, no tasks, no sockets: fast.
 
 mod agenda;
-mod alarm;
 mod client;
 mod client_end;
 mod executor;

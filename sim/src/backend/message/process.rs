@@ -32,8 +32,7 @@ impl Process for MessageProcess {
         let mut world = self.platform.world();
         match self.role {
             Role::Hub(life) => world.pause_hub(life),
-            Role::Holder(Holder::Client(id)) => world.pause_client(id),
-            Role::Holder(Holder::Raw(id)) => world.pause_raw(id),
+            Role::Holder(holder) => world.pause(holder),
         }
     }
 

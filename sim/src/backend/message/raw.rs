@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use dst::backend::testbed;
 use signal_hub::client::DisconnectReason;
+use signal_hub::client::state::Input;
 use signal_hub::protocol::MessageId;
 use signal_hub::protocol::codec::HubFrame;
 use tokio::sync::oneshot;
@@ -34,8 +35,6 @@ pub struct Raw {
     link: Link,
     connection: u32,
     awaited: BTreeMap<MessageId, oneshot::Sender<()>>,
-    pub paused: bool,
-    pub deferred: Vec<Event>,
 }
 
 enum Link {
@@ -59,8 +58,6 @@ impl World {
             link: Link::Down,
             connection: 0,
             awaited: BTreeMap::new(),
-            paused: false,
-            deferred: Vec::new(),
         }));
         id
     }
@@ -78,9 +75,10 @@ impl World {
 
     /// Carries out orders as long as none has to wait.
     fn obey_raw(&mut self, id: RawId) {
+        let stands_still = self.still.contains_key(&Holder::Raw(id));
         while let Some(raw) = self.raw(id) {
             match raw.link {
-                Link::Down | Link::Up(_) if !raw.paused => {}
+                Link::Down | Link::Up(_) if !stands_still => {}
                 Link::Down | Link::Up(_) | Link::Dialling(..) | Link::Closing(..) => return,
             }
             let Some(order) = raw.orders.pop_front() else { return };
@@ -136,7 +134,27 @@ impl World {
         let _ = done.send(());
     }
 
-    pub(super) fn raw_opened(&mut self, id: RawId) {
+    /// Something came by the connection.
+    pub(super) fn raw_hears(&mut self, id: RawId, link: ConnectionId, input: Input) {
+        match input {
+            Input::Opened => self.raw_opened(id),
+            Input::Frame(Ok(frame)) => self.raw_received(id, frame),
+            Input::Lost(why) => {
+                self.drop_client_end(link);
+                if matches!(why, DisconnectReason::ConnectFailed(_)) {
+                    self.raw_not_opened(id, &why);
+                } else {
+                    self.raw_lost(id, why);
+                }
+            }
+            Input::Alive | Input::Part { .. } | Input::Frame(Err(_)) => {}
+            Input::Start | Input::Command(..) | Input::Tick | Input::Stalled | Input::Stop => {
+                unreachable!("these come by no connection")
+            }
+        }
+    }
+
+    fn raw_opened(&mut self, id: RawId) {
         let Some(raw) = self.raw(id) else { return };
         let Link::Dialling(link, order) = std::mem::replace(&mut raw.link, Link::Down) else {
             return;
@@ -149,7 +167,7 @@ impl World {
         self.obey_raw(id);
     }
 
-    pub(super) fn raw_not_opened(&mut self, id: RawId, why: &DisconnectReason) {
+    fn raw_not_opened(&mut self, id: RawId, why: &DisconnectReason) {
         let Some(raw) = self.raw(id) else { return };
         let Link::Dialling(_, order) = std::mem::replace(&mut raw.link, Link::Down) else {
             return;
@@ -160,7 +178,7 @@ impl World {
         self.obey_raw(id);
     }
 
-    pub(super) fn raw_received(&mut self, id: RawId, frame: HubFrame) {
+    fn raw_received(&mut self, id: RawId, frame: HubFrame) {
         let Some(raw) = self.raw(id) else { return };
         raw.session.received(&frame);
         let done = answered(&frame).and_then(|id| raw.awaited.remove(id));
@@ -172,7 +190,7 @@ impl World {
     }
 
     /// The connection is gone, and its end with it.
-    pub(super) fn raw_lost(&mut self, id: RawId, why: DisconnectReason) {
+    fn raw_lost(&mut self, id: RawId, why: DisconnectReason) {
         let Some(raw) = self.raw(id) else { return };
         let link = std::mem::replace(&mut raw.link, Link::Down);
         // A dropped sender tells that there is nothing to wait for.
@@ -202,16 +220,8 @@ impl World {
         self.drop_ends_of(Holder::Raw(id));
     }
 
-    pub(super) fn pause_raw(&mut self, id: RawId) {
-        if let Some(raw) = self.raw(id) {
-            raw.paused = true;
-        }
-    }
-
     pub(super) fn resume_raw(&mut self, id: RawId) {
-        let Some(raw) = self.raw(id) else { return };
-        raw.paused = false;
-        for event in std::mem::take(&mut raw.deferred) {
+        for event in self.still.remove(&Holder::Raw(id)).unwrap_or_default() {
             self.agenda.plan(self.now, event);
         }
         self.wake_ends(Holder::Raw(id));

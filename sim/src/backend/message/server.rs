@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use signal_hub::hub::{Config, Hub, Ids, Input, LATE_MIN, Output, Peer, SessionKey, Sizes};
 use signal_hub::protocol::{ClientFrame, CloseReason, Outgoing};
-use signal_hub::runtime::Reading;
+use signal_hub::runtime::{Alarm, Reading};
 use signal_hub::server::{Farewell, LOOK_EVERY, Manner, SessionState};
 use signal_hub::time::Timestamp;
 use tokio::sync::oneshot;
 
 use super::agenda::Event;
-use super::alarm::Alarm;
 use super::network::{HostId, Messages, Read};
 use super::session::{ServerEnd, Session};
 use super::websocket::Message;
@@ -31,7 +30,8 @@ pub struct Server {
     now: Timestamp,
     /// Since the run began, when it was last looked at.
     looked: Duration,
-    alarm: Alarm,
+    /// By the hub's clock, and when that is.
+    alarm: Alarm<Timestamp, Duration>,
     pub(super) ends: BTreeMap<ConnectionId, ServerEnd>,
     /// The connection of each session, by its key.
     pub(super) keys: Vec<ConnectionId>,
@@ -238,22 +238,24 @@ impl World {
         let Some(server) = &mut self.server else { return };
         let soon = server.now + LOOK_EVERY;
         let deadline = server.hub.next_deadline().map(|deadline| deadline.min(soon));
-        if let Some((pause, number)) = server.alarm.set(server.now, deadline) {
-            let life = server.life;
-            self.plan(pause, Event::HubAlarm { life, number });
-        }
+        server.alarm.set(deadline, |at| {
+            let rings = self.now.saturating_add(at.since(server.now));
+            self.agenda.plan(rings, Event::HubAlarm(server.life));
+            rings
+        });
     }
 
-    pub(super) fn hub_alarm(&mut self, life: u32, number: u64) {
+    pub(super) fn hub_alarm(&mut self, life: u32) {
         let server = self.server.as_mut().filter(|server| server.life == life);
-        if !server.is_some_and(|server| server.alarm.ring(number)) {
+        if !server.is_some_and(|server| server.alarm.rings(|at| *at <= self.now)) {
             return;
         }
         self.look_at_hub_clock();
         let Some(server) = &self.server else { return };
-        match server.hub.next_deadline().is_some_and(|deadline| deadline <= server.now) {
-            true => self.handle(Input::Tick),
-            false => self.set_hub_alarm(),
+        if server.hub.next_deadline().is_some_and(|deadline| deadline <= server.now) {
+            self.handle(Input::Tick);
+        } else {
+            self.set_hub_alarm();
         }
     }
 

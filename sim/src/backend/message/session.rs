@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use signal_hub::hub::{Input, SessionKey};
 use signal_hub::protocol::Malformed;
+use signal_hub::runtime::Alarm;
 use signal_hub::server::{Heard, Next, Reads, SessionState, Write};
 
 use super::agenda::Event;
@@ -31,8 +32,7 @@ pub(super) struct Session {
     told: bool,
     /// Messages that came in parts.
     parts: u64,
-    /// When its alarm rings, if it is set.
-    alarm: Option<Duration>,
+    alarm: Alarm<Duration, Duration>,
 }
 
 impl Session {
@@ -45,7 +45,7 @@ impl Session {
             is_closing: false,
             told: false,
             parts: 0,
-            alarm: None,
+            alarm: Alarm::default(),
         }
     }
 
@@ -163,11 +163,11 @@ impl World {
         let Some(session) = self.server.as_mut().and_then(|server| server.session(id)) else {
             return;
         };
-        let deadline = session.state.next_deadline();
-        if deadline < session.alarm.unwrap_or(Duration::MAX) {
-            session.alarm = Some(deadline);
-            self.plan(deadline.saturating_sub(now), Event::SessionAlarm(id));
-        }
+        let deadline = Some(session.state.next_deadline()).filter(|at| *at < Duration::MAX);
+        session.alarm.set(deadline, |at| {
+            self.agenda.plan(at.max(now), Event::SessionAlarm(id));
+            at
+        });
     }
 
     pub(super) fn session_alarm(&mut self, id: ConnectionId) {
@@ -176,9 +176,7 @@ impl World {
             return;
         };
         // An earlier alarm may have taken its place.
-        if session.alarm.is_some_and(|at| at <= now) {
-            session.alarm = None;
-        }
+        session.alarm.rings(|at| *at <= now);
         if now >= session.state.next_deadline()
             && let Some(told) = session.state.tick(now)
         {

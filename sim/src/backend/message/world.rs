@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use signal_hub::client::state::Output;
 use signal_hub::hub::Sizes;
 use signal_hub::runtime::Reading;
 use signal_hub::server::Limits;
@@ -44,8 +43,8 @@ pub struct World {
     pub(super) clients: Vec<Option<Client>>,
     pub(super) raws: Vec<Option<Raw>>,
     pub(super) client_ends: BTreeMap<ConnectionId, ClientEnd>,
-    /// Empty; kept for its room.
-    pub(super) client_outputs: Vec<Output>,
+    /// Who stands still, and what has become due for them meanwhile.
+    pub(super) still: BTreeMap<Holder, Vec<Event>>,
 }
 
 impl World {
@@ -67,7 +66,7 @@ impl World {
             clients: Vec::new(),
             raws: Vec::new(),
             client_ends: BTreeMap::new(),
-            client_outputs: Vec::new(),
+            still: BTreeMap::new(),
         }
     }
 
@@ -126,21 +125,28 @@ impl World {
     fn not_paused(&mut self, event: Event) -> Option<Event> {
         let holder = match &event {
             Event::Network(_) | Event::Wake(_) => return Some(event),
-            Event::HubAlarm { .. } | Event::HandshakeTimeout(_) | Event::SessionAlarm(_) => {
+            Event::HubAlarm(_) | Event::HandshakeTimeout(_) | Event::SessionAlarm(_) => {
                 if self.hub_paused {
                     self.hub_deferred.push(event);
                     return None;
                 }
                 return Some(event);
             }
-            Event::ClientAlarm { client, .. } => Some(Holder::Client(*client)),
+            Event::ClientAlarm(client) => Some(Holder::Client(*client)),
             Event::ClientCloseTimeout(id) => self.client_ends.get(id).map(|end| end.holder),
             Event::RawCloseTimeout(raw, _) => Some(Holder::Raw(*raw)),
         };
-        match holder {
-            Some(holder) => self.defer(holder, event),
-            None => None,
+        match self.still.get_mut(&holder?) {
+            Some(deferred) => {
+                deferred.push(event);
+                None
+            }
+            None => Some(event),
         }
+    }
+
+    pub(super) fn pause(&mut self, holder: Holder) {
+        self.still.entry(holder).or_default();
     }
 
     pub(super) fn happen(&mut self, event: Event) {
@@ -148,10 +154,10 @@ impl World {
             Event::Network(plan) => self.carry_out(plan),
             // Whoever slept may have been given up.
             Event::Wake(sleeper) => drop(sleeper.send(())),
-            Event::HubAlarm { life, number } => self.hub_alarm(life, number),
+            Event::HubAlarm(life) => self.hub_alarm(life),
             Event::HandshakeTimeout(id) => self.handshake_timeout(id),
             Event::SessionAlarm(id) => self.session_alarm(id),
-            Event::ClientAlarm { client, number } => self.client_alarm(client, number),
+            Event::ClientAlarm(client) => self.client_alarm(client),
             Event::ClientCloseTimeout(id) => {
                 if self.client_ends.contains_key(&id) {
                     self.drop_client_end(id);
