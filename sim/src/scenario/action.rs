@@ -13,47 +13,64 @@ use signal_hub::protocol::{ErrorCode, Topic};
 pub enum Action {
     /// Tells another actor something.
     Tell {
+        /// An actor's name or an address.
         to: String,
+        /// What is said.
         #[serde(flatten)]
         speech: Speech,
     },
     /// Sends to another actor and waits for the hub's answer. The same `id` again is a retry.
     Ask {
+        /// An actor's name or an address.
         to: String,
+        /// The request's id; a fresh one unless given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<String>,
+        /// What is said.
         #[serde(flatten)]
         speech: Speech,
     },
     /// Asks and, when the outcome is known or hope is lost, asks the same again.
     AskTwice {
+        /// An actor's name or an address.
         to: String,
     },
     /// Sends to everyone who is registered.
     Broadcast {
+        /// Whether whoever sends it is left out.
         #[serde(default)]
         exclude_self: bool,
+        /// What is said.
         #[serde(flatten)]
         speech: Speech,
     },
+    /// Sends to everyone who is subscribed to a topic.
     Publish {
+        /// Which topic.
         #[schemars(with = "String")]
         topic: Topic,
+        /// What is said.
         #[serde(flatten)]
         speech: Speech,
     },
+    /// Wants what is published on a topic; a client asks for it again whenever it comes back.
     Subscribe {
+        /// Which topic.
         #[schemars(with = "String")]
         topic: Topic,
     },
+    /// Wants it no more.
     Unsubscribe {
+        /// Which topic.
         #[schemars(with = "String")]
         topic: Topic,
     },
-    /// Without an address, the actor's own.
+    /// Takes an address.
     Register {
+        /// An actor's name or an address; the actor's own unless given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         address: Option<String>,
+        /// How long it lives without renewal; `registration_ttl` unless given.
         #[serde(
             with = "duration_text::optional",
             default,
@@ -65,27 +82,38 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "is_false")]
         renew_on_heartbeat: bool,
     },
-    /// Without an address, that of whoever speaks.
+    /// Gives an address up.
     Unregister {
+        /// An actor's name or an address; that of whoever speaks unless given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         address: Option<String>,
     },
     /// Shows the present renewal token of the address or, for a raw connection, another one.
     Renew {
+        /// An actor's name or an address; that of whoever speaks unless given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         address: Option<String>,
+        /// Which token.
         #[serde(default)]
         token: WhichToken,
     },
+    /// Asks who is registered.
     Discover {
+        /// Which addresses, `*` for any text; all unless given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pattern: Option<String>,
     },
+    /// Asks for `hub:list_actors`.
     ListActors,
+    /// Asks for `hub:queue_stats`.
     QueueStats,
+    /// Asks for `hub:metrics`.
     Metrics,
+    /// Says `hub:heartbeat`.
     Heartbeat,
+    /// Says `hub:refresh_token`.
     RefreshToken {
+        /// The new token, as it travels.
         token: String,
     },
     /// Takes leave of the hub: it forgets the addresses at once.
@@ -95,13 +123,16 @@ pub enum Action {
     Open,
     /// Says `hub:connect`; opens the connection first if it is not open.
     Connect {
+        /// This project's unless given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         protocol_version: Option<String>,
+        /// The token that says on whose behalf it comes; none unless given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token: Option<String>,
     },
     /// Writes a text frame, byte by byte as it is.
     Write {
+        /// The frame's content.
         text: String,
     },
     /// Says `{"type":"ping"}`.
@@ -111,6 +142,7 @@ pub enum Action {
 
     /// Waits for `hub:error` of this code.
     Refused {
+        /// As the wire has it.
         #[schemars(schema_with = "error_codes")]
         code: ErrorCode,
     },

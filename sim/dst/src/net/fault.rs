@@ -19,43 +19,89 @@ use super::link_config::{ConnectMode, LinkConfig, Seen};
 pub enum Fault {
     /// From now on the link carries what is sent from one host to the other in this way. Takes
     /// effect with the first segment sent over it.
-    Link { from: String, to: String, config: LinkConfig },
-    /// Holds everything that would arrive on the link during `lasts`, then lets it flow. Takes
-    /// effect with the first segment held.
-    Stall {
+    Link {
+        /// The host that sends.
         from: String,
+        /// The host that it sends to.
         to: String,
+        /// How it is carried from now on.
+        config: LinkConfig,
+    },
+    /// Holds everything that would arrive on the link for a while, then lets it flow. Takes effect
+    /// with the first segment held.
+    Stall {
+        /// The host that sends.
+        from: String,
+        /// The host that it sends to.
+        to: String,
+        /// How long from now on.
         #[serde(with = "duration_text")]
         #[schemars(with = "String")]
         lasts: Duration,
     },
     /// Lets nothing pass until the partition is over; held bytes then flow after a retransmission
     /// delay, and connects that hang go on. Takes effect with the first segment held.
-    Partition { from: String, to: String, ways: Ways },
+    Partition {
+        /// The host that sends.
+        from: String,
+        /// The host that it sends to.
+        to: String,
+        /// Whether the way back is cut as well.
+        ways: Ways,
+    },
     /// Ends a partition. Takes effect if there was one.
-    Rejoin { from: String, to: String, ways: Ways },
+    Rejoin {
+        /// The host that sends.
+        from: String,
+        /// The host that it sends to.
+        to: String,
+        /// Whether the way back is rejoined as well.
+        ways: Ways,
+    },
     /// Decides what becomes of connects from one host to the other. Takes effect with the first
     /// connect it decides; `accept`, if another mode was in force.
-    Connects { from: String, to: String, mode: ConnectMode },
+    Connects {
+        /// The host that connects.
+        from: String,
+        /// The host that it connects to.
+        to: String,
+        /// What becomes of them.
+        mode: ConnectMode,
+    },
     /// Ends connections at once: both ends see a reset, bytes unread or in flight are lost. Takes
     /// effect if an end that was open sees it.
-    Reset { connections: Choice },
+    Reset {
+        /// Which ones.
+        connections: Choice,
+    },
     /// Cuts connections in the middle: bytes in flight are lost, and each end learns of it in its
     /// own time. Until then it reads nothing and writes into the void, until the window is full.
     /// Takes effect if an end that was open is cut off, or learns of an earlier cut.
-    Sever { connections: Choice, client_sees: Notice, server_sees: Notice },
+    Sever {
+        /// Which ones.
+        connections: Choice,
+        /// When and how the end that connected learns of it.
+        client_sees: Notice,
+        /// When and how the other end learns of it.
+        server_sees: Notice,
+    },
     /// The host's application reads nothing for a while, though bytes arrive. Takes effect when it
     /// is first kept from reading what has arrived.
     PauseHostReading {
+        /// The host whose application reads nothing.
         host: String,
+        /// How long from now on.
         #[serde(with = "duration_text")]
         #[schemars(with = "String")]
         lasts: Duration,
     },
     /// The same for one end of connections.
     PauseReading {
+        /// Which ones.
         connections: Choice,
+        /// The end that reads nothing.
         end: End,
+        /// How long from now on.
         #[serde(with = "duration_text")]
         #[schemars(with = "String")]
         lasts: Duration,
@@ -65,7 +111,9 @@ pub enum Fault {
     /// when something first arrives that nobody is there to read.
     #[serde(skip_deserializing)]
     Pause {
+        /// The host that stops.
         host: String,
+        /// How long from now on.
         #[serde(with = "duration_text")]
         #[schemars(with = "String")]
         lasts: Duration,
@@ -73,9 +121,19 @@ pub enum Fault {
     /// All streams and listeners of the host die without a word of their own. This is the network's
     /// half: whoever injects it kills the host's tasks next. Takes effect if there was a stream or a
     /// listener.
-    Crash { host: String, peers: Peers },
+    Crash {
+        /// The host that crashes.
+        host: String,
+        /// What the other ends of its connections see.
+        peers: Peers,
+    },
     /// Sets how far the host's wall clock is ahead. Takes effect if that moves it.
-    ClockSkew { host: String, milliseconds: i64 },
+    ClockSkew {
+        /// The host whose clock it is.
+        host: String,
+        /// How far it is ahead of the right time; negative if it is behind.
+        milliseconds: i64,
+    },
     /// Restores every link to the network's default, ends stalls, partitions, pauses and connect
     /// modes, and lets held bytes flow. Severed and half-open connections stay as they are, and so
     /// do clocks. Takes effect if there was anything to end.
@@ -113,15 +171,18 @@ impl fmt::Display for Fault {
 /// A fault that was injected, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FaultRecord {
+    /// What was done.
     pub fault: Arc<Fault>,
+    /// Time since the run began.
     pub injected: Duration,
-    /// When it first made a difference, if it did.
+    /// When it first made a difference, if it did; time since the run began.
     pub took_effect: Option<Duration>,
 }
 
 /// Why a fault cannot be injected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FaultError {
+    /// It names a host that the network does not have.
     #[error("no host is called {0:?}")]
     UnknownHost(String),
 }
@@ -130,7 +191,9 @@ pub enum FaultError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Ways {
+    /// The named one.
     OneWay,
+    /// The named one and the way back.
     BothWays,
 }
 
@@ -150,19 +213,24 @@ pub enum Ending {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Notice {
+    /// When, counted from the cut.
     pub when: Seen,
+    /// As what it is seen.
     pub ending: Ending,
 }
 
 impl Notice {
+    /// It is seen as a reset.
     pub const fn reset(when: Seen) -> Self {
         Self { when, ending: Ending::Reset }
     }
 
+    /// It is seen as an orderly end.
     pub const fn end_of_stream(when: Seen) -> Self {
         Self { when, ending: Ending::EndOfStream }
     }
 
+    /// The end never learns of the cut.
     pub const NEVER: Self = Self::reset(Seen::Never);
 }
 
@@ -181,19 +249,25 @@ pub enum Peers {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Choice {
+    /// This one.
     Id(ConnectionId),
     /// The youngest from this client to this server.
     Latest {
+        /// The host that connected.
         client: String,
+        /// The host that it connected to.
         server: String,
     },
     /// Every one from this client to this server.
     Every {
+        /// The host that connected.
         client: String,
+        /// The host that it connected to.
         server: String,
     },
     /// Every one that has an end on this host.
     Of {
+        /// The host at either end.
         host: String,
     },
 }

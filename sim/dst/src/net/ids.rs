@@ -12,16 +12,18 @@ use serde::{Deserialize, Serialize};
 pub struct HostId(u16);
 
 impl HostId {
+    /// The host that was named first.
     pub const FIRST: Self = Self(0);
 
-    pub fn nth(index: usize) -> Self {
+    pub(crate) fn nth(index: usize) -> Self {
         Self(u16::try_from(index).expect("a run has fewer hosts than addresses"))
     }
 
-    pub fn index(self) -> usize {
+    pub(crate) fn index(self) -> usize {
         usize::from(self.0)
     }
 
+    /// Its address: 10.0.0.1 is the first.
     pub fn address(self) -> IpAddr {
         let [high, low] = (self.0 + 1).to_be_bytes();
         IpAddr::V4(Ipv4Addr::new(10, 0, high, low))
@@ -31,12 +33,14 @@ impl HostId {
 /// A host and a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
+    /// The host.
     pub host: HostId,
+    /// The port on it.
     pub port: u16,
 }
 
 impl Place {
-    pub fn address(self) -> SocketAddr {
+    pub(crate) fn address(self) -> SocketAddr {
         SocketAddr::new(self.host.address(), self.port)
     }
 }
@@ -44,8 +48,8 @@ impl Place {
 /// Someone who listens: the number tells it from earlier ones at the same place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListenerId {
-    pub place: Place,
-    pub number: u64,
+    pub(crate) place: Place,
+    pub(crate) number: u64,
 }
 
 /// A connection, in the order of connecting, from 1 on; never used again.
@@ -61,19 +65,23 @@ impl fmt::Display for ConnectionId {
     }
 }
 
-/// One end of a connection: who connected is the client.
+/// One end of a connection.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum End {
+    /// The end that connected.
     Client,
+    /// The end that was connected to.
     Server,
 }
 
 impl End {
+    /// Both ends, the client's first.
     pub const BOTH: [Self; 2] = [Self::Client, Self::Server];
 
+    /// The peer's end.
     pub const fn other(self) -> Self {
         match self {
             Self::Client => Self::Server,

@@ -78,11 +78,14 @@ pub enum ConnectMode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Seen {
+    /// As soon as it can be.
     Now,
+    /// So much later.
     After(
         #[serde(with = "duration_text")]
         #[schemars(with = "String")]
         Duration,
     ),
+    /// Not at all.
     Never,
 }

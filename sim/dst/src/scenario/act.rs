@@ -16,8 +16,11 @@ use crate::net::{Peers, Seen};
 pub enum Act<S: System> {
     /// What only this hub's actors can do.
     Do(S::Action),
+    /// What happens to its process.
     Process(ProcessAct),
+    /// What happens to its connection.
     Connection(ConnectionAct),
+    /// What it has to see.
     Expect(Expect),
 }
 
@@ -29,19 +32,23 @@ pub enum ProcessAct {
     Start,
     /// The client takes leave; another one starts after the pause.
     Leave {
+        /// How long nobody is there.
         #[serde(with = "duration_text")]
         #[schemars(with = "String")]
         pause: Duration,
     },
     /// The client's process dies; another one starts after the pause.
     Crash {
+        /// What the hub sees of it.
         peers: Peers,
+        /// How long nobody is there.
         #[serde(with = "duration_text")]
         #[schemars(with = "String")]
         pause: Duration,
     },
     /// The machine stops for a while: no task runs, bytes wait.
     Pause {
+        /// How long it stands still.
         #[serde(with = "duration_text")]
         #[schemars(with = "String")]
         lasts: Duration,
@@ -54,9 +61,13 @@ pub enum ProcessAct {
 pub enum ConnectionAct {
     /// The connection breaks: its own end sees that at once, the hub when it is said to. A client
     /// comes back.
-    Reconnect { hub_sees: Seen },
+    Reconnect {
+        /// When the hub learns of it.
+        hub_sees: Seen,
+    },
     /// Reads nothing for a while.
     PauseReading {
+        /// How long it reads nothing.
         #[serde(with = "duration_text")]
         #[schemars(with = "String")]
         lasts: Duration,
@@ -71,14 +82,17 @@ pub enum Expect {
     Sees(Expectation),
     /// Sees to it that no such message comes for so long, and none came unnoticed.
     SeesNo {
+        /// The message's type.
         #[serde(rename = "type")]
         kind: String,
+        /// How long to watch.
         #[serde(rename = "for", with = "duration_text")]
         #[schemars(with = "String")]
         lasts: Duration,
     },
-    /// Waits for the end of the connection: with this close code or, without one, without any.
+    /// Waits for the end of the connection.
     ClosedWith {
+        /// The code of the close frame; none if there must be no close frame.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         code: Option<u16>,
     },
@@ -122,6 +136,7 @@ pub enum HubAction {
     Restart {
         /// Whether its process dies; otherwise it shuts down in order.
         abruptly: bool,
+        /// How long it is down.
         #[serde(with = "duration_text")]
         #[schemars(with = "String")]
         pause: Duration,
@@ -130,6 +145,7 @@ pub enum HubAction {
     Shutdown,
     /// The hub's machine stops for a while: no task runs, bytes wait.
     Pause {
+        /// How long it stands still.
         #[serde(with = "duration_text")]
         #[schemars(with = "String")]
         lasts: Duration,
