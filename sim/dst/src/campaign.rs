@@ -26,10 +26,15 @@ const EVENTS_KEPT: usize = 5_000;
 /// Which seeds to play, and when to stop before the last.
 #[derive(Debug, Clone)]
 pub struct Plan<S: System> {
+    /// What kind of scenario each seed makes.
     pub profile: S::Profile,
+    /// What they are played on.
     pub backend: Backend,
+    /// From the first up to the last, which is left out.
     pub seeds: Range<u64>,
+    /// Which of these seeds are played here.
     pub shard: Shard,
+    /// Threads; 0 is taken for 1.
     pub jobs: usize,
     /// No run counts after a failure.
     pub fail_fast: bool,

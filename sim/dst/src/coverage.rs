@@ -33,6 +33,7 @@ pub trait Situation:
 /// How often one situation came up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sighting {
+    /// In all runs together.
     pub times: u64,
     /// In how many runs.
     pub runs: u64,
@@ -76,6 +77,7 @@ impl<T: Situation> Sightings<T> {
         }
     }
 
+    /// How often this one came up.
     pub fn of(&self, situation: T) -> Sighting {
         self.sightings[situation.index()]
     }

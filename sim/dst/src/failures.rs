@@ -23,6 +23,7 @@ const EVENTS_KEPT: usize = 1;
 /// A failure that was shrunk.
 #[derive(Debug, Clone)]
 pub struct Shrunk<S: System> {
+    /// What is left; its title and its reason tell the invariant and what was seen.
     pub scenario: Scenario<S>,
     /// Scenarios played to get there.
     pub tries: usize,
@@ -35,8 +36,10 @@ pub struct Shrunk<S: System> {
 /// Why a scenario cannot be shrunk.
 #[derive(Debug, thiserror::Error)]
 pub enum NotShrunk {
+    /// The backend cannot play it.
     #[error(transparent)]
     Skipped(#[from] Skipped),
+    /// It does not fail.
     #[error("it passes: there is nothing to shrink")]
     Passes,
 }
@@ -44,19 +47,29 @@ pub enum NotShrunk {
 /// Why a file cannot be adopted.
 #[derive(Debug, thiserror::Error)]
 pub enum NotAdopted {
+    /// It is no scenario.
     #[error(transparent)]
     Invalid(#[from] scenario::InvalidScenario),
+    /// The simulated backend cannot play it.
     #[error(transparent)]
     Skipped(#[from] Skipped),
+    /// The path ends without the name of a file.
     #[error("{0} has no name")]
     Nameless(PathBuf),
+    /// A file cannot be written or removed.
     #[error("{path}: {error}")]
-    File { path: PathBuf, error: std::io::Error },
+    File {
+        /// The file that could not be written or removed.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
 }
 
 /// A failure that was adopted.
 #[derive(Debug)]
 pub struct Adopted<S: System> {
+    /// Where it stands now.
     pub file: PathBuf,
     /// What its actors see, for the test to compare; none while it still fails.
     pub snapshot: Option<PathBuf>,

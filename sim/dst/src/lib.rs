@@ -1,4 +1,26 @@
-//! Deterministic simulation testing of servers and their clients.
+//! Deterministic simulation testing of a server that many clients talk to, called the hub here. One
+//! implements the trait [`System`]: how to play a scenario, what must hold in it, what must come up. One
+//! gets a network with faults, scenarios as files and by the million from seeds, runs that are judged
+//! event by event, campaigns on all cores, failures shrunk to a few steps, reports, and the commands of a
+//! simulator. Nothing here knows which hub it is.
+//!
+//! The map, in the order in which a run travels:
+//!
+//! - [`system`]: what is under test.
+//! - [`scenario`]: who does what when, as a value and as a file; the shrinker.
+//! - [`seeds`]: which seeds to play.
+//! - [`campaign`]: plays many of them, on many threads.
+//! - [`backend`]: what a scenario is played on, and what a run comes to.
+//! - [`runtime`]: the world that processes live in, on madsim.
+//! - [`net`]: its network, and what can be done to it.
+//! - [`run`]: takes down what happens and has it judged at once.
+//! - [`history`]: what happened.
+//! - [`verdict`]: what must hold, who judges that, and what a violation says.
+//! - [`coverage`]: how often each situation came up: what never happened was not tested.
+//! - [`failures`]: shrunk to what they take, as files.
+//! - [`report`]: what people and programs get to see.
+//! - [`commands`]: all of this from a command line.
+//! - [`hash`] and [`duration_text`]: the same in every process and build, and in every file.
 
 #![warn(missing_docs)]
 

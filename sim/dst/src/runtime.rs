@@ -42,12 +42,18 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     fn random_seed(&self) -> [u8; 32];
 
     /// Starts to listen; port 0 lets the world choose one.
+    ///
+    /// # Errors
+    /// If the address is not this host's, or the port is taken.
     fn listen(
         &self,
         address: SocketAddr,
     ) -> impl Future<Output = io::Result<Self::Listener>> + Send;
 
     /// Connects to `authority`, which is `host:port`.
+    ///
+    /// # Errors
+    /// What the world says: nobody of that name, nobody who listens, a connection that broke.
     fn connect(&self, authority: &str) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 }
 
@@ -57,9 +63,15 @@ pub trait Listener: Send + 'static {
     type Stream;
 
     /// Waits for the next stream; returns it and where it comes from.
+    ///
+    /// # Errors
+    /// If this one stream is lost, or nothing can be accepted here any more.
     fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
 
     /// The address that this listens on, with the chosen port.
+    ///
+    /// # Errors
+    /// If the world does not tell.
     fn local_address(&self) -> io::Result<SocketAddr>;
 }
 
@@ -98,10 +110,6 @@ impl SimRuntime {
     /// Tasks run on `node`.
     pub fn on(host: Host, node: NodeHandle) -> Self {
         Self { host, node: Some(node) }
-    }
-
-    pub fn host(&self) -> &Host {
-        &self.host
     }
 }
 

@@ -46,12 +46,22 @@ impl FromStr for Shard {
 /// Text that names no seeds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSeeds {
+    /// Not `A..B` with A below B.
     #[error("expected A..B with A below B, such as 0..200")]
     Range,
+    /// Not `I/N` with I from 1 to N.
     #[error("expected I/N with I from 1 to N, such as 1/4")]
     Shard,
+    /// A variable of the environment that is neither.
     #[error("{name} is {value:?}: expected {expected}")]
-    Variable { name: &'static str, value: String, expected: &'static str },
+    Variable {
+        /// Such as `SIM_SEED`.
+        name: &'static str,
+        /// What it is set to.
+        value: String,
+        /// What it may be set to, in words.
+        expected: &'static str,
+    },
 }
 
 impl FromStr for Seeds {
@@ -70,6 +80,9 @@ impl Seeds {
     /// The seeds that the environment asks for, in this order of precedence: `SIM_SEED` (one),
     /// `SIM_SEEDS` (`A..B`), `MADSIM_TEST_SEED` (the first) with `MADSIM_TEST_NUM` (how many);
     /// `otherwise` if none is set.
+    ///
+    /// # Errors
+    /// If one that counts is set to something else.
     pub fn from_environment(
         variable: impl Fn(&str) -> Option<String>,
         otherwise: Range<u64>,

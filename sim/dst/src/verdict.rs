@@ -55,6 +55,7 @@ pub trait Invariant:
 /// An invariant that does not hold, and how that shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation<S: System> {
+    /// What does not hold.
     pub invariant: S::Invariant,
     /// What was seen, with names and numbers.
     pub evidence: String,

@@ -60,17 +60,20 @@ impl fmt::Display for Backend {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("skipped: {reason}")]
 pub struct Skipped {
+    /// Why it cannot, in words for people.
     pub reason: String,
 }
 
 /// What a run came to.
 #[derive(Debug, Clone)]
 pub struct Outcome<S: System> {
+    /// The scenario's.
     pub seed: u64,
     /// The first violation; then `events` ends with the event that showed it.
     pub violation: Option<Violation<S>>,
     /// As many of the events as were to be kept.
     pub events: Vec<Event<S>>,
+    /// How many events there were, kept or not.
     pub event_count: u64,
     /// Calls of `Hub::handle`.
     pub hub_inputs: u64,

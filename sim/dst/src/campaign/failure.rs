@@ -8,15 +8,18 @@ use crate::verdict::{Invariant, Violation};
 /// A failed run.
 #[derive(Debug, Clone)]
 pub struct Failure<S: System> {
+    /// The first violation of the run.
     pub violation: Violation<S>,
     /// The kind of event that broke it.
     pub broken_by: String,
+    /// The whole run; without its events if one like it failed before.
     pub outcome: Outcome<S>,
 }
 
 /// Failures that are alike.
 #[derive(Debug)]
 pub struct DistinctFailure<'a, S: System> {
+    /// The failure of the first seed, whose events are kept.
     pub first: &'a Failure<S>,
     /// In ascending order.
     pub seeds: Vec<u64>,

@@ -15,8 +15,11 @@ use crate::verdict::Invariant;
 /// What a campaign found.
 #[derive(Debug, Clone)]
 pub struct Findings<S: System> {
+    /// Runs that the backend could play.
     pub runs: u64,
+    /// Events of all runs together.
     pub events: u64,
+    /// Inputs that hubs handled, in all runs together.
     pub hub_inputs: u64,
     /// Virtual time of all runs together.
     pub simulated: Duration,
@@ -26,8 +29,9 @@ pub struct Findings<S: System> {
     pub skipped: BTreeMap<u64, Skipped>,
     /// Tries that say nothing, because the machine stood still in them.
     pub standstills: usize,
-    /// Seeds whose transcripts two backends agreed on, and over how many steps.
+    /// Seeds whose transcripts two backends agreed on.
     pub compared: u64,
+    /// The steps of those seeds.
     pub compared_steps: u64,
     /// How often each situation came up.
     pub sightings: Sightings<S::Situation>,
@@ -54,6 +58,7 @@ pub enum Stopped {
 /// What the findings mean.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict<S: System> {
+    /// Nothing failed.
     Passed,
     /// Something bad happened.
     Unsafe,

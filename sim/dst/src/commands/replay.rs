@@ -44,8 +44,8 @@ impl Replay {
     }
 }
 
-/// `command` does the same again.
-pub fn play<S: System>(
+/// Plays a scenario and tells what came of it; `command` does the same again.
+pub(super) fn play<S: System>(
     scenario: &Scenario<S>,
     backend: Backend,
     command: &str,

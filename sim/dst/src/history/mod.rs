@@ -17,32 +17,51 @@ use crate::scenario::{Expectation, Step, Who};
 pub struct Event<S: System> {
     /// From the start of the run.
     pub at: Duration,
+    /// What happened.
     pub what: What<S>,
 }
 
 /// What an event is.
 #[derive(Debug, Clone)]
 pub enum What<S: System> {
-    /// A hub began, with empty tables; how often that happened before.
-    HubStarted { restarts: u32 },
+    /// A hub began, with empty tables.
+    HubStarted {
+        /// How often that happened before.
+        restarts: u32,
+    },
     /// The hub's process ended.
-    HubStopped { abruptly: bool },
+    HubStopped {
+        /// Whether it crashed; otherwise it shut down in order.
+        abruptly: bool,
+    },
     /// The hub handled one input.
     Hub(Box<S::HubEvent>),
     /// A client of an actor did or saw something.
-    Client { client: ClientName, event: S::ClientEvent },
+    Client {
+        /// Which client or raw connection.
+        client: ClientName,
+        /// What it did or saw.
+        event: S::ClientEvent,
+    },
     /// A byte stream did something, or a fault struck.
     Net(NetEventKind),
     /// The run itself went on to another part.
     Run(Milestone),
-    /// A step of the scenario begins; they count from 1.
-    Step { number: usize, step: Arc<Step<S>> },
+    /// A step of the scenario begins.
+    Step {
+        /// Its place in the scenario, from 1.
+        number: usize,
+        /// As the scenario has it.
+        step: Arc<Step<S>>,
+    },
 }
 
 /// Names one client or one raw connection: an actor may have several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientName {
+    /// The name of the actor that it speaks for.
     pub actor: Arc<str>,
+    /// Whether it is a client or a raw connection.
     pub kind: ClientKind,
     /// Counts the clients of the actor, from 1; of a raw connection, the number in its name.
     pub number: u32,

@@ -28,9 +28,13 @@ pub enum ConnectionState {
 /// One of the connections that exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionInfo {
+    /// Its number.
     pub id: ConnectionId,
+    /// The name of the host that connected.
     pub client: Arc<str>,
+    /// The name of the host that was connected to.
     pub server: Arc<str>,
+    /// How it stands now.
     pub state: ConnectionState,
 }
 

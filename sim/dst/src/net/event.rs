@@ -11,35 +11,88 @@ use super::ids::{ConnectionId, End, FaultId};
 /// but must not own it.
 pub type Sink = Box<dyn FnMut(NetEvent) + Send>;
 
-/// Something that happened, and when, counted from the start of the run.
+/// Something that happened, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetEvent {
+    /// Time since the run began.
     pub at: Duration,
+    /// What happened.
     pub kind: NetEventKind,
 }
 
+/// What can happen on a network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NetEventKind {
     /// A client asks for a connection.
-    Opened { connection: ConnectionId, client: Arc<str>, server: Arc<str>, port: u16 },
+    Opened {
+        /// Its number from now on.
+        connection: ConnectionId,
+        /// The name of the host that connects.
+        client: Arc<str>,
+        /// The name of the host that it connects to.
+        server: Arc<str>,
+        /// The server's.
+        port: u16,
+    },
     /// The client knows that it is connected.
-    Established { connection: ConnectionId },
+    Established {
+        /// The connection that stands.
+        connection: ConnectionId,
+    },
     /// The client knows that it is refused.
-    Refused { connection: ConnectionId },
-    /// `from` sent `bytes` bytes; `hash` is their [`stable_hash`](crate::hash::stable_hash).
-    Sent { connection: ConnectionId, from: End, bytes: u32, hash: u64 },
-    /// `from` ended its direction in an orderly way.
-    FinSent { connection: ConnectionId, from: End },
-    /// The orderly end of the other direction reached `by`.
-    FinSeen { connection: ConnectionId, by: End },
-    /// `by` knows that the connection was reset.
-    ResetSeen { connection: ConnectionId, by: End },
+    Refused {
+        /// The connection that does not come about.
+        connection: ConnectionId,
+    },
+    /// An end sent bytes.
+    Sent {
+        /// On which connection.
+        connection: ConnectionId,
+        /// The end that sent.
+        from: End,
+        /// How many bytes.
+        bytes: u32,
+        /// Their [`stable_hash`](crate::hash::stable_hash).
+        hash: u64,
+    },
+    /// An end sends no more, in an orderly way.
+    FinSent {
+        /// On which connection.
+        connection: ConnectionId,
+        /// The end that sends no more.
+        from: End,
+    },
+    /// The orderly end of what the peer sends has arrived.
+    FinSeen {
+        /// On which connection.
+        connection: ConnectionId,
+        /// The end that it reached.
+        by: End,
+    },
+    /// An end knows that the connection was reset.
+    ResetSeen {
+        /// Which connection.
+        connection: ConnectionId,
+        /// The end that knows.
+        by: End,
+    },
     /// Neither end is left.
-    Closed { connection: ConnectionId },
+    Closed {
+        /// The connection that is over.
+        connection: ConnectionId,
+    },
     /// A fault was injected.
-    Injected { id: FaultId, fault: Arc<Fault> },
+    Injected {
+        /// Its number from now on.
+        id: FaultId,
+        /// What was done.
+        fault: Arc<Fault>,
+    },
     /// A fault made a difference for the first time.
-    TookEffect { id: FaultId },
+    TookEffect {
+        /// The fault's number.
+        id: FaultId,
+    },
 }
 
 impl fmt::Display for NetEvent {

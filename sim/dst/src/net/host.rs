@@ -23,16 +23,14 @@ impl Host {
         Self { net, id, name }
     }
 
+    /// What it is called, in scenarios and in events.
     pub fn name(&self) -> &Arc<str> {
         &self.name
     }
 
+    /// Its address, by the order of naming: 10.0.0.1 is the first.
     pub fn address(&self) -> IpAddr {
         self.id.address()
-    }
-
-    pub fn net(&self) -> &Net {
-        &self.net
     }
 
     /// How far this host's wall clock is ahead, in milliseconds.

@@ -26,6 +26,7 @@ impl SimListener {
         poll_fn(|context| self.poll_accept(context)).await
     }
 
+    /// The host's address and the port, also where the network chose it.
     pub fn local_address(&self) -> SocketAddr {
         self.id.place.address()
     }

@@ -26,18 +26,17 @@ pub struct SimStream {
 }
 
 impl SimStream {
+    /// Its connection's number, as events have it.
     pub fn connection(&self) -> ConnectionId {
         self.id
     }
 
-    pub fn end(&self) -> End {
-        self.end
-    }
-
+    /// Address and port of this end.
     pub fn local_address(&self) -> SocketAddr {
         self.local
     }
 
+    /// Address and port of the other end.
     pub fn peer_address(&self) -> SocketAddr {
         self.peer
     }

@@ -14,19 +14,24 @@ use super::world::{Awake, ListenerState, World};
 /// How a connection stands that a client asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dial {
+    /// The server has not answered yet.
     Pending,
+    /// The server has accepted it, as far as the client knows.
     Established,
+    /// It was refused, was reset, or is over.
     Failed(ErrorKind),
 }
 
 /// What an end gets when it reads.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Read<T> {
+    /// What it took.
     Data(T),
     /// The end is woken when there may be something.
     Nothing,
     /// The orderly end of what the peer sends.
     Ended,
+    /// The connection is over, and what had arrived is lost.
     Failed(ErrorKind),
 }
 

@@ -14,6 +14,8 @@ use super::link_config::{LinkConfig, Seen};
 use super::payload::Payload;
 use super::random::Dice;
 
+/// A network that carries `P` between hosts. Every change is told the time since the run began, which
+/// never goes back; after it, whoever made it takes [`World::effects`].
 pub struct World<P> {
     seed: u64,
     pub(super) default_link: LinkConfig,
@@ -26,14 +28,18 @@ pub struct World<P> {
     pub(super) listeners: BTreeMap<Place, ListenerState>,
     pub(super) listened: u64,
     pub(super) faults: Vec<FaultRecord>,
+    /// What came of the changes since they were last taken.
     pub effects: Effects,
 }
 
 /// What came of changes, for whoever made them to carry out, each kind in order.
 #[derive(Debug, Default)]
 pub struct Effects {
+    /// What happened.
     pub events: Vec<NetEventKind>,
+    /// What has to be carried out, and when; ties keep their order.
     pub plans: Vec<(Duration, Plan)>,
+    /// Who has to be woken.
     pub awake: VecDeque<Awake>,
 }
 
@@ -53,6 +59,7 @@ pub enum Plan {
 /// Who may be able to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Awake {
+    /// Whoever has this end.
     End(ConnectionId, End, Waits),
     /// A connection waits to be accepted here, whose server's end is awake as well, or nobody listens
     /// here any more.
@@ -62,8 +69,11 @@ pub enum Awake {
 /// For what an end may have waited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waits {
+    /// For something to read, or for the answer to its connect.
     Reading,
+    /// For room to write.
     Writing,
+    /// Any of these.
     Either,
 }
 
@@ -90,6 +100,7 @@ pub(super) struct HostState {
 }
 
 impl<P: Payload> World<P> {
+    /// No hosts yet; every link carries as `default_link` says until a fault changes it.
     pub fn new(seed: u64, default_link: LinkConfig) -> Self {
         Self {
             seed,
@@ -136,6 +147,7 @@ impl<P: Payload> World<P> {
         self.hosts[host.index()].clock_skew
     }
 
+    /// How late a segment can be on a healthy link, unless it waits for bandwidth or is lost.
     pub fn latency_max(&self) -> Duration {
         self.default_link.latency_max()
     }
@@ -242,6 +254,7 @@ impl<P: Payload> World<P> {
         self.effects.awake.extend(ends.map(|(id, end)| Awake::End(id, end, waits)));
     }
 
+    /// Has every end on this host look at what it can read.
     pub fn wake_readers(&mut self, host: HostId) {
         for (id, connection) in &self.connections {
             for end in End::BOTH {

@@ -19,6 +19,7 @@ const SHAPE_EVERY: u64 = 16;
 /// How much of a history is kept after it was judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
+    /// The whole of it.
     All,
     /// None, of a run that can be played again.
     Nothing,
@@ -80,8 +81,11 @@ impl<S: System> Inner<S> {
 
 /// What a run leaves behind.
 pub struct Recording<S: System> {
+    /// As many of the events as were to be kept.
     pub events: Vec<Event<S>>,
+    /// How many events there were.
     pub count: u64,
+    /// How many of them were inputs of the hub.
     pub hub_inputs: u64,
     /// How often each situation came up.
     pub sightings: Sightings<S::Situation>,
@@ -172,6 +176,7 @@ impl<S: System> Recorder<S> {
         self.lock().count
     }
 
+    /// Whether an invariant is broken.
     pub fn is_violated(&self) -> bool {
         self.lock().violation.is_some()
     }

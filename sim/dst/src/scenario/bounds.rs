@@ -123,8 +123,10 @@ fn check_link(link: &LinkConfig) -> Result<(), String> {
     at_most("loss_per_mille", usize::from(link.loss_per_mille), 1000)
 }
 
+/// Whether there are at most so many; `what` names them in the plural.
+///
 /// # Errors
-/// If there is more than there may be.
+/// If there are more.
 pub fn at_most(what: &str, found: usize, most: usize) -> Result<(), String> {
     if found > most { Err(format!("{found} {what}: at most {most}")) } else { Ok(()) }
 }

@@ -17,16 +17,36 @@ use crate::System;
 /// A scenario that cannot be played.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidScenario {
+    /// The file cannot be read.
     #[error("cannot read {file}: {error}")]
-    Unreadable { file: String, error: std::io::Error },
+    Unreadable {
+        /// Its path.
+        file: String,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// What is in the file is no scenario.
     #[error("{file}:{error}")]
-    File { file: String, error: Box<InvalidScenario> },
-    /// `line` counts from 1; `what` names the field and, if one is near, the word that was meant.
+    File {
+        /// Its path.
+        file: String,
+        /// Where and why: a [`InvalidScenario::Line`].
+        error: Box<InvalidScenario>,
+    },
+    /// A line cannot be right.
     #[error("{line}: {what}")]
-    Line { line: usize, what: String },
+    Line {
+        /// From 1 on; what is wrong with the whole is in the first.
+        line: usize,
+        /// The field and, if one is near, the word that was meant.
+        what: String,
+    },
 }
 
 /// Reads and checks a file.
+///
+/// # Errors
+/// If it cannot be read, or is no scenario that can be played: with the file and the line.
 pub fn read_file<S: System>(path: &Path) -> Result<Scenario<S>, InvalidScenario> {
     let file = path.display().to_string();
     match std::fs::read_to_string(path) {
@@ -46,6 +66,9 @@ struct Outline<'a> {
 }
 
 /// Reads and checks the text of a file.
+///
+/// # Errors
+/// If it is no scenario that can be played: an [`InvalidScenario::Line`].
 pub fn read<S: System>(text: &str) -> Result<Scenario<S>, InvalidScenario> {
     if text.starts_with('\u{feff}') {
         let what = "the file begins with a byte order mark: save it as UTF-8 without one";

@@ -46,6 +46,7 @@ pub struct Scenario<S: System> {
     /// Seeds everything that is drawn during the run: ids, jitter, loss.
     #[serde(default)]
     pub seed: u64,
+    /// How the hub is set.
     #[serde(default)]
     pub hub: S::Settings,
     /// Every link, both ways, unless a fault says otherwise.
@@ -103,6 +104,7 @@ impl<S: System> Default for Scenario<S> {
 pub struct Actor {
     /// Its host and its address: `alice` is `@(alice)`.
     pub name: String,
+    /// Who speaks for it.
     pub kind: ActorKind,
     /// What else its client registers, after `name`.
     pub addresses: Vec<String>,

@@ -24,6 +24,7 @@ pub struct Progress {
 /// What became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shrunk<S: System> {
+    /// The shortest that still fails.
     pub scenario: Scenario<S>,
     /// Scenarios played.
     pub tries: usize,

@@ -20,7 +20,9 @@ const NETWORK: &str = "network";
 /// One thing that happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step<S: System> {
+    /// When it begins.
     pub when: When,
+    /// Who does what.
     pub what: What<S>,
 }
 
@@ -67,9 +69,11 @@ pub enum When {
 pub enum What<S: System> {
     /// A client or a connection does something, or has to see something.
     Act {
+        /// Whose client or connection.
         who: Who,
         /// `"as": "carol"`: the sender that its request names, in place of its first address.
         speaker: Option<String>,
+        /// What it does or has to see.
         act: Act<S>,
     },
     /// `"who": "hub"`.

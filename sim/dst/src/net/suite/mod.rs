@@ -8,8 +8,11 @@ use super::{
     HostId, LinkConfig, ListenerId, Notice, Payload, Peers, Plan, Read, Seen, Waits, Ways, World,
 };
 
+#[expect(missing_docs, reason = "the name of a test is its sentence")]
 pub mod connections;
+#[expect(missing_docs, reason = "the name of a test is its sentence")]
 pub mod hosts;
+#[expect(missing_docs, reason = "the name of a test is its sentence")]
 pub mod links;
 
 /// What a sample takes of a window.
@@ -17,6 +20,7 @@ pub const BYTES: usize = 100;
 
 /// Something to be carried.
 pub trait Sample: Payload {
+    /// One that takes [`BYTES`].
     fn sample() -> Self;
 }
 
@@ -61,29 +65,29 @@ macro_rules! for_payload {
     };
 }
 
-pub const PORT: u16 = 80;
+pub(super) const PORT: u16 = 80;
 
-pub const fn millis(milliseconds: u64) -> Duration {
+pub(super) const fn millis(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
-pub fn every() -> Choice {
+pub(super) fn every() -> Choice {
     Choice::Every { client: "alice".to_owned(), server: "hub".to_owned() }
 }
 
-pub fn link(config: LinkConfig) -> Fault {
+pub(super) fn link(config: LinkConfig) -> Fault {
     Fault::Link { from: "alice".to_owned(), to: "hub".to_owned(), config }
 }
 
-pub fn stall(lasts: Duration) -> Fault {
+pub(super) fn stall(lasts: Duration) -> Fault {
     Fault::Stall { from: "alice".to_owned(), to: "hub".to_owned(), lasts }
 }
 
-pub fn partition(ways: Ways) -> Fault {
+pub(super) fn partition(ways: Ways) -> Fault {
     Fault::Partition { from: "alice".to_owned(), to: "hub".to_owned(), ways }
 }
 
-pub fn connects(mode: ConnectMode) -> Fault {
+pub(super) fn connects(mode: ConnectMode) -> Fault {
     Fault::Connects { from: "alice".to_owned(), to: "hub".to_owned(), mode }
 }
 
