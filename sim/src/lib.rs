@@ -1,23 +1,24 @@
-//! Plays scenarios against the hub in a simulated world and proves what must hold.
+//! This hub's half of its simulator: it plays scenarios against the real server and the real clients and
+//! proves what must hold. [`SignalHub`] implements [`System`](dst::System), through which the crate
+//! [`dst`], the half that knows no hub, does all the rest: its map tells how a run travels.
 //!
-//! The map, in the order in which a run travels:
+//! What this hub adds to it, in the same order:
 //!
-//! - [`scenario`]: who does what when, from a seed.
-//! - [`seeds`]: which seeds to play.
-//! - [`campaign`]: plays many of them.
+//! - [`scenario`]: what actors of this hub can do, how it is set, and the scenario of a seed.
 //! - [`explore`]: every order of events of a few actors, on the core alone.
 //! - `lower`: what an action says in the words of the protocol.
 //! - [`backend`]: plays one scenario: the real server and the real clients on a simulated network.
-//! - [`runtime`]: the world that they live in, on madsim.
-//! - [`net`]: its network, and what can be done to it.
-//! - [`run`]: takes down what happens and has it judged at once.
-//! - [`history`]: what happened.
+//! - [`runtime`]: the simulated world as the server and the client want it.
+//! - [`run`]: compares the hub itself with what its history tells.
+//! - [`history`]: what the hub and its clients did.
 //! - [`invariants`]: what must hold, judged on the history alone.
 //! - [`situations`]: what must have happened for that to mean something.
-//! - [`failures`]: shrunk to what they take, as files.
-//! - [`report`]: what people get to see.
+//! - [`report`]: a run as a story, a transcript and a page.
 //! - [`mutants`]: known bugs, planted to see the invariants find them.
-//! - [`hash`]: the same in every process and build.
+//!
+//! [`seeds`], [`campaign`], [`net`], [`failures`] and [`hash`] are those of [`dst`].
+
+#![warn(missing_docs)]
 
 pub mod scenario;
 

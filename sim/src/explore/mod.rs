@@ -30,6 +30,7 @@ const TOLD_EVERY: Duration = Duration::from_millis(50);
 /// What to explore.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
+    /// How much there is.
     pub size: Size,
     /// Moves in a row at most; without it, all there are.
     pub depth: Option<usize>,
@@ -58,23 +59,29 @@ pub struct Progress {
 /// Whether to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patience {
+    /// Go on.
     Waits,
+    /// Stop here.
     Ended,
 }
 
 /// What an exploration came to.
 #[derive(Debug, Clone)]
 pub struct Explored {
+    /// How far it came.
     pub progress: Progress,
     /// Whether there is no state of this size that was not seen.
     pub exhausted: bool,
+    /// What broke, if anything did.
     pub found: Option<Found>,
 }
 
 /// The shortest way to break an invariant.
 #[derive(Debug, Clone)]
 pub struct Found {
+    /// What breaks at its end.
     pub violation: Violation,
+    /// The way there.
     pub moves: Vec<Move>,
     /// The same way for any backend.
     pub scenario: Scenario,

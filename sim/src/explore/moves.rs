@@ -7,7 +7,9 @@ use crate::scenario::{Action, Speech, WhichToken};
 /// Where an actor has, or may have, a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
+    /// Counts the actors, from 0.
     pub actor: usize,
+    /// Counts the connections that the actor may have at one time, from 0.
     pub slot: usize,
 }
 
@@ -32,20 +34,30 @@ pub enum Move {
 /// What a connection says, always for its own actor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Word {
+    /// `hub:connect`.
     Connect,
+    /// `hub:register`.
     Register,
+    /// `hub:renew`, without a token.
     Renew,
+    /// `hub:subscribe`, always to the same topic.
     Subscribe,
+    /// `hub:unsubscribe` from that topic.
     Unsubscribe,
+    /// `hub:unregister`.
     Unregister,
+    /// `hub:disconnect`.
     Disconnect,
+    /// `{"type":"ping"}`.
     Ping,
+    /// `hub:send` to the next actor, which wants its acknowledgement.
     Ask,
+    /// `hub:publish` on that topic.
     Publish,
 }
 
 impl Word {
-    pub const ALL: [Word; 10] = [
+    pub(super) const ALL: [Word; 10] = [
         Word::Connect,
         Word::Register,
         Word::Renew,
@@ -58,14 +70,14 @@ impl Word {
         Word::Publish,
     ];
     /// Those that carry no application data.
-    pub const SILENT: &[Word] = Word::ALL.split_at(8).0;
+    pub(super) const SILENT: &[Word] = Word::ALL.split_at(8).0;
     /// Before `hub:connect`, what else is refused is refused in the same way.
-    pub const FIRST: &[Word] = &[Word::Connect, Word::Register];
+    pub(super) const FIRST: &[Word] = &[Word::Connect, Word::Register];
     /// Of a session that is over nothing is looked at.
-    pub const LATE: &[Word] = &[Word::Register];
+    pub(super) const LATE: &[Word] = &[Word::Register];
 
     /// The word in a scenario; `to` is whom an ask is for.
-    pub fn action(self, to: &str) -> Action {
+    pub(super) fn action(self, to: &str) -> Action {
         let topic = Topic::parse("news").expect("a topic");
         match self {
             Word::Connect => Action::Connect { protocol_version: None, token: None },

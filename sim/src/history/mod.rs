@@ -27,7 +27,9 @@ pub type What = dst::history::What<SignalHub>;
 pub struct HubEvent {
     /// The hub's clock.
     pub now: Timestamp,
+    /// What it was told.
     pub input: Input,
+    /// What came of it, in order.
     pub outputs: Vec<Output>,
     /// The rows that the input touched, as they are after it.
     pub touched: View,
@@ -40,18 +42,24 @@ pub struct HubEvent {
 pub enum ClientEvent {
     /// The scenario has it begin.
     Started {
+        /// The actor's own.
         address: ActorAddress,
     },
-    /// The WebSocket is open. Counts this client's connections, from 1.
+    /// The WebSocket is open.
     Opened {
+        /// Counts this client's connections, from 1.
         connection: u32,
     },
     /// The WebSocket is gone.
     Lost {
+        /// Counts this client's connections, from 1.
         connection: u32,
+        /// Why, as far as the client knows.
         why: DisconnectReason,
     },
+    /// It said this to the hub.
     Sent(Box<ClientFrame>),
+    /// The hub said this to it.
     Received(Box<HubFrame>),
     /// It gave up or was told to go.
     Ended,

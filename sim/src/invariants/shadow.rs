@@ -46,53 +46,55 @@ impl Registration {
 }
 
 impl Shadow {
+    /// The row of a session, if it has one.
     pub fn session(&self, key: SessionKey) -> Option<&SessionRow> {
         self.sessions.get(&key)
     }
 
-    pub fn address(&self, address: &ActorAddress) -> Option<&AddressRow> {
+    pub(crate) fn address(&self, address: &ActorAddress) -> Option<&AddressRow> {
         self.addresses.get(address)
     }
 
+    /// All addresses that have a row, in their order.
     pub fn address_rows(&self) -> impl Iterator<Item = (&ActorAddress, &AddressRow)> {
         self.addresses.iter()
     }
 
-    pub fn topic(&self, topic: &Topic) -> Option<&TopicRow> {
+    pub(crate) fn topic(&self, topic: &Topic) -> Option<&TopicRow> {
         self.topics.get(topic)
     }
 
     /// How many subscribers each topic has.
-    pub fn subscriber_counts(&self) -> impl Iterator<Item = usize> {
+    pub(crate) fn subscriber_counts(&self) -> impl Iterator<Item = usize> {
         self.topics.values().map(|row| row.subscribers.len())
     }
 
-    pub fn sessions(&self) -> impl Iterator<Item = (SessionKey, &SessionRow)> {
+    pub(crate) fn sessions(&self) -> impl Iterator<Item = (SessionKey, &SessionRow)> {
         self.sessions.iter().map(|(key, row)| (*key, row))
     }
 
     /// How many sessions have a row.
-    pub fn session_count(&self) -> usize {
+    pub(crate) fn session_count(&self) -> usize {
         self.sessions.len()
     }
 
     /// How many addresses have a row.
-    pub fn address_count(&self) -> usize {
+    pub(crate) fn address_count(&self) -> usize {
         self.addresses.len()
     }
 
     /// What the present owner registered the address with, or the last one did.
-    pub fn registration(&self, address: &ActorAddress) -> Option<&Registration> {
+    pub(crate) fn registration(&self, address: &ActorAddress) -> Option<&Registration> {
         self.registrations.get(address)
     }
 
-    pub fn owner(&self, address: &ActorAddress) -> Option<SessionKey> {
+    pub(crate) fn owner(&self, address: &ActorAddress) -> Option<SessionKey> {
         self.address(address)?.registration?.owner
     }
 
     /// Who acts in a request: the sender that it names if that is the session's, else the session's
     /// first address.
-    pub fn acting_identity(&self, key: SessionKey, claimed: &ActorAddress) -> ActorAddress {
+    pub(crate) fn acting_identity(&self, key: SessionKey, claimed: &ActorAddress) -> ActorAddress {
         let owned = self.session(key).map_or(&[][..], |row| row.addresses.as_slice());
         if owned.contains(claimed) {
             claimed.clone()
@@ -101,18 +103,18 @@ impl Shadow {
         }
     }
 
-    pub fn is_open(&self, key: SessionKey) -> bool {
+    pub(crate) fn is_open(&self, key: SessionKey) -> bool {
         self.session(key).is_some_and(is_open)
     }
 
     /// Whether the text is the id of a session of this or an earlier hub.
-    pub fn is_session_id(&self, text: &str) -> bool {
+    pub(crate) fn is_session_id(&self, text: &str) -> bool {
         self.session_ids.contains(text)
     }
 
     /// When the registration ends, if nothing more is heard: heartbeats count where it says so. Of a
     /// detached one, when it is forgotten.
-    pub fn lives_until(&self, address: &ActorAddress, row: &OwnerRow) -> Timestamp {
+    pub(crate) fn lives_until(&self, address: &ActorAddress, row: &OwnerRow) -> Timestamp {
         let beaten = row.owner.and_then(|owner| self.heartbeats.get(&owner));
         let asked = self.registration(address).map(Registration::asked);
         match (asked.filter(|asked| asked.renew_on_heartbeat), beaten) {
@@ -122,12 +124,12 @@ impl Shadow {
     }
 
     /// Whether the address's own deadline was due at `at`.
-    pub fn address_due(&self, address: &ActorAddress, at: Timestamp) -> bool {
+    pub(crate) fn address_due(&self, address: &ActorAddress, at: Timestamp) -> bool {
         self.address(address).and_then(|row| row.deadline).is_some_and(|deadline| deadline <= at)
     }
 
     /// Whatever a hub that stood still had armed is so much later, without a walk on its side.
-    pub fn put_off(&mut self, input: &Input) {
+    pub(crate) fn put_off(&mut self, input: &Input) {
         let Input::Late(by) = input else { return };
         if *by <= LATE_MIN {
             return;
@@ -203,13 +205,13 @@ impl Shadow {
     }
 
     /// A number that two worlds share if they have the same rows.
-    pub fn digest(&self) -> u64 {
+    pub(crate) fn digest(&self) -> u64 {
         let rows = format!("{:?} {:?} {:?}", self.sessions, self.addresses, self.topics);
         stable_hash(rows.as_bytes())
     }
 
     /// Whether these are the very rows of `all`.
-    pub fn equals(&self, all: &View) -> bool {
+    pub(crate) fn equals(&self, all: &View) -> bool {
         same(&self.sessions, &all.sessions)
             && same(&self.addresses, &all.addresses)
             && same(&self.topics, &all.topics)

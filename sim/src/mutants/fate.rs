@@ -67,6 +67,7 @@ pub struct Fate {
 }
 
 impl Fate {
+    /// Notes what a trial found.
     pub fn note(&mut self, trial: Trial, kills: Kills) {
         self.findings.insert(trial, kills);
     }
@@ -76,10 +77,12 @@ impl Fate {
         self.findings.get(&trial)
     }
 
+    /// Whether any trial found it.
     pub fn was_killed(&self) -> bool {
         self.findings.values().any(|kills| kills.failed > 0)
     }
 
+    /// Whether this broke in any trial.
     pub fn was_killed_by(&self, invariant: &str) -> bool {
         self.findings.values().any(|kills| kills.first.contains_key(invariant))
     }

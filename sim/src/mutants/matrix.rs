@@ -14,6 +14,7 @@ pub struct Matrix {
 }
 
 impl Matrix {
+    /// Adds a row.
     pub fn add(&mut self, mutant: Mutant, fate: Fate) {
         self.rows.push((mutant, fate));
     }

@@ -13,9 +13,13 @@ use crate::scenario::Profile;
 /// they are not the usual ones, `# Profile: takeover` and `# Quick: yes`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mutant {
+    /// That of the file, without its ending.
     pub name: String,
+    /// Where the file is.
     pub patch: PathBuf,
+    /// What must come of it.
     pub expect: Expectation,
+    /// What it breaks, in a sentence.
     pub bug: String,
     /// Of the storms that it is to be found in.
     pub profile: Profile,

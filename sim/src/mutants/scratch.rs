@@ -25,15 +25,18 @@ pub struct Scratch {
 /// What is built of the project with a mutant in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Programs {
+    /// What `cargo sim` runs.
     pub simulator: PathBuf,
-    /// None where it was not built.
+    /// The property tests; none where they were not built.
     pub properties: Option<PathBuf>,
 }
 
 /// What is to be built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Build {
+    /// The simulator alone.
     Simulator,
+    /// The simulator and the property tests.
     All,
 }
 

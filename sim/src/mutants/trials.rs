@@ -31,7 +31,9 @@ const FIRST: u64 = 1;
 
 /// What a mutant is tried on.
 pub struct Bench<'a> {
+    /// What was built with it in.
     pub programs: &'a Programs,
+    /// Which one it is.
     pub mutant: &'a Mutant,
     /// The root of the project, for its scenario files.
     pub source: &'a Path,

@@ -8,6 +8,7 @@ use super::super::{Invariant, Shadow, Violation};
 /// What a client believes of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Agreement {
+    /// The session that it takes for its own, if it is connected.
     pub session: Option<SessionId>,
     /// The actor's own address, unless another client took it over from this one.
     pub wanted: Option<ActorAddress>,
@@ -16,7 +17,10 @@ pub struct Agreement {
 }
 
 /// L1 and L2: the hub's sessions are exactly those that the clients believe in, each owning its
-/// address. The first that is amiss is the answer.
+/// address.
+///
+/// # Errors
+/// The first that is amiss.
 pub fn check_agreement(shadow: &Shadow, clients: &[Agreement]) -> Result<(), Violation> {
     let mut agreed: Vec<SessionKey> = Vec::new();
     for client in clients {
