@@ -81,7 +81,7 @@ pub fn a_crashed_server_listens_no_more<P: Sample>() {
         scene.pass(millis(60_000));
         assert_eq!(scene.world.dial(id), answer);
         let ListenerId { place, .. } = scene.listener;
-        scene.world.listen(scene.now, place.host, place.port).unwrap();
+        scene.world.listen(scene.now, place.host, place.port).expect("the port is free again");
         scene.connected();
     }
 }

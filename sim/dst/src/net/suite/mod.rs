@@ -108,7 +108,7 @@ impl<P: Sample> Scene<P> {
     fn with(link: LinkConfig) -> Self {
         let mut world = World::new(1, link);
         let (alice, hub) = (world.host("alice"), world.host("hub"));
-        let listener = world.listen(Duration::ZERO, hub, PORT).unwrap();
+        let listener = world.listen(Duration::ZERO, hub, PORT).expect("nobody listens yet");
         Self { world, alice, listener, now: Duration::ZERO, plans: Vec::new() }
     }
 
@@ -166,7 +166,7 @@ impl<P: Sample> Scene<P> {
     }
 
     fn inject(&mut self, fault: Fault) {
-        self.world.inject(self.now, fault).unwrap();
+        self.world.inject(self.now, fault).expect("both hosts are known");
     }
 
     fn took_effect(&self) -> Option<Duration> {
