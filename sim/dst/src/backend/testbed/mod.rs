@@ -29,10 +29,13 @@ pub struct Testbed<S: Deploy, P: Platform<S>> {
     platform: P,
     hub: Arc<tokio::sync::Mutex<HubProcess<S, P>>>,
     actors: BTreeMap<String, Arc<Mutex<Actor<S, P>>>>,
-    raws: Mutex<BTreeMap<ClientName, Running<S, P, P::Raw>>>,
+    raws: Mutex<Raws<S, P>>,
 }
 
+type Raws<S, P> = BTreeMap<ClientName, Running<S, P, <P as Platform<S>>::Raw>>;
+
 impl<S: Deploy, P: Platform<S>> Testbed<S, P> {
+    /// Nobody has been started yet.
     pub fn new(scenario: Arc<Scenario<S>>, platform: P, recorder: Recorder<S>) -> Self {
         let actors = scenario
             .actors
