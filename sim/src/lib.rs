@@ -1,13 +1,14 @@
 //! This hub's half of its simulator: it plays scenarios against the real server and the real clients and
-//! proves what must hold. [`SignalHub`] implements [`System`](dst::System), through which the crate
-//! [`dst`], the half that knows no hub, does all the rest: its map tells how a run travels.
+//! proves what must hold. [`SignalHub`] implements [`System`](dst::System) and
+//! [`Deploy`](dst::backend::Deploy), through which the crate [`dst`], the half that knows no hub, does all
+//! the rest: its map tells how a run travels.
 //!
 //! What this hub adds to it, in the same order:
 //!
 //! - [`scenario`]: what actors of this hub can do, how it is set, and the scenario of a seed.
 //! - [`explore`]: every order of events of a few actors, on the core alone.
 //! - `lower`: what an action says in the words of the protocol.
-//! - [`backend`]: plays one scenario: the real server and the real clients on a simulated network.
+//! - [`backend`]: how the real server and the real clients start; the same by whole messages.
 //! - [`runtime`]: the simulated world as the server and the client want it.
 //! - [`run`]: compares the hub itself with what its history tells.
 //! - [`history`]: what the hub and its clients did.

@@ -1,8 +1,9 @@
 //! Deterministic simulation testing of a server that many clients talk to, called the hub here. One
-//! implements the trait [`System`]: how to play a scenario, what must hold in it, what must come up. One
-//! gets a network with faults, scenarios as files and by the million from seeds, runs that are judged
-//! event by event, campaigns on all cores, failures shrunk to a few steps, reports, and the commands of a
-//! simulator. Nothing here knows which hub it is.
+//! implements the trait [`System`]: what can be done and seen, what must hold, what must come up; and
+//! [`Deploy`](backend::Deploy): how a server and its clients start on a [`Runtime`](runtime::Runtime). One
+//! gets a network with faults, scenarios as files and from seeds, runs that are judged event by event,
+//! campaigns on all cores, failures shrunk to a few steps, reports, and the commands of a simulator.
+//! Nothing here knows which hub it is.
 //!
 //! The map, in the order in which a run travels:
 //!
@@ -10,7 +11,7 @@
 //! - [`scenario`]: who does what when, as a value and as a file; the shrinker.
 //! - [`seeds`]: which seeds to play.
 //! - [`campaign`]: plays many of them, on many threads.
-//! - [`backend`]: what a scenario is played on, and what a run comes to.
+//! - [`backend`]: plays one scenario with the server and its clients, on a simulated or a real network.
 //! - [`runtime`]: the world that processes live in, on madsim.
 //! - [`net`]: its network, and what can be done to it.
 //! - [`run`]: takes down what happens and has it judged at once.

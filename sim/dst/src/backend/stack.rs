@@ -46,8 +46,11 @@ pub fn sink<S: Deploy>(recorder: &Recorder<S>) -> Sink {
 
 /// The server, the clients and the raw connections of a run.
 pub struct FullStack<S: Deploy, W: Wire> {
+    /// What is played.
     pub scenario: Arc<Scenario<S>>,
+    /// What carries their bytes.
     pub wire: W,
+    /// Where what they do is taken down.
     pub recorder: Recorder<S>,
     /// Of the tasks that play steps: a process that nothing happens to.
     runner: W::Process,

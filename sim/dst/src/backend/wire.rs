@@ -9,6 +9,7 @@ use crate::runtime::Runtime;
 
 /// Hosts, processes on them, and a network with faults. Cloning gives another handle.
 pub trait Wire: Clone + Send + Sync + 'static {
+    /// A process on a host.
     type Process: WireProcess;
 
     /// How late bytes can be beyond what their link says.
@@ -32,6 +33,7 @@ pub trait Wire: Clone + Send + Sync + 'static {
 
 /// A process that runs tasks, which end with it.
 pub trait WireProcess: Process {
+    /// The world of its tasks.
     type Runtime: Runtime;
 
     /// The world as the process has it.

@@ -16,9 +16,13 @@ pub type Doing = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// A handle to everything there is in a run; cloning gives another one. What is done to the network and
 /// to processes shows with the next `settle`, what clients and connections are told at once.
 pub trait Platform<S: Deploy>: Clone + Send + Sync + 'static {
+    /// What hub, clients and raw connections run in.
     type Process: Process;
+    /// The hub, as long as it runs.
     type Hub: Hub;
+    /// A client of an actor.
     type Client: Client<S>;
+    /// A raw connection.
     type Raw: Raw<S>;
 
     /// How late a message can be beyond what its link says.
@@ -67,6 +71,7 @@ pub trait Process: Clone + Send + Sync + 'static {
     /// Lets it do nothing until it is resumed.
     fn pause(&self);
 
+    /// Lets it go on, if it was paused.
     fn resume(&self);
 }
 
@@ -96,9 +101,13 @@ pub trait Raw<S: Deploy>: Send + 'static {
 
 /// What a step wants of a raw connection, and how it hears that it is done.
 pub struct Order<S: Deploy> {
+    /// The step's place in the scenario, from 1.
     pub number: usize,
+    /// The sender that the request names, in place of the actor's first address.
     pub speaker: Option<String>,
+    /// What is to be done.
     pub action: S::Action,
+    /// To be told when it is done; dropped if it cannot be.
     pub done: oneshot::Sender<()>,
 }
 
