@@ -121,8 +121,10 @@ fn unhurried(scenario: &Scenario, steps: usize, dice: u64) -> Scenario {
             config.window_bytes = window(config.window_bytes);
         }
     }
-    // The end comes no sooner: what is seen at that moment is a matter of who runs first.
-    unhurried.steps.push(Step::fault(gap * (steps as u32 + 1), Fault::Heal));
+    // What waited for the faults to end is seen before raw connections vanish: in one moment, who runs
+    // first decides.
+    let heals = [1, 2].map(|more| Step::fault(gap * (steps as u32 + more), Fault::Heal));
+    unhurried.steps.extend(heals);
     unhurried
 }
 
@@ -207,9 +209,9 @@ mod tests {
             let steps = unhurried(&storm, 3, dice).steps;
             steps.into_iter().map(|step| step.when).collect::<Vec<_>>()
         };
-        let at = |milliseconds| When::At(Duration::from_millis(milliseconds));
-        assert_eq!(when(2, 0), [at(1_000), at(2_000), at(3_000), at(4_000)]);
-        assert_eq!(when(2, 2), [at(1_020), at(2_040), at(3_060), at(4_080)]);
-        assert_eq!(when(3, 0), [at(250), at(500), at(750), at(1_000)]);
+        let at = |milliseconds: u64| When::At(Duration::from_millis(milliseconds));
+        assert_eq!(when(2, 0), [1_000, 2_000, 3_000, 4_000, 5_000].map(at));
+        assert_eq!(when(2, 2), [1_020, 2_040, 3_060, 4_080, 5_100].map(at));
+        assert_eq!(when(3, 0), [250, 500, 750, 1_000, 1_250].map(at));
     }
 }
