@@ -108,7 +108,8 @@ impl World {
                 (Holder::Client(client), Some(input)) => self.client_hears(client, id, input),
                 (Holder::Client(client), None) => return self.client_idle(client),
                 (Holder::Raw(raw), Some(input)) => self.raw_hears(raw, id, input),
-                (Holder::Raw(_), None) => return,
+                // As in its task: it reads what there is before it obeys.
+                (Holder::Raw(raw), None) => return self.obey_raw(raw),
             }
         }
     }

@@ -75,9 +75,12 @@ impl World {
     /// Does all that the session can do now.
     pub(super) fn drive_session(&mut self, id: ConnectionId) {
         loop {
-            // As in the session's task: the hub is told all that came before anything is written.
-            while self.read_session(id) {}
-            let is_done = !self.write_session(id);
+            // As in the session's task: a stream that takes no more is not read, and the hub is told all
+            // that came before its answers are written.
+            let mut is_done = !self.write_session(id);
+            while self.read_session(id) {
+                is_done = false;
+            }
             let Some(session) = self.server.as_mut().and_then(|server| server.session(id)) else {
                 return;
             };
