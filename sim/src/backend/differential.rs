@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Backend, Outcome, Skipped, play_once};
 use crate::history::{ClientName, Milestone, untimed_lanes};
 use crate::invariants::{Invariant, Violation};
-use crate::net::Fault;
+use crate::net::{Fault, LinkConfig};
 use crate::run::Keep;
 use crate::scenario::{Scenario, Step, What, When};
 
@@ -106,19 +106,17 @@ fn stays(
 }
 
 /// The first steps, one after the other. Other dice draw other delays, and steps come later.
-/// The message backend knows only about how long a message is, so they have other windows as well.
 fn unhurried(scenario: &Scenario, steps: usize, dice: u64) -> Scenario {
     let mut unhurried = Scenario { seed: scenario.seed ^ dice, ..scenario.clone() };
     unhurried.steps.truncate(steps);
     let kind = (dice % (MESSAGE_DICE + 1)) as usize;
-    let window = |bytes: usize| bytes.saturating_mul([6, 4, 9][kind]) / 6;
-    unhurried.network.window_bytes = window(unhurried.network.window_bytes);
+    about(&mut unhurried.network, kind);
     let gap = GAPS[(scenario.seed % 2) as usize];
     let gap = gap + gap / 100 * kind as u32;
     for (number, step) in (1..).zip(&mut unhurried.steps) {
         step.when = When::At(gap * number);
         if let What::Network(Fault::Link { config, .. }) = &mut step.what {
-            config.window_bytes = window(config.window_bytes);
+            about(config, kind);
         }
     }
     // What waited for the faults to end is seen before raw connections vanish: in one moment, who runs
@@ -126,6 +124,13 @@ fn unhurried(scenario: &Scenario, steps: usize, dice: u64) -> Scenario {
     let heals = [1, 2].map(|more| Step::fault(gap * (steps as u32 + more), Fault::Heal));
     unhurried.steps.extend(heals);
     unhurried
+}
+
+/// The message backend knows only about how long a message is, so what bounds bytes must not matter.
+fn about(link: &mut LinkConfig, kind: usize) {
+    link.window_bytes = link.window_bytes.saturating_mul([6, 4, 9][kind]) / 6;
+    let rate = link.bytes_per_second;
+    link.bytes_per_second = rate.map(|rate| rate.saturating_mul([10, 9, 11][kind]) / 10);
 }
 
 /// The first line that differs, and who saw it.
