@@ -224,7 +224,10 @@ impl World {
             self.agenda.plan(self.now, event);
         }
         self.wake_ends(Holder::Raw(id));
-        self.obey_raw(id);
+        match self.raw(id).and_then(|raw| raw.up()) {
+            Some(link) => self.poll_client(link),
+            None => self.obey_raw(id),
+        }
     }
 }
 
