@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Backend, Outcome, Skipped, play_once};
 use crate::history::{ClientName, Milestone, untimed_lanes};
 use crate::invariants::{Invariant, Violation};
-use crate::net::Fault;
+use crate::net::{Fault, LinkConfig};
 use crate::run::Keep;
 use crate::scenario::{Scenario, Step, What, When};
 
@@ -106,24 +106,31 @@ fn stays(
 }
 
 /// The first steps, one after the other. Other dice draw other delays, and steps come later.
-/// The message backend knows only about how long a message is, so they have other windows as well.
 fn unhurried(scenario: &Scenario, steps: usize, dice: u64) -> Scenario {
     let mut unhurried = Scenario { seed: scenario.seed ^ dice, ..scenario.clone() };
     unhurried.steps.truncate(steps);
     let kind = (dice % (MESSAGE_DICE + 1)) as usize;
-    let window = |bytes: usize| bytes.saturating_mul([6, 4, 9][kind]) / 6;
-    unhurried.network.window_bytes = window(unhurried.network.window_bytes);
+    about(&mut unhurried.network, kind);
     let gap = GAPS[(scenario.seed % 2) as usize];
     let gap = gap + gap / 100 * kind as u32;
     for (number, step) in (1..).zip(&mut unhurried.steps) {
         step.when = When::At(gap * number);
         if let What::Network(Fault::Link { config, .. }) = &mut step.what {
-            config.window_bytes = window(config.window_bytes);
+            about(config, kind);
         }
     }
-    // The end comes no sooner: what is seen at that moment is a matter of who runs first.
-    unhurried.steps.push(Step::fault(gap * (steps as u32 + 1), Fault::Heal));
+    // What waited for the faults to end is seen before raw connections vanish: in one moment, who runs
+    // first decides.
+    let heals = [1, 2].map(|more| Step::fault(gap * (steps as u32 + more), Fault::Heal));
+    unhurried.steps.extend(heals);
     unhurried
+}
+
+/// The message backend knows only about how long a message is, so what bounds bytes must not matter.
+fn about(link: &mut LinkConfig, kind: usize) {
+    link.window_bytes = link.window_bytes.saturating_mul([6, 4, 9][kind]) / 6;
+    let rate = link.bytes_per_second;
+    link.bytes_per_second = rate.map(|rate| rate.saturating_mul([10, 9, 11][kind]) / 10);
 }
 
 /// The first line that differs, and who saw it.
@@ -207,9 +214,9 @@ mod tests {
             let steps = unhurried(&storm, 3, dice).steps;
             steps.into_iter().map(|step| step.when).collect::<Vec<_>>()
         };
-        let at = |milliseconds| When::At(Duration::from_millis(milliseconds));
-        assert_eq!(when(2, 0), [at(1_000), at(2_000), at(3_000), at(4_000)]);
-        assert_eq!(when(2, 2), [at(1_020), at(2_040), at(3_060), at(4_080)]);
-        assert_eq!(when(3, 0), [at(250), at(500), at(750), at(1_000)]);
+        let at = |milliseconds: u64| When::At(Duration::from_millis(milliseconds));
+        assert_eq!(when(2, 0), [1_000, 2_000, 3_000, 4_000, 5_000].map(at));
+        assert_eq!(when(2, 2), [1_020, 2_040, 3_060, 4_080, 5_100].map(at));
+        assert_eq!(when(3, 0), [250, 500, 750, 1_000, 1_250].map(at));
     }
 }

@@ -156,7 +156,11 @@ fn to_shrink(mutant: &Mutant, fate: &Fate) -> Option<(Backend, u64)> {
             None => first.values().min().copied(),
         }
     };
-    let storms = [(Trial::Message, Backend::Message), (Trial::Simulated, Backend::Simulated)];
+    let storms = [
+        (Trial::Message, Backend::Message),
+        (Trial::Simulated, Backend::Simulated),
+        (Trial::Differential, Backend::Both),
+    ];
     [Some(declared), None].into_iter().find_map(|name| {
         storms.iter().find_map(|(trial, backend)| Some((*backend, by(*trial, name)?)))
     })

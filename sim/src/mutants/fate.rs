@@ -18,12 +18,20 @@ pub enum Trial {
     Scenarios,
     /// The property tests.
     Properties,
+    /// Storms on the message backend and on the whole server, which must agree.
+    Differential,
 }
 
 impl Trial {
     /// All, the quickest first.
-    pub const ALL: [Trial; 5] =
-        [Trial::Message, Trial::Simulated, Trial::Exhaustive, Trial::Scenarios, Trial::Properties];
+    pub const ALL: [Trial; 6] = [
+        Trial::Message,
+        Trial::Simulated,
+        Trial::Exhaustive,
+        Trial::Scenarios,
+        Trial::Properties,
+        Trial::Differential,
+    ];
 
     /// One word.
     pub const fn word(self) -> &'static str {
@@ -33,6 +41,7 @@ impl Trial {
             Trial::Exhaustive => "exhaustive",
             Trial::Scenarios => "scenarios",
             Trial::Properties => "properties",
+            Trial::Differential => "differential",
         }
     }
 }
@@ -92,14 +101,19 @@ impl Fate {
         self.findings.values().flat_map(|kills| kills.first.keys().map(String::as_str)).collect()
     }
 
-    /// How many storms on the message backend it took until anything broke.
+    /// How many storms it took until anything broke.
     pub fn seeds_to_the_first_kill(&self) -> Option<u64> {
-        self.kills(Trial::Message)?.first.values().min().copied()
+        self.storms().find_map(|kills| kills.first.values().min().copied())
     }
 
-    /// How many storms on the message backend it took until this broke.
+    /// How many storms it took until this broke.
     pub fn seeds_to(&self, invariant: &str) -> Option<u64> {
-        self.kills(Trial::Message)?.first.get(invariant).copied()
+        self.storms().find_map(|kills| kills.first.get(invariant).copied())
+    }
+
+    /// Those on the message backend, then those that it has to play as the whole server does.
+    fn storms(&self) -> impl Iterator<Item = &Kills> {
+        [Trial::Message, Trial::Differential].into_iter().filter_map(|trial| self.kills(trial))
     }
 }
 
@@ -119,6 +133,17 @@ mod tests {
         assert_eq!((fate.seeds_to("I4"), fate.seeds_to("I9")), (Some(5), None));
         assert_eq!(fate.kills(Trial::Message).map(|kills| kills.failed), Some(3));
         assert_eq!(fate.killers().into_iter().collect::<Vec<_>>(), ["I1", "I4"]);
+    }
+
+    #[test]
+    fn a_difference_counts_where_the_message_backend_alone_shows_nothing() {
+        let mut fate = Fate::default();
+        fate.note(Trial::Message, Kills { runs: 50, ..Kills::default() });
+        let mut kills = Kills { runs: 95, ..Kills::default() };
+        kills.add(95, "SameOnBackends");
+        fate.note(Trial::Differential, kills);
+        assert_eq!(fate.seeds_to_the_first_kill(), Some(95));
+        assert_eq!(fate.seeds_to("SameOnBackends"), Some(95));
     }
 
     #[test]

@@ -83,8 +83,8 @@ impl Matrix {
         if let (Some(first), Some(declared)) = (first, declared) {
             let _ = writeln!(
                 text,
-                "Of those that storms on the message backend kill, half are dead after {first} \
-                 seeds, by the declared invariant after {declared}."
+                "Of those that storms kill, half are dead after {first} seeds, by the declared \
+                 invariant after {declared}."
             );
         }
         if let Some(steps) = mutants().filter_map(|(_, fate)| fate.steps).max() {
@@ -201,15 +201,15 @@ mod tests {
         assert_eq!(
             matrix().markdown(),
             "\
-| mutant | must break | message | simulated | exhaustive | scenarios | properties | seeds to a kill | to the declared one | steps |
-|---|---|---|---|---|---|---|---|---|---|
-| `null` | nothing | lives (50) | - | - | - | - | - | - | - |
-| `late_close` | I4 | 2 of 50: **I4**, I1 | - | - | lives (60) | - | 2 | 5 | 3 |
-| `hidden` | I30 | 1 of 50: I1 | - | - | - | - | 9 | - | - |
+| mutant | must break | message | simulated | exhaustive | scenarios | properties | differential | seeds to a kill | to the declared one | steps |
+|---|---|---|---|---|---|---|---|---|---|---|
+| `null` | nothing | lives (50) | - | - | - | - | - | - | - | - |
+| `late_close` | I4 | 2 of 50: **I4**, I1 | - | - | lives (60) | - | - | 2 | 5 | 3 |
+| `hidden` | I30 | 1 of 50: I1 | - | - | - | - | - | 9 | - | - |
 
 1 of 2 mutants break the invariant that they declare.
 `null` lives, as it must.
-Of those that storms on the message backend kill, half are dead after 2 seeds, by the declared invariant after 5.
+Of those that storms kill, half are dead after 2 seeds, by the declared invariant after 5.
 No shrunk scenario has more than 3 steps.
 "
         );

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 use super::fate::{Kills, Trial};
-use super::patch::Mutant;
+use super::patch::{Expectation, Mutant};
 use super::scratch::Programs;
 use crate::backend::Backend;
 
@@ -17,6 +17,11 @@ use crate::backend::Backend;
 pub const MESSAGE_SEEDS: u64 = 50;
 /// Storms that it gets on the whole server, of which each takes ten times as long.
 pub const SIMULATED_SEEDS: u64 = 20;
+/// Storms that both must play alike, until one is not: with an unchanged program, and at most with one
+/// whose message backend has drifted.
+pub const SAME_SEEDS: u64 = 50;
+/// See [`SAME_SEEDS`].
+pub const DRIFT_SEEDS: u64 = 2_000;
 /// How far is explored: what finds a bug at all finds it within a few moves.
 const SIZES: [[&str; 3]; 2] = [
     ["--actors=1", "--connections=2", "--sends=1"],
@@ -72,17 +77,28 @@ impl Bench<'_> {
     /// If the trial itself fails, so that nothing is known.
     pub fn make(&self, trial: Trial) -> Result<Option<Kills>> {
         let made = match trial {
-            Trial::Message => self.campaign(Backend::Message, MESSAGE_SEEDS).map(Some),
-            Trial::Simulated => self.campaign(Backend::Simulated, SIMULATED_SEEDS).map(Some),
+            Trial::Message => self.campaign(Backend::Message, MESSAGE_SEEDS, &[]).map(Some),
+            Trial::Simulated => self.campaign(Backend::Simulated, SIMULATED_SEEDS, &[]).map(Some),
             Trial::Exhaustive => self.exploration(),
             Trial::Scenarios => self.scenarios().map(Some),
             Trial::Properties => self.properties(),
+            Trial::Differential => self.differential(),
         };
         made.with_context(|| format!("{}, {}", self.mutant.name, trial.word()))
     }
 
-    fn campaign(&self, backend: Backend, seeds: u64) -> Result<Kills> {
-        let output = self.simulator(&[
+    /// A bug of the hub is the same on both.
+    fn differential(&self) -> Result<Option<Kills>> {
+        let seeds = match self.mutant.declared() {
+            Some("SameOnBackends") => DRIFT_SEEDS,
+            None if self.mutant.expect == Expectation::Pass => SAME_SEEDS,
+            Some(_) | None => return Ok(None),
+        };
+        self.campaign(Backend::Both, seeds, &["--fail-fast"]).map(Some)
+    }
+
+    fn campaign(&self, backend: Backend, seeds: u64, more: &[&str]) -> Result<Kills> {
+        let arguments = [
             "run",
             "--format=json",
             "--shrink=0s",
@@ -90,11 +106,13 @@ impl Bench<'_> {
             &format!("--profile={}", self.profile()),
             &format!("--seeds={FIRST}..{}", FIRST + seeds),
             &format!("--jobs={}", self.jobs),
-        ])?;
-        check_exit(&output, &[0, 2, 3])?;
+        ];
+        let output = self.simulator(&[&arguments[..], more].concat())?;
+        check_exit(&output, &[0, 2, 3, 6])?;
         let findings: Findings = serde_json::from_slice(&output.stdout)?;
-        ensure!(findings.runs == seeds, "{} of {seeds} seeds were played", findings.runs);
-        let mut kills = Kills { runs: seeds, ..Kills::default() };
+        let is_over = findings.runs == seeds || !(more.is_empty() || findings.failures.is_empty());
+        ensure!(is_over, "{} of {seeds} seeds were played", findings.runs);
+        let mut kills = Kills { runs: findings.runs, ..Kills::default() };
         for failure in &findings.failures {
             kills.add(failure.seed - FIRST + 1, &failure.invariant);
         }

@@ -163,8 +163,8 @@ impl<P: Payload> World<P> {
         Read::Data(taken)
     }
 
-    /// How many of `offered` bytes this end may write now. If that is none, the end is woken when it
-    /// may be more.
+    /// How many of `offered` bytes this end may write now, at most a segment. If that is none, the end is
+    /// woken when it may be more.
     ///
     /// # Errors
     /// If nothing that it writes arrives any more, as far as it knows.
@@ -182,24 +182,19 @@ impl<P: Payload> World<P> {
             return Err(ErrorKind::BrokenPipe);
         }
         let link = &self.links[source.index()][target.index()].config;
-        let room = P::room(offered, direction.window_used, link);
+        let window = link.window_bytes.saturating_sub(direction.window_used);
+        let room = offered.min(window).min(link.segment_bytes_max.max(1));
         endpoint.blocked |= room == 0 && offered > 0;
         Ok(room)
     }
 
     /// Writes what there is room for.
-    pub fn write(&mut self, now: Duration, id: ConnectionId, from: End, mut payload: P) {
+    pub fn write(&mut self, now: Duration, id: ConnectionId, from: End, payload: P) {
         let Some(connection) = owned(&mut self.connections, id, from) else { return };
         connection.sent[from].window_used += payload.bytes();
-        let (source, target) = connection.hosts(from);
         if let Some(hash) = payload.hash() {
             let bytes = u32::try_from(payload.bytes()).unwrap_or(u32::MAX);
             self.emit(NetEventKind::Sent { connection: id, from, bytes, hash });
-        }
-        for nth in 0.. {
-            let link = &self.links[source.index()][target.index()].config;
-            let Some(part) = payload.split(nth, link) else { break };
-            self.transmit(now, id, from, Piece::Data(part));
         }
         self.transmit(now, id, from, Piece::Data(payload));
     }

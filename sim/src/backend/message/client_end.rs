@@ -1,6 +1,5 @@
 //! The clients' ends of connections by messages: dialling, reading, writing, closing.
 
-use std::collections::VecDeque;
 use std::fmt;
 
 use signal_hub::client::DisconnectReason;
@@ -9,18 +8,21 @@ use signal_hub::protocol::codec::hand_over;
 use signal_hub::protocol::{ClientFrame, CloseReason};
 
 use super::client::ClientId;
-use super::network::{Dial, HUB, HostId, Messages, Read, Sending};
+use super::network::{Dial, HUB, HostId, Messages, Read, Sending, Unsent};
 use super::raw::RawId;
 use super::websocket::Message;
 use super::world::World;
 use crate::net::{ConnectionId, End};
 
+/// Bytes after which a client's codec waits for the network.
+const ENCODED_BYTES: usize = 8 * 1024;
+
 /// A client's or a raw connection's end of a connection.
 pub struct ClientEnd {
     pub holder: Holder,
     pub state: DialState,
-    /// What is to be written before all else, and what the network has not taken.
-    pub staged: VecDeque<Message>,
+    /// What the codec holds.
+    pub encoded: Unsent,
     /// Whether it has said hub:connect: from then on it may say more at once.
     pub greeted: bool,
 }
@@ -45,8 +47,8 @@ impl World {
         // The nonce of the handshake.
         self.network.random_seed(host);
         let id = self.network.open(self.now, host, HUB);
-        let (state, staged) = (DialState::Dialling, VecDeque::new());
-        let end = ClientEnd { holder, state, staged, greeted: false };
+        let (state, encoded) = (DialState::Dialling, Unsent::default());
+        let end = ClientEnd { holder, state, encoded, greeted: false };
         self.client_ends.insert(id, end);
         id
     }
@@ -55,7 +57,7 @@ impl World {
     pub(super) fn say_goodbye(&mut self, link: ConnectionId) {
         if let Some(end) = self.client_ends.get_mut(&link) {
             end.state = DialState::Closing;
-            end.staged.push_back(Message::Close(None));
+            end.encoded.push(Message::Close(None));
             self.network.wake(link, End::Client);
         }
     }
@@ -83,7 +85,7 @@ impl World {
     pub(super) fn queue_as_client(&mut self, link: ConnectionId, message: Message) {
         if let Some(end) = self.client_ends.get_mut(&link) {
             end.greeted |= message.is_connect();
-            end.staged.push_back(message);
+            end.encoded.push(message);
             self.network.wake(link, End::Client);
         }
     }
@@ -106,7 +108,8 @@ impl World {
                 (Holder::Client(client), Some(input)) => self.client_hears(client, id, input),
                 (Holder::Client(client), None) => return self.client_idle(client),
                 (Holder::Raw(raw), Some(input)) => self.raw_hears(raw, id, input),
-                (Holder::Raw(_), None) => return,
+                // As in its task: it reads what there is before it obeys.
+                (Holder::Raw(raw), None) => return self.obey_raw(raw),
             }
         }
     }
@@ -121,7 +124,7 @@ impl World {
                     Dial::Failed(why) => return Some(not_opened(why)),
                     Dial::Established => {
                         end.state = DialState::Upgrading;
-                        end.staged.push_back(Message::Upgrade);
+                        end.encoded.push(Message::Upgrade);
                         self.write_as_client(id);
                         continue;
                     }
@@ -129,11 +132,11 @@ impl World {
             }
             return Some(match (self.network.read(self.now, id, End::Client), end.state) {
                 (Read::Nothing, _) => return None,
-                (Read::Data(Message::Ping), _) => {
-                    end.staged.push_back(Message::Pong);
+                (Read::Data(Message::Ping), DialState::Up) => {
+                    end.encoded.push(Message::Pong);
                     Input::Alive
                 }
-                (Read::Data(Message::Part { first, of }), _) => {
+                (Read::Data(Message::Part { first, of }), DialState::Up) => {
                     Input::Part { first, declared: of as u64 }
                 }
                 (Read::Data(Message::Upgraded), _) => {
@@ -167,21 +170,26 @@ impl World {
     }
 
     fn write_as_client(&mut self, id: ConnectionId) {
-        while let Some(message) = self.next_message(id) {
-            // The hub's last words can still be on their way when it takes no more.
-            if let Sending::Full(message) = self.network.send(self.now, id, End::Client, message)
+        loop {
+            while self.client_ends.get(&id).is_some_and(|end| end.encoded.bytes() < ENCODED_BYTES)
+                && let Some(message) = self.next_message(id)
                 && let Some(end) = self.client_ends.get_mut(&id)
             {
-                return end.staged.push_front(message);
+                end.encoded.push(message);
+            }
+            let end = self.client_ends.get_mut(&id).filter(|end| end.encoded.len() > 0);
+            let Some(end) = end else { return };
+            match self.network.send(self.now, id, End::Client, &mut end.encoded) {
+                Sending::Sent => {}
+                Sending::Full => return,
+                // The hub's last words can still be on their way.
+                Sending::Broken => end.encoded = Unsent::default(),
             }
         }
     }
 
     fn next_message(&mut self, id: ConnectionId) -> Option<Message> {
         let end = self.client_ends.get_mut(&id)?;
-        if let Some(message) = end.staged.pop_front() {
-            return Some(message);
-        }
         let (Holder::Client(client), DialState::Up) = (end.holder, end.state) else { return None };
         let frame = self.client(client)?.state.next_frame()?;
         let message = self.said(id, frame);

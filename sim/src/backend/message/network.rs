@@ -1,9 +1,10 @@
-//! The network by messages: [`crate::net`]'s, which carries them whole.
+//! The network by messages: [`crate::net`]'s, which carries them instead of their bytes.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::websocket::Message;
-use crate::net::{self, ConnectionId, End, LinkConfig, Payload, Place};
+use crate::net::{self, ConnectionId, End, Payload, Place};
 pub(crate) use crate::net::{Dial, HostId, Plan};
 use crate::scenario::{HUB_PORT, Scenario};
 
@@ -22,31 +23,24 @@ pub fn new(scenario: &Scenario) -> Network {
     network
 }
 
-/// A message and what it takes of a window, in bytes.
+/// A segment: messages that are written at once, and so arrive at once, each with its bytes.
 #[derive(Debug)]
-pub struct Carried(pub(super) Message, pub(super) usize);
+pub struct Carried {
+    first: (Message, usize),
+    more: VecDeque<(Message, usize)>,
+    /// Of those that are left.
+    bytes: usize,
+}
+
+impl Carried {
+    pub fn new(message: Message, bytes: usize) -> Self {
+        Self { first: (message, bytes), more: VecDeque::new(), bytes }
+    }
+}
 
 impl Payload for Carried {
     fn bytes(&self) -> usize {
-        self.1
-    }
-
-    /// A message that is longer than the window goes in parts; then none is behind it.
-    fn room(offered: usize, used: usize, link: &LinkConfig) -> usize {
-        let window = link.window_bytes;
-        let full = window == 0 || used > 0 && used + offered > window;
-        if full { 0 } else { offered }
-    }
-
-    /// Where bandwidth is bounded, a long message shows on its way that something comes.
-    fn split(&mut self, nth: usize, link: &LinkConfig) -> Option<Self> {
-        let most = link.segment_bytes_max.max(1);
-        if link.bytes_per_second.is_none() || self.1 <= most {
-            return None;
-        }
-        let part = Message::Part { first: nth == 0, of: self.1 + nth * most };
-        self.1 -= most;
-        Some(Self(part, most))
+        self.bytes
     }
 
     fn hash(&self) -> Option<u64> {
@@ -54,39 +48,92 @@ impl Payload for Carried {
     }
 }
 
-/// What became of a message that was to be sent.
-#[derive(Debug)]
+/// What an end has to send.
+#[derive(Debug, Default)]
+pub struct Unsent {
+    /// Each with its bytes that are not on their way.
+    messages: VecDeque<(Message, usize)>,
+    bytes: usize,
+}
+
+impl Unsent {
+    pub fn push(&mut self, message: Message) {
+        let bytes = message.bytes();
+        self.bytes += bytes;
+        self.messages.push_back((message, bytes));
+    }
+
+    pub fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// As many messages as make a segment, or a part of one that is longer.
+    fn take(&mut self, segment: usize) -> Option<Carried> {
+        let (message, left) = self.messages.front_mut()?;
+        if segment < *left {
+            let whole = message.bytes();
+            let part = Message::Part { first: *left == whole, of: whole };
+            *left -= segment;
+            self.bytes -= segment;
+            return Some(Carried::new(part, segment));
+        }
+        let (first, left) = self.messages.pop_front()?;
+        let mut carried = Carried::new(first, left);
+        while let Some((_, bytes)) = self.messages.front()
+            && carried.bytes + bytes <= segment
+        {
+            carried.bytes += bytes;
+            carried.more.extend(self.messages.pop_front());
+        }
+        self.bytes -= carried.bytes;
+        Some(carried)
+    }
+}
+
+/// What became of messages that were to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sending {
     Sent,
     /// The window is full; the end is woken when it is not.
-    Full(Message),
+    Full,
     Broken,
 }
 
-/// What ends do with whole messages.
+/// What ends do with messages.
 pub trait Messages {
     fn read(&mut self, now: Duration, id: ConnectionId, end: End) -> Read;
 
-    fn send(&mut self, now: Duration, id: ConnectionId, end: End, message: Message) -> Sending;
+    /// Sends what there is room for, a segment at a time.
+    fn send(&mut self, now: Duration, id: ConnectionId, end: End, unsent: &mut Unsent) -> Sending;
 }
 
 impl Messages for Network {
     fn read(&mut self, now: Duration, id: ConnectionId, end: End) -> Read {
         self.take(now, (id, end), |unread| {
-            let Carried(message, bytes) = unread.pop_front().expect("there is something");
-            (message, bytes)
+            let carried = unread.front_mut().expect("there is something");
+            carried.bytes -= carried.first.1;
+            match carried.more.pop_front() {
+                Some(next) => std::mem::replace(&mut carried.first, next),
+                None => unread.pop_front().expect("it was just there").first,
+            }
         })
     }
 
-    fn send(&mut self, now: Duration, id: ConnectionId, end: End, message: Message) -> Sending {
-        let bytes = message.bytes();
-        match self.room(id, end, bytes) {
-            Err(_) => Sending::Broken,
-            Ok(0) => Sending::Full(message),
-            Ok(_) => {
-                self.write(now, id, end, Carried(message, bytes));
-                Sending::Sent
+    fn send(&mut self, now: Duration, id: ConnectionId, end: End, unsent: &mut Unsent) -> Sending {
+        while unsent.len() > 0 {
+            let segment = match self.room(id, end, unsent.bytes) {
+                Err(_) => return Sending::Broken,
+                Ok(0) => return Sending::Full,
+                Ok(segment) => segment,
+            };
+            if let Some(carried) = unsent.take(segment) {
+                self.write(now, id, end, carried);
             }
         }
+        Sending::Sent
     }
 }

@@ -74,7 +74,7 @@ impl World {
     }
 
     /// Carries out orders as long as none has to wait.
-    fn obey_raw(&mut self, id: RawId) {
+    pub(super) fn obey_raw(&mut self, id: RawId) {
         let stands_still = self.still.contains_key(&Holder::Raw(id));
         while let Some(raw) = self.raw(id) {
             match raw.link {
@@ -164,7 +164,6 @@ impl World {
         let (name, connection) = (raw.name.clone(), raw.connection);
         self.record_client(&name, ClientEvent::Opened { connection });
         self.carry_out_order(id, *order);
-        self.obey_raw(id);
     }
 
     fn raw_not_opened(&mut self, id: RawId, why: &DisconnectReason) {
@@ -225,7 +224,10 @@ impl World {
             self.agenda.plan(self.now, event);
         }
         self.wake_ends(Holder::Raw(id));
-        self.obey_raw(id);
+        match self.raw(id).and_then(|raw| raw.up()) {
+            Some(link) => self.poll_client(link),
+            None => self.obey_raw(id),
+        }
     }
 }
 

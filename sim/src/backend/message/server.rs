@@ -108,10 +108,12 @@ impl World {
 
     /// What comes before there is a session.
     fn shake_hands(&mut self, id: ConnectionId) {
-        let end = self.server.as_ref().and_then(|server| server.ends.get(&id));
-        if let Some(ServerEnd::Shaking) = end {
+        while let Some(ServerEnd::Shaking) =
+            self.server.as_ref().and_then(|server| server.ends.get(&id))
+        {
             match self.network.read(self.now, id, End::Server) {
-                Read::Nothing => {}
+                Read::Nothing => return,
+                Read::Data(Message::Part { .. }) => {}
                 Read::Data(Message::Upgrade) => self.upgrade(id),
                 Read::Data(_) | Read::Ended | Read::Failed(_) => self.drop_server_end(id),
             }

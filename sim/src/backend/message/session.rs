@@ -1,7 +1,6 @@
 //! A session at the hub by messages: the state that the server's shell drives, on the network that
 //! carries messages.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use signal_hub::hub::{Input, SessionKey};
@@ -10,7 +9,7 @@ use signal_hub::runtime::Alarm;
 use signal_hub::server::{Heard, Next, Reads, SessionState, Write};
 
 use super::agenda::Event;
-use super::network::{Messages, Read, Sending};
+use super::network::{Messages, Read, Sending, Unsent};
 use super::websocket::Message;
 use super::world::World;
 use crate::net::{ConnectionId, End};
@@ -24,8 +23,8 @@ pub(super) enum ServerEnd {
 pub(super) struct Session {
     pub(super) key: SessionKey,
     pub(super) state: SessionState,
-    /// What is to be written and the network has not taken.
-    staged: VecDeque<Message>,
+    /// What the codec holds: as with bytes, it leaves when the state says so.
+    encoded: Unsent,
     /// The hub's last message for it is decided.
     pub(super) is_closing: bool,
     /// The hub was told that it is over.
@@ -38,10 +37,12 @@ pub(super) struct Session {
 impl Session {
     /// A session whose upgrade is being answered.
     pub(super) fn new(key: SessionKey, state: SessionState) -> Self {
+        let mut encoded = Unsent::default();
+        encoded.push(Message::Upgraded);
         Self {
             key,
             state,
-            staged: VecDeque::from([Message::Upgraded]),
+            encoded,
             is_closing: false,
             told: false,
             parts: 0,
@@ -74,7 +75,12 @@ impl World {
     /// Does all that the session can do now.
     pub(super) fn drive_session(&mut self, id: ConnectionId) {
         loop {
-            let is_done = !self.read_session(id) & !self.write_session(id);
+            // As in the session's task: a stream that takes no more is not read, and the hub is told all
+            // that came before its answers are written.
+            let mut is_done = !self.write_session(id);
+            while self.read_session(id) {
+                is_done = false;
+            }
             let Some(session) = self.server.as_mut().and_then(|server| server.session(id)) else {
                 return;
             };
@@ -112,7 +118,7 @@ impl World {
         };
         // The codec answers the first close frame.
         if matches!(heard, Heard::Close) && !session.is_closing {
-            session.staged.push_back(Message::Close(None));
+            session.encoded.push(Message::Close(None));
         }
         if let Some(told) = session.state.hear(now, heard) {
             self.handle(told);
@@ -129,31 +135,33 @@ impl World {
         let Some(session) = self.server.as_mut().and_then(|server| server.session(id)) else {
             return false;
         };
-        if let Some(message) = session.staged.pop_front() {
-            match self.network.send(now, id, End::Server, message) {
-                Sending::Sent => {}
-                Sending::Full(message) => {
-                    session.staged.push_front(message);
-                    return false;
-                }
-                Sending::Broken => {
-                    session.staged.clear();
-                    session.state.cannot_write();
-                }
-            }
-        } else if let Some(told) = session.state.report() {
+        if let Some(told) = session.state.report() {
             self.handle(told);
-        } else {
+            return true;
+        }
+        let next = loop {
             match session.state.next(now, || clock) {
-                Next::Write(write) => session.staged.push_back(match write {
+                Next::Write(write) => session.encoded.push(match write {
                     Write::Message(message) => Message::Sent(message),
                     Write::Ping => Message::Ping,
                     Write::Close(reason) => Message::Close(Some(reason)),
                 }),
-                Next::Flush => session.state.flushed(),
-                Next::End => session.state.ended(),
-                Next::Wait => return false,
+                next => break next,
             }
+        };
+        match self.network.send(now, id, End::Server, &mut session.encoded) {
+            Sending::Sent => {}
+            Sending::Full => return false,
+            Sending::Broken => {
+                session.encoded = Unsent::default();
+                session.state.cannot_write();
+                return true;
+            }
+        }
+        match next {
+            Next::Flush => session.state.flushed(),
+            Next::End => session.state.ended(),
+            Next::Write(_) | Next::Wait => return false,
         }
         true
     }

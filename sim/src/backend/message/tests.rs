@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::network::{self, Carried, HUB, Messages, Network, Read, Sending};
+use super::network::{self, Carried, HUB, Messages, Network, Read, Sending, Unsent};
 use super::websocket::Message;
 use crate::net::{ConnectionId, End, LinkConfig};
 use crate::scenario::Scenario;
@@ -10,7 +10,7 @@ use dst::net::suite::{BYTES, Sample};
 
 impl Sample for Carried {
     fn sample() -> Self {
-        Self(Message::Ping, BYTES)
+        Self::new(Message::Ping, BYTES)
     }
 }
 
@@ -35,37 +35,53 @@ fn pass(network: &mut Network, now: Duration) {
     }
 }
 
-fn send(network: &mut Network, id: ConnectionId, message: Message) -> Sending {
-    network.send(Duration::ZERO, id, End::Client, message)
+fn unsent(messages: impl IntoIterator<Item = Message>) -> Unsent {
+    let mut unsent = Unsent::default();
+    messages.into_iter().for_each(|message| unsent.push(message));
+    unsent
+}
+
+fn send(network: &mut Network, id: ConnectionId, unsent: &mut Unsent) -> Sending {
+    network.send(Duration::ZERO, id, End::Client, unsent)
+}
+
+/// What the hub reads once everything has arrived.
+fn read_all(network: &mut Network, id: ConnectionId) -> Vec<String> {
+    let later = Duration::from_secs(1);
+    pass(network, later);
+    let read = || match network.read(later, id, End::Server) {
+        Read::Data(message) => Some(format!("{message:?}")),
+        _ => None,
+    };
+    std::iter::from_fn(read).collect()
 }
 
 #[test]
-fn a_message_longer_than_the_window_goes_when_nothing_is_before_it() {
-    let (mut network, id) = connected(LinkConfig { window_bytes: 1, ..LinkConfig::default() });
-    assert!(matches!(send(&mut network, id, Message::Ping), Sending::Sent));
-    assert!(matches!(send(&mut network, id, Message::Pong), Sending::Full(Message::Pong)));
+fn what_is_written_at_once_arrives_at_once_and_is_read_one_by_one() {
+    // Room for two.
+    let link = LinkConfig { window_bytes: 16, ..LinkConfig::default() };
+    let (mut network, id) = connected(link);
+    let mut messages = unsent([Message::Ping, Message::Pong, Message::Ping]);
+    assert_eq!((send(&mut network, id, &mut messages), messages.len()), (Sending::Full, 1));
+    assert_eq!(network.effects.plans.len(), 1);
+    assert_eq!(read_all(&mut network, id), ["Ping", "Pong"]);
+    assert_eq!((send(&mut network, id, &mut messages), messages.len()), (Sending::Sent, 0));
+    assert_eq!(read_all(&mut network, id), ["Ping"]);
+}
+
+#[test]
+fn a_message_longer_than_the_window_or_a_segment_goes_in_parts() {
+    let window = LinkConfig { window_bytes: 5, ..LinkConfig::default() };
+    let (mut network, id) = connected(window);
+    let mut messages = unsent([Message::Ping]);
+    assert_eq!(send(&mut network, id, &mut messages), Sending::Full);
+    assert_eq!(read_all(&mut network, id), ["Part { first: true, of: 8 }"]);
+    assert_eq!((send(&mut network, id, &mut messages), messages.len()), (Sending::Sent, 0));
+    assert_eq!(read_all(&mut network, id), ["Ping"]);
     let (mut network, id) = connected(LinkConfig { window_bytes: 0, ..LinkConfig::default() });
-    assert!(matches!(send(&mut network, id, Message::Ping), Sending::Full(Message::Ping)));
-}
-
-#[test]
-fn a_long_message_shows_on_its_way_where_bandwidth_is_bounded() {
-    let rate = Some(1_000_000);
-    for (bytes_per_second, parts) in [(None, vec![]), (rate, vec![true, false, false])] {
-        let link = LinkConfig { bytes_per_second, segment_bytes_max: 2, ..LinkConfig::default() };
-        let (mut network, id) = connected(link);
-        assert!(matches!(send(&mut network, id, Message::Ping), Sending::Sent));
-        let later = Duration::from_secs(1);
-        pass(&mut network, later);
-        for is_first in parts {
-            let part = network.read(later, id, End::Server);
-            assert!(matches!(
-                part,
-                Read::Data(Message::Part { first, of: 8 }) if first == is_first
-            ));
-        }
-        let last = network.read(later, id, End::Server);
-        assert!(matches!(last, Read::Data(Message::Ping)), "{last:?}");
-        assert!(matches!(network.read(later, id, End::Server), Read::Nothing));
-    }
+    assert_eq!(send(&mut network, id, &mut unsent([Message::Ping])), Sending::Full);
+    let (mut network, id) = connected(LinkConfig { segment_bytes_max: 3, ..LinkConfig::default() });
+    assert_eq!(send(&mut network, id, &mut unsent([Message::Ping])), Sending::Sent);
+    let parts = ["Part { first: true, of: 8 }", "Part { first: false, of: 8 }", "Ping"];
+    assert_eq!(read_all(&mut network, id), parts);
 }

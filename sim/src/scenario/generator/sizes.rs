@@ -1,13 +1,14 @@
-//! Strangers who are not small: one with many addresses and topics, one with large metadata. They
-//! draw from dice of their own, so that the rest of a storm is the same with and without them.
+//! Strangers who are not small: one with many addresses and topics, one with large metadata, one to
+//! whom more is said than its link carries at once. They draw from dice of their own, so that the rest
+//! of a storm is the same with and without them.
 
 use std::time::Duration;
 
 use signal_hub::protocol::Topic;
 
 use super::dice::Dice;
-use crate::net::Seen;
-use crate::scenario::{Act, Action, ConnectionAct, Scenario, Step, Who};
+use crate::net::{Fault, LinkConfig, Seen};
+use crate::scenario::{Act, Action, ConnectionAct, HUB_HOST, Scenario, Speech, Step, Who};
 
 /// The actor that has no client; others of its connections have other numbers.
 const STRANGER: &str = "mallory";
@@ -19,6 +20,9 @@ pub fn plan(dice: &mut Dice, scenario: &mut Scenario) {
     }
     if dice.one_in(4) {
         large(dice, scenario);
+    }
+    if dice.one_in(4) {
+        narrow(dice, scenario);
     }
 }
 
@@ -80,6 +84,31 @@ fn large(dice: &mut Dice, scenario: &mut Scenario) {
     scenario.steps.extend(stranger.steps);
 }
 
+/// Registers addresses and gets a narrow link; then everybody is told a few long things. What they make
+/// is written in batches, of which some take longer than the hub waits for a slow consumer.
+fn narrow(dice: &mut Dice, scenario: &mut Scenario) {
+    let mut stranger = Stranger::new(5, dice.millis(200, 3_000));
+    stranger.does(dice, connect());
+    for number in 1..=dice.between(8, 12) {
+        let address = Some(format!("mallory/narrow/{number}"));
+        stranger.does(dice, Action::Register { address, ttl: None, renew_on_heartbeat: false });
+    }
+    let config = LinkConfig {
+        bytes_per_second: Some(dice.between(4_000, 16_000) as u64),
+        window_bytes: 4_096,
+        ..scenario.network.clone()
+    };
+    let (from, to) = (HUB_HOST.to_owned(), stranger.who.to_string());
+    stranger.then(dice, Step::fault(stranger.at, Fault::Link { from, to, config }));
+    for _ in 0..dice.between(2, 3) {
+        let speech = Speech { padding: dice.between(3_000, 4_096), ..Speech::default() };
+        let who = Who::Client(dice.actor(scenario));
+        let broadcast = Action::Broadcast { exclude_self: false, speech };
+        stranger.then(dice, Step::at(stranger.at, who, broadcast));
+    }
+    scenario.steps.extend(stranger.steps);
+}
+
 /// Does one thing after the other, quickly.
 struct Stranger {
     who: Who,
@@ -93,7 +122,11 @@ impl Stranger {
     }
 
     fn does(&mut self, dice: &mut Dice, act: impl Into<Act>) {
-        self.steps.push(Step::at(self.at, self.who.clone(), act));
+        self.then(dice, Step::at(self.at, self.who.clone(), act));
+    }
+
+    fn then(&mut self, dice: &mut Dice, step: Step) {
+        self.steps.push(step);
         self.at += dice.millis(5, 60);
     }
 }
