@@ -12,7 +12,8 @@ use serde::de::DeserializeOwned;
 
 use crate::backend::{Backend, Outcome, Skipped};
 use crate::coverage::Situation;
-use crate::history::{AtClient, AtHub, ClientName, Event, Milestone};
+use crate::history::{self, AtClient, AtHub, ClientName, Event, Milestone};
+use crate::report;
 use crate::run::Keep;
 use crate::scenario::{ActorKind, Expectation, Scenario};
 use crate::verdict::{Invariant, Judge, Watch};
@@ -61,35 +62,56 @@ pub trait System: Debug + Default + Clone + Copy + PartialEq + Eq + Send + Sync 
     const FIXED_FIELDS: &[&str] = &[];
 
     /// The message that the action waits for, if it does nothing else.
-    fn awaits(action: &Self::Action) -> Option<Expectation>;
+    fn awaits(action: &Self::Action) -> Option<Expectation> {
+        let _ = action;
+        None
+    }
 
     /// The only kind of actor that can do it, if not both can.
-    fn only_for(action: &Self::Action) -> Option<ActorKind>;
+    fn only_for(action: &Self::Action) -> Option<ActorKind> {
+        let _ = action;
+        None
+    }
 
     /// An actor that the action names.
-    fn mentioned_actor(action: &Self::Action) -> Option<&str>;
+    fn mentioned_actor(action: &Self::Action) -> Option<&str> {
+        let _ = action;
+        None
+    }
 
     /// Whether a step can be played: in whose name it is done, and what it is if only this hub's actors
     /// can do it.
     ///
     /// # Errors
     /// Why it cannot.
-    fn check_step(speaker: Option<&str>, action: Option<&Self::Action>) -> Result<(), String>;
+    fn check_step(speaker: Option<&str>, action: Option<&Self::Action>) -> Result<(), String> {
+        let _ = (speaker, action);
+        Ok(())
+    }
 
     /// Whether the whole can be played, whose steps last so long.
     ///
     /// # Errors
     /// Why it cannot.
-    fn check(scenario: &Scenario<Self>, lasts: Duration) -> Result<(), String>;
+    fn check(scenario: &Scenario<Self>, lasts: Duration) -> Result<(), String> {
+        let _ = (scenario, lasts);
+        Ok(())
+    }
 
     /// The scenario of a seed. The same seed and profile always give the same one.
     fn generate(profile: Self::Profile, seed: u64) -> Scenario<Self>;
 
     /// The same for one that lasts longer or shorter, with as much more or less in it.
-    fn generate_lasting(profile: Self::Profile, seed: u64, lasts: Duration) -> Scenario<Self>;
+    fn generate_lasting(profile: Self::Profile, seed: u64, lasts: Duration) -> Scenario<Self> {
+        let _ = lasts;
+        Self::generate(profile, seed)
+    }
 
     /// What a campaign of the profile has to meet.
-    fn required(profile: Self::Profile) -> Vec<Self::Situation>;
+    fn required(profile: Self::Profile) -> Vec<Self::Situation> {
+        let _ = profile;
+        Vec::new()
+    }
 
     /// What is odd about a scenario that can be played all the same.
     fn doubts(scenario: &Scenario<Self>) -> Vec<String> {
@@ -109,16 +131,24 @@ pub trait System: Debug + Default + Clone + Copy + PartialEq + Eq + Send + Sync 
 
     /// What each client and each raw connection said and saw before `end`, in lines, without times and
     /// with names for ids.
-    fn untimed_lanes(events: &[Event<Self>], end: Milestone) -> BTreeMap<ClientName, String>;
+    fn untimed_lanes(events: &[Event<Self>], end: Milestone) -> BTreeMap<ClientName, String> {
+        history::lanes(events, end)
+    }
 
     /// What happened around the last event, for people.
-    fn story(events: &[Event<Self>]) -> String;
+    fn story(events: &[Event<Self>]) -> String {
+        report::last_events(events)
+    }
 
     /// All events, one or more lines each.
-    fn transcript(events: &[Event<Self>]) -> String;
+    fn transcript(events: &[Event<Self>]) -> String {
+        report::lines(events)
+    }
 
     /// The run as one HTML page; `command` plays it again.
-    fn page(scenario: &Scenario<Self>, command: &str, outcome: &Outcome<Self>) -> String;
+    fn page(scenario: &Scenario<Self>, command: &str, outcome: &Outcome<Self>) -> String {
+        report::plain_page(scenario, command, outcome)
+    }
 }
 
 /// Named settings, each with a default.

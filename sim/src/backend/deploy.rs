@@ -9,12 +9,12 @@ use signal_hub::hub::Sizes;
 
 use super::belief::Belief;
 use super::full::{Client, Hub, Raw};
-use super::{FullStack, Outcome, Skipped, differential, message};
+use super::{FullStack, Skipped, message};
 use crate::SignalHub;
 use crate::history::ClientName;
 use crate::invariants::{self, Agreement, Invariant, Judge, Violation};
 use crate::lower::{self, Wishes};
-use crate::run::{Keep, Recorder};
+use crate::run::Recorder;
 use crate::scenario::{Action, Actor, Scenario, registration_ttl_max};
 
 impl Deploy for SignalHub {
@@ -45,10 +45,6 @@ impl Deploy for SignalHub {
 
     fn play_by_messages(scenario: Arc<Scenario>, recorder: Recorder) -> Result<Duration, Skipped> {
         Ok(message::play(scenario, recorder))
-    }
-
-    fn play_on_both(scenario: &Scenario, keep: Keep) -> Result<Outcome, Skipped> {
-        differential::play(scenario, keep)
     }
 
     fn probe(to: &str, payload: &str) -> Vec<Command> {

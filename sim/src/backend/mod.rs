@@ -3,7 +3,8 @@
 
 mod belief;
 mod deploy;
-mod differential;
+#[cfg(test)]
+mod differential_tests;
 mod full;
 mod message;
 #[cfg(test)]

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Skipped;
 use super::stack::FullStack;
 use super::testbed;
 use super::wire::Wire;
-use super::{Outcome, Skipped};
 use crate::System;
 use crate::history::ClientName;
-use crate::run::{Keep, Recorder};
+use crate::run::Recorder;
 use crate::scenario::{Actor, Scenario};
-use crate::verdict::Violation;
+use crate::verdict::{Invariant, Violation};
 
 /// A hub whose server and clients the engine can start.
 pub trait Deploy: System {
@@ -53,28 +53,37 @@ pub trait Deploy: System {
     fn play_by_messages(
         scenario: Arc<Scenario<Self>>,
         recorder: Recorder<Self>,
-    ) -> Result<Duration, Skipped>;
-
-    /// Plays the scenario by messages and simulated, which must agree.
-    ///
-    /// # Errors
-    /// If there is no model by messages.
-    fn play_on_both(scenario: &Scenario<Self>, keep: Keep) -> Result<Outcome<Self>, Skipped>;
+    ) -> Result<Duration, Skipped> {
+        let _ = (scenario, recorder);
+        Err(Skipped { reason: format!("{} has no model by messages", Self::NAME) })
+    }
 
     /// What makes a client ask another actor, in the end, whether it is there. The payload is JSON.
     fn probe(to: &str, payload: &str) -> Vec<Self::Command>;
 
     /// How often a probe is tried.
-    fn probe_attempts(scenario: &Scenario<Self>) -> usize;
+    fn probe_attempts(scenario: &Scenario<Self>) -> usize {
+        let _ = scenario;
+        1
+    }
 
     /// What it means that a probe did not arrive.
-    fn unanswered(payload: &str, within: Duration) -> Violation<Self>;
+    fn unanswered(payload: &str, within: Duration) -> Violation<Self> {
+        let evidence = format!("the probe {payload} did not arrive in {within:?}");
+        Violation::new(Self::Invariant::EXPECTED, evidence)
+    }
 
     /// For how long a connection that is dead can look alive.
-    fn quiet(scenario: &Scenario<Self>) -> Duration;
+    fn quiet(scenario: &Scenario<Self>) -> Duration {
+        let _ = scenario;
+        Duration::ZERO
+    }
 
     /// How long it takes until nothing is left of clients that vanished.
-    fn rest(scenario: &Scenario<Self>) -> Duration;
+    fn rest(scenario: &Scenario<Self>) -> Duration {
+        let _ = scenario;
+        Duration::ZERO
+    }
 
     /// Whether hub and clients agree.
     ///
@@ -83,19 +92,28 @@ pub trait Deploy: System {
     fn check_agreement(
         judge: &Self::Judge,
         clients: &[Self::Agreement],
-    ) -> Result<(), Violation<Self>>;
+    ) -> Result<(), Violation<Self>> {
+        let _ = (judge, clients);
+        Ok(())
+    }
 
     /// Whether nothing is left when everybody is gone.
     ///
     /// # Errors
     /// If something is.
-    fn check_rest(left: Self::Left) -> Result<(), Violation<Self>>;
+    fn check_rest(left: Self::Left) -> Result<(), Violation<Self>> {
+        let _ = left;
+        Ok(())
+    }
 
     /// The same of what was left at the deadline and what is `later`.
     ///
     /// # Errors
     /// If something was.
-    fn check_rest_in_time(left: Self::Left, later: Self::Left) -> Result<(), Violation<Self>>;
+    fn check_rest_in_time(left: Self::Left, later: Self::Left) -> Result<(), Violation<Self>> {
+        let _ = left;
+        Self::check_rest(later)
+    }
 }
 
 /// What an actor wants of its clients.

@@ -1,6 +1,7 @@
 //! What a scenario can be played on, and what a run of it comes to.
 
 mod deploy;
+pub mod differential;
 mod director;
 mod once;
 mod real;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::deploy::Deploy;
-use super::{Backend, Outcome, Skipped, real, simulated};
+use super::{Backend, Outcome, Skipped, differential, real, simulated};
 use crate::run::{Keep, Recorder};
 use crate::runtime;
 use crate::scenario::Scenario;
@@ -38,7 +38,7 @@ pub fn play_once<S: Deploy>(
             })
         }),
         Backend::Real => record(scenario, keep, Time::Real, real::play),
-        Backend::Both => Ok((S::play_on_both(scenario, keep)?, Duration::ZERO)),
+        Backend::Both => Ok((differential::play(scenario, keep)?, Duration::ZERO)),
     }
 }
 

@@ -4,6 +4,7 @@
 mod text;
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::fmt::{Debug, Display};
 use std::sync::Arc;
 use std::time::Duration;
@@ -158,4 +159,20 @@ pub fn untimed<S: System>(events: &[Event<S>]) -> String {
     text.truncate(text.trim_end().len());
     text.push('\n');
     text
+}
+
+/// What each client and each raw connection did and saw before `end`, a line each, in the words of its
+/// events.
+pub fn lanes<S: System>(events: &[Event<S>], end: Milestone) -> BTreeMap<ClientName, String> {
+    let mut lanes = BTreeMap::<ClientName, String>::new();
+    for event in events {
+        match &event.what {
+            What::Run(milestone) if *milestone == end => break,
+            What::Client { client, event } => {
+                lanes.entry(client.clone()).or_default().push_str(&format!("  {event}\n"));
+            }
+            _ => {}
+        }
+    }
+    lanes
 }

@@ -8,6 +8,8 @@ pub use campaign::{annotations, json, junit, summary};
 
 use crate::System;
 use crate::backend::{Backend, Outcome};
+use crate::history::Event;
+use crate::scenario::Scenario;
 use crate::verdict::Invariant;
 
 /// The command that plays a seed again and prints everything.
@@ -74,4 +76,34 @@ pub fn earlier_tries(standstills: &[Duration]) -> Option<String> {
         count => (count, "tries"),
     };
     Some(format!("after {count} {tries} in which the machine stood still for up to {longest:.1?}"))
+}
+
+/// How many events a plain story has.
+const LAST_EVENTS: usize = 20;
+
+/// All events, one or more lines each.
+pub fn lines<S: System>(events: &[Event<S>]) -> String {
+    events.iter().map(|event| format!("{event}\n")).collect()
+}
+
+/// The last events, under a head of its own; the last one is marked.
+pub fn last_events<S: System>(events: &[Event<S>]) -> String {
+    let last = &events[events.len().saturating_sub(LAST_EVENTS)..];
+    let mut text = "(seconds; ✗ marks the event that broke it)\n".to_owned();
+    for (left, event) in (0..last.len()).rev().zip(last) {
+        text.push_str(&format!("{} {event}\n", if left == 0 { '✗' } else { ' ' }));
+    }
+    text
+}
+
+/// The run as a page that is nothing but text.
+pub fn plain_page<S: System>(
+    scenario: &Scenario<S>,
+    command: &str,
+    outcome: &Outcome<S>,
+) -> String {
+    let text = format!("{}\n\n{}", verdict(outcome, command), lines(&outcome.events));
+    let escaped = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;");
+    let (title, text) = (escaped(&scenario.title), escaped(&text));
+    format!("<!doctype html><meta charset=\"utf-8\"><title>{title}</title><pre>{text}</pre>\n")
 }

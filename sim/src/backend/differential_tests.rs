@@ -1,0 +1,72 @@
+//! What the comparison of two backends says.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use dst::backend::differential::{difference, judge, unhurried};
+
+use super::{Backend, Outcome, play_once};
+use crate::history::{ClientKind, ClientName};
+use crate::invariants::{Invariant, Violation};
+use crate::run::Keep;
+use crate::scenario::{Profile, Scenario, When, generate};
+
+fn outcome(broken: Option<Invariant>) -> Outcome {
+    let played = play_once(&Scenario::default(), Backend::Message, Keep::Nothing);
+    let (outcome, _) = played.expect("the message backend plays everything");
+    Outcome { violation: broken.map(|broken| Violation::new(broken, "so it is said")), ..outcome }
+}
+
+fn judged(message: Option<Invariant>, simulated: Option<Invariant>) -> Option<String> {
+    let violation = judge(outcome(message), outcome(simulated)).violation?;
+    Some(format!("{:?}: {}", violation.invariant, violation.evidence))
+}
+
+#[test]
+fn that_only_one_backend_fails_is_a_difference() {
+    let (i4, i9) = (Some(Invariant::I4), Some(Invariant::I9));
+    assert_eq!(judged(None, None), None);
+    assert_eq!(judged(i4, i4).as_deref(), Some("I4: so it is said"));
+    assert_eq!(
+        judged(i4, None).as_deref(),
+        Some(
+            "SameOnBackends: message breaks I4 stale events are inert: so it is said; simulated passes"
+        )
+    );
+    assert_eq!(
+        judged(i9, i4).as_deref(),
+        Some(
+            "SameOnBackends: message breaks I9 no resurrection: so it is said; \
+             simulated breaks I4 stale events are inert: so it is said"
+        )
+    );
+}
+
+#[test]
+fn the_first_line_that_differs_is_told() {
+    let name = |number| ClientName { actor: "alice".into(), kind: ClientKind::Client, number };
+    let lanes = |text: &str| BTreeMap::from([(name(1), text.to_owned())]);
+    assert_eq!(difference(&lanes("  a\n  b\n"), &lanes("  a\n  b\n")), None);
+    assert_eq!(
+        difference(&lanes("  a\n  b\n"), &lanes("  a\n  c\n  b\n")).as_deref(),
+        Some("alice#1 has in line 2: on message [b], on simulated [c]")
+    );
+    let both = BTreeMap::from([(name(1), "  a\n".to_owned()), (name(2), "  b\n".to_owned())]);
+    assert_eq!(
+        difference(&lanes("  a\n"), &both).as_deref(),
+        Some("alice#2 has in line 1: on message [nothing], on simulated [b]")
+    );
+}
+
+#[test]
+fn an_unhurried_scenario_has_room_between_its_steps_and_its_end() {
+    let when = |seed, dice| {
+        let storm = generate(Profile::Calm, seed);
+        let steps = unhurried(&storm, 3, dice).steps;
+        steps.into_iter().map(|step| step.when).collect::<Vec<_>>()
+    };
+    let at = |milliseconds: u64| When::At(Duration::from_millis(milliseconds));
+    assert_eq!(when(2, 0), [1_000, 2_000, 3_000, 4_000, 5_000].map(at));
+    assert_eq!(when(2, 2), [1_020, 2_040, 3_060, 4_080, 5_100].map(at));
+    assert_eq!(when(3, 0), [250, 500, 750, 1_000, 1_250].map(at));
+}
