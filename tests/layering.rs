@@ -33,6 +33,7 @@ const CORE: &[&str] = &[
     "client/link*",
     "server/session/io.rs",
     "server/session/parts.rs",
+    "server/session/phase.rs",
     "server/session/state.rs",
 ];
 

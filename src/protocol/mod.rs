@@ -9,6 +9,7 @@ mod envelope;
 mod framing;
 mod glob;
 mod json;
+mod notice;
 mod refusal;
 mod reply;
 mod request;
@@ -29,12 +30,12 @@ pub use envelope::{Body, Delivery, Outgoing, Pattern, Route};
 pub use framing::{FrameMeter, Noted};
 pub use glob::Glob;
 pub use json::{InvalidJson, Json};
+pub use notice::{DisconnectNotice, Notice, PauseNotice, UnregisterReason, UnregisteredNotice};
 pub use refusal::{CloseReason, Details, ErrorCode, Malformed, Refusal};
 pub use reply::{
-    BroadcastAck, Connected, DeliveryAck, DeliveryStatus, DisconnectNotice, Disconnected,
-    HeartbeatAck, HubCapabilities, Metrics, Notice, PauseNotice, Published, QueueStats, Registered,
-    Renewed, Reply, Subscribed, TokenRefreshed, UnknownActor, UnregisterReason, Unregistered,
-    UnregisteredNotice, Unsubscribed,
+    BroadcastAck, Connected, DeliveryAck, DeliveryStatus, Disconnected, HeartbeatAck,
+    HubCapabilities, Metrics, Published, QueueStats, Registered, Renewed, Reply, Subscribed,
+    TokenRefreshed, UnknownActor, Unregistered, Unsubscribed,
 };
 pub use request::{
     Broadcast, ClientFrame, Connect, Disconnect, FrameBytes, Heartbeat, Publish, RefreshToken,

@@ -23,6 +23,7 @@ use crate::runtime::{Alarm, Runtime};
 
 mod io;
 mod parts;
+mod phase;
 mod state;
 
 pub use io::{Farewell, Heard, Manner, Next, Reads, Write};
@@ -118,9 +119,10 @@ where
             self.poll_enqueue_input(task),
             self.poll_read(task, now),
         ];
-        match is_due || steps.iter().any(Poll::is_ready) {
-            true => Poll::Ready(()),
-            false => self.poll_alarm(task, now),
+        if is_due || steps.iter().any(Poll::is_ready) {
+            Poll::Ready(())
+        } else {
+            self.poll_alarm(task, now)
         }
     }
 

@@ -244,9 +244,10 @@ fn envelope() -> impl Strategy<Value = Value> {
     (number, name(), pattern, ttl, request(), metadata).prop_map(
         |((number, again), from, pattern, ttl, (kind, payload, more), mut metadata)| {
             // Nobody is to use an id again but for the retry of an ask.
-            let id = match again && pattern == "ask" {
-                true => format!("again-{kind}"),
-                false => number.to_string(),
+            let id = if again && pattern == "ask" {
+                format!("again-{kind}")
+            } else {
+                number.to_string()
             };
             if let (Value::Object(all), Value::Object(more)) = (&mut metadata, more) {
                 all.extend(more);

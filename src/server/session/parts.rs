@@ -85,10 +85,7 @@ impl Parts {
     }
 
     fn next_told(&self) -> Duration {
-        match self.has_news {
-            true => self.rested.unwrap_or_default(),
-            false => Duration::MAX,
-        }
+        if self.has_news { self.rested.unwrap_or_default() } else { Duration::MAX }
     }
 }
 
@@ -109,12 +106,11 @@ mod tests {
             let look = u64::try_from(state.next_look().as_millis()).unwrap_or(u64::MAX);
             now = look.clamp(now, 1_000 * next);
             let at = MILLISECOND * now as u32;
-            let is_told = match now == 1_000 * next {
-                true => {
-                    parts.next();
-                    state.part(at, 1, DECLARED)
-                }
-                false => state.tick(at),
+            let is_told = if now == 1_000 * next {
+                parts.next();
+                state.part(at, 1, DECLARED)
+            } else {
+                state.tick(at)
             };
             told.extend(is_told.then_some(now / 1_000));
         }

@@ -6,51 +6,11 @@ use std::time::Duration;
 
 use super::io::{Farewell, Heard, Manner, Next, Reads, Write};
 use super::parts::Parts;
+use super::phase::{Answer, Goodbye, Phase};
 use crate::hub::{CloseCause, Config, Expired, Input, SessionKey, Written};
 use crate::protocol::{Body, CloseReason, Malformed, Outgoing};
 use crate::server::Limits;
 use crate::time::Timestamp;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Talking,
-    /// The hub was told of a message that is too large, and will close the session.
-    Unreadable,
-    /// The queue ends with why hub:connect was refused.
-    LettingGo(CloseReason),
-    /// The client was told why hub:connect was refused.
-    Lingering(CloseReason),
-    /// The hub closes the session: how far its close frame is out, and whether the client's came.
-    Closing {
-        reason: CloseReason,
-        goodbye: Goodbye,
-        answer: Answer,
-    },
-    /// The last bytes are being written, then the stream is read to its end or dropped.
-    Ending {
-        drains: bool,
-    },
-    /// The stream is read to its end, so that no reset overtakes what was written.
-    Draining,
-    Over,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Goodbye {
-    Unsaid,
-    Said,
-    /// The close frame has left, or never will.
-    Gone,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answer {
-    /// The client's close frame is still to come, through the codec or past it.
-    Awaited(Reads),
-    Came,
-    /// The stream ended without one.
-    Never,
-}
 
 /// One session, from the upgrade to the end of its stream.
 #[derive(Debug)]
@@ -267,10 +227,7 @@ impl SessionState {
         {
             return Next::Write(Write::Message(message));
         }
-        match self.flushing {
-            true => Next::Flush,
-            false => self.nothing_queued(now),
-        }
+        if self.flushing { Next::Flush } else { self.nothing_queued(now) }
     }
 
     /// The next queued message, up to a bound. Expired messages are left out.
