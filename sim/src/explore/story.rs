@@ -13,7 +13,7 @@ use super::moves::{Move, Place};
 use super::setting::{BEAT, FOR_EVER, REGISTRATION_TTL, Setting};
 use super::state::State;
 use crate::invariants::Violation;
-use crate::net::{Choice, Fault, Notice, Seen};
+use crate::net::{Choice, CutDetection, Fault, Seen};
 use crate::scenario::{
     Act, Action, Actor, ActorKind, Clients, ConnectionAct, HUB_HOST, Scenario, Step, Who,
 };
@@ -90,7 +90,7 @@ impl Line {
     fn breaks(&self, at: Duration) -> Step {
         let connections =
             Choice::Latest { client: self.who.to_string(), server: HUB_HOST.to_owned() };
-        let seen = Notice::reset(Seen::Now);
+        let seen = CutDetection::reset(Seen::Now);
         Step::fault(at, Fault::Sever { connections, client_sees: seen, server_sees: seen })
     }
 }

@@ -96,7 +96,7 @@ impl<P: Payload> World<P> {
 
     /// `piece` has arrived at `end`.
     fn receive(&mut self, now: Duration, id: ConnectionId, end: End, piece: Piece<P>) {
-        self.note_halt(now, id, end);
+        self.note_pause(now, id, end);
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let endpoint = &mut connection.ends[end];
         match piece {
@@ -133,11 +133,11 @@ impl<P: Payload> World<P> {
     }
 
     /// What arrives at a machine that has stopped shows that it has.
-    fn note_halt(&mut self, now: Duration, id: ConnectionId, end: End) {
+    fn note_pause(&mut self, now: Duration, id: ConnectionId, end: End) {
         let Some(connection) = self.connections.get(&id) else { return };
-        let halt = self.hosts[connection.ends[end].place.host.index()].halt;
-        if let Some(halt) = halt.filter(|halt| now < halt.value) {
-            self.took_effect(now, halt.fault);
+        let paused = self.hosts[connection.ends[end].place.host.index()].paused_until;
+        if let Some(paused) = paused.filter(|paused| now < paused.value) {
+            self.took_effect(now, paused.fault);
         }
     }
 

@@ -81,9 +81,9 @@ pub enum Fault {
         /// Which ones.
         connections: Choice,
         /// When and how the end that connected learns of it.
-        client_sees: Notice,
+        client_sees: CutDetection,
         /// When and how the other end learns of it.
-        server_sees: Notice,
+        server_sees: CutDetection,
     },
     /// The host's application reads nothing for a while, though bytes arrive. Takes effect when it
     /// is first kept from reading what has arrived.
@@ -212,14 +212,14 @@ pub enum Ending {
 /// When and how one end learns that its connection was cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Notice {
+pub struct CutDetection {
     /// When, counted from the cut.
     pub when: Seen,
     /// As what it is seen.
     pub ending: Ending,
 }
 
-impl Notice {
+impl CutDetection {
     /// It is seen as a reset.
     pub const fn reset(when: Seen) -> Self {
         Self { when, ending: Ending::Reset }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::connection::{Owner, Piece};
 use super::event::NetEventKind;
-use super::fault::{Choice, Ending, Fault, FaultError, FaultRecord, Notice, Peers, Ways};
+use super::fault::{Choice, CutDetection, Ending, Fault, FaultError, FaultRecord, Peers, Ways};
 use super::ids::{ConnectionId, End, FaultId, HostId, Place};
 use super::link::{Blamed, Link, Span};
 use super::link_config::{ConnectMode, Seen};
@@ -76,8 +76,8 @@ impl<P: Payload> World<P> {
                 false
             }
             Fault::Pause { host, lasts } => {
-                let halt = Blamed { value: now.saturating_add(*lasts), fault: id };
-                self.hosts[self.names[host.as_str()].index()].halt = Some(halt);
+                let paused = Blamed { value: now.saturating_add(*lasts), fault: id };
+                self.hosts[self.names[host.as_str()].index()].paused_until = Some(paused);
                 false
             }
             Fault::PauseReading { connections, end, lasts } => {
@@ -126,7 +126,13 @@ impl<P: Payload> World<P> {
         !chosen.is_empty()
     }
 
-    fn sever(&mut self, now: Duration, choice: &Choice, client: Notice, server: Notice) -> bool {
+    fn sever(
+        &mut self,
+        now: Duration,
+        choice: &Choice,
+        client: CutDetection,
+        server: CutDetection,
+    ) -> bool {
         let mut took_effect = false;
         for id in self.chosen(choice) {
             took_effect |= self.cut(id);
@@ -164,7 +170,7 @@ impl<P: Payload> World<P> {
 
     fn crash(&mut self, now: Duration, fault: FaultId, host: HostId, peers: Peers) -> bool {
         let listened = self.close_listeners(host);
-        self.hosts[host.index()].halt = None;
+        self.hosts[host.index()].paused_until = None;
         let ends = self.ends_of(host);
         for (id, end) in &ends {
             match peers {

@@ -39,7 +39,7 @@ mod tests;
 pub use clock::{Alarm, Clock};
 pub use connection::{ConnectionInfo, ConnectionState};
 pub use event::{NetEvent, NetEventKind, Sink};
-pub use fault::{Choice, Ending, Fault, FaultError, FaultRecord, Notice, Peers, Ways};
+pub use fault::{Choice, CutDetection, Ending, Fault, FaultError, FaultRecord, Peers, Ways};
 pub use host::Host;
 pub use ids::{ConnectionId, End, FaultId};
 pub use ids::{HostId, ListenerId, Place};

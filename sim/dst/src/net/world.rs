@@ -94,7 +94,7 @@ pub(super) struct HostState {
     pub(super) dark: Option<Blamed<Duration>>,
     pub(super) pause: Option<Blamed<Duration>>,
     /// Until when none of its tasks runs.
-    pub(super) halt: Option<Blamed<Duration>>,
+    pub(super) paused_until: Option<Blamed<Duration>>,
     dice: Dice,
     ports_given: u16,
 }
@@ -280,7 +280,7 @@ impl HostState {
             clock_skew: 0,
             dark: None,
             pause: None,
-            halt: None,
+            paused_until: None,
             dice: Dice::split(seed, &format!("host {name}")),
             ports_given: 0,
         }

@@ -179,7 +179,7 @@ mod tests {
 
     use super::*;
     use crate::history::{ClientEvent, ClientKind, ClientName};
-    use crate::net::Notice;
+    use crate::net::CutDetection;
 
     fn event(seconds: u64, kind: NetEventKind) -> Event {
         Event { at: Duration::from_secs(seconds), what: What::Net(kind) }
@@ -251,8 +251,8 @@ mod tests {
         let opened = NetEventKind::Opened { connection, client: "alice".into(), server, port: 1 };
         let cut = Fault::Sever {
             connections: Choice::Latest { client: "alice".into(), server: "hub".into() },
-            client_sees: Notice::NEVER,
-            server_sees: Notice::NEVER,
+            client_sees: CutDetection::NEVER,
+            server_sees: CutDetection::NEVER,
         };
         let events = [
             event(0, opened),

@@ -2,7 +2,7 @@
 
 use super::dice::Dice;
 use super::kinds::{Kind, Weights, draw};
-use crate::net::{Choice, ConnectMode, Fault, Notice, Peers, Ways};
+use crate::net::{Choice, ConnectMode, CutDetection, Fault, Peers, Ways};
 use crate::scenario::{
     Act, ConnectionAct, HUB_HOST, HubAction, ProcessAct, Scenario, Step, What, When, Who,
 };
@@ -54,8 +54,8 @@ fn fault(dice: &mut Dice, actor: String, kind: Kind) -> Fault {
         Kind::Reset => Fault::Reset { connections: latest(actor) },
         Kind::Sever => Fault::Sever {
             connections: latest(actor),
-            client_sees: Notice::reset(dice.seen()),
-            server_sees: Notice::end_of_stream(dice.seen()),
+            client_sees: CutDetection::reset(dice.seen()),
+            server_sees: CutDetection::end_of_stream(dice.seen()),
         },
         Kind::Stall => Fault::Stall { from, to, lasts: dice.millis(500, 20_000) },
         Kind::PauseReading => {

@@ -1,5 +1,5 @@
-//! The network of a run, as its processes get onto it: each host has a door of its own in front of the
-//! hub, a proxy, and what goes through it meets the faults of the scenario.
+//! The network of a run, as its processes get onto it: each host has a proxy of its own in front of the
+//! hub, and what goes through it meets the faults of the scenario.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,7 +19,7 @@ use crate::scenario::{HUB_HOST, HUB_PORT};
 #[derive(Clone)]
 pub struct Network {
     pub net: Net,
-    doors: Arc<Mutex<BTreeMap<String, SocketAddr>>>,
+    proxies: Arc<Mutex<BTreeMap<String, SocketAddr>>>,
     hub: Arc<Mutex<Option<Hub>>>,
 }
 
@@ -36,23 +36,23 @@ impl Network {
         let clock = Box::new(RealClock::begin());
         let (net, driver) = Net::driven(seed, default_link, sink, clock);
         Tokio.spawn(driver);
-        Self { net, doors: Arc::default(), hub: Arc::default() }
+        Self { net, proxies: Arc::default(), hub: Arc::default() }
     }
 
-    /// Where the host finds the hub; opens the host's door first.
+    /// Where the host finds the hub; starts the proxy of the host first.
     ///
     /// # Errors
     /// If the system lets nobody listen any more.
-    pub fn door(&self, host: &str) -> io::Result<SocketAddr> {
-        let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(door) = doors.get(host) {
-            return Ok(*door);
+    pub fn proxy_address(&self, host: &str) -> io::Result<SocketAddr> {
+        let mut proxies = self.proxies.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(address) = proxies.get(host) {
+            return Ok(*address);
         }
         let listener = listen(ANYWHERE)?;
-        let door = listener.local_addr()?;
-        doors.insert(host.to_owned(), door);
-        Tokio.spawn(keep_door(self.net.host(host), listener));
-        Ok(door)
+        let address = listener.local_addr()?;
+        proxies.insert(host.to_owned(), address);
+        Tokio.spawn(keep_proxy(self.net.host(host), listener));
+        Ok(address)
     }
 
     /// The hub listens here from now on.
@@ -73,7 +73,7 @@ impl Network {
     }
 }
 
-async fn keep_door(host: Host, listener: TcpListener) {
+async fn keep_proxy(host: Host, listener: TcpListener) {
     loop {
         // What went wrong is that connection's, not the listener's.
         if let Ok((socket, _)) = listener.accept().await {

@@ -16,7 +16,7 @@ use super::pulse::Pulse;
 use super::sockets::{ANYWHERE, connect, listen, reset};
 use crate::backend::testbed::Process;
 use crate::backend::wire::WireProcess;
-use crate::net::{Choice, ConnectMode, Fault, LinkConfig, NetEventKind, Notice, Peers, Seen};
+use crate::net::{Choice, ConnectMode, CutDetection, Fault, LinkConfig, NetEventKind, Peers, Seen};
 
 const HOST: &str = "alice";
 const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -41,7 +41,7 @@ impl Bench {
     }
 
     async fn dial(&self) -> TcpStream {
-        connect(self.network.door(HOST).unwrap()).await.unwrap()
+        connect(self.network.proxy_address(HOST).unwrap()).await.unwrap()
     }
 
     /// Both ends of a connection that has carried a byte each way.
@@ -113,9 +113,9 @@ fn a_cut_is_seen_by_each_end_when_it_is_said_to() {
         let bench = Bench::new(LinkConfig::default());
         let (mut client, mut server) = bench.pair().await;
         let began = bench.network.net.elapsed();
-        let late = Notice::end_of_stream(Seen::After(MS(400)));
+        let late = CutDetection::end_of_stream(Seen::After(MS(400)));
         let connections = Choice::Of { host: HOST.to_owned() };
-        let client_sees = Notice::reset(Seen::Now);
+        let client_sees = CutDetection::reset(Seen::Now);
         bench
             .network
             .net

@@ -39,6 +39,6 @@ impl Wire for RealWire {
     }
 
     fn hub_authority(&self, host: &str) -> String {
-        self.network.door(host).expect("the system lets a proxy listen").to_string()
+        self.network.proxy_address(host).expect("the system lets a proxy listen").to_string()
     }
 }

@@ -17,7 +17,7 @@ pub use self::platform::{
 };
 use super::deploy::{Deploy, Wishes};
 use crate::history::{ClientKind, ClientName};
-use crate::net::{Choice, End, Fault, Notice, Peers, Seen};
+use crate::net::{Choice, CutDetection, End, Fault, Peers, Seen};
 use crate::run::Recorder;
 use crate::scenario::{
     Act, ActorKind, ConnectionAct, HUB_HOST, HubAction, ProcessAct, Scenario, What, Who,
@@ -308,8 +308,8 @@ fn connection_fault(host: &str, act: &ConnectionAct) -> Fault {
     match *act {
         ConnectionAct::Reconnect { hub_sees } => Fault::Sever {
             connections,
-            client_sees: Notice::reset(Seen::Now),
-            server_sees: Notice::end_of_stream(hub_sees),
+            client_sees: CutDetection::reset(Seen::Now),
+            server_sees: CutDetection::end_of_stream(hub_sees),
         },
         ConnectionAct::PauseReading { lasts } => {
             Fault::PauseReading { connections, end: End::Client, lasts }

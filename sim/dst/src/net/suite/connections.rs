@@ -112,8 +112,8 @@ pub fn the_ends_of_a_severed_connection_learn_of_it_in_their_own_time<P: Sample>
     assert_eq!(scene.send(id, End::Client), Ok(true));
     scene.inject(Fault::Sever {
         connections: every(),
-        client_sees: Notice::reset(Seen::Now),
-        server_sees: Notice::end_of_stream(Seen::After(millis(3_000))),
+        client_sees: CutDetection::reset(Seen::Now),
+        server_sees: CutDetection::end_of_stream(Seen::After(millis(3_000))),
     });
     assert_eq!(scene.took_effect(), Some(scene.now));
     assert_eq!(scene.state(), Some(ConnectionState::HalfOpen));
@@ -131,7 +131,7 @@ pub fn the_ends_of_a_severed_connection_learn_of_it_in_their_own_time<P: Sample>
 pub fn a_severed_connection_stays_half_open_through_a_heal<P: Sample>() {
     let mut scene = Scene::<P>::new();
     let id = scene.connected();
-    let (client_sees, server_sees) = (Notice::NEVER, Notice::NEVER);
+    let (client_sees, server_sees) = (CutDetection::NEVER, CutDetection::NEVER);
     scene.inject(Fault::Sever { connections: every(), client_sees, server_sees });
     assert_eq!(scene.took_effect(), Some(scene.now));
     scene.inject(Fault::Heal);

@@ -4,8 +4,9 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use super::{
-    Awake, Choice, ConnectMode, ConnectionId, ConnectionState, Dial, End, Fault, FaultError,
-    HostId, LinkConfig, ListenerId, Notice, Payload, Peers, Plan, Read, Seen, Waits, Ways, World,
+    Awake, Choice, ConnectMode, ConnectionId, ConnectionState, CutDetection, Dial, End, Fault,
+    FaultError, HostId, LinkConfig, ListenerId, Payload, Peers, Plan, Read, Seen, Waits, Ways,
+    World,
 };
 
 #[expect(missing_docs, reason = "the name of a test is its sentence")]
