@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use super::dice::Dice;
-use crate::net::Seen;
+use crate::net::{ConnectMode, Fault, Seen};
 use crate::scenario::{
-    Act, Action, Actor, ActorKind, ConnectionAct, Scenario, Step, WhichToken, Who,
+    Act, Action, Actor, ActorKind, ConnectionAct, HUB_HOST, Scenario, Step, WhichToken, Who,
 };
 
 /// The actor that has no client; others of its connections have lower numbers.
@@ -30,6 +30,9 @@ pub fn plan(dice: &mut Dice, scenario: &mut Scenario) {
     }
     if dice.one_in(8) {
         fill_the_hub(dice, scenario);
+    }
+    if dice.one_in(8) {
+        connect_twice(dice, scenario);
     }
 }
 
@@ -126,6 +129,22 @@ fn fill_the_hub(dice: &mut Dice, scenario: &mut Scenario) {
         at += dice.millis(150, 300);
         scenario.steps.push(Step::at(at, Who::Raw(name.to_owned(), connection), act));
     }
+}
+
+/// A client's connection breaks, and for a while it takes each connect for refused that the hub accepts.
+fn connect_twice(dice: &mut Dice, scenario: &mut Scenario) {
+    let actor = dice.actor(scenario);
+    let begin = dice.any_time();
+    let connects = |mode| {
+        let (from, to) = (actor.clone(), HUB_HOST.to_owned());
+        Fault::Connects { from, to, mode }
+    };
+    let reconnect = ConnectionAct::Reconnect { hub_sees: dice.seen() };
+    scenario.steps.extend([
+        Step::fault(begin, connects(ConnectMode::Duplicate)),
+        Step::at(begin, Who::Client(actor.clone()), reconnect),
+        Step::fault(begin + dice.millis(500, 8_000), connects(ConnectMode::Accept)),
+    ]);
 }
 
 fn connect() -> Act {
