@@ -117,7 +117,11 @@ impl World {
         let now = self.now;
         if self.client(id).is_some_and(|client| client.alarm.rings(|at| *at <= now)) {
             self.hand_in(id, Input::Tick);
-            self.obey(id);
+            // As in its task: it reads what there is before it obeys.
+            match self.client(id).and_then(|client| client.link) {
+                Some(link) => self.network.wake(link, End::Client),
+                None => self.obey(id),
+            }
         }
     }
 
@@ -206,13 +210,17 @@ impl World {
     }
 
     pub(super) fn resume_client(&mut self, id: ClientId) {
-        // As in the client's task: its alarm goes before what it could read.
+        // What it was told meanwhile waits in tasks of its process, which run behind the client's own.
+        let told = self.client(id).map(|client| std::mem::take(&mut client.commands));
+        // As in that one: its alarm goes before what it could read.
         for event in self.still.remove(&Holder::Client(id)).unwrap_or_default() {
             self.happen(event);
         }
-        // And what it could read before what its user wants.
         if let Some(link) = self.client(id).and_then(|client| client.link) {
             self.poll_client(link);
+        }
+        if let (Some(client), Some(told)) = (self.client(id), told) {
+            client.commands.extend(told);
         }
         self.wake_ends(Holder::Client(id));
         self.client_idle(id);
