@@ -115,8 +115,12 @@ impl SimRuntime {
 
 /// What a wall clock shows so long after the beginning that is so many milliseconds ahead.
 pub fn wall_clock(elapsed: Duration, skew: i64) -> Duration {
+    skewed(EPOCH.saturating_add(elapsed), skew)
+}
+
+/// The time that is so many milliseconds ahead of the right one.
+pub(crate) fn skewed(right: Duration, skew: i64) -> Duration {
     let ahead = Duration::from_millis(skew.unsigned_abs());
-    let right = EPOCH.saturating_add(elapsed);
     if skew < 0 { right.saturating_sub(ahead) } else { right.saturating_add(ahead) }
 }
 

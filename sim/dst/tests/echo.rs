@@ -443,6 +443,8 @@ fn a_bug_is_found_shrunk_to_what_it_takes_and_told() {
     let story = report::failure(&shrunk.outcome, "echo-sim replay FILE");
     assert!(story.contains("alice#1 heard line 4, not Some(\"line 3\")"), "{story}");
     assert!(story.ends_with("alice#1   hears line 4\n"), "{story}");
+    let page = Echo::page(&shrunk.scenario, "echo-sim replay FILE", &shrunk.outcome);
+    assert!(page.contains("alice#1   says line 3") && page.ends_with("</pre>\n"), "{page}");
     assert_eq!(
         scenario::read::<Echo>(&scenario::write(&shrunk.scenario)).expect("a file"),
         shrunk.scenario

@@ -12,7 +12,7 @@ use super::full::{Client, Hub, Raw};
 use super::{FullStack, Skipped, message};
 use crate::SignalHub;
 use crate::history::ClientName;
-use crate::invariants::{self, Agreement, Invariant, Judge, Violation};
+use crate::invariants::{self, Agreement, Judge, Violation};
 use crate::lower::{self, Wishes};
 use crate::run::Recorder;
 use crate::scenario::{Action, Actor, Scenario, registration_ttl_max};
@@ -57,8 +57,7 @@ impl Deploy for SignalHub {
     }
 
     fn unanswered(payload: &str, within: Duration) -> Violation {
-        let within = humantime::format_duration(within);
-        Violation::new(Invariant::L4, format!("the probe {payload} did not arrive in {within}"))
+        invariants::probe_unanswered(payload, within)
     }
 
     fn quiet(scenario: &Scenario) -> Duration {

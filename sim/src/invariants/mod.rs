@@ -20,7 +20,7 @@ use signal_hub::hub::{Config, Counters, Hub, SessionKey};
 pub use dst::verdict::{Time, check_same};
 
 pub use catalogue::{Invariant, When};
-pub use liveness::{Agreement, check_agreement, check_probe, check_rest_in_time};
+pub use liveness::{Agreement, check_agreement, check_rest_in_time, probe_unanswered};
 pub use resources::{check_balance, check_rest};
 pub use shadow::Shadow;
 pub(crate) use shadow::{After, is_open};

@@ -15,19 +15,14 @@ pub use raw_session::{CLOSE_TIMEOUT, RawSession, answered};
 pub use wishes::Wishes;
 
 use crate::history::PROBE;
-use crate::scenario::{Action, Speech};
+use crate::scenario::{self, Action, Speech};
 
 /// The application type of what steps say.
 const NOTE: &str = "note";
 
 /// The address that a scenario means: an actor's name, or an address as it is.
 pub fn address(name: &str) -> ActorAddress {
-    let address = if name.starts_with("@(") {
-        ActorAddress::parse(name)
-    } else {
-        ActorAddress::from_path(name)
-    };
-    address.expect("names were checked when the scenario was read")
+    scenario::address(name).expect("names were checked when the scenario was read")
 }
 
 /// Where clients find a hub at `host:port`.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dst::scenario::at_most;
 use serde_json::Value;
-use signal_hub::protocol::{ActorAddress, MessageId};
+use signal_hub::protocol::{ActorAddress, InvalidName, MessageId};
 use signal_hub::settings;
 use signal_hub::settings::rules::{self, Rule};
 
@@ -84,10 +84,13 @@ pub fn check_step(speaker: Option<&str>, action: Option<&Action>) -> Result<(), 
 }
 
 fn check_name(name: &str) -> Result<(), String> {
-    let address = if name.starts_with("@(") {
-        ActorAddress::parse(name)
-    } else {
-        ActorAddress::from_path(name)
-    };
-    address.map(drop).map_err(|error| format!("{name:?} is no address: {error}"))
+    address(name).map(drop).map_err(|error| format!("{name:?} is no address: {error}"))
+}
+
+/// The address that a scenario means: an actor's name, or an address as it is.
+///
+/// # Errors
+/// If it is neither.
+pub fn address(name: &str) -> Result<ActorAddress, InvalidName> {
+    if name.starts_with("@(") { ActorAddress::parse(name) } else { ActorAddress::from_path(name) }
 }

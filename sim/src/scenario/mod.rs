@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use action::{Action, Speech, WhichToken};
 pub use bounds::doubts;
-pub(crate) use bounds::{check, check_step};
+pub(crate) use bounds::{address, check, check_step};
 pub use dst::scenario::{
     Actor, ActorKind, ConnectionAct, Ending, Expect, Expectation, HUB_HOST, HUB_PORT, HubAction,
     InvalidScenario, ProcessAct, Progress, SCHEMA_FILE, VERSION, When, Who, settings, shrink,

@@ -12,5 +12,5 @@ pub use agreement::{Agreement, check_agreement};
 pub(super) use asks::Asks;
 pub(super) use delays::Delays;
 pub(super) use ping_pong::PingPong;
-pub use promptness::{check_probe, check_rest_in_time};
+pub use promptness::{check_rest_in_time, probe_unanswered};
 pub(super) use shutdown::Shutdown;

@@ -7,17 +7,10 @@ use signal_hub::hub::Sizes;
 use super::super::resources::check_rest;
 use super::super::{Invariant, Violation, text};
 
-/// L4: whether a fresh message `has_arrived` when the network's latency was over.
-///
-/// # Errors
-/// If it has not.
-pub fn check_probe(probe: &str, has_arrived: bool, within: Duration) -> Result<(), Violation> {
-    if has_arrived {
-        Ok(())
-    } else {
-        let evidence = format!("the probe {probe} did not arrive in {}", text(within));
-        Err(Violation::new(Invariant::L4, evidence))
-    }
+/// L4: a fresh message had not arrived when the network's latency was over.
+pub fn probe_unanswered(probe: &str, within: Duration) -> Violation {
+    let evidence = format!("the probe {probe} did not arrive in {}", text(within));
+    Violation::new(Invariant::L4, evidence)
 }
 
 /// L5: what was left in the tables at the deadline, and what is `later`. What goes in the end is

@@ -20,7 +20,7 @@ use super::tokio_runtime::Tokio;
 use crate::backend::testbed::Process;
 use crate::backend::wire::WireProcess;
 use crate::net::Host;
-use crate::runtime::{Listener, Runtime};
+use crate::runtime::{Listener, Runtime, skewed};
 use crate::scenario::HUB_HOST;
 
 /// Hears of the panics of tasks.
@@ -133,9 +133,7 @@ impl Runtime for RealRuntime {
     }
 
     fn wall_clock(&self) -> Duration {
-        let skew = self.0.host.clock_skew();
-        let (right, off) = (Tokio.wall_clock(), Duration::from_millis(skew.unsigned_abs()));
-        if skew < 0 { right.saturating_sub(off) } else { right.saturating_add(off) }
+        skewed(Tokio.wall_clock(), self.0.host.clock_skew())
     }
 
     fn monotonic(&self) -> Duration {
