@@ -8,6 +8,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+/// Sessions allocate and free small pieces in the order of their queues, which fragments the
+/// system's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Routes messages between actors over WebSockets.
 #[derive(Debug, Parser)]
 #[command(version)]
