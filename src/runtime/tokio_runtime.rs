@@ -8,13 +8,17 @@ use std::net::SocketAddr;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::{Listener, Runtime};
 use crate::time::Timestamp;
 
 /// The start of the monotonic clock.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Connections that wait to be accepted: of a crowd that comes at once, those beyond it try again a
+/// second later. The system may have a lower bound.
+const BACKLOG: u32 = 4096;
 
 /// The caller's tokio runtime.
 #[derive(Debug, Clone, Copy, Default)]
@@ -47,7 +51,14 @@ impl Runtime for Tokio {
     }
 
     async fn listen(&self, address: SocketAddr) -> io::Result<TokioListener> {
-        TcpListener::bind(address).await.map(TokioListener)
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // So that a hub can start again while connections of its last life linger.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG).map(TokioListener)
     }
 
     async fn connect(&self, authority: &str) -> io::Result<TcpStream> {
