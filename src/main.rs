@@ -7,6 +7,7 @@ mod tools;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tokio::runtime;
 
 /// Sessions allocate and free small pieces in the order of their queues, which fragments the
 /// system's allocator.
@@ -29,20 +30,31 @@ enum Command {
     Token(token_tool::Token),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if !matches!(arguments.command, Command::Serve(_)) {
         serve::begin_plainly();
     }
     let outcome = match arguments.command {
-        Command::Serve(arguments) => arguments.run().await,
-        Command::Send(arguments) => arguments.run().await,
-        Command::Listen(arguments) => arguments.run().await,
+        Command::Serve(arguments) => arguments.run(),
+        Command::Send(arguments) => block_on(1, arguments.run()),
+        Command::Listen(arguments) => block_on(1, arguments.run()),
         Command::Token(arguments) => arguments.run(),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("signal-hub: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+/// Runs `command` on so many threads.
+fn block_on(
+    threads: usize,
+    command: impl Future<Output = anyhow::Result<ExitCode>>,
+) -> anyhow::Result<ExitCode> {
+    let mut runtime = match threads {
+        1 => runtime::Builder::new_current_thread(),
+        _ => runtime::Builder::new_multi_thread(),
+    };
+    runtime.worker_threads(threads).enable_all().build()?.block_on(command)
 }

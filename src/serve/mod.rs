@@ -25,7 +25,7 @@ use anyhow::Context;
 use signal_hub::hub::Config;
 use signal_hub::runtime::Tokio;
 use signal_hub::server::Server;
-use signal_hub::settings::Place;
+use signal_hub::settings::{Place, Process};
 use tokio::select;
 use tokio::sync::oneshot;
 
@@ -59,7 +59,7 @@ pub struct Serve {
 }
 
 impl Serve {
-    pub async fn run(self) -> anyhow::Result<ExitCode> {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
         let settings = match self.settings() {
             Ok(settings) => settings,
             Err(mistakes) => {
@@ -73,7 +73,8 @@ impl Serve {
             write!(io::stdout(), "{}", settings.to_toml()).context("cannot write to stdout")?;
             return Ok(ExitCode::SUCCESS);
         }
-        serve(&self, &settings).await
+        let process = settings.process()?;
+        crate::block_on(process.threads, serve(&self, &settings, &process))
     }
 
     fn settings(&self) -> Result<Settings, Vec<Mistake>> {
@@ -96,15 +97,14 @@ impl Serve {
     }
 }
 
-async fn serve(serve: &Serve, settings: &Settings) -> anyhow::Result<ExitCode> {
-    let process = settings.process()?;
-    let writers = logging::begin(&process)?;
+async fn serve(serve: &Serve, settings: &Settings, process: &Process) -> anyhow::Result<ExitCode> {
+    let writers = logging::begin(process)?;
     // Caught before the line on stdout: its reader may send a signal at once.
     let signals = Signals::catch().context("cannot catch signals")?;
     let hangups = Hangups::catch().context("cannot catch signals")?;
     let files_max = files::raise_limit();
-    let tls = certificate::load(&process)?;
-    let access = access::load(&process)?;
+    let tls = certificate::load(process)?;
+    let access = access::load(process)?;
     let server = bind(&process.listen, settings.hub()?).await?;
     let server = server.with_limits(settings.limits()?).with_access(access);
     let (mut server, changes) = server.with_changes();

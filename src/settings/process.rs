@@ -14,6 +14,8 @@ pub struct Process {
     pub listen: Place,
     /// Where the admin listener listens; none: nowhere.
     pub admin_listen: Option<Place>,
+    /// Threads that serve connections.
+    pub threads: usize,
     /// The certificate chain (PEM); none: no TLS.
     pub tls_cert: Option<PathBuf>,
     /// The certificate's private key (PEM).
@@ -74,6 +76,7 @@ impl Default for Process {
         Self {
             listen: Place("127.0.0.1:9000".to_owned()),
             admin_listen: None,
+            threads: 1,
             tls_cert: None,
             tls_key: None,
             auth_secret_file: None,

@@ -144,6 +144,7 @@ const fn hub(name: &'static str, kind: Kind, about: &'static str) -> Setting {
 pub static SETTINGS: &[Setting] = &[
     process("listen", Kind::Socket, "Where to listen, by address or by name; port 0 takes a free one."),
     process("admin_listen", Kind::Loopback, "Where to serve /metrics, /debug and /health, to this machine only; off if not set."),
+    process("threads", count("threads", 1, 1_024), "Threads that serve connections; one at a time runs the hub. With 1 nothing passes from thread to thread, which costs least a message."),
     process("tls_cert", Kind::Path, "The certificate chain as PEM, the server's own first; with it the port speaks only TLS."),
     process("tls_key", Kind::Path, "The private key of the certificate, as PEM."),
     process("auth_secret_file", Kind::Path, "A file with a secret: bearers of tokens signed with it (HS256) may connect, and nobody else."),
