@@ -8,7 +8,7 @@ mod handover;
 
 pub use handover::{hand_over, payload_text};
 pub use read::{HubBody, HubFrame, HubMessage, InvalidHubFrame, decode_hub_frame};
-pub use write::{copy_len, encode_hub_frame};
+pub use write::{copy_len, encode_hub_frame, write_hub_frame};
 
 pub(super) use write::milliseconds_or_null;
 

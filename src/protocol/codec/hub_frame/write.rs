@@ -1,6 +1,6 @@
 //! What the hub writes: always all eleven keys of the envelope.
 
-use std::fmt::Write;
+use std::io::Write;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -10,57 +10,58 @@ use crate::protocol::codec::client_frame::quoted;
 use crate::protocol::{ActorAddress, Body, Delivery, Json, MessageId, Notice, Outgoing, Reply};
 use crate::time::Timestamp;
 
-/// Writes one message as the text of a WebSocket frame; `hub` is the hub's own address.
+/// The text of [`write_hub_frame`] alone.
 pub fn encode_hub_frame(message: &Outgoing, hub: &ActorAddress) -> String {
+    let mut text = Vec::with_capacity(512);
+    write_hub_frame(&mut text, message, hub);
+    String::from_utf8(text).expect("names and JSON are UTF-8")
+}
+
+/// Appends one message as the text of a WebSocket frame; `hub` is the hub's own address.
+pub fn write_hub_frame(text: &mut Vec<u8>, message: &Outgoing, hub: &ActorAddress) {
     match &message.body {
-        Body::Pong => r#"{"type":"pong"}"#.to_owned(),
+        Body::Pong => text.extend_from_slice(br#"{"type":"pong"}"#),
         Body::Reply { correlation, trace_id, reply } => {
             let payload = reply_payload(reply);
-            let correlation = correlation.as_ref();
-            encode_own(
-                message,
-                hub,
-                reply.type_name(),
-                correlation,
-                &payload,
-                reply_metadata(reply, trace_id.as_deref()).as_str(),
-            )
+            let metadata = reply_metadata(reply, trace_id.as_deref());
+            let (kind, correlation) = (reply.type_name(), correlation.as_ref());
+            write_own(text, message, hub, kind, correlation, &payload, metadata.as_str());
         }
         Body::Notice(notice) => {
-            encode_own(message, hub, notice.type_name(), None, &notice_payload(notice), "{}")
+            let payload = notice_payload(notice);
+            write_own(text, message, hub, notice.type_name(), None, &payload, "{}");
         }
-        Body::Delivery(delivery) => encode_delivery(message, delivery),
+        Body::Delivery(delivery) => write_delivery(text, message, delivery),
     }
 }
 
-fn encode_own(
+fn write_own(
+    text: &mut Vec<u8>,
     message: &Outgoing,
     hub: &ActorAddress,
     kind: &str,
     correlation: Option<&MessageId>,
     payload: &str,
     metadata: &str,
-) -> String {
-    let mut text = prefix(message, 256 + payload.len());
+) {
+    write_prefix(text, message);
     write!(
         text,
         r#""from":"{hub}","type":"{kind}","pattern":"tell","timestamp":{},"payload":{payload},"metadata":{metadata},"correlationId":{},"ttl":null,"signature":null}}"#,
         message.timestamp,
         correlation.map_or_else(|| "null".to_owned(), |id| quoted(id.as_str())),
     )
-    .expect("writing to a String cannot fail");
-    text
+    .expect("writing to memory cannot fail");
 }
 
-fn encode_delivery(message: &Outgoing, delivery: &Delivery) -> String {
+fn write_delivery(text: &mut Vec<u8>, message: &Outgoing, delivery: &Delivery) {
     // All copies of a delivery leave the hub at one moment, so they share the timestamp too.
     let shared = delivery.shared.get_or_init(|| {
         let (payload, metadata) = (delivery.payload.as_str(), delivery.metadata.as_str());
         shared_text(delivery, message.timestamp, payload, metadata)
     });
-    let mut text = prefix(message, shared.len());
-    text.push_str(shared);
-    text
+    write_prefix(text, message);
+    text.extend_from_slice(shared.as_bytes());
 }
 
 /// Bytes of a copy as text, for a recipient whose address has `to` bytes. Reads neither payload nor
@@ -80,15 +81,13 @@ fn shared_text(delivery: &Delivery, timestamp: Timestamp, payload: &str, metadat
     )
 }
 
-/// Bytes of [`prefix`] without the recipient's address.
+/// Bytes of [`write_prefix`] without the recipient's address.
 const PREFIX_LEN: usize = r#"{"id":"00000000-0000-0000-0000-000000000000","to":"","#.len();
 
 /// The part that differs from recipient to recipient.
-fn prefix(message: &Outgoing, more: usize) -> String {
-    let mut text = String::with_capacity(64 + message.to.as_str().len() + more);
+fn write_prefix(text: &mut Vec<u8>, message: &Outgoing) {
     write!(text, r#"{{"id":"{}","to":"{}","#, message.id.hyphenated(), message.to)
-        .expect("writing to a String cannot fail");
-    text
+        .expect("writing to memory cannot fail");
 }
 
 pub(in crate::protocol::codec) fn milliseconds_or_null(duration: Option<Duration>) -> String {
