@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::select;
 
-use super::owner::{Event, session_ends};
+use super::owner::Event;
 use super::session::Session;
 use super::{Shell, http};
 use crate::hub::{CloseCause, Input, Peer};
@@ -87,14 +87,13 @@ async fn shake_hands<R: Runtime>(
 pub(super) async fn serve_session<R, S>(shell: &Shell<R>, stream: S, peer: Peer)
 where
     R: Runtime,
-    S: AsyncRead + AsyncWrite + Send + Unpin,
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let key = shell.next_key();
-    let (outbox, orders) = session_ends();
-    if shell.events.send(Event::Opened(key, peer, outbox)).await.is_err() {
+    let mut session = Session::new(shell, key, stream);
+    if shell.events.send(Event::Opened(key, peer, session.outbox())).await.is_err() {
         return;
     }
-    let mut session = Session::new(shell, key, stream, orders);
     // The hub must hear of every session's end, even if our own defect ended it.
     let talk = AssertUnwindSafe(session.talk()).catch_unwind().await;
     let cause = *talk.as_ref().unwrap_or(&CloseCause::Lost);

@@ -39,13 +39,15 @@ pub(super) struct Histogram {
 }
 
 impl Histogram {
-    pub(super) fn observe(&mut self, took: Duration) {
+    /// Notes `count` that took `all` together, each at their mean.
+    pub(super) fn observe(&mut self, all: Duration, count: u32) {
+        let Some(took) = all.checked_div(count) else { return };
         let bucket = BOUNDS.partition_point(|bound| u128::from(*bound) < took.as_nanos());
         if let Some(bucket) = self.buckets.get_mut(bucket) {
-            *bucket += 1;
+            *bucket += u64::from(count);
         }
-        self.count += 1;
-        self.sum += took;
+        self.count += u64::from(count);
+        self.sum += all;
     }
 }
 
@@ -288,10 +290,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buckets_add_up_and_take_what_is_at_their_bound() {
+    fn buckets_add_up_and_take_what_is_at_their_bound_together_at_its_mean() {
         let mut handling = Histogram::default();
-        for nanoseconds in [0, 1_000, 1_001, 2_000_000_000] {
-            handling.observe(Duration::from_nanos(nanoseconds));
+        for (nanoseconds, count) in [(1_000, 2), (1_001, 1), (2_000_000_000, 1), (9, 0)] {
+            handling.observe(Duration::from_nanos(nanoseconds), count);
         }
         let mut page = Page(String::new());
         page.handling(&handling);

@@ -1,9 +1,9 @@
 //! The shell that serves a hub to WebSocket clients. It is the same on tokio and in the simulator:
 //! it takes tasks, time and sockets only from its [`Runtime`].
 //!
-//! One task owns the hub ([`Observer`] taps it), and one task serves each connection. Two kinds of
-//! queues connect them: a bounded one to the owner, which pushes back on readers, and one per
-//! session from the owner, which never waits.
+//! One task owns the hub ([`Observer`] taps it), and one task serves each connection. A bounded queue
+//! leads to the owner and pushes back on readers. The owner writes to the sessions' streams by
+//! itself, never waits, and leaves what does not go at once to the session's task.
 
 mod accept;
 mod admin;

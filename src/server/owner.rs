@@ -1,11 +1,15 @@
-//! The only task that holds the hub. It never waits for a session: its queues to the sessions take
-//! everything at once, so a slow session delays nobody.
+//! The only task that holds the hub. It takes the inputs that wait, queues what comes of them, and
+//! then writes to each session that got something. It never waits for a session: what does not go at
+//! once is left to the session's task, so a slow session delays nobody.
 
 use std::collections::BTreeMap;
+use std::mem;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::select;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
+use tokio::task::unconstrained;
 
 use super::metrics::Histogram;
 use super::session::{Farewell, Manner};
@@ -41,38 +45,57 @@ pub(super) struct Facts<'a> {
     pub handling: &'a Histogram,
 }
 
-/// The owner's end of a session. Dropped without a reason, it closes the session 1011.
+/// A session as the owner sees it.
+pub(super) trait Line: Send + Sync {
+    /// Queues `message`. If the connection is gone, its `Closed` is on the way.
+    fn queue(&self, message: Outgoing);
+
+    /// Closes the session after the queued messages.
+    fn close(&self, farewell: Farewell);
+
+    /// Writes a batch of what is queued as far as it goes; `now` is monotonic, `time` the hub's.
+    /// Returns what left; the session's task sees to the rest.
+    fn write(&self, now: Duration, time: Timestamp) -> Option<Input>;
+}
+
+/// The owner's end of a session. Dropped without a farewell, it closes the session 1011.
 pub(super) struct Outbox {
-    outgoing: mpsc::UnboundedSender<Outgoing>,
-    close: oneshot::Sender<Farewell>,
+    line: Arc<dyn Line>,
+    /// Whether something was queued since the last write.
+    is_dirty: bool,
+    is_closed: bool,
 }
 
 impl Outbox {
-    /// Queues `message`. If the connection is gone, its `Closed` is on the way.
-    pub(super) fn send(&self, message: Outgoing) {
-        let _ = self.outgoing.send(message);
+    pub(super) fn new(line: Arc<dyn Line>) -> Self {
+        Self { line, is_dirty: false, is_closed: false }
+    }
+
+    /// Returns whether this is the first message since the last write.
+    pub(super) fn queue(&mut self, message: Outgoing) -> bool {
+        self.line.queue(message);
+        !mem::replace(&mut self.is_dirty, true)
+    }
+
+    /// [`Line::write`].
+    pub(super) fn write(&mut self, now: Duration, time: Timestamp) -> Option<Input> {
+        self.is_dirty = false;
+        self.line.write(now, time)
     }
 
     /// Closes the session after the queued messages.
-    pub(super) fn close(self, farewell: Farewell) {
-        let _ = self.close.send(farewell);
+    pub(super) fn close(mut self, farewell: Farewell) {
+        self.is_closed = true;
+        self.line.close(farewell);
     }
 }
 
-/// The connection's end of a session. `outgoing` ends after the last message; `close` tells as soon
-/// as that message is queued, however many are still ahead of it.
-pub(super) struct Orders {
-    /// Unbounded because the hub itself counts every message until it is reported as drained, and
-    /// drops those beyond `queue_messages_max` and `queue_bytes_max`.
-    pub outgoing: mpsc::UnboundedReceiver<Outgoing>,
-    pub close: oneshot::Receiver<Farewell>,
-}
-
-/// The two ends of a new session.
-pub(super) fn session_ends() -> (Outbox, Orders) {
-    let (outgoing, queued) = mpsc::unbounded_channel();
-    let (close, closed) = oneshot::channel();
-    (Outbox { outgoing, close }, Orders { outgoing: queued, close: closed })
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        if !self.is_closed {
+            self.line.close(Farewell::at_once(CloseReason::InternalError));
+        }
+    }
 }
 
 /// The hub and what it needs to act.
@@ -83,8 +106,13 @@ pub(super) struct Owner<R: Runtime, O> {
     observer: O,
     /// Ordered, so that every run closes them in the same order.
     outboxes: BTreeMap<SessionKey, Outbox>,
+    /// Sessions with something to write, in the order in which they got it.
+    dirty: Vec<SessionKey>,
+    /// Empty; kept for its room.
     outputs: Vec<Output>,
     handling: Histogram,
+    /// Inputs that were handled since `handling` was told.
+    handled: u32,
     /// The steady clock when it was last read.
     now: Timestamp,
     /// The monotonic clock when it was last read.
@@ -96,43 +124,75 @@ pub(super) struct Owner<R: Runtime, O> {
 /// time for which the process stood still.
 pub const LOOK_EVERY: Duration = Duration::from_millis(250);
 
+/// Events that are handled before what comes of them is written: few beside `queue_messages_max`, so
+/// that no queue fills only because nobody wrote.
+const BATCH_EVENTS_MAX: usize = 128;
+
 impl<R: Runtime, O: Observer> Owner<R, O> {
     pub(super) fn new(runtime: R, clock: SteadyClock<R>, hub: Hub, observer: O) -> Self {
-        let (outboxes, outputs) = (BTreeMap::new(), Vec::new());
         let (now, looked) = (clock.now(), runtime.monotonic());
-        let handling = Histogram::default();
-        let closing_all = false;
         Self {
             runtime,
             clock,
             hub,
             observer,
-            outboxes,
-            outputs,
-            handling,
+            outboxes: BTreeMap::new(),
+            dirty: Vec::new(),
+            outputs: Vec::new(),
+            handling: Histogram::default(),
+            handled: 0,
             now,
             looked,
-            closing_all,
+            closing_all: false,
         }
     }
 
     /// Feeds the hub until all senders of events are gone.
     pub(super) async fn run(mut self, mut events: mpsc::Receiver<Event>) {
         let mut alarm = Alarm::default();
+        let mut batch = Vec::new();
         loop {
-            // Events go first: each one expires what is due, so they cannot delay deadlines.
+            // Events go first: each batch expires what is due, so they cannot delay deadlines.
             select! {
                 biased;
-                event = events.recv() => match event {
-                    Some(event) => self.take(event),
-                    None => return,
+                taken = events.recv_many(&mut batch, BATCH_EVENTS_MAX) => match taken {
+                    0 => return,
+                    _ => self.take_all(&mut batch),
                 },
                 () = alarm.ring() => self.tick(),
             }
+            // Else the 128th session would have to finish its own write: tokio has a budget for what
+            // one task may do in a turn.
+            unconstrained(async { self.write_all() }).await;
             let soon = self.now + LOOK_EVERY;
             alarm.set(self.hub.next_deadline().map(|deadline| deadline.min(soon)), |at| {
                 Box::pin(self.runtime.sleep(at.since(self.now)))
             });
+        }
+    }
+
+    fn take_all(&mut self, events: &mut Vec<Event>) {
+        self.look();
+        for event in events.drain(..) {
+            self.take(event);
+        }
+        self.tell_handling(self.looked);
+    }
+
+    /// Writes to each session that got something, and tells the hub what left.
+    fn write_all(&mut self) {
+        while !self.dirty.is_empty() {
+            let mut told = Vec::new();
+            for key in self.dirty.drain(..) {
+                if let Some(outbox) = self.outboxes.get_mut(&key) {
+                    told.extend(outbox.write(self.looked, self.now));
+                }
+            }
+            let begin = self.runtime.monotonic();
+            for input in told {
+                self.handle(input);
+            }
+            self.tell_handling(begin);
         }
     }
 
@@ -171,11 +231,7 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
         if self.hub.next_deadline().is_some_and(|deadline| deadline <= self.now) {
             self.handle(Input::Tick);
         }
-    }
-
-    fn handle(&mut self, input: Input) {
-        self.look();
-        self.hand_over(input);
+        self.tell_handling(self.looked);
     }
 
     /// Reads the clock. If that comes much too late, the hub hears of it first.
@@ -187,16 +243,21 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
         if late > LATE_MIN && self.hub.next_deadline().is_some() {
             let milliseconds = u64::try_from(late.as_millis()).unwrap_or(u64::MAX);
             tracing::warn!(milliseconds, "the process stood still: deadlines are put off");
-            self.hand_over(Input::Late(Duration::from_millis(milliseconds)));
+            self.handle(Input::Late(Duration::from_millis(milliseconds)));
         }
     }
 
-    fn hand_over(&mut self, input: Input) {
+    /// Inputs that were handled together since `begin` count at their mean.
+    fn tell_handling(&mut self, begin: Duration) {
+        let took = self.runtime.monotonic().saturating_sub(begin);
+        self.handling.observe(took, mem::take(&mut self.handled));
+    }
+
+    fn handle(&mut self, input: Input) {
         self.observer.before(self.now, &input, &self.hub);
-        let mut outputs = std::mem::take(&mut self.outputs);
-        let begin = self.runtime.monotonic();
+        let mut outputs = mem::take(&mut self.outputs);
         outputs.extend(self.hub.handle(self.now, input));
-        self.handling.observe(self.runtime.monotonic().saturating_sub(begin));
+        self.handled += 1;
         self.observer.after(self.now, &outputs, &self.hub);
         for output in outputs.drain(..) {
             self.carry_out(output);
@@ -207,8 +268,8 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
     fn carry_out(&mut self, output: Output) {
         match output {
             Output::Send(key, message) => {
-                if let Some(outbox) = self.outboxes.get(&key) {
-                    outbox.send(message);
+                if self.outboxes.get_mut(&key).is_some_and(|outbox| outbox.queue(message)) {
+                    self.dirty.push(key);
                 }
             }
             Output::Close(key, reason) => self.close(key, Farewell::at_once(reason)),

@@ -1,44 +1,41 @@
-//! One WebSocket session: its task tells the session's state what comes from the stream and from
-//! the owner, and does what the state decides. Reading and writing never wait for each other.
+//! One WebSocket session: its task tells the session's state what comes from the stream, and does
+//! what the state decides. Reading and writing never wait for each other.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures_util::{FutureExt, SinkExt, StreamExt};
+use futures_util::StreamExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::select;
 use tokio_util::sync::PollSender;
-use tokio_websockets::{CloseCode, Config, Error, Limits, Message, ServerBuilder, WebSocketStream};
+use tokio_websockets::{Error, Message};
 
+use self::socket::{Socket, lock};
 use super::Shell;
 use super::intake::{Intake, Skimmed};
-use super::owner::{Event, Orders};
+use super::owner::{Event, Outbox};
 use crate::hub::{CloseCause, Input, SessionKey};
-use crate::protocol::codec::{Bounds, decode_client_frame, encode_hub_frame};
-use crate::protocol::{ClientFrame, CloseReason, Verb};
+use crate::protocol::codec::{Bounds, decode_client_frame};
+use crate::protocol::{ClientFrame, Verb};
 use crate::runtime::{Alarm, Runtime};
 
 mod io;
 mod parts;
 mod phase;
+mod socket;
 mod state;
 
 pub use io::{Farewell, Heard, Manner, Next, Reads, Write};
 pub use state::SessionState;
 
-/// A WebSocket and the session that it belongs to.
+/// A session as its task has it.
 pub(super) struct Session<'a, R: Runtime, S> {
     shell: &'a Shell<R>,
     bounds: Bounds,
-    state: SessionState,
-    socket: WebSocketStream<Intake<S>>,
-    /// A message for which the codec has no room yet.
-    staged: Option<Message>,
-    /// None once the last message is queued.
-    orders: Option<Orders>,
+    socket: Arc<Mutex<Socket<S>>>,
     events: PollSender<Event>,
     /// An input for which the owner has no room yet, which is how the hub's load slows clients
     /// down.
@@ -51,22 +48,19 @@ pub(super) struct Session<'a, R: Runtime, S> {
 impl<'a, R, S> Session<'a, R, S>
 where
     R: Runtime,
-    S: AsyncRead + AsyncWrite + Send + Unpin,
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    /// Takes over `stream` after the HTTP upgrade. Writes happen at the latest at
-    /// `batch_bytes_max`.
-    pub(super) fn new(shell: &'a Shell<R>, key: SessionKey, stream: S, orders: Orders) -> Self {
+    /// Takes over `stream` after the HTTP upgrade.
+    pub(super) fn new(shell: &'a Shell<R>, key: SessionKey, stream: S) -> Self {
         let (config, limits) = (&shell.config, &shell.limits);
         let stream = Intake::new(stream, config.connect_bytes_max(), limits.excess_bytes_max);
-        let codec = Config::default().flush_threshold(limits.batch_bytes_max);
-        let builder = ServerBuilder::new().limits(Limits::unlimited()).config(codec);
+        let state = SessionState::new(key, config, limits, shell.runtime.monotonic());
+        let hub_address = config.hub_address.clone();
+        let socket = Socket::new(state, stream, limits.batch_bytes_max, hub_address);
         Self {
             shell,
             bounds: config.bounds(),
-            state: SessionState::new(key, config, limits, shell.runtime.monotonic()),
-            socket: builder.serve(stream),
-            staged: None,
-            orders: Some(orders),
+            socket: Arc::new(Mutex::new(socket)),
             events: PollSender::new(shell.events.clone()),
             pending_input: None,
             alarm: Alarm::default(),
@@ -74,16 +68,21 @@ where
         }
     }
 
+    /// The owner's end.
+    pub(super) fn outbox(&self) -> Outbox {
+        Outbox::new(Arc::clone(&self.socket) as _)
+    }
+
     /// Passes frames to the owner and messages to the peer until the session is over for the hub.
     pub(super) async fn talk(&mut self) -> CloseCause {
         poll_fn(|task| {
             loop {
-                match self.state.closed() {
+                match self.closed() {
                     Some(cause) if self.pending_input.is_none() => return Poll::Ready(cause),
                     Some(_) => ready!(self.poll_enqueue_input(task)),
                     None => {
                         let step = self.poll_step(task);
-                        if step.is_pending() && self.state.closed().is_none() {
+                        if step.is_pending() && self.closed().is_none() {
                             return Poll::Pending;
                         }
                     }
@@ -96,7 +95,7 @@ where
     /// Does what no longer concerns the hub: lets the last words arrive, or waits for the peer.
     pub(super) async fn part(&mut self) {
         poll_fn(|task| {
-            while !self.state.is_over() {
+            while !lock(&self.socket).state.is_over() {
                 ready!(self.poll_step(task));
             }
             Poll::Ready(())
@@ -104,53 +103,47 @@ where
         .await;
     }
 
+    fn closed(&self) -> Option<CloseCause> {
+        lock(&self.socket).state.closed()
+    }
+
     /// Does what is to be done; ready once something was done.
     fn poll_step(&mut self, task: &mut Context<'_>) -> Poll<()> {
         let now = self.shell.runtime.monotonic();
-        let is_due = now >= self.state.next_deadline();
+        let shared = Arc::clone(&self.socket);
+        let mut socket = lock(&shared);
+        let is_due = now >= socket.state.next_deadline();
         if is_due {
-            let told = self.state.tick(now);
+            let told = socket.state.tick(now);
             self.pending_input = self.pending_input.take().or(told);
         }
+        let is_closing = socket.turn(task, now);
+        if is_closing {
+            self.pending_input.take_if(|told| !matches!(told, Input::Drained(..)));
+        }
+        let shell = self.shell;
         let steps = [
-            self.poll_orders(task, now),
-            self.poll_wanted(task, now),
-            self.poll_write(task, now),
-            self.poll_enqueue_input(task),
-            self.poll_read(task, now),
+            self.poll_wanted(&mut socket, task, now),
+            socket.poll_write(task, now, || shell.clock.now()),
+            self.poll_enqueue(&mut socket, task),
+            self.poll_read(&mut socket, task, now),
         ];
-        if is_due || steps.iter().any(Poll::is_ready) {
+        if is_due || is_closing || steps.iter().any(Poll::is_ready) {
             Poll::Ready(())
         } else {
-            self.poll_alarm(task, now)
+            self.poll_alarm(&socket, task, now)
         }
-    }
-
-    fn poll_orders(&mut self, task: &mut Context<'_>, now: Duration) -> Poll<()> {
-        let Some(orders) = &mut self.orders else { return Poll::Pending };
-        if let Poll::Ready(farewell) = orders.close.poll_unpin(task) {
-            while let Ok(message) = orders.outgoing.try_recv() {
-                self.state.queue(message);
-            }
-            self.orders = None;
-            self.pending_input.take_if(|told| !matches!(told, Input::Drained(..)));
-            // No farewell means that the owner is lost.
-            let lost = Farewell::at_once(CloseReason::InternalError);
-            self.state.farewell(now, farewell.unwrap_or(lost));
-            return Poll::Ready(());
-        }
-        let mut polled = Poll::Pending;
-        while let Poll::Ready(Some(message)) = orders.outgoing.poll_recv(task) {
-            self.state.queue(message);
-            polled = Poll::Ready(());
-        }
-        polled
     }
 
     /// Lets a client whose hub:connect was refused read why and close by itself: to some clients a
     /// connection that closes at once looks like one that never opened.
-    fn poll_wanted(&mut self, task: &mut Context<'_>, now: Duration) -> Poll<()> {
-        if !self.state.is_lingering() {
+    fn poll_wanted(
+        &mut self,
+        socket: &mut Socket<S>,
+        task: &mut Context<'_>,
+        now: Duration,
+    ) -> Poll<()> {
+        if !socket.state.is_lingering() {
             return Poll::Pending;
         }
         let shell = self.shell;
@@ -164,60 +157,18 @@ where
             })
         });
         ready!(wanted.as_mut().poll(task));
-        self.state.give_way(now);
+        socket.state.give_way(now);
         Poll::Ready(())
     }
 
-    fn poll_write(&mut self, task: &mut Context<'_>, now: Duration) -> Poll<()> {
-        let mut polled = Poll::Pending;
-        loop {
-            let written = match self.staged.take() {
-                Some(message) => match self.socket.poll_ready_unpin(task) {
-                    Poll::Pending => {
-                        self.staged = Some(message);
-                        return polled;
-                    }
-                    Poll::Ready(ready) => {
-                        ready.and_then(|()| self.socket.start_send_unpin(message))
-                    }
-                },
-                None => match self.state.next(now, || self.shell.clock.now()) {
-                    Next::Write(write) => {
-                        self.staged = Some(self.message(write));
-                        Ok(())
-                    }
-                    Next::Flush => match self.socket.poll_flush_unpin(task) {
-                        Poll::Pending => return polled,
-                        Poll::Ready(flushed) => flushed.map(|()| self.state.flushed()),
-                    },
-                    Next::End => match self.poll_end(task) {
-                        Poll::Pending => return polled,
-                        Poll::Ready(()) => {
-                            self.state.ended();
-                            Ok(())
-                        }
-                    },
-                    Next::Wait => return polled,
-                },
-            };
-            if written.is_err() {
-                self.state.cannot_write();
-            }
-            polled = Poll::Ready(());
+    fn poll_enqueue(&mut self, socket: &mut Socket<S>, task: &mut Context<'_>) -> Poll<()> {
+        if self.pending_input.is_none() {
+            self.pending_input = socket.state.report();
         }
-    }
-
-    /// A broken stream ended already.
-    fn poll_end(&mut self, task: &mut Context<'_>) -> Poll<()> {
-        let _ = ready!(self.socket.poll_flush_unpin(task));
-        let _ = ready!(Pin::new(self.socket.get_mut()).poll_shutdown(task));
-        Poll::Ready(())
+        self.poll_enqueue_input(task)
     }
 
     fn poll_enqueue_input(&mut self, task: &mut Context<'_>) -> Poll<()> {
-        if self.pending_input.is_none() {
-            self.pending_input = self.state.report();
-        }
         if self.pending_input.is_none() {
             return Poll::Pending;
         }
@@ -229,14 +180,19 @@ where
         Poll::Ready(())
     }
 
-    fn poll_read(&mut self, task: &mut Context<'_>, now: Duration) -> Poll<()> {
+    fn poll_read(
+        &mut self,
+        socket: &mut Socket<S>,
+        task: &mut Context<'_>,
+        now: Duration,
+    ) -> Poll<()> {
         if self.pending_input.is_some() {
             return Poll::Pending;
         }
-        let heard = match self.state.reads() {
-            Reads::Messages => ready!(self.poll_message(task)),
+        let heard = match socket.state.reads() {
+            Reads::Messages => ready!(self.poll_message(socket, task)),
             Reads::Bytes(bytes_max) => {
-                match ready!(self.socket.get_mut().poll_skim(task, bytes_max)) {
+                match ready!(socket.stream.get_mut().poll_skim(task, bytes_max)) {
                     Skimmed::Close => Heard::Close,
                     Skimmed::TooLarge(actual) => Heard::TooLarge {
                         actual,
@@ -247,18 +203,18 @@ where
             }
             Reads::Nothing => return Poll::Pending,
         };
-        self.pending_input = self.state.hear(now, heard);
+        self.pending_input = socket.state.hear(now, heard);
         Poll::Ready(())
     }
 
     /// The next message, or its parts so far. Pings and close frames are answered on the way.
-    fn poll_message(&mut self, task: &mut Context<'_>) -> Poll<Heard> {
-        let next = self.socket.poll_next_unpin(task);
-        let intake = self.socket.get_mut();
+    fn poll_message(&self, socket: &mut Socket<S>, task: &mut Context<'_>) -> Poll<Heard> {
+        let next = socket.stream.poll_next_unpin(task);
+        let intake = socket.stream.get_mut();
         Poll::Ready(match next {
             Poll::Ready(next) => {
                 intake.is_told();
-                self.heard(next)
+                self.heard(intake, next)
             }
             Poll::Pending => match intake.too_large() {
                 Some(actual) => Heard::TooLarge { actual, max: intake.message_bytes_max() },
@@ -270,7 +226,7 @@ where
         })
     }
 
-    fn heard(&mut self, next: Option<Result<Message, Error>>) -> Heard {
+    fn heard(&self, intake: &mut Intake<S>, next: Option<Result<Message, Error>>) -> Heard {
         let message = match next {
             Some(Ok(message)) => message,
             Some(Err(Error::Protocol(_))) => return Heard::Violation,
@@ -289,7 +245,7 @@ where
         if let Ok(ClientFrame::Request(request)) = &frame
             && let Ok(Verb::Connect(_)) = &request.verb
         {
-            self.socket.get_mut().allow(self.shell.config.message_bytes_max);
+            intake.allow(self.shell.config.message_bytes_max);
         }
         Heard::Frame(frame.map(|frame| self.dated(frame)))
     }
@@ -306,22 +262,13 @@ where
         frame
     }
 
-    fn message(&self, write: Write) -> Message {
-        match write {
-            Write::Message(message) => {
-                Message::text(encode_hub_frame(&message, &self.shell.config.hub_address))
-            }
-            Write::Ping => Message::ping(""),
-            Write::Close(reason) => {
-                let code = CloseCode::try_from(reason.code());
-                let code = code.unwrap_or(CloseCode::INTERNAL_SERVER_ERROR);
-                Message::close(Some(code), reason.text())
-            }
-        }
-    }
-
-    fn poll_alarm(&mut self, task: &mut Context<'_>, now: Duration) -> Poll<()> {
-        let deadline = Some(self.state.next_deadline()).filter(|at| *at < Duration::MAX);
+    fn poll_alarm(
+        &mut self,
+        socket: &Socket<S>,
+        task: &mut Context<'_>,
+        now: Duration,
+    ) -> Poll<()> {
+        let deadline = Some(socket.state.next_deadline()).filter(|at| *at < Duration::MAX);
         self.alarm.set(deadline, |at| Box::pin(self.shell.runtime.sleep(at.saturating_sub(now))));
         self.alarm.poll_ring(task)
     }

@@ -290,6 +290,11 @@ impl SessionState {
         self.report.take().map(|written| Input::Drained(self.key, written))
     }
 
+    /// Returns whether messages wait to be written.
+    pub fn has_queued(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
     /// The stream takes no more: a talking session is lost, a closing one waits for the client.
     pub fn cannot_write(&mut self) {
         self.queue.clear();

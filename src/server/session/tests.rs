@@ -1,5 +1,6 @@
 //! A session over a pipe; the test plays the owner.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +27,11 @@ struct Owner {
     outbox: Outbox,
 }
 
-struct Events(mpsc::Receiver<Event>);
+/// What the owner hears: of its own writes first.
+struct Events {
+    written: VecDeque<Input>,
+    queued: mpsc::Receiver<Event>,
+}
 
 /// A session whose pipe holds `pipe_bytes` each way, with the client's end of the pipe.
 async fn session(config: Config, pipe_bytes: usize) -> (Owner, DuplexStream) {
@@ -44,14 +49,20 @@ async fn session_within(
     let peer = Peer { address: SocketAddr::from(([127, 0, 0, 1], 1)) };
     Tokio.spawn(async move { serve_session(&shell, server, peer).await });
     match events.recv().await {
-        Some(Event::Opened(KEY, _, outbox)) => (Owner { events: Events(events), outbox }, client),
+        Some(Event::Opened(KEY, _, outbox)) => {
+            let events = Events { written: VecDeque::new(), queued: events };
+            (Owner { events, outbox }, client)
+        }
         _ => panic!("a session begins with Opened"),
     }
 }
 
 impl Events {
     async fn input(&mut self) -> Option<Input> {
-        match self.0.recv().await? {
+        if let Some(written) = self.written.pop_front() {
+            return Some(written);
+        }
+        match self.queued.recv().await? {
             Event::Input(input) => Some(input),
             Event::Opened(..) | Event::Access(_) | Event::CloseAll | Event::Inspect(_) => {
                 panic!("there is one session")
@@ -61,29 +72,35 @@ impl Events {
 }
 
 impl Owner {
-    fn send_pongs(&self, count: usize) {
+    fn queue_pongs(&mut self, count: usize) {
         for _ in 0..count {
             let to = ActorAddress::parse("@(client)").unwrap();
             let (id, timestamp) = (uuid::Uuid::nil(), Timestamp::from_millis(0));
             let pong = Outgoing { id, to, timestamp, body: Body::Pong };
-            self.outbox.send(pong);
+            self.outbox.queue(pong);
         }
+    }
+
+    fn write(&mut self) {
+        self.events.written.extend(self.outbox.write(Tokio.monotonic(), Tokio.now()));
     }
 }
 
 #[tokio::test]
 async fn what_is_queued_is_written_together_and_reported_once() {
     let (mut owner, _client) = session(Config::default(), 4096).await;
-    owner.send_pongs(3);
+    owner.queue_pongs(3);
+    owner.write();
     let written = Written { messages: 3, ..Written::default() };
     assert_eq!(owner.events.input().await, Some(Input::Drained(KEY, written)));
 }
 
 #[tokio::test]
-async fn a_batch_ends_at_its_bound_and_the_next_begins() {
+async fn the_owner_writes_one_batch_and_the_session_the_rest() {
     let limits = Limits { batch_messages_max: 2, ..Limits::default() };
     let (mut owner, _client) = session_within(limits, Config::default(), 4096).await;
-    owner.send_pongs(3);
+    owner.queue_pongs(3);
+    owner.write();
     for messages in [2, 1] {
         let written = Written { messages, ..Written::default() };
         assert_eq!(owner.events.input().await, Some(Input::Drained(KEY, written)));
@@ -107,8 +124,9 @@ async fn what_is_queued_for_too_long_is_left_out_and_reported() {
     let (id, body) = (uuid::Uuid::nil(), Body::Delivery(Arc::new(delivery)));
     let late = Outgoing { id, to: to.clone(), timestamp: Timestamp::from_millis(0), body };
     let bytes = late.weight();
-    owner.outbox.send(late);
-    owner.send_pongs(1);
+    owner.outbox.queue(late);
+    owner.queue_pongs(1);
+    owner.write();
     let written = Written { messages: 2, bytes, expired: vec![Expired { to, message }] };
     assert_eq!(owner.events.input().await, Some(Input::Drained(KEY, written)));
     let mut frame = [0; 17];
@@ -119,7 +137,7 @@ async fn what_is_queued_for_too_long_is_left_out_and_reported() {
 #[tokio::test]
 async fn what_is_queued_is_written_before_the_close_frame() {
     let (mut owner, mut client) = session(Config::default(), 4096).await;
-    owner.send_pongs(1);
+    owner.queue_pongs(1);
     owner.outbox.close(Farewell::at_once(CloseReason::IdleTimeout));
     let mut bytes = [0; 17 + 4];
     client.read_exact(&mut bytes).await.unwrap();
@@ -136,7 +154,8 @@ async fn what_is_queued_is_written_before_the_close_frame() {
 async fn a_stuck_writer_still_hears_of_the_close() {
     let config = Config { close_timeout: Duration::from_millis(20), ..Config::default() };
     let (mut owner, _client) = session(config, 64).await;
-    owner.send_pongs(100);
+    owner.queue_pongs(100);
+    owner.write();
     yield_now().await;
     owner.outbox.close(Farewell::at_once(CloseReason::SlowConsumer));
     assert_eq!(owner.events.input().await, Some(Input::Closed(KEY, CloseCause::Hub)));
@@ -152,7 +171,7 @@ async fn a_peer_that_pings_and_never_reads_is_not_read_any_more() {
             written = (written + bytes.unwrap()) % ping.len();
         }
         yield_now().await;
-        match owner.events.0.try_recv() {
+        match owner.events.queued.try_recv() {
             Ok(_) => (pings_heard, rounds_without) = (pings_heard + 1, 0),
             Err(_) => rounds_without += 1,
         }
@@ -222,7 +241,7 @@ async fn what_is_too_large_is_read_away_so_that_the_error_arrives() {
     let bytes = 8 << 20;
     client.write_all(&header(0x82, bytes)).await.unwrap();
     assert_eq!(input(&mut owner).await, too_large(bytes as usize, 65_536));
-    owner.send_pongs(1);
+    owner.queue_pongs(1);
     owner.outbox.close(Farewell::at_once(CloseReason::MessageTooLarge));
     client.write_all(&vec![0; bytes as usize]).await.unwrap();
     let mut told = [0; 17 + 4];
@@ -259,7 +278,7 @@ async fn the_bytes_of_a_message_on_its_way_are_a_sign_of_life() {
 #[tokio::test]
 async fn a_refused_client_has_time_to_close_by_itself() {
     let (mut owner, mut client) = session(Config::default(), 4096).await;
-    owner.send_pongs(1);
+    owner.queue_pongs(1);
     let (reason, manner) = (CloseReason::Unauthorized, Manner::Linger);
     owner.outbox.close(Farewell { reason, manner });
     let mut told = [0; 17];
