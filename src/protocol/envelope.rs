@@ -81,8 +81,8 @@ pub struct Delivery {
     pub origin: MessageId,
     /// How long after its arrival it may still be written; none: for ever.
     pub ttl: Option<Duration>,
-    /// The encoded text after `id` and `to`, written by the first session that needs it.
-    pub(super) shared: OnceLock<String>,
+    /// The encoded text after `id` and `to`, which many recipients share; written for the first.
+    pub(super) shared: OnceLock<Box<[u8]>>,
 }
 
 impl Delivery {

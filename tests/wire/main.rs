@@ -3,6 +3,7 @@
 
 mod from_client;
 mod from_hub;
+mod parts;
 
 use serde_json::Value;
 use signal_hub::protocol::{ActorAddress, Json, MessageId, Topic};

@@ -7,6 +7,7 @@ mod bounds;
 mod client_frame;
 mod fields;
 mod hub_frame;
+mod write;
 
 pub use bounds::Bounds;
 pub use client_frame::{decode_client_frame, encode_client_frame};

@@ -2,21 +2,22 @@
 
 mod directory;
 mod verbs;
+mod write;
 
 use std::borrow::Cow;
-use std::fmt::Write;
 use std::sync::Arc;
 
-use indexmap::IndexMap;
 use serde::Deserialize;
 
 use super::Bounds;
 use super::fields::{Raw, kind_of, name, optional_integer, optional_milliseconds, optional_string};
 use crate::protocol::{
-    ActorAddress, Broadcast, ClientFrame, ErrorCode, FrameBytes, Json, Malformed, MessageId,
-    Pattern, Refusal, Register, Request, Verb,
+    ActorAddress, ClientFrame, ErrorCode, FrameBytes, Json, Malformed, MessageId, Pattern, Refusal,
+    Request, Verb,
 };
 use crate::time::Timestamp;
+
+pub use write::encode_client_frame;
 
 const ADDRESS: &str = "an address: @(path)";
 const ID: &str = "a string of 1 to 128 bytes";
@@ -193,70 +194,6 @@ fn envelope_metadata(raw: Raw<'_>) -> Result<Json, Refusal> {
         Ok(()) => Ok(metadata),
         Err(_) => Err(Refusal::invalid("metadata", EXPECTED, "object".to_owned())),
     }
-}
-
-/// Writes one frame as a client sends it. A request whose verb is a refusal has no payload.
-pub fn encode_client_frame(frame: &ClientFrame) -> String {
-    match frame {
-        ClientFrame::Ping => r#"{"type":"ping"}"#.to_owned(),
-        ClientFrame::Request(request) => encode_request(request),
-    }
-}
-
-fn encode_request(request: &Request) -> String {
-    let verb = request.verb.as_ref().ok().map(|verb| {
-        serde_json::to_string(verb).expect("a verb has string keys and holds valid JSON")
-    });
-    let (payload, metadata) = match &request.verb {
-        Ok(Verb::Connect(_)) => (None, verb),
-        Ok(Verb::Broadcast(broadcast)) => (verb, targeted(&request.metadata, broadcast)),
-        Ok(Verb::Register(register)) => (verb, renewing(&request.metadata, register)),
-        Ok(_) | Err(_) => (verb, None),
-    };
-    let mut text = String::with_capacity(256);
-    write!(
-        text,
-        r#"{{"id":{},"from":"{}","to":"{}","type":{},"pattern":"{}","timestamp":{},"payload":{},"metadata":{},"correlationId":null,"ttl":{},"signature":null}}"#,
-        quoted(request.id.as_str()),
-        request.from,
-        request.to,
-        quoted(&request.type_name),
-        request.pattern.as_str(),
-        request.timestamp,
-        payload.as_deref().unwrap_or("null"),
-        metadata.as_deref().unwrap_or(request.metadata.as_str()),
-        super::hub_frame::milliseconds_or_null(request.ttl),
-    )
-    .expect("writing to a String cannot fail");
-    text
-}
-
-/// The metadata with the broadcast's target, unless it names one already.
-fn targeted(metadata: &Json, broadcast: &Broadcast) -> Option<String> {
-    let target = broadcast.target_capability.as_deref()?;
-    with(metadata, "targetCapability", target.into())
-}
-
-/// The metadata with the wish that heartbeats renew, unless the registration's own has it.
-fn renewing(metadata: &Json, register: &Register) -> Option<String> {
-    let says_so = Register::renews_on_heartbeat(&register.metadata);
-    let says_it_here = register.renew_on_heartbeat && !says_so;
-    says_it_here.then(|| with(metadata, Register::RENEW_ON_HEARTBEAT, true.into())).flatten()
-}
-
-/// The metadata with one more key, unless it is there.
-fn with(metadata: &Json, key: &str, value: serde_json::Value) -> Option<String> {
-    let mut merged: IndexMap<String, Json> = metadata.to().unwrap_or_default();
-    if merged.contains_key(key) {
-        return None;
-    }
-    merged.insert(key.to_owned(), value.into());
-    Some(serde_json::to_string(&merged).expect("an object of JSON values is JSON"))
-}
-
-/// `text` as a JSON string.
-pub(super) fn quoted(text: &str) -> String {
-    serde_json::to_string(text).expect("a string is JSON")
 }
 
 #[cfg(test)]

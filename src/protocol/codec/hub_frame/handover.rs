@@ -1,7 +1,8 @@
 //! A message from the hub as a client would read it, with no bytes in between.
 
 use super::read::{HubBody, HubFrame, HubMessage};
-use super::write::{notice_payload, reply_metadata, reply_payload};
+use super::write::{reply_metadata, write_notice_payload, write_reply_payload};
+use crate::protocol::codec::write::text;
 use crate::protocol::{ActorAddress, Body, Json, MessageId, Outgoing};
 
 /// What a client would read if `message` were written as bytes; `hub` is the hub's own address.
@@ -42,8 +43,8 @@ pub fn hand_over(message: &Outgoing, hub: &ActorAddress) -> HubFrame {
 /// The payload of a message from the hub, as JSON.
 pub fn payload_text(body: &HubBody) -> String {
     match body {
-        HubBody::Reply { reply, .. } => reply_payload(reply),
-        HubBody::Notice(notice) => notice_payload(notice),
+        HubBody::Reply { reply, .. } => text(|payload| write_reply_payload(payload, reply)),
+        HubBody::Notice(notice) => text(|payload| write_notice_payload(payload, notice)),
         HubBody::Delivery { payload, .. } | HubBody::Unknown { payload, .. } => {
             payload.as_str().to_owned()
         }

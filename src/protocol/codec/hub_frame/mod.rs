@@ -10,8 +10,6 @@ pub use handover::{hand_over, payload_text};
 pub use read::{HubBody, HubFrame, HubMessage, InvalidHubFrame, decode_hub_frame};
 pub use write::{copy_len, encode_hub_frame, write_hub_frame};
 
-pub(super) use write::milliseconds_or_null;
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;

@@ -1,123 +1,123 @@
 //! What the hub writes: always all eleven keys of the envelope.
 
-use std::io::Write;
 use std::time::Duration;
 
-use serde::Serialize;
-
 use super::payloads::{ErrorPayload, ReplyMetadata};
-use crate::protocol::codec::client_frame::quoted;
-use crate::protocol::{ActorAddress, Body, Delivery, Json, MessageId, Notice, Outgoing, Reply};
+use crate::protocol::codec::write::{push, push_json, text};
+use crate::protocol::{
+    ActorAddress, Body, Delivery, Json, MessageId, Notice, Outgoing, Reply, Route,
+};
 use crate::time::Timestamp;
 
 /// The text of [`write_hub_frame`] alone.
 pub fn encode_hub_frame(message: &Outgoing, hub: &ActorAddress) -> String {
-    let mut text = Vec::with_capacity(512);
-    write_hub_frame(&mut text, message, hub);
-    String::from_utf8(text).expect("names and JSON are UTF-8")
+    text(|frame| write_hub_frame(frame, message, hub))
 }
 
 /// Appends one message as the text of a WebSocket frame; `hub` is the hub's own address.
-pub fn write_hub_frame(text: &mut Vec<u8>, message: &Outgoing, hub: &ActorAddress) {
+pub fn write_hub_frame(frame: &mut Vec<u8>, message: &Outgoing, hub: &ActorAddress) {
+    let timestamp = message.timestamp;
     match &message.body {
-        Body::Pong => text.extend_from_slice(br#"{"type":"pong"}"#),
+        Body::Pong => push(frame, &[r#"{"type":"pong"}"#]),
         Body::Reply { correlation, trace_id, reply } => {
-            let payload = reply_payload(reply);
-            let metadata = reply_metadata(reply, trace_id.as_deref());
-            let (kind, correlation) = (reply.type_name(), correlation.as_ref());
-            write_own(text, message, hub, kind, correlation, &payload, metadata.as_str());
+            write_prefix(frame, message);
+            write_head(frame, hub, reply.type_name(), timestamp);
+            write_reply_payload(frame, reply);
+            push(frame, &[METADATA, reply_metadata(reply, trace_id.as_deref()).as_str()]);
+            write_tail(frame, correlation.as_ref(), None);
         }
         Body::Notice(notice) => {
-            let payload = notice_payload(notice);
-            write_own(text, message, hub, notice.type_name(), None, &payload, "{}");
+            write_prefix(frame, message);
+            write_head(frame, hub, notice.type_name(), timestamp);
+            write_notice_payload(frame, notice);
+            push(frame, &[METADATA, "{}"]);
+            write_tail(frame, None, None);
         }
-        Body::Delivery(delivery) => write_delivery(text, message, delivery),
+        Body::Delivery(delivery) => {
+            write_prefix(frame, message);
+            match delivery.route {
+                Route::Send => write_shared(frame, delivery, timestamp),
+                // All copies leave the hub at one moment, so they share the timestamp too.
+                Route::Publication { .. } | Route::Broadcast => {
+                    let shared = delivery.shared.get_or_init(|| {
+                        let mut shared = Vec::with_capacity(copy_len(delivery, 0, timestamp));
+                        write_shared(&mut shared, delivery, timestamp);
+                        shared.into()
+                    });
+                    frame.extend_from_slice(shared);
+                }
+            }
+        }
     }
-}
-
-fn write_own(
-    text: &mut Vec<u8>,
-    message: &Outgoing,
-    hub: &ActorAddress,
-    kind: &str,
-    correlation: Option<&MessageId>,
-    payload: &str,
-    metadata: &str,
-) {
-    write_prefix(text, message);
-    write!(
-        text,
-        r#""from":"{hub}","type":"{kind}","pattern":"tell","timestamp":{},"payload":{payload},"metadata":{metadata},"correlationId":{},"ttl":null,"signature":null}}"#,
-        message.timestamp,
-        correlation.map_or_else(|| "null".to_owned(), |id| quoted(id.as_str())),
-    )
-    .expect("writing to memory cannot fail");
-}
-
-fn write_delivery(text: &mut Vec<u8>, message: &Outgoing, delivery: &Delivery) {
-    // All copies of a delivery leave the hub at one moment, so they share the timestamp too.
-    let shared = delivery.shared.get_or_init(|| {
-        let (payload, metadata) = (delivery.payload.as_str(), delivery.metadata.as_str());
-        shared_text(delivery, message.timestamp, payload, metadata)
-    });
-    write_prefix(text, message);
-    text.extend_from_slice(shared.as_bytes());
 }
 
 /// Bytes of a copy as text, for a recipient whose address has `to` bytes. Reads neither payload nor
 /// metadata.
 pub fn copy_len(delivery: &Delivery, to: usize, timestamp: Timestamp) -> usize {
-    let around = shared_text(delivery, timestamp, "", "").len();
+    let mut around = Vec::with_capacity(256);
+    write_head(&mut around, &delivery.from, &delivery.kind, timestamp);
+    push(&mut around, &[METADATA]);
+    write_tail(&mut around, None, delivery.ttl);
     let data = delivery.payload.len() + delivery.metadata.len();
-    PREFIX_LEN + to + around + data
+    PREFIX_LEN + to + around.len() + data
 }
 
-fn shared_text(delivery: &Delivery, timestamp: Timestamp, payload: &str, metadata: &str) -> String {
-    format!(
-        r#""from":"{}","type":{},"pattern":"tell","timestamp":{timestamp},"payload":{payload},"metadata":{metadata},"correlationId":null,"ttl":{},"signature":null}}"#,
-        delivery.from,
-        quoted(&delivery.kind),
-        milliseconds_or_null(delivery.ttl),
-    )
+/// The part of a delivery that is equal for all recipients.
+fn write_shared(frame: &mut Vec<u8>, delivery: &Delivery, timestamp: Timestamp) {
+    write_head(frame, &delivery.from, &delivery.kind, timestamp);
+    push(frame, &[delivery.payload.as_str(), METADATA, delivery.metadata.as_str()]);
+    write_tail(frame, None, delivery.ttl);
 }
 
 /// Bytes of [`write_prefix`] without the recipient's address.
 const PREFIX_LEN: usize = r#"{"id":"00000000-0000-0000-0000-000000000000","to":"","#.len();
+const METADATA: &str = r#","metadata":"#;
 
 /// The part that differs from recipient to recipient.
-fn write_prefix(text: &mut Vec<u8>, message: &Outgoing) {
-    write!(text, r#"{{"id":"{}","to":"{}","#, message.id.hyphenated(), message.to)
-        .expect("writing to memory cannot fail");
+fn write_prefix(frame: &mut Vec<u8>, message: &Outgoing) {
+    let mut buffer = uuid::Uuid::encode_buffer();
+    let id = message.id.hyphenated().encode_lower(&mut buffer);
+    push(frame, &[r#"{"id":""#, id, r#"","to":""#, message.to.as_str(), r#"","#]);
 }
 
-pub(in crate::protocol::codec) fn milliseconds_or_null(duration: Option<Duration>) -> String {
-    duration.map_or_else(|| "null".to_owned(), |duration| duration.as_millis().to_string())
+/// What precedes the payload.
+fn write_head(frame: &mut Vec<u8>, from: &ActorAddress, kind: &str, timestamp: Timestamp) {
+    push(frame, &[r#""from":""#, from.as_str(), r#"","type":"#]);
+    push_json(frame, kind);
+    push(frame, &[r#","pattern":"tell","timestamp":"#]);
+    push_json(frame, &timestamp);
+    push(frame, &[r#","payload":"#]);
 }
 
-fn to_json<T: Serialize>(payload: &T) -> String {
-    serde_json::to_string(payload).expect("a payload has string keys and holds valid JSON")
+/// What follows the metadata.
+fn write_tail(frame: &mut Vec<u8>, correlation: Option<&MessageId>, ttl: Option<Duration>) {
+    push(frame, &[r#","correlationId":"#]);
+    push_json(frame, &correlation);
+    push(frame, &[r#","ttl":"#]);
+    push_json(frame, &ttl.map(|ttl| ttl.as_millis()));
+    push(frame, &[r#","signature":null}"#]);
 }
 
-pub(super) fn reply_payload(reply: &Reply) -> String {
+pub(super) fn write_reply_payload(frame: &mut Vec<u8>, reply: &Reply) {
     match reply {
-        Reply::Connected(payload) => to_json(payload),
-        Reply::HeartbeatAck(payload) => to_json(payload),
-        Reply::Disconnected(payload) => to_json(payload),
-        Reply::Registered(payload) => to_json(payload),
-        Reply::Unregistered(payload) => to_json(payload),
-        Reply::Renewed(payload) => to_json(payload),
-        Reply::Discovered(payload) => to_json(payload),
-        Reply::ActorList(payload) => to_json(payload),
-        Reply::DeliveryAck(payload) => to_json(payload),
-        Reply::UnknownActor(payload) => to_json(payload),
-        Reply::BroadcastAck(payload) => to_json(payload),
-        Reply::Subscribed(payload) => to_json(payload),
-        Reply::Unsubscribed(payload) => to_json(payload),
-        Reply::Published(payload) => to_json(payload),
-        Reply::TokenRefreshed(payload) => to_json(payload),
-        Reply::QueueStats(payload) => to_json(payload),
-        Reply::Metrics(payload) => to_json(payload),
-        Reply::Error(refusal) => to_json(&ErrorPayload::from(refusal.as_ref())),
+        Reply::Connected(payload) => push_json(frame, payload),
+        Reply::HeartbeatAck(payload) => push_json(frame, payload),
+        Reply::Disconnected(payload) => push_json(frame, payload),
+        Reply::Registered(payload) => push_json(frame, payload),
+        Reply::Unregistered(payload) => push_json(frame, payload),
+        Reply::Renewed(payload) => push_json(frame, payload),
+        Reply::Discovered(payload) => push_json(frame, payload),
+        Reply::ActorList(payload) => push_json(frame, payload),
+        Reply::DeliveryAck(payload) => push_json(frame, payload),
+        Reply::UnknownActor(payload) => push_json(frame, payload),
+        Reply::BroadcastAck(payload) => push_json(frame, payload),
+        Reply::Subscribed(payload) => push_json(frame, payload),
+        Reply::Unsubscribed(payload) => push_json(frame, payload),
+        Reply::Published(payload) => push_json(frame, payload),
+        Reply::TokenRefreshed(payload) => push_json(frame, payload),
+        Reply::QueueStats(payload) => push_json(frame, payload),
+        Reply::Metrics(payload) => push_json(frame, payload),
+        Reply::Error(refusal) => push_json(frame, &ErrorPayload::from(refusal.as_ref())),
     }
 }
 
@@ -142,11 +142,11 @@ pub(super) fn reply_metadata(reply: &Reply, trace_id: Option<&str>) -> Json {
     Json::from_value(&metadata).expect("texts and numbers are JSON")
 }
 
-pub(super) fn notice_payload(notice: &Notice) -> String {
+pub(super) fn write_notice_payload(frame: &mut Vec<u8>, notice: &Notice) {
     match notice {
-        Notice::Disconnect(payload) => to_json(payload),
-        Notice::Unregistered(payload) => to_json(payload),
-        Notice::Pause(payload) => to_json(payload),
-        Notice::Resume => "{}".to_owned(),
+        Notice::Disconnect(payload) => push_json(frame, payload),
+        Notice::Unregistered(payload) => push_json(frame, payload),
+        Notice::Pause(payload) => push_json(frame, payload),
+        Notice::Resume => push(frame, &["{}"]),
     }
 }
