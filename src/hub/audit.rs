@@ -1,6 +1,7 @@
 //! The audit records: every decision that a person would ask about, once (docs/OPERATIONS.md,
 //! Audit). The simulator reads the same records as an operator.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -133,7 +134,7 @@ pub enum Record {
         message: MessageId,
         /// The type of the ask.
         #[serde(rename = "type")]
-        kind: String,
+        kind: &'static str,
     },
     /// A session was told to pause, because this recipient's queue is too deep.
     SenderPaused {
@@ -180,7 +181,7 @@ pub enum Record {
         code: ErrorCode,
         /// The envelope's `type`.
         #[serde(rename = "type")]
-        kind: String,
+        kind: Cow<'static, str>,
         /// Whether the sender waited for a reply.
         pattern: Pattern,
     },

@@ -55,6 +55,7 @@ pub struct Hub {
     counters: Counters,
     minute: Minute,
     stopping: bool,
+    audited: bool,
     work: Work,
     outputs: Vec<Output>,
 }
@@ -80,6 +81,7 @@ impl Hub {
             counters: Counters::default(),
             minute: Minute::default(),
             stopping: false,
+            audited: true,
             work: Work::default(),
             outputs: Vec::new(),
         }
@@ -88,6 +90,12 @@ impl Hub {
     /// From now on `access` decides who may connect. Open sessions keep what their tokens granted.
     pub fn change_access(&mut self, access: Access) {
         self.access = access;
+    }
+
+    /// From now on [`Output::Audit`] is among the outputs, as at the beginning, or not. Records are
+    /// most of the work of a delivery, so a hub whose records nobody reads makes none.
+    pub fn change_audit(&mut self, audited: bool) {
+        self.audited = audited;
     }
 
     /// The hub's bounds and timeouts.

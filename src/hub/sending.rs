@@ -17,7 +17,9 @@ pub(super) enum Handover {
 
 impl Hub {
     pub(super) fn audit(&mut self, record: Record) {
-        self.outputs.push(Output::Audit(record));
+        if self.audited {
+            self.outputs.push(Output::Audit(record));
+        }
     }
 
     pub(super) fn reply(
@@ -130,7 +132,9 @@ impl Hub {
         why: DropReason,
     ) {
         self.counters.count_drop(why);
-        self.audit(Record::MessageDropped { to: to.into(), message: message.clone(), why });
+        if self.audited {
+            self.audit(Record::MessageDropped { to: to.into(), message: message.clone(), why });
+        }
     }
 
     fn try_deliver(
@@ -157,13 +161,15 @@ impl Hub {
         self.enqueue(now, owner, outgoing);
         self.counters.messages_delivered += 1;
         self.work.bytes += delivery.kind.len();
-        self.audit(Record::MessageDelivered {
-            from: delivery.from.clone(),
-            to: to.clone(),
-            kind: delivery.kind.clone(),
-            message: delivery.origin.clone(),
-            session: owner,
-        });
+        if self.audited {
+            self.audit(Record::MessageDelivered {
+                from: delivery.from.clone(),
+                to: to.clone(),
+                kind: delivery.kind.clone(),
+                message: delivery.origin.clone(),
+                session: owner,
+            });
+        }
         Handover::Delivered
     }
 

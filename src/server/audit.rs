@@ -6,9 +6,14 @@ use serde::Serialize;
 use crate::hub::Record;
 use crate::time::Timestamp;
 
+/// Returns whether the target is on, which a reload of the settings can change.
+pub(super) fn is_read() -> bool {
+    tracing::enabled!(target: "hub::audit", tracing::Level::INFO)
+}
+
 /// Writes `record`, unless the target is off.
 pub(super) fn write(timestamp: Timestamp, record: &Record) {
-    if !tracing::enabled!(target: "hub::audit", tracing::Level::INFO) {
+    if !is_read() {
         return;
     }
     match serde_json::to_string(&Line { timestamp, record }) {

@@ -6,6 +6,9 @@ use crate::time::Timestamp;
 
 /// Watches every step of a hub, in the owner's task. `()` ignores everything.
 pub trait Observer: Send + 'static {
+    /// Whether it looks at what it is shown; if not, the hub makes no audit records for it.
+    const WATCHES: bool = true;
+
     /// `hub` is about to handle `input`.
     fn before(&mut self, now: Timestamp, input: &Input, hub: &Hub) {
         let _ = (now, input, hub);
@@ -17,4 +20,6 @@ pub trait Observer: Send + 'static {
     }
 }
 
-impl Observer for () {}
+impl Observer for () {
+    const WATCHES: bool = false;
+}

@@ -254,6 +254,7 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
     }
 
     fn handle(&mut self, input: Input) {
+        self.hub.change_audit(O::WATCHES || audit::is_read());
         self.observer.before(self.now, &input, &self.hub);
         let mut outputs = mem::take(&mut self.outputs);
         outputs.extend(self.hub.handle(self.now, input));

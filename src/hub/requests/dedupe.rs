@@ -54,7 +54,7 @@ impl Hub {
             actor_address: ask.from.clone(),
             session: key,
             message: ask.id.clone(),
-            kind: ask.kind.to_owned(),
+            kind: ask.kind,
         });
         Some(reply)
     }

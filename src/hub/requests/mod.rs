@@ -60,7 +60,7 @@ impl Hub {
         if let Err(refusal) = self.check_rate_limit(now, key, request) {
             return self.refuse_rate_limited(now, key, request, refusal);
         }
-        let before = self.outputs.len();
+        let before = self.copies();
         let decided = self.decide(now, key, request);
         self.pay(key, request, before);
         match decided {
@@ -129,7 +129,7 @@ impl Hub {
         self.audit(Record::RequestRefused {
             session: key,
             code,
-            kind: request.type_name.to_string(),
+            kind: request.type_name.clone(),
             pattern: request.pattern,
         });
         let connecting = self.sessions.open(key).is_some_and(|s| s.phase == Phase::Connecting);

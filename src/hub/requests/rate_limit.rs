@@ -4,7 +4,7 @@
 //! through if anything is left, and is paid for afterwards.
 
 use crate::hub::state::RateLimit;
-use crate::hub::{Hub, Output, Record, SessionKey};
+use crate::hub::{Hub, SessionKey};
 use crate::protocol::{Details, ErrorCode, Pattern, Refusal, Reply, Request};
 use crate::time::Timestamp;
 
@@ -49,12 +49,16 @@ impl Hub {
         })
     }
 
-    /// Debits a request that went through; `before` is the number of outputs before it.
-    pub(super) fn pay(&mut self, key: SessionKey, request: &Request, before: usize) {
-        let copies = self.outputs[before..].iter().filter(copied).count();
-        let rows = copies + self.work.scanned;
-        let by = |amount: usize, unit: usize| amount.checked_div(unit).unwrap_or(0) as u64;
-        let of_bytes = by(request.frame_bytes.0, self.config.rate_limit_bytes);
+    /// Copies of messages until now, handed over or not.
+    pub(super) fn copies(&self) -> u64 {
+        self.counters.messages_delivered + self.counters.messages_dropped
+    }
+
+    /// Debits a request that went through; `before` is the number of copies before it.
+    pub(super) fn pay(&mut self, key: SessionKey, request: &Request, before: u64) {
+        let rows = self.copies() - before + self.work.scanned as u64;
+        let by = |amount: u64, unit: usize| amount.checked_div(unit as u64).unwrap_or(0);
+        let of_bytes = by(request.frame_bytes.0 as u64, self.config.rate_limit_bytes);
         let of_rows = by(rows, self.config.rate_limit_rows);
         let Some(session) = self.sessions.open_mut(key) else { return };
         let weight = 1 + of_bytes + of_rows;
@@ -98,9 +102,4 @@ impl Hub {
             self.reply(now, key, request, error);
         }
     }
-}
-
-/// Returns whether the output is about a copy of a message, handed over or not.
-fn copied(output: &&Output) -> bool {
-    matches!(output, Output::Audit(Record::MessageDelivered { .. } | Record::MessageDropped { .. }))
 }
