@@ -5,13 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::select;
 
 use super::owner::Event;
 use super::session::Session;
+use super::stream::Stream;
 use super::{Shell, http};
 use crate::hub::{CloseCause, Input, Peer};
 use crate::runtime::Runtime;
@@ -19,15 +18,17 @@ use crate::runtime::Runtime;
 /// Serves `stream` until it ends.
 pub(super) async fn serve<R: Runtime>(shell: Arc<Shell<R>>, stream: R::Stream, peer: Peer) {
     let answered = Answered::default();
-    let upgraded = select! {
-        biased;
-        () = shell.stopping.cancelled() => None,
-        () = patience(&shell, &answered, peer) => None,
-        upgraded = shake_hands(&shell, stream, peer, &answered) => upgraded,
-    };
-    if let Some(stream) = upgraded {
-        serve_session(&shell, stream, peer).await;
-    }
+    // Boxed, so that a session does not hold the memory.
+    let upgraded = Box::pin(async {
+        select! {
+            biased;
+            () = shell.stopping.cancelled() => None,
+            () = patience(&shell, &answered, peer) => None,
+            upgraded = shake_hands(&shell, stream, peer, &answered) => upgraded,
+        }
+    });
+    let Some(stream) = upgraded.await else { return };
+    serve_session(&shell, stream, peer).await;
 }
 
 /// When the connection's latest plain HTTP request was answered.
@@ -71,16 +72,19 @@ async fn shake_hands<R: Runtime>(
     stream: R::Stream,
     peer: Peer,
     answered: &Answered,
-) -> Option<TokioIo<Upgraded>> {
-    let Some(tls) = shell.tls.get() else { return http::serve(shell, stream, answered).await };
-    match tls.acceptor().accept(stream).await {
-        Ok(stream) => http::serve(shell, stream, answered).await,
-        Err(error) => {
-            tracing::debug!(peer = %peer.address, %error, "TLS handshake failed");
-            shell.tally.handshakes_failed.add_one();
-            None
-        }
-    }
+) -> Option<Stream<R::Stream>> {
+    let stream = match shell.tls.get() {
+        None => Stream::plain(stream),
+        Some(tls) => match tls.acceptor().accept(stream).await {
+            Ok(stream) => Stream::tls(stream),
+            Err(error) => {
+                tracing::debug!(peer = %peer.address, %error, "TLS handshake failed");
+                shell.tally.handshakes_failed.add_one();
+                return None;
+            }
+        },
+    };
+    http::serve(shell, stream, answered).await
 }
 
 /// Tells the owner first that the session begins and last that it ended, each once.

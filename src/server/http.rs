@@ -5,51 +5,61 @@ use std::convert::Infallible;
 use std::future::ready;
 use std::sync::{Mutex, PoisonError};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{
-    ALLOW, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN,
-    SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
-    UPGRADE,
-};
+use hyper::header::{ALLOW, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper::{Method, Request, Response, StatusCode, Version};
+use hyper::upgrade::{OnUpgrade, Parts};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
-use sha1_smol::Sha1;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::connection::Answered;
+use super::handshake::{HandshakeRefusal, is_endpoint, shortcut, upgrade};
+use super::stream::Stream;
 use super::{AuditState, Shell};
 use crate::runtime::Runtime;
 use crate::time::Timestamp;
-
-/// The only version of the WebSocket protocol.
-const WEBSOCKET_VERSION: &str = "13";
-/// The text that a key is hashed with (RFC 6455, section 1.3).
-const WEBSOCKET_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// Answers requests on `stream` until one upgrades it; none if none did. The upgraded stream begins
 /// with the bytes already read after the request.
 pub(super) async fn serve<R, S>(
     shell: &Shell<R>,
-    stream: S,
+    mut stream: Stream<S>,
     answered: &Answered,
-) -> Option<TokioIo<Upgraded>>
+) -> Option<Stream<S>>
 where
     R: Runtime,
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let upgrade = Mutex::new(None);
+    let read = stream.read_first().await.ok()?;
+    let Some((response, length)) = shortcut(shell, &read) else {
+        stream.unread(read);
+        return serve_requests(shell, stream, answered).await;
+    };
+    stream.write_all(&response).await.ok()?;
+    stream.flush().await.ok()?;
+    stream.unread(read.slice(length..));
+    Some(stream)
+}
+
+async fn serve_requests<R, S>(
+    shell: &Shell<R>,
+    stream: Stream<S>,
+    answered: &Answered,
+) -> Option<Stream<S>>
+where
+    R: Runtime,
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let upgraded = Mutex::new(None);
     let service = service_fn(|mut request: Request<_>| {
         let response = match answer(shell, &request) {
             Answer::Upgrade(response) => {
-                let mut upgrade = upgrade.lock().unwrap_or_else(PoisonError::into_inner);
-                *upgrade = Some(hyper::upgrade::on(&mut request));
+                let mut upgraded = upgraded.lock().unwrap_or_else(PoisonError::into_inner);
+                *upgraded = Some(hyper::upgrade::on(&mut request));
                 response
             }
             Answer::Plain(response) => {
@@ -70,8 +80,11 @@ where
         tracing::debug!(%error, "HTTP connection failed");
         return None;
     }
-    let upgrade: OnUpgrade = upgrade.into_inner().unwrap_or_else(PoisonError::into_inner)?;
-    upgrade.await.ok().map(TokioIo::new)
+    let upgraded: OnUpgrade = upgraded.into_inner().unwrap_or_else(PoisonError::into_inner)?;
+    let Parts { io, read_buf, .. } = upgraded.await.ok()?.downcast::<TokioIo<Stream<S>>>().ok()?;
+    let mut stream = io.into_inner();
+    stream.unread(read_buf);
+    Some(stream)
 }
 
 enum Answer {
@@ -84,19 +97,14 @@ fn answer<R: Runtime, B>(shell: &Shell<R>, request: &Request<B>) -> Answer {
         return Answer::Plain(text(StatusCode::BAD_REQUEST, message));
     }
     match request.uri().path() {
-        "/" | "/ws" => match accept_key(request) {
-            Ok(accept) if shell.origins.allow(origin(request)) => {
-                let response = switching_protocols(&accept);
-                Answer::Upgrade(match subprotocol(request.headers(), &shell.limits.subprotocols) {
-                    Some(name) => with(response, SEC_WEBSOCKET_PROTOCOL, name),
-                    None => response,
-                })
+        path if is_endpoint(path) => match upgrade(shell, request) {
+            Ok(response) => Answer::Upgrade(response),
+            Err(refusal) => {
+                if refusal == HandshakeRefusal::Origin {
+                    shell.tally.refused_origin.add_one();
+                }
+                Answer::Plain(refusal.response())
             }
-            Ok(_) => {
-                shell.tally.refused_origin.add_one();
-                Answer::Plain(HandshakeRefusal::Origin.response())
-            }
-            Err(refusal) => Answer::Plain(refusal.response()),
         },
         "/health" if is_read(request) => Answer::Plain(health(shell, shell.runtime.now())),
         "/health" => Answer::Plain(method_not_allowed()),
@@ -115,96 +123,9 @@ pub(super) fn check_heads(headers: &HeaderMap) -> Result<(), &'static str> {
     }
 }
 
-/// The origin of the page that asks, if a page does.
-fn origin<B>(request: &Request<B>) -> Option<&[u8]> {
-    request.headers().get(ORIGIN).map(HeaderValue::as_bytes)
-}
-
 /// Returns whether the request only reads.
 pub(super) fn is_read<B>(request: &Request<B>) -> bool {
     matches!(*request.method(), Method::GET | Method::HEAD)
-}
-
-/// Why a request does not become a WebSocket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum HandshakeRefusal {
-    Method,
-    NoUpgrade,
-    Version,
-    Key,
-    Origin,
-}
-
-impl HandshakeRefusal {
-    fn response(self) -> Response<Full<Bytes>> {
-        match self {
-            Self::Method => method_not_allowed(),
-            Self::NoUpgrade => upgrade_required("this is a WebSocket endpoint"),
-            Self::Version => upgrade_required("the WebSocket version must be 13"),
-            Self::Key => text(StatusCode::BAD_REQUEST, "Sec-WebSocket-Key must be 16 bytes"),
-            Self::Origin => text(StatusCode::FORBIDDEN, "pages of this origin may not connect"),
-        }
-    }
-}
-
-/// The key that proves to the client that its handshake was understood.
-fn accept_key<B>(request: &Request<B>) -> Result<String, HandshakeRefusal> {
-    let headers = request.headers();
-    if request.version() < Version::HTTP_11
-        || !has_token(headers, UPGRADE, "websocket")
-        || !has_token(headers, CONNECTION, "upgrade")
-    {
-        return Err(HandshakeRefusal::NoUpgrade);
-    }
-    if request.method() != Method::GET {
-        return Err(HandshakeRefusal::Method);
-    }
-    if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != WEBSOCKET_VERSION) {
-        return Err(HandshakeRefusal::Version);
-    }
-    let key = headers.get(SEC_WEBSOCKET_KEY).ok_or(HandshakeRefusal::Key)?.as_bytes();
-    match STANDARD.decode(key) {
-        Ok(nonce) if nonce.len() == 16 => {}
-        Ok(_) | Err(_) => return Err(HandshakeRefusal::Key),
-    }
-    let mut digest = Sha1::from(key);
-    digest.update(WEBSOCKET_GUID);
-    Ok(STANDARD.encode(digest.digest().bytes()))
-}
-
-/// The best known subprotocol that the client offers too.
-fn subprotocol<'a>(headers: &HeaderMap, known: &'a [String]) -> Option<&'a str> {
-    let offers = |name: &&String| {
-        let lists = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
-        let mut offered = lists.filter_map(|list| list.to_str().ok()).flat_map(|l| l.split(','));
-        offered.any(|offer| offer.trim() == **name)
-    };
-    known.iter().find(offers).map(String::as_str)
-}
-
-/// Returns whether the comma-separated lists under `name` have `token`, in any case.
-fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
-    headers
-        .get_all(name)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|item| item.trim().eq_ignore_ascii_case(token))
-}
-
-fn switching_protocols(accept: &str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let response = with(response, CONNECTION, "Upgrade");
-    let response = with(response, UPGRADE, "websocket");
-    with(response, SEC_WEBSOCKET_ACCEPT, accept)
-}
-
-fn upgrade_required(message: &'static str) -> Response<Full<Bytes>> {
-    let response = text(StatusCode::UPGRADE_REQUIRED, message);
-    let response = with(response, CONNECTION, "Upgrade");
-    let response = with(response, UPGRADE, "websocket");
-    with(response, SEC_WEBSOCKET_VERSION, WEBSOCKET_VERSION)
 }
 
 #[derive(Serialize)]
@@ -245,7 +166,7 @@ pub(super) fn text(status: StatusCode, message: &'static str) -> Response<Full<B
     with(response, CONTENT_TYPE, "text/plain; charset=utf-8")
 }
 
-fn with(
+pub(super) fn with(
     mut response: Response<Full<Bytes>>,
     name: HeaderName,
     value: &str,
@@ -253,45 +174,4 @@ fn with(
     let value = HeaderValue::from_str(value).expect("headers are written in visible ASCII");
     response.headers_mut().insert(name, value);
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn handshake(headers: &[(&str, &str)]) -> Result<String, HandshakeRefusal> {
-        let request = Request::get("/ws");
-        let request =
-            headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-        accept_key(&request.body(()).unwrap())
-    }
-
-    const UPGRADE_HEADERS: [(&str, &str); 2] =
-        [("upgrade", "WebSocket"), ("connection", "keep-alive, Upgrade")];
-    const KEY: (&str, &str) = ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
-    const VERSION: (&str, &str) = ("sec-websocket-version", "13");
-
-    #[test]
-    fn the_example_of_the_rfc_is_accepted() {
-        let [upgrade, connection] = UPGRADE_HEADERS;
-        let accept = handshake(&[upgrade, connection, KEY, VERSION]);
-        assert_eq!(accept.as_deref(), Ok("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
-    }
-
-    #[test]
-    fn a_handshake_that_lacks_something_is_refused_by_name() {
-        let [upgrade, connection] = UPGRADE_HEADERS;
-        let short = ("sec-websocket-key", "c2hvcnQ=");
-        let old = ("sec-websocket-version", "8");
-        for (headers, refusal) in [
-            (vec![KEY, VERSION], HandshakeRefusal::NoUpgrade),
-            (vec![upgrade, KEY, VERSION], HandshakeRefusal::NoUpgrade),
-            (vec![upgrade, connection, KEY], HandshakeRefusal::Version),
-            (vec![upgrade, connection, KEY, old], HandshakeRefusal::Version),
-            (vec![upgrade, connection, VERSION], HandshakeRefusal::Key),
-            (vec![upgrade, connection, VERSION, short], HandshakeRefusal::Key),
-        ] {
-            assert_eq!(handshake(&headers), Err(refusal), "{headers:?}");
-        }
-    }
 }

@@ -86,15 +86,48 @@ async fn both_paths_become_a_websocket() {
 }
 
 #[tokio::test]
-async fn frames_that_come_with_the_handshake_are_not_lost() {
+async fn a_handshake_is_answered_alike_whole_and_in_parts_and_frames_behind_it_are_not_lost() {
     let mut hub = Running::start(Config::default()).await;
-    let mut stream = hub.tcp().await;
     let text = br#"{"type":"ping"}"#;
     let head = [0x81, 0x80 | text.len() as u8, 0, 0, 0, 0];
     let bytes = [UPGRADE.as_bytes(), &head, text].concat();
-    stream.write_all(&bytes).await.unwrap();
-    assert!(matches!(hub.input().await, Input::Opened(..)));
-    assert_eq!(hub.input().await, Input::Frame(SessionKey(0), Ok(ClientFrame::Ping)));
+    let mut answers = Vec::new();
+    for (key, first) in [(0, bytes.len()), (1, 1), (2, UPGRADE.len() - 1)] {
+        let mut stream = hub.tcp().await;
+        stream.set_nodelay(true).unwrap();
+        stream.write_all(&bytes[..first]).await.unwrap();
+        Tokio.sleep(Duration::from_millis(20)).await;
+        stream.write_all(&bytes[first..]).await.unwrap();
+        let opened = hub.input().await;
+        assert!(matches!(opened, Input::Opened(SessionKey(of), _) if of == key), "{opened:?}");
+        assert_eq!(hub.input().await, Input::Frame(SessionKey(key), Ok(ClientFrame::Ping)));
+        let mut answer = vec![0; 1024];
+        let length = within(stream.read(&mut answer)).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+        answers.push(answer.split_inclusive("\r\n\r\n").next().unwrap().to_owned());
+        drop(stream);
+        hub.closed(SessionKey(key)).await;
+    }
+    assert!(answers[0].starts_with("HTTP/1.1 101 Switching Protocols\r\n"), "{}", answers[0]);
+    assert_eq!(answers[1..], [answers[0].clone(), answers[0].clone()]);
+}
+
+#[tokio::test]
+async fn what_only_begins_like_a_handshake_is_refused_as_ever() {
+    let hub = Running::start(Config::default()).await;
+    for (from, to, status) in [
+        ("Host: hub\r\n", "", "400"),
+        ("Host: hub\r\n", "Host: hub\r\nHost: hub\r\n", "400"),
+        ("/ws", "/nothing", "404"),
+        ("GET", "HEAD", "405"),
+        ("HTTP/1.1", "HTTP/1.0", "426"),
+        ("HTTP/1.1", "HTTP/9.1", "400"),
+        ("Host: hub", "Host : hub", "400"),
+    ] {
+        let request = UPGRADE.replacen(from, to, 1).replace("Connection: ", "Connection: close, ");
+        let answer = hub.http(&request).await;
+        assert_eq!(answer.get(9..12), Some(status), "{request}: {answer}");
+    }
 }
 
 #[tokio::test]
