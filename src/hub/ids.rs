@@ -15,8 +15,9 @@ impl Ids {
         Self(ChaCha12Rng::from_seed(seed))
     }
 
-    /// The key for the digests of asks; without it nobody can find two asks with one digest.
-    pub fn digest_key(&self) -> [u8; 16] {
+    /// The key for hashes of what clients choose: without it nobody can find two asks or two names
+    /// with one hash.
+    pub fn hash_key(&self) -> [u8; 16] {
         // Another stream of the same seed, so that no id depends on it.
         let mut stream = ChaCha12Rng::from_seed(self.0.get_seed());
         stream.set_stream(1);

@@ -45,8 +45,8 @@ pub struct Hub {
     config: Config,
     access: Access,
     ids: Ids,
-    /// The key for digests of asks' contents.
-    digest_key: [u8; 16],
+    /// The key for digests of asks.
+    hash_key: [u8; 16],
     sessions: Sessions,
     registry: Registry,
     topics: Topics,
@@ -68,15 +68,16 @@ impl Hub {
 
     /// An empty hub; `access` decides who may connect.
     pub fn with_access(config: Config, ids: Ids, access: Access) -> Self {
+        let hash_key = ids.hash_key();
         Self {
             config,
             access,
-            digest_key: ids.digest_key(),
+            hash_key,
             ids,
             sessions: Sessions::default(),
             registry: Registry::default(),
             topics: Topics::default(),
-            dedupe: DedupeCache::default(),
+            dedupe: DedupeCache::new(hash_key),
             deadlines: Deadlines::default(),
             counters: Counters::default(),
             minute: Minute::default(),

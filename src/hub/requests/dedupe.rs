@@ -10,51 +10,53 @@ use std::time::Duration;
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 
-use crate::hub::state::DedupeKey;
+use crate::hub::state::{DedupeKey, Outcome};
 use crate::hub::{Deadline, Hub, Record, SessionKey};
-use crate::protocol::{ActorAddress, Pattern, Reply, Request, Verb};
+use crate::protocol::{
+    ActorAddress, BroadcastAck, DeliveryAck, DeliveryStatus, MessageId, Pattern, Publish,
+    Published, Reply, Request, Verb,
+};
 use crate::time::Timestamp;
 
 /// The least time between two clean-ups of old outcomes.
 const FORGET_EVERY: Duration = Duration::from_secs(1);
 
 impl Hub {
-    /// The key of the ask, if it must not be carried out twice.
+    /// What tells the ask from others, if it must not be carried out twice.
     pub(super) fn dedupe_key(&self, key: SessionKey, request: &Request) -> Option<DedupeKey> {
         if request.pattern == Pattern::Tell || self.config.dedupe_window.is_zero() {
             return None;
         }
-        let verb = request.verb.as_ref().ok()?;
-        let content = match verb {
-            Verb::Send(send) => self.digest_of(send),
-            Verb::Publish(publish) => self.digest_of(publish),
-            Verb::Broadcast(broadcast) => self.digest_of(broadcast),
+        let verb = request.verb.as_ref().ok().filter(|verb| verb.is_delivery())?;
+        let (from, id) = (self.acting_identity(key, request).ok()?, request.id.clone());
+        let mut hasher = SipHasher13::new_with_key(&self.hash_key);
+        (&from, &id, verb.type_name()).hash(&mut hasher);
+        match verb {
+            Verb::Send(send) => send.hash(&mut hasher),
+            Verb::Publish(publish) => publish.hash(&mut hasher),
+            Verb::Broadcast(broadcast) => broadcast.hash(&mut hasher),
             _ => return None,
-        };
-        let from = self.acting_identity(key, request).ok()?;
-        Some(DedupeKey { from, id: request.id.clone(), kind: verb.type_name(), content })
+        }
+        Some(DedupeKey { from, id, digest: hasher.finish128().as_u128() })
     }
 
-    fn digest_of(&self, content: &impl Hash) -> u128 {
-        let mut hasher = SipHasher13::new_with_key(&self.digest_key);
-        content.hash(&mut hasher);
-        hasher.finish128().as_u128()
-    }
-
-    /// The outcome of the ask when it came first.
+    /// The reply to the ask when it came first.
     pub(super) fn cached_outcome(
         &mut self,
         now: Timestamp,
         key: SessionKey,
+        request: &Request,
         ask: &DedupeKey,
     ) -> Option<Reply> {
         self.dedupe.expire(now, self.config.dedupe_window);
-        let reply = self.dedupe.get(ask)?.clone();
+        let (at, outcome) = self.dedupe.get(ask)?;
+        let verb = request.verb.as_ref().ok()?;
+        let reply = told_again(&ask.id, verb, at, outcome)?;
         self.audit(Record::RetryAnswered {
             actor_address: ask.from.clone(),
             session: key,
             message: ask.id.clone(),
-            kind: ask.kind,
+            kind: verb.type_name(),
         });
         Some(reply)
     }
@@ -64,13 +66,21 @@ impl Hub {
         now: Timestamp,
         key: SessionKey,
         ask: DedupeKey,
-        outcome: &Reply,
+        reply: &Reply,
     ) {
-        if matches!(outcome, Reply::UnknownActor(_)) {
-            return;
-        }
-        let principal = self.principal(key);
-        self.dedupe.insert(now, ask, principal, outcome.clone(), &self.config);
+        let outcome = match reply {
+            Reply::DeliveryAck(_) => Outcome::Delivered,
+            Reply::Published(told) => Outcome::Published { copies: told.subscriber_count as u32 },
+            Reply::BroadcastAck(told) => Outcome::Broadcast {
+                delivered: told.delivered_count as u32,
+                failed: told.failed_count as u32,
+            },
+            _ => return,
+        };
+        let session = self.sessions.get(key);
+        let grant = session.and_then(|session| session.grant.as_ref());
+        let principal = grant.map(|grant| &grant.principal);
+        self.dedupe.insert(now, ask, principal, outcome, &self.config);
         if self.deadlines.of_dedupe().is_none() {
             self.deadlines.arm(Deadline::Dedupe, now + self.config.dedupe_window);
         }
@@ -93,22 +103,43 @@ impl Hub {
     }
 }
 
+/// The first reply, from the ask and the outcome of `at`.
+fn told_again(id: &MessageId, verb: &Verb, at: Timestamp, outcome: Outcome) -> Option<Reply> {
+    let message_id = id.clone();
+    match (outcome, verb) {
+        (Outcome::Delivered, _) => {
+            let status = DeliveryStatus::Delivered;
+            Some(Reply::DeliveryAck(DeliveryAck { message_id, delivered_at: at, status }))
+        }
+        (Outcome::Published { copies }, Verb::Publish(Publish { topic, .. })) => {
+            let (topic, subscriber_count) = (topic.clone(), copies as usize);
+            Some(Reply::Published(Published { topic, subscriber_count }))
+        }
+        (Outcome::Published { .. }, _) => None,
+        (Outcome::Broadcast { delivered, failed }, _) => {
+            let (delivered_count, failed_count) = (delivered as usize, failed as usize);
+            Some(Reply::BroadcastAck(BroadcastAck { message_id, delivered_count, failed_count }))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
     use crate::hub::{Config, Ids};
-    use crate::protocol::{ActorAddress, Disconnected, MessageId};
 
     #[test]
     fn the_oldest_outcome_says_when_to_forget() {
         let mut hub = Hub::new(Config::default(), Ids::new([0; 32]));
         let from = ActorAddress::parse("@(a)").expect("an address");
-        let outcome = Reply::Disconnected(Disconnected { acknowledged: true });
         let [first, second] = [0, 30_000].map(Timestamp::from_millis);
-        for (now, id) in [(first, "1"), (second, "2")] {
-            let id = MessageId::parse(id).expect("an id");
-            let ask = DedupeKey { from: from.clone(), id, kind: "hub:send", content: 0 };
-            hub.remember_outcome(now, SessionKey(1), ask, &outcome);
+        for (delivered_at, digest) in [(first, 1), (second, 2)] {
+            let (message_id, status) = (MessageId::from(Uuid::nil()), DeliveryStatus::Delivered);
+            let ask = DedupeKey { from: from.clone(), id: message_id.clone(), digest };
+            let reply = Reply::DeliveryAck(DeliveryAck { message_id, delivered_at, status });
+            hub.remember_outcome(delivered_at, SessionKey(1), ask, &reply);
         }
         assert_eq!(hub.next_deadline(), Some(first + hub.config.dedupe_window));
     }

@@ -87,7 +87,9 @@ impl Hub {
         self.check_phase(key, request)?;
         self.check_echo(now, request)?;
         let ask = self.dedupe_key(key, request);
-        if let Some(outcome) = ask.as_ref().and_then(|ask| self.cached_outcome(now, key, ask)) {
+        if let Some(outcome) =
+            ask.as_ref().and_then(|ask| self.cached_outcome(now, key, request, ask))
+        {
             return Ok(outcome);
         }
         let outcome = self.apply(now, key, request)?;

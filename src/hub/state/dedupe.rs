@@ -1,66 +1,112 @@
 //! The first outcomes of asks that may be repeated, each kept for the window. They belong to
 //! addresses, which have a bound each; at the hub's own bound the address with the most gives way.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::hash::{Hash, Hasher};
+use std::iter;
 use std::time::Duration;
 
+use hashbrown::HashTable;
+use slab::Slab;
+
+use super::Table;
 use crate::auth::Principal;
 use crate::hub::{Config, weights};
-use crate::protocol::{ActorAddress, MessageId, Reply};
+use crate::protocol::{ActorAddress, MessageId};
 use crate::time::Timestamp;
 
-/// The key by which two asks are the same one.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// What tells whether two asks are the same one.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DedupeKey {
     /// The acting identity.
     pub from: ActorAddress,
     pub id: MessageId,
-    /// The type of the verb: one id for two verbs names two asks.
-    pub kind: &'static str,
-    /// A digest of the content and the recipient: other content is another message.
-    pub content: u128,
+    /// A keyed digest of both, the verb and what it says: other content is another message.
+    pub digest: u128,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// What a repeated ask is told once more; the rest of the reply stands in the ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Delivered,
+    Published { copies: u32 },
+    Broadcast { delivered: u32, failed: u32 },
+}
+
+#[derive(Debug, Clone)]
 pub(crate) struct DedupeCache {
-    rows: BTreeMap<DedupeKey, Reply>,
-    /// The keys of the rows by a growing number, oldest first.
-    order: BTreeMap<u64, (Timestamp, DedupeKey)>,
-    of: BTreeMap<ActorAddress, OfAddress>,
+    rows: Slab<Row>,
+    /// Finds a row by its digest, which is keyed already.
+    slots: HashTable<u32>,
+    /// The ends of the list of all rows.
+    oldest: u32,
+    newest: u32,
+    of: Table<ActorAddress, OfAddress>,
     /// The addresses by their number of outcomes.
     counts: BTreeSet<(usize, ActorAddress)>,
-    next: u64,
     /// The weight of all rows.
     bytes: usize,
 }
 
-impl DedupeKey {
+/// One outcome, in one cache line.
+#[derive(Debug, Clone)]
+struct Row {
+    digest: u128,
+    from: ActorAddress,
+    at: Timestamp,
+    outcome: Outcome,
+    /// The neighbours in the list of all rows.
+    older: u32,
+    newer: u32,
+    id_bytes: u8,
+}
+
+/// No row has this number.
+const NOBODY: u32 = u32::MAX;
+
+impl Row {
     fn weight(&self) -> usize {
-        weights::outcome(self.from.as_str().len() + self.id.as_str().len())
+        weights::outcome(self.from.as_str().len() + usize::from(self.id_bytes))
     }
 }
 
 /// The outcomes of one address.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 struct OfAddress {
     /// The principal whose asks they were; no other one learns of them.
     principal: Option<Principal>,
-    /// Numbers in `order`, oldest first.
-    numbers: VecDeque<u64>,
+    /// Numbers of rows, oldest first.
+    numbers: VecDeque<u32>,
 }
 
 /// Leaves out the outcomes, which follow from the asks.
 impl Hash for DedupeCache {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.order.len().hash(state);
-        self.order.values().for_each(|row| row.hash(state));
+        self.rows.len().hash(state);
+        self.oldest_first().for_each(|row| (row.at, row.digest).hash(state));
     }
 }
 
 impl DedupeCache {
-    pub fn get(&self, key: &DedupeKey) -> Option<&Reply> {
-        self.rows.get(key)
+    /// `secret` is the hub's key for the places of addresses.
+    pub fn new(secret: [u8; 16]) -> Self {
+        Self {
+            rows: Slab::new(),
+            slots: HashTable::new(),
+            oldest: NOBODY,
+            newest: NOBODY,
+            of: Table::new(secret),
+            counts: BTreeSet::new(),
+            bytes: 0,
+        }
+    }
+
+    /// The outcome, and when it was.
+    pub fn get(&self, ask: &DedupeKey) -> Option<(Timestamp, Outcome)> {
+        let is_it = |number: &u32| self.rows[*number as usize].digest == ask.digest;
+        let number = self.slots.find(slot(ask.digest), is_it)?;
+        let row = &self.rows[*number as usize];
+        Some((row.at, row.outcome))
     }
 
     /// Remembers the outcome of an ask that is not remembered yet. At the bound of its address,
@@ -69,42 +115,50 @@ impl DedupeCache {
     pub fn insert(
         &mut self,
         now: Timestamp,
-        key: DedupeKey,
-        principal: Option<Principal>,
-        outcome: Reply,
+        ask: DedupeKey,
+        principal: Option<&Principal>,
+        outcome: Outcome,
         config: &Config,
     ) {
-        let held = self.of.get(&key.from).map_or(0, |of| of.numbers.len());
+        let DedupeKey { from, id, digest } = ask;
+        let held = self.of.get(&from).map_or(0, |of| of.numbers.len());
         if held >= config.dedupe_entries_per_address_max.max(1) {
-            self.forget_oldest_of(&key.from.clone());
-        } else if self.order.len() >= config.dedupe_entries_max.max(1)
+            self.forget_oldest_of(&from);
+        } else if self.rows.len() >= config.dedupe_entries_max.max(1)
             && let Some((_, most)) = self.counts.last().cloned()
         {
             self.forget_oldest_of(&most);
         }
-        let of = self.of.entry(key.from.clone()).or_default();
-        of.principal = principal;
-        of.numbers.push_back(self.next);
+        let id_bytes = u8::try_from(id.as_str().len()).expect("an id has at most 128 bytes");
+        let (at, older, newer) = (now, self.newest, NOBODY);
+        let row = Row { digest, from: from.clone(), at, outcome, older, newer, id_bytes };
+        self.bytes += row.weight();
+        let number = self.rows.insert(row) as u32;
+        self.link(older, number);
+        self.link(number, NOBODY);
+        let rows = &self.rows;
+        self.slots.insert_unique(slot(digest), number, |other| slot(rows[*other as usize].digest));
+        let of = self.of.or_default(&from);
+        if of.principal.as_ref() != principal {
+            of.principal = principal.cloned();
+        }
+        of.numbers.push_back(number);
         let count = of.numbers.len();
-        self.recount(&key.from, count - 1, count);
-        self.bytes += key.weight();
-        self.rows.insert(key.clone(), outcome);
-        self.order.insert(self.next, (now, key));
-        self.next += 1;
+        self.recount(&from, count - 1, count);
     }
 
     /// Forgets outcomes as old as the window.
     pub fn expire(&mut self, now: Timestamp, window: Duration) {
-        while let Some((_, (at, key))) = self.order.first_key_value()
-            && now.since(*at) >= window
+        while let Some(row) = self.rows.get(self.oldest as usize)
+            && now.since(row.at) >= window
         {
-            self.forget_oldest_of(&key.from.clone());
+            self.forget_oldest_of(&row.from.clone());
         }
     }
 
     /// Forgets the outcomes of an address.
     pub fn forget(&mut self, address: &ActorAddress) {
-        while self.of.contains_key(address) {
+        while self.of.get(address).is_some() {
             self.forget_oldest_of(address);
         }
     }
@@ -118,11 +172,11 @@ impl DedupeCache {
 
     /// When the oldest outcome was inserted.
     pub fn oldest(&self) -> Option<Timestamp> {
-        self.order.first_key_value().map(|(_, (at, _))| *at)
+        self.oldest_first().next().map(|row| row.at)
     }
 
     pub fn len(&self) -> usize {
-        self.order.len()
+        self.rows.len()
     }
 
     /// Bytes that the outcomes count for in the hub's accounts.
@@ -130,18 +184,41 @@ impl DedupeCache {
         self.bytes
     }
 
+    fn oldest_first(&self) -> impl Iterator<Item = &Row> {
+        let row = |number: u32| self.rows.get(number as usize);
+        iter::successors(row(self.oldest), move |older| row(older.newer))
+    }
+
     fn forget_oldest_of(&mut self, address: &ActorAddress) {
         let Some(of) = self.of.get_mut(address) else { return };
-        let oldest = of.numbers.pop_front().and_then(|number| self.order.remove(&number));
+        let number = of.numbers.pop_front().expect("an address here has an outcome");
         let left = of.numbers.len();
-        if let Some((_, key)) = oldest {
-            self.bytes -= key.weight();
-            self.rows.remove(&key);
+        let row = self.rows.remove(number as usize);
+        self.link(row.older, row.newer);
+        self.bytes -= row.weight();
+        if let Ok(entry) = self.slots.find_entry(slot(row.digest), |other| *other == number) {
+            entry.remove();
         }
         if left == 0 {
             self.of.remove(address);
         }
         self.recount(address, left + 1, left);
+        if self.rows.is_empty() {
+            // What a burst of asks took is given back.
+            (self.rows, self.slots) = (Slab::new(), HashTable::new());
+        }
+    }
+
+    /// Makes one the next newer of the other; nobody is beyond an end.
+    fn link(&mut self, older: u32, newer: u32) {
+        match self.rows.get_mut(older as usize) {
+            Some(row) => row.newer = newer,
+            None => self.oldest = newer,
+        }
+        match self.rows.get_mut(newer as usize) {
+            Some(row) => row.older = older,
+            None => self.newest = older,
+        }
     }
 
     fn recount(&mut self, address: &ActorAddress, before: usize, after: usize) {
@@ -152,12 +229,16 @@ impl DedupeCache {
     }
 }
 
+/// The digest is as good as a hash of it.
+fn slot(digest: u128) -> u64 {
+    digest as u64
+}
+
 #[cfg(test)]
 mod tests {
     use std::hash::DefaultHasher;
 
     use super::*;
-    use crate::protocol::Disconnected;
 
     fn hash(cache: &DedupeCache) -> u64 {
         let mut hasher = DefaultHasher::new();
@@ -166,23 +247,30 @@ mod tests {
     }
 
     fn ask(from: &str, id: &str) -> DedupeKey {
+        let mut hasher = DefaultHasher::new();
+        (from, id).hash(&mut hasher);
         let from = ActorAddress::from_path(from).expect("an address");
-        let id = MessageId::parse(id).expect("an id");
-        DedupeKey { from, id, kind: "hub:send", content: 0 }
+        let (id, digest) = (MessageId::parse(id).expect("an id"), hasher.finish().into());
+        DedupeKey { from, id, digest }
     }
 
     fn insert(cache: &mut DedupeCache, from: &str, id: &str, config: &Config) {
-        let outcome = Reply::Disconnected(Disconnected { acknowledged: true });
-        cache.insert(Timestamp::default(), ask(from, id), None, outcome, config);
+        cache.insert(Timestamp::default(), ask(from, id), None, Outcome::Delivered, config);
     }
 
-    fn known(cache: &DedupeCache) -> Vec<String> {
-        cache.rows.keys().map(|key| format!("{}{}", key.from.path(), key.id)).collect()
+    /// Those of these asks that are known.
+    fn known<'a>(cache: &DedupeCache, asks: &[(&'a str, &'a str)]) -> Vec<String> {
+        let known = asks.iter().filter(|(from, id)| cache.get(&ask(from, id)).is_some());
+        let mut known: Vec<String> = known.map(|(from, id)| format!("{from}{id}")).collect();
+        known.sort();
+        assert_eq!(known.len(), cache.len());
+        assert_eq!(cache.oldest_first().count(), cache.len());
+        known
     }
 
     #[test]
     fn outcomes_are_told_apart_by_their_asks() {
-        let [mut one, mut other] = [DedupeCache::default(), DedupeCache::default()];
+        let [mut one, mut other] = [DedupeCache::new([0; 16]), DedupeCache::new([0; 16])];
         insert(&mut one, "a", "1", &Config::default());
         insert(&mut other, "a", "2", &Config::default());
         assert_ne!(hash(&one), hash(&other));
@@ -196,19 +284,22 @@ mod tests {
             dedupe_entries_per_address_max: address,
             ..Config::default()
         };
-        let mut cache = DedupeCache::default();
-        for (from, id) in [("b", "1"), ("a", "1"), ("a", "2"), ("a", "3"), ("b", "2")] {
+        let asks = [("b", "1"), ("a", "1"), ("a", "2"), ("a", "3"), ("b", "2")];
+        let all = [&asks[..], &[("c", "1"), ("a", "4")]].concat();
+        let mut cache = DedupeCache::new([0; 16]);
+        for (from, id) in asks {
             insert(&mut cache, from, id, &bounds(4, 9));
         }
-        assert_eq!(known(&cache), ["a2", "a3", "b1", "b2"], "a had most");
+        assert_eq!(known(&cache, &all), ["a2", "a3", "b1", "b2"], "a had most");
         insert(&mut cache, "c", "1", &bounds(4, 9));
-        assert_eq!(known(&cache), ["a2", "a3", "b2", "c1"], "of a and b the last");
+        assert_eq!(known(&cache, &all), ["a2", "a3", "b2", "c1"], "of a and b the last");
         insert(&mut cache, "a", "4", &bounds(9, 2));
-        assert_eq!(known(&cache), ["a3", "a4", "b2", "c1"], "a has no more than two");
+        assert_eq!(known(&cache, &all), ["a3", "a4", "b2", "c1"], "a has no more than two");
         for address in ["a", "b", "c"] {
             cache.forget(&ActorAddress::from_path(address).expect("an address"));
         }
-        assert_eq!((cache.rows.len(), cache.order.len()), (0, 0));
-        assert!(cache.of.is_empty() && cache.counts.is_empty());
+        assert_eq!(hash(&cache), hash(&DedupeCache::new([0; 16])));
+        assert_eq!((cache.bytes(), cache.oldest()), (0, None));
+        assert!(cache.of.len() == 0 && cache.counts.is_empty());
     }
 }

@@ -8,6 +8,7 @@ mod owned;
 mod rate_limit;
 mod registry;
 mod sessions;
+mod table;
 mod topics;
 mod touched;
 
@@ -15,9 +16,10 @@ pub use deadlines::{Deadline, SessionDeadlines};
 pub use sessions::Phase;
 
 pub(super) use deadlines::Deadlines;
-pub(super) use dedupe::{DedupeCache, DedupeKey};
+pub(super) use dedupe::{DedupeCache, DedupeKey, Outcome};
 pub(super) use rate_limit::{RateLimit, RateLimiter};
 pub(super) use registry::{Registration, RegistrationState, Registry};
 pub(super) use sessions::{Session, Sessions};
+pub(super) use table::Table;
 pub(super) use topics::Topics;
 pub(super) use touched::Touched;
