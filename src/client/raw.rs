@@ -5,10 +5,11 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 
 use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::link::Reading;
 use super::transport::{Arrival, Transport};
-use super::{DisconnectReason, HubUrl};
+use super::{DisconnectReason, HubUrl, Trust};
 use crate::runtime::Runtime;
 
 /// A WebSocket to a hub. Dropped, it ends without a close frame.
@@ -37,6 +38,22 @@ impl RawTransport {
         frame_bytes_max: usize,
     ) -> Result<Self, DisconnectReason> {
         let transport = Transport::dial(runtime, hub, None, frame_bytes_max).await?;
+        Ok(Self { transport, outgoing: VecDeque::new() })
+    }
+
+    /// Shakes hands with the hub at the other end of `stream`, a `wss` hub with the help of
+    /// `trust`. `seed` makes the handshake's nonce; otherwise like [`RawTransport::dial`].
+    ///
+    /// # Errors
+    /// [`DisconnectReason::ConnectFailed`] says why no WebSocket was opened.
+    pub async fn over<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+        stream: S,
+        seed: [u8; 32],
+        hub: &HubUrl,
+        trust: Option<&Trust>,
+        frame_bytes_max: usize,
+    ) -> Result<Self, DisconnectReason> {
+        let transport = Transport::over(stream, seed, hub, trust, frame_bytes_max).await?;
         Ok(Self { transport, outgoing: VecDeque::new() })
     }
 

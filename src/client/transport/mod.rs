@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_websockets::{ClientBuilder, Limits, Message, WebSocketStream};
 
 use super::link::Reading;
@@ -48,14 +49,26 @@ impl Transport {
         trust: Option<Trust>,
         frame_bytes_max: usize,
     ) -> Result<Self, DisconnectReason> {
-        let nonce = handshake::Nonce::new(runtime.random_seed());
+        let seed = runtime.random_seed();
         let stream = runtime.connect(hub.authority()).await.map_err(connect_failed)?;
+        Self::over(stream, seed, &hub, trust.as_ref(), frame_bytes_max).await
+    }
+
+    /// Shakes hands with the hub at the other end of `stream`. Has no timeout.
+    pub(super) async fn over<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+        stream: S,
+        seed: [u8; 32],
+        hub: &HubUrl,
+        trust: Option<&Trust>,
+        frame_bytes_max: usize,
+    ) -> Result<Self, DisconnectReason> {
+        let nonce = handshake::Nonce::new(seed);
         let upgraded = if hub.speaks_tls() {
             let trust = trust.ok_or_else(|| connect_failed("nobody is trusted to be the hub"))?;
             let stream = trust.connect(hub.host(), stream).await.map_err(connect_failed)?;
-            handshake::upgrade(stream, &hub, &nonce).await
+            handshake::upgrade(stream, hub, &nonce).await
         } else {
-            handshake::upgrade(stream, &hub, &nonce).await
+            handshake::upgrade(stream, hub, &nonce).await
         };
         let stream = upgraded.map_err(connect_failed)?;
         let limits = Limits::default().max_payload_len(Some(frame_bytes_max));
