@@ -1,5 +1,6 @@
 //! The command line. It composes the library's parts and decides nothing.
 
+mod bench;
 mod serve;
 mod token_tool;
 mod tools;
@@ -28,6 +29,7 @@ enum Command {
     Send(tools::Send),
     Listen(tools::Listen),
     Token(token_tool::Token),
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Command::Send(arguments) => block_on(1, arguments.run()),
         Command::Listen(arguments) => block_on(1, arguments.run()),
         Command::Token(arguments) => arguments.run(),
+        Command::Bench(arguments) => block_on(1, arguments.run()),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("signal-hub: {error:#}");

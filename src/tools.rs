@@ -30,16 +30,23 @@ struct Identity {
     /// The address to register, such as '@(alice)'.
     #[arg(long = "as", value_name = "ADDRESS")]
     address: ActorAddress,
+    #[command(flatten)]
+    credentials: Credentials,
+}
+
+/// What the hub must be shown, and what the hub must show.
+#[derive(Debug, Args)]
+pub struct Credentials {
     /// The token, if the hub demands one.
-    #[arg(long, env = "SIGNAL_HUB_TOKEN", hide_env_values = true)]
+    #[arg(long, env = "SIGNAL_HUB_TOKEN", hide_env_values = true, global = true)]
     token: Option<AuthToken>,
     /// A file with the token, so that nobody can read it in the list of processes; overrides
     /// --token.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     token_file: Option<PathBuf>,
     /// Certificates (PEM) of the authorities that may vouch for a hub at a wss URL; by default
     /// those that this machine trusts.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     ca: Option<PathBuf>,
 }
 
@@ -116,13 +123,16 @@ impl Listen {
 
 impl Identity {
     fn client(self, topics: Vec<Topic>) -> anyhow::Result<(Client, Events)> {
-        let (auth_token, trust) = (self.token()?, self.trust()?);
+        let auth_token = self.credentials.token()?;
+        let trust = self.credentials.trust(&self.hub)?;
         let actor = ActorConfig { topics, ..ActorConfig::new(self.address) };
         let config = ClientConfig { auth_token, trust, ..ClientConfig::new(self.hub, vec![actor]) };
         Ok(Client::connect(Tokio, config))
     }
+}
 
-    fn token(&self) -> anyhow::Result<Option<AuthToken>> {
+impl Credentials {
+    pub fn token(&self) -> anyhow::Result<Option<AuthToken>> {
         let Some(file) = &self.token_file else { return Ok(self.token.clone()) };
         let text = fs::read_to_string(file).with_context(|| cannot_read(file))?;
         let token = text.trim();
@@ -130,11 +140,11 @@ impl Identity {
         Ok(Some(token.parse()?))
     }
 
-    fn trust(&self) -> anyhow::Result<Option<Trust>> {
+    pub fn trust(&self, hub: &HubUrl) -> anyhow::Result<Option<Trust>> {
         let trust = match &self.ca {
             Some(file) => Trust::from_pem(&fs::read(file).with_context(|| cannot_read(file))?)
                 .with_context(|| format!("cannot use {}", file.display()))?,
-            None if self.hub.speaks_tls() => {
+            None if hub.speaks_tls() => {
                 Trust::of_this_machine().context("this machine trusts nobody: name a --ca")?
             }
             None => return Ok(None),

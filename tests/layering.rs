@@ -105,6 +105,11 @@ const SRC_RULES: &[Rule] = &[
         never: &["crate::hub", "crate::server", "crate::client"],
     },
     Rule {
+        because: "a load generator knows a hub by its protocol alone",
+        paths: &["bench"],
+        never: &["signal_hub::hub", "signal_hub::server", "signal_hub::auth"],
+    },
+    Rule {
         because: "nothing in src knows that the simulator exists",
         paths: &["*"],
         never: &["madsim", "signal_hub_sim"],
@@ -306,6 +311,7 @@ fn each_planted_violation_is_found() {
         ("server/owner.rs", "use crate::client::Client;"),
         ("client.rs", "use crate::server::Server;"),
         ("client/mod.rs", "use crate::hub::Hub;"),
+        ("bench/plan.rs", "use signal_hub::hub::Config;"),
         ("main.rs", "fn main() { madsim::runtime::Runtime::new(); }"),
         ("server/mod.rs", "tokio::select! { _ = a => {}, _ = b => {} }"),
         ("client/mod.rs", "select! {\n    // biased;\n    _ = a => {}\n}"),

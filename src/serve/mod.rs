@@ -30,6 +30,7 @@ use tokio::select;
 use tokio::sync::oneshot;
 
 pub use access::shared_secret;
+pub use files::raise_limit;
 pub use logging::begin_plainly;
 pub use signals::Signals as EndSignals;
 

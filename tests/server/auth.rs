@@ -12,9 +12,9 @@ use signal_hub::hub::Config;
 
 use crate::fixture::{Client, Running};
 
-const SECRET: &str = "a secret of more than thirty-two bytes";
+pub const SECRET: &str = "a secret of more than thirty-two bytes";
 
-fn signal_hub(arguments: &[&str]) -> Command {
+pub fn signal_hub(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_signal-hub"));
     command.args(arguments).env_remove("SIGNAL_HUB_AUTH_SECRET").env_remove("SIGNAL_HUB_TOKEN");
     command
@@ -24,7 +24,7 @@ fn output(arguments: &[&str]) -> Output {
     signal_hub(arguments).output().unwrap()
 }
 
-fn token(arguments: &[&str]) -> String {
+pub fn token(arguments: &[&str]) -> String {
     let mut command = signal_hub(&["token", "--sub", "user-1"]);
     let output = command.args(arguments).env("SIGNAL_HUB_AUTH_SECRET", SECRET).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -32,7 +32,7 @@ fn token(arguments: &[&str]) -> String {
 }
 
 /// A file of this test process.
-fn file(name: &str, content: &str) -> PathBuf {
+pub fn file(name: &str, content: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::write(&path, content).unwrap();
     path

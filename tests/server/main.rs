@@ -5,8 +5,10 @@
 
 mod admin;
 mod auth;
+mod bench;
 mod clients;
 mod command;
+mod faulty;
 mod fixture;
 mod http;
 mod limits;

@@ -21,11 +21,11 @@ use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use crate::fixture::{Running, UPGRADE, within};
 
-fn certificate() -> CertifiedKey<KeyPair> {
+pub fn certificate() -> CertifiedKey<KeyPair> {
     generate_simple_self_signed(["localhost".to_owned()]).unwrap()
 }
 
-fn tls(certificate: &CertifiedKey<KeyPair>) -> Tls {
+pub fn tls(certificate: &CertifiedKey<KeyPair>) -> Tls {
     let key = certificate.signing_key.serialize_pem();
     Tls::from_pem(certificate.cert.pem().as_bytes(), key.as_bytes()).unwrap()
 }
