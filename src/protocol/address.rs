@@ -157,12 +157,16 @@ impl PartialEq<ActorAddress> for Recipient {
 }
 
 fn is_path(path: &str) -> bool {
-    path.len() <= PATH_BYTES_MAX
-        && path.split('/').all(|segment| !segment.is_empty() && segment.bytes().all(is_path_byte))
-}
-
-fn is_path_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"._~:-".contains(&byte)
+    let mut in_segment = false;
+    for byte in path.bytes() {
+        match byte {
+            b'/' if in_segment => in_segment = false,
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' => in_segment = true,
+            b'.' | b'_' | b'~' | b':' | b'-' => in_segment = true,
+            _ => return false,
+        }
+    }
+    in_segment && path.len() <= PATH_BYTES_MAX
 }
 
 name! {

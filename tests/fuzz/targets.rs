@@ -1,6 +1,7 @@
 //! What the fuzzer plays, and `cargo test` with it: bytes go in, and what must always hold holds.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,14 +9,20 @@ use signal_hub::hub::{
     CloseCause, Config, Hub, Ids, Input, Output, Peer, SessionKey, Sizes, View, Written,
 };
 use signal_hub::protocol::codec::{
-    Bounds, HubFrame, decode_client_frame, decode_hub_frame, encode_client_frame, encode_hub_frame,
+    Bounds, HubFrame, decode_client_frame, decode_hub_frame, decode_plain_frame, decode_thoroughly,
+    encode_client_frame, encode_hub_frame,
 };
 use signal_hub::protocol::{AuthToken, ClientFrame, Json, Malformed, Request, Verb};
 use signal_hub::time::Timestamp;
 
-/// Any bytes can be read or refused, from either side; what was read can be written and read again.
+/// Any bytes can be read or refused, from either side; what was read can be written and read again,
+/// and what is read in one pass is what is read thoroughly.
 pub fn codec(bytes: &[u8]) {
     let frame = Bytes::copy_from_slice(bytes);
+    if let Some(request) = decode_plain_frame(bytes, &Bounds::default()) {
+        let thorough = decode_thoroughly(bytes, &Bounds::default());
+        assert_eq!(thorough, Ok(ClientFrame::Request(Arc::new(request))));
+    }
     if let Ok(read) = decode_client_frame(&frame, &Bounds::default()) {
         comes_back(&read);
     }

@@ -4,6 +4,7 @@
 mod from_client;
 mod from_hub;
 mod parts;
+mod plain;
 
 use serde_json::Value;
 use signal_hub::protocol::{ActorAddress, Json, MessageId, Topic};

@@ -10,7 +10,9 @@ mod hub_frame;
 mod write;
 
 pub use bounds::Bounds;
-pub use client_frame::{decode_client_frame, encode_client_frame};
+pub use client_frame::{
+    decode_client_frame, decode_plain_frame, decode_thoroughly, encode_client_frame,
+};
 pub use hub_frame::{
     HubBody, HubFrame, HubMessage, InvalidHubFrame, copy_len, decode_hub_frame, encode_hub_frame,
     hand_over, payload_text, write_hub_frame,

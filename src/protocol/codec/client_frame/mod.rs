@@ -1,6 +1,7 @@
 //! What clients send: an envelope whose payload is read by its type.
 
 mod directory;
+mod plain;
 mod verbs;
 mod write;
 
@@ -17,6 +18,7 @@ use crate::protocol::{
 };
 use crate::time::Timestamp;
 
+pub use plain::decode_plain_frame;
 pub use write::encode_client_frame;
 
 const ADDRESS: &str = "an address: @(path)";
@@ -28,6 +30,14 @@ const PING_BYTES_MAX: usize = 1024;
 
 /// Reads one frame. The result keeps none of the frame's bytes.
 pub fn decode_client_frame(frame: &[u8], bounds: &Bounds) -> Result<ClientFrame, Malformed> {
+    match decode_plain_frame(frame, bounds) {
+        Some(request) => Ok(ClientFrame::Request(Arc::new(request))),
+        None => decode_thoroughly(frame, bounds),
+    }
+}
+
+/// Reads one frame field by field, so that a refusal names what is wrong with it.
+pub fn decode_thoroughly(frame: &[u8], bounds: &Bounds) -> Result<ClientFrame, Malformed> {
     let envelope = RawEnvelope::read(frame)?;
     if envelope.is_ping() && frame.len() <= PING_BYTES_MAX {
         return Ok(ClientFrame::Ping);
