@@ -177,9 +177,12 @@ impl Hub {
         let lived = self.deadlines.lived(now);
         let Some(session) = self.sessions.open_mut(key) else { return };
         session.queue.push(lived, outgoing.weight(), &self.config);
+        let is_timed = session.queue.slow_at(&self.config).is_some();
         self.counters.messages_sent += 1;
         self.outputs.push(Output::Send(key, outgoing));
-        self.time_slow_consumer(key);
+        if is_timed {
+            self.time_slow_consumer(key);
+        }
     }
 
     /// Sets the slow consumer's deadline, which runs while the queue is at its bound for any

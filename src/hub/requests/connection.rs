@@ -108,9 +108,12 @@ impl Hub {
         self.record_expired(&written.expired);
         let lived = self.deadlines.lived(now);
         let Some(session) = self.sessions.open_mut(key) else { return };
+        let was_timed = session.queue.slow_at(&self.config).is_some();
         session.queue.drain(now, &written);
         session.queue.note_drained(lived, &self.config);
-        self.time_slow_consumer(key);
+        if was_timed || session.queue.slow_at(&self.config).is_some() {
+            self.time_slow_consumer(key);
+        }
         self.resume_feeders_below(now, key);
     }
 

@@ -1,12 +1,12 @@
 //! The only table of deadlines. Each belongs to a live session or a known address (I30); arming an
 //! armed one moves it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Touched;
+use super::{Table, Touched};
 use crate::hub::SessionKey;
 use crate::protocol::ActorAddress;
 use crate::time::Timestamp;
@@ -58,18 +58,31 @@ impl SessionDeadlines {
 
 /// Deadlines are in lived time, which is the time that passed without the hub's standstills; those
 /// of tokens are in passed time.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Deadlines {
     agenda: BTreeSet<(Timestamp, Deadline)>,
     tokens: BTreeSet<(Timestamp, Deadline)>,
-    sessions: BTreeMap<SessionKey, SessionDeadlines>,
-    addresses: BTreeMap<ActorAddress, Timestamp>,
+    sessions: Table<SessionKey, SessionDeadlines>,
+    addresses: Table<ActorAddress, Timestamp>,
     dedupe: Option<Timestamp>,
     stood_still: Duration,
     pub touched: Touched<Deadline>,
 }
 
 impl Deadlines {
+    /// `secret` is the hub's key for the places of rows.
+    pub fn new(secret: [u8; 16]) -> Self {
+        Self {
+            agenda: BTreeSet::new(),
+            tokens: BTreeSet::new(),
+            sessions: Table::new(secret),
+            addresses: Table::new(secret),
+            dedupe: None,
+            stood_still: Duration::ZERO,
+            touched: Touched::default(),
+        }
+    }
+
     pub fn arm(&mut self, deadline: Deadline, at: Timestamp) {
         self.touched.note(deadline.clone());
         let at = if is_of_token(&deadline) { at } else { self.lived(at) };
@@ -181,7 +194,7 @@ impl Deadlines {
         which: impl FnOnce(&mut SessionDeadlines) -> &mut Option<Timestamp>,
         at: Option<Timestamp>,
     ) -> Option<Timestamp> {
-        let due = self.sessions.entry(key).or_default();
+        let due = self.sessions.or_default(&key);
         let before = std::mem::replace(which(due), at);
         if due.armed().next().is_none() {
             self.sessions.remove(&key);
@@ -211,7 +224,7 @@ mod tests {
 
     #[test]
     fn arming_again_moves_a_deadline() {
-        let mut deadlines = Deadlines::default();
+        let mut deadlines = Deadlines::new([0; 16]);
         let idle = Deadline::Idle(SessionKey(1));
         deadlines.arm(idle.clone(), at(10));
         deadlines.arm(idle.clone(), at(20));
@@ -223,7 +236,7 @@ mod tests {
 
     #[test]
     fn the_earliest_is_due_first_and_a_disarmed_one_never() {
-        let mut deadlines = Deadlines::default();
+        let mut deadlines = Deadlines::new([0; 16]);
         let (one, two) = (SessionKey(1), SessionKey(2));
         deadlines.arm(Deadline::Idle(one), at(20));
         deadlines.arm(Deadline::Connect(one), at(5));
@@ -235,7 +248,7 @@ mod tests {
 
     #[test]
     fn what_is_put_off_is_later_and_a_token_is_not() {
-        let mut deadlines = Deadlines::default();
+        let mut deadlines = Deadlines::new([0; 16]);
         let (idle, token) = (Deadline::Idle(SessionKey(1)), Deadline::Token(SessionKey(1)));
         deadlines.arm(idle.clone(), at(10));
         deadlines.arm(token.clone(), at(12));

@@ -4,6 +4,7 @@
 mod deadlines;
 mod dedupe;
 mod detached;
+mod few;
 mod owned;
 mod rate_limit;
 mod registry;
@@ -17,6 +18,7 @@ pub use sessions::Phase;
 
 pub(super) use deadlines::Deadlines;
 pub(super) use dedupe::{DedupeCache, DedupeKey, Outcome};
+pub(super) use few::Few;
 pub(super) use rate_limit::{RateLimit, RateLimiter};
 pub(super) use registry::{Registration, RegistrationState, Registry};
 pub(super) use sessions::{Session, Sessions};

@@ -1,17 +1,17 @@
 //! The addresses that one session owns, in the order of registration. No request needs a walk over
 //! them.
 
-use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
+use super::Few;
 use crate::protocol::ActorAddress;
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Owned {
-    in_order: BTreeMap<u64, ActorAddress>,
+    in_order: Few<u64, ActorAddress>,
     /// The number of each address in `in_order`.
-    numbers: BTreeMap<ActorAddress, u64>,
+    numbers: Few<ActorAddress, u64>,
     next: u64,
     /// Subscriptions of all addresses together.
     subscriptions: usize,
@@ -55,12 +55,12 @@ impl Owned {
     }
 
     pub fn contains(&self, address: &ActorAddress) -> bool {
-        self.numbers.contains_key(address)
+        self.numbers.get(address).is_some()
     }
 
     /// The earliest registered address that is still there.
     pub fn first(&self) -> Option<&ActorAddress> {
-        self.in_order.values().next()
+        self.iter().next()
     }
 
     pub fn len(&self) -> usize {
@@ -68,11 +68,11 @@ impl Owned {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.in_order.is_empty()
+        self.len() == 0
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &ActorAddress> {
-        self.in_order.values()
+        self.in_order.iter().map(|(_, address)| address)
     }
 
     /// All addresses, in a list shared with earlier readers.

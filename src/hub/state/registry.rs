@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use std::ops::Bound;
 use std::time::Duration;
 
-use super::Touched;
 use super::detached::{Detached, Holder};
+use super::{Table, Touched};
 use crate::auth::Principal;
 use crate::hub::{SessionKey, Visits, weights};
 use crate::protocol::{ActorAddress, Json, RenewalToken};
@@ -80,13 +80,15 @@ impl RegistrationState {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Registry {
-    rows: BTreeMap<ActorAddress, Registration>,
+    rows: Table<ActorAddress, Box<Registration>>,
+    /// The weight of all rows.
+    bytes: usize,
     /// By current token.
-    tokens: BTreeMap<RenewalToken, ActorAddress>,
+    tokens: Table<RenewalToken, ActorAddress>,
     /// By first token, if that is no longer the current one.
-    first_tokens: BTreeMap<RenewalToken, ActorAddress>,
+    first_tokens: Table<RenewalToken, ActorAddress>,
     detached: Detached,
     /// The addresses with an owner: all of them, and by capability.
     live: BTreeSet<ActorAddress>,
@@ -98,8 +100,24 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
+    /// `secret` is the hub's key for the places of rows.
+    pub fn new(secret: [u8; 16]) -> Self {
+        Self {
+            rows: Table::new(secret),
+            bytes: 0,
+            tokens: Table::new(secret),
+            first_tokens: Table::new(secret),
+            detached: Detached::default(),
+            live: BTreeSet::new(),
+            able: BTreeMap::new(),
+            stood_still: Duration::ZERO,
+            touched: Touched::default(),
+            visits: Visits::default(),
+        }
+    }
+
     pub fn get(&self, address: &ActorAddress) -> Option<&Registration> {
-        self.rows.get(address)
+        self.rows.get(address).map(Box::as_ref)
     }
 
     pub fn owner(&self, address: &ActorAddress) -> Option<SessionKey> {
@@ -134,7 +152,10 @@ impl Registry {
         self.unlist(&address);
         self.leave_indexes(&address);
         self.touched.note(address.clone());
-        self.rows.insert(address.clone(), registration);
+        self.bytes += registration.weight(&address);
+        if let Some(before) = self.rows.insert(address.clone(), Box::new(registration)) {
+            self.bytes -= before.weight(&address);
+        }
         self.enter_indexes(&address);
         self.list(&address);
     }
@@ -161,15 +182,18 @@ impl Registry {
         }
     }
 
-    pub fn remove(&mut self, address: &ActorAddress) -> Option<Registration> {
+    pub fn remove(&mut self, address: &ActorAddress) {
         self.unlist(address);
         self.leave_indexes(address);
         self.touched.note(address.clone());
-        self.rows.remove(address)
+        if let Some(row) = self.rows.remove(address) {
+            self.bytes -= row.weight(address);
+        }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&ActorAddress, &Registration)> {
-        self.visits.of(self.rows.iter())
+        let rows = self.rows.sorted().into_iter();
+        self.visits.of(rows.map(|(address, row)| (address, row.as_ref())))
     }
 
     /// The registrations with an owner that have the rarest of `capabilities` and whose addresses
@@ -213,7 +237,7 @@ impl Registry {
         let behind = self.visits.of(index.range::<str, _>((from, Bound::Unbounded)));
         behind
             .take_while(move |address| address.as_str().starts_with(prefix))
-            .filter_map(move |address| Some((address, self.rows.get(address)?)))
+            .filter_map(move |address| Some((address, self.get(address)?)))
     }
 
     /// The number of addresses with an owner, which is the number of tokens.
@@ -223,6 +247,11 @@ impl Registry {
 
     pub fn len(&self) -> usize {
         self.rows.len()
+    }
+
+    /// Bytes that the addresses count for in the hub's accounts.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub fn tokens(&self) -> usize {

@@ -1,11 +1,11 @@
 //! The sessions: one row for each accepted connection until the shell reports its end.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use serde::Serialize;
 
 use super::owned::Owned;
-use super::{RateLimiter, Touched};
+use super::{RateLimiter, Table, Touched};
 use crate::auth::Grant;
 use crate::hub::{Config, Peer, SessionKey, Visits, Written};
 use crate::protocol::{ActorAddress, Outgoing, SessionId};
@@ -184,27 +184,32 @@ impl Queue {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Sessions {
-    rows: BTreeMap<SessionKey, Session>,
+    rows: Table<SessionKey, Box<Session>>,
     pub touched: Touched<SessionKey>,
     pub visits: Visits,
 }
 
 impl Sessions {
+    /// `secret` is the hub's key for the places of rows.
+    pub fn new(secret: [u8; 16]) -> Self {
+        Self { rows: Table::new(secret), touched: Touched::default(), visits: Visits::default() }
+    }
+
     pub fn insert(&mut self, key: SessionKey, session: Session) {
         self.touched.note(key);
-        let before = self.rows.insert(key, session);
+        let before = self.rows.insert(key, Box::new(session));
         assert!(before.is_none(), "a session key is never reused: {key:?}");
     }
 
     pub fn get(&self, key: SessionKey) -> Option<&Session> {
-        self.rows.get(&key)
+        self.rows.get(&key).map(Box::as_ref)
     }
 
     pub fn get_mut(&mut self, key: SessionKey) -> Option<&mut Session> {
         self.touched.note(key);
-        self.rows.get_mut(&key)
+        self.rows.get_mut(&key).map(Box::as_mut)
     }
 
     /// The session, unless it is over for the hub.
@@ -217,7 +222,7 @@ impl Sessions {
         self.get_mut(key).filter(|session| session.phase != Phase::Disconnecting)
     }
 
-    pub fn remove(&mut self, key: SessionKey) -> Option<Session> {
+    pub fn remove(&mut self, key: SessionKey) -> Option<Box<Session>> {
         self.touched.note(key);
         self.rows.remove(&key)
     }
@@ -229,11 +234,11 @@ impl Sessions {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Session> {
-        self.visits.of(self.rows.values())
+        self.visits.of(self.rows.sorted().into_iter().map(|(_, row)| row.as_ref()))
     }
 
     pub fn keys(&self) -> Vec<SessionKey> {
-        self.visits.of(self.rows.keys().copied()).collect()
+        self.visits.of(self.rows.sorted().into_iter().map(|(key, _)| *key)).collect()
     }
 
     pub fn len(&self) -> usize {

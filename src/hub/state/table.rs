@@ -9,7 +9,7 @@ use hashbrown::hash_table::Entry;
 use siphasher::sip::SipHasher13;
 
 use crate::hub::SessionKey;
-use crate::protocol::{ActorAddress, RenewalToken};
+use crate::protocol::{ActorAddress, RenewalToken, SubscriptionId};
 
 /// A key that has a place in a table.
 pub(crate) trait Place: Eq {
@@ -31,6 +31,12 @@ impl Place for ActorAddress {
 }
 
 impl Place for RenewalToken {
+    fn place(&self, secret: &[u8; 16]) -> u64 {
+        place_of(self, secret)
+    }
+}
+
+impl Place for SubscriptionId {
     fn place(&self, secret: &[u8; 16]) -> u64 {
         place_of(self, secret)
     }

@@ -3,43 +3,64 @@
 
 use std::collections::BTreeMap;
 
-use super::Touched;
+use super::{Few, Table, Touched};
 use crate::hub::Visits;
 use crate::protocol::{ActorAddress, SubscriptionId, Topic};
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Topics {
-    of: BTreeMap<ActorAddress, BTreeMap<Topic, SubscriptionId>>,
-    subscribers: BTreeMap<Topic, BTreeMap<ActorAddress, SubscriptionId>>,
-    /// The topic of each address's subscription ids.
-    ids: BTreeMap<(ActorAddress, SubscriptionId), Topic>,
+    of: Table<ActorAddress, Few<Topic, SubscriptionId>>,
+    subscribers: BTreeMap<Topic, Few<ActorAddress, ()>>,
+    /// Whose subscription an id is, and to which topic.
+    ids: Table<SubscriptionId, (ActorAddress, Topic)>,
     pub touched: Touched<(ActorAddress, Topic)>,
     pub visits: Visits,
 }
 
 impl Topics {
+    /// `secret` is the hub's key for the places of rows.
+    pub fn new(secret: [u8; 16]) -> Self {
+        Self {
+            of: Table::new(secret),
+            subscribers: BTreeMap::new(),
+            ids: Table::new(secret),
+            touched: Touched::default(),
+            visits: Visits::default(),
+        }
+    }
+
     pub fn subscription(&self, address: &ActorAddress, topic: &Topic) -> Option<&SubscriptionId> {
         self.of.get(address)?.get(topic)
     }
 
     /// The topic that the address subscribed to under this id.
     pub fn topic(&self, address: &ActorAddress, id: &SubscriptionId) -> Option<&Topic> {
-        self.ids.get(&(address.clone(), id.clone()))
+        self.ids.get(id).filter(|(owner, _)| owner == address).map(|(_, topic)| topic)
     }
 
     pub fn add(&mut self, address: &ActorAddress, topic: &Topic, id: SubscriptionId) {
         self.touched.note((address.clone(), topic.clone()));
-        self.ids.insert((address.clone(), id.clone()), topic.clone());
-        self.of.entry(address.clone()).or_default().insert(topic.clone(), id.clone());
-        self.subscribers.entry(topic.clone()).or_default().insert(address.clone(), id);
+        self.of.or_default(address).insert(topic.clone(), id.clone());
+        self.subscribers.entry(topic.clone()).or_default().insert(address.clone(), ());
+        self.ids.insert(id, (address.clone(), topic.clone()));
     }
 
     pub fn remove(&mut self, address: &ActorAddress, topic: &Topic) {
         self.touched.note((address.clone(), topic.clone()));
-        if let Some(id) = remove_pair(&mut self.of, address, topic) {
-            self.ids.remove(&(address.clone(), id));
+        if let Some(of) = self.of.get_mut(address) {
+            if let Some(id) = of.remove(topic) {
+                self.ids.remove(&id);
+            }
+            if of.len() == 0 {
+                self.of.remove(address);
+            }
         }
-        remove_pair(&mut self.subscribers, topic, address);
+        if let Some(subscribers) = self.subscribers.get_mut(topic) {
+            subscribers.remove(address);
+            if subscribers.len() == 0 {
+                self.subscribers.remove(topic);
+            }
+        }
     }
 
     /// Ends all subscriptions of an address; returns their topics.
@@ -52,19 +73,19 @@ impl Topics {
     }
 
     pub fn of(&self, address: &ActorAddress) -> impl Iterator<Item = &Topic> {
-        self.visits.of(self.of.get(address).into_iter().flat_map(BTreeMap::keys))
+        self.visits.of(self.of.get(address).into_iter().flat_map(Few::keys))
     }
 
     pub fn count_of(&self, address: &ActorAddress) -> usize {
-        self.of.get(address).map_or(0, BTreeMap::len)
+        self.of.get(address).map_or(0, Few::len)
     }
 
     pub fn subscribers(&self, topic: &Topic) -> impl Iterator<Item = &ActorAddress> {
-        self.visits.of(self.subscribers.get(topic).into_iter().flat_map(BTreeMap::keys))
+        self.visits.of(self.subscribers.get(topic).into_iter().flat_map(Few::keys))
     }
 
     pub fn subscriber_count(&self, topic: &Topic) -> usize {
-        self.subscribers.get(topic).map_or(0, BTreeMap::len)
+        self.subscribers.get(topic).map_or(0, Few::len)
     }
 
     /// The number of rows of the larger index.
@@ -74,7 +95,7 @@ impl Topics {
 
     /// Every address with a subscription.
     pub fn addresses(&self) -> impl Iterator<Item = &ActorAddress> {
-        self.visits.of(self.of.keys())
+        self.visits.of(self.of.sorted().into_iter().map(|(address, _)| address))
     }
 
     /// Every topic with a subscriber.
@@ -83,26 +104,13 @@ impl Topics {
     }
 }
 
-fn remove_pair<A: Ord, B: Ord>(
-    index: &mut BTreeMap<A, BTreeMap<B, SubscriptionId>>,
-    outer: &A,
-    inner: &B,
-) -> Option<SubscriptionId> {
-    let set = index.get_mut(outer)?;
-    let removed = set.remove(inner);
-    if set.is_empty() {
-        index.remove(outer);
-    }
-    removed
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn no_empty_set_stays_behind() {
-        let mut topics = Topics::default();
+        let mut topics = Topics::new([0; 16]);
         let address = ActorAddress::parse("@(a)").expect("an address");
         let [one, two] = ["one", "two"].map(|name| Topic::parse(name).expect("a topic"));
         let [first, second] = [1, 2].map(|id| SubscriptionId::new(uuid::Uuid::from_u128(id)));
@@ -113,6 +121,6 @@ mod tests {
         assert_eq!(topics.topic(&address, &first), None);
         assert_eq!(topics.of(&address).collect::<Vec<_>>(), [&two]);
         assert_eq!(topics.remove_all(&address), [two]);
-        assert_eq!(topics, Topics::default());
+        assert_eq!(topics, Topics::new([0; 16]));
     }
 }
