@@ -18,8 +18,9 @@ impl Hub {
         to: &ActorAddress,
     ) {
         let queue_depth = self.sessions.open(recipient).map_or(0, |row| row.queue.messages);
-        let paused = self.sessions.open(sender).is_none_or(|row| row.paused_for.is_some());
-        if queue_depth <= self.config.pause_threshold || paused {
+        if queue_depth <= self.config.pause_threshold
+            || self.sessions.open(sender).is_none_or(|row| row.paused_for.is_some())
+        {
             return;
         }
         let notice = Notice::Pause(PauseNotice {

@@ -115,10 +115,15 @@ impl Hub {
         to: &ActorAddress,
         delivery: &Arc<Delivery>,
     ) -> Handover {
-        let handover = self.try_deliver(now, to, delivery);
-        if let Some(recipient) = self.registry.owner(to) {
-            self.pause_feeder(now, sender, recipient, to);
-        }
+        let handover = match self.registry.get(to).map(|known| known.state.owner()) {
+            None => Handover::Dropped(DropReason::UnknownActor),
+            Some(None) => Handover::Dropped(DropReason::Detached),
+            Some(Some(owner)) => {
+                let handover = self.hand_over(now, owner, to, delivery);
+                self.pause_feeder(now, sender, owner, to);
+                handover
+            }
+        };
         if let Handover::Dropped(why) = handover {
             self.record_drop(to.clone(), &delivery.origin, why);
         }
@@ -137,18 +142,13 @@ impl Hub {
         }
     }
 
-    fn try_deliver(
+    fn hand_over(
         &mut self,
         now: Timestamp,
+        owner: SessionKey,
         to: &ActorAddress,
         delivery: &Arc<Delivery>,
     ) -> Handover {
-        let Some(registration) = self.registry.get(to) else {
-            return Handover::Dropped(DropReason::UnknownActor);
-        };
-        let Some(owner) = registration.state.owner() else {
-            return Handover::Dropped(DropReason::Detached);
-        };
         let body = Body::Delivery(Arc::clone(delivery));
         let outgoing = Outgoing { id: self.ids.fresh(), to: to.clone(), timestamp: now, body };
         let lived = self.deadlines.lived(now);

@@ -33,6 +33,12 @@ impl Json {
         Ok(Self(bytes))
     }
 
+    /// Takes what its caller put together from JSON values.
+    pub(crate) fn put_together(text: Vec<u8>) -> Self {
+        debug_assert!(Self::parse(text.clone()).is_ok(), "it is no JSON value");
+        Self(text.into())
+    }
+
     /// The JSON of any value that serde can write as JSON.
     pub fn from_value<T: Serialize>(value: &T) -> Result<Self, InvalidJson> {
         Ok(Self(serde_json::to_vec(value)?.into()))
