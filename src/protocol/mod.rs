@@ -6,7 +6,6 @@ mod address;
 mod criteria;
 mod directory;
 mod envelope;
-mod framing;
 mod glob;
 mod json;
 mod notice;
@@ -16,6 +15,7 @@ mod request;
 mod token;
 
 pub mod codec;
+pub mod framing;
 
 pub use address::{
     ADDRESS_BYTES_MAX, ActorAddress, InvalidName, MESSAGE_ID_BYTES_MAX, MessageId, PATH_BYTES_MAX,
@@ -27,7 +27,6 @@ pub use directory::{
     actor_weight,
 };
 pub use envelope::{Body, Delivery, Outgoing, Pattern, Route};
-pub use framing::{FrameMeter, Noted};
 pub use glob::Glob;
 pub use json::{InvalidJson, Json};
 pub use notice::{DisconnectNotice, Notice, PauseNotice, UnregisterReason, UnregisteredNotice};

@@ -52,6 +52,7 @@ use self::tls::PresentTls;
 use self::waiting_room::WaitingRoom;
 use crate::auth::Access;
 use crate::hub::{Config, Hub, Ids, Input, SessionKey};
+use crate::protocol::codec::Bounds;
 use crate::runtime::{Listener, Runtime, SteadyClock};
 
 /// The state of the audit's writer.
@@ -262,6 +263,8 @@ struct Shell<R> {
     /// The hub's time.
     clock: SteadyClock<R>,
     config: Config,
+    /// What requests may hold.
+    bounds: Bounds,
     limits: Limits,
     origins: Origins,
     tls: PresentTls,
@@ -283,6 +286,7 @@ impl<R: Runtime> Shell<R> {
             began: runtime.monotonic(),
             clock: SteadyClock::new(runtime.clone()),
             runtime,
+            bounds: config.bounds(),
             config,
             limits: Limits::default(),
             origins: Origins::new(Vec::new(), Unnamed::Loopback),

@@ -1,24 +1,24 @@
 //! One WebSocket session: its task tells the session's state what comes from the stream, and does
 //! what the state decides. Reading and writing never wait for each other.
 
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::select;
 use tokio_util::sync::PollSender;
-use tokio_websockets::{Error, Message};
 
 use self::socket::{Socket, lock};
 use super::Shell;
-use super::intake::{Intake, Skimmed};
+use super::intake::{Intake, Skimmed, Unread};
 use super::owner::{Event, Outbox};
 use crate::hub::{CloseCause, Input, SessionKey};
-use crate::protocol::codec::{Bounds, decode_client_frame};
+use crate::protocol::codec::decode_client_frame;
+use crate::protocol::framing::Received;
 use crate::protocol::{ClientFrame, Verb};
 use crate::runtime::{Alarm, Runtime};
 
@@ -34,8 +34,8 @@ pub use state::SessionState;
 /// A session as its task has it.
 pub(super) struct Session<'a, R: Runtime, S> {
     shell: &'a Shell<R>,
-    bounds: Bounds,
     socket: Arc<Mutex<Socket<S>>>,
+    intake: Intake,
     events: PollSender<Event>,
     /// An input for which the owner has no room yet, which is how the hub's load slows clients
     /// down.
@@ -53,14 +53,12 @@ where
     /// Takes over `stream` after the HTTP upgrade.
     pub(super) fn new(shell: &'a Shell<R>, key: SessionKey, stream: S) -> Self {
         let (config, limits) = (&shell.config, &shell.limits);
-        let stream = Intake::new(stream, config.connect_bytes_max(), limits.excess_bytes_max);
         let state = SessionState::new(key, config, limits, shell.runtime.monotonic());
-        let hub_address = config.hub_address.clone();
-        let socket = Socket::new(state, stream, limits.batch_bytes_max, hub_address);
+        let socket = Socket::new(state, stream, config.hub_address.clone());
         Self {
             shell,
-            bounds: config.bounds(),
             socket: Arc::new(Mutex::new(socket)),
+            intake: Intake::new(config.connect_bytes_max(), limits.excess_bytes_max),
             events: PollSender::new(shell.events.clone()),
             pending_input: None,
             alarm: Alarm::default(),
@@ -110,7 +108,14 @@ where
     /// Does what is to be done; ready once something was done.
     fn poll_step(&mut self, task: &mut Context<'_>) -> Poll<()> {
         let now = self.shell.runtime.monotonic();
-        let shared = Arc::clone(&self.socket);
+        let steps =
+            [self.poll_turn(task, now), self.poll_enqueue_input(task), self.poll_read(task, now)];
+        if steps.iter().any(Poll::is_ready) { Poll::Ready(()) } else { self.poll_alarm(task, now) }
+    }
+
+    /// What needs the state and the stream together.
+    fn poll_turn(&mut self, task: &mut Context<'_>, now: Duration) -> Poll<()> {
+        let (shell, shared) = (self.shell, Arc::clone(&self.socket));
         let mut socket = lock(&shared);
         let is_due = now >= socket.state.next_deadline();
         if is_due {
@@ -121,18 +126,15 @@ where
         if is_closing {
             self.pending_input.take_if(|told| !matches!(told, Input::Drained(..)));
         }
-        let shell = self.shell;
         let steps = [
             self.poll_wanted(&mut socket, task, now),
             socket.poll_write(task, now, || shell.clock.now()),
-            self.poll_enqueue(&mut socket, task),
-            self.poll_read(&mut socket, task, now),
         ];
-        if is_due || is_closing || steps.iter().any(Poll::is_ready) {
-            Poll::Ready(())
-        } else {
-            self.poll_alarm(&socket, task, now)
+        if self.pending_input.is_none() {
+            self.pending_input = socket.state.report();
         }
+        let is_done = is_due || is_closing || steps.iter().any(Poll::is_ready);
+        if is_done { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Lets a client whose hub:connect was refused read why and close by itself: to some clients a
@@ -161,13 +163,6 @@ where
         Poll::Ready(())
     }
 
-    fn poll_enqueue(&mut self, socket: &mut Socket<S>, task: &mut Context<'_>) -> Poll<()> {
-        if self.pending_input.is_none() {
-            self.pending_input = socket.state.report();
-        }
-        self.poll_enqueue_input(task)
-    }
-
     fn poll_enqueue_input(&mut self, task: &mut Context<'_>) -> Poll<()> {
         if self.pending_input.is_none() {
             return Poll::Pending;
@@ -180,97 +175,178 @@ where
         Poll::Ready(())
     }
 
-    fn poll_read(
-        &mut self,
-        socket: &mut Socket<S>,
-        task: &mut Context<'_>,
-        now: Duration,
-    ) -> Poll<()> {
+    fn poll_read(&mut self, task: &mut Context<'_>, now: Duration) -> Poll<()> {
         if self.pending_input.is_some() {
             return Poll::Pending;
         }
-        let heard = match socket.state.reads() {
-            Reads::Messages => ready!(self.poll_message(socket, task)),
-            Reads::Bytes(bytes_max) => {
-                match ready!(socket.stream.get_mut().poll_skim(task, bytes_max)) {
-                    Skimmed::Close => Heard::Close,
-                    Skimmed::TooLarge(actual) => Heard::TooLarge {
-                        actual,
-                        max: usize::try_from(bytes_max).unwrap_or(usize::MAX),
-                    },
-                    Skimmed::Nothing => Heard::Lost,
-                }
-            }
-            Reads::Nothing => return Poll::Pending,
-        };
-        self.pending_input = socket.state.hear(now, heard);
-        Poll::Ready(())
-    }
-
-    /// The next message, or its parts so far. Pings and close frames are answered on the way.
-    fn poll_message(&self, socket: &mut Socket<S>, task: &mut Context<'_>) -> Poll<Heard> {
-        let next = socket.stream.poll_next_unpin(task);
-        let intake = socket.stream.get_mut();
-        Poll::Ready(match next {
-            Poll::Ready(next) => {
-                intake.is_told();
-                self.heard(intake, next)
-            }
-            Poll::Pending => match intake.too_large() {
-                Some(actual) => Heard::TooLarge { actual, max: intake.message_bytes_max() },
-                None => {
-                    let (message, declared) = ready!(intake.poll_part(task));
-                    Heard::Part { message, declared }
-                }
-            },
+        let reads = lock(&self.socket).state.reads();
+        BYTES.with_borrow_mut(|buffer| match reads {
+            Reads::Messages => self.poll_messages(buffer, task, now),
+            Reads::Bytes(bytes_max) => self.poll_skim(buffer, task, now, bytes_max),
+            Reads::Nothing => Poll::Pending,
         })
     }
 
-    fn heard(&self, intake: &mut Intake<S>, next: Option<Result<Message, Error>>) -> Heard {
-        let message = match next {
-            Some(Ok(message)) => message,
-            Some(Err(Error::Protocol(_))) => return Heard::Violation,
-            Some(Err(_)) | None => return Heard::Lost,
-        };
-        if message.is_close() {
-            return Heard::Close;
-        }
-        if message.is_ping() {
-            return Heard::Ping;
-        }
-        if message.is_pong() {
-            return Heard::Pong;
-        }
-        let frame = decode_client_frame(&message.into_payload(), &self.bounds);
-        if let Ok(ClientFrame::Request(request)) = &frame
-            && let Ok(Verb::Connect(_)) = &request.verb
-        {
-            intake.allow(self.shell.config.message_bytes_max);
-        }
-        Heard::Frame(frame.map(|frame| self.dated(frame)))
-    }
-
-    /// Translates the date of a request that may expire from the wall clock, by which clients date,
-    /// to the hub's.
-    fn dated(&self, mut frame: ClientFrame) -> ClientFrame {
-        if let ClientFrame::Request(request) = &mut frame
-            && request.ttl.is_some()
-        {
-            let timestamp = self.shell.clock.from_wall(request.timestamp);
-            Arc::make_mut(request).timestamp = timestamp;
-        }
-        frame
-    }
-
-    fn poll_alarm(
+    /// Reads what comes into `buffer`, and passes on the messages in it while there is room for
+    /// them.
+    fn poll_messages(
         &mut self,
-        socket: &Socket<S>,
+        buffer: &mut [u8],
         task: &mut Context<'_>,
         now: Duration,
     ) -> Poll<()> {
-        let deadline = Some(socket.state.next_deadline()).filter(|at| *at < Duration::MAX);
+        let mut unread = self.intake.take_unread();
+        let is_fresh = unread.bytes.is_empty();
+        let bytes = if is_fresh {
+            let come = ready!(self.poll_bytes(buffer, task));
+            if come == 0 {
+                self.hear(now, Heard::Lost);
+                return Poll::Ready(());
+            }
+            &mut buffer[..come]
+        } else {
+            &mut unread.bytes
+        };
+        let (mut at, mut is_whole) = (unread.at, false);
+        while self.pending_input.is_none() && self.reads_messages() {
+            let (taken, received) = self.intake.read(&mut bytes[at..]);
+            at += taken;
+            let is_nothing = received.is_none();
+            let heard = match received {
+                Some(received) => heard(self.shell, &self.socket, received),
+                // What a message was before was told then.
+                None if is_whole => break,
+                None => match self.intake.part() {
+                    Some((message, declared)) => Heard::Part { message, declared },
+                    None => break,
+                },
+            };
+            if says_connect(&heard) {
+                self.intake.allow(self.shell.config.message_bytes_max);
+            }
+            self.hear(now, heard);
+            let _ = self.poll_enqueue_input(task);
+            if is_nothing {
+                break;
+            }
+            is_whole = true;
+        }
+        if at < bytes.len() {
+            self.intake.leave(match is_fresh {
+                true => Unread { bytes: bytes[at..].to_vec(), at: 0 },
+                false => Unread { at, ..unread },
+            });
+        }
+        Poll::Ready(())
+    }
+
+    /// Reads past messages; `buffer` is the thread's, so that an idle connection holds no memory.
+    fn poll_skim(
+        &mut self,
+        buffer: &mut [u8],
+        task: &mut Context<'_>,
+        now: Duration,
+        bytes_max: u64,
+    ) -> Poll<()> {
+        let mut skimmed = self.intake.skim_unread();
+        let heard = loop {
+            match skimmed {
+                Some(Skimmed::Close) => break Heard::Close,
+                Some(Skimmed::TooLarge(actual)) => {
+                    let max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+                    break Heard::TooLarge { actual, max };
+                }
+                Some(Skimmed::Excess) => break Heard::Lost,
+                None => {}
+            }
+            match ready!(self.poll_bytes(buffer, task)) {
+                0 => break Heard::Lost,
+                come => skimmed = self.intake.skim(&buffer[..come], bytes_max),
+            }
+        };
+        self.hear(now, heard);
+        Poll::Ready(())
+    }
+
+    /// Reads; 0: the stream has ended or is broken.
+    fn poll_bytes(&self, buffer: &mut [u8], task: &mut Context<'_>) -> Poll<usize> {
+        let mut buffer = ReadBuf::new(buffer);
+        let read = ready!(lock(&self.socket).poll_read(task, &mut buffer));
+        Poll::Ready(read.map_or(0, |()| buffer.filled().len()))
+    }
+
+    fn reads_messages(&self) -> bool {
+        lock(&self.socket).state.reads() == Reads::Messages
+    }
+
+    fn hear(&mut self, now: Duration, heard: Heard) {
+        self.pending_input = lock(&self.socket).state.hear(now, heard);
+    }
+
+    fn poll_alarm(&mut self, task: &mut Context<'_>, now: Duration) -> Poll<()> {
+        let deadline = lock(&self.socket).state.next_deadline();
+        let deadline = Some(deadline).filter(|at| *at < Duration::MAX);
         self.alarm.set(deadline, |at| Box::pin(self.shell.runtime.sleep(at.saturating_sub(now))));
         self.alarm.poll_ring(task)
+    }
+}
+
+/// The bytes of one read.
+const READ_BYTES: usize = 16 * 1024;
+
+thread_local! {
+    /// Nothing stays in it from one read to the next.
+    static BYTES: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
+}
+
+/// What was received, decoded; pings, close frames and violations are answered.
+fn heard<R: Runtime, S>(
+    shell: &Shell<R>,
+    socket: &Mutex<Socket<S>>,
+    received: Received<'_>,
+) -> Heard {
+    match received {
+        Received::Message(bytes) => {
+            let frame = decode_client_frame(&bytes, &shell.bounds);
+            Heard::Frame(frame.map(|frame| dated(shell, frame)))
+        }
+        Received::Ping(says) => {
+            lock(socket).answer_ping(&says);
+            Heard::Ping
+        }
+        Received::Pong => Heard::Pong,
+        Received::Close(says) => {
+            lock(socket).say_close(says.get(..2).unwrap_or_default(), "");
+            Heard::Close
+        }
+        Received::Violation(violation) => {
+            lock(socket).say_close(&violation.code().to_be_bytes(), violation.reason());
+            Heard::Violation
+        }
+        Received::TooLarge { declared, max } => {
+            Heard::TooLarge { actual: usize::try_from(declared).unwrap_or(usize::MAX), max }
+        }
+    }
+}
+
+/// Translates the date of a request that may expire from the wall clock, by which clients date, to
+/// the hub's.
+fn dated<R: Runtime>(shell: &Shell<R>, mut frame: ClientFrame) -> ClientFrame {
+    if let ClientFrame::Request(request) = &mut frame
+        && request.ttl.is_some()
+    {
+        Arc::make_mut(request).timestamp = shell.clock.from_wall(request.timestamp);
+    }
+    frame
+}
+
+/// Returns whether a message may be larger from now on.
+fn says_connect(heard: &Heard) -> bool {
+    match heard {
+        Heard::Frame(Ok(ClientFrame::Request(request))) => {
+            matches!(request.verb, Ok(Verb::Connect(_)))
+        }
+        _ => false,
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt};
 use signal_hub::hub::{
     CloseCause, Config, Hub, Ids, Input, Output, Peer, SessionKey, Sizes, View, Written,
 };
@@ -12,8 +13,11 @@ use signal_hub::protocol::codec::{
     Bounds, HubFrame, decode_client_frame, decode_hub_frame, decode_plain_frame, decode_thoroughly,
     encode_client_frame, encode_hub_frame,
 };
+use signal_hub::protocol::framing::{FrameReader, Received};
 use signal_hub::protocol::{AuthToken, ClientFrame, Json, Malformed, Request, Verb};
 use signal_hub::time::Timestamp;
+use tokio::io::AsyncWriteExt;
+use tokio_websockets::{Error, Message, ServerBuilder};
 
 /// Any bytes can be read or refused, from either side; what was read can be written and read again,
 /// and what is read in one pass is what is read thoroughly.
@@ -65,6 +69,77 @@ fn says_bearer_twice(verb: &Verb) -> bool {
     };
     token.is_some_and(|token| AuthToken::new(token.as_str()) != *token)
 }
+
+/// The first byte says in what pieces the others come. They make the same messages, however they
+/// come, as another implementation reads, up to the same violation.
+pub fn frames(bytes: &[u8]) {
+    let Some((step, stream)) = bytes.split_first() else { return };
+    // The other one need not see all of a header to refuse it, so no header is cut off.
+    let stream = [stream, &[0; 14]].concat();
+    let read = read(&stream, usize::from(*step).max(1));
+    assert_eq!(read, self::read(&stream, usize::MAX), "in pieces of {step}");
+    assert_eq!(read, read_by_another(&stream));
+}
+
+/// What a client said.
+#[derive(Debug, PartialEq, Eq)]
+enum Said {
+    Message(Vec<u8>),
+    Ping(Vec<u8>),
+    Pong,
+    Close,
+    Violation,
+}
+
+/// Ends with a close frame, a violation or the stream.
+fn read(stream: &[u8], step: usize) -> Vec<Said> {
+    let (mut reader, mut said) = (FrameReader::default(), Vec::new());
+    for piece in stream.chunks(step) {
+        let (mut piece, mut at) = (piece.to_vec(), 0);
+        loop {
+            let (taken, received) = reader.read(&mut piece[at..], FRAME_BYTES_MAX);
+            at += taken;
+            said.push(match received {
+                Some(Received::Message(says)) => Said::Message(says.into_owned()),
+                Some(Received::Ping(says)) => Said::Ping(says.into_owned()),
+                Some(Received::Pong) => Said::Pong,
+                Some(Received::Close(_)) => Said::Close,
+                Some(Received::Violation(_)) => Said::Violation,
+                // The other one waits for its bytes.
+                Some(Received::TooLarge { .. }) => return said,
+                None => break,
+            });
+            if let Some(Said::Close | Said::Violation) = said.last() {
+                return said;
+            }
+        }
+    }
+    said
+}
+
+fn read_by_another(stream: &[u8]) -> Vec<Said> {
+    let (mut client, server) = tokio::io::duplex(stream.len().max(1));
+    client.write_all(stream).now_or_never().expect("there is room").expect("and a reader");
+    let mut server = ServerBuilder::new().serve(server);
+    let mut said = Vec::new();
+    while let Some(Some(next)) = server.next().now_or_never() {
+        said.push(match next {
+            Ok(message) if message.is_ping() => Said::Ping(message.into_payload().to_vec()),
+            Ok(message) if message.is_pong() => Said::Pong,
+            Ok(message) if message.is_close() => Said::Close,
+            Ok(message) => Said::Message(Message::into_payload(message).to_vec()),
+            Err(Error::Protocol(_)) => Said::Violation,
+            Err(error) => panic!("{error}"),
+        });
+        if let Some(Said::Close | Said::Violation) = said.last() {
+            break;
+        }
+    }
+    said
+}
+
+/// More than any fuzzed message has.
+const FRAME_BYTES_MAX: usize = 1 << 20;
 
 /// Any inputs in any order are handled, always in a sound state, and the hub is empty once everyone
 /// is gone (I34). One line is one input; its first byte says which, the second mostly whose:

@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::registration::refusal_in;
 use super::{ClientState, Output, Owner, Phase, Purpose, Session};
 use crate::client::{ClientError, CommandId, DisconnectReason, Ending, Event, Outcome};
+use crate::protocol::framing::FrameMeter;
 use crate::protocol::{
-    CloseReason, Connect, Connected, Disconnect, FrameMeter, Heartbeat, Json, PROTOCOL_VERSION,
-    Reply, SessionId, Verb,
+    CloseReason, Connect, Connected, Disconnect, Heartbeat, Json, PROTOCOL_VERSION, Reply,
+    SessionId, Verb,
 };
 use crate::time::Timestamp;
 

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::protocol::FrameMeter;
+use crate::protocol::framing::FrameMeter;
 
 pub(super) struct LastWords<S> {
     stream: S,
@@ -46,8 +46,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for LastWords<S> {
         let mut come = &buffer.filled()[before..];
         this.has_news |= !come.is_empty();
         // The codec bounds messages.
-        while let Some((at, _)) = this.meter.read(come, u64::MAX) {
-            come = &come[at + 1..];
+        while let Some((taken, _)) = this.meter.read(come, u64::MAX) {
+            come = &come[taken..];
         }
         read
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::protocol::FrameMeter;
+use crate::protocol::framing::FrameMeter;
 
 /// The least time between two reports of them.
 const PAUSE_MIN: Duration = Duration::from_millis(100);

@@ -125,10 +125,11 @@ impl SessionState {
             Phase::Closing { reason, goodbye, answer: Answer::Awaited(reads) } => {
                 let answer = match (heard, reads) {
                     (Heard::Close, _) => Answer::Came,
-                    (Heard::Lost, _) => Answer::Never,
+                    (Heard::Lost | Heard::Violation, _) => Answer::Never,
                     (Heard::TooLarge { .. }, _) => Answer::Awaited(Reads::Bytes(u64::MAX)),
-                    (Heard::Frame(_) | Heard::Ping | Heard::Pong, reads)
-                    | (Heard::Part { .. } | Heard::Violation, reads) => Answer::Awaited(reads),
+                    (Heard::Frame(_) | Heard::Ping | Heard::Pong | Heard::Part { .. }, reads) => {
+                        Answer::Awaited(reads)
+                    }
                 };
                 self.phase = Phase::Closing { reason, goodbye, answer };
                 None

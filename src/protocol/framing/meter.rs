@@ -1,10 +1,11 @@
-//! Measures the messages in a stream of WebSocket bytes (RFC 6455, section 5.2) below the codec:
-//! headers tell how large a message will be before its bytes come.
+//! Measures the messages in a stream of WebSocket bytes (RFC 6455, section 5.2): headers tell how
+//! large a message will be before its bytes come.
 
 use std::time::Duration;
 
-/// Reads the headers of frames and counts the bytes between them. The codec decides whether the
-/// frames are valid.
+use super::{CLOSE, FINAL, MASKED};
+
+/// Reads the headers of frames and counts the bytes between them.
 #[derive(Debug, Default)]
 pub struct FrameMeter {
     /// The header that is being read.
@@ -29,36 +30,116 @@ pub enum Noted {
     Close,
 }
 
+/// The header of a frame.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Header {
+    pub first: u8,
+    /// Bytes of the frame after its header.
+    pub length: u64,
+    /// Whether no shorter form could write the length.
+    pub is_shortest: bool,
+    pub mask: Option<[u8; 4]>,
+    /// Bytes that the headers of its message declare so far; a control frame belongs to none.
+    pub declared: u64,
+}
+
+impl Header {
+    /// Reads a whole header.
+    fn parse(bytes: &[u8; HEADER_BYTES_MAX]) -> Self {
+        let wide = |bytes: &[u8]| bytes.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+        let (length, least, mask_at) = match bytes[1] & !MASKED {
+            126 => (wide(&bytes[2..4]), 126, 4),
+            127 => (wide(&bytes[2..10]), 65_536, 10),
+            short => (u64::from(short), 0, 2),
+        };
+        let mask = bytes[mask_at..].first_chunk().copied();
+        Self {
+            first: bytes[0],
+            length,
+            is_shortest: length >= least,
+            mask: mask.filter(|_| bytes[1] & MASKED != 0),
+            declared: 0,
+        }
+    }
+
+    pub(super) fn opcode(&self) -> u8 {
+        self.first & 0x0f
+    }
+
+    pub(super) fn is_control(&self) -> bool {
+        self.opcode() >= CLOSE
+    }
+
+    pub(super) fn is_final(&self) -> bool {
+        self.first & FINAL != 0
+    }
+}
+
 /// The rate at which an unfinished message still counts as a sign of life.
 const SLOWEST_BYTES_PER_SECOND: u64 = 8 * 1024;
 /// Two bytes, eight of length, four of mask.
 const HEADER_BYTES_MAX: usize = 14;
-const OPCODE_CLOSE: u8 = 8;
 
 impl FrameMeter {
-    /// Reads up to a header that says something. Returns how many bytes precede the byte that
-    /// completes it, and what it says; the bytes after that one are still unread.
+    /// Reads up to a header that says something. Returns how many bytes it took, and what the header
+    /// says.
     pub fn read(&mut self, bytes: &[u8], bytes_max: u64) -> Option<(usize, Noted)> {
         let mut at = 0;
-        while at < bytes.len() {
-            let rest = (bytes.len() - at) as u64;
-            if self.missing > 0 {
-                let taken = self.missing.min(rest);
-                self.missing -= taken;
-                at += usize::try_from(taken).unwrap_or(usize::MAX);
-                self.end_frame_if_whole();
-                continue;
+        loop {
+            at += self.pass(bytes.len() - at);
+            let (taken, header) = self.begin(&bytes[at..]);
+            at += taken;
+            let header = header?;
+            if header.opcode() == CLOSE {
+                return Some((at, Noted::Close));
             }
-            self.header[self.header_bytes] = bytes[at];
-            self.header_bytes += 1;
-            if self.header_bytes == self.header_bytes_wanted()
-                && let Some(noted) = self.begin_frame(bytes_max)
-            {
-                return Some((at, noted));
+            if header.declared > bytes_max {
+                return Some((at, Noted::TooLarge(header.declared)));
             }
-            at += 1;
         }
-        None
+    }
+
+    /// Reads a header, between two frames. Returns how many bytes it took, and the header if it is
+    /// whole.
+    pub(super) fn begin(&mut self, bytes: &[u8]) -> (usize, Option<Header>) {
+        let mut taken = 0;
+        loop {
+            let wanted = self.header_bytes_wanted() - self.header_bytes;
+            let come = &bytes[taken..bytes.len().min(taken + wanted)];
+            self.header[self.header_bytes..][..come.len()].copy_from_slice(come);
+            self.header_bytes += come.len();
+            taken += come.len();
+            if come.len() < wanted {
+                return (taken, None);
+            }
+            if self.header_bytes == self.header_bytes_wanted() {
+                return (taken, Some(self.begin_frame()));
+            }
+        }
+    }
+
+    /// Passes up to `bytes` of the present frame; returns how many.
+    pub(super) fn pass(&mut self, bytes: usize) -> usize {
+        let passed = self.missing().min(bytes);
+        self.missing -= passed as u64;
+        if passed > 0 {
+            self.end_frame_if_whole();
+        }
+        passed
+    }
+
+    /// Bytes that the present frame still lacks.
+    pub(super) fn missing(&self) -> usize {
+        usize::try_from(self.missing).unwrap_or(usize::MAX)
+    }
+
+    pub(super) fn is_in_frame(&self) -> bool {
+        self.missing > 0
+    }
+
+    /// Returns whether a message has begun of which further fragments come.
+    pub(super) fn is_in_message(&self) -> bool {
+        self.is_in_message
     }
 
     /// The number of the unfinished message and the bytes that its headers declare so far; none
@@ -79,38 +160,29 @@ impl FrameMeter {
         if self.header_bytes < 2 {
             return 2;
         }
-        let length = match self.header[1] & 0x7f {
+        let length = match self.header[1] & !MASKED {
             126 => 2,
             127 => 8,
             _ => 0,
         };
-        let mask = if self.header[1] & 0x80 == 0 { 0 } else { 4 };
+        let mask = if self.header[1] & MASKED == 0 { 0 } else { 4 };
         2 + length + mask
     }
 
-    fn begin_frame(&mut self, bytes_max: u64) -> Option<Noted> {
-        let opcode = self.header[0] & 0x0f;
-        let length = match self.header[1] & 0x7f {
-            126 => u64::from(u16::from_be_bytes([self.header[2], self.header[3]])),
-            127 => self.header[2..10].iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
-            short => u64::from(short),
-        };
+    fn begin_frame(&mut self) -> Header {
+        let mut header = Header::parse(&self.header);
         self.header_bytes = 0;
-        self.missing = length;
-        let is_control = opcode >= OPCODE_CLOSE;
-        if is_control {
+        self.missing = header.length;
+        if header.is_control() {
             self.is_last = !self.is_in_message;
         } else {
-            self.is_last = self.header[0] & 0x80 != 0;
+            self.is_last = header.is_final();
             self.is_in_message = !self.is_last;
-            self.declared = self.declared.saturating_add(length);
+            self.declared = self.declared.saturating_add(header.length);
+            header.declared = self.declared;
         }
-        let declared = self.declared;
         self.end_frame_if_whole();
-        if opcode == OPCODE_CLOSE {
-            return Some(Noted::Close);
-        }
-        (!is_control && declared > bytes_max).then_some(Noted::TooLarge(declared))
+        header
     }
 
     fn end_frame_if_whole(&mut self) {
@@ -167,7 +239,7 @@ mod tests {
             let small = [frame(LAST | TEXT, 5), frame(LAST | TEXT, 300), frame(LAST | TEXT, 0)];
             assert_eq!(noted(&small.concat(), step, 300), None);
             let large = [frame(LAST | TEXT, 5), frame(LAST | TEXT, 70_000)].concat();
-            let at = 11 + 13;
+            let at = 11 + 14;
             assert_eq!(noted(&large, step, 69_999), Some((at, Noted::TooLarge(70_000))));
             assert_eq!(noted(&large, step, 70_000), None);
         }
@@ -218,12 +290,12 @@ mod tests {
 
     #[test]
     fn a_close_frame_is_told_and_absurd_lengths_are_just_large() {
-        let close = [frame(LAST | TEXT, 3), frame(LAST | OPCODE_CLOSE, 2)].concat();
+        let close = [frame(LAST | TEXT, 3), frame(LAST | CLOSE, 2)].concat();
         assert_eq!(noted(&close, 4, 9).map(|(_, noted)| noted), Some(Noted::Close));
         let mut endless = vec![LAST | TEXT, LAST | 127];
         endless.extend([0xff; 8]);
         endless.extend([0; 4]);
-        assert_eq!(noted(&endless, 99, 9), Some((13, Noted::TooLarge(u64::MAX))));
+        assert_eq!(noted(&endless, 99, 9), Some((14, Noted::TooLarge(u64::MAX))));
     }
 
     #[test]
