@@ -67,10 +67,12 @@ pub fn begin(process: &Process) -> anyhow::Result<Writers> {
     };
     let records = audit.as_ref().map(|audit| {
         let only = Targets::new().with_target(AUDIT, Level::INFO);
-        logs::layer().event_format(BareMessage).with_writer(audit.lines()).with_filter(only)
+        logs::layer().event_format(BareMessage).with_writer(audit.lines()).with_filter(only).boxed()
     });
     let (filter, handle) = reload::Layer::new(filter(&process.log)?);
-    tracing_subscriber::registry().with(ordinary.with_filter(filter)).with(records).init();
+    // In one list, because beside a layer that is not there no target counts as unread.
+    let layers: Vec<_> = [ordinary.with_filter(filter).boxed()].into_iter().chain(records).collect();
+    tracing_subscriber::registry().with(layers).init();
     let change_filter =
         Box::new(move |filter| handle.reload(filter).context("cannot change the log filter"));
     Ok(Writers { audit, change_filter, _stderr: guard })

@@ -1,14 +1,52 @@
 //! Audit records for operators: one JSON object per event, with the hub's time and the target
 //! `hub::audit` (docs/OPERATIONS.md).
 
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde::Serialize;
+use tracing::callsite::{Callsite, Identifier};
+use tracing::field::FieldSet;
+use tracing::metadata::Kind;
+use tracing::subscriber::Interest;
+use tracing::{Level, Metadata};
 
 use crate::hub::Record;
 use crate::time::Timestamp;
 
+/// The target, whose subscribers say here whether they read it. Asked with `tracing::enabled`, the
+/// layers would take the next event of the thread for one that they refused.
+struct Target {
+    is_read: AtomicBool,
+}
+
+static TARGET: Target = Target { is_read: AtomicBool::new(false) };
+static METADATA: Metadata<'static> = Metadata::new(
+    "audit",
+    "hub::audit",
+    Level::INFO,
+    None,
+    None,
+    None,
+    FieldSet::new(&[], Identifier(&TARGET)),
+    Kind::EVENT,
+);
+static KNOWN: Once = Once::new();
+
+impl Callsite for Target {
+    fn set_interest(&self, interest: Interest) {
+        self.is_read.store(!interest.is_never(), Ordering::Relaxed);
+    }
+
+    fn metadata(&self) -> &Metadata<'_> {
+        &METADATA
+    }
+}
+
 /// Returns whether the target is on, which a reload of the settings can change.
 pub(super) fn is_read() -> bool {
-    tracing::enabled!(target: "hub::audit", tracing::Level::INFO)
+    KNOWN.call_once(|| tracing::callsite::register(&TARGET));
+    TARGET.is_read.load(Ordering::Relaxed)
 }
 
 /// Writes `record`, unless the target is off.

@@ -173,6 +173,7 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
 
     fn take_all(&mut self, events: &mut Vec<Event>) {
         self.look();
+        self.hub.change_audit(O::WATCHES || audit::is_read());
         for event in events.drain(..) {
             self.take(event);
         }
@@ -254,7 +255,6 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
     }
 
     fn handle(&mut self, input: Input) {
-        self.hub.change_audit(O::WATCHES || audit::is_read());
         self.observer.before(self.now, &input, &self.hub);
         let mut outputs = mem::take(&mut self.outputs);
         outputs.extend(self.hub.handle(self.now, input));
