@@ -71,7 +71,8 @@ pub fn begin(process: &Process) -> anyhow::Result<Writers> {
     });
     let (filter, handle) = reload::Layer::new(filter(&process.log)?);
     // In one list, because beside a layer that is not there no target counts as unread.
-    let layers: Vec<_> = [ordinary.with_filter(filter).boxed()].into_iter().chain(records).collect();
+    let layers: Vec<_> =
+        [ordinary.with_filter(filter).boxed()].into_iter().chain(records).collect();
     tracing_subscriber::registry().with(layers).init();
     let change_filter =
         Box::new(move |filter| handle.reload(filter).context("cannot change the log filter"));

@@ -41,9 +41,9 @@ pub(super) async fn accept_all<R: Runtime>(
                     tracing::debug!(peer = %address, "the peer has its share of connections");
                     continue;
                 };
-                let connection = connection::serve(Arc::clone(shell), stream, Peer { address });
+                let serving = Arc::clone(shell);
                 shell.runtime.spawn(shell.connections.track_future(async move {
-                    connection.await;
+                    connection::serve(serving, stream, Peer { address }).await;
                     drop((permit, place));
                 }));
             }

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::select;
-use tokio_util::sync::PollSender;
+use tokio::sync::mpsc::Permit;
+use tokio::sync::mpsc::error::TrySendError;
 
 use self::socket::{Socket, lock};
 use super::Shell;
@@ -31,15 +32,19 @@ mod state;
 pub use io::{Farewell, Heard, Manner, Next, Reads, Write};
 pub use state::SessionState;
 
+/// The owner's room for an event; none if the owner is lost.
+type Room<'a> = Pin<Box<dyn Future<Output = Option<Permit<'a, Event>>> + Send + 'a>>;
+
 /// A session as its task has it.
 pub(super) struct Session<'a, R: Runtime, S> {
     shell: &'a Shell<R>,
     socket: Arc<Mutex<Socket<S>>>,
     intake: Intake,
-    events: PollSender<Event>,
     /// An input for which the owner has no room yet, which is how the hub's load slows clients
     /// down.
     pending_input: Option<Input>,
+    /// Ends when the owner has.
+    room: Option<Room<'a>>,
     alarm: Alarm<Duration, Pin<Box<R::Sleep>>>,
     /// Ends when the place of a lingering client is needed.
     wanted: Option<Pin<Box<dyn Future<Output = ()> + Send + 'a>>>,
@@ -59,8 +64,8 @@ where
             shell,
             socket: Arc::new(Mutex::new(socket)),
             intake: Intake::new(config.connect_bytes_max(), limits.excess_bytes_max),
-            events: PollSender::new(shell.events.clone()),
             pending_input: None,
+            room: None,
             alarm: Alarm::default(),
             wanted: None,
         }
@@ -165,12 +170,24 @@ where
 
     fn poll_enqueue_input(&mut self, task: &mut Context<'_>) -> Poll<()> {
         if self.pending_input.is_none() {
+            self.room = None;
             return Poll::Pending;
         }
-        let room = ready!(self.events.poll_reserve(task));
-        if let (Ok(()), Some(told)) = (room, self.pending_input.take()) {
-            // A lost owner's end of the session is dropped, which closes the session.
-            let _ = self.events.send_item(Event::Input(told));
+        let shell = self.shell;
+        let permit = match &mut self.room {
+            None => match shell.events.try_reserve() {
+                Err(TrySendError::Full(())) => {
+                    let room = Box::pin(async { shell.events.reserve().await.ok() });
+                    ready!(self.room.insert(room).as_mut().poll(task))
+                }
+                permit => permit.ok(),
+            },
+            Some(room) => ready!(room.as_mut().poll(task)),
+        };
+        self.room = None;
+        // A lost owner's end of the session is dropped, which closes the session.
+        if let (Some(permit), Some(told)) = (permit, self.pending_input.take()) {
+            permit.send(Event::Input(told));
         }
         Poll::Ready(())
     }
