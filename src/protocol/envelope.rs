@@ -133,13 +133,14 @@ impl Outgoing {
         match &self.body {
             Body::Pong => 0,
             Body::Reply { correlation, trace_id, reply } => {
-                let data = reply.data_len();
+                let data = Self::ENVELOPE_WEIGHT + reply.data_len();
+                if !reply.is_page() {
+                    return data;
+                }
+                // A page may be as large as a message can be, so nothing beside it goes uncounted.
                 let correlation = correlation.as_ref().map_or(0, |id| text_len(id.as_str()));
                 let trace_id = trace_id.as_ref().map_or(0, |id| text_len(id) + 12);
-                // A page may be as large as a message can be, so nothing beside it goes uncounted.
-                let names = self.to.as_str().len() + correlation + trace_id;
-                let names = if reply.is_page() { names } else { 0 };
-                Self::ENVELOPE_WEIGHT + names + data
+                data + self.to.as_str().len() + correlation + trace_id
             }
             Body::Notice(_) => Self::ENVELOPE_WEIGHT,
             Body::Delivery(delivery) => {
