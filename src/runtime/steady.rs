@@ -71,8 +71,11 @@ impl Reading {
 
     /// What it shows once the monotonic clock shows `at` and the wall clock `wall`.
     pub fn advance(&mut self, at: Duration, wall: Timestamp) {
-        let elapsed = at.saturating_sub(self.at);
-        self.at += elapsed;
+        // Without time to slew in, nothing changes.
+        let Some(elapsed) = at.checked_sub(self.at).filter(|elapsed| !elapsed.is_zero()) else {
+            return;
+        };
+        self.at = at;
         self.time = self.time.saturating_add(elapsed);
         let wall = since_epoch(wall);
         let error = wall.abs_diff(self.time);
