@@ -1,5 +1,7 @@
 //! One input of the hub and what came of it, read once for all observers.
 
+use std::cell::OnceCell;
+
 use signal_hub::hub::{Input, Output, Record, SessionKey, SessionRow};
 use signal_hub::protocol::{
     ActorAddress, Body, ClientFrame, CloseReason, ErrorCode, MessageId, Outgoing, Reply, Request,
@@ -44,6 +46,8 @@ pub struct RequestTransition<'a> {
     pub refused: Option<ErrorCode>,
     /// Whether it was answered with its first outcome.
     pub retried: bool,
+    /// What an ask carries, as a number: large, and several compare it.
+    pub content: OnceCell<Option<u64>>,
 }
 
 impl<'a> RequestTransition<'a> {
@@ -88,6 +92,7 @@ impl<'a> Transition<'a> {
                     reply: None,
                     refused: None,
                     retried: false,
+                    content: OnceCell::new(),
                 };
                 asked.read_answer(&hub.outputs);
                 transition.asked = Some(asked);

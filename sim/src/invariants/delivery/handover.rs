@@ -60,7 +60,7 @@ impl Handover {
         delivery: &Delivery,
         to: &ActorAddress,
     ) -> Verdict {
-        let ask = Ask::of(delivery.from.clone(), asked.request);
+        let ask = Ask::of(delivery.from.clone(), asked);
         let before = ask.and_then(|ask| self.asks.get(&ask));
         if copies.contains(to) || before.is_some_and(|before| before.contains(to)) {
             broken(
@@ -80,7 +80,7 @@ impl Handover {
 pub fn carried_out(transition: &Transition<'_>) -> Option<Ask> {
     let asked = transition.asked.as_ref()?;
     asked.accepted().filter(|_| !reached_nobody(transition, asked.request))?;
-    Ask::of(transition.before.acting_identity(asked.session, &asked.request.from), asked.request)
+    Ask::of(transition.before.acting_identity(asked.session, &asked.request.from), asked)
 }
 
 fn invented(to: &ActorAddress, why: &str) -> Verdict {

@@ -31,7 +31,7 @@ impl HubObserver for Outcomes {
         self.asks.see(transition);
         let request = asked.request;
         let from = transition.before.acting_identity(asked.session, &request.from);
-        let Some(ask) = Ask::of(from, request) else { return Ok(()) };
+        let Some(ask) = Ask::of(from, asked) else { return Ok(()) };
         let copies = copies(transition, &request.id);
         let Some(reply) = asked.reply.filter(|reply| !matches!(reply, Reply::Error(_))) else {
             if let Some(ask) = carried_out(transition) {

@@ -9,6 +9,7 @@ use signal_hub::protocol::{ActorAddress, MessageId, Pattern, Request, Verb};
 use signal_hub::time::Timestamp;
 
 use super::super::Transition;
+use super::super::transition::RequestTransition;
 
 /// Who asked for what under which id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,18 +22,24 @@ pub struct Ask {
 
 impl Ask {
     /// The ask that this is, if it is one of those that deliver.
-    pub fn of(from: ActorAddress, request: &Request) -> Option<Self> {
-        let verb = request.verb.as_ref().ok().filter(|_| request.pattern == Pattern::Ask)?;
-        let mut hasher = DefaultHasher::new();
-        match verb {
-            Verb::Send(send) => send.hash(&mut hasher),
-            Verb::Publish(publish) => publish.hash(&mut hasher),
-            Verb::Broadcast(broadcast) => broadcast.hash(&mut hasher),
-            _ => return None,
-        }
-        let (id, content) = (request.id.clone(), hasher.finish());
-        Some(Self { from, id, kind: verb.type_name(), content })
+    pub fn of(from: ActorAddress, asked: &RequestTransition<'_>) -> Option<Self> {
+        let content = *asked.content.get_or_init(|| content(asked.request));
+        let (content, verb) = (content?, asked.verb()?);
+        Some(Self { from, id: asked.request.id.clone(), kind: verb.type_name(), content })
     }
+}
+
+/// A number that two asks share if they carry the same; none for what is no ask that delivers.
+fn content(request: &Request) -> Option<u64> {
+    let verb = request.verb.as_ref().ok().filter(|_| request.pattern == Pattern::Ask)?;
+    let mut hasher = DefaultHasher::new();
+    match verb {
+        Verb::Send(send) => send.hash(&mut hasher),
+        Verb::Publish(publish) => publish.hash(&mut hasher),
+        Verb::Broadcast(broadcast) => broadcast.hash(&mut hasher),
+        _ => return None,
+    }
+    Some(hasher.finish())
 }
 
 /// What is known of each of them.

@@ -100,13 +100,9 @@ impl Tally {
 
     /// Whether the hub counted the same; refusals by code are compared apart.
     pub fn check(&self, counters: &Counters) -> Result<(), Violation> {
-        let seen = Counters { refusals: counters.refusals, ..self.seen };
-        if *counters == seen {
-            return Ok(());
-        }
-        let pairs = counted(counters).into_iter().zip(counted(&seen));
-        match COUNTED.into_iter().zip(pairs).find(|(_, (counted, seen))| counted != seen) {
-            Some((what, (counted, seen))) => amiss(what, counted, seen),
+        let (counted, seen) = (counted(counters), counted(&self.seen));
+        match (0..COUNTED.len()).find(|nth| counted[*nth] != seen[*nth]) {
+            Some(nth) => amiss(COUNTED[nth], counted[nth], seen[nth]),
             None => Ok(()),
         }
     }
