@@ -5,6 +5,7 @@ mod wishes;
 
 use std::time::Duration;
 
+use serde::Serialize;
 use signal_hub::client::{ActorConfig, Command, HubUrl, RequestCommand};
 use signal_hub::protocol::{
     self, ActorAddress, AuthToken, Broadcast, Discover, Glob, Heartbeat, Json, ListActors,
@@ -32,13 +33,19 @@ pub fn hub_url(authority: &str) -> HubUrl {
 
 /// What step `number` says: no two steps say the same, unless they name the id of what they say.
 fn payload(number: Option<usize>, speech: &Speech) -> Json {
-    let padding =
-        (speech.padding > 0).then(|| format!(r#""padding":"{}""#, "~".repeat(speech.padding)));
-    let number = number.map(|number| format!(r#""step":{number}"#));
-    let text = speech.text.as_deref().map(serde_json::Value::from);
-    let text = text.map(|text| format!(r#""text":{text}"#));
-    let fields: Vec<String> = [padding, number, text].into_iter().flatten().collect();
-    Json::parse(format!("{{{}}}", fields.join(","))).expect("texts and numbers are JSON")
+    #[derive(Serialize)]
+    struct Said<'a> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        padding: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        step: Option<usize>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        text: Option<&'a str>,
+    }
+
+    let padding = (speech.padding > 0).then(|| "~".repeat(speech.padding));
+    let said = Said { padding, step: number, text: speech.text.as_deref() };
+    Json::from_value(&said).expect("texts and numbers are JSON")
 }
 
 /// A request, apart from who makes it.
