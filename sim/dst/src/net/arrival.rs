@@ -23,12 +23,12 @@ enum Obstacle {
 impl<P: Payload> World<P> {
     /// Lets everything arrive that is due, as long as nothing holds it.
     pub(super) fn arrive(&mut self, now: Duration, due: Duration, id: ConnectionId, from: End) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(connection) = self.connections.get_mut(id) else { return };
         if connection.sent[from].due != Some(due) {
             return;
         }
         let obstacle = self.obstacle(due, id, from);
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(connection) = self.connections.get_mut(id) else { return };
         let direction = &mut connection.sent[from];
         match obstacle {
             Some(Obstacle::Until(until, fault)) => {
@@ -47,7 +47,7 @@ impl<P: Payload> World<P> {
 
     fn arrive_freely(&mut self, now: Duration, due: Duration, id: ConnectionId, from: End) {
         // A reply may need a plan of its own, so the plan for the rest is made last.
-        while let Some(connection) = self.connections.get_mut(&id) {
+        while let Some(connection) = self.connections.get_mut(id) {
             let direction = &mut connection.sent[from];
             match direction.in_flight.front() {
                 Some(segment) if segment.arrives <= due => {
@@ -71,7 +71,7 @@ impl<P: Payload> World<P> {
 
     /// What keeps the first segment from arriving at the moment it is due.
     fn obstacle(&self, due: Duration, id: ConnectionId, from: End) -> Option<Obstacle> {
-        let connection = self.connections.get(&id)?;
+        let connection = self.connections.get(id)?;
         let (source, target) = connection.hosts(from);
         let link = &self.links[source.index()][target.index()];
         if let Some(stall) = link.stall
@@ -97,7 +97,7 @@ impl<P: Payload> World<P> {
     /// `piece` has arrived at `end`.
     fn receive(&mut self, now: Duration, id: ConnectionId, end: End, piece: Piece<P>) {
         self.note_pause(now, id, end);
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(connection) = self.connections.get_mut(id) else { return };
         let endpoint = &mut connection.ends[end];
         match piece {
             Piece::Connect => self.receive_connect(now, id),
@@ -134,7 +134,7 @@ impl<P: Payload> World<P> {
 
     /// What arrives at a machine that has stopped shows that it has.
     fn note_pause(&mut self, now: Duration, id: ConnectionId, end: End) {
-        let Some(connection) = self.connections.get(&id) else { return };
+        let Some(connection) = self.connections.get(id) else { return };
         let paused = self.hosts[connection.ends[end].place.host.index()].paused_until;
         if let Some(paused) = paused.filter(|paused| now < paused.value) {
             self.took_effect(now, paused.fault);
@@ -142,7 +142,7 @@ impl<P: Payload> World<P> {
     }
 
     fn receive_connect(&mut self, now: Duration, id: ConnectionId) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(connection) = self.connections.get_mut(id) else { return };
         let client = connection.ends[End::Client].place.host;
         let server = connection.ends[End::Server].place;
         let connects = self.links[client.index()][server.host.index()].connects;
@@ -173,7 +173,7 @@ impl<P: Payload> World<P> {
     }
 
     fn answer_with_reset(&mut self, now: Duration, id: ConnectionId, end: End) {
-        let sent = self.connections.get(&id).is_some_and(|known| known.sent[end].reset_sent);
+        let sent = self.connections.get(id).is_some_and(|known| known.sent[end].reset_sent);
         if !sent {
             self.transmit(now, id, end, Piece::Reset);
         }
@@ -181,7 +181,7 @@ impl<P: Payload> World<P> {
 
     /// `end` learns that its connection is gone; returns whether it did not know.
     pub(super) fn tell(&mut self, id: ConnectionId, end: End, ending: Ending) -> bool {
-        let Some(connection) = self.connections.get_mut(&id) else { return false };
+        let Some(connection) = self.connections.get_mut(id) else { return false };
         let endpoint = &mut connection.ends[end];
         if !endpoint.is_open() {
             return false;

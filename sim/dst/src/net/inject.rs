@@ -105,7 +105,7 @@ impl<P: Payload> World<P> {
         let mode = |connects: Option<Blamed<ConnectMode>>| connects.map(|connects| connects.value);
         if mode(before) != mode(decision) {
             let (client, server) = (self.names[from], self.names[to]);
-            for connection in self.connections.values_mut() {
+            for (_, connection) in self.connections.iter_mut() {
                 if connection.is_between(client, server) {
                     connection.black_hole = None;
                 }
@@ -152,7 +152,7 @@ impl<P: Payload> World<P> {
 
     /// Lets nothing travel any more; returns whether it could before.
     fn cut(&mut self, id: ConnectionId) -> bool {
-        let Some(connection) = self.connections.get_mut(&id) else { return false };
+        let Some(connection) = self.connections.get_mut(id) else { return false };
         for end in End::BOTH {
             connection.sent[end].lose_all();
         }
@@ -161,7 +161,7 @@ impl<P: Payload> World<P> {
 
     fn pause_reading(&mut self, fault: FaultId, choice: &Choice, end: End, until: Duration) {
         for id in self.chosen(choice) {
-            if let Some(connection) = self.connections.get_mut(&id) {
+            if let Some(connection) = self.connections.get_mut(id) {
                 connection.ends[end].pause = Some(Blamed { value: until, fault });
                 self.plan(until, Plan::ResumeReading(id, end));
             }
@@ -203,11 +203,11 @@ impl<P: Payload> World<P> {
     /// The ends that someone on this host has.
     fn ends_of(&self, host: HostId) -> Vec<(ConnectionId, End)> {
         let mut ends = Vec::new();
-        for (id, connection) in &self.connections {
+        for (id, connection) in self.connections.iter() {
             for end in End::BOTH {
                 let endpoint = &connection.ends[end];
                 if endpoint.place.host == host && endpoint.is_owned() {
-                    ends.push((*id, end));
+                    ends.push((id, end));
                 }
             }
         }
@@ -225,13 +225,13 @@ impl<P: Payload> World<P> {
         let late = self.default_link.latency_max().max(self.default_link.retransmit_after);
         let soon = now.saturating_add(late);
         self.wake_everyone(Waits::Either);
-        for (id, connection) in &mut self.connections {
+        for (id, connection) in self.connections.iter_mut() {
             ended |= connection.black_hole.take().is_some();
             for end in End::BOTH {
                 let pause = connection.ends[end].pause.take();
                 ended |= pause.is_some_and(|pause| now < pause.value);
                 let planned = connection.sent[end].hurry(soon);
-                self.effects.plans.extend(planned.map(|at| (at, Plan::Arrive(*id, end, at))));
+                self.effects.plans.extend(planned.map(|at| (at, Plan::Arrive(id, end, at))));
             }
         }
         self.unpark(now);
@@ -252,17 +252,17 @@ impl<P: Payload> World<P> {
         let between = |client: &String, server: &String| {
             let (client, server) = (self.names[client.as_str()], self.names[server.as_str()]);
             let found = open.clone().filter(move |(_, known)| known.is_between(client, server));
-            found.map(|(id, _)| *id)
+            found.map(|(id, _)| id)
         };
         match choice {
-            Choice::Id(id) => open.map(|(id, _)| *id).filter(|known| known == id).collect(),
+            Choice::Id(id) => open.map(|(id, _)| id).filter(|known| known == id).collect(),
             Choice::Latest { client, server } => {
-                between(client, server).next_back().into_iter().collect()
+                between(client, server).last().into_iter().collect()
             }
             Choice::Every { client, server } => between(client, server).collect(),
             Choice::Of { host } => {
                 let host = self.names[host.as_str()];
-                open.filter(|(_, known)| known.is_of(host)).map(|(id, _)| *id).collect()
+                open.filter(|(_, known)| known.is_of(host)).map(|(id, _)| id).collect()
             }
         }
     }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 mod agenda;
 mod arrival;
+mod by_id;
 mod clock;
 mod connection;
 mod event;
@@ -36,6 +37,7 @@ pub mod suite;
 #[cfg(test)]
 mod tests;
 
+pub use by_id::ById;
 pub use clock::{Alarm, Clock};
 pub use connection::{ConnectionInfo, ConnectionState};
 pub use event::{NetEvent, NetEventKind, Sink};
@@ -137,7 +139,7 @@ impl Net {
             let world = &shell.world;
             let name = |id: ids::HostId| world.hosts[id.index()].name.clone();
             let infos = world.connections.iter().map(|(id, connection)| ConnectionInfo {
-                id: *id,
+                id,
                 client: name(connection.ends[End::Client].place.host),
                 server: name(connection.ends[End::Server].place.host),
                 state: connection.state(),

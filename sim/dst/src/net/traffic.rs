@@ -1,10 +1,11 @@
 //! What applications do: listen, connect, accept, and with their end of a connection read, write, shut
 //! down, let go.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::time::Duration;
 
+use super::by_id::ById;
 use super::connection::{Connection, Fin, Owner, Piece};
 use super::event::NetEventKind;
 use super::ids::{ConnectionId, End, HostId, ListenerId, Place};
@@ -85,7 +86,7 @@ impl<P: Payload> World<P> {
 
     /// The server takes a connection; returns whether it waited for that.
     pub fn accept(&mut self, id: ConnectionId) -> bool {
-        let Some(connection) = self.connections.get_mut(&id) else { return false };
+        let Some(connection) = self.connections.get_mut(id) else { return false };
         let server = &mut connection.ends[End::Server];
         if server.owner != Owner::Listener {
             return false;
@@ -113,12 +114,12 @@ impl<P: Payload> World<P> {
 
     /// Where this end is; none if the connection is over.
     pub fn place(&self, id: ConnectionId, end: End) -> Option<Place> {
-        self.connections.get(&id).map(|connection| connection.ends[end].place)
+        self.connections.get(id).map(|connection| connection.ends[end].place)
     }
 
     /// Whether the client knows the server's answer.
     pub fn dial(&self, id: ConnectionId) -> Dial {
-        let owned = self.connections.get(&id).filter(|known| known.ends[End::Client].is_owned());
+        let owned = self.connections.get(id).filter(|known| known.ends[End::Client].is_owned());
         let Some(connection) = owned else { return Dial::Failed(ErrorKind::ConnectionAborted) };
         let client = &connection.ends[End::Client];
         match client.failure {
@@ -239,7 +240,7 @@ impl<P: Payload> World<P> {
 
     /// Takes this end from its owner without a word, and forgets a connection that nobody has.
     pub(super) fn disown(&mut self, id: ConnectionId, end: End, to: Owner) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(connection) = self.connections.get_mut(id) else { return };
         let endpoint = &mut connection.ends[end];
         endpoint.owner = to;
         let unread: usize = endpoint.unread.drain(..).map(|payload| payload.bytes()).sum();
@@ -247,16 +248,16 @@ impl<P: Payload> World<P> {
         let ownerless = connection.is_ownerless();
         self.wake_writer(id, end.other());
         if ownerless {
-            self.connections.remove(&id);
+            self.connections.remove(id);
             self.emit(NetEventKind::Closed { connection: id });
         }
     }
 }
 
 fn owned<P>(
-    connections: &mut BTreeMap<ConnectionId, Connection<P>>,
+    connections: &mut ById<Connection<P>>,
     id: ConnectionId,
     end: End,
 ) -> Option<&mut Connection<P>> {
-    connections.get_mut(&id).filter(|connection| connection.ends[end].is_owned())
+    connections.get_mut(id).filter(|connection| connection.ends[end].is_owned())
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::by_id::ById;
 use super::connection::{Connection, Fin, Piece};
 use super::event::NetEventKind;
 use super::fault::{Ending, FaultRecord};
@@ -23,7 +24,7 @@ pub struct World<P> {
     pub(super) names: BTreeMap<Arc<str>, HostId>,
     /// From, to.
     pub(super) links: Vec<Vec<Link>>,
-    pub(super) connections: BTreeMap<ConnectionId, Connection<P>>,
+    pub(super) connections: ById<Connection<P>>,
     pub(super) opened: u64,
     pub(super) listeners: BTreeMap<Place, ListenerState>,
     pub(super) listened: u64,
@@ -108,7 +109,7 @@ impl<P: Payload> World<P> {
             hosts: Vec::new(),
             names: BTreeMap::new(),
             links: Vec::new(),
-            connections: BTreeMap::new(),
+            connections: ById::default(),
             opened: 0,
             listeners: BTreeMap::new(),
             listened: 0,
@@ -189,7 +190,7 @@ impl<P: Payload> World<P> {
 
     /// Sends `piece` from one end to the other.
     pub(super) fn transmit(&mut self, now: Duration, id: ConnectionId, from: End, piece: Piece<P>) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(connection) = self.connections.get_mut(id) else { return };
         if connection.severed {
             return;
         }
@@ -217,13 +218,13 @@ impl<P: Payload> World<P> {
 
     /// Looks again at everything that is held without a time.
     pub(super) fn unpark(&mut self, now: Duration) {
-        for (id, connection) in &mut self.connections {
+        for (id, connection) in self.connections.iter_mut() {
             for from in End::BOTH {
                 let (source, target) = connection.hosts(from);
                 let link = &self.links[source.index()][target.index()];
                 let again = now.saturating_add(link.config.retransmit_after);
                 let planned = connection.sent[from].unpark(again);
-                self.effects.plans.extend(planned.map(|at| (at, Plan::Arrive(*id, from, at))));
+                self.effects.plans.extend(planned.map(|at| (at, Plan::Arrive(id, from, at))));
             }
         }
     }
@@ -242,7 +243,7 @@ impl<P: Payload> World<P> {
     }
 
     pub(super) fn wake_writer(&mut self, id: ConnectionId, end: End) {
-        if let Some(connection) = self.connections.get_mut(&id)
+        if let Some(connection) = self.connections.get_mut(id)
             && std::mem::take(&mut connection.ends[end].blocked)
         {
             self.wake_for(id, end, Waits::Writing);
@@ -250,16 +251,16 @@ impl<P: Payload> World<P> {
     }
 
     pub(super) fn wake_everyone(&mut self, waits: Waits) {
-        let ends = self.connections.keys().flat_map(|id| End::BOTH.map(|end| (*id, end)));
+        let ends = self.connections.iter().flat_map(|(id, _)| End::BOTH.map(|end| (id, end)));
         self.effects.awake.extend(ends.map(|(id, end)| Awake::End(id, end, waits)));
     }
 
     /// Has every end on this host look at what it can read.
     pub fn wake_readers(&mut self, host: HostId) {
-        for (id, connection) in &self.connections {
+        for (id, connection) in self.connections.iter() {
             for end in End::BOTH {
                 if connection.ends[end].place.host == host {
-                    self.effects.awake.push_back(Awake::End(*id, end, Waits::Reading));
+                    self.effects.awake.push_back(Awake::End(id, end, Waits::Reading));
                 }
             }
         }

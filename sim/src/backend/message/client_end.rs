@@ -55,7 +55,7 @@ impl World {
 
     /// Queues the close frame; what is left to do is to wait for the end of the stream.
     pub(super) fn say_goodbye(&mut self, link: ConnectionId) {
-        if let Some(end) = self.client_ends.get_mut(&link) {
+        if let Some(end) = self.client_ends.get_mut(link) {
             end.state = DialState::Closing;
             end.encoded.push(Message::Close(None));
             self.network.wake(link, End::Client);
@@ -65,25 +65,25 @@ impl World {
     pub(super) fn drop_ends_of(&mut self, holder: Holder) {
         self.still.remove(&holder);
         let held = self.client_ends.iter().filter(|(_, end)| end.holder == holder);
-        for link in held.map(|(link, _)| *link).collect::<Vec<_>>() {
+        for link in held.map(|(link, _)| link).collect::<Vec<_>>() {
             self.drop_client_end(link);
         }
     }
 
     pub(super) fn drop_client_end(&mut self, link: ConnectionId) {
-        self.client_ends.remove(&link);
+        self.client_ends.remove(link);
         self.network.release(self.now, link, End::Client);
     }
 
     /// How large a message the hub reads of the client as it stands.
     pub(super) fn bytes_max(&self, link: ConnectionId) -> usize {
-        let greeted = self.client_ends.get(&link).is_some_and(|end| end.greeted);
+        let greeted = self.client_ends.get(link).is_some_and(|end| end.greeted);
         let hub = &self.scenario.hub;
         if greeted { hub.message_bytes_max } else { hub.connect_bytes_max() }
     }
 
     pub(super) fn queue_as_client(&mut self, link: ConnectionId, message: Message) {
-        if let Some(end) = self.client_ends.get_mut(&link) {
+        if let Some(end) = self.client_ends.get_mut(link) {
             end.greeted |= message.is_connect();
             end.encoded.push(message);
             self.network.wake(link, End::Client);
@@ -97,7 +97,7 @@ impl World {
 
     /// Something may have arrived for this end, or there is room to write.
     pub(super) fn poll_client(&mut self, id: ConnectionId) {
-        let Some(holder) = self.client_ends.get(&id).map(|end| end.holder) else { return };
+        let Some(holder) = self.client_ends.get(id).map(|end| end.holder) else { return };
         if self.still.contains_key(&holder) {
             return;
         }
@@ -117,7 +117,7 @@ impl World {
     /// What comes next, if there is anything.
     fn read_as_client(&mut self, id: ConnectionId) -> Option<Input> {
         loop {
-            let end = self.client_ends.get_mut(&id)?;
+            let end = self.client_ends.get_mut(id)?;
             if end.state == DialState::Dialling {
                 match self.network.dial(id) {
                     Dial::Pending => return None,
@@ -171,13 +171,13 @@ impl World {
 
     fn write_as_client(&mut self, id: ConnectionId) {
         loop {
-            while self.client_ends.get(&id).is_some_and(|end| end.encoded.bytes() < ENCODED_BYTES)
+            while self.client_ends.get(id).is_some_and(|end| end.encoded.bytes() < ENCODED_BYTES)
                 && let Some(message) = self.next_message(id)
-                && let Some(end) = self.client_ends.get_mut(&id)
+                && let Some(end) = self.client_ends.get_mut(id)
             {
                 end.encoded.push(message);
             }
-            let end = self.client_ends.get_mut(&id).filter(|end| end.encoded.len() > 0);
+            let end = self.client_ends.get_mut(id).filter(|end| end.encoded.len() > 0);
             let Some(end) = end else { return };
             match self.network.send(self.now, id, End::Client, &mut end.encoded) {
                 Sending::Sent => {}
@@ -189,17 +189,17 @@ impl World {
     }
 
     fn next_message(&mut self, id: ConnectionId) -> Option<Message> {
-        let end = self.client_ends.get_mut(&id)?;
+        let end = self.client_ends.get_mut(id)?;
         let (Holder::Client(client), DialState::Up) = (end.holder, end.state) else { return None };
         let frame = self.client(client)?.state.next_frame()?;
         let message = self.said(id, frame);
-        self.client_ends.get_mut(&id)?.greeted |= message.is_connect();
+        self.client_ends.get_mut(id)?.greeted |= message.is_connect();
         Some(message)
     }
 
     pub(super) fn wake_ends(&mut self, holder: Holder) {
         let held = self.client_ends.iter().filter(|(_, end)| end.holder == holder);
-        held.for_each(|(id, _)| self.network.wake(*id, End::Client));
+        held.for_each(|(id, _)| self.network.wake(id, End::Client));
     }
 }
 

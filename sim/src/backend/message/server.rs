@@ -1,6 +1,5 @@
 //! The hub's process by messages: what the server's shell does with the hub and its sessions.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use super::session::{ServerEnd, Session};
 use super::websocket::Message;
 use super::world::World;
 use crate::history::{HubEvent, What};
-use crate::net::{ConnectionId, End};
+use crate::net::{ById, ConnectionId, End};
 use crate::run;
 
 /// One life of the hub.
@@ -32,7 +31,7 @@ pub struct Server {
     looked: Duration,
     /// By the hub's clock, and when that is.
     alarm: Alarm<Timestamp, Duration>,
-    pub(super) ends: BTreeMap<ConnectionId, ServerEnd>,
+    pub(super) ends: ById<ServerEnd>,
     /// The connection of each session, by its key.
     pub(super) keys: Vec<ConnectionId>,
     closing_all: bool,
@@ -60,7 +59,7 @@ impl Server {
             now: clock.timestamp(),
             looked,
             alarm: Alarm::default(),
-            ends: BTreeMap::new(),
+            ends: ById::default(),
             keys: Vec::new(),
             closing_all: false,
             stopping: false,
@@ -80,7 +79,7 @@ impl Server {
     }
 
     pub(super) fn session(&mut self, id: ConnectionId) -> Option<&mut Session> {
-        match self.ends.get_mut(&id)? {
+        match self.ends.get_mut(id)? {
             ServerEnd::Session(session) => Some(session),
             ServerEnd::Shaking => None,
         }
@@ -94,11 +93,11 @@ impl World {
             return;
         }
         let server = self.server.as_mut().expect("it was just there");
-        if let std::collections::btree_map::Entry::Vacant(vacant) = server.ends.entry(id) {
+        if !server.ends.contains(id) {
             if !self.network.accept(id) {
                 return;
             }
-            vacant.insert(ServerEnd::Shaking);
+            server.ends.insert(id, ServerEnd::Shaking);
             let timeout = self.scenario.hub.connect_timeout;
             self.plan(timeout, Event::HandshakeTimeout(id));
         }
@@ -109,7 +108,7 @@ impl World {
     /// What comes before there is a session.
     fn shake_hands(&mut self, id: ConnectionId) {
         while let Some(ServerEnd::Shaking) =
-            self.server.as_ref().and_then(|server| server.ends.get(&id))
+            self.server.as_ref().and_then(|server| server.ends.get(id))
         {
             match self.network.read(self.now, id, End::Server) {
                 Read::Nothing => return,
@@ -163,7 +162,7 @@ impl World {
 
     pub(super) fn drop_server_end(&mut self, id: ConnectionId) {
         let Some(server) = &mut self.server else { return };
-        server.ends.remove(&id);
+        server.ends.remove(id);
         if server.ends.is_empty()
             && let Some(waiting) = server.alone.take()
         {
@@ -262,7 +261,7 @@ impl World {
     }
 
     pub(super) fn handshake_timeout(&mut self, id: ConnectionId) {
-        let end = self.server.as_ref().and_then(|server| server.ends.get(&id));
+        let end = self.server.as_ref().and_then(|server| server.ends.get(id));
         if let Some(ServerEnd::Shaking) = end {
             self.drop_server_end(id);
         }
@@ -276,15 +275,15 @@ impl World {
         let Some(server) = &mut self.server else { return };
         server.stopping = true;
         let shaking = server.ends.iter().filter(|(_, end)| matches!(end, ServerEnd::Shaking));
-        for id in shaking.map(|(id, _)| *id).collect::<Vec<_>>() {
+        for id in shaking.map(|(id, _)| id).collect::<Vec<_>>() {
             self.drop_server_end(id);
         }
         let (now, server) = (self.now, self.server.as_mut());
-        let ends = server.into_iter().flat_map(|server| &mut server.ends);
+        let ends = server.into_iter().flat_map(|server| server.ends.iter_mut());
         for (id, end) in ends {
             if let ServerEnd::Session(session) = end {
                 session.state.give_way(now);
-                self.network.wake(*id, End::Server);
+                self.network.wake(id, End::Server);
             }
         }
         self.handle(Input::Shutdown);

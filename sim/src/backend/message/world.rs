@@ -17,7 +17,7 @@ use super::network::{self, HUB, HostId, Network};
 use super::raw::Raw;
 use super::server::Server;
 use crate::history::What;
-use crate::net::{Awake, ConnectionId, End, Fault, ListenerId, Plan};
+use crate::net::{Awake, ById, End, Fault, ListenerId, Plan};
 use crate::run::Recorder;
 use crate::runtime::wall_clock;
 use crate::scenario::Scenario;
@@ -42,7 +42,7 @@ pub struct World {
     left: Option<Sizes>,
     pub(super) clients: Vec<Option<Client>>,
     pub(super) raws: Vec<Option<Raw>>,
-    pub(super) client_ends: BTreeMap<ConnectionId, ClientEnd>,
+    pub(super) client_ends: ById<ClientEnd>,
     /// Who stands still, and what has become due for them meanwhile.
     pub(super) still: BTreeMap<Holder, Vec<Event>>,
 }
@@ -65,7 +65,7 @@ impl World {
             left: None,
             clients: Vec::new(),
             raws: Vec::new(),
-            client_ends: BTreeMap::new(),
+            client_ends: ById::default(),
             still: BTreeMap::new(),
         }
     }
@@ -133,7 +133,7 @@ impl World {
                 return Some(event);
             }
             Event::ClientAlarm(client) => Some(Holder::Client(*client)),
-            Event::ClientCloseTimeout(id) => self.client_ends.get(id).map(|end| end.holder),
+            Event::ClientCloseTimeout(id) => self.client_ends.get(*id).map(|end| end.holder),
             Event::RawCloseTimeout(raw, _) => Some(Holder::Raw(*raw)),
         };
         match self.still.get_mut(&holder?) {
@@ -159,7 +159,7 @@ impl World {
             Event::SessionAlarm(id) => self.session_alarm(id),
             Event::ClientAlarm(client) => self.client_alarm(client),
             Event::ClientCloseTimeout(id) => {
-                if self.client_ends.contains_key(&id) {
+                if self.client_ends.contains(id) {
                     self.drop_client_end(id);
                 }
             }

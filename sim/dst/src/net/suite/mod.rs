@@ -175,7 +175,7 @@ impl<P: Sample> Scene<P> {
     }
 
     fn state(&self) -> Option<ConnectionState> {
-        self.world.connections.values().last().map(|connection| connection.state())
+        self.world.connections.iter().last().map(|(_, connection)| connection.state())
     }
 }
 
