@@ -34,6 +34,7 @@ impl Json {
     }
 
     /// Takes what its caller put together from JSON values.
+    #[cfg(feature = "server")]
     pub(crate) fn put_together(text: Vec<u8>) -> Self {
         debug_assert!(Self::parse(text.clone()).is_ok(), "it is no JSON value");
         Self(text.into())
