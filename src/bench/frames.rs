@@ -8,7 +8,7 @@ use memchr::memmem::{self, Finder};
 use serde::Deserialize;
 use signal_hub::protocol::codec::{HubBody, HubFrame, decode_hub_frame, encode_client_frame};
 use signal_hub::protocol::{
-    ActorAddress, ClientFrame, FrameBytes, Json, MessageId, Notice, Pattern, Reply, Request, Verb,
+    ActorAddress, ClientFrame, Json, MessageId, Notice, Pattern, Reply, Request, Verb,
 };
 use signal_hub::time::Timestamp;
 
@@ -69,18 +69,9 @@ pub fn request(
     now: Timestamp,
     verb: Verb,
 ) -> Request {
-    Request {
-        id: MessageId::parse(id).expect("an id of some letters"),
-        from: from.clone(),
-        to: ActorAddress::parse("@(cloudflare/signal-hub)").expect("the protocol's own address"),
-        type_name: verb.type_name().into(),
-        pattern,
-        timestamp: now,
-        ttl: None,
-        metadata: Json::EMPTY_OBJECT,
-        frame_bytes: FrameBytes::default(),
-        verb: Ok(verb),
-    }
+    let id = MessageId::parse(id).expect("an id of some letters");
+    let to = ActorAddress::parse("@(cloudflare/signal-hub)").expect("the protocol's own address");
+    Request::new(id, from.clone(), to, pattern, now, verb)
 }
 
 /// The data of a lane's messages, of `bytes` bytes.

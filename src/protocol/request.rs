@@ -52,6 +52,29 @@ impl Request {
     /// The longest trace id that a reply repeats, in bytes.
     pub const TRACE_ID_BYTES_MAX: usize = 256;
 
+    /// A request that does not expire and has no metadata.
+    pub fn new(
+        id: MessageId,
+        from: ActorAddress,
+        to: ActorAddress,
+        pattern: Pattern,
+        timestamp: Timestamp,
+        verb: Verb,
+    ) -> Self {
+        Self {
+            id,
+            from,
+            to,
+            type_name: verb.type_name().into(),
+            pattern,
+            timestamp,
+            ttl: None,
+            metadata: Json::EMPTY_OBJECT,
+            frame_bytes: FrameBytes::default(),
+            verb: Ok(verb),
+        }
+    }
+
     /// The metadata's `traceId`, if it is a string within the bound (protocol, section 1).
     pub fn trace_id(&self) -> Option<Arc<str>> {
         if self.metadata == Json::EMPTY_OBJECT {

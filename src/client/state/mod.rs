@@ -12,9 +12,7 @@ use super::{
     ClientConfig, ClientError, Command, CommandId, Dice, DisconnectReason, Ending, Event, Outcome,
 };
 use crate::protocol::codec::{HubFrame, InvalidHubFrame};
-use crate::protocol::{
-    ActorAddress, ClientFrame, FrameBytes, Json, MessageId, Pattern, Request, SessionId, Verb,
-};
+use crate::protocol::{ActorAddress, ClientFrame, MessageId, Pattern, Request, SessionId, Verb};
 use crate::time::Timestamp;
 
 mod actors;
@@ -225,18 +223,8 @@ impl ClientState {
         pattern: Pattern,
         verb: Verb,
     ) -> Request {
-        Request {
-            id: self.dice.id().into(),
-            from,
-            to: self.config.hub_address.clone(),
-            type_name: verb.type_name().into(),
-            pattern,
-            timestamp: now,
-            ttl: None,
-            metadata: Json::EMPTY_OBJECT,
-            frame_bytes: FrameBytes::default(),
-            verb: Ok(verb),
-        }
+        let (id, to) = (self.dice.id().into(), self.config.hub_address.clone());
+        Request::new(id, from, to, pattern, now, verb)
     }
 
     /// The sender where none is named.

@@ -12,7 +12,7 @@ use crate::protocol::{
     HubCapabilities, Notice, RefreshToken, Refusal, Registered, Renewed, Reply, Route, Send,
     Subscribed, SubscriptionId, TokenRefreshed, Topic, Unsubscribed,
 };
-use crate::protocol::{RenewalToken, Subscription};
+use crate::protocol::{Json, RenewalToken, Subscription};
 
 mod asking;
 mod connecting;
