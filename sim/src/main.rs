@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use anstream::{eprintln, print};
 use clap::{Parser, Subcommand};
-use dst::commands::{Adopt, Bench, PrintScenario, Replay, Run, Scenarios, Shrink};
+use dst::commands::{Adopt, Bench, PrintScenario, Replay, Run, Scenarios, Show, Shrink};
 use signal_hub_sim::SignalHub;
 use signal_hub_sim::scenario;
 
@@ -37,6 +37,8 @@ enum Command {
     Bench(Bench<SignalHub>),
     /// Plays a scenario file.
     Replay(Replay),
+    /// Writes the run of a scenario file as a page and opens it.
+    Show(Show),
     /// Prints the scenario of a seed, as a file that can be replayed and edited.
     Scenario(PrintScenario<SignalHub>),
     /// Shrinks a scenario that fails and leaves the result in failures/.
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         Command::Explore(explore) => explore.run(),
         Command::Bench(bench) => Ok(bench.run()),
         Command::Replay(replay) => replay.run::<SignalHub>(),
+        Command::Show(show) => show.run::<SignalHub>(),
         Command::Scenario(print) => Ok(print.run()),
         Command::Shrink(shrink) => shrink.run::<SignalHub>(),
         Command::Adopt(adopt) => adopt.run::<SignalHub>(),

@@ -95,8 +95,8 @@ impl System for SignalHub {
         history::untimed_lanes(events, end)
     }
 
-    fn story(events: &[Event]) -> String {
-        report::story(events)
+    fn story(outcome: &Outcome) -> String {
+        report::story(outcome)
     }
 
     fn transcript(events: &[Event]) -> String {

@@ -133,7 +133,12 @@ fn a_page_of_a_failure_names_the_invariant_and_survives_hostile_data() {
         &report::replay_command(Profile::Storm, Backend::Simulated, outcome.seed),
         &outcome,
     );
-    assert_eq!(data_of(&plain)["violation"]["invariant"], "I14 subscriptions survive reconnection");
+    let data = data_of(&plain);
+    assert_eq!(data["violation"]["invariant"], "I14 subscriptions survive reconnection");
+    assert_eq!(data["violation"]["event"], outcome.events.len() - 1);
+    // What leaves the hub at the very end has no time to arrive.
+    let last = data["arrows"].as_array().and_then(|arrows| arrows.last()).expect("an arrow");
+    assert_eq!((&last["to"], &last["lost"]), (&serde_json::Value::Null, &false.into()));
     write("failed.html", &plain);
 
     say_something_hostile(&mut outcome.events);
@@ -153,6 +158,44 @@ fn a_page_of_a_failure_names_the_invariant_and_survives_hostile_data() {
     write("hostile.html", &page);
 }
 
+/// Bob waits for what nobody sends, while others go on.
+fn a_wait_in_vain() -> (Scenario, Outcome) {
+    let text = r#"{
+  "version": 1,
+  "title": "Bob waits for news that nobody sends",
+  "actors": ["alice", "bob"],
+  "steps": [
+    { "who": "bob", "do": "subscribe", "topic": "chess" },
+    { "who": "bob", "do": "sees", "type": "news.flash", "within": "20s" }
+  ]
+}"#;
+    let scenario = scenario::read(text).expect("a scenario");
+    let outcome = play(&scenario);
+    (scenario, outcome)
+}
+
+#[test]
+fn a_wait_in_vain_is_told_from_where_it_began() {
+    let (scenario, outcome) = a_wait_in_vain();
+    let page = report::html(&scenario, "cargo sim replay waits.json", &outcome);
+    write("waits.html", &page);
+    let data = data_of(&page);
+    let (events, broken) = (data["events"].as_array().expect("events"), &data["violation"]);
+    let began = broken["event"].as_u64().expect("an event") as usize;
+    assert!(began + 1 < events.len(), "others go on");
+    assert!(events[began]["text"].as_str().is_some_and(|text| text.contains("news.flash")));
+    assert_eq!(broken["wait"]["from"], events[began]["at"]);
+    let lasts = broken["wait"]["until"].as_u64().zip(events[began]["at"].as_u64());
+    assert_eq!(lasts.map(|(until, from)| until - from), Some(20_000_000));
+
+    let text = report::failure(&outcome, "cargo sim replay waits.json");
+    let marked: Vec<&str> = text.lines().filter(|line| line.starts_with('✗')).collect();
+    assert_eq!(marked.len(), 1, "{text}");
+    assert!(marked[0].contains("● bob: sees type news.flash within 20s"), "{text}");
+    assert!(text.contains("\nwhen     waited in vain for 20s from "), "{text}");
+    assert!(text.contains("\npage     cargo sim show waits.json\n"), "{text}");
+}
+
 #[test]
 fn the_story_of_a_failure_is_a_picture_that_fits_a_screen() {
     let (_, outcome) = a_failure();
@@ -166,6 +209,10 @@ fn the_story_of_a_failure_is_a_picture_that_fits_a_screen() {
     }
     let broken = lines.iter().filter(|line| line.starts_with('✗'));
     assert_eq!(broken.count(), 1, "{text}");
+    let below = lines.iter().skip_while(|line| !line.starts_with('✗'));
+    let changed = below.map(|line| line.trim()).filter(|line| line.starts_with("@("));
+    let [changed] = changed.collect::<Vec<_>>()[..] else { panic!("one row changes:\n{text}") };
+    assert!(changed.contains(": owner s") && changed.ends_with("} -> {}"), "{changed}");
     write("failed.txt", &text);
 }
 

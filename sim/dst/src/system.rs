@@ -135,9 +135,9 @@ pub trait System: Debug + Default + Clone + Copy + PartialEq + Eq + Send + Sync 
         history::lanes(events, end)
     }
 
-    /// What happened around the last event, for people.
-    fn story(events: &[Event<Self>]) -> String {
-        report::last_events(events)
+    /// What happened around the event that broke something, for people.
+    fn story(outcome: &Outcome<Self>) -> String {
+        report::last_events(outcome)
     }
 
     /// All events, one or more lines each.

@@ -4,6 +4,7 @@
 use std::any::Any;
 use std::fmt::{Debug, Display};
 use std::hash::Hash;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -59,12 +60,19 @@ pub struct Violation<S: System> {
     pub invariant: S::Invariant,
     /// What was seen, with names and numbers.
     pub evidence: String,
+    /// When something began that was waited for in vain: no event shows what never came.
+    pub waited_since: Option<Duration>,
 }
 
 impl<S: System> Violation<S> {
     /// That the invariant does not hold.
     pub fn new(invariant: S::Invariant, evidence: impl Into<String>) -> Self {
-        Self { invariant, evidence: evidence.into() }
+        Self { invariant, evidence: evidence.into(), waited_since: None }
+    }
+
+    /// The same, found by a wait in vain that began then.
+    pub fn waited_since(self, at: Duration) -> Self {
+        Self { waited_since: Some(at), ..self }
     }
 
     /// What a panic breaks.

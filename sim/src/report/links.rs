@@ -2,13 +2,17 @@
 //! arrows of every picture. Read from the ids in the frames, so a history that lost its beginning
 //! still tells most of it.
 
-use std::collections::{BTreeMap, VecDeque};
+mod tracer;
 
-use signal_hub::hub::{Input, Output, SessionKey};
+use std::collections::BTreeMap;
+
+use signal_hub::hub::{Input, SessionKey};
 use signal_hub::protocol::codec::{HubBody, HubFrame};
-use signal_hub::protocol::{Body, ClientFrame, MessageId, Reply};
+use signal_hub::protocol::{ClientFrame, MessageId, Reply};
 
-use crate::history::{ClientEvent, ClientName, Event, HubEvent, What};
+use crate::history::{ClientEvent, ClientName, Event, Milestone, What};
+use crate::scenario::{Act, ProcessAct, What as Doing};
+use tracer::Tracer;
 
 /// A session of one of the hubs of a run: a hub that starts again counts its sessions anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,14 +36,42 @@ pub struct Arrow {
     pub carries: Carries,
     /// The event that it begins at.
     pub from: usize,
+    pub fate: Fate,
+}
+
+impl Arrow {
     /// The event that it ends at, if it arrived.
-    pub to: Option<usize>,
+    pub const fn arrived(&self) -> Option<usize> {
+        match self.fate {
+            Fate::Arrived(event) => Some(event),
+            Fate::UnderWay | Fate::Lost => None,
+        }
+    }
+}
+
+/// What became of something that travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// The history ends before it is known.
+    UnderWay,
+    Arrived(usize),
+    /// It never arrives: its place in the order has passed, or nobody listens any more.
+    Lost,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     ToHub,
     FromHub,
+}
+
+impl Way {
+    const fn back(self) -> Self {
+        match self {
+            Self::ToHub => Self::FromHub,
+            Self::FromHub => Self::ToHub,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +94,7 @@ pub struct Links {
 
 impl Links {
     pub fn of(events: &[Event]) -> Self {
-        let mut tracer = Tracer { sessions: sessions(events), ..Tracer::default() };
+        let mut tracer = Tracer::new(sessions(events));
         let mut place = Place::default();
         for (number, event) in events.iter().enumerate() {
             place.pass(event);
@@ -71,11 +103,16 @@ impl Links {
                 What::Client { client, event } => {
                     tracer.client(number, place.connection(client), event);
                 }
-                What::HubStarted { .. }
-                | What::HubStopped { .. }
-                | What::Net(_)
-                | What::Run(_)
-                | What::Step { .. } => {}
+                What::HubStopped { .. } => tracer.deafen(Way::ToHub, |_| true),
+                What::Run(Milestone::Leave) => tracer.deafen(Way::FromHub, |_| true),
+                What::Step { step, .. } => {
+                    if let Doing::Act { who, act: Act::Process(ProcessAct::Crash { .. }), .. } =
+                        &step.what
+                    {
+                        tracer.deafen(Way::FromHub, |client| client.who() == *who);
+                    }
+                }
+                What::HubStarted { .. } | What::Net(_) | What::Run(_) => {}
             }
         }
         Self { sessions: tracer.sessions, arrows: tracer.arrows }
@@ -177,150 +214,9 @@ fn session_id(frame: &HubFrame) -> Option<&str> {
     }
 }
 
-/// Follows what is on its way. Each direction of a connection keeps its order.
-#[derive(Debug, Default)]
-struct Tracer {
-    sessions: BTreeMap<HubSession, Connection>,
-    arrows: Vec<Arrow>,
-    ways: BTreeMap<Connection, OnTheWay>,
-}
-
-/// Arrows without an end, each with the id of its message; pings and pongs have none.
-#[derive(Debug, Default)]
-struct OnTheWay {
-    to_hub: VecDeque<(Option<String>, usize)>,
-    from_hub: VecDeque<(Option<String>, usize)>,
-    end: Ending,
-}
-
-#[derive(Debug, Default)]
-enum Ending {
-    #[default]
-    NotYet,
-    OneSideKnows {
-        way: Way,
-        arrow: usize,
-    },
-    BothKnow,
-}
-
-impl Tracer {
-    fn hub(&mut self, number: usize, restarts: u32, hub: &HubEvent) {
-        let session = |key| HubSession { restarts, key };
-        if let Some(connection) = hub.input.session().and_then(|k| self.sessions.get(&session(k))) {
-            let connection = connection.clone();
-            match &hub.input {
-                Input::Frame(_, Ok(frame)) => {
-                    let way = &mut self.ways.entry(connection).or_default().to_hub;
-                    arrive(&mut self.arrows, way, client_id(frame), number);
-                }
-                Input::Closed(..) => self.end(number, connection, Way::FromHub),
-                Input::Opened(..)
-                | Input::Frame(_, Err(_))
-                | Input::Alive(_)
-                | Input::Drained(..)
-                | Input::Tick
-                | Input::Late(_)
-                | Input::Shutdown => {}
-            }
-        }
-        for (index, output) in hub.outputs.iter().enumerate() {
-            let (Output::Send(key, _) | Output::Close(key, _) | Output::Linger(key, _)) = output
-            else {
-                continue;
-            };
-            let Some(connection) = self.sessions.get(&session(*key)).cloned() else { continue };
-            let arrow = self.depart(number, &connection, Way::FromHub, Carries::Output(index));
-            let ways = self.ways.entry(connection).or_default();
-            match output {
-                Output::Send(_, message) => {
-                    let id = (!matches!(message.body, Body::Pong)).then(|| message.id.to_string());
-                    ways.from_hub.push_back((id, arrow));
-                }
-                Output::Close(..) | Output::Linger(..) => {
-                    if let Ending::NotYet = ways.end {
-                        ways.end = Ending::OneSideKnows { way: Way::FromHub, arrow };
-                    }
-                }
-                Output::Audit(_) => {}
-            }
-        }
-    }
-
-    fn client(&mut self, number: usize, connection: Connection, event: &ClientEvent) {
-        match event {
-            ClientEvent::Sent(frame) => {
-                let arrow = self.depart(number, &connection, Way::ToHub, Carries::Frame);
-                let id = client_id(frame).map(str::to_owned);
-                self.ways.entry(connection).or_default().to_hub.push_back((id, arrow));
-            }
-            ClientEvent::Received(frame) => {
-                let id = match frame.as_ref() {
-                    HubFrame::Pong => None,
-                    HubFrame::Message(message) => Some(message.id.as_str()),
-                };
-                let way = &mut self.ways.entry(connection).or_default().from_hub;
-                arrive(&mut self.arrows, way, id, number);
-            }
-            ClientEvent::Lost { .. } => self.end(number, connection, Way::ToHub),
-            ClientEvent::Started { .. }
-            | ClientEvent::Opened { .. }
-            | ClientEvent::Ended
-            | ClientEvent::Said(_) => {}
-        }
-    }
-
-    fn depart(
-        &mut self,
-        from: usize,
-        connection: &Connection,
-        way: Way,
-        carries: Carries,
-    ) -> usize {
-        let connection = connection.clone();
-        self.arrows.push(Arrow { connection, way, carries, from, to: None });
-        self.arrows.len() - 1
-    }
-
-    /// One side sees the end: either it learns of the other's, or it is the first.
-    fn end(&mut self, number: usize, connection: Connection, way: Way) {
-        let ways = self.ways.entry(connection.clone()).or_default();
-        match ways.end {
-            Ending::OneSideKnows { way: known, arrow } if known != way => {
-                self.arrows[arrow].to = Some(number);
-                ways.end = Ending::BothKnow;
-            }
-            Ending::NotYet => {
-                let arrow = self.depart(number, &connection, way, Carries::End);
-                self.ways.entry(connection).or_default().end = Ending::OneSideKnows { way, arrow };
-            }
-            Ending::OneSideKnows { .. } | Ending::BothKnow => {}
-        }
-    }
-}
-
-fn client_id(frame: &ClientFrame) -> Option<&str> {
-    match frame {
-        ClientFrame::Ping => None,
-        ClientFrame::Request(request) => Some(request.id.as_str()),
-    }
-}
-
-/// Ends the arrow of this message; what was sent before it and has not come never will.
-fn arrive(
-    arrows: &mut [Arrow],
-    way: &mut VecDeque<(Option<String>, usize)>,
-    id: Option<&str>,
-    number: usize,
-) {
-    let Some(place) = way.iter().position(|(known, _)| known.as_deref() == id) else { return };
-    if let Some((_, arrow)) = way.drain(..=place).next_back() {
-        arrows[arrow].to = Some(number);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::tracer::client_id;
     use super::*;
     use crate::backend::{self, Backend};
     use crate::run::Keep;
@@ -339,7 +235,8 @@ mod tests {
             let What::Client { client, event: ClientEvent::Received(_) } = &event.what else {
                 continue;
             };
-            let arriving: Vec<&Arrow> = arrows.iter().filter(|a| a.to == Some(number)).collect();
+            let arriving: Vec<&Arrow> =
+                arrows.iter().filter(|a| a.arrived() == Some(number)).collect();
             let [arrow] = arriving[..] else { panic!("{event}: {} arrows", arriving.len()) };
             assert_eq!(arrow.way, Way::FromHub);
             assert_eq!(arrow.connection.client, *client);
@@ -354,7 +251,8 @@ mod tests {
         for (number, event) in events.iter().enumerate() {
             let What::Hub(hub) = &event.what else { continue };
             let Input::Frame(_, Ok(frame)) = &hub.input else { continue };
-            let arriving: Vec<&Arrow> = arrows.iter().filter(|a| a.to == Some(number)).collect();
+            let arriving: Vec<&Arrow> =
+                arrows.iter().filter(|a| a.arrived() == Some(number)).collect();
             let [arrow] = arriving[..] else { panic!("{event}: {} arrows", arriving.len()) };
             let What::Client { event: ClientEvent::Sent(sent), .. } = &events[arrow.from].what
             else {
@@ -379,8 +277,23 @@ mod tests {
     fn what_is_cut_off_never_arrives() {
         let events = storm();
         let arrows = Links::of(&events).arrows;
-        assert!(arrows.iter().any(|arrow| arrow.to.is_none()), "a storm loses something");
-        let late = |arrow: &&Arrow| arrow.to.is_some_and(|to| to <= arrow.from);
+        assert!(arrows.iter().any(|arrow| arrow.fate == Fate::Lost), "a storm loses something");
+        let late = |arrow: &&Arrow| arrow.arrived().is_some_and(|to| to <= arrow.from);
         assert_eq!(arrows.iter().find(late), None);
+    }
+
+    #[test]
+    fn what_is_unfinished_when_the_history_ends_is_under_way() {
+        let events = storm();
+        let asks = |event: &Event| matches!(&event.what, What::Client { event: ClientEvent::Sent(f), .. } if client_id(f).is_some());
+        let sent = events.iter().position(asks).expect("somebody asks");
+        let arrows = Links::of(&events[..=sent]).arrows;
+        assert_eq!(
+            arrows.last().map(|arrow| (arrow.from, arrow.fate)),
+            Some((sent, Fate::UnderWay))
+        );
+        let whole = Links::of(&events).arrows;
+        let same = whole.iter().find(|arrow| arrow.from == sent);
+        assert!(same.is_some_and(|arrow| arrow.arrived().is_some()));
     }
 }

@@ -1,5 +1,6 @@
 //! What people get to see of this hub: a failure as a story, a run as a transcript and as a page.
 
+mod changes;
 mod html;
 mod links;
 mod picture;

@@ -1,20 +1,22 @@
 //! A story as a picture in text: time runs down, every client has a column, the hub the last one,
 //! and what they say to each other are arrows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use signal_hub::hub::{CloseCause, DropReason, Input, Output, Record, SessionKey};
 use signal_hub::protocol::{ClientFrame, Malformed, Request, Subscription, Verb};
 
-use super::links::{Arrow, Carries, Connection, HubSession, Links, Place};
+use super::links::{Arrow, Carries, Fate, HubSession, Links, Place};
 use super::story::output;
-use crate::history::{ClientEvent, ClientName, Event, HubEvent, What};
+use crate::history::{ClientName, Event, HubEvent, What};
 use crate::net::NetEventKind;
 use crate::scenario;
 
 /// Columns beside the hub's; what others say and hear is noted beside the hub.
 const CLIENTS_MAX: usize = 3;
 const LINES_MAX: usize = 40;
+/// Rows whose changes are told.
+const CHANGES_MAX: usize = 6;
 /// Where the first column stands: the time is before it.
 const LEFT: usize = 14;
 /// Characters from one client's column to the next: three, the time and a note are 140.
@@ -24,23 +26,35 @@ const SPAN_MIN: usize = 50;
 /// Characters behind the hub's column.
 const NOTE_LENGTH: usize = 34;
 
-/// The chosen events, if any client takes part in them.
-pub fn picture(events: &[Event], chosen: &[usize]) -> Option<String> {
+/// The chosen events, if any client takes part in them; under the one that broke something, what it
+/// changed.
+pub fn picture(
+    events: &[Event],
+    chosen: &[usize],
+    broken: usize,
+    changes: &[String],
+) -> Option<String> {
     let links = Links::of(events);
     let columns = Columns::of(events, chosen, &links)?;
-    let mut painter = Painter { links: &links, columns, lines: Vec::new(), lost: lost(events) };
+    let mut painter = Painter { links: &links, columns, lines: Vec::new() };
     let mut place = Place::default();
     let mut next = chosen.iter().peekable();
     for (number, event) in events.iter().enumerate() {
         place.pass(event);
         if next.next_if_eq(&&number).is_some() {
-            painter.event(number, event, &place, number + 1 == events.len());
+            painter.event(number, event, &place, number == broken);
+            if number == broken {
+                painter.changes(changes);
+            }
         }
     }
     let shown = painter.lines.len().saturating_sub(LINES_MAX);
-    let mut text = format!(
-        "(seconds; s1, s2, ... are sessions of the hub; {BROKEN} marks the event that broke it)\n"
-    );
+    let marked = match broken + 1 == events.len() {
+        true => "the event that broke it",
+        false => "where a wait in vain began",
+    };
+    let mut text =
+        format!("(seconds; s1, s2, ... are sessions of the hub; {BROKEN} marks {marked})\n");
     text.push_str(&painter.columns.heading());
     for line in &painter.lines[shown..] {
         text.push_str(line.trim_end());
@@ -50,16 +64,6 @@ pub fn picture(events: &[Event], chosen: &[usize]) -> Option<String> {
 }
 
 const BROKEN: char = '✗';
-
-/// The connections that clients saw end: what has not come over them never will.
-fn lost(events: &[Event]) -> BTreeSet<Connection> {
-    let lost = events.iter().filter_map(|event| {
-        let What::Client { client, event } = &event.what else { return None };
-        let ClientEvent::Lost { connection, .. } = event else { return None };
-        Some(Connection { client: client.clone(), number: *connection })
-    });
-    lost.collect()
-}
 
 /// Who has a column: the clients that came last into the story.
 struct Columns {
@@ -148,7 +152,6 @@ struct Painter<'a> {
     links: &'a Links,
     columns: Columns,
     lines: Vec<String>,
-    lost: BTreeSet<Connection>,
 }
 
 impl Painter<'_> {
@@ -189,6 +192,16 @@ impl Painter<'_> {
             let time = if place == 0 { time.as_str() } else { "" };
             *line =
                 format!("{sign}{time:>12} {}{line}", if line.starts_with('═') { " " } else { "" });
+        }
+    }
+
+    /// Where the columns would be, so that nothing is cut that need not be.
+    fn changes(&mut self, changes: &[String]) {
+        let room = self.columns.span() + NOTE_LENGTH;
+        let shown = changes.iter().take(CHANGES_MAX);
+        self.lines.extend(shown.map(|change| format!("{:LEFT$}{}", "", cut(change, room))));
+        if let Some(more) = changes.len().checked_sub(CHANGES_MAX + 1) {
+            self.lines.push(format!("{:LEFT$}and {} more rows", "", more + 1));
         }
     }
 
@@ -244,9 +257,8 @@ impl Painter<'_> {
         let arrows = &self.links.arrows;
         let begin = arrows.partition_point(|arrow| arrow.from < number);
         let mine = arrows[begin..].iter().take_while(|arrow| arrow.from == number);
-        let is_over = |arrow: &Arrow| arrow.to.is_none() && self.lost.contains(&arrow.connection);
         match mine.into_iter().find(|arrow| arrow.carries == Carries::Output(index)) {
-            Some(arrow) if is_over(arrow) => Towards::Nobody,
+            Some(Arrow { fate: Fate::Lost, .. }) => Towards::Nobody,
             Some(_) | None => Towards::Client,
         }
     }

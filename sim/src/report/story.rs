@@ -1,5 +1,5 @@
-//! The few events that a failure is about: those of the addresses and sessions that its last event
-//! touched.
+//! The few events that a failure is about: those of the addresses and sessions that the event which broke
+//! something touched, and how it changed them.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -7,33 +7,51 @@ use std::fmt::Write;
 use signal_hub::hub::{Input, Output, SessionKey};
 use signal_hub::protocol::{ActorAddress, Body, ClientFrame, Notice, Reply, Verb};
 
+use super::changes::Tables;
 use super::picture::picture;
+use crate::backend::Outcome;
 use crate::history::{ClientEvent, Event, HubEvent, What};
 use crate::scenario::{self, Step};
 
 /// As many as a person reads at once.
 const EVENTS: usize = 16;
+/// So many of them follow one from which on something was waited for in vain.
+const EVENTS_AFTER: usize = 5;
 
-/// The story of the last event: as a picture, or line by line where no client is known.
-pub fn story(events: &[Event]) -> String {
-    let chosen = chosen(events);
-    picture(events, &chosen).unwrap_or_else(|| {
-        let lines = chosen.iter().map(|number| line(&events[*number]));
-        format!(
-            "(seconds, who, what; s1, s2, ... are sessions of the hub)\n{}",
-            lines.collect::<String>()
-        )
+/// The story of the event that broke something: as a picture, or line by line where no client is known.
+pub fn story(outcome: &Outcome) -> String {
+    let events = &outcome.events;
+    let broken = outcome.broken_at().unwrap_or(events.len().saturating_sub(1));
+    let chosen = chosen(events, broken);
+    let changes = changes(outcome, broken);
+    picture(events, &chosen, broken, &changes).unwrap_or_else(|| {
+        let mut text = "(seconds, who, what; s1, s2, ... are sessions of the hub)\n".to_owned();
+        text.extend(chosen.iter().map(|number| line(&events[*number])));
+        text.extend(changes.iter().map(|change| format!("                {change}\n")));
+        text
     })
 }
 
+/// What became of each row that the event changed; of a history without its beginning only what is sure.
+fn changes(outcome: &Outcome, broken: usize) -> Vec<String> {
+    let mut tables = Tables::default();
+    let passed = outcome.events.iter().take(broken + 1).map(|event| tables.pass(event));
+    let mut changes = passed.last().unwrap_or_default();
+    if outcome.event_count > outcome.events.len() as u64 {
+        changes.retain_known();
+    }
+    changes.lines()
+}
+
 /// The events of the story, in their order.
-fn chosen(events: &[Event]) -> Vec<usize> {
-    let about = Subjects::of(events);
-    let numbered = events.iter().enumerate().rev();
-    let told = numbered.filter(|(number, event)| number + 1 == events.len() || about.tells(event));
-    let mut chosen: Vec<usize> = told.map(|(number, _)| number).take(EVENTS).collect();
-    chosen.reverse();
-    chosen
+fn chosen(events: &[Event], broken: usize) -> Vec<usize> {
+    let about = Subjects::of(events, broken);
+    let numbered = events.iter().enumerate();
+    let told = numbered.filter(|(number, event)| *number == broken || about.tells(event));
+    let told: Vec<usize> = told.map(|(number, _)| number).collect();
+    let end = told.partition_point(|number| *number <= broken) + EVENTS_AFTER;
+    let end = end.min(told.len());
+    told[end.saturating_sub(EVENTS)..end].to_vec()
 }
 
 /// What a failure is about.
@@ -47,9 +65,9 @@ struct Subjects {
 }
 
 impl Subjects {
-    fn of(events: &[Event]) -> Self {
+    fn of(events: &[Event], broken: usize) -> Self {
         let mut subjects = Self::default();
-        match events.last().map(|event| &event.what) {
+        match events.get(broken).map(|event| &event.what) {
             Some(What::Hub(hub)) => {
                 subjects.addresses.extend(hub.touched.addresses.keys().cloned());
                 subjects.sessions.extend(hub.touched.sessions.keys().copied());
@@ -59,8 +77,15 @@ impl Subjects {
                 subjects.actors.insert(client.actor.to_string());
                 subjects.traffic = matches!(event, ClientEvent::Received(_));
             }
-            Some(What::HubStarted { .. } | What::HubStopped { .. } | What::Net(_))
-            | Some(What::Run(_) | What::Step { .. })
+            Some(What::Step { step, .. }) => {
+                if let scenario::What::Act { who, .. } = &step.what {
+                    subjects.actors.insert(who.actor().to_owned());
+                    subjects.traffic = true;
+                }
+            }
+            Some(
+                What::HubStarted { .. } | What::HubStopped { .. } | What::Net(_) | What::Run(_),
+            )
             | None => {}
         }
         for actor in &subjects.actors {

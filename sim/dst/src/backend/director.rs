@@ -147,10 +147,11 @@ impl<S: Deploy, P: Platform<S>> Director<'_, S, P> {
         wait: impl Future<Output = T>,
         otherwise: impl FnOnce() -> String,
     ) -> Result<T, Violation<S>> {
+        let begin = self.testbed.elapsed();
         tokio::select! {
             biased;
             result = wait => Ok(result),
-            () = self.testbed.sleep(bound) => Err(unmet(otherwise())),
+            () = self.testbed.sleep(bound) => Err(unmet(otherwise()).waited_since(begin)),
         }
     }
 
@@ -158,7 +159,8 @@ impl<S: Deploy, P: Platform<S>> Director<'_, S, P> {
     /// as long as a connection that is dead could still look alive.
     async fn calm(&self) -> Result<(), Violation<S>> {
         let quiet = S::quiet(self.scenario) + SETTLE;
-        let end = self.testbed.elapsed() + CALM_WITHIN;
+        let begin = self.testbed.elapsed();
+        let end = begin + CALM_WITHIN;
         let mut agreed_since = None;
         let mut seen = None;
         loop {
@@ -174,7 +176,7 @@ impl<S: Deploy, P: Platform<S>> Director<'_, S, P> {
             match self.recorder.look(|judge| S::check_agreement(judge, &beliefs)) {
                 Ok(()) if long_enough => break,
                 Ok(()) => (agreed_since, seen) = (agreed_since.or(Some(now)), Some(events)),
-                Err(violation) if now >= end => return Err(violation),
+                Err(violation) if now >= end => return Err(violation.waited_since(begin)),
                 Err(_) => (agreed_since, seen) = (None, None),
             }
         }
@@ -197,6 +199,7 @@ impl<S: Deploy, P: Platform<S>> Director<'_, S, P> {
         for to in clients() {
             for from in clients() {
                 let payload = serde_json::json!(format!("{from} to {to}")).to_string();
+                let begin = self.testbed.elapsed();
                 for attempt in 1.. {
                     self.testbed.probe(from, to, &payload);
                     let end = self.testbed.elapsed() + within;
@@ -208,7 +211,7 @@ impl<S: Deploy, P: Platform<S>> Director<'_, S, P> {
                         break;
                     }
                     if attempt == attempts {
-                        return Err(S::unanswered(&payload, within));
+                        return Err(S::unanswered(&payload, within).waited_since(begin));
                     }
                     self.testbed.sleep(SETTLE).await;
                 }
@@ -219,6 +222,7 @@ impl<S: Deploy, P: Platform<S>> Director<'_, S, P> {
 
     /// I34, L5: all clients vanish without a word; when all deadlines are past, nothing is left.
     async fn rest(&self) -> Result<(), Violation<S>> {
+        let begin = self.testbed.elapsed();
         self.reach(Milestone::Leave);
         self.testbed.vanish();
         let rest = S::rest(self.scenario);
@@ -230,7 +234,7 @@ impl<S: Deploy, P: Platform<S>> Director<'_, S, P> {
         }
         self.testbed.sleep(rest + SETTLE).await;
         let later = self.testbed.left().await.unwrap_or(left);
-        S::check_rest_in_time(left, later)
+        S::check_rest_in_time(left, later).map_err(|violation| violation.waited_since(begin))
     }
 
     fn reach(&self, milestone: Milestone) {

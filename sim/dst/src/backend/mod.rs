@@ -18,7 +18,7 @@ use clap::ValueEnum;
 
 use crate::System;
 use crate::coverage::Sightings;
-use crate::history::Event;
+use crate::history::{Event, What};
 use crate::run::Keep;
 use crate::scenario::Scenario;
 use crate::verdict::{Invariant, Violation};
@@ -88,6 +88,20 @@ pub struct Outcome<S: System> {
     pub standstills: Vec<Duration>,
     /// Of how many steps both backends showed the same, where two played it.
     pub compared_steps: usize,
+}
+
+impl<S: System> Outcome<S> {
+    /// The place among `events` of the one that broke an invariant, or from which on something was waited
+    /// for in vain.
+    pub fn broken_at(&self) -> Option<usize> {
+        let last = self.events.len().checked_sub(1)?;
+        let Some(since) = self.violation.as_ref()?.waited_since else { return Some(last) };
+        let begin = self.events.partition_point(|event| event.at < since);
+        let at_once = self.events[begin..].iter().take_while(|event| event.at == since);
+        let is_step = |event: &Event<S>| matches!(event.what, What::Step { .. } | What::Run(_));
+        let step = at_once.enumerate().filter(|(_, event)| is_step(event)).last();
+        Some(step.map_or(begin, |(place, _)| begin + place).min(last))
+    }
 }
 
 /// How long the machine may stand still in a run that goes by its time.

@@ -6,6 +6,7 @@ mod files;
 mod progress;
 mod replay;
 mod run;
+mod show;
 
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ pub use bench::Bench;
 pub use files::{Adopt, Scenarios, Shrink, shrink};
 pub use replay::{PrintScenario, Replay};
 pub use run::Run;
+pub use show::Show;
 
 use crate::System;
 use crate::backend::Outcome;

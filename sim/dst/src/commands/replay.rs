@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anstream::{eprintln, print};
-use anyhow::Context;
 use clap::Args;
 
 use crate::System;
@@ -57,8 +56,7 @@ pub(super) fn play<S: System>(
         print!("{}", S::transcript(&outcome.events));
     }
     if let Some(file) = html {
-        std::fs::write(file, S::page(scenario, command, &outcome))
-            .with_context(|| format!("cannot write {}", file.display()))?;
+        super::show::write(file, &S::page(scenario, command, &outcome))?;
     }
     eprintln!("{}", report::verdict(&outcome, command));
     Ok(ExitCode::from(super::exit_code_of(&outcome)))

@@ -33,27 +33,45 @@ pub fn failure<S: System>(outcome: &Outcome<S>, replay: &str) -> String {
     let Some(violation) = &outcome.violation else { return String::new() };
     let invariant = violation.invariant;
     let mut text = String::new();
-    let at = outcome.events.last().map_or(Duration::ZERO, |event| event.at);
     let lines = [
         format!("FAILED   {invariant}"),
         format!("         {}", invariant.sentence()),
         format!("seen     {}", violation.evidence),
-        format!(
-            "when     {:.6} s after the start, at event {}",
-            at.as_secs_f64(),
-            outcome.event_count
-        ),
+        format!("when     {}", when(outcome)),
         format!("seed     {}", outcome.seed),
         format!("replay   {replay}"),
     ];
+    let page = page_command(replay).map(|command| format!("page     {command}"));
     let tries = earlier_tries(&outcome.standstills).map(|tries| format!("tries    {tries}"));
-    for line in lines.into_iter().chain(tries) {
+    for line in lines.into_iter().chain(page).chain(tries) {
         text.push_str(&line);
         text.push('\n');
     }
     text.push_str("story    ");
-    text.push_str(&S::story(&outcome.events));
+    text.push_str(&S::story(outcome));
     text
+}
+
+/// The command that makes a page of what `replay` plays.
+fn page_command(replay: &str) -> Option<String> {
+    let of_file = || replay.contains(" replay ").then(|| replay.replacen(" replay ", " show ", 1));
+    replay.strip_suffix(" --trace").map(|run| format!("{run} --html run.html")).or_else(of_file)
+}
+
+/// Where in the run it broke.
+fn when<S: System>(outcome: &Outcome<S>) -> String {
+    let broken = outcome.broken_at().unwrap_or_default();
+    let at = outcome.events.get(broken).map_or(Duration::ZERO, |event| event.at).as_secs_f64();
+    let skipped = outcome.event_count.saturating_sub(outcome.events.len() as u64);
+    let number = skipped + broken as u64 + 1;
+    let waits = outcome.violation.as_ref().and_then(|violation| violation.waited_since);
+    match waits.and_then(|since| outcome.simulated.checked_sub(since)) {
+        None => format!("{at:.6} s after the start, at event {number}"),
+        Some(lasts) => format!(
+            "waited in vain for {} from {at:.6} s after the start on, event {number}",
+            humantime::format_duration(Duration::from_millis(lasts.as_millis() as u64))
+        ),
+    }
 }
 
 /// What a run came to; `replay` is the command that plays it again.
@@ -86,12 +104,14 @@ pub fn lines<S: System>(events: &[Event<S>]) -> String {
     events.iter().map(|event| format!("{event}\n")).collect()
 }
 
-/// The last events, under a head of its own; the last one is marked.
-pub fn last_events<S: System>(events: &[Event<S>]) -> String {
-    let last = &events[events.len().saturating_sub(LAST_EVENTS)..];
+/// The events around the one that broke something, under a head of its own.
+pub fn last_events<S: System>(outcome: &Outcome<S>) -> String {
+    let events = &outcome.events;
+    let broken = outcome.broken_at();
+    let first = events.len().saturating_sub(LAST_EVENTS).min(broken.unwrap_or(usize::MAX));
     let mut text = "(seconds; ✗ marks the event that broke it)\n".to_owned();
-    for (left, event) in (0..last.len()).rev().zip(last) {
-        text.push_str(&format!("{} {event}\n", if left == 0 { '✗' } else { ' ' }));
+    for (place, event) in events.iter().enumerate().skip(first).take(LAST_EVENTS) {
+        text.push_str(&format!("{} {event}\n", if Some(place) == broken { '✗' } else { ' ' }));
     }
     text
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use signal_hub::protocol::codec::{HubBody, HubFrame};
 use signal_hub::protocol::{ClientFrame, MessageId, Pattern};
 
-use super::super::{Invariant, RunObserver, Shadow, Verdict, broken};
+use super::super::{Invariant, RunObserver, Shadow, Verdict, Violation};
 use crate::history::{ClientEvent, ClientKind, ClientName, Event, Milestone, What};
 use crate::scenario::{Act, ProcessAct, What as Doing};
 
@@ -86,10 +86,9 @@ impl Asks {
         for (client, asks) in &self.open {
             let forgotten = asks.iter().find(|(_, asked)| **asked + ANSWERED_WITHIN <= at);
             if let Some((id, asked)) = forgotten {
-                return broken(
-                    Invariant::L3,
-                    format!("{client} asked {id} at {asked:?} and waits for the answer still"),
-                );
+                let evidence =
+                    format!("{client} asked {id} at {asked:?} and waits for the answer still");
+                return Err(Violation::new(Invariant::L3, evidence).waited_since(*asked));
             }
         }
         Ok(())

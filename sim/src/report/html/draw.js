@@ -17,10 +17,11 @@ const laneWidth = Math.max(15, Math.min(32, Math.floor(560 / run.lanes.length)))
 const laneX = (lane) => LEFT + laneWidth * (lane + 0.5);
 const textX = LEFT + laneWidth * run.lanes.length + 14;
 const WIDTH = textX + 620;
-const violated = run.violation ? run.events.length - 1 : -1;
+const violated = run.violation ? run.violation.event : -1;
 
 const isData = (type) => !type.startsWith("hub:") && !type.startsWith("(") && !/^p[io]ng$/.test(type);
 function arrowClass(arrow) {
+  if (arrow.to === null && !arrow.lost) return "open";
   if (arrow.type === "(connection)") return "end";
   if (arrow.type === "hub:error") return "refused";
   return isData(arrow.type) ? "data" : "own";
@@ -128,6 +129,7 @@ function draw() {
   const parts = [];
   const bottom = top + height;
   drawFaults(parts, top, bottom);
+  drawWait(parts, top, bottom);
   drawLanes(parts, top, bottom);
   for (const pause of view.pauses) {
     if (pause.y < top - ROW || pause.y > bottom) continue;
@@ -154,6 +156,17 @@ function drawFaults(parts, top, bottom) {
       parts.push(drawn("rect", { ...box, height, class: kind, "data-event": fault.event, rx: 3 }, drawn("title", {}, title)));
     }
   }
+}
+
+/** What was waited for in vain, from its beginning to the end of the run. */
+function drawWait(parts, top, bottom) {
+  const wait = run.violation?.wait;
+  if (!wait || view.y[violated] > bottom) return;
+  const y = Math.max(view.y[violated], top - 20);
+  const x = laneX(run.events[violated].lane) - laneWidth / 2 + 3;
+  const title = `${run.violation.evidence}\nwaited for from ${seconds(wait.from)} s to ${seconds(wait.until)} s`;
+  parts.push(drawn("rect", { class: "wait", x, y, width: laneWidth - 6, height: Math.max(Math.min(view.height, bottom + 20) - y, 0), rx: 3, "data-event": violated },
+    drawn("title", {}, title)));
 }
 
 function drawLanes(parts, top, bottom) {
@@ -196,7 +209,7 @@ function arrowPath(arrow) {
   const target = laneX(arrow.toHub ? run.hub : arrow.lane);
   if (arrow.to === null) {
     const [x, y] = [x1 + (target - x1) * 0.6, y1 + ROW * 0.5];
-    return { line: `M${x1} ${y1}L${x} ${y}`, cross: `M${x - 4} ${y - 4}l8 8m0-8l-8 8` };
+    return { line: `M${x1} ${y1}L${x} ${y}`, cross: arrow.lost && `M${x - 4} ${y - 4}l8 8m0-8l-8 8` };
   }
   const y2 = view.y[arrow.to];
   const length = Math.hypot(target - x1, y2 - y1) || 1;
@@ -209,7 +222,7 @@ function arrowTitle(arrow) {
   const [from, to] = arrow.toHub ? [run.lanes[arrow.lane].name, "the hub"] : ["the hub", run.lanes[arrow.lane].name];
   const sent = run.events[arrow.from].at;
   const what = arrow.type === "(connection)" ? "the end of the connection" : arrow.type;
-  const came = arrow.to === null ? "it did not arrive" : `arrives after ${((run.events[arrow.to].at - sent) / 1000).toFixed(1)} ms`;
+  const came = arrow.lost ? "it did not arrive" : arrow.to === null ? "under way when the run stops" : `arrives after ${((run.events[arrow.to].at - sent) / 1000).toFixed(1)} ms`;
   return `${what}: ${from} to ${to}, at ${seconds(sent)} s; ${came}`;
 }
 

@@ -7,13 +7,13 @@ use signal_hub::hub::{Input, Output, SessionKey, View};
 use signal_hub::protocol::codec::{HubBody, HubFrame, encode_client_frame, encode_hub_frame};
 use signal_hub::protocol::{ActorAddress, Body, ClientFrame};
 
-use super::super::links::{Arrow, Carries, HubSession, Links, Place, Way};
+use super::super::links::{Arrow, Carries, Fate, HubSession, Links, Place, Way};
 use super::faults::{self, FaultSpan};
 use super::lanes::{Lane, Lanes, microseconds};
 use crate::backend::Outcome;
 use crate::history::{ClientEvent, ClientName, Event, HubEvent, What};
 use crate::net::{ConnectionId, Fault, NetEventKind};
-use crate::scenario::Scenario;
+use crate::scenario::{self, Scenario, Step};
 
 /// Characters of the line that an event gets in the picture.
 const TEXT_LENGTH: usize = 160;
@@ -45,6 +45,17 @@ struct Broken<'a> {
     invariant: String,
     sentence: &'static str,
     evidence: &'a str,
+    /// Its place among the events here.
+    event: usize,
+    wait: Option<Wait>,
+}
+
+/// What never came, from where it was waited for.
+#[derive(Debug, Serialize)]
+struct Wait {
+    /// Microseconds.
+    from: u64,
+    until: u64,
 }
 
 /// One event.
@@ -96,6 +107,8 @@ pub struct Line {
     /// Events.
     pub from: usize,
     pub to: Option<usize>,
+    /// Whether it never arrives, not only later than the last event.
+    pub lost: bool,
 }
 
 impl<'a> Page<'a> {
@@ -111,11 +124,7 @@ impl<'a> Page<'a> {
             why: &scenario.why,
             seed: outcome.seed,
             command,
-            violation: outcome.violation.as_ref().map(|violation| Broken {
-                invariant: violation.invariant.to_string(),
-                sentence: violation.invariant.sentence(),
-                evidence: &violation.evidence,
-            }),
+            violation: broken(outcome),
             skipped: outcome.event_count.saturating_sub(events.len() as u64),
             faults: faults::spans(events, &lanes),
             hub: lanes.hub,
@@ -130,6 +139,19 @@ impl<'a> Page<'a> {
             arrows,
         }
     }
+}
+
+fn broken(outcome: &Outcome) -> Option<Broken<'_>> {
+    let (violation, event) = (outcome.violation.as_ref()?, outcome.broken_at()?);
+    let until = microseconds(outcome.simulated);
+    let wait = |since| Wait { from: microseconds(since), until };
+    Some(Broken {
+        invariant: violation.invariant.to_string(),
+        sentence: violation.invariant.sentence(),
+        evidence: &violation.evidence,
+        event,
+        wait: violation.waited_since.map(wait),
+    })
 }
 
 struct Writer<'a> {
@@ -155,17 +177,16 @@ impl Writer<'_> {
                     let lane = connection(kind).and_then(|id| clients.get(&id));
                     lane.copied().unwrap_or(self.lanes.hub)
                 }
-                What::Hub(_)
-                | What::HubStarted { .. }
-                | What::HubStopped { .. }
-                | What::Run(_)
-                | What::Step { .. } => self.lanes.hub,
+                What::Step { step, .. } => self.step_lane(step),
+                What::Hub(_) | What::HubStarted { .. } | What::HubStopped { .. } | What::Run(_) => {
+                    self.lanes.hub
+                }
             };
             rows.push(self.row(event, lane, &place));
         }
         for arrow in self.links.arrows.iter().filter(|a| a.carries == Carries::Frame) {
             // The text stands once, where it was sent.
-            arrow.to.into_iter().for_each(|to| rows[to].envelope = None);
+            arrow.arrived().into_iter().for_each(|to| rows[to].envelope = None);
         }
         rows
     }
@@ -179,6 +200,14 @@ impl Writer<'_> {
             | ClientEvent::Lost { .. }
             | ClientEvent::Sent(_)
             | ClientEvent::Received(_) => self.lanes.connection(&place.connection(client)),
+        }
+    }
+
+    fn step_lane(&self, step: &Step) -> usize {
+        match &step.what {
+            scenario::What::Act { who, .. } => self.lanes.host(who.actor()),
+            scenario::What::Network(fault) => self.fault_lane(fault),
+            scenario::What::Hub(_) => self.lanes.hub,
         }
     }
 
@@ -275,7 +304,8 @@ impl Writer<'_> {
         };
         let lane = self.lanes.connection(&arrow.connection);
         let to_hub = arrow.way == Way::ToHub;
-        Line { lane, to_hub, kind, output, from: arrow.from, to: arrow.to }
+        let (to, lost) = (arrow.arrived(), arrow.fate == Fate::Lost);
+        Line { lane, to_hub, kind, output, from: arrow.from, to, lost }
     }
 }
 

@@ -45,7 +45,8 @@ function journeys(number) {
 }
 
 function arrival(arrow) {
-  if (arrow.to === null) return element("span", { class: "never" }, "did not arrive");
+  if (arrow.lost) return element("span", { class: "never" }, "did not arrive");
+  if (arrow.to === null) return element("span", { class: "open" }, "under way when the run stops");
   const took = (run.events[arrow.to].at - run.events[arrow.from].at) / 1000;
   return goTo(arrow.to, `→ arrives at ${eventName(arrow.to)}, ${took.toFixed(1)} ms later`);
 }
