@@ -26,6 +26,7 @@ pub use counters::{Counters, Drops, Refusals};
 pub use ids::Ids;
 pub use io::{CloseCause, Expired, Input, LATE_MIN, Output, Peer, SessionKey, Written};
 pub use rows::Rows;
+pub(crate) use state::Table;
 pub use state::{Deadline, Phase, SessionDeadlines};
 pub use totals::Totals;
 pub use view::{AddressRow, OwnerRow, Queued, SessionRow, Sizes, TopicRow, View};

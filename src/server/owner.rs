@@ -2,8 +2,8 @@
 //! then writes to each session that got something. It never waits for a session: what does not go at
 //! once is left to the session's task, so a slow session delays nobody.
 
-use std::collections::BTreeMap;
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::metrics::Histogram;
 use super::session::{Farewell, Manner};
 use super::{Observer, audit};
 use crate::auth::Access;
-use crate::hub::{Hub, Input, LATE_MIN, Output, Peer, SessionKey};
+use crate::hub::{Hub, Input, LATE_MIN, Output, Peer, SessionKey, Table};
 use crate::protocol::{CloseReason, Outgoing};
 use crate::runtime::{Alarm, Runtime, SteadyClock};
 use crate::time::Timestamp;
@@ -104,10 +104,10 @@ pub(super) struct Owner<R: Runtime, O> {
     clock: SteadyClock<R>,
     hub: Hub,
     observer: O,
-    /// Ordered, so that every run closes them in the same order.
-    outboxes: BTreeMap<SessionKey, Outbox>,
+    outboxes: Table<SessionKey, Outbox>,
     /// Sessions with something to write, in the order in which they got it.
     dirty: Vec<SessionKey>,
+    events_max: usize,
     /// Empty; kept for its room.
     outputs: Vec<Output>,
     handling: Histogram,
@@ -124,20 +124,23 @@ pub(super) struct Owner<R: Runtime, O> {
 /// time for which the process stood still.
 pub const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// Events that are handled before what comes of them is written: few beside `queue_messages_max`, so
-/// that no queue fills only because nobody wrote.
+/// Events that are handled before what comes of them is written.
 const BATCH_EVENTS_MAX: usize = 128;
 
 impl<R: Runtime, O: Observer> Owner<R, O> {
     pub(super) fn new(runtime: R, clock: SteadyClock<R>, hub: Hub, observer: O) -> Self {
         let (now, looked) = (clock.now(), runtime.monotonic());
+        // No queue fills only because nobody wrote.
+        let events_max = (hub.config().queue_messages_max / 2).clamp(1, BATCH_EVENTS_MAX);
         Self {
             runtime,
             clock,
             hub,
             observer,
-            outboxes: BTreeMap::new(),
+            // The server counts its sessions: nobody chooses a place.
+            outboxes: Table::new([0; 16]),
             dirty: Vec::new(),
+            events_max,
             outputs: Vec::new(),
             handling: Histogram::default(),
             handled: 0,
@@ -155,7 +158,7 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
             // Events go first: each batch expires what is due, so they cannot delay deadlines.
             select! {
                 biased;
-                taken = events.recv_many(&mut batch, BATCH_EVENTS_MAX) => match taken {
+                taken = events.recv_many(&mut batch, self.events_max) => match taken {
                     0 => return,
                     _ => self.take_all(&mut batch),
                 },
@@ -185,8 +188,12 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
         while !self.dirty.is_empty() {
             let mut told = Vec::new();
             for key in self.dirty.drain(..) {
-                if let Some(outbox) = self.outboxes.get_mut(&key) {
-                    told.extend(outbox.write(self.looked, self.now));
+                let Some(outbox) = self.outboxes.get_mut(&key) else { continue };
+                let (now, time) = (self.looked, self.now);
+                // Our own defect in one session's writing ends that session, not the hub.
+                match catch_unwind(AssertUnwindSafe(|| outbox.write(now, time))) {
+                    Ok(left) => told.extend(left),
+                    Err(_) => drop(self.outboxes.remove(&key)),
                 }
             }
             let begin = self.runtime.monotonic();
@@ -215,7 +222,9 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
             Event::Access(access) => self.hub.change_access(access),
             Event::CloseAll => {
                 self.closing_all = true;
-                while let Some(key) = self.outboxes.keys().next().copied() {
+                let keys: Vec<SessionKey> =
+                    self.outboxes.sorted().into_iter().map(|(key, _)| *key).collect();
+                for key in keys {
                     self.close(key, Farewell::at_once(CloseReason::ServerShutdown));
                 }
             }
@@ -287,3 +296,6 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

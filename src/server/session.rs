@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
+use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::select;
-use tokio::sync::mpsc::Permit;
+use tokio::sync::mpsc::PermitIterator;
 use tokio::sync::mpsc::error::TrySendError;
 
 use self::socket::{Socket, lock};
@@ -32,17 +33,20 @@ mod state;
 pub use io::{Farewell, Heard, Manner, Next, Reads, Write};
 pub use state::SessionState;
 
-/// The owner's room for an event; none if the owner is lost.
-type Room<'a> = Pin<Box<dyn Future<Output = Option<Permit<'a, Event>>> + Send + 'a>>;
+/// The owner's room for events; none if the owner is lost.
+type Room<'a> = Pin<Box<dyn Future<Output = Option<PermitIterator<'a, Event>>> + Send + 'a>>;
+
+/// The inputs that may wait for the owner's room; no more is read meanwhile.
+const INPUTS_MAX: usize = 64;
 
 /// A session as its task has it.
 pub(super) struct Session<'a, R: Runtime, S> {
     shell: &'a Shell<R>,
     socket: Arc<Mutex<Socket<S>>>,
     intake: Intake,
-    /// An input for which the owner has no room yet, which is how the hub's load slows clients
-    /// down.
-    pending_input: Option<Input>,
+    /// Inputs for which the owner has no room yet, which is how the hub's load slows clients down.
+    /// They get it together, so that under load the hub's answers go together too.
+    pending_inputs: Vec<Input>,
     /// Ends when the owner has.
     room: Option<Room<'a>>,
     alarm: Alarm<Duration, Pin<Box<R::Sleep>>>,
@@ -64,7 +68,7 @@ where
             shell,
             socket: Arc::new(Mutex::new(socket)),
             intake: Intake::new(config.connect_bytes_max(), limits.excess_bytes_max),
-            pending_input: None,
+            pending_inputs: Vec::new(),
             room: None,
             alarm: Alarm::default(),
             wanted: None,
@@ -81,8 +85,8 @@ where
         poll_fn(|task| {
             loop {
                 match self.closed() {
-                    Some(cause) if self.pending_input.is_none() => return Poll::Ready(cause),
-                    Some(_) => ready!(self.poll_enqueue_input(task)),
+                    Some(cause) if self.pending_inputs.is_empty() => return Poll::Ready(cause),
+                    Some(_) => ready!(self.poll_enqueue_inputs(task)),
                     None => {
                         let step = self.poll_step(task);
                         if step.is_pending() && self.closed().is_none() {
@@ -114,7 +118,7 @@ where
     fn poll_step(&mut self, task: &mut Context<'_>) -> Poll<()> {
         let now = self.shell.runtime.monotonic();
         let steps =
-            [self.poll_turn(task, now), self.poll_enqueue_input(task), self.poll_read(task, now)];
+            [self.poll_turn(task, now), self.poll_enqueue_inputs(task), self.poll_read(task, now)];
         if steps.iter().any(Poll::is_ready) { Poll::Ready(()) } else { self.poll_alarm(task, now) }
     }
 
@@ -125,18 +129,20 @@ where
         let is_due = now >= socket.state.next_deadline();
         if is_due {
             let told = socket.state.tick(now);
-            self.pending_input = self.pending_input.take().or(told);
+            if self.pending_inputs.is_empty() {
+                self.pending_inputs.extend(told);
+            }
         }
         let is_closing = socket.turn(task, now);
         if is_closing {
-            self.pending_input.take_if(|told| !matches!(told, Input::Drained(..)));
+            self.pending_inputs.retain(|told| matches!(told, Input::Drained(..)));
         }
         let steps = [
             self.poll_wanted(&mut socket, task, now),
             socket.poll_write(task, now, || shell.clock.now()),
         ];
-        if self.pending_input.is_none() {
-            self.pending_input = socket.state.report();
+        if self.pending_inputs.is_empty() {
+            self.pending_inputs.extend(socket.state.report());
         }
         let is_done = is_due || is_closing || steps.iter().any(Poll::is_ready);
         if is_done { Poll::Ready(()) } else { Poll::Pending }
@@ -168,32 +174,34 @@ where
         Poll::Ready(())
     }
 
-    fn poll_enqueue_input(&mut self, task: &mut Context<'_>) -> Poll<()> {
-        if self.pending_input.is_none() {
+    fn poll_enqueue_inputs(&mut self, task: &mut Context<'_>) -> Poll<()> {
+        let count = self.pending_inputs.len();
+        if count == 0 {
             self.room = None;
             return Poll::Pending;
         }
         let shell = self.shell;
-        let permit = match &mut self.room {
-            None => match shell.events.try_reserve() {
+        let permits = match &mut self.room {
+            None => match shell.events.try_reserve_many(count) {
                 Err(TrySendError::Full(())) => {
-                    let room = Box::pin(async { shell.events.reserve().await.ok() });
+                    let room = Box::pin(async move { shell.events.reserve_many(count).await.ok() });
                     ready!(self.room.insert(room).as_mut().poll(task))
                 }
-                permit => permit.ok(),
+                permits => permits.ok(),
             },
             Some(room) => ready!(room.as_mut().poll(task)),
         };
         self.room = None;
+        let inputs = mem::take(&mut self.pending_inputs);
         // A lost owner's end of the session is dropped, which closes the session.
-        if let (Some(permit), Some(told)) = (permit, self.pending_input.take()) {
-            permit.send(Event::Input(told));
+        for (permit, input) in permits.into_iter().flatten().zip(inputs) {
+            permit.send(Event::Input(input));
         }
         Poll::Ready(())
     }
 
     fn poll_read(&mut self, task: &mut Context<'_>, now: Duration) -> Poll<()> {
-        if self.pending_input.is_some() {
+        if !self.pending_inputs.is_empty() {
             return Poll::Pending;
         }
         let reads = lock(&self.socket).state.reads();
@@ -204,8 +212,7 @@ where
         })
     }
 
-    /// Reads what comes into `buffer`, and passes on the messages in it while there is room for
-    /// them.
+    /// Reads what comes into `buffer`, and passes on the messages in it.
     fn poll_messages(
         &mut self,
         buffer: &mut [u8],
@@ -224,13 +231,28 @@ where
         } else {
             &mut unread.bytes
         };
-        let (mut at, mut is_whole) = (unread.at, false);
-        while self.pending_input.is_none() && self.reads_messages() {
+        let at = unread.at + self.read_messages(&mut bytes[unread.at..], now);
+        let _ = self.poll_enqueue_inputs(task);
+        if at < bytes.len() {
+            self.intake.leave(match is_fresh {
+                true => Unread { bytes: bytes[at..].to_vec(), at: 0 },
+                false => Unread { at, ..unread },
+            });
+        }
+        Poll::Ready(())
+    }
+
+    /// Hears messages until the state wants no more of them. Returns the bytes that were read.
+    fn read_messages(&mut self, bytes: &mut [u8], now: Duration) -> usize {
+        let (shell, mut socket) = (self.shell, lock(&self.socket));
+        let inputs_max = INPUTS_MAX.min(shell.events.max_capacity());
+        let (mut at, mut is_whole) = (0, false);
+        while self.pending_inputs.len() < inputs_max && socket.state.reads() == Reads::Messages {
             let (taken, received) = self.intake.read(&mut bytes[at..]);
             at += taken;
             let is_nothing = received.is_none();
             let heard = match received {
-                Some(received) => heard(self.shell, &self.socket, received),
+                Some(received) => heard(shell, &mut socket, received),
                 // What a message was before was told then.
                 None if is_whole => break,
                 None => match self.intake.part() {
@@ -239,22 +261,15 @@ where
                 },
             };
             if says_connect(&heard) {
-                self.intake.allow(self.shell.config.message_bytes_max);
+                self.intake.allow(shell.config.message_bytes_max);
             }
-            self.hear(now, heard);
-            let _ = self.poll_enqueue_input(task);
+            self.pending_inputs.extend(socket.state.hear(now, heard));
             if is_nothing {
                 break;
             }
             is_whole = true;
         }
-        if at < bytes.len() {
-            self.intake.leave(match is_fresh {
-                true => Unread { bytes: bytes[at..].to_vec(), at: 0 },
-                false => Unread { at, ..unread },
-            });
-        }
-        Poll::Ready(())
+        at
     }
 
     /// Reads past messages; `buffer` is the thread's, so that an idle connection holds no memory.
@@ -292,12 +307,8 @@ where
         Poll::Ready(read.map_or(0, |()| buffer.filled().len()))
     }
 
-    fn reads_messages(&self) -> bool {
-        lock(&self.socket).state.reads() == Reads::Messages
-    }
-
     fn hear(&mut self, now: Duration, heard: Heard) {
-        self.pending_input = lock(&self.socket).state.hear(now, heard);
+        self.pending_inputs.extend(lock(&self.socket).state.hear(now, heard));
     }
 
     fn poll_alarm(&mut self, task: &mut Context<'_>, now: Duration) -> Poll<()> {
@@ -317,27 +328,23 @@ thread_local! {
 }
 
 /// What was received, decoded; pings, close frames and violations are answered.
-fn heard<R: Runtime, S>(
-    shell: &Shell<R>,
-    socket: &Mutex<Socket<S>>,
-    received: Received<'_>,
-) -> Heard {
+fn heard<R: Runtime, S>(shell: &Shell<R>, socket: &mut Socket<S>, received: Received<'_>) -> Heard {
     match received {
         Received::Message(bytes) => {
             let frame = decode_client_frame(&bytes, &shell.bounds);
             Heard::Frame(frame.map(|frame| dated(shell, frame)))
         }
         Received::Ping(says) => {
-            lock(socket).answer_ping(&says);
+            socket.answer_ping(&says);
             Heard::Ping
         }
         Received::Pong => Heard::Pong,
         Received::Close(says) => {
-            lock(socket).say_close(says.get(..2).unwrap_or_default(), "");
+            socket.say_close(says.get(..2).unwrap_or_default(), "");
             Heard::Close
         }
         Received::Violation(violation) => {
-            lock(socket).say_close(&violation.code().to_be_bytes(), violation.reason());
+            socket.say_close(&violation.code().to_be_bytes(), violation.reason());
             Heard::Violation
         }
         Received::TooLarge { declared, max } => {

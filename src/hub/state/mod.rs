@@ -15,6 +15,7 @@ mod touched;
 
 pub use deadlines::{Deadline, SessionDeadlines};
 pub use sessions::Phase;
+pub(crate) use table::Table;
 
 pub(super) use deadlines::Deadlines;
 pub(super) use dedupe::{DedupeCache, DedupeKey, Outcome};
@@ -22,6 +23,5 @@ pub(super) use few::Few;
 pub(super) use rate_limit::{RateLimit, RateLimiter};
 pub(super) use registry::{Registration, RegistrationState, Registry};
 pub(super) use sessions::{Session, Sessions};
-pub(super) use table::Table;
 pub(super) use topics::Topics;
 pub(super) use touched::Touched;
