@@ -233,7 +233,8 @@ mod tests {
     async fn a_hub_that_does_not_answer_in_time_is_unwell() {
         let (events, _unread) = mpsc::channel(1);
         let limits = Limits { admin_timeout: Duration::from_millis(10), ..Limits::default() };
-        let shell = Shell { limits, ..Shell::new(Tokio, Config::default(), events) };
+        let shell =
+            Shell { limits: Arc::new(limits), ..Shell::new(Tokio, Config::default(), events) };
         for path in ["/health", "/metrics", "/debug"] {
             let request = Request::get(path).header(HOST, "localhost").body(()).unwrap();
             let response = answer(&shell, &request).await;

@@ -1,5 +1,6 @@
 //! One accepted byte stream: HTTP first, within `connect_timeout`, then perhaps a WebSocket.
 
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -87,24 +88,33 @@ async fn shake_hands<R: Runtime>(
     http::serve(shell, stream, answered).await
 }
 
-/// Tells the owner first that the session begins and last that it ended, each once.
-pub(super) async fn serve_session<R, S>(shell: &Shell<R>, stream: S, peer: Peer)
+/// Tells the owner first that the session begins and last that it ended, each once. No part of the
+/// future outlives its use: it is what a session holds.
+pub(super) fn serve_session<R, S>(
+    shell: &Shell<R>,
+    stream: S,
+    peer: Peer,
+) -> impl Future<Output = ()> + Send
 where
     R: Runtime,
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let key = shell.next_key();
     let mut session = Session::new(shell, key, stream);
-    if shell.events.send(Event::Opened(key, peer, session.outbox())).await.is_err() {
-        return;
-    }
-    // The hub must hear of every session's end, even if our own defect ended it.
-    let talk = AssertUnwindSafe(session.talk()).catch_unwind().await;
-    let cause = *talk.as_ref().unwrap_or(&CloseCause::Lost);
-    // A lost owner does not need to hear it.
-    let _ = shell.events.send(Event::Input(Input::Closed(key, cause))).await;
-    match talk {
-        Ok(_) => session.part().await,
-        Err(panic) => resume_unwind(panic),
+    async move {
+        let opened = Event::Opened(key, peer, session.outbox());
+        if Box::pin(shell.events.send(opened)).await.is_err() {
+            return;
+        }
+        // The hub must hear of every session's end, even if our own defect ended it.
+        let talk = AssertUnwindSafe(session.talk()).catch_unwind().await;
+        let cause = *talk.as_ref().unwrap_or(&CloseCause::Lost);
+        let closed = Event::Input(Input::Closed(key, cause));
+        // A lost owner does not need to hear it.
+        let _ = Box::pin(shell.events.send(closed)).await;
+        match talk {
+            Ok(_) => session.part().await,
+            Err(panic) => resume_unwind(panic),
+        }
     }
 }

@@ -224,7 +224,7 @@ impl<R: Runtime, O: Observer> Server<R, O> {
         let hub = Hub::with_access(self.config.clone(), ids, self.access);
         let shell = Arc::new(Shell {
             origins: Origins::new(self.limits.allowed_origins.clone(), unnamed),
-            limits: self.limits,
+            limits: Arc::new(self.limits),
             tls: PresentTls::new(self.tls),
             audit: self.audit,
             ..Shell::new(self.runtime.clone(), self.config, events)
@@ -262,10 +262,10 @@ struct Shell<R> {
     runtime: R,
     /// The hub's time.
     clock: SteadyClock<R>,
-    config: Config,
+    config: Arc<Config>,
     /// What requests may hold.
     bounds: Bounds,
-    limits: Limits,
+    limits: Arc<Limits>,
     origins: Origins,
     tls: PresentTls,
     audit: Option<AuditStates>,
@@ -287,8 +287,8 @@ impl<R: Runtime> Shell<R> {
             clock: SteadyClock::new(runtime.clone()),
             runtime,
             bounds: config.bounds(),
-            config,
-            limits: Limits::default(),
+            config: Arc::new(config),
+            limits: Arc::default(),
             origins: Origins::new(Vec::new(), Unnamed::Loopback),
             tls: PresentTls::new(None),
             audit: None,

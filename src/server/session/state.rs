@@ -2,6 +2,8 @@
 //! came and carries out the decisions. Time is monotonic, from any start.
 
 use std::collections::VecDeque;
+use std::mem;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::io::{Farewell, Heard, Manner, Next, Reads, Write};
@@ -16,22 +18,17 @@ use crate::time::Timestamp;
 #[derive(Debug)]
 pub struct SessionState {
     key: SessionKey,
-    ping_interval: Duration,
-    close_timeout: Duration,
-    refusal_linger: Duration,
-    connect_bytes_max: u64,
-    batch_messages_max: usize,
-    batch_bytes_max: usize,
-    pongs_max: usize,
+    config: Arc<Config>,
+    limits: Arc<Limits>,
     phase: Phase,
     /// When the phase ends at the latest; while talking, never.
     until: Duration,
     closed: Option<CloseCause>,
     queue: VecDeque<Outgoing>,
-    /// Messages that were taken from the queue and have not left.
+    /// Messages that were taken from the queue, until the hub knows that they left.
     batch: Option<Written>,
-    /// Messages that left, of which the hub does not know yet.
-    report: Option<Written>,
+    /// Whether they left.
+    has_left: bool,
     /// Whether the codec holds something beside a batch.
     unflushed: bool,
     /// Whether the codec is being flushed; nothing is added to it then.
@@ -43,27 +40,22 @@ pub struct SessionState {
 
 impl SessionState {
     /// A session that begins at `now`.
-    pub fn new(key: SessionKey, config: &Config, limits: &Limits, now: Duration) -> Self {
+    pub fn new(key: SessionKey, config: &Arc<Config>, limits: &Arc<Limits>, now: Duration) -> Self {
         Self {
             key,
-            ping_interval: config.ping_interval,
-            close_timeout: config.close_timeout,
-            refusal_linger: config.refusal_linger,
-            connect_bytes_max: config.connect_bytes_max() as u64,
-            batch_messages_max: limits.batch_messages_max,
-            batch_bytes_max: limits.batch_bytes_max,
-            pongs_max: limits.pongs_queued_max,
+            config: Arc::clone(config),
+            limits: Arc::clone(limits),
             phase: Phase::Talking,
             until: Duration::MAX,
             closed: None,
             queue: VecDeque::new(),
             batch: None,
-            report: None,
+            has_left: false,
             unflushed: false,
             flushing: false,
             ping_due: now.saturating_add(config.ping_interval),
             pongs: 0,
-            parts: Parts::new(config.ping_interval),
+            parts: Parts::default(),
         }
     }
 
@@ -96,7 +88,7 @@ impl SessionState {
         };
         match manner {
             Manner::AtOnce => self.close(now, reason, Answer::Awaited(reads)),
-            Manner::Linger => self.enter(Phase::LettingGo(reason), now, self.close_timeout),
+            Manner::Linger => self.enter(Phase::LettingGo(reason), now, self.config.close_timeout),
         }
     }
 
@@ -160,10 +152,11 @@ impl SessionState {
             }
             Heard::Pong => Some(Input::Alive(self.key)),
             Heard::Part { message, declared } => {
-                self.parts.part(now, message, declared).then_some(Input::Alive(self.key))
+                let pause = self.config.ping_interval;
+                self.parts.part(now, pause, message, declared).then_some(Input::Alive(self.key))
             }
             Heard::TooLarge { actual, max } => {
-                self.enter(Phase::Unreadable, now, self.close_timeout);
+                self.enter(Phase::Unreadable, now, self.config.close_timeout);
                 Some(Input::Frame(self.key, Err(Malformed::TooLarge { actual, max })))
             }
             Heard::Close => {
@@ -184,8 +177,8 @@ impl SessionState {
     /// How to read the stream now.
     pub fn reads(&self) -> Reads {
         match self.phase {
-            Phase::Talking if self.pongs < self.pongs_max => Reads::Messages,
-            Phase::Lingering(_) => Reads::Bytes(self.connect_bytes_max),
+            Phase::Talking if self.pongs < self.limits.pongs_queued_max => Reads::Messages,
+            Phase::Lingering(_) => Reads::Bytes(self.config.connect_bytes_max() as u64),
             Phase::Closing { answer: Answer::Awaited(reads), .. } => reads,
             Phase::Draining => Reads::Bytes(u64::MAX),
             Phase::Talking
@@ -214,15 +207,15 @@ impl SessionState {
             Phase::Ending { .. } => return Next::End,
             Phase::Lingering(_) | Phase::Draining | Phase::Over => return Next::Wait,
         }
-        if self.report.is_some() {
+        if self.has_left {
             return Next::Wait;
         }
         if self.batch.is_none() && now >= self.ping_due {
-            self.ping_due = now.saturating_add(self.ping_interval);
+            self.ping_due = now.saturating_add(self.config.ping_interval);
             self.unflushed = true;
             return Next::Write(Write::Ping);
         }
-        self.flushing |= self.unflushed || self.pongs >= self.pongs_max;
+        self.flushing |= self.unflushed || self.pongs >= self.limits.pongs_queued_max;
         if !self.flushing
             && let Some(message) = self.next_message(clock)
         {
@@ -233,7 +226,8 @@ impl SessionState {
 
     /// The next queued message, up to a bound. Expired messages are left out.
     fn next_message(&mut self, clock: impl Fn() -> Timestamp) -> Option<Outgoing> {
-        let (messages_max, bytes_max) = (self.batch_messages_max, self.batch_bytes_max);
+        let (messages_max, bytes_max) =
+            (self.limits.batch_messages_max, self.limits.batch_bytes_max);
         let is_full = |batch: &Written| batch.messages >= messages_max || batch.bytes >= bytes_max;
         while !self.batch.as_ref().is_some_and(is_full)
             && let Some(message) = self.queue.pop_front()
@@ -261,7 +255,7 @@ impl SessionState {
         match self.phase {
             Phase::LettingGo(reason) => {
                 self.closed = Some(CloseCause::Hub);
-                self.enter(Phase::Lingering(reason), now, self.refusal_linger);
+                self.enter(Phase::Lingering(reason), now, self.config.refusal_linger);
                 Next::Wait
             }
             Phase::Closing { reason, answer, .. } => {
@@ -280,7 +274,11 @@ impl SessionState {
     /// The codec is flushed.
     pub fn flushed(&mut self) {
         (self.unflushed, self.flushing, self.pongs) = (false, false, 0);
-        self.report = self.batch.take();
+        self.has_left = self.batch.is_some();
+        if self.queue.is_empty() {
+            // An idle session holds no room.
+            self.queue = VecDeque::new();
+        }
         if let Phase::Closing { reason, goodbye: Goodbye::Said, answer } = self.phase {
             self.phase = Phase::Closing { reason, goodbye: Goodbye::Gone, answer };
         }
@@ -288,7 +286,8 @@ impl SessionState {
 
     /// What to tell the hub of the messages that left.
     pub fn report(&mut self) -> Option<Input> {
-        self.report.take().map(|written| Input::Drained(self.key, written))
+        let left = mem::take(&mut self.has_left).then(|| self.batch.take()).flatten();
+        left.map(|written| Input::Drained(self.key, written))
     }
 
     /// Returns whether messages wait to be written.
@@ -299,7 +298,7 @@ impl SessionState {
     /// The stream takes no more: a talking session is lost, a closing one waits for the client.
     pub fn cannot_write(&mut self) {
         self.queue.clear();
-        (self.batch, self.report) = (None, None);
+        (self.batch, self.has_left) = (None, false);
         (self.unflushed, self.flushing) = (false, false);
         match self.phase {
             Phase::Talking | Phase::Unreadable => self.over(CloseCause::Lost),
@@ -350,7 +349,7 @@ impl SessionState {
             at = at.min(self.parts.next_look());
         }
         // While it writes, a ping has to wait.
-        let is_idle = self.batch.is_none() && self.report.is_none() && !self.unflushed;
+        let is_idle = self.batch.is_none() && !self.unflushed;
         let pings = matches!(self.phase, Phase::Talking | Phase::Unreadable | Phase::LettingGo(_));
         if pings && is_idle { at.min(self.ping_due) } else { at }
     }
@@ -367,12 +366,12 @@ impl SessionState {
 
     fn close(&mut self, now: Duration, reason: CloseReason, answer: Answer) {
         let phase = Phase::Closing { reason, goodbye: Goodbye::Unsaid, answer };
-        self.enter(phase, now, self.close_timeout);
+        self.enter(phase, now, self.config.close_timeout);
     }
 
     fn end(&mut self, now: Duration, cause: CloseCause, drains: bool) {
         self.closed = Some(cause);
-        self.enter(Phase::Ending { drains }, now, self.close_timeout);
+        self.enter(Phase::Ending { drains }, now, self.config.close_timeout);
     }
 
     fn over(&mut self, cause: CloseCause) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
 
@@ -15,8 +16,10 @@ use crate::protocol::{
     ActorAddress, Body, CloseReason, Delivery, Json, Malformed, MessageId, Outgoing, Route,
 };
 use crate::runtime::{Runtime, Tokio};
-use crate::server::connection::serve_session;
+use crate::server::connection::{serve, serve_session};
 use crate::server::owner::{Event, Outbox};
+use crate::server::session::socket::Socket;
+use crate::server::stream::Stream;
 use crate::server::{Farewell, Limits, Manner, Shell};
 use crate::time::Timestamp;
 
@@ -45,7 +48,7 @@ async fn session_within(
 ) -> (Owner, DuplexStream) {
     let (client, server) = duplex(pipe_bytes);
     let (sender, mut events) = mpsc::channel(16);
-    let shell = Shell { limits, ..Shell::new(Tokio, config, sender) };
+    let shell = Shell { limits: Arc::new(limits), ..Shell::new(Tokio, config, sender) };
     let peer = Peer { address: SocketAddr::from(([127, 0, 0, 1], 1)) };
     Tokio.spawn(async move { serve_session(&shell, server, peer).await });
     match events.recv().await {
@@ -302,4 +305,16 @@ async fn a_refused_client_that_says_nothing_is_closed_in_the_end() {
     let mut close = [0; 4];
     client.read_exact(&mut close).await.unwrap();
     assert_eq!(&close[2..], 4002_u16.to_be_bytes().as_slice());
+}
+
+/// The bytes of what a function returns.
+fn returned_bytes<A, B, C, F>(_: impl FnOnce(A, B, C) -> F) -> usize {
+    size_of::<F>()
+}
+
+#[test]
+fn an_idle_session_holds_less_than_a_kilobyte_beside_its_rows_in_the_hub() {
+    let socket = size_of::<Socket<Stream<TcpStream>>>();
+    let task = returned_bytes(|shell: Arc<Shell<Tokio>>, stream, peer| serve(shell, stream, peer));
+    assert!(socket + task < 1024, "{socket} and {task}");
 }

@@ -135,7 +135,7 @@ impl World {
         let Some(server) = &mut self.server else { return };
         let key = SessionKey(server.keys.len() as u64);
         server.keys.push(id);
-        let state = SessionState::new(key, &self.scenario.hub, &self.limits, self.now);
+        let state = SessionState::new(key, &self.config, &self.limits, self.now);
         let session = Session::new(key, state);
         server.ends.insert(id, ServerEnd::Session(Box::new(session)));
         let closing_all = server.closing_all;

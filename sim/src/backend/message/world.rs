@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use signal_hub::hub::Sizes;
+use signal_hub::hub::{Config, Sizes};
 use signal_hub::runtime::Reading;
 use signal_hub::server::Limits;
 use signal_hub::time::Timestamp;
@@ -36,7 +36,8 @@ pub struct World {
     /// Whoever waits for the hub to run again.
     hub_awaited: Vec<oneshot::Sender<()>>,
     /// Of the hub's shell.
-    pub(super) limits: Limits,
+    pub(super) config: Arc<Config>,
+    pub(super) limits: Arc<Limits>,
     lives: u32,
     /// What was left in the latest hub that ended.
     left: Option<Sizes>,
@@ -51,6 +52,7 @@ impl World {
     pub fn new(scenario: Arc<Scenario>, recorder: Recorder) -> Self {
         Self {
             network: network::new(&scenario),
+            config: Arc::new(scenario.hub.clone()),
             listener: None,
             scenario,
             recorder,
@@ -60,7 +62,7 @@ impl World {
             hub_paused: false,
             hub_deferred: Vec::new(),
             hub_awaited: Vec::new(),
-            limits: Limits::default(),
+            limits: Arc::default(),
             lives: 0,
             left: None,
             clients: Vec::new(),
