@@ -6,7 +6,7 @@ mod reduce;
 use std::time::Duration;
 
 use self::reduce::{resets, simpler_steps};
-use super::{Actor, Ending, Scenario, Step, What, When, Who};
+use super::{Actor, Ending, Scenario, Step, What, When, Who, bounds};
 use crate::System;
 use crate::net::Fault;
 
@@ -81,7 +81,7 @@ impl<S: System> Shrinker<'_, S> {
         let progress =
             Progress { pass: self.pass, tries: self.tries, steps: self.best.steps.len() };
         self.up = self.up || (self.time_is_up)(progress);
-        if self.up || candidate == self.best {
+        if self.up || candidate == self.best || !bounds::fits_a_file(&candidate) {
             return false;
         }
         self.tries += 1;
@@ -175,12 +175,13 @@ impl<S: System> Shrinker<'_, S> {
         self.pass = "simplifying steps";
         let mut place = 0;
         while place < self.best.steps.len() && !self.up {
-            for simpler in simpler_steps(&self.best.steps[place]) {
+            let mut simpler = simpler_steps(&self.best.steps[place]).into_iter();
+            let is_simplified = simpler.any(|simpler| {
                 let mut steps = self.best.steps.clone();
                 steps[place] = simpler;
-                self.attempt(self.with_steps(steps));
-            }
-            place += 1;
+                self.attempt(self.with_steps(steps))
+            });
+            place += usize::from(!is_simplified);
         }
     }
 

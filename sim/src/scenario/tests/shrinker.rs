@@ -41,3 +41,18 @@ fn it_stops_when_its_time_is_up() {
     assert!(!shrunk.finished);
     assert_eq!(shrunk.tries, 5);
 }
+
+#[test]
+fn what_is_left_can_be_read_again_and_no_setting_goes_round_in_circles() {
+    let text = r#"{ "version": 1, "title": "", "seed": 0, "actors": ["alice"], "steps": [
+        { "who": "network", "do": "link", "from": "hub", "to": "alice", "config": { "segment_bytes_max": 9 } }
+    ] }"#;
+    let scenario = read(text).expect("a scenario");
+    let fails = &mut |candidate: &Scenario| {
+        let last = candidate.steps.last()?.to_string();
+        last.contains("\"link\"").then_some(Duration::ZERO)
+    };
+    let shrunk = shrink(&scenario, Duration::ZERO, fails, &mut |progress| progress.tries == 100);
+    assert!(shrunk.finished && shrunk.tries < 100, "{} tries", shrunk.tries);
+    assert_eq!(read(&write(&shrunk.scenario)).ok(), Some(shrunk.scenario));
+}

@@ -13,12 +13,20 @@ const FIXED: [&str; 4] = ["do", "who", "at", "after"];
 /// Durations worth trying in place of a longer one.
 const DURATIONS: [&str; 5] = ["1ms", "100ms", "1s", "5s", "10s"];
 
-/// Steps that say the same with less.
+/// Steps that say the same with less. A field with its default is as simple as can be: no two steps
+/// are each simpler than the other.
 pub fn simpler_steps<S: System>(step: &Step<S>) -> Vec<Step<S>> {
     let Ok(Value::Object(fields)) = serde_json::to_value(step) else { return Vec::new() };
-    let fixed = [&FIXED, S::FIXED_FIELDS].concat();
-    let simpler = reductions(&fields, &fixed).into_iter();
-    simpler.filter_map(|fields| serde_json::from_value(Value::Object(fields)).ok()).collect()
+    let read = |fields| serde_json::from_value::<Step<S>>(Value::Object(fields)).ok();
+    let mut simpler = Vec::new();
+    for Reduction { without, reduced } in reductions(&fields, &[&FIXED, S::FIXED_FIELDS].concat()) {
+        let without = read(without);
+        if without.as_ref() != Some(step) {
+            simpler.extend(without);
+            simpler.extend(reduced.into_iter().filter_map(read));
+        }
+    }
+    simpler
 }
 
 type Change<T> = Box<dyn Fn(&T) -> T>;
@@ -47,25 +55,35 @@ fn fields<T: Serialize>(value: &T) -> Map<String, Value> {
     }
 }
 
-fn reductions(object: &Map<String, Value>, fixed: &[&str]) -> Vec<Map<String, Value>> {
+/// What can be tried with one field of an object.
+struct Reduction {
+    without: Map<String, Value>,
+    reduced: Vec<Map<String, Value>>,
+}
+
+/// For each field, however deep.
+fn reductions(object: &Map<String, Value>, fixed: &[&str]) -> Vec<Reduction> {
     let mut all = Vec::new();
-    for (name, value) in object {
-        if fixed.contains(&name.as_str()) {
-            continue;
-        }
+    for (name, value) in object.iter().filter(|(name, _)| !fixed.contains(&name.as_str())) {
+        let changed = |value| {
+            let mut changed = object.clone();
+            changed.insert(name.clone(), value);
+            changed
+        };
         let mut without = object.clone();
         without.remove(name);
-        all.push(without);
-        for simpler in simpler_values(value, fixed) {
-            let mut changed = object.clone();
-            changed.insert(name.clone(), simpler);
-            all.push(changed);
-        }
+        let reduced = simpler_values(value).into_iter().map(changed).collect();
+        all.push(Reduction { without, reduced });
+        let Value::Object(fields) = value else { continue };
+        all.extend(reductions(fields, fixed).into_iter().map(|inner| Reduction {
+            without: changed(Value::Object(inner.without)),
+            reduced: inner.reduced.into_iter().map(Value::Object).map(changed).collect(),
+        }));
     }
     all
 }
 
-fn simpler_values(value: &Value, fixed: &[&str]) -> Vec<Value> {
+fn simpler_values(value: &Value) -> Vec<Value> {
     match value {
         Value::String(text) => match humantime::parse_duration(text) {
             Ok(now) => {
@@ -80,12 +98,9 @@ fn simpler_values(value: &Value, fixed: &[&str]) -> Vec<Value> {
             vec![Value::from(0), Value::from(number.as_u64().unwrap_or_default() / 2)]
         }
         Value::Bool(true) => vec![Value::Bool(false)],
-        Value::Object(fields) => {
-            let mut simpler: Vec<Value> =
-                reductions(fields, fixed).into_iter().map(Value::Object).collect();
-            simpler.extend(fields.contains_key("after").then(|| Value::from("now")));
-            simpler
+        Value::Object(fields) if fields.contains_key("after") => vec![Value::from("now")],
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            Vec::new()
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => Vec::new(),
     }
 }
