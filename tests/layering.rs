@@ -119,6 +119,7 @@ const SRC_RULES: &[Rule] = &[
 const DST_ROOMS: &[&str] = &[
     "duration_text",
     "hash",
+    "interrupt",
     "seeds",
     "net",
     "runtime",

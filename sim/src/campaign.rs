@@ -2,7 +2,7 @@
 
 use crate::SignalHub;
 
-pub use dst::campaign::{ENFORCED_FROM, Stopped, run, run_with};
+pub use dst::campaign::{ENFORCED_FROM, Stopped, Verdict, run, run_with};
 
 /// Which seeds to play, and when to stop before the last.
 pub type Plan = dst::campaign::Plan<SignalHub>;
@@ -12,8 +12,6 @@ pub type Played = dst::campaign::Played<SignalHub>;
 pub type Watcher<'a> = dst::campaign::Watcher<'a, SignalHub>;
 /// What a campaign found.
 pub type Findings = dst::campaign::Findings<SignalHub>;
-/// What the findings mean.
-pub type Verdict = dst::campaign::Verdict<SignalHub>;
 /// A failed run.
 pub type Failure = dst::campaign::Failure<SignalHub>;
 /// Failures that are alike.

@@ -18,8 +18,9 @@ use signal_hub_sim::scenario;
 /// Plays seeded storms against the hub in a simulated world and judges them.
 ///
 /// Exit codes: 0 all passed; 1 usage or environment; 2 an invariant broke (safety); 3 what must
-/// come true did not (liveness); 4 not deterministic; 5 nothing failed, but what had to come up in so
-/// many runs did not (void).
+/// come true did not (liveness); 4 not deterministic; 5 nothing failed, but nothing was played, or what
+/// had to come up in so many runs did not (void); 6 two backends differ; 130 ended by Ctrl-C, and
+/// nothing had failed until then.
 #[derive(Parser)]
 #[command(name = "signal-hub-sim", version)]
 struct Cli {

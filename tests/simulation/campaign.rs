@@ -1,14 +1,16 @@
 //! Campaigns: what they find depends on the seeds alone, and what they never met is told.
 
-use std::process::{Command, Output, Stdio};
+mod program;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use signal_hub_sim::backend::{self, Backend, Outcome};
+use signal_hub_sim::SignalHub;
+use signal_hub_sim::backend::{self, Backend, Outcome, Skipped};
 use signal_hub_sim::campaign::{
     self, ENFORCED_FROM, Findings, Plan, Played, Stopped, Verdict, Watcher,
 };
 use signal_hub_sim::invariants::{Invariant, Violation};
-use signal_hub_sim::report;
+use signal_hub_sim::report::{self, Detail, Results};
 use signal_hub_sim::run::Keep;
 use signal_hub_sim::scenario::{self, Profile};
 use signal_hub_sim::seeds::Seeds;
@@ -47,6 +49,18 @@ fn found(plan: &Plan, play: &(dyn Fn(u64) -> Played + Sync)) -> Findings {
     campaign::run_with(plan, play, &Watcher::SILENT)
 }
 
+fn json(findings: &Findings, plan: &Plan) -> String {
+    Results::of(findings, plan).json()
+}
+
+fn summary(findings: &Findings, plan: &Plan) -> String {
+    report::summary::<SignalHub>(&Results::of(findings, plan), None, Detail::Short)
+}
+
+fn junit(findings: &Findings, plan: &Plan) -> String {
+    report::junit::<SignalHub>(&Results::of(findings, plan), None).expect("it is XML")
+}
+
 #[test]
 fn the_shards_together_find_what_the_whole_does() {
     let whole = plan("0..12");
@@ -55,7 +69,7 @@ fn the_shards_together_find_what_the_whole_does() {
         let shard = shard.parse().expect("it is a shard");
         together.merge(played(&Plan { shard, ..whole.clone() }));
     }
-    assert_eq!(report::json(&together, &whole), report::json(&played(&whole), &whole));
+    assert_eq!(json(&together, &whole), json(&played(&whole), &whole));
 }
 
 #[test]
@@ -63,7 +77,7 @@ fn the_number_of_threads_does_not_show() {
     let whole = plan("0..6");
     let alone = played(&Plan { jobs: 1, ..whole.clone() });
     let beside = played(&Plan { jobs: 4, ..whole.clone() });
-    assert_eq!(report::json(&alone, &whole), report::json(&beside, &whole));
+    assert_eq!(json(&alone, &whole), json(&beside, &whole));
 }
 
 #[test]
@@ -100,14 +114,69 @@ fn a_campaign_stops_when_nothing_new_comes_up() {
     }
 }
 
-#[test]
-fn no_run_begins_when_the_time_is_over() {
+/// Says so when it is asked once more.
+fn after(asks: u64, stopped: Stopped) -> impl Fn() -> Option<Stopped> + Sync {
     let asked = AtomicU64::new(0);
-    let time_is_up = || asked.fetch_add(1, Ordering::Relaxed) >= 3;
-    let watcher = Watcher { time_is_up: &time_is_up, ..Watcher::SILENT };
-    let plan = Plan { jobs: 1, ..plan("0..100") };
-    let findings = campaign::run_with(&plan, &all_well, &watcher);
-    assert_eq!((findings.runs, findings.stopped), (3, Some(Stopped::TimeUp)));
+    move || (asked.fetch_add(1, Ordering::Relaxed) >= asks).then_some(stopped)
+}
+
+#[test]
+fn no_run_begins_when_there_is_a_reason_to_stop() {
+    for stopped in [Stopped::TimeUp, Stopped::Interrupted] {
+        let watcher = Watcher { stop: &after(3, stopped), ..Watcher::SILENT };
+        let plan = Plan { jobs: 1, ..plan("0..100") };
+        let findings = campaign::run_with(&plan, &all_well, &watcher);
+        assert_eq!((findings.runs, findings.stopped), (3, Some(stopped)));
+    }
+}
+
+#[test]
+fn what_was_played_counts_when_a_campaign_is_interrupted() {
+    // Seed 0 is given up, as a run in real time is, and seed 1 is over.
+    let play = |seed| match seed {
+        0 => Err(Skipped { reason: "it was interrupted".to_owned() }),
+        _ => outcome(seed, |_| true, Some(Invariant::I4)),
+    };
+    let watcher = Watcher { stop: &after(1, Stopped::Interrupted), ..Watcher::SILENT };
+    let one = Plan { jobs: 1, ..plan("0..100") };
+    let findings = campaign::run_with(&one, &play, &watcher);
+    assert_eq!((findings.runs, findings.skipped.len()), (0, 0));
+    assert_eq!(findings.verdict(&one).exit_code(), 130);
+
+    let (begun, both) = (AtomicU64::new(0), Plan { jobs: 2, ..plan("0..2") });
+    let is_over = || begun.load(Ordering::Relaxed) == 2;
+    let stop = || is_over().then_some(Stopped::Interrupted);
+    let play = |seed| {
+        begun.fetch_add(1, Ordering::Relaxed);
+        while !is_over() {
+            std::thread::yield_now();
+        }
+        play(seed)
+    };
+    let findings = campaign::run_with(&both, &play, &Watcher { stop: &stop, ..Watcher::SILENT });
+    assert_eq!(findings.failures.keys().collect::<Vec<_>>(), [&1]);
+    assert_eq!((findings.skipped.len(), findings.verdict(&both)), (0, Verdict::Unsafe));
+}
+
+#[test]
+fn a_campaign_without_a_run_proves_nothing() {
+    let skipped = |_| Err(Skipped { reason: "as the test says".to_owned() });
+    let plan = plan("0..2");
+    let findings = found(&plan, &skipped);
+    assert_eq!(
+        (findings.verdict(&plan), findings.verdict(&plan).exit_code()),
+        (Verdict::Unplayed, 5)
+    );
+    assert_eq!(
+        summary(&findings, &plan),
+        "runs     0 passed, 0 failed, 2 skipped\n\
+         met      0 of 64 situations, 0 shapes (--verbose says which not)\n\
+         skipped  seed 0: as the test says\n\
+         skipped  seed 1: as the test says\n\
+         \n\
+         VOID     no seed was played: this proves nothing\n\
+         next     choose a --backend that can play them: message cannot\n"
+    );
 }
 
 #[test]
@@ -115,17 +184,44 @@ fn a_large_campaign_that_misses_a_situation_is_void() {
     let play = |seed| outcome(seed, |situation| situation != Situation::ResumedAtDeadline, None);
     let large = plan(&format!("0..{ENFORCED_FROM}"));
     let findings = found(&large, &play);
-    assert_eq!(findings.verdict(&large), Verdict::Void(vec![Situation::ResumedAtDeadline]));
-    assert_eq!(findings.verdict(&large).exit_code(), 5);
-    assert!(report::annotations(&findings, &large).contains("resume at the very deadline"));
-    let junit = report::junit(&findings, &large).expect("it is XML");
+    assert_eq!(
+        (findings.verdict(&large), findings.verdict(&large).exit_code()),
+        (Verdict::Void, 5)
+    );
+    assert_eq!(findings.missing(&large), [Situation::ResumedAtDeadline]);
+    let told = summary(&findings, &large);
+    let sentence = Situation::ResumedAtDeadline.sentence();
+    let never = format!("never    resume at the very deadline: {sentence}\n");
+    assert!(told.contains(&never), "{told}");
+    assert!(
+        told.ends_with(
+            "VOID     no invariant broke, but 1 of the situations that so many runs must meet never came \
+             up: this proves nothing\n\
+             next     play more seeds, or look why these can come up no more\n"
+        ),
+        "{told}"
+    );
+    assert!(
+        report::annotations(&Results::of(&findings, &large))
+            .contains("resume at the very deadline")
+    );
+    let junit = junit(&findings, &large);
     assert!(junit.contains("failures=\"1\""), "{junit}");
 
     let small = plan("0..10");
     let findings = found(&small, &play);
     assert_eq!(findings.verdict(&small), Verdict::Passed);
-    let summary = report::summary(&findings, &small, Default::default(), None);
-    assert!(summary.contains("never came up: resume at the very deadline"), "{summary}");
+    assert_eq!(
+        summary(&findings, &small),
+        "runs     10 passed, 0 failed\n\
+         met      63 of 64 situations, 0 shapes (--verbose says which not)\n\
+         \n\
+         PASSED   10 runs, and every invariant held in all of them\n\
+         next     other seeds meet other situations: cargo sim run --backend message --seeds 10..1010\n"
+    );
+    let results = Results::of(&findings, &small);
+    let verbose = report::summary::<SignalHub>(&results, None, Detail::Verbose);
+    assert!(verbose.contains(&never), "{verbose}");
 }
 
 #[test]
@@ -135,11 +231,11 @@ fn backends_that_differ_are_a_failure_of_their_own() {
     let findings = found(&plan, &play);
     assert_eq!(findings.verdict(&plan), Verdict::Differs);
     assert_eq!(findings.verdict(&plan).exit_code(), 6);
-    let junit = report::junit(&findings, &plan).expect("it is XML");
-    let case = "SameOnBackends backends agree, broken by the run as a whole";
-    assert!(junit.contains("failures=\"1\"") && junit.contains(case), "{junit}");
-    let summary = report::summary(&findings, &plan, Default::default(), None);
-    assert!(summary.contains("both showed the same to actors: 0 seeds, 0 steps"), "{summary}");
+    let told = summary(&findings, &plan);
+    assert!(told.contains("both showed the same to actors: 0 seeds, 0 steps"), "{told}");
+    let failed = "FAILED   1 of 10 runs broke SameOnBackends backends agree\n\
+         next     cargo sim run --profile swarm --seed 7 --backend message,simulated --trace plays it again\n";
+    assert!(told.ends_with(failed), "{told}");
 }
 
 #[test]
@@ -155,9 +251,13 @@ fn failures_that_are_alike_are_told_once() {
     let told: Vec<_> =
         distinct.iter().map(|d| (d.first.violation.invariant, d.seeds[0], d.seeds.len())).collect();
     assert_eq!(told, [(Invariant::I4, 1, 33), (Invariant::L1, 2, 33)]);
-    assert_eq!(report::annotations(&findings, &plan).lines().count(), 2);
-    let summary = report::summary(&findings, &plan, Default::default(), None);
-    assert!(summary.lines().any(|line| line.contains("33 seeds: 1, 4,") && line.ends_with("...")));
+    assert_eq!(report::annotations(&Results::of(&findings, &plan)).lines().count(), 2);
+    let told = summary(&findings, &plan);
+    assert!(
+        told.lines().any(|line| line.contains("seeds 1, 4,") && line.ends_with("...")),
+        "{told}"
+    );
+    assert!(told.contains("FAILED   66 of 100 runs broke in 2 ways\n"), "{told}");
 }
 
 #[test]
@@ -195,41 +295,4 @@ fn the_handbook_tells_every_situation() {
         let row = format!("| {name} | {reason} |");
         assert!(handbook.contains(&row), "docs/SIMULATION.md lacks\n{row}");
     }
-}
-
-fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_signal-hub-sim"));
-    command.args(["run", "--backend", "message"]).args(arguments).env_remove("GITHUB_ACTIONS");
-    command
-}
-
-fn program(arguments: &[&str]) -> Output {
-    command(arguments).output().expect("the simulator runs")
-}
-
-#[test]
-fn the_program_tells_the_same_whatever_the_threads() {
-    let arguments = ["--seeds", "0..4", "--format", "json", "--jobs"];
-    let [one, two] = ["1", "2"].map(|jobs| program(&[&arguments[..], &[jobs]].concat()));
-    assert!(one.status.success(), "{}", String::from_utf8_lossy(&one.stderr));
-    assert_eq!(String::from_utf8_lossy(&one.stdout), String::from_utf8_lossy(&two.stdout));
-}
-
-#[test]
-fn a_budget_of_nothing_plays_nothing_and_says_so() {
-    let output = program(&["--budget", "0s"]);
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(told.starts_with("0 passed, 0 failed\n"), "{told}");
-    assert!(told.contains("stopped before the last seed: the time was over"), "{told}");
-}
-
-#[test]
-fn the_program_goes_on_when_nobody_reads_what_it_prints() {
-    let mut command = command(&["--seed", "1", "--trace"]);
-    let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut running = piped.spawn().expect("the simulator runs");
-    drop(running.stdout.take());
-    let output = running.wait_with_output().expect("it ends");
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && told.starts_with("passed: "), "{told}");
 }

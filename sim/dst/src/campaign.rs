@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-pub use failure::{DistinctFailure, Failure};
+pub use failure::{DistinctFailure, Failure, ShrunkFile};
 pub use findings::{Findings, Stopped, Verdict};
 
 use crate::System;
@@ -69,16 +69,17 @@ pub type Played<S> = Result<Outcome<S>, Skipped>;
 
 /// What those who wait may say and hear.
 pub struct Watcher<'a, S: System> {
-    /// Asked before each run: then no more begin.
-    pub time_is_up: &'a (dyn Fn() -> bool + Sync),
-    /// Hears of each run, in the order of seeds, and what the campaign has found so far.
-    pub progress: &'a (dyn Fn(&Findings<S>, &Outcome<S>) + Sync),
+    /// Asked before each run: if there is a reason to stop, no more begin.
+    pub stop: &'a (dyn Fn() -> Option<Stopped> + Sync),
+    /// Hears of each run, in the order of seeds, and what the campaign has found so far; may note there
+    /// what a failure was shrunk to.
+    pub progress: &'a (dyn Fn(&mut Findings<S>, &Outcome<S>) + Sync),
 }
 
 impl<S: System> Watcher<'_, S> {
     /// Nobody waits.
     pub const SILENT: Watcher<'static, S> =
-        Watcher { time_is_up: &|| false, progress: &|_findings, _outcome| {} };
+        Watcher { stop: &|| None, progress: &|_findings, _outcome| {} };
 }
 
 /// Plays the storms of the plan.
@@ -119,22 +120,29 @@ pub fn run_with<S: System>(
                     if next.load(Ordering::Relaxed) >= plan.runs_max() {
                         return;
                     }
-                    if (watcher.time_is_up)() {
-                        lock().findings.stopped.get_or_insert(Stopped::TimeUp);
+                    if let Some(stopped) = (watcher.stop)() {
+                        lock().findings.stopped.get_or_insert(stopped);
                         over.store(true, Ordering::Relaxed);
                         return;
                     }
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     let Some(seed) = plan.shard.seed(&plan.seeds, number) else { return };
                     let played = play(seed);
-                    if lock().hand_in(number, (seed, played), watcher.progress) {
+                    // A run that was given up says nothing of its seed.
+                    if played.is_err() && (watcher.stop)() == Some(Stopped::Interrupted) {
+                        lock().findings.stopped.get_or_insert(Stopped::Interrupted);
+                    } else if lock().hand_in(number, (seed, played), watcher.progress) {
                         over.store(true, Ordering::Relaxed);
                     }
                 }
             });
         }
     });
-    desk.into_inner().unwrap_or_else(PoisonError::into_inner).findings
+    let mut desk = desk.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if desk.findings.stopped == Some(Stopped::Interrupted) {
+        desk.count_what_waits(watcher.progress);
+    }
+    desk.findings
 }
 
 /// Where runs are handed in, in whatever order, and counted in that of the seeds.
@@ -159,7 +167,7 @@ impl<'a, S: System> Desk<'a, S> {
         &mut self,
         number: u64,
         (seed, mut played): (u64, Played<S>),
-        progress: &dyn Fn(&Findings<S>, &Outcome<S>),
+        progress: &dyn Fn(&mut Findings<S>, &Outcome<S>),
     ) -> bool {
         if let Ok(outcome) = &mut played
             && outcome.violation.is_none()
@@ -171,19 +179,35 @@ impl<'a, S: System> Desk<'a, S> {
             && let Some((seed, played)) = self.waiting.remove(&self.counted)
         {
             self.counted += 1;
-            match played {
-                Ok(outcome) => {
-                    self.findings.add(&outcome);
-                    progress(&self.findings, &outcome);
-                }
-                Err(skipped) => self.findings.skip(seed, skipped),
-            }
+            self.count(seed, played, progress);
             if let Some(stopped) = self.reason_to_stop(seed) {
                 self.findings.stopped = Some(stopped);
                 self.over = true;
             }
         }
         self.over
+    }
+
+    /// Of a campaign that was interrupted, all that was played counts: seeds before it may be missing.
+    fn count_what_waits(&mut self, progress: &dyn Fn(&mut Findings<S>, &Outcome<S>)) {
+        for (seed, played) in std::mem::take(&mut self.waiting).into_values() {
+            self.count(seed, played, progress);
+        }
+    }
+
+    fn count(
+        &mut self,
+        seed: u64,
+        played: Played<S>,
+        progress: &dyn Fn(&mut Findings<S>, &Outcome<S>),
+    ) {
+        match played {
+            Ok(outcome) => {
+                self.findings.add(&outcome);
+                progress(&mut self.findings, &outcome);
+            }
+            Err(skipped) => self.findings.skip(seed, skipped),
+        }
     }
 
     fn reason_to_stop(&self, seed: u64) -> Option<Stopped> {

@@ -56,6 +56,9 @@ pub enum NotAdopted {
     /// The path ends without the name of a file.
     #[error("{0} has no name")]
     Nameless(PathBuf),
+    /// Another scenario of that name was adopted before.
+    #[error("{0} is another scenario: rename the file that you adopt")]
+    Taken(PathBuf),
     /// A file cannot be written or removed.
     #[error("{path}: {error}")]
     File {
@@ -66,11 +69,24 @@ pub enum NotAdopted {
     },
 }
 
+/// What became of the file that was adopted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// It was left by a failure, and is there no more.
+    Moved,
+    /// It is somewhere else, and is there as before.
+    Copied,
+    /// It is the adopted file.
+    Itself,
+}
+
 /// A failure that was adopted.
 #[derive(Debug)]
 pub struct Adopted<S: System> {
     /// Where it stands now.
     pub file: PathBuf,
+    /// What became of the file that it came from.
+    pub origin: Origin,
     /// What its actors see, for the test to compare; none while it still fails.
     pub snapshot: Option<PathBuf>,
     /// How it still fails.
@@ -123,17 +139,32 @@ pub fn leave<S: System>(directory: &Path, shrunk: &Shrunk<S>) -> std::io::Result
     Ok(file)
 }
 
-/// Moves a failure's file into `directory`, with the snapshot of what its actors see.
+/// Moves a failure's file from the first directory into the second, with the snapshot of what its actors
+/// see; a file from elsewhere is copied.
 ///
 /// # Errors
-/// If the file is no scenario, or cannot be moved.
-pub fn adopt<S: System>(file: &Path, directory: &Path) -> Result<Adopted<S>, NotAdopted> {
+/// If the file is no scenario, cannot be moved, or would replace another one.
+pub fn adopt<S: System>(
+    file: &Path,
+    (left, adopted): (&Path, &Path),
+) -> Result<Adopted<S>, NotAdopted> {
     let scenario = scenario::read_file::<S>(file)?;
     let name = file.file_name().ok_or_else(|| NotAdopted::Nameless(file.to_owned()))?;
     let outcome = backend::play(&scenario, Backend::Simulated, Keep::All)?;
-    let target = directory.join(name);
+    let target = adopted.join(name);
     let failed = |error| NotAdopted::File { path: target.clone(), error };
-    fs::create_dir_all(directory).map_err(failed)?;
+    fs::create_dir_all(adopted).map_err(failed)?;
+    let place = |path: &Path| path.canonicalize().ok();
+    let origin = if place(&target) == place(file) {
+        Origin::Itself
+    } else if target.exists() && !scenario::read_file(&target).is_ok_and(|known| known == scenario)
+    {
+        return Err(NotAdopted::Taken(target));
+    } else if place(file).is_some_and(|file| file.parent().map(Path::to_owned) == place(left)) {
+        Origin::Moved
+    } else {
+        Origin::Copied
+    };
     fs::write(&target, scenario::write(&scenario)).map_err(failed)?;
     let snapshot = match &outcome.violation {
         Some(_) => None,
@@ -145,11 +176,11 @@ pub fn adopt<S: System>(file: &Path, directory: &Path) -> Result<Adopted<S>, Not
             Some(path)
         }
     };
-    if target.canonicalize().ok() != file.canonicalize().ok() {
+    if origin == Origin::Moved {
         let path = file.to_owned();
         fs::remove_file(file).map_err(|error| NotAdopted::File { path, error })?;
     }
-    Ok(Adopted { file: target, snapshot, violation: outcome.violation })
+    Ok(Adopted { file: target, origin, snapshot, violation: outcome.violation })
 }
 
 /// As the tests' snapshot library writes it.

@@ -21,6 +21,7 @@
 //! - [`failures`]: shrunk to what they take, as files.
 //! - [`report`]: what people and programs get to see.
 //! - [`commands`]: all of this from a command line.
+//! - [`interrupt`]: whether whoever waits still does.
 //! - [`hash`] and [`duration_text`]: the same in every process and build, and in every file.
 
 #![warn(missing_docs)]
@@ -40,6 +41,7 @@ pub mod duration_text;
 pub mod failures;
 pub mod hash;
 pub mod history;
+pub mod interrupt;
 pub mod net;
 pub mod report;
 pub mod run;

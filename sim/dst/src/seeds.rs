@@ -1,10 +1,11 @@
 //! Which seeds to play: a range on the command line, perhaps dealt out to several machines, or
 //! variables of the environment for `cargo test`.
 
+use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
-/// A up to B, B left out: `0..200`.
+/// A up to B, B left out: `0..200`; or from A on: `200..`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seeds(pub Range<u64>);
 
@@ -31,6 +32,13 @@ impl Shard {
     }
 }
 
+/// As the command line has it.
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.index + 1, self.of)
+    }
+}
+
 impl FromStr for Shard {
     type Err = InvalidSeeds;
 
@@ -46,12 +54,18 @@ impl FromStr for Shard {
 /// Text that names no seeds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSeeds {
-    /// Not `A..B` with A below B.
-    #[error("expected A..B with A below B, such as 0..200")]
+    /// Neither `A..B` with A below B nor `A..`.
+    #[error("expected A..B with A below B, such as 0..200, or A.. for all from A on")]
     Range,
     /// Not `I/N` with I from 1 to N.
     #[error("expected I/N with I from 1 to N, such as 1/4")]
     Shard,
+    /// Variables of the environment that ask for nothing: a test of no seed would pass.
+    #[error(
+        "the environment asks for no seed: MADSIM_TEST_NUM counts from 1, seeds end before {}",
+        u64::MAX
+    )]
+    Empty,
     /// A variable of the environment that is neither.
     #[error("{name} is {value:?}: expected {expected}")]
     Variable {
@@ -69,7 +83,8 @@ impl FromStr for Seeds {
 
     fn from_str(text: &str) -> Result<Self, InvalidSeeds> {
         let bounds = text.split_once("..").and_then(|(from, to)| {
-            let (from, to) = (from.parse::<u64>().ok()?, to.parse::<u64>().ok()?);
+            let from = from.parse::<u64>().ok()?;
+            let to = if to.is_empty() { u64::MAX } else { to.parse::<u64>().ok()? };
             (from < to).then_some(from..to)
         });
         bounds.map(Seeds).ok_or(InvalidSeeds::Range)
@@ -77,6 +92,11 @@ impl FromStr for Seeds {
 }
 
 impl Seeds {
+    /// Whether they go on for ever, as far as anybody will know.
+    pub fn is_endless(&self) -> bool {
+        self.0.end == u64::MAX
+    }
+
     /// The seeds that the environment asks for, in this order of precedence: `SIM_SEED` (one),
     /// `SIM_SEEDS` (`A..B`), `MADSIM_TEST_SEED` (the first) with `MADSIM_TEST_NUM` (how many);
     /// `otherwise` if none is set.
@@ -94,23 +114,23 @@ impl Seeds {
             };
             variable(name).map(parse).transpose()
         };
+        let some = |range: Range<u64>| {
+            if range.is_empty() { Err(InvalidSeeds::Empty) } else { Ok(Seeds(range)) }
+        };
         if let Some(seed) = number("SIM_SEED")? {
-            return Ok(Seeds(seed..seed.saturating_add(1)));
+            return some(seed..seed.saturating_add(1));
         }
         if let Some(value) = variable("SIM_SEEDS") {
             let expected = "A..B with A below B, such as 1..1000";
-            return value.parse().map_err(|_| InvalidSeeds::Variable {
-                name: "SIM_SEEDS",
-                value,
-                expected,
-            });
+            let seeds = value.parse().ok().filter(|seeds: &Seeds| !seeds.is_endless());
+            return seeds.ok_or(InvalidSeeds::Variable { name: "SIM_SEEDS", value, expected });
         }
         let (first, count) = (number("MADSIM_TEST_SEED")?, number("MADSIM_TEST_NUM")?);
-        Ok(Seeds(match (first, count) {
+        some(match (first, count) {
             (None, None) => otherwise,
             (None, Some(count)) => otherwise.start..otherwise.start.saturating_add(count),
             (Some(first), count) => first..first.saturating_add(count.unwrap_or(1)),
-        }))
+        })
     }
 }
 
@@ -128,7 +148,9 @@ mod tests {
     #[test]
     fn seeds_are_a_range_that_leaves_its_end_out() {
         assert_eq!("3..5".parse(), Ok(Seeds(3..5)));
-        for bad in ["", "3", "5..3", "3..3", "a..b", "1..=2"] {
+        assert_eq!("3..".parse(), Ok(Seeds(3..u64::MAX)));
+        for bad in ["", "3", "..", "..3", "5..3", "3..3", "a..b", "1..=2", "18446744073709551615.."]
+        {
             assert!(bad.parse::<Seeds>().is_err(), "{bad}");
         }
     }
@@ -166,9 +188,17 @@ mod tests {
     }
 
     #[test]
+    fn no_seed_is_no_wish() {
+        for variable in [("SIM_SEED", "18446744073709551615"), ("MADSIM_TEST_NUM", "0")] {
+            assert_eq!(asked(&[variable]), Err(InvalidSeeds::Empty), "{variable:?}");
+        }
+    }
+
+    #[test]
     fn a_wrong_variable_is_named() {
         let error = asked(&[("SIM_SEEDS", "9..1")]).expect_err("9 is above 1");
         assert!(error.to_string().starts_with("SIM_SEEDS is \"9..1\": expected A..B"));
+        assert!(asked(&[("SIM_SEEDS", "1..")]).is_err(), "a test ends");
         assert!(asked(&[("MADSIM_TEST_SEED", "x")]).is_err());
     }
 }

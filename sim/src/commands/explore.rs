@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anstream::{eprintln, print, println};
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
+use dst::interrupt;
 use indicatif::ProgressBar;
 use signal_hub_sim::backend::{self, Backend};
 use signal_hub_sim::explore::{
@@ -63,6 +64,7 @@ impl Explore {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let Self { actors, connections, sends, depth, .. } = self;
         let plan = Plan { depth, ..Plan::of(Size { actors, connections, sends }) };
+        interrupt::listen();
         let mut watch = Watch::begin(self.budget);
         let explored = explore(&plan, &mut |progress| watch.look(progress));
         watch.bar.finish_and_clear();
@@ -137,7 +139,7 @@ fn leave(found: &Found) -> anyhow::Result<()> {
     let mut shrunk = super::shrink(&found.scenario, Backend::Message, SHRINK_BUDGET)?;
     shrunk.scenario.races = Some("found by exploration, on whole messages".to_owned());
     let file = failures::leave(Path::new(failures::DIRECTORY), &shrunk)?;
-    let replay = format!("cargo sim replay {} --backend message", file.display());
+    let replay = report::replay_file_command(&file, Backend::Message);
     eprint!("{}", report::failure(&shrunk.outcome, &replay));
     eprintln!("scenario {}", file.display());
     for step in &shrunk.scenario.steps {
@@ -179,7 +181,7 @@ impl Watch {
             Some(_) => {}
         }
         self.bar.tick();
-        if self.budget.is_some_and(|budget| elapsed >= budget) {
+        if interrupt::came() || self.budget.is_some_and(|budget| elapsed >= budget) {
             Patience::Ended
         } else {
             Patience::Waits

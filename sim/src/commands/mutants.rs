@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anstream::{eprintln, print};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
+use clap::builder::RangedU64ValueParser;
 use signal_hub_sim::backend::Backend;
 use signal_hub_sim::mutants::{Bench, Build, Fate, Kills, Matrix, Mutant, Scratch, Trial};
 
@@ -33,7 +34,7 @@ pub struct Mutants {
     #[arg(long, value_name = "DIR", default_value = DIRECTORY)]
     dir: PathBuf,
     /// Threads of the campaigns; all cores unless given. Builds take what cargo takes.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     jobs: Option<usize>,
     /// A few mutants, and storms on the message backend alone.
     #[arg(long)]
@@ -84,6 +85,10 @@ impl Mutants {
         };
         let all = Mutant::read_all(&root.join(&self.dir))?;
         chosen.extend(all.into_iter().filter(|mutant| !mutant.is_guard() && wanted(mutant)));
+        let is_meant = self.only.as_ref().is_none_or(|only| {
+            chosen.len() > GUARDS.len() || GUARDS.iter().any(|guard| guard.contains(only))
+        });
+        ensure!(is_meant, "no mutant is called {}", self.only.as_deref().unwrap_or_default());
         Ok(chosen)
     }
 

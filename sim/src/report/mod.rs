@@ -7,8 +7,12 @@ mod picture;
 mod story;
 
 use std::fmt::Write;
+use std::path::Path;
 
-pub use dst::report::{annotations, earlier_tries, failure, json, junit, summary, verdict};
+pub use dst::report::{
+    Detail, Pace, Results, annotations, earlier_tries, failure, junit, step_summary, summary,
+    verdict,
+};
 pub use html::html;
 pub use story::story;
 
@@ -21,6 +25,11 @@ use crate::scenario::Profile;
 /// The command that plays a seed again and prints everything.
 pub fn replay_command(profile: Profile, backend: Backend, seed: u64) -> String {
     dst::report::replay_command::<SignalHub>(profile, backend, seed)
+}
+
+/// The command that plays a scenario file again.
+pub fn replay_file_command(file: &Path, backend: Backend) -> String {
+    dst::report::replay_file_command::<SignalHub>(file, backend)
 }
 
 /// All events, one or more lines each, and the digest of the hub's state at each milestone.

@@ -1,5 +1,7 @@
 //! A failed run, and which failures are alike: the same invariant, broken by the same kind of event.
 
+use std::path::PathBuf;
+
 use crate::System;
 use crate::backend::Outcome;
 use crate::history::{AtClient, AtHub, Event, What};
@@ -13,6 +15,17 @@ pub struct Failure<S: System> {
     /// The kind of event that broke it.
     pub broken_by: String,
     /// The whole run; without its events if one like it failed before.
+    pub outcome: Outcome<S>,
+    /// What it was shrunk to, if it was.
+    pub shrunk: Option<ShrunkFile<S>>,
+}
+
+/// A failure's scenario file.
+#[derive(Debug, Clone)]
+pub struct ShrunkFile<S: System> {
+    /// Where it is.
+    pub file: PathBuf,
+    /// How it fails, with all its events.
     pub outcome: Outcome<S>,
 }
 
@@ -34,7 +47,7 @@ impl<S: System> Failure<S> {
         } else {
             "the run as a whole".to_owned()
         };
-        Some(Self { violation, broken_by, outcome: outcome.clone() })
+        Some(Self { violation, broken_by, outcome: outcome.clone(), shrunk: None })
     }
 
     /// Whether one of the two is enough to look at.

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::failure::{DistinctFailure, Failure};
 use super::{ENFORCED_FROM, Plan};
 use crate::System;
 use crate::backend::{Outcome, Skipped};
 use crate::coverage::Sightings;
+use crate::interrupt;
+use crate::seeds::Shard;
 use crate::verdict::Invariant;
 
 /// What a campaign found.
@@ -44,7 +46,7 @@ pub struct Findings<S: System> {
 }
 
 /// Why a campaign ended before its last seed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Stopped {
     /// The first failure was to be the last.
@@ -53,21 +55,28 @@ pub enum Stopped {
     Saturated,
     /// The time was over.
     TimeUp,
+    /// Whoever waited did so no longer.
+    Interrupted,
 }
 
-/// What the findings mean.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict<S: System> {
+/// What the findings mean, the worst last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Verdict {
     /// Nothing failed.
     Passed,
-    /// Something bad happened.
-    Unsafe,
-    /// Something good never happened.
-    NotLive,
+    /// Nothing failed as far as it went.
+    Interrupted,
+    /// Nothing failed, but so many runs that never met some situations prove nothing.
+    Void,
+    /// Nothing was played, which proves nothing either.
+    Unplayed,
     /// Two backends do not agree.
     Differs,
-    /// Nothing failed, but so many runs that never met these situations prove nothing.
-    Void(Vec<S::Situation>),
+    /// Something good never happened.
+    NotLive,
+    /// Something bad happened.
+    Unsafe,
 }
 
 impl<S: System> Default for Findings<S> {
@@ -153,42 +162,50 @@ impl<S: System> Findings<S> {
     }
 
     /// What this means for a campaign of the plan.
-    pub fn verdict(&self, plan: &Plan<S>) -> Verdict<S> {
+    pub fn verdict(&self, plan: &Plan<S>) -> Verdict {
         let broken = self.failures.values().map(|failure| failure.violation.invariant);
-        let (verdict, missing) = (Verdict::of(broken), self.missing(plan));
-        let too_few = self.runs >= ENFORCED_FROM && !missing.is_empty();
-        match verdict {
-            Verdict::Passed if too_few => Verdict::Void(missing),
-            verdict => verdict,
-        }
+        // A share of the seeds need not meet what all of them do.
+        let missing = if plan.shard == Shard::WHOLE { self.missing(plan).len() } else { 0 };
+        Verdict::of(broken).after(self.runs, missing, self.stopped)
     }
 }
 
-impl<S: System> Verdict<S> {
+impl Verdict {
     /// What it means that these were broken: the worst of it.
-    pub fn of(broken: impl Iterator<Item = S::Invariant>) -> Self {
+    pub fn of<I: Invariant>(broken: impl Iterator<Item = I>) -> Self {
         let verdicts = broken.map(|invariant| match invariant {
-            differs if differs == S::Invariant::SAME_ON_BACKENDS => Verdict::Differs,
+            differs if differs == I::SAME_ON_BACKENDS => Verdict::Differs,
             liveness if liveness.is_liveness() => Verdict::NotLive,
             _ => Verdict::Unsafe,
         });
-        let rank = |verdict: &Verdict<S>| match verdict {
-            Verdict::Unsafe => 3,
-            Verdict::NotLive => 2,
-            Verdict::Differs => 1,
-            Verdict::Void(_) | Verdict::Passed => 0,
-        };
-        verdicts.max_by_key(rank).unwrap_or(Verdict::Passed)
+        verdicts.max().unwrap_or(Verdict::Passed)
+    }
+
+    /// What that means after so many runs, which did not meet so many situations that they had to.
+    #[must_use]
+    pub fn after(self, runs: u64, missing: usize, stopped: Option<Stopped>) -> Self {
+        match self {
+            Verdict::Passed if stopped == Some(Stopped::Interrupted) => Verdict::Interrupted,
+            Verdict::Passed if runs == 0 => Verdict::Unplayed,
+            Verdict::Passed if runs >= ENFORCED_FROM && missing > 0 => Verdict::Void,
+            verdict => verdict,
+        }
+    }
+
+    /// Whether something broke.
+    pub fn is_failure(self) -> bool {
+        self >= Verdict::Differs
     }
 
     /// The program's exit code.
-    pub const fn exit_code(&self) -> u8 {
+    pub const fn exit_code(self) -> u8 {
         match self {
             Verdict::Passed => 0,
             Verdict::Unsafe => 2,
             Verdict::NotLive => 3,
-            Verdict::Void(_) => 5,
+            Verdict::Void | Verdict::Unplayed => 5,
             Verdict::Differs => 6,
+            Verdict::Interrupted => interrupt::EXIT_CODE,
         }
     }
 }

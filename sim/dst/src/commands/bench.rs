@@ -22,7 +22,7 @@ const GROWTH_MAX: f64 = 1.2;
 #[derive(Args)]
 pub struct Bench<S: System> {
     /// Long storms; ten times as many short ones are played beside them.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     storms: u64,
     #[arg(long, value_enum, default_value_t)]
     profile: S::Profile,

@@ -2,12 +2,17 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use super::progress::Ticker;
 use crate::System;
 use crate::backend::{Backend, Outcome};
-use crate::failures;
+use crate::campaign::Verdict;
+use crate::failures::{self, Origin};
 use crate::history::untimed;
+use crate::interrupt;
 use crate::report;
 use crate::scenario::{self, Scenario};
 use crate::verdict::Violation;
@@ -34,9 +39,10 @@ impl Shrink {
     /// If a file cannot be read or written, or a scenario not be played.
     pub fn run<S: System>(&self) -> anyhow::Result<ExitCode> {
         let scenario = scenario::read_file::<S>(&self.file)?;
+        interrupt::listen();
         let shrunk = shrink(&scenario, self.backend, self.budget)?;
         let file = failures::leave(Path::new(failures::DIRECTORY), &shrunk)?;
-        let replay = format!("{} replay {}", S::COMMAND, file.display());
+        let replay = report::replay_file_command::<S>(&file, self.backend);
         eprintln!("{}", report::failure(&shrunk.outcome, &replay));
         println!("{}", file.display());
         Ok(ExitCode::SUCCESS)
@@ -59,10 +65,14 @@ pub fn shrink<S: System>(
         let (pass, steps, tries) = (progress.pass, progress.steps, progress.tries);
         bar.set_message(format!("{pass}: {steps} steps left after {tries} tries"));
         bar.tick();
-        start.elapsed() >= budget
+        start.elapsed() >= budget || interrupt::came()
     })?;
     bar.finish_and_clear();
-    let why = if shrunk.finished { "nothing more can go" } else { "its time is up" };
+    let why = match (shrunk.finished, interrupt::came()) {
+        (true, _) => "nothing more can go",
+        (false, true) => "Ctrl-C",
+        (false, false) => "its time is up",
+    };
     let (from, to) = (scenario.steps.len(), shrunk.scenario.steps.len());
     let (tries, took) = (shrunk.tries, start.elapsed());
     eprintln!("shrunk from {from} steps to {to} in {tries} tries, {took:.1?}: {why}");
@@ -82,10 +92,18 @@ impl Adopt {
     /// # Errors
     /// If a file cannot be read or written, or a scenario not be played.
     pub fn run<S: System>(&self) -> anyhow::Result<ExitCode> {
-        let adopted = failures::adopt::<S>(&self.file, Path::new(failures::ADOPTED))?;
-        println!("{}", adopted.file.display());
+        let directories = (Path::new(failures::DIRECTORY), Path::new(failures::ADOPTED));
+        let adopted = failures::adopt::<S>(&self.file, directories)?;
+        let (from, to) = (self.file.display(), adopted.file.display());
+        match adopted.origin {
+            Origin::Moved => println!("moved {from} to {to}"),
+            Origin::Copied => println!("copied {from} to {to}"),
+            Origin::Itself => println!("wrote {to} again"),
+        }
         match (&adopted.snapshot, &adopted.violation) {
-            (Some(snapshot), _) => println!("{}", snapshot.display()),
+            (Some(snapshot), _) => {
+                println!("wrote {}: what its actors see from now on", snapshot.display());
+            }
             (None, Some(violation)) => eprintln!(
                 "it still breaks {}: cargo test fails until that is mended; adopt it again then for \
                  its snapshot",
@@ -128,14 +146,23 @@ impl Scenarios {
         anyhow::ensure!(!files.is_empty(), "{}: no scenarios", self.directory.display());
         let read = files.into_iter().map(|file| Ok((scenario::read_file::<S>(&file)?, file)));
         let scenarios = read.collect::<Result<Vec<_>, scenario::InvalidScenario>>()?;
-        let mut worst = 0;
+        let done = Arc::new(AtomicUsize::new(0));
+        let (of, played) = (scenarios.len(), done.clone());
+        let ticker = Ticker::begin(move |elapsed| {
+            let played = played.load(Ordering::Relaxed);
+            format!("{:.0} s: {played} of {of} files", elapsed.as_secs_f64())
+        });
+        let mut tally = Tally::default();
         // Real time passes on one of the backends, so several files play at once.
         for together in scenarios.chunks(AT_ONCE) {
             let fates = std::thread::scope(|scope| {
                 let play = |(scenario, file): &'_ (Scenario<S>, PathBuf)| {
-                    let (scenario, file) = (scenario.clone(), file.clone());
+                    let (scenario, file, done) = (scenario.clone(), file.clone(), done.clone());
                     scope.spawn(move || {
-                        backends.iter().map(|b| (*b, fate(&file, &scenario, *b))).collect()
+                        let fates = backends.iter().map(|b| (*b, fate(&file, &scenario, *b)));
+                        let fates = fates.collect();
+                        done.fetch_add(1, Ordering::Relaxed);
+                        fates
                     })
                 };
                 let playing: Vec<_> = together.iter().map(play).collect();
@@ -143,10 +170,48 @@ impl Scenarios {
                 joined.map(|fates| fates.expect("a run catches panics")).collect::<Vec<Fates<S>>>()
             });
             for ((scenario, file), fates) in together.iter().zip(fates) {
-                worst = worst.max(compare(file, scenario, fates));
+                compare(file, scenario, fates, &mut tally);
             }
         }
-        Ok(ExitCode::from(worst))
+        drop(ticker);
+        println!("{}", tally.verdict(scenarios.len()));
+        Ok(ExitCode::from(tally.exit_code()))
+    }
+}
+
+/// What became of the runs.
+#[derive(Default)]
+struct Tally {
+    passed: usize,
+    skipped: usize,
+    failed: usize,
+    worst: u8,
+}
+
+impl Tally {
+    fn fail(&mut self, code: u8) {
+        self.failed += 1;
+        self.worst = self.worst.max(code);
+    }
+
+    const fn exit_code(&self) -> u8 {
+        let has_played = self.passed + self.failed > 0;
+        if has_played { self.worst } else { Verdict::Unplayed.exit_code() }
+    }
+
+    fn verdict(&self, files: usize) -> String {
+        let Self { passed, skipped, failed, .. } = self;
+        let numbers = format!("{passed} runs passed, {failed} failed, {skipped} skipped");
+        let (verdict, next) = match (failed, passed) {
+            (0, 0) => ("VOID     nothing was played", "choose another --backend"),
+            (0, _) => ("PASSED   every file does what it says", ""),
+            _ => (
+                "FAILED   not every file does what it says",
+                "the lines above say which, and how to replay them",
+            ),
+        };
+        let next = if next.is_empty() { String::new() } else { format!("\nnext     {next}") };
+        format!("\n{verdict}: {files} files, {numbers}{next}")
     }
 }
 
@@ -163,59 +228,62 @@ fn fate<S: System>(file: &Path, scenario: &Scenario<S>, backend: Backend) -> Fat
     }
 }
 
-/// Prints a line for each backend; the exit code is the answer.
-fn compare<S: System>(file: &Path, scenario: &Scenario<S>, fates: Fates<S>) -> u8 {
-    let mut worst = 0;
+/// Prints a line for each backend.
+fn compare<S: System>(file: &Path, scenario: &Scenario<S>, fates: Fates<S>, tally: &mut Tally) {
     let mut expected = failures::snapshot_beside(file);
     for (backend, fate) in fates {
+        let replay = report::replay_file_command::<S>(file, backend);
         let said = match fate {
-            Fate::Skipped(reason) => format!("skipped: {reason}"),
+            Fate::Skipped(reason) => {
+                tally.skipped += 1;
+                format!("skipped: {reason}")
+            }
             Fate::Broke(outcome) => {
-                let replay =
-                    format!("{} replay {} --backend {backend}", S::COMMAND, file.display());
                 eprintln!("{}", report::failure(&outcome, &replay));
-                worst = worst.max(super::exit_code_of(&outcome));
+                tally.fail(super::exit_code_of(&outcome));
                 outcome
                     .violation
                     .map_or_else(String::new, |v: Violation<S>| format!("BROKE {}", v.invariant))
             }
-            Fate::Passed(outcome) => {
-                let (code, said) = passed(scenario, backend, &outcome, &mut expected);
-                worst = worst.max(code);
-                said
-            }
+            Fate::Passed(outcome) => match passed(scenario, backend, &outcome, &mut expected) {
+                Ok(said) => {
+                    tally.passed += 1;
+                    said
+                }
+                Err(difference) => {
+                    tally.fail(Verdict::Unsafe.exit_code());
+                    format!("DIFFERS\n{difference}\n    replay   {replay} --trace")
+                }
+            },
         };
         println!("{:<60} {:<10} {said}", file.display(), backend.to_string());
     }
-    worst
 }
 
-/// What is said of a run that broke nothing, and its exit code. The first is what later ones are
-/// compared with where the file has no snapshot.
+/// What is said of a run that broke nothing, or else the first difference. The first run is what later ones
+/// are compared with where the file has no snapshot.
 fn passed<S: System>(
     scenario: &Scenario<S>,
     backend: Backend,
     outcome: &Outcome<S>,
     expected: &mut Option<String>,
-) -> (u8, String) {
+) -> Result<String, String> {
     let seen = untimed(&outcome.events);
-    let (code, mut said) = match expected {
+    let mut said = match expected {
         _ if failures::may_differ(scenario, backend) => {
-            (0, "passed; what is seen may differ".to_owned())
+            "passed; what is seen may differ".to_owned()
         }
-        Some(expected) if *expected != seen => {
-            (2, format!("DIFFERS\n{}", first_difference(expected, &seen)))
-        }
-        Some(_) => (0, "passed, as expected".to_owned()),
+        Some(expected) if *expected != seen => return Err(first_difference(expected, &seen)),
+        Some(_) => "passed, as expected".to_owned(),
         None => {
             *expected = Some(seen);
-            (0, "passed".to_owned())
+            "passed".to_owned()
         }
     };
     if let Some(tries) = report::earlier_tries(&outcome.standstills) {
         said.push_str(&format!(", {tries}"));
     }
-    (code, said)
+    Ok(said)
 }
 
 fn first_difference(expected: &str, seen: &str) -> String {

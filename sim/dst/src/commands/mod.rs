@@ -3,6 +3,7 @@
 
 mod bench;
 mod files;
+mod outputs;
 mod progress;
 mod replay;
 mod run;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 
 pub use bench::Bench;
 pub use files::{Adopt, Scenarios, Shrink, shrink};
+pub use progress::Ticker;
 pub use replay::{PrintScenario, Replay};
 pub use run::Run;
 pub use show::Show;
@@ -24,7 +26,7 @@ use replay::play;
 /// What a run comes to, for whoever started the program.
 pub fn exit_code_of<S: System>(outcome: &Outcome<S>) -> u8 {
     let broken = outcome.violation.iter().map(|violation| violation.invariant);
-    Verdict::<S>::of(broken).exit_code()
+    Verdict::of(broken).exit_code()
 }
 
 /// The time of day, for people who wait.

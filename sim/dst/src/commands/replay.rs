@@ -1,11 +1,13 @@
 //! `replay` and `scenario`: a file played, and the file of a seed.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anstream::{eprintln, print};
 use clap::Args;
 
+use super::outputs::{Output, to_stdout};
+use super::progress::Ticker;
 use crate::System;
 use crate::backend::{self, Backend};
 use crate::report;
@@ -34,12 +36,13 @@ impl Replay {
     /// # Errors
     /// If the file is no scenario, the backend cannot play it, or the page cannot be written.
     pub fn run<S: System>(&self) -> anyhow::Result<ExitCode> {
-        let command = format!("{} replay {}", S::COMMAND, self.file.display());
+        let command = report::replay_file_command::<S>(&self.file, self.backend);
         let scenario: Scenario<S> = scenario::read_file(&self.file)?;
         for what in S::doubts(&scenario) {
             eprintln!("note: hub: {what}");
         }
-        play(&scenario, self.backend, &command, self.trace, self.html.as_deref())
+        let page = self.html.as_deref().map(Output::create).transpose()?;
+        play(&scenario, self.backend, &command, self.trace, page)
     }
 }
 
@@ -49,14 +52,16 @@ pub(super) fn play<S: System>(
     backend: Backend,
     command: &str,
     trace: bool,
-    html: Option<&Path>,
+    page: Option<Output>,
 ) -> anyhow::Result<ExitCode> {
+    let ticker = Ticker::begin(|elapsed| format!("{:.0} s: it goes on", elapsed.as_secs_f64()));
     let outcome = backend::play(scenario, backend, Keep::All)?;
+    drop(ticker);
     if trace {
-        print!("{}", S::transcript(&outcome.events));
+        to_stdout(&S::transcript(&outcome.events))?;
     }
-    if let Some(file) = html {
-        super::show::write(file, &S::page(scenario, command, &outcome))?;
+    if let Some(page) = page {
+        page.write(&S::page(scenario, command, &outcome))?;
     }
     eprintln!("{}", report::verdict(&outcome, command));
     Ok(ExitCode::from(super::exit_code_of(&outcome)))

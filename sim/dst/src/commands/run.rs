@@ -3,32 +3,44 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::progress::Progress;
+use super::outputs::{Output, Outputs};
+use super::progress::{Progress, Ticker};
 use super::{cpu_time, files, play};
 use crate::System;
 use crate::backend::{self, Backend, Outcome};
-use crate::campaign::{self, Findings, Plan, Watcher};
+use crate::campaign::{self, Findings, Plan, ShrunkFile, Stopped, Verdict, Watcher};
 use crate::failures;
-use crate::report;
+use crate::interrupt;
+use crate::report::{self, Pace, Results};
 use crate::run::Keep;
 use crate::scenario;
 use crate::seeds::{Seeds, Shard};
 use crate::verdict::check_same;
-use anstream::{print, println};
-use anyhow::Context;
-use clap::{Args, ValueEnum};
+use anstream::println;
+use anyhow::ensure;
+use clap::Args;
+use clap::builder::RangedU64ValueParser;
 
 /// Seeds of a campaign that is bounded by nothing else.
 const SEEDS: Range<u64> = 0..200;
+/// How long the shrinking of one failure may take.
+const SHRINK: Duration = Duration::from_secs(30);
 /// How many failures that are alike get a line of their own, after the first.
 const AGAIN_MAX: usize = 3;
+
+/// What nothing but a campaign does.
+const OF_CAMPAIGNS: [&str; 8] =
+    ["jobs", "fail_fast", "budget", "shrink", "shard", "until_saturated", "junit", "format"];
 
 /// Plays a seed, or a campaign of many.
 #[derive(Args)]
 pub struct Run<S: System> {
-    /// A up to B, B left out; 0..200 unless given, without end with --budget or --until-saturated.
+    /// A up to B, B left out, or A.. for all from A on; 0..200 unless given, without end with --budget or
+    /// --until-saturated.
     #[arg(long, value_name = "A..B", conflicts_with = "seed")]
     seeds: Option<Seeds>,
     /// What kind of minute each seed makes.
@@ -41,13 +53,13 @@ pub struct Run<S: System> {
     #[arg(long)]
     seed: Option<u64>,
     /// Prints the whole transcript on stdout.
-    #[arg(long, requires = "seed")]
+    #[arg(long, requires = "seed", conflicts_with_all = OF_CAMPAIGNS)]
     trace: bool,
     /// Writes the run as one HTML page.
-    #[arg(long, value_name = "FILE", requires = "seed", conflicts_with = "check_determinism")]
+    #[arg(long, value_name = "FILE", requires = "seed", conflicts_with_all = OF_CAMPAIGNS)]
     html: Option<PathBuf>,
     /// Threads; all cores unless given.
-    #[arg(long)]
+    #[arg(long, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     jobs: Option<usize>,
     /// Counts no run after a failure.
     #[arg(long)]
@@ -55,31 +67,22 @@ pub struct Run<S: System> {
     /// Begins no run after this time, such as 60s or 10m.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     budget: Option<Duration>,
-    /// How long the shrinking of one failure may take, while the campaign waits; 0s leaves failures as
-    /// they are.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
-    shrink: Duration,
+    /// How long the shrinking of one failure may take, while the campaign waits, 30s unless given; 0s leaves
+    /// failures as they are.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    shrink: Option<Duration>,
     /// Plays one of N shares of the seeds; all shares together find what the whole does.
     #[arg(long, value_name = "I/N", conflicts_with = "until_saturated")]
     shard: Option<Shard>,
     /// Stops when all situations have come up and no new shape has in so many runs.
-    #[arg(long, value_name = "RUNS", conflicts_with = "seed")]
+    #[arg(long, value_name = "RUNS", conflicts_with = "seed",
+        value_parser = RangedU64ValueParser::<u64>::new().range(1..))]
     until_saturated: Option<u64>,
     /// Plays each seed again in another process and compares every event.
-    #[arg(long, conflicts_with = "trace")]
+    #[arg(long, conflicts_with_all = OF_CAMPAIGNS, conflicts_with_all = ["trace", "html", "verbose"])]
     check_determinism: bool,
-    /// What stdout gets.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
-    /// Writes what was found for programs that read JUnit.
-    #[arg(long, value_name = "FILE", conflicts_with = "check_determinism")]
-    junit: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
+    #[command(flatten)]
+    outputs: Outputs,
 }
 
 impl<S: System> Run<S> {
@@ -90,80 +93,92 @@ impl<S: System> Run<S> {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.seed {
             Some(seed) if self.trace || self.html.is_some() => {
+                let page = self.html.as_deref().map(Output::create).transpose()?;
                 let command = report::replay_command::<S>(self.profile, self.backend, seed);
                 let scenario = S::generate(self.profile, seed);
-                play(&scenario, self.backend, &command, self.trace, self.html.as_deref())
+                play(&scenario, self.backend, &command, self.trace, page)
             }
-            Some(_) | None if self.check_determinism => self.check_determinism(self.seeds()),
+            Some(_) | None if self.check_determinism => self.check_determinism(self.seeds()?),
             Some(_) | None => self.campaign(),
         }
     }
 
-    fn seeds(&self) -> Range<u64> {
-        let bounded =
+    fn seeds(&self) -> anyhow::Result<Range<u64>> {
+        let is_bounded =
             self.check_determinism || self.budget.is_none() && self.until_saturated.is_none();
-        match (self.seed, &self.seeds) {
+        Ok(match (self.seed, &self.seeds) {
             (Some(seed), _) => seed..seed.saturating_add(1),
-            (None, Some(seeds)) => seeds.0.clone(),
-            (None, None) if bounded => SEEDS,
+            (None, Some(seeds)) => {
+                let from = seeds.0.start;
+                ensure!(
+                    !(is_bounded && seeds.is_endless()),
+                    "--seeds {from}.. has no end: say where, as in --seeds {from}..{}, or when, with \
+                     --budget or --until-saturated",
+                    from.saturating_add(SEEDS.end)
+                );
+                seeds.0.clone()
+            }
+            (None, None) if is_bounded => SEEDS,
             (None, None) => 0..u64::MAX,
-        }
+        })
     }
 
-    fn plan(&self) -> Plan<S> {
+    fn plan(&self) -> anyhow::Result<Plan<S>> {
         let cores = || std::thread::available_parallelism().ok().map(usize::from);
-        Plan {
+        Ok(Plan {
             profile: self.profile,
             backend: self.backend,
-            seeds: self.seeds(),
+            seeds: self.seeds()?,
             shard: self.shard.unwrap_or(Shard::WHOLE),
             jobs: self.jobs.or_else(cores).unwrap_or(1),
             fail_fast: self.fail_fast,
             until_saturated: self.until_saturated,
-        }
+        })
     }
 
     fn campaign(&self) -> anyhow::Result<ExitCode> {
-        let plan = self.plan();
+        ensure!(
+            self.backend != Backend::Real || self.shrink.is_none(),
+            "--shrink does nothing with --backend real: there, nothing fails the same way twice"
+        );
+        let plan = self.plan()?;
+        interrupt::listen();
+        let outputs = self.outputs.open()?;
         let progress = Progress::begin(plan.runs_max(), self.budget);
         let cpu_start = cpu_time();
-        let findings = campaign::run(
-            &plan,
-            &Watcher {
-                time_is_up: &|| progress.time_is_up(),
-                progress: &|findings, outcome| {
-                    self.tell_failure(&progress, findings, outcome);
-                    progress.step(findings);
-                },
-            },
-        );
-        progress.end();
+        let stop = || match (interrupt::came(), progress.time_is_up()) {
+            (true, _) => Some(Stopped::Interrupted),
+            (false, true) => Some(Stopped::TimeUp),
+            (false, false) => None,
+        };
+        let hear = |findings: &mut Findings<S>, outcome: &Outcome<S>| {
+            self.tell_failure(&progress, findings, outcome);
+            progress.step(findings);
+        };
+        let findings = campaign::run(&plan, &Watcher { stop: &stop, progress: &hear });
+        let took = progress.end();
         let cpu = cpu_time().zip(cpu_start).map(|(end, start)| end.saturating_sub(start));
-        match self.format {
-            Format::Text => {
-                print!("{}", report::summary(&findings, &plan, progress.elapsed(), cpu));
-            }
-            Format::Json => println!("{}", report::json(&findings, &plan)),
-        }
-        if let Some(file) = &self.junit {
-            std::fs::write(file, report::junit(&findings, &plan)?)
-                .with_context(|| format!("cannot write {}", file.display()))?;
-        }
-        if std::env::var("GITHUB_ACTIONS").is_ok_and(|value| value == "true") {
-            eprint!("{}", report::annotations(&findings, &plan));
-        }
-        Ok(ExitCode::from(findings.verdict(&plan).exit_code()))
+        outputs.tell::<S>(&Results::of(&findings, &plan), Some(Pace { took, cpu }))
     }
 
     /// Tells the whole story of a failure unless one like it was told.
-    fn tell_failure(&self, progress: &Progress, findings: &Findings<S>, outcome: &Outcome<S>) {
+    fn tell_failure(&self, progress: &Progress, findings: &mut Findings<S>, outcome: &Outcome<S>) {
         let Some(failure) = findings.failures.get(&outcome.seed) else { return };
         let replay = report::replay_command::<S>(self.profile, self.backend, outcome.seed);
         let (seed, invariant) = (outcome.seed, failure.violation.invariant);
         if !failure.outcome.events.is_empty() {
             progress.say(&format!("seed {seed} breaks {invariant}: {replay}"));
-            let shrunk = self.leave_file(seed);
-            progress.say(&shrunk.unwrap_or_else(|| report::failure(outcome, &replay)));
+            let left = self.leave_file(seed).unwrap_or_else(|error| {
+                progress.say(&format!("it stays as it is: {error:#}"));
+                None
+            });
+            match &left {
+                None => progress.say(&report::failure(outcome, &replay)),
+                Some((_, story)) => progress.say(story),
+            }
+            if let Some(failure) = findings.failures.get_mut(&seed) {
+                failure.shrunk = left.map(|(shrunk, _)| shrunk);
+            }
             return;
         }
         let alike = findings.failures.values().filter(|other| other.is_like(failure));
@@ -177,24 +192,35 @@ impl<S: System> Run<S> {
 
     /// Shrinks the failure of a seed, leaves its file, and tells the story of that; where time is
     /// real, nothing fails the same way twice.
-    fn leave_file(&self, seed: u64) -> Option<String> {
-        if self.backend == Backend::Real || self.shrink.is_zero() {
-            return None;
+    fn leave_file(&self, seed: u64) -> anyhow::Result<Option<(ShrunkFile<S>, String)>> {
+        if self.backend == Backend::Real || self.shrink.is_some_and(|budget| budget.is_zero()) {
+            return Ok(None);
         }
         let scenario = S::generate(self.profile, seed);
-        let shrunk = files::shrink(&scenario, self.backend, self.shrink).ok()?;
-        let file = failures::leave(Path::new(failures::DIRECTORY), &shrunk).ok()?;
-        let replay = format!("{} replay {} --backend {}", S::COMMAND, file.display(), self.backend);
+        let shrunk = files::shrink(&scenario, self.backend, self.shrink.unwrap_or(SHRINK))?;
+        let file = failures::leave(Path::new(failures::DIRECTORY), &shrunk)?;
+        let replay = report::replay_file_command::<S>(&file, self.backend);
         let settings = scenario::settings(&shrunk.scenario).into_iter();
         let steps = shrunk.scenario.steps.iter().map(ToString::to_string);
         let lines = settings.chain(steps).map(|line| format!("         {line}\n"));
         // What was shrunk has a seed of its own, which nobody asked for.
-        let story = report::failure(&Outcome { seed, ..shrunk.outcome }, &replay);
-        Some(format!("{story}scenario {}\n{}", file.display(), lines.collect::<String>()))
+        let outcome = Outcome { seed, ..shrunk.outcome };
+        let story = report::failure(&outcome, &replay);
+        let told = format!("{story}scenario {}\n{}", file.display(), lines.collect::<String>());
+        Ok(Some((ShrunkFile { file, outcome }, told)))
     }
 
     fn check_determinism(&self, seeds: Range<u64>) -> anyhow::Result<ExitCode> {
+        if seeds.is_empty() {
+            println!("no seed was played: this proves nothing");
+            return Ok(ExitCode::from(Verdict::Unplayed.exit_code()));
+        }
         let program = std::env::current_exe()?;
+        let count = Arc::new(AtomicUsize::new(0));
+        let played = count.clone();
+        let _ticker = Ticker::begin(move |elapsed| {
+            format!("{:.0} s: {} seeds", elapsed.as_secs_f64(), played.load(Ordering::Relaxed))
+        });
         for seed in seeds {
             let scenario = S::generate(self.profile, seed);
             let here: Outcome<S> = backend::play(&scenario, self.backend, Keep::All)?;
@@ -203,7 +229,7 @@ impl<S: System> Run<S> {
             let here = format!("{}{verdict}\n", S::transcript(&here.events));
             let there = std::process::Command::new(&program)
                 .args(["run", "--trace", "--seed", &seed.to_string()])
-                .args(["--profile", &format!("{:?}", self.profile).to_lowercase()])
+                .args(["--profile", &report::profile_word::<S>(self.profile)])
                 .args(["--backend", &self.backend.to_string()])
                 .output()?;
             // The transcript is on stdout, the report on stderr.
@@ -213,6 +239,7 @@ impl<S: System> Run<S> {
                 println!("seed {seed} breaks {}, {}", violation.invariant, violation.evidence);
                 return Ok(ExitCode::from(4));
             }
+            count.fetch_add(1, Ordering::Relaxed);
         }
         println!("every seed played the same in two processes");
         Ok(ExitCode::SUCCESS)

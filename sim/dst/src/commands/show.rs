@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anstream::{eprintln, println};
-use anyhow::Context;
 use clap::Args;
 
+use super::outputs::Output;
 use crate::System;
 use crate::backend::{self, Backend};
 use crate::failures;
@@ -35,15 +35,13 @@ impl Show {
     /// If the file is no scenario, the backend cannot play it, or the page cannot be written.
     pub fn run<S: System>(&self) -> anyhow::Result<ExitCode> {
         let scenario: Scenario<S> = scenario::read_file(&self.file)?;
-        let outcome = backend::play(&scenario, self.backend, Keep::All)?;
-        let mut command = format!("{} replay {}", S::COMMAND, self.file.display());
-        if self.backend != Backend::default() {
-            command.push_str(&format!(" --backend {}", self.backend));
-        }
         let name = self.file.with_extension("html");
         let beside = || Path::new(failures::DIRECTORY).join(name.file_name().unwrap_or_default());
         let page = self.html.clone().unwrap_or_else(beside);
-        write(&page, &S::page(&scenario, &command, &outcome))?;
+        let output = Output::create(&page)?;
+        let outcome = backend::play(&scenario, self.backend, Keep::All)?;
+        let command = report::replay_file_command::<S>(&self.file, self.backend);
+        output.write(&S::page(&scenario, &command, &outcome))?;
         let verdict = report::verdict(&outcome, &command);
         eprintln!("{}", verdict.lines().next().unwrap_or_default());
         println!("{}", page.display());
@@ -52,15 +50,6 @@ impl Show {
         }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// Writes a page; its folder may be missing.
-pub(super) fn write(file: &Path, page: &str) -> anyhow::Result<()> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-    folder
-        .map_or(Ok(()), std::fs::create_dir_all)
-        .and_then(|()| std::fs::write(file, page))
-        .with_context(|| format!("cannot write {}", file.display()))
 }
 
 /// Opens a page with whatever this system opens pages with; the path was printed in any case.

@@ -1,10 +1,17 @@
 //! What people get to see: a failure as a story, a campaign as a few numbers.
 
-mod campaign;
+mod github;
+mod junit;
+mod results;
+mod summary;
 
+use std::path::Path;
 use std::time::Duration;
 
-pub use campaign::{annotations, json, junit, summary};
+pub use github::{annotations, step_summary};
+pub use junit::junit;
+pub use results::{Alike, FailedRun, Results, Seen};
+pub use summary::{Detail, Pace, summary};
 
 use crate::System;
 use crate::backend::{Backend, Outcome};
@@ -14,12 +21,21 @@ use crate::verdict::Invariant;
 
 /// The command that plays a seed again and prints everything.
 pub fn replay_command<S: System>(profile: S::Profile, backend: Backend, seed: u64) -> String {
-    let mut command =
-        format!("{} run --profile {} --seed {seed}", S::COMMAND, profile_word::<S>(profile));
-    if backend != Backend::default() {
-        command.push_str(&format!(" --backend {backend}"));
-    }
-    command + " --trace"
+    let what = format!("run --profile {} --seed {seed}", profile_word::<S>(profile));
+    format!("{} --trace", command::<S>(&what, backend))
+}
+
+/// The command that plays a scenario file again.
+pub fn replay_file_command<S: System>(file: &Path, backend: Backend) -> String {
+    command::<S>(&format!("replay {}", file.display()), backend)
+}
+
+/// What is to be done, on the backend.
+fn command<S: System>(what: &str, backend: impl ToString) -> String {
+    let backend = backend.to_string();
+    let usual = backend == Backend::default().to_string();
+    let backend = if usual { String::new() } else { format!(" --backend {backend}") };
+    format!("{} {what}{backend}", S::COMMAND)
 }
 
 /// As the command line has it.

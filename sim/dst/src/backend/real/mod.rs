@@ -25,6 +25,7 @@ use self::wire::RealWire;
 use super::deploy::Deploy;
 use super::once::Lasted;
 use super::{Skipped, stack};
+use crate::interrupt;
 use crate::run::Recorder;
 use crate::scenario::{Act, Ending, Expect, Scenario, What as Doing, When};
 use crate::verdict::{Invariant, Violation};
@@ -33,6 +34,9 @@ use crate::verdict::{Invariant, Violation};
 const STEPS_LAST_MAX: Duration = Duration::from_secs(30 * 60);
 /// What a run may take beyond its steps.
 const OVERTIME: Duration = Duration::from_secs(10 * 60);
+
+/// How long an interruption waits for a run to notice it.
+const LOOK_UP_EVERY: Duration = Duration::from_millis(200);
 
 /// Plays the scenario to its end or to the first violation.
 ///
@@ -62,11 +66,21 @@ pub fn play<S: Deploy>(
     let pulse = Pulse::begin();
     #[expect(clippy::disallowed_methods, reason = "a real run has a thread of its own")]
     std::thread::spawn(run);
-    let run = end.recv_timeout(bound).unwrap_or_else(|_| {
-        let evidence = format!("the run is not over after {bound:?}");
-        recorder.accuse(Violation::new(S::Invariant::EXPECTED, evidence));
-        bound
-    });
+    let mut waited = Duration::ZERO;
+    let run = loop {
+        match end.recv_timeout(LOOK_UP_EVERY) {
+            Ok(took) => break took,
+            Err(_) if interrupt::came() => {
+                return Err(Skipped { reason: "it was interrupted".to_owned() });
+            }
+            Err(_) if waited >= bound => {
+                let evidence = format!("the run is not over after {bound:?}");
+                recorder.accuse(Violation::new(S::Invariant::EXPECTED, evidence));
+                break bound;
+            }
+            Err(_) => waited += LOOK_UP_EVERY,
+        }
+    };
     Ok(Lasted { run, standstill: pulse.end() })
 }
 

@@ -1,0 +1,136 @@
+//! Where the results of a campaign go.
+
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anstream::eprint;
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+
+use crate::System;
+use crate::report::{self, Detail, Pace, Results};
+
+/// Who gets to see the results.
+#[derive(Args)]
+pub struct Outputs {
+    /// What stdout gets.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Writes what was found for programs that read JUnit.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Names what never came up.
+    #[arg(long)]
+    verbose: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A summary for people.
+    Text,
+    /// All results, without times.
+    Json,
+}
+
+/// Outputs that can be written.
+pub struct Opened {
+    format: Format,
+    detail: Detail,
+    junit: Option<Output>,
+    step_summary: Option<Output>,
+}
+
+/// A file that waits for what it is to hold.
+pub struct Output {
+    path: PathBuf,
+    file: File,
+}
+
+impl Output {
+    /// Makes it, with its folder, or empties it: what stands in it from an earlier time would be taken for the result.
+    ///
+    /// # Errors
+    /// If that cannot be; it is known before anybody has waited.
+    pub fn create(path: &Path) -> anyhow::Result<Self> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let made = folder.map_or(Ok(()), std::fs::create_dir_all);
+        Self::of(path, made.and_then(|()| File::create(path)))
+    }
+
+    fn append(path: &Path) -> anyhow::Result<Self> {
+        Self::of(path, File::options().append(true).create(true).open(path))
+    }
+
+    fn of(path: &Path, file: std::io::Result<File>) -> anyhow::Result<Self> {
+        let file = file.with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// If that fails after all.
+    pub fn write(mut self, text: &str) -> anyhow::Result<()> {
+        let written = self.file.write_all(text.as_bytes());
+        written.with_context(|| format!("cannot write {}", self.path.display()))
+    }
+}
+
+/// Writes a result. Nobody has to read it, but it must not get lost.
+///
+/// # Errors
+/// If there is no room for it.
+pub fn to_stdout(text: &str) -> anyhow::Result<()> {
+    let mut stdout = anstream::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to stdout")
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+impl Outputs {
+    /// Opens them, those that GitHub asks for as well.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn open(&self) -> anyhow::Result<Opened> {
+        let step_summary = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty());
+        Ok(Opened {
+            format: self.format,
+            detail: if self.verbose { Detail::Verbose } else { Detail::Short },
+            junit: self.junit.as_deref().map(Output::create).transpose()?,
+            step_summary: step_summary.map(|path| Output::append(Path::new(&path))).transpose()?,
+        })
+    }
+}
+
+impl Opened {
+    /// Writes the results; the exit code is what they mean.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn tell<S: System>(
+        self,
+        results: &Results,
+        pace: Option<Pace>,
+    ) -> anyhow::Result<ExitCode> {
+        match self.format {
+            Format::Text => to_stdout(&report::summary::<S>(results, pace, self.detail))?,
+            Format::Json => to_stdout(&(results.json() + "\n"))?,
+        }
+        if std::env::var("GITHUB_ACTIONS").is_ok_and(|value| value == "true") {
+            eprint!("{}", report::annotations(results));
+        }
+        if let Some(junit) = self.junit {
+            junit.write(&report::junit::<S>(results, pace.map(|pace| pace.took))?)?;
+        }
+        if let Some(step_summary) = self.step_summary {
+            step_summary.write(&report::step_summary(results))?;
+        }
+        Ok(ExitCode::from(results.exit_code))
+    }
+}

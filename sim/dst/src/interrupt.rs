@@ -1,0 +1,58 @@
+//! Ctrl-C: whoever presses it wants to see what there is so far.
+
+use std::io;
+use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Sender};
+
+/// As shells have it for a program that Ctrl-C ended.
+pub const EXIT_CODE: u8 = 130;
+
+static CAME: AtomicBool = AtomicBool::new(false);
+
+/// From now on Ctrl-C, or SIGTERM, is only noted; when it comes again, the program ends.
+pub fn listen() {
+    let (deaf, listens) = mpsc::channel();
+    #[expect(clippy::disallowed_methods, reason = "no run sees it, only who waits for one")]
+    std::thread::spawn(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        // Where nobody can listen, Ctrl-C ends the program, as ever.
+        let _ = runtime.and_then(|runtime| runtime.block_on(listen_to(deaf)));
+    });
+    let _ = listens.recv();
+}
+
+/// Whether it came.
+pub fn came() -> bool {
+    CAME.load(Ordering::Relaxed)
+}
+
+#[cfg(unix)]
+async fn listen_to(deaf: Sender<()>) -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    drop(deaf);
+    loop {
+        tokio::select! {
+            biased;
+            _ = interrupt.recv() => note_one(),
+            _ = terminate.recv() => note_one(),
+        }
+    }
+}
+
+#[cfg(not(unix))]
+async fn listen_to(deaf: Sender<()>) -> io::Result<()> {
+    drop(deaf);
+    loop {
+        tokio::signal::ctrl_c().await?;
+        note_one();
+    }
+}
+
+fn note_one() {
+    if CAME.swap(true, Ordering::Relaxed) {
+        process::exit(EXIT_CODE.into());
+    }
+}
