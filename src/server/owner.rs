@@ -47,54 +47,107 @@ pub(super) struct Facts<'a> {
 
 /// A session as the owner sees it.
 pub(super) trait Line: Send + Sync {
-    /// Queues `message`. If the connection is gone, its `Closed` is on the way.
-    fn queue(&self, message: Outgoing);
+    /// Queues `messages`, and writes a batch of what is queued as far as it goes; `now` is monotonic,
+    /// `time` the hub's. Returns what left; the session's task sees to the rest. If the connection is
+    /// gone, its `Closed` is on the way.
+    fn write(&self, messages: Vec<Outgoing>, now: Duration, time: Timestamp) -> Option<Input>;
 
-    /// Closes the session after the queued messages.
-    fn close(&self, farewell: Farewell);
-
-    /// Writes a batch of what is queued as far as it goes; `now` is monotonic, `time` the hub's.
-    /// Returns what left; the session's task sees to the rest.
-    fn write(&self, now: Duration, time: Timestamp) -> Option<Input>;
+    /// Queues `messages`, and closes the session after them.
+    fn close(&self, messages: Vec<Outgoing>, farewell: Farewell);
 }
 
 /// The owner's end of a session. Dropped without a farewell, it closes the session 1011.
 pub(super) struct Outbox {
     line: Arc<dyn Line>,
-    /// Whether something was queued since the last write.
-    is_dirty: bool,
+    /// Messages since the last write.
+    queued: Vec<Outgoing>,
     is_closed: bool,
 }
 
 impl Outbox {
     pub(super) fn new(line: Arc<dyn Line>) -> Self {
-        Self { line, is_dirty: false, is_closed: false }
+        Self { line, queued: Vec::new(), is_closed: false }
     }
 
     /// Returns whether this is the first message since the last write.
     pub(super) fn queue(&mut self, message: Outgoing) -> bool {
-        self.line.queue(message);
-        !mem::replace(&mut self.is_dirty, true)
+        self.queued.push(message);
+        self.queued.len() == 1
     }
 
     /// [`Line::write`].
     pub(super) fn write(&mut self, now: Duration, time: Timestamp) -> Option<Input> {
-        self.is_dirty = false;
-        self.line.write(now, time)
+        self.line.write(mem::take(&mut self.queued), now, time)
     }
 
     /// Closes the session after the queued messages.
     pub(super) fn close(mut self, farewell: Farewell) {
         self.is_closed = true;
-        self.line.close(farewell);
+        self.line.close(mem::take(&mut self.queued), farewell);
     }
 }
 
 impl Drop for Outbox {
     fn drop(&mut self) {
         if !self.is_closed {
-            self.line.close(Farewell::at_once(CloseReason::InternalError));
+            let queued = mem::take(&mut self.queued);
+            self.line.close(queued, Farewell::at_once(CloseReason::InternalError));
         }
+    }
+}
+
+/// The owner's ends of all sessions.
+struct Outboxes {
+    by_key: Table<SessionKey, Outbox>,
+    /// Sessions with something to write, in the order in which they got it.
+    dirty: Vec<SessionKey>,
+}
+
+impl Outboxes {
+    fn new() -> Self {
+        // The server counts its sessions: nobody chooses a place.
+        Self { by_key: Table::new([0; 16]), dirty: Vec::new() }
+    }
+
+    fn carry_out(&mut self, now: Timestamp, output: Output) {
+        match output {
+            Output::Send(key, message) => {
+                if self.by_key.get_mut(&key).is_some_and(|outbox| outbox.queue(message)) {
+                    self.dirty.push(key);
+                }
+            }
+            Output::Close(key, reason) => self.close(key, Farewell::at_once(reason)),
+            Output::Linger(key, reason) => {
+                self.close(key, Farewell { reason, manner: Manner::Linger });
+            }
+            Output::Audit(record) => audit::write(now, &record),
+        }
+    }
+
+    /// Writes to each session that got something; returns what left.
+    fn write(&mut self, now: Duration, time: Timestamp) -> Vec<Input> {
+        let mut left = Vec::new();
+        for key in self.dirty.drain(..) {
+            let Some(outbox) = self.by_key.get_mut(&key) else { continue };
+            // Our own defect in one session's writing ends that session, not the hub.
+            match catch_unwind(AssertUnwindSafe(|| outbox.write(now, time))) {
+                Ok(input) => left.extend(input),
+                Err(_) => drop(self.by_key.remove(&key)),
+            }
+        }
+        left
+    }
+
+    fn close(&mut self, key: SessionKey, farewell: Farewell) {
+        if let Some(outbox) = self.by_key.remove(&key) {
+            outbox.close(farewell);
+        }
+    }
+
+    /// In the order of the keys, so that every run closes them in the same order.
+    fn close_all(&mut self, farewell: Farewell) {
+        let keys: Vec<SessionKey> = self.by_key.sorted().into_iter().map(|(key, _)| *key).collect();
+        keys.into_iter().for_each(|key| self.close(key, farewell));
     }
 }
 
@@ -104,12 +157,8 @@ pub(super) struct Owner<R: Runtime, O> {
     clock: SteadyClock<R>,
     hub: Hub,
     observer: O,
-    outboxes: Table<SessionKey, Outbox>,
-    /// Sessions with something to write, in the order in which they got it.
-    dirty: Vec<SessionKey>,
+    outboxes: Outboxes,
     events_max: usize,
-    /// Empty; kept for its room.
-    outputs: Vec<Output>,
     handling: Histogram,
     /// Inputs that were handled since `handling` was told.
     handled: u32,
@@ -137,11 +186,8 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
             clock,
             hub,
             observer,
-            // The server counts its sessions: nobody chooses a place.
-            outboxes: Table::new([0; 16]),
-            dirty: Vec::new(),
+            outboxes: Outboxes::new(),
             events_max,
-            outputs: Vec::new(),
             handling: Histogram::default(),
             handled: 0,
             now,
@@ -185,19 +231,10 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
 
     /// Writes to each session that got something, and tells the hub what left.
     fn write_all(&mut self) {
-        while !self.dirty.is_empty() {
-            let mut told = Vec::new();
-            for key in self.dirty.drain(..) {
-                let Some(outbox) = self.outboxes.get_mut(&key) else { continue };
-                let (now, time) = (self.looked, self.now);
-                // Our own defect in one session's writing ends that session, not the hub.
-                match catch_unwind(AssertUnwindSafe(|| outbox.write(now, time))) {
-                    Ok(left) => told.extend(left),
-                    Err(_) => drop(self.outboxes.remove(&key)),
-                }
-            }
+        while !self.outboxes.dirty.is_empty() {
+            let left = self.outboxes.write(self.looked, self.now);
             let begin = self.runtime.monotonic();
-            for input in told {
+            for input in left {
                 self.handle(input);
             }
             self.tell_handling(begin);
@@ -207,26 +244,22 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
     fn take(&mut self, event: Event) {
         match event {
             Event::Opened(key, peer, outbox) => {
-                self.outboxes.insert(key, outbox);
+                self.outboxes.by_key.insert(key, outbox);
                 self.handle(Input::Opened(key, peer));
                 if self.closing_all {
-                    self.close(key, Farewell::at_once(CloseReason::ServerShutdown));
+                    self.outboxes.close(key, Farewell::at_once(CloseReason::ServerShutdown));
                 }
             }
             Event::Input(input) => {
                 if let Input::Closed(key, _) = input {
-                    self.outboxes.remove(&key);
+                    self.outboxes.by_key.remove(&key);
                 }
                 self.handle(input);
             }
             Event::Access(access) => self.hub.change_access(access),
             Event::CloseAll => {
                 self.closing_all = true;
-                let keys: Vec<SessionKey> =
-                    self.outboxes.sorted().into_iter().map(|(key, _)| *key).collect();
-                for key in keys {
-                    self.close(key, Farewell::at_once(CloseReason::ServerShutdown));
-                }
+                self.outboxes.close_all(Farewell::at_once(CloseReason::ServerShutdown));
             }
             Event::Inspect(question) => {
                 let now = self.clock.now();
@@ -264,36 +297,15 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
     }
 
     fn handle(&mut self, input: Input) {
-        self.observer.before(self.now, &input, &self.hub);
-        let mut outputs = mem::take(&mut self.outputs);
-        outputs.extend(self.hub.handle(self.now, input));
         self.handled += 1;
+        if !O::WATCHES {
+            let outputs = self.hub.handle(self.now, input);
+            return outputs.for_each(|output| self.outboxes.carry_out(self.now, output));
+        }
+        self.observer.before(self.now, &input, &self.hub);
+        let outputs: Vec<Output> = self.hub.handle(self.now, input).collect();
         self.observer.after(self.now, &outputs, &self.hub);
-        for output in outputs.drain(..) {
-            self.carry_out(output);
-        }
-        self.outputs = outputs;
-    }
-
-    fn carry_out(&mut self, output: Output) {
-        match output {
-            Output::Send(key, message) => {
-                if self.outboxes.get_mut(&key).is_some_and(|outbox| outbox.queue(message)) {
-                    self.dirty.push(key);
-                }
-            }
-            Output::Close(key, reason) => self.close(key, Farewell::at_once(reason)),
-            Output::Linger(key, reason) => {
-                self.close(key, Farewell { reason, manner: Manner::Linger });
-            }
-            Output::Audit(record) => audit::write(self.now, &record),
-        }
-    }
-
-    fn close(&mut self, key: SessionKey, farewell: Farewell) {
-        if let Some(outbox) = self.outboxes.remove(&key) {
-            outbox.close(farewell);
-        }
+        outputs.into_iter().for_each(|output| self.outboxes.carry_out(self.now, output));
     }
 }
 

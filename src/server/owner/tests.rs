@@ -21,17 +21,13 @@ impl Played {
 }
 
 impl Line for Played {
-    fn queue(&self, _: Outgoing) {
-        self.note("queue");
-    }
-
-    fn close(&self, farewell: Farewell) {
+    fn close(&self, _: Vec<Outgoing>, farewell: Farewell) {
         self.note(format!("close {}", farewell.reason.code()));
     }
 
-    fn write(&self, _: Duration, _: Timestamp) -> Option<Input> {
+    fn write(&self, messages: Vec<Outgoing>, _: Duration, _: Timestamp) -> Option<Input> {
         assert!(!self.has_defect, "a defect");
-        self.note("write");
+        self.note(format!("write {}", messages.len()));
         None
     }
 }
@@ -64,16 +60,13 @@ async fn play(
 #[tokio::test]
 async fn a_defect_in_the_writing_to_one_session_ends_that_session_alone() {
     let [broken, sound] = play(Config::default(), true, [0, 1]).await;
-    assert_eq!(broken, ["queue", "close 1011"]);
-    assert_eq!(sound, ["queue", "write", "close 1011"]);
+    assert_eq!(broken, ["close 1011"]);
+    assert_eq!(sound, ["write 1", "close 1011"]);
 }
 
 #[tokio::test]
 async fn no_queue_fills_only_because_nobody_wrote() {
     let config = Config { queue_messages_max: 4, pause_threshold: 1, ..Config::default() };
     let [did, _] = play(config, false, [0; 5]).await;
-    assert_eq!(
-        did,
-        ["queue", "queue", "write", "queue", "queue", "write", "queue", "write", "close 1011"]
-    );
+    assert_eq!(did, ["write 2", "write 2", "write 1", "close 1011"]);
 }

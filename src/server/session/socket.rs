@@ -205,18 +205,16 @@ fn poll_write_all<S: AsyncWrite>(
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Line for Mutex<Socket<S>> {
-    fn queue(&self, message: Outgoing) {
-        lock(self).state.queue(message);
-    }
-
-    fn close(&self, farewell: Farewell) {
+    fn close(&self, messages: Vec<Outgoing>, farewell: Farewell) {
         let mut socket = lock(self);
+        socket.state.queue_all(messages);
         socket.farewell = Some(farewell);
         socket.wake();
     }
 
-    fn write(&self, now: Duration, time: Timestamp) -> Option<Input> {
+    fn write(&self, messages: Vec<Outgoing>, now: Duration, time: Timestamp) -> Option<Input> {
         let mut socket = lock(self);
+        socket.state.queue_all(messages);
         let task = socket.task.clone()?;
         let reads = socket.state.reads();
         let _ = socket.poll_write(&mut Context::from_waker(&task), now, || time);

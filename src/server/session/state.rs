@@ -74,6 +74,15 @@ impl SessionState {
         self.queue.push_back(message);
     }
 
+    /// The same for many.
+    pub(super) fn queue_all(&mut self, messages: Vec<Outgoing>) {
+        if self.queue.is_empty() {
+            self.queue = messages.into();
+        } else {
+            self.queue.extend(messages);
+        }
+    }
+
     /// Takes the hub's decision to close; nothing is queued after it.
     pub fn farewell(&mut self, now: Duration, Farewell { reason, manner }: Farewell) {
         let reads = match self.phase {
