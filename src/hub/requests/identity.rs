@@ -37,8 +37,8 @@ impl Hub {
         request: &Request,
     ) -> Result<ActorAddress, Refusal> {
         let session = self.sessions.open(key).expect("a request comes from an open session");
-        if session.owns(&request.from) {
-            return Ok(request.from.clone());
+        if let Some(own) = session.addresses.get(&request.from) {
+            return Ok(own.clone());
         }
         if self.registry.owner(&request.from).is_some() {
             return Err(Refusal::new(

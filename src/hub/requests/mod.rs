@@ -39,7 +39,12 @@ impl Hub {
         session.last_seen = lived;
         match frame {
             Ok(ClientFrame::Ping) => self.ping(now, key),
-            Ok(ClientFrame::Request(request)) => self.request(now, key, &request),
+            Ok(ClientFrame::Request(request)) => {
+                if session.claimed.as_ref() != Some(&request.from) {
+                    session.claimed = Some(request.from.clone());
+                }
+                self.request(now, key, &request)
+            }
             Err(malformed) => self.malformed(now, key, malformed),
         }
     }
@@ -54,9 +59,6 @@ impl Hub {
     }
 
     fn request(&mut self, now: Timestamp, key: SessionKey, request: &Request) {
-        if let Some(session) = self.sessions.open_mut(key) {
-            session.claimed = Some(request.from.clone());
-        }
         if let Err(refusal) = self.check_rate_limit(now, key, request) {
             return self.refuse_rate_limited(now, key, request, refusal);
         }

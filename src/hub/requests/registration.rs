@@ -18,7 +18,9 @@ impl Hub {
         key: SessionKey,
         register: &Register,
     ) -> Result<Reply, Refusal> {
-        let address = &register.actor_address;
+        // All tables share one text.
+        let known = self.registry.name(&register.actor_address).cloned();
+        let address = known.as_ref().unwrap_or(&register.actor_address);
         self.check_principal(key, address)?;
         self.check_registrable(address)?;
         self.check_addresses(key, address)?;
@@ -119,6 +121,9 @@ impl Hub {
     fn bind(&mut self, key: SessionKey, address: &ActorAddress, version: u64, resumed: bool) {
         let session = self.sessions.open_mut(key).expect("a request comes from an open session");
         session.addresses.add(address, self.topics.count_of(address));
+        if session.claimed.as_ref() == Some(address) {
+            session.claimed = Some(address.clone());
+        }
         let session_id = session.id.clone();
         let actor_address = address.clone();
         if resumed {

@@ -35,15 +35,21 @@ pub(crate) enum Outcome {
 
 #[derive(Debug, Clone)]
 pub(crate) struct DedupeCache {
+    outcomes: Outcomes,
+    of: Table<ActorAddress, OfAddress>,
+    /// The addresses by their ranks.
+    ranks: BTreeSet<(usize, ActorAddress)>,
+}
+
+/// All outcomes, in a list from the oldest to the newest.
+#[derive(Debug, Clone)]
+struct Outcomes {
     rows: Slab<Row>,
     /// Finds a row by its digest, which is keyed already.
     slots: HashTable<u32>,
-    /// The ends of the list of all rows.
+    /// The ends of the list.
     oldest: u32,
     newest: u32,
-    of: Table<ActorAddress, OfAddress>,
-    /// The addresses by their number of outcomes.
-    counts: BTreeSet<(usize, ActorAddress)>,
     /// The weight of all rows.
     bytes: usize,
 }
@@ -55,7 +61,7 @@ struct Row {
     from: ActorAddress,
     at: Timestamp,
     outcome: Outcome,
-    /// The neighbours in the list of all rows.
+    /// The neighbours in the list.
     older: u32,
     newer: u32,
     id_bytes: u8,
@@ -77,35 +83,28 @@ struct OfAddress {
     principal: Option<Principal>,
     /// Numbers of rows, oldest first.
     numbers: VecDeque<u32>,
+    /// At least as much as there are numbers. It follows them down only when it matters, so that an
+    /// address that loses one for each that it gets keeps its place.
+    rank: usize,
 }
 
 /// Leaves out the outcomes, which follow from the asks.
 impl Hash for DedupeCache {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.rows.len().hash(state);
-        self.oldest_first().for_each(|row| (row.at, row.digest).hash(state));
+        self.len().hash(state);
+        self.outcomes.oldest_first().for_each(|row| (row.at, row.digest).hash(state));
     }
 }
 
 impl DedupeCache {
     /// `secret` is the hub's key for the places of addresses.
     pub fn new(secret: [u8; 16]) -> Self {
-        Self {
-            rows: Slab::new(),
-            slots: HashTable::new(),
-            oldest: NOBODY,
-            newest: NOBODY,
-            of: Table::new(secret),
-            counts: BTreeSet::new(),
-            bytes: 0,
-        }
+        Self { outcomes: Outcomes::new(), of: Table::new(secret), ranks: BTreeSet::new() }
     }
 
     /// The outcome, and when it was.
     pub fn get(&self, ask: &DedupeKey) -> Option<(Timestamp, Outcome)> {
-        let is_it = |number: &u32| self.rows[*number as usize].digest == ask.digest;
-        let number = self.slots.find(slot(ask.digest), is_it)?;
-        let row = &self.rows[*number as usize];
+        let row = self.outcomes.get(ask.digest)?;
         Some((row.at, row.outcome))
     }
 
@@ -121,35 +120,35 @@ impl DedupeCache {
         config: &Config,
     ) {
         let DedupeKey { from, id, digest } = ask;
-        let held = self.of.get(&from).map_or(0, |of| of.numbers.len());
-        if held >= config.dedupe_entries_per_address_max.max(1) {
-            self.forget_oldest_of(&from);
-        } else if self.rows.len() >= config.dedupe_entries_max.max(1)
-            && let Some((_, most)) = self.counts.last().cloned()
-        {
-            self.forget_oldest_of(&most);
+        let mut of = self.of.or_default(&from);
+        if of.numbers.len() >= config.dedupe_entries_per_address_max.max(1) {
+            if let Some(oldest) = of.numbers.pop_front() {
+                self.outcomes.remove(oldest);
+            }
+        } else if self.outcomes.len() >= config.dedupe_entries_max.max(1) {
+            if let Some(most) = self.whoever_has_most() {
+                self.forget_oldest_of(&most);
+            }
+            of = self.of.or_default(&from);
         }
         let id_bytes = u8::try_from(id.as_str().len()).expect("an id has at most 128 bytes");
-        let (at, older, newer) = (now, self.newest, NOBODY);
-        let row = Row { digest, from: from.clone(), at, outcome, older, newer, id_bytes };
-        self.bytes += row.weight();
-        let number = self.rows.insert(row) as u32;
-        self.link(older, number);
-        self.link(number, NOBODY);
-        let rows = &self.rows;
-        self.slots.insert_unique(slot(digest), number, |other| slot(rows[*other as usize].digest));
-        let of = self.of.or_default(&from);
+        let (older, newer) = (self.outcomes.newest, NOBODY);
+        let row = Row { digest, from: from.clone(), at: now, outcome, older, newer, id_bytes };
+        of.numbers.push_back(self.outcomes.push(row));
         if of.principal.as_ref() != principal {
             of.principal = principal.cloned();
         }
-        of.numbers.push_back(number);
         let count = of.numbers.len();
-        self.recount(&from, count - 1, count);
+        if of.rank < count {
+            let before = (std::mem::replace(&mut of.rank, count), from);
+            self.ranks.remove(&before);
+            self.ranks.insert((count, before.1));
+        }
     }
 
     /// Forgets outcomes as old as the window.
     pub fn expire(&mut self, now: Timestamp, window: Duration) {
-        while let Some(row) = self.rows.get(self.oldest as usize)
+        while let Some(row) = self.outcomes.oldest()
             && now.since(row.at) >= window
         {
             self.forget_oldest_of(&row.from.clone());
@@ -172,41 +171,90 @@ impl DedupeCache {
 
     /// When the oldest outcome was inserted.
     pub fn oldest(&self) -> Option<Timestamp> {
-        self.oldest_first().next().map(|row| row.at)
+        self.outcomes.oldest().map(|row| row.at)
     }
 
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.outcomes.len()
     }
 
     /// Bytes that the outcomes count for in the hub's accounts.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.outcomes.bytes
     }
 
-    fn oldest_first(&self) -> impl Iterator<Item = &Row> {
-        let row = |number: u32| self.rows.get(number as usize);
-        iter::successors(row(self.oldest), move |older| row(older.newer))
+    /// The last address in order of those that have most. Nobody has more than its rank, so whoever
+    /// is ranked last and has as much is it; each rank that is corrected on the way fell behind by
+    /// an outcome that was forgotten.
+    fn whoever_has_most(&mut self) -> Option<ActorAddress> {
+        loop {
+            let (rank, last) = self.ranks.last()?;
+            let of = self.of.get_mut(last).filter(|of| of.numbers.len() < *rank);
+            let Some(of) = of else { return Some(last.clone()) };
+            of.rank = of.numbers.len();
+            let rank = of.rank;
+            let (_, address) = self.ranks.pop_last()?;
+            self.ranks.insert((rank, address));
+        }
     }
 
     fn forget_oldest_of(&mut self, address: &ActorAddress) {
         let Some(of) = self.of.get_mut(address) else { return };
-        let number = of.numbers.pop_front().expect("an address here has an outcome");
-        let left = of.numbers.len();
+        let oldest = of.numbers.pop_front().expect("an address here has an outcome");
+        self.outcomes.remove(oldest);
+        if of.numbers.is_empty() {
+            self.ranks.remove(&(of.rank, address.clone()));
+            self.of.remove(address);
+        }
+    }
+}
+
+impl Outcomes {
+    fn new() -> Self {
+        let (rows, slots) = (Slab::new(), HashTable::new());
+        Self { rows, slots, oldest: NOBODY, newest: NOBODY, bytes: 0 }
+    }
+
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn get(&self, digest: u128) -> Option<&Row> {
+        let is_it = |number: &u32| self.rows[*number as usize].digest == digest;
+        self.slots.find(slot(digest), is_it).map(|number| &self.rows[*number as usize])
+    }
+
+    /// Returns the number of the row, which is the newest now.
+    fn push(&mut self, row: Row) -> u32 {
+        let (older, digest) = (row.older, row.digest);
+        self.bytes += row.weight();
+        let number = self.rows.insert(row) as u32;
+        self.link(older, number);
+        self.link(number, NOBODY);
+        let rows = &self.rows;
+        self.slots.insert_unique(slot(digest), number, |other| slot(rows[*other as usize].digest));
+        number
+    }
+
+    fn remove(&mut self, number: u32) {
         let row = self.rows.remove(number as usize);
         self.link(row.older, row.newer);
         self.bytes -= row.weight();
         if let Ok(entry) = self.slots.find_entry(slot(row.digest), |other| *other == number) {
             entry.remove();
         }
-        if left == 0 {
-            self.of.remove(address);
-        }
-        self.recount(address, left + 1, left);
         if self.rows.is_empty() {
             // What a burst of asks took is given back.
-            (self.rows, self.slots) = (Slab::new(), HashTable::new());
+            *self = Self::new();
         }
+    }
+
+    fn oldest(&self) -> Option<&Row> {
+        self.rows.get(self.oldest as usize)
+    }
+
+    fn oldest_first(&self) -> impl Iterator<Item = &Row> {
+        iter::successors(self.oldest(), |older| self.rows.get(older.newer as usize))
     }
 
     /// Makes one the next newer of the other; nobody is beyond an end.
@@ -218,13 +266,6 @@ impl DedupeCache {
         match self.rows.get_mut(newer as usize) {
             Some(row) => row.older = older,
             None => self.newest = older,
-        }
-    }
-
-    fn recount(&mut self, address: &ActorAddress, before: usize, after: usize) {
-        self.counts.remove(&(before, address.clone()));
-        if after > 0 {
-            self.counts.insert((after, address.clone()));
         }
     }
 }
@@ -264,7 +305,7 @@ mod tests {
         let mut known: Vec<String> = known.map(|(from, id)| format!("{from}{id}")).collect();
         known.sort();
         assert_eq!(known.len(), cache.len());
-        assert_eq!(cache.oldest_first().count(), cache.len());
+        assert_eq!(cache.outcomes.oldest_first().count(), cache.len());
         known
     }
 
@@ -300,6 +341,6 @@ mod tests {
         }
         assert_eq!(hash(&cache), hash(&DedupeCache::new([0; 16])));
         assert_eq!((cache.bytes(), cache.oldest()), (0, None));
-        assert!(cache.of.len() == 0 && cache.counts.is_empty());
+        assert!(cache.of.len() == 0 && cache.ranks.is_empty());
     }
 }

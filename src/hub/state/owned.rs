@@ -55,7 +55,12 @@ impl Owned {
     }
 
     pub fn contains(&self, address: &ActorAddress) -> bool {
-        self.numbers.get(address).is_some()
+        self.get(address).is_some()
+    }
+
+    /// The address as it was registered: whoever keeps it should share that text.
+    pub fn get(&self, address: &ActorAddress) -> Option<&ActorAddress> {
+        self.in_order.get(self.numbers.get(address)?)
     }
 
     /// The earliest registered address that is still there.

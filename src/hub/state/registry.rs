@@ -124,6 +124,11 @@ impl Registry {
         self.get(address)?.state.owner()
     }
 
+    /// The address as it was registered first: whoever keeps it should share that text.
+    pub fn name(&self, address: &ActorAddress) -> Option<&ActorAddress> {
+        self.rows.key(address)
+    }
+
     /// The address with this current renewal token.
     pub fn bearer(&self, token: RenewalToken) -> Option<&ActorAddress> {
         self.tokens.get(&token)
