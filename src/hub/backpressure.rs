@@ -9,18 +9,17 @@ use crate::protocol::{ActorAddress, Body, Notice, Outgoing, PauseNotice};
 use crate::time::Timestamp;
 
 impl Hub {
-    /// `sender` sent something to `to`, whose session is `recipient`.
+    /// `sender` sent something to `to`, whose session is `recipient` and has so many messages waiting
+    /// that senders should pause.
     pub(super) fn pause_feeder(
         &mut self,
         now: Timestamp,
         sender: SessionKey,
         recipient: SessionKey,
         to: &ActorAddress,
+        queue_depth: usize,
     ) {
-        let queue_depth = self.sessions.open(recipient).map_or(0, |row| row.queue.messages);
-        if queue_depth <= self.config.pause_threshold
-            || self.sessions.open(sender).is_none_or(|row| row.paused_for.is_some())
-        {
+        if self.sessions.open(sender).is_none_or(|row| row.paused_for.is_some()) {
             return;
         }
         let notice = Notice::Pause(PauseNotice {
@@ -45,16 +44,6 @@ impl Hub {
         self.enqueue(now, sender, outgoing);
     }
 
-    /// The session's queue became shorter.
-    pub(super) fn resume_feeders_below(&mut self, now: Timestamp, key: SessionKey) {
-        let resumes = self.sessions.open(key).is_some_and(|row| {
-            row.queue.messages < self.config.resume_threshold && !row.pausing.is_empty()
-        });
-        if resumes {
-            self.resume_feeders(now, key);
-        }
-    }
-
     /// The session is over: nobody pauses for it any longer, and it pauses for nobody.
     pub(super) fn release(&mut self, now: Timestamp, key: SessionKey) {
         let paused_for = self.sessions.get_mut(key).and_then(|row| row.paused_for.take());
@@ -64,9 +53,9 @@ impl Hub {
         self.resume_feeders(now, key);
     }
 
-    /// A queue's bound does not hold a resume back: there is at most one for each pause, and
+    /// Nobody has to pause for the session any longer. A queue's bound does not hold a resume back: there is at most one for each pause, and
     /// without it the session would wait for ever.
-    fn resume_feeders(&mut self, now: Timestamp, key: SessionKey) {
+    pub(super) fn resume_feeders(&mut self, now: Timestamp, key: SessionKey) {
         let Some(row) = self.sessions.get_mut(key) else { return };
         for sender in std::mem::take(&mut row.pausing) {
             let Some(row) = self.sessions.open_mut(sender) else { continue };

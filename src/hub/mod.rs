@@ -172,7 +172,7 @@ impl Hub {
     }
 
     /// Rows visited in all tables since the last call.
-    fn visits(&self) -> usize {
+    fn visits(&mut self) -> usize {
         self.sessions.visits.take() + self.registry.visits.take() + self.topics.visits.take()
     }
 

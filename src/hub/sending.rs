@@ -73,10 +73,13 @@ impl Hub {
         body: Body,
     ) {
         let outgoing = Outgoing { id: self.ids.fresh(), to, timestamp: now, body };
-        let Some(session) = self.sessions.open(key) else { return };
-        self.work.bytes += outgoing.weight();
-        if session.queue.has_reserve(outgoing.weight(), &self.config) {
-            self.enqueue(now, key, outgoing)
+        let (lived, weight) = (self.deadlines.lived(now), outgoing.weight());
+        let Some(session) = self.sessions.open_mut(key) else { return };
+        self.work.bytes += weight;
+        if session.queue.has_reserve(weight, &self.config) {
+            session.queue.push(lived, weight, &self.config);
+            let is_timed = session.queue.is_timed();
+            self.put_out(key, outgoing, is_timed)
         } else {
             self.close(now, key, CloseReason::SlowConsumer)
         }
@@ -115,12 +118,26 @@ impl Hub {
         to: &ActorAddress,
         delivery: &Arc<Delivery>,
     ) -> Handover {
-        let handover = match self.registry.get(to).map(|known| known.state.owner()) {
+        let owner = self.registry.get(to).map(|known| known.state.owner());
+        self.deliver_to(now, sender, (to, owner), delivery)
+    }
+
+    /// The same if what the registry knows of the owner was looked up before.
+    pub(super) fn deliver_to(
+        &mut self,
+        now: Timestamp,
+        sender: SessionKey,
+        (to, owner): (&ActorAddress, Option<Option<SessionKey>>),
+        delivery: &Arc<Delivery>,
+    ) -> Handover {
+        let handover = match owner {
             None => Handover::Dropped(DropReason::UnknownActor),
             Some(None) => Handover::Dropped(DropReason::Detached),
             Some(Some(owner)) => {
-                let handover = self.hand_over(now, owner, to, delivery);
-                self.pause_feeder(now, sender, owner, to);
+                let (handover, queue_depth) = self.hand_over(now, owner, to, delivery);
+                if queue_depth > self.config.pause_threshold {
+                    self.pause_feeder(now, sender, owner, to, queue_depth);
+                }
                 handover
             }
         };
@@ -142,23 +159,27 @@ impl Hub {
         }
     }
 
+    /// Returns the outcome, and how many messages wait for the owner now.
     fn hand_over(
         &mut self,
         now: Timestamp,
         owner: SessionKey,
         to: &ActorAddress,
         delivery: &Arc<Delivery>,
-    ) -> Handover {
+    ) -> (Handover, usize) {
         let body = Body::Delivery(Arc::clone(delivery));
         let outgoing = Outgoing { id: self.ids.fresh(), to: to.clone(), timestamp: now, body };
-        let lived = self.deadlines.lived(now);
+        let (lived, weight) = (self.deadlines.lived(now), outgoing.weight());
         let session = self.sessions.open_mut(owner).expect("an owner is an open session: I1, I9");
-        if !session.queue.has_room(outgoing.weight(), &self.config) {
+        if !session.queue.has_room(weight, &self.config) {
             session.queue.note_full(lived);
+            let queue_depth = session.queue.messages;
             self.time_slow_consumer(owner);
-            return Handover::Dropped(DropReason::QueueFull);
+            return (Handover::Dropped(DropReason::QueueFull), queue_depth);
         }
-        self.enqueue(now, owner, outgoing);
+        session.queue.push(lived, weight, &self.config);
+        let (is_timed, queue_depth) = (session.queue.is_timed(), session.queue.messages);
+        self.put_out(owner, outgoing, is_timed);
         self.counters.messages_delivered += 1;
         self.work.bytes += delivery.kind.len();
         if self.audited {
@@ -170,14 +191,19 @@ impl Hub {
                 session: owner,
             });
         }
-        Handover::Delivered
+        (Handover::Delivered, queue_depth)
     }
 
     pub(super) fn enqueue(&mut self, now: Timestamp, key: SessionKey, outgoing: Outgoing) {
         let lived = self.deadlines.lived(now);
         let Some(session) = self.sessions.open_mut(key) else { return };
         session.queue.push(lived, outgoing.weight(), &self.config);
-        let is_timed = session.queue.slow_at(&self.config).is_some();
+        let is_timed = session.queue.is_timed();
+        self.put_out(key, outgoing, is_timed);
+    }
+
+    /// The message has joined the queue, whose slow consumer's clock runs if it `is_timed`.
+    fn put_out(&mut self, key: SessionKey, outgoing: Outgoing, is_timed: bool) {
         self.counters.messages_sent += 1;
         self.outputs.push(Output::Send(key, outgoing));
         if is_timed {

@@ -240,7 +240,7 @@ mod tests {
         let (mut hub, address) = hub();
         assert_eq!(hub.address_row(&address), None);
         let topic = Topic::parse("news").expect("a topic");
-        hub.topics.add(&address, &topic, SubscriptionId::new(Uuid::nil()));
+        hub.topics.add(&address, Default::default(), &topic, SubscriptionId::new(Uuid::nil()));
         assert_eq!(hub.address_row(&address).map(|row| row.topics.len()), Some(1));
         assert!(hub.view().addresses.contains_key(&address), "by its topic alone");
         let (mut hub, address) = self::hub();

@@ -108,13 +108,17 @@ impl Hub {
         self.record_expired(&written.expired);
         let lived = self.deadlines.lived(now);
         let Some(session) = self.sessions.open_mut(key) else { return };
-        let was_timed = session.queue.slow_at(&self.config).is_some();
+        let was_timed = session.queue.is_timed();
         session.queue.drain(now, &written);
         session.queue.note_drained(lived, &self.config);
-        if was_timed || session.queue.slow_at(&self.config).is_some() {
+        let is_short = session.queue.messages < self.config.resume_threshold;
+        let resumes = is_short && !session.pausing.is_empty();
+        if was_timed || session.queue.is_timed() {
             self.time_slow_consumer(key);
         }
-        self.resume_feeders_below(now, key);
+        if resumes {
+            self.resume_feeders(now, key);
+        }
     }
 
     /// The connection is gone: what the session still owns is detached.

@@ -27,7 +27,8 @@ impl Hub {
         }
         self.check_subscriptions(key)?;
         let subscription_id = SubscriptionId::new(self.ids.fresh());
-        self.topics.add(&address, &topic, subscription_id.clone());
+        let seat = self.registry.find(&address).map(|(seat, _)| seat).unwrap_or_default();
+        self.topics.add(&address, seat, &topic, subscription_id.clone());
         if let Some(session) = self.sessions.open_mut(key) {
             session.addresses.subscribed();
         }
@@ -105,12 +106,12 @@ impl Hub {
             request.ttl,
         ));
         self.check_copy(now, &delivery, ADDRESS_BYTES_MAX)?;
-        let subscribers: Vec<ActorAddress> =
-            self.topics.subscribers(&publish.topic).cloned().collect();
-        let subscriber_count = subscribers
-            .iter()
-            .filter(|to| self.deliver(now, key, to, &delivery) == Handover::Delivered)
-            .count();
+        let audience = self.topics.audience(&publish.topic);
+        let delivered = audience.iter().filter(|(to, seat)| {
+            let owner = self.registry.at(**seat, to).map(|known| known.state.owner());
+            self.deliver_to(now, key, (to, owner), &delivery) == Handover::Delivered
+        });
+        let subscriber_count = delivered.count();
         Ok(Reply::Published(Published { topic: publish.topic.clone(), subscriber_count }))
     }
 }

@@ -19,7 +19,7 @@ impl Hub {
         register: &Register,
     ) -> Result<Reply, Refusal> {
         // All tables share one text.
-        let known = self.registry.name(&register.actor_address).cloned();
+        let known = self.registry.find(&register.actor_address).map(|(_, name)| name.clone());
         let address = known.as_ref().unwrap_or(&register.actor_address);
         self.check_principal(key, address)?;
         self.check_registrable(address)?;

@@ -7,7 +7,7 @@ use std::ops::Bound;
 use std::time::Duration;
 
 use super::detached::{Detached, Holder};
-use super::{Table, Touched};
+use super::{Seat, Seats, Table, Touched};
 use crate::auth::Principal;
 use crate::hub::{SessionKey, Visits, weights};
 use crate::protocol::{ActorAddress, Json, RenewalToken};
@@ -82,7 +82,7 @@ impl RegistrationState {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Registry {
-    rows: Table<ActorAddress, Box<Registration>>,
+    rows: Seats<ActorAddress, Box<Registration>>,
     /// The weight of all rows.
     bytes: usize,
     /// By current token.
@@ -103,7 +103,7 @@ impl Registry {
     /// `secret` is the hub's key for the places of rows.
     pub fn new(secret: [u8; 16]) -> Self {
         Self {
-            rows: Table::new(secret),
+            rows: Seats::new(secret),
             bytes: 0,
             tokens: Table::new(secret),
             first_tokens: Table::new(secret),
@@ -120,13 +120,19 @@ impl Registry {
         self.rows.get(address).map(Box::as_ref)
     }
 
+    /// The same, found faster by the seat.
+    pub fn at(&self, seat: Seat, address: &ActorAddress) -> Option<&Registration> {
+        self.rows.at(seat, address).map(Box::as_ref)
+    }
+
     pub fn owner(&self, address: &ActorAddress) -> Option<SessionKey> {
         self.get(address)?.state.owner()
     }
 
-    /// The address as it was registered first: whoever keeps it should share that text.
-    pub fn name(&self, address: &ActorAddress) -> Option<&ActorAddress> {
-        self.rows.key(address)
+    /// The seat of the registration, and the address as it was registered first: whoever keeps it
+    /// should share that text.
+    pub fn find(&self, address: &ActorAddress) -> Option<(Seat, &ActorAddress)> {
+        self.rows.find(address)
     }
 
     /// The address with this current renewal token.

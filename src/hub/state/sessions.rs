@@ -172,6 +172,11 @@ impl Queue {
         self.still_since = (self.messages >= config.resume_threshold).then_some(lived);
     }
 
+    /// Returns whether the session counts as a slow consumer at some time if nothing changes.
+    pub fn is_timed(&self) -> bool {
+        self.full_since.is_some() || self.still_since.is_some()
+    }
+
     /// When the session counts as a slow consumer if nothing changes, in lived time.
     pub fn slow_at(&self, config: &Config) -> Option<Timestamp> {
         let since = [self.full_since, self.still_since].into_iter().flatten().min()?;

@@ -63,11 +63,6 @@ impl<K: Place, V> Table<K, V> {
         self.rows.find(key.place(&self.secret), |(other, _)| other == key).map(|(_, row)| row)
     }
 
-    /// The key as it was inserted.
-    pub fn key(&self, key: &K) -> Option<&K> {
-        self.rows.find(key.place(&self.secret), |(other, _)| other == key).map(|(key, _)| key)
-    }
-
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         let found = self.rows.find_mut(key.place(&self.secret), |(other, _)| other == key);
         found.map(|(_, row)| row)

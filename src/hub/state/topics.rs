@@ -2,15 +2,17 @@
 //! topic. Neither has an empty set. A third finds a topic by the subscription's id.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::{Few, Table, Touched};
+use super::{Few, Seat, Table, Touched};
 use crate::hub::Visits;
 use crate::protocol::{ActorAddress, SubscriptionId, Topic};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Topics {
     of: Table<ActorAddress, Few<Topic, SubscriptionId>>,
-    subscribers: BTreeMap<Topic, Few<ActorAddress, ()>>,
+    /// Each with the seat of its registration. A publication shares the list while it is handed out.
+    subscribers: BTreeMap<Topic, Arc<Few<ActorAddress, Seat>>>,
     /// Whose subscription an id is, and to which topic.
     ids: Table<SubscriptionId, (ActorAddress, Topic)>,
     pub touched: Touched<(ActorAddress, Topic)>,
@@ -38,10 +40,11 @@ impl Topics {
         self.ids.get(id).filter(|(owner, _)| owner == address).map(|(_, topic)| topic)
     }
 
-    pub fn add(&mut self, address: &ActorAddress, topic: &Topic, id: SubscriptionId) {
+    pub fn add(&mut self, address: &ActorAddress, seat: Seat, topic: &Topic, id: SubscriptionId) {
         self.touched.note((address.clone(), topic.clone()));
         self.of.or_default(address).insert(topic.clone(), id.clone());
-        self.subscribers.entry(topic.clone()).or_default().insert(address.clone(), ());
+        let subscribers = self.subscribers.entry(topic.clone()).or_default();
+        Arc::make_mut(subscribers).insert(address.clone(), seat);
         self.ids.insert(id, (address.clone(), topic.clone()));
     }
 
@@ -56,7 +59,7 @@ impl Topics {
             }
         }
         if let Some(subscribers) = self.subscribers.get_mut(topic) {
-            subscribers.remove(address);
+            Arc::make_mut(subscribers).remove(address);
             if subscribers.len() == 0 {
                 self.subscribers.remove(topic);
             }
@@ -81,11 +84,18 @@ impl Topics {
     }
 
     pub fn subscribers(&self, topic: &Topic) -> impl Iterator<Item = &ActorAddress> {
-        self.visits.of(self.subscribers.get(topic).into_iter().flat_map(Few::keys))
+        self.visits.of(self.subscribers.get(topic).into_iter().flat_map(|all| all.keys()))
+    }
+
+    /// The subscribers for a publication.
+    pub fn audience(&self, topic: &Topic) -> Arc<Few<ActorAddress, Seat>> {
+        let audience = self.subscribers.get(topic).cloned().unwrap_or_default();
+        self.visits.count(audience.len());
+        audience
     }
 
     pub fn subscriber_count(&self, topic: &Topic) -> usize {
-        self.subscribers.get(topic).map_or(0, Few::len)
+        self.subscribers.get(topic).map_or(0, |all| all.len())
     }
 
     /// The number of rows of the larger index.
@@ -114,8 +124,8 @@ mod tests {
         let address = ActorAddress::parse("@(a)").expect("an address");
         let [one, two] = ["one", "two"].map(|name| Topic::parse(name).expect("a topic"));
         let [first, second] = [1, 2].map(|id| SubscriptionId::new(uuid::Uuid::from_u128(id)));
-        topics.add(&address, &one, first.clone());
-        topics.add(&address, &two, second.clone());
+        topics.add(&address, Seat::default(), &one, first.clone());
+        topics.add(&address, Seat::default(), &two, second.clone());
         assert_eq!(topics.topic(&address, &second), Some(&two));
         topics.remove(&address, &one);
         assert_eq!(topics.topic(&address, &first), None);
