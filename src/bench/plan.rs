@@ -124,12 +124,12 @@ impl Seat {
 
     fn publishing(self, names: &Names, lane: usize, topic: Topic) -> Self {
         let data = data(lane, names.payload_bytes);
-        self.saying(names, Verb::Publish(Publish { topic, kind: KIND.to_owned(), data }))
+        self.saying(names, Verb::Publish(Publish { topic, kind: KIND.into(), data }))
     }
 
     fn sending(self, names: &Names, lane: usize, to: ActorAddress) -> Self {
         let (to, data) = (to.into(), data(lane, names.payload_bytes));
-        self.saying(names, Verb::Send(Send { to, kind: KIND.to_owned(), data }))
+        self.saying(names, Verb::Send(Send { to, kind: KIND.into(), data }))
     }
 
     fn registering(self, names: &Names, member: usize) -> Self {

@@ -1,6 +1,8 @@
 //! The async client: cheap handles that give orders to one task, and the events that the task
 //! reports.
 
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, oneshot};
 
 use super::driver::{Driver, Order};
@@ -58,7 +60,7 @@ impl Client {
     pub async fn send(
         &self,
         to: ActorAddress,
-        kind: impl Into<String>,
+        kind: impl Into<Arc<str>>,
         data: Json,
     ) -> Result<(), ClientError> {
         let verb = Verb::Send(Send { to: to.into(), kind: kind.into(), data });
@@ -69,7 +71,7 @@ impl Client {
     pub async fn ask_send(
         &self,
         to: ActorAddress,
-        kind: impl Into<String>,
+        kind: impl Into<Arc<str>>,
         data: Json,
     ) -> Result<SendOutcome, ClientError> {
         match self.ask(Verb::Send(Send { to: to.into(), kind: kind.into(), data })).await? {
@@ -83,7 +85,7 @@ impl Client {
     pub async fn publish(
         &self,
         topic: Topic,
-        kind: impl Into<String>,
+        kind: impl Into<Arc<str>>,
         data: Json,
     ) -> Result<(), ClientError> {
         let verb = Verb::Publish(Publish { topic, kind: kind.into(), data });
@@ -94,7 +96,7 @@ impl Client {
     pub async fn ask_publish(
         &self,
         topic: Topic,
-        kind: impl Into<String>,
+        kind: impl Into<Arc<str>>,
         data: Json,
     ) -> Result<Published, ClientError> {
         match self.ask(Verb::Publish(Publish { topic, kind: kind.into(), data })).await? {

@@ -28,6 +28,7 @@ pub use directory::{
 };
 pub use envelope::{Body, Delivery, Outgoing, Pattern, Route};
 pub use glob::Glob;
+pub(crate) use json::push_text;
 pub use json::{InvalidJson, Json};
 pub use notice::{DisconnectNotice, Notice, PauseNotice, UnregisterReason, UnregisteredNotice};
 pub use refusal::{CloseReason, Details, ErrorCode, Malformed, Refusal};

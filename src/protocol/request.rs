@@ -167,7 +167,7 @@ impl Verb {
     }
 
     /// The application's type and data, if it carries them to other actors.
-    pub const fn carries_data(&self) -> Option<(&String, &Json)> {
+    pub const fn carries_data(&self) -> Option<(&Arc<str>, &Json)> {
         match self {
             Verb::Send(send) => Some((&send.kind, &send.data)),
             Verb::Broadcast(broadcast) => Some((&broadcast.kind, &broadcast.data)),
@@ -302,7 +302,7 @@ pub struct Send {
     pub to: Recipient,
     /// The application's type; never `hub:*`.
     #[serde(rename = "type")]
-    pub kind: String,
+    pub kind: Arc<str>,
     /// The application's data.
     pub data: Json,
 }
@@ -313,7 +313,7 @@ pub struct Send {
 pub struct Broadcast {
     /// The application's type; never `hub:*`.
     #[serde(rename = "type")]
-    pub kind: String,
+    pub kind: Arc<str>,
     /// The application's data.
     pub data: Json,
     /// Whether the acting identity gets no copy.
@@ -325,7 +325,7 @@ pub struct Broadcast {
 
 impl Broadcast {
     /// A broadcast to everyone, its sender included.
-    pub fn new(kind: impl Into<String>, data: Json) -> Self {
+    pub fn new(kind: impl Into<Arc<str>>, data: Json) -> Self {
         Self { kind: kind.into(), data, exclude_self: false, target_capability: None }
     }
 }
@@ -365,7 +365,7 @@ pub struct Publish {
     pub topic: Topic,
     /// The application's type; never `hub:*`.
     #[serde(rename = "type")]
-    pub kind: String,
+    pub kind: Arc<str>,
     /// The application's data.
     pub data: Json,
 }

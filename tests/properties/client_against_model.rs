@@ -158,7 +158,7 @@ impl World {
         id: Option<MessageId>,
     ) -> Result<()> {
         let data = Json::from(serde_json::Value::from(self.commands));
-        let verb = Verb::Send(Send { to: address("bob").into(), kind: "note".to_owned(), data });
+        let verb = Verb::Send(Send { to: address("bob").into(), kind: "note".into(), data });
         let request = RequestCommand { from, id, ..RequestCommand::new(pattern, verb) };
         self.command(Command::Request(Box::new(request)))
     }

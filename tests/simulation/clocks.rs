@@ -152,7 +152,7 @@ fn messages_expire_by_the_wall_clock_once_it_was_corrected() {
             world.set_clock("alice", 0);
             let verb = Verb::Send(Send {
                 to: address("alice").into(),
-                kind: "note".to_owned(),
+                kind: "note".into(),
                 data: Json::NULL,
             });
             let request = RequestCommand::new(Pattern::Ask, verb);

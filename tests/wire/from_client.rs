@@ -95,7 +95,7 @@ fn requests_about_registrations() {
 
 #[test]
 fn requests_about_messages() {
-    let send = Send { to: address("bob").into(), kind: "chat:hello".to_owned(), data: data() };
+    let send = Send { to: address("bob").into(), kind: "chat:hello".into(), data: data() };
     assert_snapshot!("send", pretty([request(Verb::Send(send))]));
     let all = Broadcast::new("chat:hello", data());
     let some = Broadcast {
@@ -111,7 +111,7 @@ fn requests_about_messages() {
     let unsubscribe = [Subscription::Topic(topic()), by_id]
         .map(|subscription| request(Verb::Unsubscribe(Unsubscribe { subscription })));
     assert_snapshot!("unsubscribe", pretty(unsubscribe));
-    let publish = Publish { topic: topic(), kind: "chat:hello".to_owned(), data: data() };
+    let publish = Publish { topic: topic(), kind: "chat:hello".into(), data: data() };
     assert_snapshot!("publish", pretty([request(Verb::Publish(publish))]));
 }
 
@@ -126,7 +126,7 @@ fn requests_for_figures() {
 #[test]
 fn a_tell_with_a_time_to_live_and_metadata() {
     let verb =
-        Verb::Send(Send { to: address("bob").into(), kind: "note".to_owned(), data: Json::NULL });
+        Verb::Send(Send { to: address("bob").into(), kind: "note".into(), data: Json::NULL });
     let text = frame(Request {
         id: message_id(),
         from: address("alice"),

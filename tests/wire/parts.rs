@@ -149,7 +149,7 @@ proptest! {
         let Parts { time, ttl, name, text, data, metadata, .. } = parts;
         let publish = Verb::Publish(Publish {
             topic: Topic::parse(&text).expect("a topic"),
-            kind: text.clone(),
+            kind: text.as_str().into(),
             data: data.clone(),
         });
         let request = Request {

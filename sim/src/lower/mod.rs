@@ -64,7 +64,7 @@ fn ask(verb: Verb) -> LoweredRequest {
 pub fn request(number: usize, action: &Action) -> Option<LoweredRequest> {
     let send = |to: &str, number: Option<usize>, speech: &Speech| {
         let (to, data) = (address(to).into(), payload(number, speech));
-        Verb::Send(protocol::Send { to, kind: NOTE.to_owned(), data })
+        Verb::Send(protocol::Send { to, kind: NOTE.into(), data })
     };
     let nth = Some(number);
     let id = |id: &str| MessageId::parse(id).ok();
@@ -90,7 +90,7 @@ pub fn request(number: usize, action: &Action) -> Option<LoweredRequest> {
         }
         Action::Publish { topic, speech } => {
             let (topic, data) = (topic.clone(), payload(nth, speech));
-            let publish = Publish { topic, kind: NOTE.to_owned(), data };
+            let publish = Publish { topic, kind: NOTE.into(), data };
             LoweredRequest { ttl: speech.ttl, ..ask(Verb::Publish(publish)) }
         }
         Action::Discover { pattern } => {
@@ -125,7 +125,7 @@ pub type Commands = Vec<Command>;
 /// What a client is told to do to ask an actor for nothing but its answer. The payload is JSON.
 pub fn probe(to: &str, payload: &str) -> Commands {
     let data = Json::parse(payload.to_owned()).expect("a probe says JSON");
-    let send = protocol::Send { to: address(to).into(), kind: PROBE.to_owned(), data };
+    let send = protocol::Send { to: address(to).into(), kind: PROBE.into(), data };
     let ask = RequestCommand::new(Pattern::Ask, Verb::Send(send));
     vec![Command::Request(Box::new(ask))]
 }

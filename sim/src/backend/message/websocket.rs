@@ -171,7 +171,7 @@ mod tests {
     fn plain_verbs() -> Vec<Verb> {
         let topic = Topic::parse("news \"quoted\"").expect("a topic");
         let data = Json::from(serde_json::json!({ "text": "\u{1f600}" }));
-        let kind = "note".to_owned();
+        let kind: Arc<str> = "note".into();
         let to = ActorAddress::from_path("bob").expect("an address");
         let token = RenewalToken::parse("00000000-0000-4000-8000-000000000000").ok();
         assert!(token.is_some());

@@ -319,11 +319,11 @@ fn unsubscribe(name: &str) -> Verb {
 }
 
 fn send(name: &str) -> Verb {
-    Verb::Send(Send { to: at(name).into(), kind: "note".to_owned(), data: Json::NULL })
+    Verb::Send(Send { to: at(name).into(), kind: "note".into(), data: Json::NULL })
 }
 
 fn publish(name: &str) -> Verb {
-    Verb::Publish(Publish { topic: topic(name), kind: "note".to_owned(), data: Json::NULL })
+    Verb::Publish(Publish { topic: topic(name), kind: "note".into(), data: Json::NULL })
 }
 
 fn discover() -> Verb {

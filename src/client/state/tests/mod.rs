@@ -61,7 +61,7 @@ fn refusal(code: ErrorCode) -> Box<Refusal> {
 
 fn say(text: &str) -> Verb {
     let (to, data) = (address("bob"), Json::from(serde_json::Value::from(text)));
-    Verb::Send(Send { to: to.into(), kind: "chat".to_owned(), data })
+    Verb::Send(Send { to: to.into(), kind: "chat".into(), data })
 }
 
 /// A client and the outputs that nobody has looked at yet.

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -141,10 +142,10 @@ impl Payload<'_> {
         Topic::parse(self.topic?).ok()
     }
 
-    fn application_type(&self, bounds: &Bounds) -> Option<String> {
+    fn application_type(&self, bounds: &Bounds) -> Option<Arc<str>> {
         let kind = self.kind.filter(|kind| !kind.is_empty() && !kind.starts_with("hub:"))?;
         bounds.check_type(kind).ok()?;
-        Some(kind.to_owned())
+        Some(kind.into())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The payload of each verb, read field by field.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -304,7 +305,7 @@ fn required_string(
     text.map(Cow::into_owned).ok_or_else(|| Refusal::missing(field, expected))
 }
 
-fn application_type(raw: Raw<'_>, bounds: &Bounds) -> Result<String, Refusal> {
+fn application_type(raw: Raw<'_>, bounds: &Bounds) -> Result<Arc<str>, Refusal> {
     /// Named in full, unlike the envelope's `type`: clients match on this text.
     const FIELD: &str = "payload.type";
     const EXPECTED: &str = "an application type: a string that does not begin with hub:";
@@ -313,7 +314,7 @@ fn application_type(raw: Raw<'_>, bounds: &Bounds) -> Result<String, Refusal> {
     if kind.starts_with("hub:") || kind.is_empty() {
         Err(Refusal::invalid(FIELD, EXPECTED, kind.chars().take(64).collect()))
     } else {
-        Ok(kind)
+        Ok(kind.into())
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::payloads::{ErrorPayload, ReplyMetadata};
 use crate::protocol::codec::write::{push, push_json, text};
 use crate::protocol::{
-    ActorAddress, Body, Delivery, Json, MessageId, Notice, Outgoing, Reply, Route,
+    ActorAddress, Body, Delivery, DeliveryAck, DeliveryStatus, Json, MessageId, Notice, Outgoing,
+    Reply, Route, push_text,
 };
 use crate::time::Timestamp;
 
@@ -69,21 +70,24 @@ fn write_shared(frame: &mut Vec<u8>, delivery: &Delivery, timestamp: Timestamp) 
     write_tail(frame, None, delivery.ttl);
 }
 
+/// What precedes the recipient's address, with room for the id.
+const PREFIX: &str = r#"{"id":"00000000-0000-0000-0000-000000000000","to":""#;
+const ID_AT: usize = r#"{"id":""#.len();
 /// Bytes of [`write_prefix`] without the recipient's address.
-const PREFIX_LEN: usize = r#"{"id":"00000000-0000-0000-0000-000000000000","to":"","#.len();
+const PREFIX_LEN: usize = PREFIX.len() + r#"","#.len();
 const METADATA: &str = r#","metadata":"#;
 
 /// The part that differs from recipient to recipient.
 fn write_prefix(frame: &mut Vec<u8>, message: &Outgoing) {
-    let mut buffer = uuid::Uuid::encode_buffer();
-    let id = message.id.hyphenated().encode_lower(&mut buffer);
-    push(frame, &[r#"{"id":""#, id, r#"","to":""#, message.to.as_str(), r#"","#]);
+    let at = frame.len() + ID_AT;
+    push(frame, &[PREFIX, message.to.as_str(), r#"","#]);
+    message.id.hyphenated().encode_lower(&mut frame[at..]);
 }
 
 /// What precedes the payload.
 fn write_head(frame: &mut Vec<u8>, from: &ActorAddress, kind: &str, timestamp: Timestamp) {
     push(frame, &[r#""from":""#, from.as_str(), r#"","type":"#]);
-    push_json(frame, kind);
+    push_text(frame, kind);
     push(frame, &[r#","pattern":"tell","timestamp":"#]);
     push_json(frame, &timestamp);
     push(frame, &[r#","payload":"#]);
@@ -92,10 +96,18 @@ fn write_head(frame: &mut Vec<u8>, from: &ActorAddress, kind: &str, timestamp: T
 /// What follows the metadata.
 fn write_tail(frame: &mut Vec<u8>, correlation: Option<&MessageId>, ttl: Option<Duration>) {
     push(frame, &[r#","correlationId":"#]);
-    push_json(frame, &correlation);
-    push(frame, &[r#","ttl":"#]);
-    push_json(frame, &ttl.map(|ttl| ttl.as_millis()));
-    push(frame, &[r#","signature":null}"#]);
+    match correlation {
+        Some(id) => push_text(frame, id.as_str()),
+        None => push(frame, &["null"]),
+    }
+    match ttl {
+        Some(ttl) => {
+            push(frame, &[r#","ttl":"#]);
+            push_json(frame, &ttl.as_millis());
+            push(frame, &[r#","signature":null}"#]);
+        }
+        None => push(frame, &[r#","ttl":null,"signature":null}"#]),
+    }
 }
 
 pub(super) fn write_reply_payload(frame: &mut Vec<u8>, reply: &Reply) {
@@ -108,7 +120,7 @@ pub(super) fn write_reply_payload(frame: &mut Vec<u8>, reply: &Reply) {
         Reply::Renewed(payload) => push_json(frame, payload),
         Reply::Discovered(payload) => push_json(frame, payload),
         Reply::ActorList(payload) => push_json(frame, payload),
-        Reply::DeliveryAck(payload) => push_json(frame, payload),
+        Reply::DeliveryAck(ack) => write_delivery_ack(frame, ack),
         Reply::UnknownActor(payload) => push_json(frame, payload),
         Reply::BroadcastAck(payload) => push_json(frame, payload),
         Reply::Subscribed(payload) => push_json(frame, payload),
@@ -119,6 +131,17 @@ pub(super) fn write_reply_payload(frame: &mut Vec<u8>, reply: &Reply) {
         Reply::Metrics(payload) => push_json(frame, payload),
         Reply::Error(refusal) => push_json(frame, &ErrorPayload::from(refusal.as_ref())),
     }
+}
+
+/// What serde would write, which looks for escapes in the keys as well: half of what the hub says is
+/// this.
+fn write_delivery_ack(frame: &mut Vec<u8>, ack: &DeliveryAck) {
+    let DeliveryAck { message_id, delivered_at, status: DeliveryStatus::Delivered } = ack;
+    push(frame, &[r#"{"messageId":"#]);
+    push_text(frame, message_id.as_str());
+    push(frame, &[r#","deliveredAt":"#]);
+    push_json(frame, delivered_at);
+    push(frame, &[r#","status":"delivered"}"#]);
 }
 
 /// The SEAG client reads the outcome of a registration from the metadata.
