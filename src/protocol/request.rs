@@ -270,7 +270,9 @@ impl Register {
         struct Wish {
             renew_on_heartbeat: Json,
         }
-        metadata.to::<Wish>().is_ok_and(|wish| wish.renew_on_heartbeat.as_str() == "true")
+        let is_empty = *metadata == Json::EMPTY_OBJECT;
+        !is_empty
+            && metadata.to::<Wish>().is_ok_and(|wish| wish.renew_on_heartbeat.as_str() == "true")
     }
 }
 

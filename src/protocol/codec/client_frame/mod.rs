@@ -2,6 +2,7 @@
 
 mod directory;
 mod plain;
+mod scanner;
 mod verbs;
 mod write;
 

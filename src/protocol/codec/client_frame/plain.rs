@@ -2,172 +2,242 @@
 //! name, a repeated key, a mistake - and never refuses, so the thorough reading alone says why a
 //! frame is refused.
 
-use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
-use super::{Pattern, envelope_metadata, json};
+use super::scanner::{Scanner, set};
+use super::{Pattern, envelope_metadata, json, object_json};
 use crate::protocol::codec::Bounds;
 use crate::protocol::codec::fields::Raw;
 use crate::protocol::{
-    ActorAddress, FrameBytes, Heartbeat, MessageId, Publish, Recipient, Request, Send, Subscribe,
-    Topic, Verb,
+    ActorAddress, AuthToken, Connect, FrameBytes, Heartbeat, MessageId, Publish, Recipient,
+    Register, Request, Send, Subscribe, Topic, Verb,
 };
 use crate::time::Timestamp;
 
 /// Reads a frame that has nothing unusual. None: [`decode_thoroughly`](super::decode_thoroughly)
 /// has to tell.
 pub fn decode_plain_frame(frame: &[u8], bounds: &Bounds) -> Option<Request> {
-    let text = std::str::from_utf8(frame).ok()?;
-    let Object(envelope): Object<Envelope<'_>> = serde_json::from_str(text).ok()?;
+    let mut scanner = Scanner::new(std::str::from_utf8(frame).ok()?);
+    let mut envelope = Envelope::default();
+    scanner.object(|scanner, key| envelope.read(key, scanner, bounds))?;
+    scanner.end()?;
     envelope.request(bounds, FrameBytes(frame.len()))
 }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Envelope<'a> {
-    id: &'a str,
-    from: &'a str,
-    to: &'a str,
-    #[serde(rename = "type")]
-    kind: Kind,
-    pattern: &'a str,
-    timestamp: u64,
-    #[serde(borrow)]
-    payload: Option<Object<Payload<'a>>>,
-    #[serde(borrow)]
-    metadata: Raw<'a>,
-    ttl: Option<u64>,
-    #[serde(rename = "correlationId")]
-    _correlation_id: Option<&'a str>,
-    #[serde(rename = "signature")]
-    _signature: Option<&'a str>,
+    id: Option<&'a str>,
+    from: Option<&'a str>,
+    to: Option<&'a str>,
+    kind: Option<Kind>,
+    pattern: Option<Pattern>,
+    timestamp: Option<u64>,
+    payload: Option<Option<Payload<'a>>>,
+    metadata: Option<Raw<'a>>,
+    ttl: Option<Option<u64>>,
+    correlation_id: Option<Option<&'a str>>,
+    signature: Option<Option<&'a str>>,
 }
 
 /// The fields of all kinds; a kind ignores those that are not its own.
-#[derive(Deserialize, Default)]
+#[derive(Default)]
 struct Payload<'a> {
-    to: Option<&'a str>,
-    topic: Option<&'a str>,
-    #[serde(rename = "type")]
-    kind: Option<&'a str>,
-    #[serde(borrow)]
-    data: Raw<'a>,
-    #[serde(borrow)]
-    timestamp: Raw<'a>,
-    durable: Option<bool>,
+    to: Option<Option<&'a str>>,
+    topic: Option<Option<&'a str>>,
+    kind: Option<Option<&'a str>>,
+    data: Option<Raw<'a>>,
+    timestamp: Option<Raw<'a>>,
+    durable: Option<Option<bool>>,
+    actor_address: Option<Option<&'a str>>,
+    capabilities: Option<Vec<String>>,
+    metadata: Option<Raw<'a>>,
+    ttl_seconds: Option<Option<u64>>,
 }
 
-/// Another kind ends the reading where it stands, most often before the payload.
-#[derive(Deserialize, Clone, Copy)]
-#[serde(try_from = "&str")]
+#[derive(Clone, Copy)]
 enum Kind {
+    Connect,
     Heartbeat,
     Publish,
+    Register,
     Send,
     Subscribe,
 }
 
-impl TryFrom<&str> for Kind {
-    type Error = &'static str;
-
-    fn try_from(kind: &str) -> Result<Self, Self::Error> {
-        match kind {
-            "hub:heartbeat" => Ok(Kind::Heartbeat),
-            "hub:publish" => Ok(Kind::Publish),
-            "hub:send" => Ok(Kind::Send),
-            "hub:subscribe" => Ok(Kind::Subscribe),
-            _ => Err("a kind that is seldom sent"),
+impl Kind {
+    /// Another kind ends the reading where it stands, most often before the payload.
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "hub:connect" => Some(Kind::Connect),
+            "hub:heartbeat" => Some(Kind::Heartbeat),
+            "hub:publish" => Some(Kind::Publish),
+            "hub:register" => Some(Kind::Register),
+            "hub:send" => Some(Kind::Send),
+            "hub:subscribe" => Some(Kind::Subscribe),
+            _ => None,
         }
     }
 }
 
-impl Envelope<'_> {
+impl<'a> Envelope<'a> {
+    fn read(&mut self, key: &str, scanner: &mut Scanner<'a>, bounds: &Bounds) -> Option<()> {
+        match key {
+            "id" => set(&mut self.id, scanner.string()?),
+            "from" => set(&mut self.from, scanner.string()?),
+            "to" => set(&mut self.to, scanner.string()?),
+            "type" => set(&mut self.kind, Kind::parse(scanner.string()?)?),
+            "pattern" => match scanner.string()? {
+                "tell" => set(&mut self.pattern, Pattern::Tell),
+                "ask" => set(&mut self.pattern, Pattern::Ask),
+                _ => None,
+            },
+            "timestamp" => set(&mut self.timestamp, scanner.number()?),
+            "payload" => {
+                let payload = scanner.optional(|scanner| {
+                    let mut payload = Payload::default();
+                    scanner.object(|scanner, key| payload.read(key, scanner, bounds))?;
+                    Some(payload)
+                });
+                set(&mut self.payload, payload?)
+            }
+            "metadata" => set(&mut self.metadata, scanner.optional(Scanner::value)?),
+            "ttl" => set(&mut self.ttl, scanner.optional(Scanner::number)?),
+            "correlationId" => set(&mut self.correlation_id, scanner.optional(Scanner::string)?),
+            "signature" => set(&mut self.signature, scanner.optional(Scanner::string)?),
+            _ => scanner.value().map(drop),
+        }
+    }
+
     fn request(self, bounds: &Bounds, frame_bytes: FrameBytes) -> Option<Request> {
-        let to = ActorAddress::parse(self.to).ok()?;
-        let payload = self.payload.map_or_else(Payload::default, |Object(payload)| payload);
-        let verb = payload.verb(self.kind, &to, bounds)?;
+        let to = ActorAddress::parse(self.to?).ok()?;
+        let metadata = self.metadata.flatten();
+        let verb = match self.kind? {
+            Kind::Connect => Verb::Connect(connect(metadata?)?),
+            kind => {
+                bounds.check_metadata(metadata).ok()?;
+                self.payload.flatten().unwrap_or_default().verb(kind, &to, metadata, bounds)?
+            }
+        };
         let type_name = verb.type_name();
         bounds.check_type(type_name).ok()?;
-        bounds.check_metadata(self.metadata).ok()?;
         Some(Request {
-            id: MessageId::parse(self.id).ok()?,
-            from: ActorAddress::parse(self.from).ok()?,
+            id: MessageId::parse(self.id?).ok()?,
+            from: ActorAddress::parse(self.from?).ok()?,
             to,
             type_name: type_name.into(),
-            pattern: match self.pattern {
-                "tell" => Pattern::Tell,
-                "ask" => Pattern::Ask,
-                _ => return None,
-            },
-            timestamp: Timestamp::from_millis(self.timestamp),
-            ttl: self.ttl.map(Duration::from_millis),
-            metadata: envelope_metadata(self.metadata).ok()?,
+            pattern: self.pattern?,
+            timestamp: Timestamp::from_millis(self.timestamp?),
+            ttl: self.ttl.flatten().map(Duration::from_millis),
+            metadata: envelope_metadata(metadata).ok()?,
             frame_bytes,
             verb: Ok(verb),
         })
     }
 }
 
-impl Payload<'_> {
-    /// `to` is the envelope's recipient.
-    fn verb(&self, kind: Kind, to: &ActorAddress, bounds: &Bounds) -> Option<Verb> {
+impl<'a> Payload<'a> {
+    fn read(&mut self, key: &str, scanner: &mut Scanner<'a>, bounds: &Bounds) -> Option<()> {
+        match key {
+            "to" => set(&mut self.to, scanner.optional(Scanner::string)?),
+            "topic" => set(&mut self.topic, scanner.optional(Scanner::string)?),
+            "type" => set(&mut self.kind, scanner.optional(Scanner::string)?),
+            "data" => set(&mut self.data, scanner.optional(Scanner::value)?),
+            "timestamp" => set(&mut self.timestamp, scanner.optional(Scanner::value)?),
+            "durable" => set(&mut self.durable, scanner.optional(Scanner::flag)?),
+            "actorAddress" => set(&mut self.actor_address, scanner.optional(Scanner::string)?),
+            "capabilities" => {
+                let (items_max, bytes_max) = (bounds.capabilities_max, bounds.capability_bytes_max);
+                set(&mut self.capabilities, scanner.strings(items_max, bytes_max)?)
+            }
+            "metadata" => set(&mut self.metadata, scanner.optional(Scanner::value)?),
+            "ttlSeconds" => set(&mut self.ttl_seconds, scanner.optional(Scanner::number)?),
+            _ => scanner.value().map(drop),
+        }
+    }
+
+    /// `to` and `metadata` are the envelope's.
+    fn verb(
+        self,
+        kind: Kind,
+        to: &ActorAddress,
+        metadata: Raw<'_>,
+        bounds: &Bounds,
+    ) -> Option<Verb> {
         Some(match kind {
-            Kind::Heartbeat => Verb::Heartbeat(Heartbeat { timestamp: json(self.timestamp) }),
+            Kind::Connect => return None,
+            Kind::Heartbeat => {
+                Verb::Heartbeat(Heartbeat { timestamp: json(self.timestamp.flatten()) })
+            }
             Kind::Publish => Verb::Publish(Publish {
                 topic: self.topic()?,
                 kind: self.application_type(bounds)?,
-                data: json(self.data),
+                data: json(self.data.flatten()),
             }),
+            Kind::Register => Verb::Register(self.register(metadata, bounds)?),
             Kind::Send => Verb::Send(Send {
-                to: match self.to {
+                to: match self.to.flatten() {
                     Some(text) if !text.is_empty() => Recipient::parse(text).ok()?,
                     Some(_) | None => to.clone().into(),
                 },
                 kind: self.application_type(bounds)?,
-                data: json(self.data),
+                data: json(self.data.flatten()),
             }),
             Kind::Subscribe => Verb::Subscribe(Subscribe {
                 topic: self.topic()?,
-                durable: self.durable.unwrap_or_default(),
+                durable: self.durable.flatten().unwrap_or_default(),
             }),
         })
     }
 
     fn topic(&self) -> Option<Topic> {
-        Topic::parse(self.topic?).ok()
+        Topic::parse(self.topic.flatten()?).ok()
     }
 
     fn application_type(&self, bounds: &Bounds) -> Option<Arc<str>> {
-        let kind = self.kind.filter(|kind| !kind.is_empty() && !kind.starts_with("hub:"))?;
+        let is_one = |kind: &&str| !kind.is_empty() && !kind.starts_with("hub:");
+        let kind = self.kind.flatten().filter(is_one)?;
         bounds.check_type(kind).ok()?;
         Some(kind.into())
     }
+
+    fn register(self, envelope: Raw<'_>, bounds: &Bounds) -> Option<Register> {
+        bounds.check_registration(self.metadata.flatten()).ok()?;
+        let metadata = object_json("metadata", self.metadata.flatten()).ok()?;
+        let envelope = object_json("metadata", envelope).ok()?;
+        let renews = Register::renews_on_heartbeat;
+        let ttl = self.ttl_seconds.flatten().map_or(Register::TTL_DEFAULT, Duration::from_secs);
+        let register = Register {
+            actor_address: ActorAddress::parse(self.actor_address.flatten()?).ok()?,
+            capabilities: self.capabilities?,
+            renew_on_heartbeat: renews(&metadata) || renews(&envelope),
+            metadata,
+            ttl: ttl.min(Register::TTL_MAX),
+        };
+        (!ttl.is_zero()).then_some(register)
+    }
 }
 
-/// serde would read a struct from an array too; the protocol does not.
-struct Object<T>(T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Only<T>(PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Only<T> {
-            type Value = Object<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
-            }
-        }
-
-        deserializer.deserialize_map(Only(PhantomData))
-    }
+/// What `metadata` asks of a connection.
+fn connect(metadata: &RawValue) -> Option<Connect> {
+    let (mut version, mut capabilities, mut token, mut client) = (None, None, None, None);
+    Scanner::new(metadata.get()).object(|scanner, key| match key {
+        "protocolVersion" => set(&mut version, scanner.string()?),
+        "capabilities" => set(&mut capabilities, scanner.strings(usize::MAX, usize::MAX)?),
+        "authToken" => set(&mut token, scanner.optional(Scanner::string)?),
+        "clientMetadata" => set(&mut client, scanner.optional(Scanner::value)?),
+        _ => scanner.value().map(drop),
+    })?;
+    let client_metadata = match client.flatten() {
+        None => None,
+        client => Some(object_json("clientMetadata", client).ok()?),
+    };
+    Some(Connect {
+        protocol_version: version?.to_owned(),
+        capabilities: capabilities?,
+        auth_token: token.flatten().map(AuthToken::new),
+        client_metadata,
+    })
 }
