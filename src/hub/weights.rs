@@ -6,16 +6,14 @@
 use serde::Serialize;
 
 use super::Config;
-use crate::protocol::{
-    ActorAddress, MESSAGE_ID_BYTES_MAX, Outgoing, PATH_BYTES_MAX, TOPIC_BYTES_MAX, Topic,
-};
+use crate::protocol::{ActorAddress, Outgoing, PATH_BYTES_MAX, TOPIC_BYTES_MAX, Topic};
 
 /// The weight of a session: its row, its deadlines, its rate limiters.
 pub const SESSION: usize = 1024;
 const REGISTRATION: usize = 1024;
 const CAPABILITY: usize = 32;
 const SUBSCRIPTION: usize = 512;
-const OUTCOME: usize = 1024;
+const OUTCOME: usize = 256;
 /// What surrounds the path of an address.
 const ADDRESS_BYTES_MAX: usize = PATH_BYTES_MAX + 3;
 
@@ -34,9 +32,9 @@ pub fn subscription(topic: &Topic) -> usize {
     SUBSCRIPTION + topic.as_str().len()
 }
 
-/// The weight of one remembered outcome, by the length of its ask's names.
-pub(super) fn outcome(name_bytes: usize) -> usize {
-    OUTCOME + name_bytes
+/// The weight of one remembered outcome of this address. Of its ask a digest is kept.
+pub(super) fn outcome(address: &ActorAddress) -> usize {
+    OUTCOME + address.as_str().len()
 }
 
 /// Bytes that the hub accounts for, or the most that it may account for, by kind.
@@ -64,10 +62,7 @@ impl Accounts {
             queues: config.sessions_max.saturating_mul(queue_max(config)),
             registrations: addresses.saturating_mul(registration_max(config)),
             subscriptions: subscriptions.saturating_mul(SUBSCRIPTION + TOPIC_BYTES_MAX),
-            outcomes: config
-                .dedupe_entries_max
-                .max(1)
-                .saturating_mul(outcome(ADDRESS_BYTES_MAX + MESSAGE_ID_BYTES_MAX)),
+            outcomes: config.dedupe_entries_max.max(1).saturating_mul(OUTCOME + ADDRESS_BYTES_MAX),
         }
     }
 

@@ -64,7 +64,6 @@ struct Row {
     /// The neighbours in the list.
     older: u32,
     newer: u32,
-    id_bytes: u8,
 }
 
 /// No row has this number.
@@ -72,7 +71,7 @@ const NOBODY: u32 = u32::MAX;
 
 impl Row {
     fn weight(&self) -> usize {
-        weights::outcome(self.from.as_str().len() + usize::from(self.id_bytes))
+        weights::outcome(&self.from)
     }
 }
 
@@ -119,7 +118,7 @@ impl DedupeCache {
         outcome: Outcome,
         config: &Config,
     ) {
-        let DedupeKey { from, id, digest } = ask;
+        let DedupeKey { from, digest, .. } = ask;
         let mut of = self.of.or_default(&from);
         if of.numbers.len() >= config.dedupe_entries_per_address_max.max(1) {
             if let Some(oldest) = of.numbers.pop_front() {
@@ -131,9 +130,8 @@ impl DedupeCache {
             }
             of = self.of.or_default(&from);
         }
-        let id_bytes = u8::try_from(id.as_str().len()).expect("an id has at most 128 bytes");
         let (older, newer) = (self.outcomes.newest, NOBODY);
-        let row = Row { digest, from: from.clone(), at: now, outcome, older, newer, id_bytes };
+        let row = Row { digest, from: from.clone(), at: now, outcome, older, newer };
         of.numbers.push_back(self.outcomes.push(row));
         if of.principal.as_ref() != principal {
             of.principal = principal.cloned();
