@@ -66,6 +66,9 @@ struct Row {
     newer: u32,
 }
 
+/// What an address's rank grows by.
+const RANK_STEP: usize = 32;
+
 /// No row has this number.
 const NOBODY: u32 = u32::MAX;
 
@@ -82,8 +85,8 @@ struct OfAddress {
     principal: Option<Principal>,
     /// Numbers of rows, oldest first.
     numbers: VecDeque<u32>,
-    /// At least as much as there are numbers. It follows them down only when it matters, so that an
-    /// address that loses one for each that it gets keeps its place.
+    /// At least as much as there are numbers. It follows them up in steps, and down only when it
+    /// matters, so that few asks move an address to another place.
     rank: usize,
 }
 
@@ -138,9 +141,10 @@ impl DedupeCache {
         }
         let count = of.numbers.len();
         if of.rank < count {
-            let before = (std::mem::replace(&mut of.rank, count), from);
+            let rank = count.next_multiple_of(RANK_STEP);
+            let before = (std::mem::replace(&mut of.rank, rank), from);
             self.ranks.remove(&before);
-            self.ranks.insert((count, before.1));
+            self.ranks.insert((rank, before.1));
         }
     }
 
@@ -182,8 +186,8 @@ impl DedupeCache {
     }
 
     /// The last address in order of those that have most. Nobody has more than its rank, so whoever
-    /// is ranked last and has as much is it; each rank that is corrected on the way fell behind by
-    /// an outcome that was forgotten.
+    /// is ranked last and has as much is it; a rank is corrected on the way only if outcomes came or
+    /// went since it was.
     fn whoever_has_most(&mut self) -> Option<ActorAddress> {
         loop {
             let (rank, last) = self.ranks.last()?;
@@ -275,6 +279,7 @@ fn slot(digest: u128) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::hash::DefaultHasher;
 
     use super::*;
@@ -340,5 +345,40 @@ mod tests {
         assert_eq!(hash(&cache), hash(&DedupeCache::new([0; 16])));
         assert_eq!((cache.bytes(), cache.oldest()), (0, None));
         assert!(cache.of.len() == 0 && cache.ranks.is_empty());
+    }
+
+    #[test]
+    fn many_asks_displace_what_a_count_says() {
+        const HUB: usize = 150;
+        const ADDRESS: usize = 90;
+        let config = Config {
+            dedupe_entries_max: HUB,
+            dedupe_entries_per_address_max: ADDRESS,
+            ..Config::default()
+        };
+        let mut cache = DedupeCache::new([0; 16]);
+        let mut expected: BTreeMap<&str, VecDeque<String>> = BTreeMap::new();
+        let mut dice = 7_u64;
+        for nth in 0..3_000 {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            // Each is talkative for a while.
+            let from = ["a", "b", "c", "d"][(nth / 200 + (dice >> 62) as usize / 2) % 4];
+            let most = expected.iter().max_by_key(|(name, asks)| (asks.len(), **name));
+            let most = most.map_or("", |(name, _)| *name);
+            let held: usize = expected.values().map(VecDeque::len).sum();
+            let asks = expected.entry(from).or_default();
+            if asks.len() == ADDRESS {
+                asks.pop_front();
+            } else if held == HUB {
+                expected.get_mut(most).and_then(VecDeque::pop_front);
+            }
+            expected.entry(from).or_default().push_back(nth.to_string());
+            insert(&mut cache, from, &nth.to_string(), &config);
+            let is_known = |(from, asks): (&&str, &VecDeque<String>)| {
+                asks.iter().all(|id| cache.get(&ask(from, id)).is_some())
+            };
+            assert!(expected.iter().all(is_known), "after {nth}");
+            assert_eq!(cache.len(), expected.values().map(VecDeque::len).sum::<usize>());
+        }
     }
 }
