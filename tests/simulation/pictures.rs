@@ -84,8 +84,7 @@ fn by_a_second_client(events: &[Event]) -> bool {
     let Input::Frame(_, Ok(ClientFrame::Request(taking))) = &last.input else { return false };
     events.iter().any(|event| match &event.what {
         What::Client { client, event: ClientEvent::Sent(frame) } => {
-            let is_it =
-                matches!(frame.as_ref(), ClientFrame::Request(said) if said.id == taking.id);
+            let is_it = matches!(frame, ClientFrame::Request(said) if said.id == taking.id);
             is_it && client.kind == ClientKind::Client && client.number > 1
         }
         _ => false,
@@ -95,7 +94,7 @@ fn by_a_second_client(events: &[Event]) -> bool {
 /// Has the last message of a client carry the hostile text.
 fn say_something_hostile(events: &mut [Event]) {
     let sends = events.iter_mut().rev().find_map(|event| match &mut event.what {
-        What::Client { event: ClientEvent::Sent(frame), .. } => match frame.as_mut() {
+        What::Client { event: ClientEvent::Sent(frame), .. } => match frame {
             ClientFrame::Request(request) => match &mut Arc::make_mut(request).verb {
                 Ok(Verb::Send(send)) => Some(&mut send.data),
                 Ok(_) | Err(_) => None,

@@ -20,7 +20,7 @@ impl AtClient for ClientEvent {
             ClientEvent::Opened { .. } => "client opened".to_owned(),
             ClientEvent::Lost { .. } => "client lost".to_owned(),
             ClientEvent::Sent(_) => "client sent".to_owned(),
-            ClientEvent::Received(frame) => match frame.as_ref() {
+            ClientEvent::Received(frame) => match frame {
                 HubFrame::Pong => "client received pong".to_owned(),
                 HubFrame::Message(message) => format!("client received {}", message.type_name()),
             },

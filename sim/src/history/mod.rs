@@ -58,9 +58,9 @@ pub enum ClientEvent {
         why: DisconnectReason,
     },
     /// It said this to the hub.
-    Sent(Box<ClientFrame>),
+    Sent(ClientFrame),
     /// The hub said this to it.
-    Received(Box<HubFrame>),
+    Received(HubFrame),
     /// It gave up or was told to go.
     Ended,
     /// What the client tells its user, beyond the frames.

@@ -172,7 +172,7 @@ fn sessions(events: &[Event]) -> BTreeMap<HubSession, Connection> {
                 }
             }
             What::Client { client, event: ClientEvent::Sent(frame) } => {
-                if let ClientFrame::Request(request) = frame.as_ref() {
+                if let ClientFrame::Request(request) = frame {
                     let connection = place.connection(client);
                     let sender = senders.entry(&request.id).or_insert(Some(connection.clone()));
                     // An id that two connections sent tells nothing.

@@ -93,11 +93,11 @@ impl Tap {
 
 impl Observer for Tap {
     fn sent(&mut self, _now: Timestamp, frame: &ClientFrame) {
-        self.record(ClientEvent::Sent(Box::new(frame.clone())));
+        self.record(ClientEvent::Sent(frame.clone()));
     }
 
     fn received(&mut self, _now: Timestamp, frame: &HubFrame) {
-        self.record(ClientEvent::Received(Box::new(frame.clone())));
+        self.record(ClientEvent::Received(frame.clone()));
     }
 
     fn transport(&mut self, _now: Timestamp, change: &TransportChange) {

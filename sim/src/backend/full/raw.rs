@@ -96,7 +96,7 @@ impl<W: Wire> Task<W> {
                     self.record(ClientEvent::Said("has no connection to say it on".to_owned()));
                     return;
                 }
-                self.record(ClientEvent::Sent(Box::new(frame.clone())));
+                self.record(ClientEvent::Sent(frame.clone()));
                 self.write(encode_client_frame(&frame));
                 if let Some(id) = awaited {
                     self.awaited.insert(id, done);
@@ -148,7 +148,7 @@ impl<W: Wire> Task<W> {
             Ok(frame) => {
                 self.session.received(&frame);
                 let answered = answered(&frame).and_then(|id| self.awaited.remove(id));
-                self.record(ClientEvent::Received(Box::new(frame)));
+                self.record(ClientEvent::Received(frame));
                 if let Some(done) = answered {
                     let _ = done.send(());
                 }

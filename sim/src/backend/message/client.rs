@@ -99,13 +99,13 @@ impl World {
         let name = client.name.clone();
         let input = match input {
             Input::Frame(Ok(frame)) => {
-                let event = ClientEvent::Received(Box::new(frame));
+                let event = ClientEvent::Received(frame);
                 let event = What::Client { client: name, event };
                 let told = self.recorder.record_and_return(self.now, event);
                 let What::Client { event: ClientEvent::Received(frame), .. } = told else {
                     unreachable!("it is what was recorded")
                 };
-                Input::Frame(Ok(*frame))
+                Input::Frame(Ok(frame))
             }
             other => other,
         };
@@ -174,7 +174,7 @@ impl World {
             }
             Output::Sent(frame) => {
                 let link = client.link;
-                self.record_of(id, Some(ClientEvent::Sent(Box::new(frame))));
+                self.record_of(id, Some(ClientEvent::Sent(frame)));
                 link.into_iter().for_each(|link| self.network.wake(link, End::Client));
             }
             Output::Dial => {

@@ -126,7 +126,7 @@ impl World {
                     None => drop(done.send(())),
                 }
                 let message = Message::said(frame.clone(), bytes_max, &self.scenario.hub);
-                self.record_client(&name, ClientEvent::Sent(Box::new(frame)));
+                self.record_client(&name, ClientEvent::Sent(frame));
                 return self.queue_as_client(link, message);
             }
         }
@@ -182,7 +182,7 @@ impl World {
         raw.session.received(&frame);
         let done = answered(&frame).and_then(|id| raw.awaited.remove(id));
         let name = raw.name.clone();
-        self.record_client(&name, ClientEvent::Received(Box::new(frame)));
+        self.record_client(&name, ClientEvent::Received(frame));
         if let Some(done) = done {
             let _ = done.send(());
         }

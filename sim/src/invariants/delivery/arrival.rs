@@ -72,7 +72,7 @@ impl RunObserver for Arrival {
             What::Hub(hub) => self.note(event.at, hub),
             What::Client { client, event: happened } => match happened {
                 ClientEvent::Received(frame) => {
-                    if let HubFrame::Message(message) = frame.as_ref() {
+                    if let HubFrame::Message(message) = frame {
                         return self.received(event.at, client, message);
                     }
                 }

@@ -53,7 +53,7 @@ impl Asks {
     fn client(&mut self, at: Duration, client: &ClientName, event: &ClientEvent) {
         match event {
             ClientEvent::Sent(frame) => {
-                if let ClientFrame::Request(request) = frame.as_ref()
+                if let ClientFrame::Request(request) = frame
                     && request.pattern == Pattern::Ask
                 {
                     let id = request.id.clone();
@@ -64,7 +64,7 @@ impl Asks {
                 }
             }
             ClientEvent::Received(frame) => {
-                if let HubFrame::Message(message) = frame.as_ref()
+                if let HubFrame::Message(message) = frame
                     && let HubBody::Reply { correlation: Some(id), .. } = &message.body
                     && let Some(asks) = self.open.get_mut(client)
                 {

@@ -52,7 +52,7 @@ fn every_ask_is_answered_when_it_is_calm() {
         let id = MessageId::parse("m-1000").unwrap();
         let ask = request(story.now(), id, "alice", Pattern::Ask, send("nobody"));
         let frame = ClientFrame::Request(Arc::new(ask.clone()));
-        story.at_client(ClientEvent::Sent(Box::new(frame)));
+        story.at_client(ClientEvent::Sent(frame));
         story.sends(1, ask);
         if answered {
             let answer = story.last().sent_to(1)[0].clone();

@@ -146,7 +146,7 @@ impl Story {
     /// The client gets one of the messages that the hub sent.
     fn receives(&mut self, message: &Outgoing) {
         let frame = hand_over(message, &self.scenario.hub.hub_address);
-        self.at_client(ClientEvent::Received(Box::new(frame)));
+        self.at_client(ClientEvent::Received(frame));
     }
 
     fn now(&self) -> Timestamp {

@@ -396,7 +396,7 @@ fn text(event: &Event) -> String {
         What::HubStopped { abruptly: true } => "the hub's process dies".to_owned(),
         What::HubStopped { abruptly: false } => "the hub has shut down".to_owned(),
         What::Hub(hub) => hub.to_string(),
-        What::Client { client, event: ClientEvent::Sent(frame) } => match frame.as_ref() {
+        What::Client { client, event: ClientEvent::Sent(frame) } => match frame {
             ClientFrame::Ping => format!("{client} sends ping"),
             ClientFrame::Request(request) => {
                 let id: String = request.id.as_str().chars().take(8).collect();

@@ -109,7 +109,7 @@ impl Tracer {
                 ways.to_hub.depart(&mut self.arrows, id, arrow);
             }
             ClientEvent::Received(frame) => {
-                let id = match frame.as_ref() {
+                let id = match frame {
                     HubFrame::Pong => None,
                     HubFrame::Message(message) => Some(message.id.as_str()),
                 };
