@@ -1,11 +1,12 @@
 //! What travels between a client and the hub: WebSocket messages that nobody has encoded.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use signal_hub::hub::Config;
 use signal_hub::protocol::codec::{Bounds, decode_client_frame, encode_client_frame};
 use signal_hub::protocol::{
-    ClientFrame, CloseReason, Json, Malformed, Outgoing, Register, Subscription, Verb,
+    ClientFrame, CloseReason, FrameBytes, Json, Malformed, Outgoing, Register, Subscription, Verb,
 };
 
 /// Bytes of what surrounds a client's application data in a frame, at most.
@@ -59,15 +60,21 @@ impl Message {
     }
 
     /// What the hub is told of a frame: what its codec would make of the frame's text.
-    pub fn said(frame: ClientFrame, bytes_max: usize, config: &Config) -> Self {
+    pub fn said(mut frame: ClientFrame, bytes_max: usize, config: &Config) -> Self {
         let bytes = data_bytes(&frame);
         let long = bytes + CLIENT_ENVELOPE_BYTES_MAX > bytes_max;
         let heavy = (1..=bytes + WEIGHTLESS_BYTES_MAX).contains(&config.rate_limit_bytes);
-        if long || heavy || !is_plain(&frame, &config.bounds()) {
-            Self::written(encode_client_frame(&frame), bytes_max, config)
-        } else {
-            Message::Said(Ok(frame))
+        let plain = is_plain(&frame, &config.bounds());
+        if !plain || long || heavy {
+            let text = encode_client_frame(&frame);
+            if !plain || text.len() > bytes_max {
+                return Self::written(text, bytes_max, config);
+            }
+            if let ClientFrame::Request(request) = &mut frame {
+                Arc::make_mut(request).frame_bytes = FrameBytes(text.len());
+            }
         }
+        Message::Said(Ok(frame))
     }
 
     /// The same for any text.
@@ -132,11 +139,9 @@ fn is_plain(frame: &ClientFrame, bounds: &Bounds) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use signal_hub::protocol::{
-        ActorAddress, Broadcast, FrameBytes, Heartbeat, MessageId, Pattern, Publish, Renew,
-        RenewalToken, Request, Send, Subscribe, Topic, Unsubscribe,
+        ActorAddress, Broadcast, Heartbeat, MessageId, Pattern, Publish, Renew, RenewalToken,
+        Request, Send, Subscribe, Topic, Unsubscribe,
     };
     use signal_hub::time::Timestamp;
 
@@ -197,6 +202,21 @@ mod tests {
             let text = encode_client_frame(&frame);
             assert_eq!(decode_client_frame(text.as_bytes(), &Bounds::default()), Ok(frame));
         }
+    }
+
+    #[test]
+    fn what_is_plain_and_may_be_too_much_is_measured() {
+        let frame = request(Verb::QueueStats);
+        let bytes = encode_client_frame(&frame).len();
+        let config = Config { rate_limit_bytes: 1, ..Config::default() };
+        let said = |max| match Message::said(frame.clone(), max, &config) {
+            Message::Said(Ok(ClientFrame::Request(request))) => Ok(request.frame_bytes.0),
+            Message::Said(Err(malformed)) => Err(malformed),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(said(bytes), Ok(bytes));
+        let max = bytes - 1;
+        assert_eq!(said(max), Err(Malformed::TooLarge { actual: bytes, max }));
     }
 
     #[test]
