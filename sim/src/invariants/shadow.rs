@@ -83,6 +83,11 @@ impl Shadow {
         self.addresses.len()
     }
 
+    /// What each address was registered with, in their order.
+    pub(crate) fn registrations(&self) -> impl Iterator<Item = (&ActorAddress, &Registration)> {
+        self.registrations.iter()
+    }
+
     /// What the present owner registered the address with, or the last one did.
     pub(crate) fn registration(&self, address: &ActorAddress) -> Option<&Registration> {
         self.registrations.get(address)

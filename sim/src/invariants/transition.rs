@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use signal_hub::hub::{Input, Output, Record, SessionKey, SessionRow};
+use signal_hub::hub::{AddressRow, Input, Output, Record, SessionKey, SessionRow};
 use signal_hub::protocol::{
     ActorAddress, Body, ClientFrame, CloseReason, ErrorCode, MessageId, Outgoing, Reply, Request,
     Verb,
@@ -170,8 +170,14 @@ impl<'a> Transition<'a> {
 
     /// Whether the address's own deadline, or one of its session's, came before the input.
     pub fn is_due(&self, address: &ActorAddress) -> bool {
-        self.before.address_due(address, self.now)
-            || self.before.owner(address).is_some_and(|owner| self.timed_out(owner))
+        self.before.address(address).is_some_and(|row| self.is_row_due(row))
+    }
+
+    /// The same of the address's row before the event.
+    pub fn is_row_due(&self, row: &AddressRow) -> bool {
+        let owner = row.registration.and_then(|registration| registration.owner);
+        row.deadline.is_some_and(|deadline| deadline <= self.now)
+            || owner.is_some_and(|owner| self.timed_out(owner))
     }
 
     /// Whether the hub says nothing and keeps its addresses and topics as they are, at an input at

@@ -47,9 +47,10 @@ impl HubObserver for Directory {
             }
             Some(Reply::ActorList(told)) => {
                 let Some(Verb::ListActors(ask)) = asked.verb() else { return Ok(()) };
-                listed(transition, ask, told)?;
+                let registered: Vec<Row<'_>> = registered(transition).collect();
+                listed(transition, &registered, ask, told)?;
                 (
-                    registered(transition).filter(behind(ask.cursor.as_ref())).collect(),
+                    registered.into_iter().filter(behind(ask.cursor.as_ref())).collect(),
                     (ask.offset, ask.cursor.as_ref(), ask.limit.actors()),
                     told.actors
                         .iter()
@@ -87,14 +88,17 @@ struct Told<'a> {
 
 /// Who is registered after what was due; a request for the directory changes nothing.
 pub(super) fn registered<'a>(transition: &'a Transition<'_>) -> impl Iterator<Item = Row<'a>> {
-    transition.before.address_rows().filter_map(|(address, before)| {
-        let row: Option<&AddressRow> = if transition.is_due(address) {
+    let mut all_known = transition.before.registrations().peekable();
+    transition.before.address_rows().filter_map(move |(address, before)| {
+        let row: Option<&AddressRow> = if transition.is_row_due(before) {
             transition.after.address(address)
         } else {
             Some(before)
         };
         let registration = row?.registration.as_ref()?;
-        let known = transition.before.registration(address)?;
+        // Both are in the order of addresses.
+        while all_known.next_if(|(other, _)| *other < address).is_some() {}
+        let (_, known) = all_known.next_if(|(other, _)| *other == address)?;
         registration.owner.is_some().then_some((address, registration, known))
     })
 }
@@ -207,8 +211,13 @@ fn discovered(told: &Discovered) -> Verdict {
     }
 }
 
-fn listed(transition: &Transition<'_>, ask: &ListActors, told: &ActorList) -> Verdict {
-    let total = registered(transition).count();
+fn listed(
+    transition: &Transition<'_>,
+    registered: &[Row<'_>],
+    ask: &ListActors,
+    told: &ActorList,
+) -> Verdict {
+    let total = registered.len();
     if (told.total, told.offset, told.limit) != (total, ask.offset, ask.limit.actors()) {
         let evidence = format!(
             "{} registered, told {} from {} to at most {}",
@@ -217,8 +226,10 @@ fn listed(transition: &Transition<'_>, ask: &ListActors, told: &ActorList) -> Ve
         return broken(Invariant::I33, evidence);
     }
     for actor in &told.actors {
-        let fits = registered(transition).any(|(address, row, known)| {
-            (&actor.address, &actor.actor_address) == (address, address)
+        let found = registered.binary_search_by(|(address, ..)| (*address).cmp(&actor.address));
+        let fits = found.is_ok_and(|nth| {
+            let (address, row, known) = registered[nth];
+            actor.actor_address == *address
                 && (actor.registered_at, actor.expires_at, actor.version)
                     == (known.at, transition.before.lives_until(address, row), row.version)
         });
