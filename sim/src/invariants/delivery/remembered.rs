@@ -14,10 +14,11 @@ use super::super::transition::RequestTransition;
 /// Who asked for what under which id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ask {
+    /// First, since it nearly always tells two asks apart.
+    content: u64,
     from: ActorAddress,
     id: MessageId,
     kind: &'static str,
-    content: u64,
 }
 
 impl Ask {
@@ -25,7 +26,7 @@ impl Ask {
     pub fn of(from: ActorAddress, asked: &RequestTransition<'_>) -> Option<Self> {
         let content = *asked.content.get_or_init(|| content(asked.request));
         let (content, verb) = (content?, asked.verb()?);
-        Some(Self { from, id: asked.request.id.clone(), kind: verb.type_name(), content })
+        Some(Self { content, from, id: asked.request.id.clone(), kind: verb.type_name() })
     }
 }
 
@@ -48,12 +49,14 @@ pub struct Remembered<T> {
     rows: BTreeMap<Ask, T>,
     /// The asks of each address, oldest first.
     of: BTreeMap<ActorAddress, Vec<(Timestamp, Ask)>>,
+    /// None of them came before.
+    since: Timestamp,
 }
 
 impl<T> Remembered<T> {
     pub fn new(config: &Config) -> Self {
-        let (rows, of) = Default::default();
-        Self { config: config.clone(), rows, of }
+        let (rows, of, since) = Default::default();
+        Self { config: config.clone(), rows, of, since }
     }
 
     pub fn get(&self, ask: &Ask) -> Option<&T> {
@@ -75,8 +78,12 @@ impl<T> Remembered<T> {
     /// Forgets what is as old as the window and what belonged to an address that was given back, or
     /// claimed by another principal.
     pub fn see(&mut self, transition: &Transition<'_>) {
-        while let Some(address) = self.with_old_asks(transition.now) {
-            self.forget_oldest_of(&address);
+        if self.is_old(transition.now, self.since) {
+            while let Some(address) = self.with_old_asks(transition.now) {
+                self.forget_oldest_of(&address);
+            }
+            let firsts = self.of.values().filter_map(|asks| asks.first());
+            self.since = firsts.map(|(at, _)| *at).min().unwrap_or(transition.now);
         }
         for record in transition.records() {
             if let Record::ActorForgotten {
@@ -94,11 +101,16 @@ impl<T> Remembered<T> {
     pub fn clear(&mut self) {
         self.rows.clear();
         self.of.clear();
+        self.since = Timestamp::default();
+    }
+
+    fn is_old(&self, now: Timestamp, at: Timestamp) -> bool {
+        now.since(at) >= self.config.dedupe_window
     }
 
     fn with_old_asks(&self, now: Timestamp) -> Option<ActorAddress> {
         let is_old = |asks: &Vec<(Timestamp, Ask)>| {
-            asks.first().is_some_and(|(at, _)| now.since(*at) >= self.config.dedupe_window)
+            asks.first().is_some_and(|(at, _)| self.is_old(now, *at))
         };
         self.of.iter().find(|(_, asks)| is_old(asks)).map(|(address, _)| address.clone())
     }

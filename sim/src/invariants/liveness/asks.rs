@@ -17,7 +17,8 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 /// L3. Remembers the asks of each connection.
 #[derive(Default)]
 pub struct Asks {
-    open: BTreeMap<ClientName, BTreeMap<MessageId, Duration>>,
+    /// Each with when it was written. There are few at a time.
+    open: BTreeMap<ClientName, Vec<(MessageId, Duration)>>,
     healed: bool,
 }
 
@@ -56,10 +57,13 @@ impl Asks {
                 if let ClientFrame::Request(request) = frame
                     && request.pattern == Pattern::Ask
                 {
-                    let id = request.id.clone();
+                    let asked = (request.id.clone(), at);
                     match self.open.get_mut(client) {
-                        Some(asks) => drop(asks.insert(id, at)),
-                        None => drop(self.open.insert(client.clone(), [(id, at)].into())),
+                        Some(asks) => {
+                            asks.retain(|(id, _)| *id != request.id);
+                            asks.push(asked);
+                        }
+                        None => drop(self.open.insert(client.clone(), vec![asked])),
                     }
                 }
             }
@@ -68,7 +72,7 @@ impl Asks {
                     && let HubBody::Reply { correlation: Some(id), .. } = &message.body
                     && let Some(asks) = self.open.get_mut(client)
                 {
-                    asks.remove(id);
+                    asks.retain(|(asked, _)| asked != id);
                 }
             }
             ClientEvent::Opened { .. } | ClientEvent::Lost { .. } | ClientEvent::Ended => {
@@ -84,8 +88,8 @@ impl Asks {
 
     fn all_answered(&self, at: Duration) -> Verdict {
         for (client, asks) in &self.open {
-            let forgotten = asks.iter().find(|(_, asked)| **asked + ANSWERED_WITHIN <= at);
-            if let Some((id, asked)) = forgotten {
+            let forgotten = asks.iter().filter(|(_, asked)| *asked + ANSWERED_WITHIN <= at);
+            if let Some((id, asked)) = forgotten.min() {
                 let evidence =
                     format!("{client} asked {id} at {asked:?} and waits for the answer still");
                 return Err(Violation::new(Invariant::L3, evidence).waited_since(*asked));
