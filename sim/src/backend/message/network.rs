@@ -8,7 +8,7 @@ use crate::net::{self, ConnectionId, End, Payload, Place};
 pub(crate) use crate::net::{Dial, HostId, Plan};
 use crate::scenario::{HUB_PORT, Scenario};
 
-pub type Network = net::World<Carried>;
+pub type Network = net::World<Box<Carried>>;
 pub type Read = net::Read<Message>;
 
 /// Where the hub listens.
@@ -33,12 +33,13 @@ pub struct Carried {
 }
 
 impl Carried {
-    pub fn new(message: Message, bytes: usize) -> Self {
-        Self { first: (message, bytes), more: VecDeque::new(), bytes }
+    pub fn new(message: Message, bytes: usize) -> Box<Self> {
+        Box::new(Self { first: (message, bytes), more: VecDeque::new(), bytes })
     }
 }
 
-impl Payload for Carried {
+/// On its way it is moved often, and it is large.
+impl Payload for Box<Carried> {
     fn bytes(&self) -> usize {
         self.bytes
     }
@@ -72,7 +73,7 @@ impl Unsent {
     }
 
     /// As many messages as make a segment, or a part of one that is longer.
-    fn take(&mut self, segment: usize) -> Option<Carried> {
+    fn take(&mut self, segment: usize) -> Option<Box<Carried>> {
         let (message, left) = self.messages.front_mut()?;
         if segment < *left {
             let whole = message.bytes();

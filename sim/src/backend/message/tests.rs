@@ -8,13 +8,13 @@ use crate::net::{ConnectionId, End, LinkConfig};
 use crate::scenario::Scenario;
 use dst::net::suite::{BYTES, Sample};
 
-impl Sample for Carried {
+impl Sample for Box<Carried> {
     fn sample() -> Self {
-        Self::new(Message::Ping, BYTES)
+        Carried::new(Message::Ping, BYTES)
     }
 }
 
-dst::for_payload! { Carried }
+dst::for_payload! { Box<Carried> }
 
 /// A connection to a hub that listens, from where nothing takes any time.
 fn connected(link: LinkConfig) -> (Network, ConnectionId) {
