@@ -84,7 +84,7 @@ pub fn generate_lasting(profile: Profile, seed: u64, lasts: Duration) -> Scenari
     for minute in 1..lasts.as_secs().div_ceil(LASTS.as_secs()) as u32 {
         scenario.steps.push(Step::fault(LASTS * minute, Fault::Heal));
     }
-    scenario.steps.sort_by_key(|step| match step.when {
+    scenario.steps.sort_by_cached_key(|step| match step.when {
         When::At(at) => at,
         When::After(_) | When::Then => unreachable!("a storm knows its times"),
     });
