@@ -67,6 +67,8 @@ pub struct LinkState<C> {
     commands_left: usize,
     events: VecDeque<Event>,
     outputs: VecDeque<Output<C>>,
+    /// Empty; kept for its room.
+    decided: Vec<state::Output>,
 }
 
 impl<C> LinkState<C> {
@@ -84,6 +86,7 @@ impl<C> LinkState<C> {
             commands_left: 0,
             events: VecDeque::new(),
             outputs: VecDeque::new(),
+            decided: Vec::new(),
         }
     }
 
@@ -117,13 +120,15 @@ impl<C> LinkState<C> {
             Input::Command(..) => self.commands_left,
             Input::Start | Input::Tick | Input::Stalled | Input::Stop => 0,
         };
-        let outputs: Vec<_> = self.state.handle(now, input).collect();
+        let mut decided = std::mem::take(&mut self.decided);
+        decided.extend(self.state.handle(now, input));
         if let Some(why) = lost {
             self.lost(why);
         }
-        for output in outputs {
+        for output in decided.drain(..) {
             self.carry_out(output, &to_wall);
         }
+        self.decided = decided;
         if self.state.ending().is_some() {
             self.callers.clear();
         }

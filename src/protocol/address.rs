@@ -43,6 +43,7 @@ macro_rules! name {
         /// By bytes. Most lookups in the tables find the very same text, so its place is compared
         /// first.
         impl Ord for $name {
+            #[inline]
             fn cmp(&self, other: &Self) -> Ordering {
                 if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
             }
