@@ -35,6 +35,7 @@ impl System for SignalHub {
     const NAME: &str = "signal-hub";
     const COMMAND: &str = "cargo sim";
     const FIXED_FIELDS: &[&str] = &["to", "topic"];
+    const NAMING_FIELDS: &[&str] = &["to", "address"];
 
     fn awaits(action: &Action) -> Option<Expectation> {
         let Action::Refused { code } = action else { return None };
@@ -51,6 +52,17 @@ impl System for SignalHub {
             | Action::Ping
             | Action::Close => Some(ActorKind::Raw),
             Action::AskTwice { .. } => Some(ActorKind::Client),
+            _ => None,
+        }
+    }
+
+    fn message_types() -> &'static [&'static str] {
+        scenario::MESSAGE_TYPES
+    }
+
+    fn registers(action: &Action) -> Option<&str> {
+        match action {
+            Action::Register { address, .. } => address.as_deref(),
             _ => None,
         }
     }

@@ -18,7 +18,9 @@ pub fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok
 /// If the text is no duration.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
-    humantime::parse_duration(&text).map_err(serde::de::Error::custom)
+    humantime::parse_duration(&text).map_err(|error| {
+        serde::de::Error::custom(format!("{text:?} is no duration such as 1m 30s: {error}"))
+    })
 }
 
 /// The same where there may be none.

@@ -60,6 +60,8 @@ pub trait System: Debug + Default + Clone + Copy + PartialEq + Eq + Send + Sync 
     const COMMAND: &str;
     /// The fields of an action that the shrinker leaves as they are: they say what the action is.
     const FIXED_FIELDS: &[&str] = &[];
+    /// The fields of an action that name an actor, or an address.
+    const NAMING_FIELDS: &[&str] = &[];
 
     /// The message that the action waits for, if it does nothing else.
     fn awaits(action: &Self::Action) -> Option<Expectation> {
@@ -69,6 +71,17 @@ pub trait System: Debug + Default + Clone + Copy + PartialEq + Eq + Send + Sync 
 
     /// The only kind of actor that can do it, if not both can.
     fn only_for(action: &Self::Action) -> Option<ActorKind> {
+        let _ = action;
+        None
+    }
+
+    /// The types of all messages that an actor can see, unless a step makes one up; empty if nobody knows.
+    fn message_types() -> &'static [&'static str] {
+        &[]
+    }
+
+    /// An address that the action registers, by which it can be named from then on.
+    fn registers(action: &Self::Action) -> Option<&str> {
         let _ = action;
         None
     }

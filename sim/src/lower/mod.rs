@@ -16,10 +16,7 @@ pub use raw_session::{CLOSE_TIMEOUT, RawSession, answered};
 pub use wishes::Wishes;
 
 use crate::history::PROBE;
-use crate::scenario::{self, Action, Speech};
-
-/// The application type of what steps say.
-const NOTE: &str = "note";
+use crate::scenario::{self, Action, NOTE, Speech};
 
 /// The address that a scenario means: an actor's name, or an address as it is.
 pub fn address(name: &str) -> ActorAddress {

@@ -7,6 +7,35 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use signal_hub::protocol::{ErrorCode, Topic};
 
+/// The application type of what steps say.
+pub const NOTE: &str = "note";
+
+/// The types of all messages that an actor can see, unless a step writes one that has another.
+pub const MESSAGE_TYPES: &[&str] = &[
+    NOTE,
+    "pong",
+    "hub:actor_list",
+    "hub:broadcast_ack",
+    "hub:connected",
+    "hub:delivery_ack",
+    "hub:disconnect",
+    "hub:discovered",
+    "hub:error",
+    "hub:heartbeat_ack",
+    "hub:metrics_response",
+    "hub:pause",
+    "hub:published",
+    "hub:queue_stats_response",
+    "hub:registered",
+    "hub:renewed",
+    "hub:resume",
+    "hub:subscribed",
+    "hub:token_refreshed",
+    "hub:unknown_actor",
+    "hub:unregistered",
+    "hub:unsubscribed",
+];
+
 /// What a client or a raw connection says, or has to hear.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]

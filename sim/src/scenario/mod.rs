@@ -14,7 +14,7 @@ use dst::duration_text;
 use dst::scenario;
 use serde::{Deserialize, Serialize};
 
-pub use action::{Action, Speech, WhichToken};
+pub use action::{Action, MESSAGE_TYPES, NOTE, Speech, WhichToken};
 pub use bounds::doubts;
 pub(crate) use bounds::{address, check, check_step};
 pub use dst::scenario::{

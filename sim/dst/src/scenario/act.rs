@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use schemars::{JsonSchema, SchemaGenerator};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -206,17 +207,18 @@ impl<S: System> Act<S> {
         let is = |words: &[String]| word.as_ref().is_some_and(|word| words.contains(word));
         let [process, connection, expect] = &*WORDS;
         if is(process) {
-            return super::step::read(fields).map(Act::Process);
+            return read(fields).map(Act::Process);
         }
         if is(connection) {
-            return super::step::read(fields).map(Act::Connection);
+            return read(fields).map(Act::Connection);
         }
         if is(expect) {
-            return super::step::read(fields).map(Act::Expect);
+            return read(fields).map(Act::Expect);
         }
-        serde_json::from_value(Value::Object(fields)).map(Act::Do).map_err(|error| {
+        read::<_, serde_json::Error>(fields).map(Act::Do).map_err(|error| {
             let text = error.to_string();
-            if !text.starts_with("unknown variant") {
+            let is_word = |word: &String| text.starts_with(&format!("unknown variant `{word}`"));
+            if !word.as_ref().is_some_and(is_word) {
                 return E::custom(text);
             }
             let others: Vec<String> =
@@ -235,14 +237,42 @@ impl<S: System> Act<S> {
     }
 }
 
+/// What the fields of a step say is done, which `"do"` names.
+pub(super) fn read<T, E>(fields: Map<String, Value>) -> Result<T, E>
+where
+    T: DeserializeOwned + Serialize + JsonSchema,
+    E: serde::de::Error,
+{
+    let names: Vec<String> = fields.keys().filter(|name| *name != "do").cloned().collect();
+    let word = fields.get("do").and_then(Value::as_str).map(str::to_owned);
+    let done: T = serde_json::from_value(Value::Object(fields)).map_err(E::custom)?;
+    let (Some(name), Some(word)) = (names.first(), word) else { return Ok(done) };
+    // Beside a word that takes no fields, serde lets any pass.
+    let says = serde_json::to_value(&done).map_err(E::custom)?;
+    if says.as_object().is_some_and(|said| said.len() == 1) && takes_nothing::<T>(&word) {
+        return Err(E::custom(format!("unknown field `{name}`: `{word}` takes none")));
+    }
+    Ok(done)
+}
+
+fn takes_nothing<T: JsonSchema>(word: &str) -> bool {
+    variants::<T>().iter().any(|variant| {
+        let fields = variant["properties"].as_object();
+        variant["properties"]["do"]["const"] == word && fields.is_some_and(|all| all.len() == 1)
+    })
+}
+
 /// The words of what every process and connection can do, and of what is expected.
 static WORDS: LazyLock<[Vec<String>; 3]> =
     LazyLock::new(|| [words::<ProcessAct>(), words::<ConnectionAct>(), words::<Expect>()]);
 
 fn words<T: JsonSchema>() -> Vec<String> {
+    let variants = variants::<T>();
+    let words = variants.iter().filter_map(|variant| variant["properties"]["do"]["const"].as_str());
+    words.map(str::to_owned).collect()
+}
+
+fn variants<T: JsonSchema>() -> Vec<Value> {
     let schema = T::json_schema(&mut SchemaGenerator::default()).to_value();
-    let variants = schema["oneOf"].as_array().into_iter().flatten();
-    variants
-        .filter_map(|variant| Some(variant["properties"]["do"]["const"].as_str()?.to_owned()))
-        .collect()
+    schema["oneOf"].as_array().cloned().unwrap_or_default()
 }

@@ -32,11 +32,6 @@ const DURATIONS: [&str; 10] = [
     "retransmit_after",
 ];
 
-/// Whether the scenario asks for no more than a file may.
-pub fn fits_a_file<S: System>(scenario: &Scenario<S>) -> bool {
-    check(scenario).is_ok() && scenario.steps.iter().all(|step| check_step(step).is_ok())
-}
-
 /// Everything but the single steps.
 pub fn check<S: System>(scenario: &Scenario<S>) -> Result<(), String> {
     check_link(&scenario.network).map_err(|why| format!("network: {why}"))?;

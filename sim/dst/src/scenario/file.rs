@@ -1,17 +1,19 @@
 //! Scenario files: JSON, checked before anything is played, with errors that name file and line.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::io;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::ser::Formatter;
 use serde_json::value::RawValue;
 
-use super::bounds;
-use super::{Act, ActorKind, HUB_HOST, ProcessAct, Scenario, Step, VERSION, What, Who};
+use super::check::check;
+use super::mistake::{self, explained, nearest_word};
+use super::{Scenario, Step, VERSION};
 use crate::System;
 
 /// A scenario that cannot be played.
@@ -57,48 +59,90 @@ pub fn read_file<S: System>(path: &Path) -> Result<Scenario<S>, InvalidScenario>
     }
 }
 
-/// Steps are read one by one: an error in one is known by its line.
-#[derive(Deserialize)]
-struct Outline<'a> {
-    version: Option<u32>,
-    #[serde(borrow, default)]
-    steps: Vec<&'a RawValue>,
-}
-
 /// Reads and checks the text of a file.
 ///
 /// # Errors
 /// If it is no scenario that can be played: an [`InvalidScenario::Line`].
 pub fn read<S: System>(text: &str) -> Result<Scenario<S>, InvalidScenario> {
     if text.starts_with('\u{feff}') {
-        let what = "the file begins with a byte order mark: save it as UTF-8 without one";
-        return Err(InvalidScenario::Line { line: 1, what: what.to_owned() });
+        return Err(at(1, "the file begins with a byte order mark: save it as UTF-8 without one"));
     }
-    let outline: Outline<'_> = serde_json::from_str(text).map_err(|error| at_error(&error))?;
-    if outline.version != Some(VERSION) {
-        let what = match outline.version {
-            Some(version) => format!("version {version} is unknown: this program reads {VERSION}"),
-            None => format!("the format has no version: add \"version\": {VERSION}"),
-        };
-        return Err(InvalidScenario::Line { line: 1, what });
+    let fields: Fields<'_> = serde_json::from_str(text)
+        .map_err(|error| at(error.line(), format!("no JSON object: {}", explained(&error))))?;
+    check_version(text, &fields)?;
+    check_fields::<S>(text, &fields)?;
+    // Steps are read one by one: an error in one is known by its line.
+    let raw = fields.get("steps").ok_or_else(|| at(1, "missing field `steps`"))?;
+    let raws: Vec<&RawValue> = serde_json::from_str(raw.get())
+        .map_err(|error| at(line_of(text, raw), format!("`steps`: {}", explained(&error))))?;
+    let in_step = |number: usize, what: String| {
+        at(line_of(text, raws[number]), format!("step {}: {what}", number + 1))
+    };
+    for (number, raw) in raws.iter().enumerate() {
+        read_step::<S>(raw).map_err(|what| in_step(number, what))?;
     }
-    for (number, raw) in (1..).zip(&outline.steps) {
-        serde_json::from_str::<Step<S>>(raw.get()).map_err(|error| InvalidScenario::Line {
-            line: line_of(text, raw),
-            what: format!("step {number}: {}", explained(&error)),
-        })?;
-    }
-    let scenario: Scenario<S> = serde_json::from_str(text).map_err(|error| at_error(&error))?;
-    check_fields::<S>(text)?;
-    check_actors(&scenario)?;
-    let line_of_head = |what| InvalidScenario::Line { line: 1, what };
-    for (step, raw) in scenario.steps.iter().zip(&outline.steps) {
-        check_step(&scenario, step)
-            .and_then(|()| bounds::check_step(step))
-            .map_err(|what| InvalidScenario::Line { line: line_of(text, raw), what })?;
-    }
-    bounds::check(&scenario).map_err(line_of_head)?;
+    let scenario: Scenario<S> =
+        serde_json::from_str(text).map_err(|error| in_head::<S>(text, &fields, &error))?;
+    check(&scenario).map_err(|(step, what)| match step {
+        Some(number) => in_step(number, what),
+        None => at(1, what),
+    })?;
     Ok(scenario)
+}
+
+/// The parts of a file, as they stand in its text.
+type Fields<'a> = BTreeMap<String, &'a RawValue>;
+
+fn at(line: usize, what: impl Into<String>) -> InvalidScenario {
+    InvalidScenario::Line { line, what: what.into() }
+}
+
+fn check_version(text: &str, fields: &Fields<'_>) -> Result<(), InvalidScenario> {
+    let Some(raw) = fields.get("version") else {
+        return Err(at(1, format!("the format has no version: add \"version\": {VERSION}")));
+    };
+    let what = match serde_json::from_str::<u32>(raw.get()) {
+        Ok(VERSION) => return Ok(()),
+        Ok(version) => format!("version {version} is unknown: this program reads {VERSION}"),
+        Err(error) => format!("`version`: {}", explained(&error)),
+    };
+    Err(at(line_of(text, raw), what))
+}
+
+fn read_step<S: System>(raw: &RawValue) -> Result<(), String> {
+    let Err(error) = serde_json::from_str::<Step<S>>(raw.get()) else { return Ok(()) };
+    let value = serde_json::from_str(raw.get()).unwrap_or_default();
+    Err(in_field::<Step<S>>(&value, &error))
+}
+
+/// An error anywhere but in the steps, which can be read by themselves.
+fn in_head<S: System>(
+    text: &str,
+    fields: &Fields<'_>,
+    error: &serde_json::Error,
+) -> InvalidScenario {
+    let mut value = serde_json::from_str::<Value>(text).unwrap_or_default();
+    value["steps"] = Value::Array(Vec::new());
+    // A value has no lines, but says in what is wrong with a word or a number as such.
+    let by_value = serde_json::from_value::<Scenario<S>>(value.clone()).err();
+    let what = in_field::<Scenario<S>>(&value, by_value.as_ref().unwrap_or(error));
+    let name = what.strip_prefix('`').and_then(|what| what.split(['`', '.', '[']).next());
+    let line = name.and_then(|name| fields.get(name)).map_or(error.line(), |raw| {
+        let first = line_of(text, raw);
+        let is_inside = (first..=first + raw.get().matches('\n').count()).contains(&error.line());
+        if is_inside { error.line() } else { first }
+    });
+    at(line, what)
+}
+
+/// What is wrong, after the field that is to blame.
+fn in_field<T: DeserializeOwned>(value: &Value, error: &serde_json::Error) -> String {
+    let read = |value| serde_json::from_value::<T>(value).err().map(|error| error.to_string());
+    let what = explained(error);
+    match mistake::field(value, &read) {
+        Some(field) => format!("`{field}`: {what}"),
+        None => what,
+    }
 }
 
 /// A file as people write it, a line a step, with every setting in full: a default that changes
@@ -137,19 +181,17 @@ fn settings_fields<S: System>() -> Vec<String> {
 }
 
 /// A field that nobody reads would be a setting that is not set.
-fn check_fields<S: System>(text: &str) -> Result<(), InvalidScenario> {
+fn check_fields<S: System>(text: &str, fields: &Fields<'_>) -> Result<(), InvalidScenario> {
     let own = ["$schema", "version", "title", "why", "seed", "actors", "ending", "races", "steps"];
     let settings = settings_fields::<S>();
     let known = || own.into_iter().chain(settings.iter().map(String::as_str));
-    let fields: BTreeMap<String, &RawValue> =
-        serde_json::from_str(text).map_err(|error| at_error(&error))?;
     let Some((name, value)) = fields.iter().find(|(name, _)| !known().any(|known| known == *name))
     else {
         return Ok(());
     };
     let known: Vec<String> = known().map(|name| format!("`{name}`")).collect();
     let what = format!("unknown field `{name}`, expected one of {}", known.join(", "));
-    Err(InvalidScenario::Line { line: line_of(text, value), what: nearest_word(&what) })
+    Err(at(line_of(text, value), nearest_word(&what)))
 }
 
 /// The line of a part of the text; lines count from 1.
@@ -216,104 +258,5 @@ impl Formatter for Spaced {
         first: bool,
     ) -> io::Result<()> {
         writer.write_all(if first { b"" } else { b", " })
-    }
-}
-
-fn at_error(error: &serde_json::Error) -> InvalidScenario {
-    InvalidScenario::Line { line: error.line(), what: explained(error) }
-}
-
-/// What serde says, without its position, and which of the words it knows is the nearest.
-fn explained(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    nearest_word(text.split(" at line ").next().unwrap_or_default())
-}
-
-/// The same, with the nearest of the words that were expected.
-fn nearest_word(text: &str) -> String {
-    let mut words = text.split('`').skip(1).step_by(2);
-    let wrong = words.next().unwrap_or_default();
-    let is_unknown = text.starts_with("unknown ");
-    let nearest = words
-        .max_by(|a, b| strsim::jaro_winkler(wrong, a).total_cmp(&strsim::jaro_winkler(wrong, b)));
-    match nearest {
-        Some(nearest) if is_unknown && strsim::jaro_winkler(wrong, nearest) > 0.7 => {
-            format!("{text}; did you mean `{nearest}`?")
-        }
-        Some(_) | None => text.to_owned(),
-    }
-}
-
-fn check_actors<S: System>(scenario: &Scenario<S>) -> Result<(), InvalidScenario> {
-    let mut names = BTreeSet::new();
-    for actor in &scenario.actors {
-        let name = &actor.name;
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
-        let what = if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {
-            format!("{name:?} is no name for an actor: use letters, digits and . _ ~ - only")
-        } else if name == HUB_HOST || name == "network" {
-            format!("an actor cannot be called {name:?}: steps need that word")
-        } else if !names.insert(name) {
-            format!("two actors are called {name:?}")
-        } else {
-            continue;
-        };
-        return Err(InvalidScenario::Line { line: 1, what });
-    }
-    Ok(())
-}
-
-fn check_step<S: System>(scenario: &Scenario<S>, step: &Step<S>) -> Result<(), String> {
-    match &step.what {
-        What::Hub(_) => Ok(()),
-        What::Network(fault) => fault
-            .hosts()
-            .into_iter()
-            .filter(|host| *host != HUB_HOST)
-            .try_for_each(|host| known(scenario, &host.parse().map_err(|_| host.to_owned())?)),
-        What::Act { who, speaker, act } => {
-            known(scenario, who)?;
-            S::check_step(speaker.as_deref(), act.own())?;
-            check_kind(scenario, who, act)
-        }
-    }
-}
-
-/// Whether whoever is named can do it.
-fn check_kind<S: System>(scenario: &Scenario<S>, who: &Who, act: &Act<S>) -> Result<(), String> {
-    let word = || act.to_value().map_or_else(|_| String::new(), |value| value["do"].to_string());
-    let has_no_client = |actor: &str| {
-        let mut actors = scenario.actors.iter();
-        actors.any(|known| known.name == *actor && known.kind == ActorKind::Raw)
-    };
-    match (who, act.only_for()) {
-        (Who::Client(actor), Some(ActorKind::Raw)) => {
-            Err(format!("{} is for raw connections, such as {actor}/1", word()))
-        }
-        (Who::Raw(actor, _), Some(ActorKind::Client)) => {
-            Err(format!("{} is for clients, such as {actor}", word()))
-        }
-        (Who::Client(actor), _)
-            if !matches!(act, Act::Process(ProcessAct::Start)) && has_no_client(actor) =>
-        {
-            Err(format!("{actor} has no client: name a connection, such as {actor}/1"))
-        }
-        (Who::Client(_) | Who::Raw(..), _) => Ok(()),
-    }
-}
-
-fn known<S: System>(scenario: &Scenario<S>, who: &Who) -> Result<(), String> {
-    let names = || scenario.actors.iter().map(|actor| actor.name.as_str());
-    if names().any(|name| name == who.actor()) {
-        return Ok(());
-    }
-    let near = |name: &&str| strsim::jaro_winkler(name, who.actor());
-    let nearest = names().max_by(|a, b| near(a).total_cmp(&near(b)));
-    match nearest.filter(|name| near(name) > 0.7) {
-        Some(name) => Err(format!("nobody is called {:?}; did you mean {name:?}?", who.actor())),
-        None => {
-            let all: Vec<&str> = names().collect();
-            Err(format!("nobody is called {:?}; the actors are {}", who.actor(), all.join(", ")))
-        }
     }
 }

@@ -3,13 +3,17 @@
 
 mod act;
 mod bounds;
+mod check;
 mod file;
+mod mistake;
 mod schema;
 mod shrinker;
 mod step;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 pub use act::{Act, ConnectionAct, Expect, Expectation, HubAction, ProcessAct};
 pub use bounds::at_most;
@@ -25,6 +29,8 @@ use crate::net::LinkConfig;
 pub const HUB_HOST: &str = "hub";
 /// Where the hub listens on its host.
 pub const HUB_PORT: u16 = 9000;
+/// A word for an address that nobody has.
+pub const NOBODY: &str = "nobody";
 /// The version of the format that this program reads and writes.
 pub const VERSION: u32 = 1;
 
@@ -128,11 +134,21 @@ pub enum ActorKind {
     Raw,
 }
 
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize)]
 #[serde(untagged)]
 enum ActorText {
     Name(String),
     Full(ActorFields),
+}
+
+impl<'de> Deserialize<'de> for ActorText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(name) => Ok(Self::Name(name)),
+            Value::Object(fields) => step::read(fields).map(Self::Full),
+            other => Err(D::Error::custom(format!("expected a name or an object, found {other}"))),
+        }
+    }
 }
 
 /// An actor with more to say than its name.

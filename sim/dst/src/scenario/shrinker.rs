@@ -6,7 +6,7 @@ mod reduce;
 use std::time::Duration;
 
 use self::reduce::{resets, simpler_steps};
-use super::{Actor, Ending, Scenario, Step, What, When, Who, bounds};
+use super::{Actor, Ending, Scenario, Step, What, When, Who, check};
 use crate::System;
 use crate::net::Fault;
 
@@ -81,7 +81,7 @@ impl<S: System> Shrinker<'_, S> {
         let progress =
             Progress { pass: self.pass, tries: self.tries, steps: self.best.steps.len() };
         self.up = self.up || (self.time_is_up)(progress);
-        if self.up || candidate == self.best || !bounds::fits_a_file(&candidate) {
+        if self.up || candidate == self.best || check::check(&candidate).is_err() {
             return false;
         }
         self.tries += 1;

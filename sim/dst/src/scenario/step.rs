@@ -9,7 +9,8 @@ use serde::ser::{Error as _, SerializeMap};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::{Act, HUB_HOST, HubAction};
+use super::HUB_HOST;
+use super::act::{self, Act, HubAction};
 use crate::System;
 use crate::duration_text;
 use crate::net::Fault;
@@ -163,8 +164,8 @@ impl<'de, S: System> Deserialize<'de> for Step<S> {
             }
         };
         let what = match (frame.who.as_str(), frame.speaker) {
-            (HUB_HOST, None) => What::Hub(read(fields)?),
-            (NETWORK, None) => What::Network(read(fields)?),
+            (HUB_HOST, None) => What::Hub(act::read(fields)?),
+            (NETWORK, None) => What::Network(act::read(fields)?),
             (HUB_HOST | NETWORK, Some(_)) => {
                 return Err(D::Error::custom("`as` is for actors only"));
             }
