@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use anstream::{eprintln, print};
 use clap::{Parser, Subcommand};
-use dst::commands::{Adopt, Bench, PrintScenario, Replay, Run, Scenarios, Show, Shrink};
+use dst::commands::{Adopt, Bench, Merge, PrintScenario, Replay, Run, Scenarios, Show, Shrink};
 use signal_hub_sim::SignalHub;
 use signal_hub_sim::scenario;
 
@@ -32,6 +32,8 @@ struct Cli {
 enum Command {
     /// Plays storms: 60 simulated seconds of traffic and faults each, then healing, calm, probes.
     Run(Run<SignalHub>),
+    /// Judges the shards of a campaign together.
+    Merge(Merge),
     /// Explores every order of events of a few actors, on the core alone.
     Explore(commands::Explore),
     /// Measures what a hub input costs, with all checks on, on one core.
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Run(run) => run.run(),
+        Command::Merge(merge) => merge.run::<SignalHub>(),
         Command::Explore(explore) => explore.run(),
         Command::Bench(bench) => Ok(bench.run()),
         Command::Replay(replay) => replay.run::<SignalHub>(),

@@ -1,6 +1,7 @@
 //! Campaigns: what they find depends on the seeds alone, and what they never met is told.
 
 mod program;
+mod reports;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -59,17 +60,6 @@ fn summary(findings: &Findings, plan: &Plan) -> String {
 
 fn junit(findings: &Findings, plan: &Plan) -> String {
     report::junit::<SignalHub>(&Results::of(findings, plan), None).expect("it is XML")
-}
-
-#[test]
-fn the_shards_together_find_what_the_whole_does() {
-    let whole = plan("0..12");
-    let mut together = Findings::default();
-    for shard in ["1/3", "2/3", "3/3"] {
-        let shard = shard.parse().expect("it is a shard");
-        together.merge(played(&Plan { shard, ..whole.clone() }));
-    }
-    assert_eq!(json(&together, &whole), json(&played(&whole), &whole));
 }
 
 #[test]

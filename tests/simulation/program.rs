@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-fn simulator(arguments: &[&str]) -> Command {
+pub fn simulator(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_signal-hub-sim"));
     let github = ["GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"];
     github.iter().fold(command.args(arguments), |command, name| command.env_remove(name));
@@ -19,12 +19,12 @@ fn program(arguments: &[&str]) -> Output {
     command(arguments).output().expect("the simulator runs")
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// An empty folder for one test.
-fn folder(name: &str) -> PathBuf {
+pub fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).expect("the build folder can be written");

@@ -21,6 +21,11 @@ impl Shard {
     /// All of them.
     pub const WHOLE: Shard = Shard { index: 0, of: 1 };
 
+    /// Which share it is, from 1, of how many.
+    pub fn part(self) -> (u64, u64) {
+        (self.index + 1, self.of)
+    }
+
     /// How many of these seeds are in the share.
     pub fn share(self, seeds: &Range<u64>) -> u64 {
         (seeds.end - seeds.start).saturating_sub(self.index).div_ceil(self.of)

@@ -127,23 +127,6 @@ impl<S: System> Findings<S> {
         self.skipped.insert(seed, skipped);
     }
 
-    /// Adds what another shard found.
-    pub fn merge(&mut self, other: Findings<S>) {
-        self.runs += other.runs;
-        self.events += other.events;
-        self.hub_inputs += other.hub_inputs;
-        self.simulated += other.simulated;
-        self.standstills += other.standstills;
-        self.compared += other.compared;
-        self.compared_steps += other.compared_steps;
-        self.sightings.merge(&other.sightings);
-        self.shapes.extend(other.shapes);
-        self.failures.extend(other.failures);
-        self.skipped.extend(other.skipped);
-        self.runs_without_new_shape = 0;
-        self.stopped = self.stopped.or(other.stopped);
-    }
-
     /// The failures, those that are alike taken together, in the order of their first seeds.
     pub fn distinct_failures(&self) -> Vec<DistinctFailure<'_, S>> {
         let mut distinct: Vec<DistinctFailure<'_, S>> = Vec::new();

@@ -3,6 +3,7 @@
 
 mod bench;
 mod files;
+mod merge;
 mod outputs;
 mod progress;
 mod replay;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 
 pub use bench::Bench;
 pub use files::{Adopt, Scenarios, Shrink, shrink};
+pub use merge::Merge;
 pub use progress::Ticker;
 pub use replay::{PrintScenario, Replay};
 pub use run::Run;

@@ -50,9 +50,14 @@ pub fn step_summary(results: &Results) -> String {
         let cells: Vec<String> = cells.iter().map(|text| cell(text)).collect();
         let _ = writeln!(text, "| {} |", cells.join(" | "));
     }
+    if !results.distinct_failures.is_empty() {
+        text.push('\n');
+    }
     let required = results.situations.iter().filter(|seen| seen.required).count();
-    let met = required - results.missing.len();
-    let _ = writeln!(text, "\n{met} of {required} situations that have to come up did.");
+    if required > 0 {
+        let met = required - results.missing.len();
+        let _ = writeln!(text, "{met} of {required} situations that have to come up did.");
+    }
     if results.verdict == Verdict::Void {
         let _ = writeln!(text, "\nNever: {}.", cell(&results.missing.join(", ")));
     }

@@ -2,6 +2,7 @@
 
 mod github;
 mod junit;
+mod merge;
 mod results;
 mod summary;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 pub use github::{annotations, step_summary};
 pub use junit::junit;
+pub use merge::NotMerged;
 pub use results::{Alike, FailedRun, Results, Seen};
 pub use summary::{Detail, Pace, summary};
 
