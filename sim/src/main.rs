@@ -11,7 +11,9 @@ use std::process::ExitCode;
 
 use anstream::{eprintln, print};
 use clap::{Parser, Subcommand};
-use dst::commands::{Adopt, Bench, Merge, PrintScenario, Replay, Run, Scenarios, Show, Shrink};
+use dst::commands::{
+    Adopt, Bench, Merge, PrintScenario, PrintTest, Replay, Run, Scenarios, Show, Shrink,
+};
 use signal_hub_sim::SignalHub;
 use signal_hub_sim::scenario;
 
@@ -44,6 +46,8 @@ enum Command {
     Show(Show),
     /// Prints the scenario of a seed, as a file that can be replayed and edited.
     Scenario(PrintScenario<SignalHub>),
+    /// Prints a Rust test that plays a scenario file, ready to paste.
+    Test(PrintTest),
     /// Shrinks a scenario that fails and leaves the result in failures/.
     Shrink(Shrink),
     /// Moves a failure's file to scenarios/found/, where `cargo test` plays it from now on.
@@ -72,6 +76,7 @@ fn main() -> ExitCode {
         Command::Replay(replay) => replay.run::<SignalHub>(),
         Command::Show(show) => show.run::<SignalHub>(),
         Command::Scenario(print) => Ok(print.run()),
+        Command::Test(print) => print.run::<SignalHub>(),
         Command::Shrink(shrink) => shrink.run::<SignalHub>(),
         Command::Adopt(adopt) => adopt.run::<SignalHub>(),
         Command::Scenarios(scenarios) => scenarios.run::<SignalHub>(),

@@ -34,6 +34,7 @@ impl System for SignalHub {
 
     const NAME: &str = "signal-hub";
     const COMMAND: &str = "cargo sim";
+    const RUST_PATH: &str = "signal_hub_sim";
     const FIXED_FIELDS: &[&str] = &["to", "topic"];
     const NAMING_FIELDS: &[&str] = &["to", "address"];
 
@@ -109,6 +110,10 @@ impl System for SignalHub {
 
     fn story(outcome: &Outcome) -> String {
         report::story(outcome)
+    }
+
+    fn messages(events: &[Event]) -> Vec<(usize, usize)> {
+        report::messages(events)
     }
 
     fn transcript(events: &[Event]) -> String {

@@ -1,8 +1,11 @@
 //! The program itself: what it refuses, what it tells, and how it ends.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
 
 pub fn simulator(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_signal-hub-sim"));
@@ -235,4 +238,37 @@ fn the_program_goes_on_when_nobody_reads_what_it_prints() {
     let output = running.wait_with_output().expect("it ends");
     let told = text(&output.stderr);
     assert!(output.status.success() && told.starts_with("passed: "), "{told}");
+}
+
+#[test]
+fn a_scenario_becomes_a_test_that_is_ready_to_paste() {
+    let file = "scenarios/a_goodbye_forgets_at_once.json";
+    let mut command = simulator(&["test", file]);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let output = command.current_dir(folder).output().expect("the simulator runs");
+    let (printed, here) = (text(&output.stdout), include_str!("pasted.rs"));
+    assert_eq!(printed, here);
+}
+
+#[test]
+fn a_run_becomes_a_trace_with_an_arrow_for_each_message() {
+    let folder = folder("perfetto");
+    let scenario = SCENARIO.replace("heartbeat", "metrics");
+    fs::write(folder.join("a.json"), scenario).expect("it can be written");
+    let arguments = ["replay", "a.json", "--trace-format", "perfetto"];
+    let output = simulator(&arguments).current_dir(&folder).output().expect("the simulator runs");
+    let trace: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    let events = trace["traceEvents"].as_array().expect("it has events");
+    let of = |phase: &str| events.iter().filter(|event| event["ph"] == phase).collect::<Vec<_>>();
+    let mut named: Vec<&str> = of("M").iter().filter_map(|m| m["args"]["name"].as_str()).collect();
+    named.sort_unstable();
+    assert_eq!(named, ["alice#1", "hub", "network", "signal-hub", "steps"]);
+    let (starts, ends) = (of("s"), of("f"));
+    assert_eq!(starts.len(), ends.len());
+    let arrow = |event: &Value| (event["id"].clone(), event["name"].clone());
+    assert!(!starts.is_empty() && starts.iter().zip(&ends).all(|(a, b)| arrow(a) == arrow(b)));
+    // An arrow begins and ends in something that happens.
+    let at = |event: &Value| [event["tid"].to_string(), event["ts"].to_string()];
+    let happens: BTreeSet<_> = of("X").into_iter().map(at).collect();
+    assert!(starts.iter().chain(&ends).all(|end| happens.contains(&at(end))));
 }

@@ -58,6 +58,8 @@ pub trait System: Debug + Default + Clone + Copy + PartialEq + Eq + Send + Sync 
     const NAME: &str;
     /// How the simulator is started from a shell.
     const COMMAND: &str;
+    /// What `use` begins with in its tests; there are `backend`, `run`, `report` and `scenario`.
+    const RUST_PATH: &str = "dst";
     /// The fields of an action that the shrinker leaves as they are: they say what the action is.
     const FIXED_FIELDS: &[&str] = &[];
     /// The fields of an action that name an actor, or an address.
@@ -151,6 +153,12 @@ pub trait System: Debug + Default + Clone + Copy + PartialEq + Eq + Send + Sync 
     /// What happened around the event that broke something, for people.
     fn story(outcome: &Outcome<Self>) -> String {
         report::last_events(outcome)
+    }
+
+    /// The messages that arrived: at which event each was sent, and at which it was received.
+    fn messages(events: &[Event<Self>]) -> Vec<(usize, usize)> {
+        let _ = events;
+        Vec::new()
     }
 
     /// All events, one or more lines each.

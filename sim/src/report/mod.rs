@@ -32,6 +32,12 @@ pub fn replay_file_command(file: &Path, backend: Backend) -> String {
     dst::report::replay_file_command::<SignalHub>(file, backend)
 }
 
+/// The messages that arrived: at which event each was sent, and at which it was received.
+pub fn messages(events: &[Event]) -> Vec<(usize, usize)> {
+    let arrows = links::Links::of(events).arrows;
+    arrows.iter().filter_map(|arrow| Some((arrow.from, arrow.arrived()?))).collect()
+}
+
 /// All events, one or more lines each, and the digest of the hub's state at each milestone.
 pub fn transcript(events: &[Event]) -> String {
     let mut text = String::new();

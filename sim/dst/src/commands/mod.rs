@@ -9,6 +9,7 @@ mod progress;
 mod replay;
 mod run;
 mod show;
+mod test;
 
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ pub use progress::Ticker;
 pub use replay::{PrintScenario, Replay};
 pub use run::Run;
 pub use show::Show;
+pub use test::PrintTest;
 
 use crate::System;
 use crate::backend::Outcome;

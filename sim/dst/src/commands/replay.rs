@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anstream::{eprintln, print};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::outputs::{Output, to_stdout};
 use super::progress::Ticker;
@@ -25,9 +25,28 @@ pub struct Replay {
     /// Prints the whole transcript on stdout.
     #[arg(long)]
     trace: bool,
+    /// The transcript is for people or, with a track for everybody, for ui.perfetto.dev.
+    #[arg(long, value_enum)]
+    trace_format: Option<Trace>,
     /// Writes the run as one HTML page.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+}
+
+/// How a transcript is written.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Trace {
+    /// For people.
+    Text,
+    /// For ui.perfetto.dev.
+    Perfetto,
+}
+
+impl Trace {
+    /// The one that is wanted, if one is.
+    pub fn of(is_wanted: bool, format: Option<Self>) -> Option<Self> {
+        format.or(is_wanted.then_some(Self::Text))
+    }
 }
 
 impl Replay {
@@ -42,7 +61,8 @@ impl Replay {
             eprintln!("note: hub: {what}");
         }
         let page = self.html.as_deref().map(Output::create).transpose()?;
-        play(&scenario, self.backend, &command, self.trace, page)
+        let trace = Trace::of(self.trace, self.trace_format);
+        play(&scenario, self.backend, &command, trace, page)
     }
 }
 
@@ -51,14 +71,16 @@ pub(super) fn play<S: System>(
     scenario: &Scenario<S>,
     backend: Backend,
     command: &str,
-    trace: bool,
+    trace: Option<Trace>,
     page: Option<Output>,
 ) -> anyhow::Result<ExitCode> {
     let ticker = Ticker::begin(|elapsed| format!("{:.0} s: it goes on", elapsed.as_secs_f64()));
     let outcome = backend::play(scenario, backend, Keep::All)?;
     drop(ticker);
-    if trace {
-        to_stdout(&S::transcript(&outcome.events))?;
+    match trace {
+        Some(Trace::Text) => to_stdout(&S::transcript(&outcome.events))?,
+        Some(Trace::Perfetto) => to_stdout(&report::perfetto(&outcome.events))?,
+        None => {}
     }
     if let Some(page) = page {
         page.write(&S::page(scenario, command, &outcome))?;

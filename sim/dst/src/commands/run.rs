@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::outputs::{Output, Outputs};
 use super::progress::{Progress, Ticker};
+use super::replay::Trace;
 use super::{cpu_time, files, play};
 use crate::System;
 use crate::backend::{self, Backend, Outcome};
@@ -55,6 +56,9 @@ pub struct Run<S: System> {
     /// Prints the whole transcript on stdout.
     #[arg(long, requires = "seed", conflicts_with_all = OF_CAMPAIGNS)]
     trace: bool,
+    /// The transcript is for people or, with a track for everybody, for ui.perfetto.dev.
+    #[arg(long, value_enum, requires = "seed", conflicts_with_all = OF_CAMPAIGNS)]
+    trace_format: Option<Trace>,
     /// Writes the run as one HTML page.
     #[arg(long, value_name = "FILE", requires = "seed", conflicts_with_all = OF_CAMPAIGNS)]
     html: Option<PathBuf>,
@@ -79,7 +83,7 @@ pub struct Run<S: System> {
         value_parser = RangedU64ValueParser::<u64>::new().range(1..))]
     until_saturated: Option<u64>,
     /// Plays each seed again in another process and compares every event.
-    #[arg(long, conflicts_with_all = OF_CAMPAIGNS, conflicts_with_all = ["trace", "html", "verbose"])]
+    #[arg(long, conflicts_with_all = OF_CAMPAIGNS, conflicts_with_all = ["trace", "trace_format", "html", "verbose"])]
     check_determinism: bool,
     #[command(flatten)]
     outputs: Outputs,
@@ -91,12 +95,13 @@ impl<S: System> Run<S> {
     /// # Errors
     /// If a file cannot be written, or the backend cannot play a seed.
     pub fn run(self) -> anyhow::Result<ExitCode> {
+        let trace = Trace::of(self.trace, self.trace_format);
         match self.seed {
-            Some(seed) if self.trace || self.html.is_some() => {
+            Some(seed) if trace.is_some() || self.html.is_some() => {
                 let page = self.html.as_deref().map(Output::create).transpose()?;
                 let command = report::replay_command::<S>(self.profile, self.backend, seed);
                 let scenario = S::generate(self.profile, seed);
-                play(&scenario, self.backend, &command, self.trace, page)
+                play(&scenario, self.backend, &command, trace, page)
             }
             Some(_) | None if self.check_determinism => self.check_determinism(self.seeds()?),
             Some(_) | None => self.campaign(),

@@ -3,6 +3,7 @@
 mod github;
 mod junit;
 mod merge;
+mod perfetto;
 mod results;
 mod summary;
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 pub use github::{annotations, step_summary};
 pub use junit::junit;
 pub use merge::NotMerged;
+pub use perfetto::perfetto;
 pub use results::{Alike, FailedRun, Results, Seen};
 pub use summary::{Detail, Pace, summary};
 
