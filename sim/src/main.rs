@@ -42,7 +42,7 @@ enum Command {
     Bench(Bench<SignalHub>),
     /// Plays a scenario file.
     Replay(Replay),
-    /// Writes the run of a scenario file as a page and opens it.
+    /// Writes the run of a scenario file as a page, or two side by side, and opens it.
     Show(Show),
     /// Prints the scenario of a seed, as a file that can be replayed and edited.
     Scenario(PrintScenario<SignalHub>),

@@ -123,4 +123,8 @@ impl System for SignalHub {
     fn page(scenario: &Scenario, command: &str, outcome: &Outcome) -> String {
         report::html(scenario, command, outcome)
     }
+
+    fn two_pages(left: &str, right: &str) -> String {
+        report::html_of_two(left, right)
+    }
 }

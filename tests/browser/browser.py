@@ -2,8 +2,8 @@
 
 usage: browser.py FOLDER [--screenshot FILE]
 
-FOLDER holds what tests/simulation/pictures.rs leaves: passed.html, failed.html, hostile.html and
-long.html. Exits 1 at the first thing that is not so. CHROMIUM names another program than
+FOLDER holds what tests/simulation/pictures.rs leaves: passed.html, failed.html, waits.html, pair.html,
+hostile.html and long.html. Exits 1 at the first thing that is not so. CHROMIUM names another program than
 /usr/bin/chromium.
 """
 
@@ -11,11 +11,13 @@ import argparse
 import json
 import os
 import pathlib
-import re
 import statistics
-import time
 
 from playwright.sync_api import sync_playwright
+
+import finds
+import looks
+from pages import Pages, check, check_changes, keys_after, keys_shown, number_of
 
 STEP_MILLISECONDS_MAX = 50
 STEPS = 60
@@ -23,73 +25,10 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
              "--disable-component-update", "--disable-sync", "--no-first-run"]
 
 
-def check(truth, what):
-    if not truth:
-        raise SystemExit(f"not so: {what}")
-
-
-class Pages:
-    """Opens one page after the other and watches what each does behind the scenes."""
-
-    def __init__(self, browser, folder):
-        self.browser = browser
-        self.folder = folder
-
-    def open(self, name, **options):
-        self.complaints, self.requests = [], []
-        options.setdefault("viewport", {"width": 1440, "height": 900})
-        page = self.browser.new_context(**options).new_page()
-        page.on("console", lambda message: self.complaints.append(message.text))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("request", lambda request: self.requests.append(request.url))
-        page.on("dialog", lambda dialog: self.complaints.append(dialog.message))
-        begin = time.perf_counter()
-        page.goto((self.folder / name).as_uri())
-        page.wait_for_selector("#state table")
-        self.loaded = time.perf_counter() - begin
-        self.data = json.loads(page.locator("#data").text_content())
-        return page
-
-    def close(self, page):
-        """Nothing was said, nothing but the file was asked for."""
-        check(self.complaints == [], f"the console is silent: {self.complaints}")
-        check(len(self.requests) == 1 and self.requests[0].startswith("file:"),
-              f"the page needs nothing else: {self.requests}")
-        page.context.close()
-
-
-def number_of(page):
-    """The number of the chosen event, as the panel tells it."""
-    return int(re.match(r"event (\d+) of", page.inner_text("#event .where")).group(1))
-
-
-def keys_after(data, number):
-    """The keys of the hub's tables after an event, by its number from 1 on."""
-    tables = {"sessions": set(), "addresses": set(), "topics": set()}
-    for event in data["events"][:number]:
-        if event["kind"] == "start":
-            for keys in tables.values():
-                keys.clear()
-        for table, rows in event.get("hub", {}).get("touched", {}).items():
-            for key, row in rows.items():
-                (tables[table].discard if row is None else tables[table].add)(key)
-    return tables
-
-
-def keys_shown(page):
-    """The same, as the state panel shows them."""
-    shown = {}
-    for table in ("sessions", "addresses", "topics"):
-        cells = page.locator(f"#{table} tbody tr:not(.before) td:nth-child(2)")
-        keys = [key for key in cells.all_text_contents() if key]
-        shown[table] = {key[1:] if table == "sessions" else key for key in keys}
-    return shown
-
-
 def a_page_shows_lanes_and_steps(pages):
     page = pages.open("passed.html")
     names = page.locator("#heads text.lane").evaluate_all("all => all.map(one => one.dataset.lane)")
-    check(names == [lane["name"] for lane in pages.data["lanes"]], f"all lanes are shown: {names}")
+    check(sorted(names) == sorted(lane["name"] for lane in pages.data["lanes"]), f"all lanes are shown: {names}")
     check({"hub", "alice", "alice#1.1", "bob", "bob#1.1"} <= set(names), f"they have names: {names}")
     check(page.locator("#violation").is_hidden(), "a run that passed breaks nothing")
 
@@ -104,9 +43,9 @@ def a_page_shows_lanes_and_steps(pages):
         page.keyboard.press("ArrowDown")
         event = pages.data["events"][number_of(page) - 1]
         check(event["kind"] == "hub", "the down arrow stops at inputs of the hub")
-        seen.append(page.inner_text("#state"))
-    check(len(set(seen)) == len(seen), "each input changes the state panel")
-    check(page.locator("#sessions tr.after").count() > 0, "changed rows are marked")
+        seen.append(page.inner_text("#event"))
+        check_changes(page, event)
+    check(len(set(seen)) == len(seen), "each input changes the panel")
     check("@(" in page.inner_text("#addresses"), "the registry has addresses")
     page.keyboard.press("End")
     check(number_of(page) > 2_000, "End goes to the end")
@@ -135,45 +74,41 @@ def a_click_opens_what_is_there(pages):
     pages.close(page)
 
 
-def the_filter_hides_what_is_not_wanted(pages):
-    page = pages.open("passed.html")
-    page.locator("#actor-menu summary").click()
-    page.locator("#actors button", has_text="none").click()
-    page.locator("#actors label", has_text="alice").locator("input").check()
-    page.locator("#type-menu summary").click()
-    page.locator("#types button", has_text="none").click()
-    page.locator("#types label", has_text="hub:subscribe (").locator("input").check()
-    page.keyboard.press("Escape")
-    page.locator("#picture").focus()
+def a_failure_says_what_broke_where(pages, screenshot):
+    page = pages.open("failed.html", viewport={"width": 1400, "height": 900})
+    broken = pages.data["violation"]
+    banner = page.inner_text("#violation")
+    check(all(broken[key] in banner for key in ("invariant", "sentence", "evidence")), banner)
+    whole = page.inner_text("body")
+    check(whole.count(broken["sentence"]) == 1 == whole.count(broken["evidence"]), "each is said once")
+    last = len(pages.data["events"])
+    check(number_of(page) == last, "a failure opens at its event")
+    check(page.text_content("#lines g.violated text.said").startswith("✗"), "which is marked")
+    check(page.locator("#state table").count() == 0, "what it changed stands alone")
+    check_changes(page, pages.data["events"][-1])
+    box = page.locator("#changed-addresses").bounding_box()
+    check(box["y"] + box["height"] < 500, "and comes first")
+    culprits = page.locator("#event td.culprit").all_text_contents()
+    check("–" in culprits and len(culprits) == 2, f"the very cell is marked: {culprits}")
+    under_way = page.locator("#event .outputs span.open").count()
+    check(under_way > 0, "what leaves at the end is under way")
+    if screenshot:
+        page.screenshot(path=screenshot)
+    page.locator("#state summary").click()
+    check(page.locator("#state table").count() == 3, "the whole state opens")
     page.keyboard.press("Home")
-    events, found = pages.data["events"], 0
-    alice = pages.data["actors"].index("alice")
-    before = None
-    while before != (before := number_of(page)):
-        event = events[before - 1]
-        check("hub:subscribe" in event["types"] and alice in event["actors"], f"{event}")
-        found += 1
-        page.keyboard.press("ArrowRight")
-    check(found > 4, f"what is wanted stays: {found}")
-    drawn = page.locator("#lines g.row").count()
-    check(0 < drawn <= found, f"only that is drawn: {drawn} of {found}")
+    page.locator("#show-violation").click()
+    check(number_of(page) == last, "and the event is found again")
     pages.close(page)
 
 
-def a_failure_says_what_broke_where(pages, screenshot):
-    page = pages.open("failed.html", viewport={"width": 1360, "height": 780})
-    banner = page.inner_text("#violation")
+def a_wait_in_vain_is_marked_where_it_began(pages):
+    page = pages.open("waits.html")
     broken = pages.data["violation"]
-    check(all(broken[key] in banner for key in ("invariant", "sentence", "evidence")), banner)
-    last = len(pages.data["events"])
-    check(number_of(page) == last, "a failure opens at its event")
-    check(broken["invariant"] in page.text_content("#lines g.violated text.said"), "which is marked")
-    page.keyboard.press("Home")
-    page.locator("#show-violation").click()
-    check(number_of(page) == last, "and found again")
-    if screenshot:
-        page.locator("#state").evaluate("state => state.scrollIntoView()")
-        page.screenshot(path=screenshot)
+    check(number_of(page) == broken["event"] + 1 < len(pages.data["events"]), "the page opens where it began")
+    check(page.locator("#lines rect.wait").count() == 1, "it is a span")
+    check("in vain for 20.0 s" in page.text_content("#lines"), "whose length is told")
+    check(page.locator("#lines .lost").count() == 0, "nothing is lost")
     pages.close(page)
 
 
@@ -220,8 +155,10 @@ def main():
         pages = Pages(browser, given.folder.resolve())
         a_page_shows_lanes_and_steps(pages)
         a_click_opens_what_is_there(pages)
-        the_filter_hides_what_is_not_wanted(pages)
         a_failure_says_what_broke_where(pages, given.screenshot)
+        a_wait_in_vain_is_marked_where_it_began(pages)
+        for does in finds.ALL + looks.ALL:
+            does(pages)
         hostile_data_is_only_shown(pages)
         many_events_step_without_lag(pages, "passed.html", 2_000)
         many_events_step_without_lag(pages, "long.html", 20_000)

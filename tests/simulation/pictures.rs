@@ -114,6 +114,11 @@ fn a_page_of_a_run_that_passed_tells_every_event() {
     let data = data_of(&page);
     assert_eq!(data["events"].as_array().map(Vec::len), Some(outcome.events.len()));
     assert!(data["violation"].is_null());
+    let came_before = |(event, number): (&serde_json::Value, u64)| {
+        let causes = event["causes"].as_array().expect("causes").iter();
+        causes.filter_map(serde_json::Value::as_u64).all(|cause| cause < number)
+    };
+    assert!(data["events"].as_array().expect("events").iter().zip(0..).all(came_before));
     let arrived: BTreeSet<u64> = arrivals(&data).collect();
     let events = data["events"].as_array().expect("events").iter().zip(0_u64..);
     for (event, number) in events.filter(|(event, _)| event["kind"] == "hub") {
@@ -176,12 +181,15 @@ fn a_wait_in_vain() -> (Scenario, Outcome) {
 #[test]
 fn a_wait_in_vain_is_told_from_where_it_began() {
     let (scenario, outcome) = a_wait_in_vain();
+    let other = backend::play(&scenario, Backend::Message, Keep::All).expect("it can be played");
     let page = report::html(&scenario, "cargo sim replay waits.json", &outcome);
     write("waits.html", &page);
     let data = data_of(&page);
     let (events, broken) = (data["events"].as_array().expect("events"), &data["violation"]);
     let began = broken["event"].as_u64().expect("an event") as usize;
     assert!(began + 1 < events.len(), "others go on");
+    let simple = report::html(&scenario, "cargo sim replay other.json", &other);
+    write("pair.html", &report::html_of_two(&page, &simple));
     assert!(events[began]["text"].as_str().is_some_and(|text| text.contains("news.flash")));
     assert_eq!(broken["wait"]["from"], events[began]["at"]);
     let lasts = broken["wait"]["until"].as_u64().zip(events[began]["at"].as_u64());

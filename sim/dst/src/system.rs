@@ -170,6 +170,11 @@ pub trait System: Debug + Default + Clone + Copy + PartialEq + Eq + Send + Sync 
     fn page(scenario: &Scenario<Self>, command: &str, outcome: &Outcome<Self>) -> String {
         report::plain_page(scenario, command, outcome)
     }
+
+    /// Two such pages side by side.
+    fn two_pages(left: &str, right: &str) -> String {
+        format!("{left}<hr>{right}")
+    }
 }
 
 /// Named settings, each with a default.

@@ -78,6 +78,24 @@ impl Changes {
     }
 }
 
+impl Change<SessionKey, SessionRow> {
+    /// Whether more changed than its times and its queue.
+    pub fn is_more_than_time(&self) -> bool {
+        let told = |row: &SessionRow| (row.phase, row.addresses.clone());
+        self.was.as_ref().map(told) != self.is.as_ref().map(told)
+    }
+}
+
+impl Change<ActorAddress, AddressRow> {
+    /// Whether more changed than its times.
+    pub fn is_more_than_time(&self) -> bool {
+        let told = |row: &AddressRow| {
+            (row.registration.map(|known| (known.owner, known.version)), row.topics.clone())
+        };
+        self.was.as_ref().map(told) != self.is.as_ref().map(told)
+    }
+}
+
 type Cells = Vec<(&'static str, String)>;
 
 impl<K: ToString, R> Change<K, R> {

@@ -1,5 +1,6 @@
 //! What people get to see of this hub: a failure as a story, a run as a transcript and as a page.
 
+mod causes;
 mod changes;
 mod html;
 mod links;
@@ -13,7 +14,7 @@ pub use dst::report::{
     Detail, Pace, Results, annotations, earlier_tries, failure, junit, step_summary, summary,
     verdict,
 };
-pub use html::html;
+pub use html::{html, html_of_two};
 pub use story::story;
 
 use crate::SignalHub;

@@ -11,13 +11,22 @@ use crate::history::{ClientEvent, Event, What};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Lane {
-    /// `alice`, `alice#1.2` or `hub`.
+    /// `alice`, `alice#1.2`, `mallory/1.1` or `hub`.
     pub name: String,
+    pub kind: LaneKind,
     /// The actor it belongs to, as its place among [`Lanes::actors`].
     pub actor: Option<usize>,
     /// Microseconds; nothing for a lane that is there from the start.
     pub opened: Option<u64>,
     pub lost: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LaneKind {
+    Hub,
+    Actor,
+    Connection,
 }
 
 /// All lanes, in the order in which they are drawn.
@@ -45,11 +54,11 @@ impl Lanes {
                 lanes.add_hub();
             }
             lanes.of_actor.insert(actor.to_string(), lanes.all.len());
-            lanes.add(actor.to_string(), Some(number), &Life::default());
+            lanes.add(actor.to_string(), LaneKind::Actor, Some(number), &Life::default());
             for (connection, life) in lives.iter().filter(|(c, _)| c.client.actor == *actor) {
                 lanes.of_connection.insert(connection.clone(), lanes.all.len());
                 let name = format!("{}.{}", connection.client, connection.number);
-                lanes.add(name, Some(number), life);
+                lanes.add(name, LaneKind::Connection, Some(number), life);
             }
         }
         if actors.len() < 2 {
@@ -61,11 +70,11 @@ impl Lanes {
 
     fn add_hub(&mut self) {
         self.hub = self.all.len();
-        self.add("hub".to_owned(), None, &Life::default());
+        self.add("hub".to_owned(), LaneKind::Hub, None, &Life::default());
     }
 
-    fn add(&mut self, name: String, actor: Option<usize>, life: &Life) {
-        self.all.push(Lane { name, actor, opened: life.opened, lost: life.lost });
+    fn add(&mut self, name: String, kind: LaneKind, actor: Option<usize>, life: &Life) {
+        self.all.push(Lane { name, kind, actor, opened: life.opened, lost: life.lost });
     }
 
     pub fn connection(&self, connection: &Connection) -> usize {

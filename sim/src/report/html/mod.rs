@@ -1,19 +1,30 @@
 //! A run as one HTML page that needs nothing else: no network, no other file. Rust writes the data,
-//! `data.js` keeps the hub's state by event, `draw.js` draws, `panel.js` tells of one event, `page.js`
-//! does what a person wants.
+//! `data.js` keeps the hub's state by event, `arrange.js` gives everything its place, `heads.js`, `draw.js`
+//! and `map.js` draw, `state.js` and `panel.js` tell of one event, `filter.js` and `search.js` choose among
+//! them, `page.js` does what a person wants.
 
+pub mod about;
 mod faults;
+mod kinds;
 mod lanes;
 mod page;
+mod text;
 
 use crate::backend::Outcome;
 use crate::scenario::Scenario;
 
 const PAGE: &str = include_str!("page.html");
+const PAIR: &str = include_str!("pair.html");
 const STYLE: &str = include_str!("page.css");
-const PROGRAMS: [&str; 4] = [
+const PROGRAMS: [&str; 10] = [
     include_str!("data.js"),
+    include_str!("arrange.js"),
+    include_str!("heads.js"),
     include_str!("draw.js"),
+    include_str!("map.js"),
+    include_str!("filter.js"),
+    include_str!("search.js"),
+    include_str!("state.js"),
     include_str!("panel.js"),
     include_str!("page.js"),
 ];
@@ -23,6 +34,12 @@ pub fn html(scenario: &Scenario, command: &str, outcome: &Outcome) -> String {
     let page = page::Page::of(scenario, command, outcome);
     let data = serde_json::to_string(&page).expect("a page has string keys and no odd numbers");
     fill(PAGE, &[("style", STYLE), ("data", &inert(&data)), ("program", &PROGRAMS.concat())])
+}
+
+/// Two pages side by side.
+pub fn html_of_two(left: &str, right: &str) -> String {
+    let pages = serde_json::to_string(&[left, right]).expect("texts are JSON");
+    fill(PAIR, &[("pages", &inert(&pages)), ("program", include_str!("pair.js"))])
 }
 
 /// JSON that ends no element and begins no comment wherever it stands in a page.

@@ -1,19 +1,4 @@
-// What a person does: step, click, filter, jump.
-
-const byId = (id) => document.getElementById(id);
-const NOISE = new Set(["(bytes)", "(queue written)", "(sign of life)", "(network)"]);
-const counts = new Map();
-for (const event of run.events) for (const type of event.types) counts.set(type, (counts.get(type) || 0) + 1);
-for (const arrow of run.arrows) if (!counts.has(arrow.type)) counts.set(arrow.type, 0);
-const allTypes = [...counts.keys()].sort((a, b) => isData(b) - isData(a) || a.localeCompare(b));
-view.types = new Set(allTypes.filter((type) => !NOISE.has(type)));
-view.actors = new Set(run.actors.keys());
-
-function isShown(event, number) {
-  if (number === violated) return true;
-  const concerns = event.actors.length === 0 || event.actors.some((actor) => view.actors.has(actor));
-  return concerns && event.types.some((type) => view.types.has(type));
-}
+// What a person does: step, click, jump, zoom, copy.
 
 function choose(number, output) {
   view.selected = number;
@@ -21,33 +6,14 @@ function choose(number, output) {
   reveal(number);
   draw();
   describe(number, output);
+  if (found.length > 0) tellFound();
+  noteInAddress();
+  followers.forEach((follow) => follow(number));
 }
 
-/** Lays everything out anew; the chosen event stays in sight, or the nearest after it is chosen. */
-function arrangeAgain() {
-  const keep = view.selected;
-  arrange((event, number) => number === keep || isShown(event, number));
-}
-
-function filter() {
-  arrange(isShown);
-  byId("actor-count").textContent = `${view.actors.size} of ${run.actors.length}`;
-  byId("type-count").textContent = `${view.types.size} of ${allTypes.length}`;
-  if (view.rows.length === 0) return draw();
-  const next = view.rows[rowOf(view.selected)] ?? view.rows.at(-1);
-  choose(next);
-}
-
-/** The place among the rows of this event, or of the next one that is shown. */
-function rowOf(number) {
-  let [low, high] = [0, view.rows.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (view.rows[middle] < number) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
+/** Who wants to know what is chosen: a page that shows two runs. */
+const followers = [];
+window.page = { run, choose, onChoose: (follow) => followers.push(follow) };
 
 function step(by, wanted = () => true) {
   let place = rowOf(view.selected) + by;
@@ -65,9 +31,13 @@ const KEYS = {
   ArrowDown: () => step(1, isInput),
   Home: () => view.rows.length && choose(view.rows[0]),
   End: () => view.rows.length && choose(view.rows.at(-1)),
+  "/": () => searchField.focus(),
+  n: () => seek(1),
+  N: () => seek(-1),
+  l: () => byId("led").click(),
 };
 document.addEventListener("keydown", (event) => {
-  const elsewhere = event.target.closest("input, select, aside table, .menu");
+  const elsewhere = event.target.closest("input, select, textarea, aside table, .menu, dialog");
   const act = KEYS[event.key];
   if (!act || elsewhere || event.altKey || event.ctrlKey || event.metaKey) return;
   event.preventDefault();
@@ -87,6 +57,19 @@ lines.addEventListener("click", (event) => {
   choose(Number(hit.dataset.event), output === undefined ? undefined : Number(output));
 });
 
+document.querySelector("aside").addEventListener("click", (event) => {
+  const link = event.target.closest("a");
+  if (!link) return;
+  event.preventDefault();
+  choose(addressed(link.href));
+});
+
+// One for all: most drawings go away before anybody points at them.
+lines.addEventListener("pointerover", (event) => {
+  const hit = event.target.closest("[data-event]");
+  picture.title = hit ? titleOf(hit) : "";
+});
+
 let isDue = false;
 function drawSoon() {
   if (isDue) return;
@@ -94,53 +77,53 @@ function drawSoon() {
   requestAnimationFrame(() => { isDue = false; draw(); });
 }
 picture.addEventListener("scroll", drawSoon);
-new ResizeObserver(drawSoon).observe(picture);
+new ResizeObserver(() => { fit(); drawSoon(); }).observe(picture);
 
-function checkbox(label, isOn, change) {
-  const box = element("input", { type: "checkbox", onchange: () => { change(box.checked); filter(); } });
-  box.checked = isOn;
-  return element("label", {}, box, ` ${label}`);
+/** Takes the window as it is. */
+function fit() {
+  measure();
+  drawHeads();
+  buildMap();
 }
 
-function allOrNone(field, set, all) {
-  const put = (values) => () => {
-    set.clear();
-    values.forEach((value) => set.add(value));
-    field.querySelectorAll("input").forEach((box) => { box.checked = values.length > 0; });
-    filter();
-  };
-  field.append(element("p", {}, element("button", { type: "button", onclick: put(all) }, "all"), " ",
-    element("button", { type: "button", onclick: put([]) }, "none")));
+/** The address names the chosen event, a moment after the last step: browsers mind many changes. */
+let addressTimer = 0;
+function noteInAddress() {
+  clearTimeout(addressTimer);
+  if (location.protocol === "about:") return;
+  addressTimer = setTimeout(() => history.replaceState(null, "", `#event=${numberOf(view.selected)}`), 250);
 }
 
-function buildFilters() {
-  allOrNone(byId("actors"), view.actors, [...run.actors.keys()]);
-  const toggle = (set, value) => (on) => (on ? set.add(value) : set.delete(value));
-  run.actors.forEach((actor, number) => byId("actors").append(checkbox(actor, true, toggle(view.actors, number))));
-  allOrNone(byId("types"), view.types, allTypes);
-  for (const type of allTypes) {
-    byId("types").append(checkbox(`${type} (${counts.get(type)})`, view.types.has(type), toggle(view.types, type)));
-  }
+/** The event that an address names, if the run has it. */
+function addressed(address) {
+  const said = /#event=(\d+)$/.exec(address);
+  const place = said ? Number(said[1]) - run.skipped - 1 : -1;
+  return place >= 0 && place < run.events.length ? place : null;
 }
+addEventListener("hashchange", ({ newURL }) => { const place = addressed(newURL); if (place !== null) choose(place); });
 
 function buildPlaces() {
   const places = byId("places");
-  places.append(element("option", { value: "" }, "…"));
+  places.append(element("option", { value: "" }, "Go to …"));
+  const times = clock();
   run.events.forEach((event, number) => {
     const isPlace = ["run", "start", "stop"].includes(event.kind) || number === violated || event.text.includes(" injected ");
     if (!isPlace) return;
-    const text = number === violated ? `✗ ${run.violation.invariant}` : event.text.slice(0, 70);
-    places.append(element("option", { value: number }, `${seconds(event.at, 1)} s  ${text}`));
+    const text = number === violated ? rowText(number) : event.text;
+    places.append(element("option", { value: number }, `${times.text(event.at)} ${times.unit}  ${text.slice(0, 70)}`));
   });
   places.onchange = () => { if (places.value !== "") choose(Number(places.value)); places.value = ""; picture.focus(); };
 }
 
+/** Rows, or distances as long as time; at first the whole run fits the window. */
 function spread(timed, scale) {
-  Object.assign(view, { timed, scale });
+  const most = HEIGHT_MAX / (duration / 1e6);
+  Object.assign(view, { timed, scale: Math.max(Math.min(scale, most), Math.min(fitting(), most)) });
   byId("even").setAttribute("aria-pressed", String(!timed));
   byId("timed").setAttribute("aria-pressed", String(timed));
-  byId("closer").disabled = !timed || scale >= 12800;
-  byId("wider").disabled = !timed || scale <= 50;
+  byId("closer").disabled = !timed || view.scale >= most;
+  byId("wider").disabled = !timed || view.scale <= fitting() * 1.01;
+  drawHeads();
   filter();
   picture.scrollTop = view.y[view.selected] - picture.clientHeight / 2;
 }
@@ -149,7 +132,8 @@ function introduce() {
   byId("title").textContent = run.title || `Seed ${run.seed}`;
   document.title = `${run.violation ? "✗ " : ""}${run.title || `Seed ${run.seed}`} – signal-hub`;
   const last = run.events.at(-1);
-  const facts = [run.why, `${run.events.length} events in ${last ? seconds(last.at, 1) : 0} simulated seconds.`,
+  const says = run.why.includes("Seen: ") && run.violation ? "" : run.why;
+  const facts = [says, `${run.events.length} events in ${lasting(last ? last.at : 0)} of simulated time.`,
     run.violation ? "" : "Every invariant held.", "Again:"];
   byId("facts").append(facts.filter(Boolean).join(" "), " ", element("code", {}, run.command));
   if (!run.violation) return;
@@ -160,22 +144,51 @@ function introduce() {
   byId("show-violation").onclick = () => { choose(violated); picture.focus(); };
 }
 
+function showScenario() {
+  const text = scenarioUpTo(view.selected);
+  const steps = text.split("\n").filter((line) => line.startsWith("    {")).length;
+  byId("scenario-facts").textContent = `${steps} steps had begun by ${eventName(view.selected)}. Play them with cargo sim replay FILE.`;
+  byId("scenario-text").value = text;
+  byId("scenario").showModal();
+  byId("scenario-text").select();
+}
+
+function copyScenario() {
+  byId("scenario-text").select();
+  const isCopied = document.execCommand("copy");
+  byId("copy").textContent = isCopied ? "Copied" : "Press Ctrl+C";
+}
+
+function turnTheme() {
+  const root = document.documentElement;
+  const isDark = getComputedStyle(root).colorScheme === "light dark" ? matchMedia("(prefers-color-scheme: dark)").matches : root.dataset.theme === "dark";
+  root.dataset.theme = isDark ? "light" : "dark";
+  buildMap();
+  draw();
+}
+
 const buttons = {
   previous: KEYS.ArrowLeft,
   next: KEYS.ArrowRight,
   "previous-input": KEYS.ArrowUp,
   "next-input": KEYS.ArrowDown,
-  even: () => spread(false, view.scale),
-  timed: () => spread(true, view.scale),
+  even: () => spread(false, 0),
+  timed: () => spread(true, 0),
   closer: () => spread(true, view.scale * 2),
   wider: () => spread(true, view.scale / 2),
+  "show-scenario": showScenario,
+  copy: copyScenario,
+  theme: turnTheme,
+  more: () => byId("tools").classList.toggle("all"),
 };
 for (const [id, act] of Object.entries(buttons)) byId(id).onclick = act;
+byId("scenario").addEventListener("close", () => { byId("copy").textContent = "Copy"; });
 
 introduce();
 buildFilters();
 buildPlaces();
+measure();
 drawHeads();
-view.selected = Math.max(violated, 0);
+view.selected = addressed(location.href) ?? Math.max(violated, 0);
 filter();
 picture.focus({ preventScroll: true });

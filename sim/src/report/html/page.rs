@@ -3,20 +3,22 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use signal_hub::hub::{Input, Output, SessionKey, View};
-use signal_hub::protocol::codec::{HubBody, HubFrame, encode_client_frame, encode_hub_frame};
-use signal_hub::protocol::{ActorAddress, Body, ClientFrame};
+use signal_hub::hub::{AddressRow, Input, LATE_MIN, Output, SessionKey, SessionRow, TopicRow};
+use signal_hub::protocol::codec::{encode_client_frame, encode_hub_frame};
+use signal_hub::protocol::{ActorAddress, Topic};
 
+use super::super::causes::Causes;
+use super::super::changes::{Changes, Tables};
 use super::super::links::{Arrow, Carries, Fate, HubSession, Links, Place, Way};
+use super::about::{Subject, Subjects};
 use super::faults::{self, FaultSpan};
+use super::kinds::{CONNECTION, deliveries, kind, output_kind};
 use super::lanes::{Lane, Lanes, microseconds};
+use super::text::{of_output, text};
 use crate::backend::Outcome;
 use crate::history::{ClientEvent, ClientName, Event, HubEvent, What};
 use crate::net::{ConnectionId, Fault, NetEventKind};
 use crate::scenario::{self, Scenario, Step};
-
-/// Characters of the line that an event gets in the picture.
-const TEXT_LENGTH: usize = 160;
 
 /// Everything in a page.
 #[derive(Debug, Serialize)]
@@ -26,6 +28,8 @@ pub struct Page<'a> {
     why: &'a str,
     seed: u64,
     command: &'a str,
+    /// The scenario as a file, a line for each step.
+    scenario: String,
     violation: Option<Broken<'a>>,
     /// How many events came before the first one here.
     skipped: u64,
@@ -35,7 +39,9 @@ pub struct Page<'a> {
     hub: usize,
     /// Restarts of the hub, key, lane.
     sessions: Vec<(u32, SessionKey, usize)>,
-    pub events: Vec<Row<'a>>,
+    /// What events are about.
+    subjects: Vec<Subject>,
+    pub events: Vec<Row>,
     pub arrows: Vec<Line>,
     pub faults: Vec<FaultSpan>,
 }
@@ -60,7 +66,7 @@ struct Wait {
 
 /// One event.
 #[derive(Debug, Serialize)]
-pub struct Row<'a> {
+pub struct Row {
     /// Microseconds.
     at: u64,
     kind: &'static str,
@@ -70,20 +76,49 @@ pub struct Row<'a> {
     /// What the filter knows it by.
     pub types: Vec<String>,
     pub text: String,
+    /// Places among [`Page::subjects`].
+    about: Vec<usize>,
+    /// Earlier events that it comes from at once.
+    causes: Vec<usize>,
+    /// Its number, of a step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<usize>,
     /// The frame as text, where no arrow leads to the event that has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub envelope: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    hub: Option<Handled<'a>>,
+    hub: Option<Handled>,
 }
 
 /// What the hub did with one input.
 #[derive(Debug, Serialize)]
-struct Handled<'a> {
+#[serde(rename_all = "camelCase")]
+struct Handled {
     /// The hub's clock, in milliseconds.
     now: u64,
     outputs: Vec<Said>,
-    touched: &'a View,
+    /// The rows that it changed, as they are then.
+    rows: Rows,
+    /// Milliseconds by which all times of the hub are later from then on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    put_off: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Rows {
+    sessions: BTreeMap<SessionKey, Option<SessionRow>>,
+    addresses: BTreeMap<ActorAddress, Option<AddressRow>>,
+    topics: BTreeMap<Topic, Option<TopicRow>>,
+}
+
+impl From<Changes> for Rows {
+    fn from(changes: Changes) -> Self {
+        Self {
+            sessions: changes.sessions.into_iter().map(|one| (one.key, one.is)).collect(),
+            addresses: changes.addresses.into_iter().map(|one| (one.key, one.is)).collect(),
+            topics: changes.topics.into_iter().map(|one| (one.key, one.is)).collect(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -117,13 +152,16 @@ impl<'a> Page<'a> {
         let (links, lanes) = (Links::of(events), Lanes::of(events));
         let writer =
             Writer { hub_address: &scenario.hub.hub_address, links: &links, lanes: &lanes };
-        let rows = writer.rows(events);
+        let mut subjects = Subjects::of(&links);
+        let rows = writer.rows(events, &mut subjects);
         let arrows = links.arrows.iter().map(|arrow| writer.line(arrow, events)).collect();
         Self {
             title: &scenario.title,
             why: &scenario.why,
             seed: outcome.seed,
             command,
+            scenario: scenario::write(scenario),
+            subjects: subjects.all,
             violation: broken(outcome),
             skipped: outcome.event_count.saturating_sub(events.len() as u64),
             faults: faults::spans(events, &lanes),
@@ -161,12 +199,14 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn rows<'e>(&self, events: &'e [Event]) -> Vec<Row<'e>> {
+    fn rows(&self, events: &[Event], subjects: &mut Subjects) -> Vec<Row> {
         let mut place = Place::default();
+        let (mut tables, mut causes) = (Tables::default(), Causes::new(self.links));
         let mut clients = BTreeMap::new();
         let mut rows = Vec::new();
-        for event in events {
+        for (number, event) in events.iter().enumerate() {
             place.pass(event);
+            let changes = tables.pass(event);
             if let What::Net(NetEventKind::Opened { connection, client, .. }) = &event.what {
                 clients.insert(*connection, self.lanes.host(client));
             }
@@ -182,7 +222,13 @@ impl Writer<'_> {
                     self.lanes.hub
                 }
             };
-            rows.push(self.row(event, lane, &place));
+            let mut row = self.row(event, lane, &place);
+            row.about = subjects.about(event, &place, &changes);
+            row.causes = causes.of(number, event, &place, &changes);
+            if let What::Hub(hub) = &event.what {
+                row.hub = Some(self.handled(hub, changes));
+            }
+            rows.push(row);
         }
         for arrow in self.links.arrows.iter().filter(|a| a.carries == Carries::Frame) {
             // The text stands once, where it was sent.
@@ -218,7 +264,7 @@ impl Writer<'_> {
         lanes.min_by_key(|lane| *lane == self.lanes.hub).unwrap_or(self.lanes.hub)
     }
 
-    fn row<'e>(&self, event: &'e Event, lane: usize, place: &Place) -> Row<'e> {
+    fn row(&self, event: &Event, lane: usize, place: &Place) -> Row {
         let mut row = Row {
             at: microseconds(event.at),
             kind: "run",
@@ -226,6 +272,9 @@ impl Writer<'_> {
             actors: self.lanes.actor(lane).into_iter().collect(),
             types: vec![kind(event)],
             text: text(event),
+            about: Vec::new(),
+            causes: Vec::new(),
+            step: None,
             envelope: None,
             hub: None,
         };
@@ -238,7 +287,6 @@ impl Writer<'_> {
                 if let Input::Frame(_, Ok(frame)) = &hub.input {
                     row.envelope = Some(encode_client_frame(frame));
                 }
-                row.hub = Some(self.handled(hub));
             }
             What::Client { event, .. } => {
                 row.kind = "client";
@@ -253,7 +301,10 @@ impl Writer<'_> {
             What::HubStarted { .. } => row.kind = "start",
             What::HubStopped { .. } => row.kind = "stop",
             What::Run(_) => {}
-            What::Step { .. } => row.kind = "step",
+            What::Step { number, .. } => {
+                row.kind = "step";
+                row.step = Some(*number);
+            }
         }
         row
     }
@@ -273,17 +324,14 @@ impl Writer<'_> {
         actors
     }
 
-    fn handled<'e>(&self, hub: &'e HubEvent) -> Handled<'e> {
-        let text = hub.to_string();
-        // The first line is the input; then follows one for each output.
-        let lines = text.split("\n                ").skip(1);
-        let said = hub.outputs.iter().zip(lines).map(|(output, line)| match output {
+    fn handled(&self, hub: &HubEvent, changes: Changes) -> Handled {
+        let said = hub.outputs.iter().map(|output| match output {
             Output::Send(_, message) => Said {
-                text: shortened(line),
+                text: of_output(output),
                 envelope: Some(encode_hub_frame(message, self.hub_address)),
             },
             Output::Close(..) | Output::Linger(..) => {
-                Said { text: shortened(line), envelope: None }
+                Said { text: of_output(output), envelope: None }
             }
             Output::Audit(record) => {
                 let json = serde_json::to_value(record).unwrap_or_default();
@@ -291,7 +339,12 @@ impl Writer<'_> {
                 Said { text: format!("audit {name}"), envelope: Some(json.to_string()) }
             }
         });
-        Handled { now: hub.now.as_millis(), outputs: said.collect(), touched: &hub.touched }
+        let put_off = match hub.input {
+            Input::Late(by) if by > LATE_MIN => Some(by.as_millis() as u64),
+            _ => None,
+        };
+        let outputs = said.collect();
+        Handled { now: hub.now.as_millis(), outputs, rows: changes.into(), put_off }
     }
 
     fn line(&self, arrow: &Arrow, events: &[Event]) -> Line {
@@ -321,99 +374,5 @@ fn connection(kind: &NetEventKind) -> Option<ConnectionId> {
         | NetEventKind::FinSeen { connection, .. }
         | NetEventKind::ResetSeen { connection, .. }
         | NetEventKind::Closed { connection } => Some(*connection),
-    }
-}
-
-const CONNECTION: &str = "(connection)";
-
-/// What the filter knows an event by: the type of its message, or what it is in parentheses.
-fn kind(event: &Event) -> String {
-    match &event.what {
-        What::Hub(hub) => match &hub.input {
-            Input::Frame(_, Ok(frame)) => client_kind(frame),
-            Input::Frame(_, Err(_)) => "(nonsense)".to_owned(),
-            Input::Opened(..) | Input::Closed(..) => CONNECTION.to_owned(),
-            Input::Alive(_) => "(sign of life)".to_owned(),
-            Input::Drained(..) => "(queue written)".to_owned(),
-            Input::Tick | Input::Late(_) | Input::Shutdown => "(deadline)".to_owned(),
-        },
-        What::Client { event, .. } => match event {
-            ClientEvent::Sent(frame) => client_kind(frame),
-            ClientEvent::Received(frame) => hub_kind(frame),
-            ClientEvent::Opened { .. } | ClientEvent::Lost { .. } => CONNECTION.to_owned(),
-            ClientEvent::Started { .. } | ClientEvent::Ended | ClientEvent::Said(_) => {
-                "(client)".to_owned()
-            }
-        },
-        What::Net(NetEventKind::Sent { .. }) => "(bytes)".to_owned(),
-        What::Net(NetEventKind::Injected { .. } | NetEventKind::TookEffect { .. }) => {
-            "(fault)".to_owned()
-        }
-        What::Net(_) => "(network)".to_owned(),
-        What::HubStarted { .. } | What::HubStopped { .. } | What::Run(_) | What::Step { .. } => {
-            "(run)".to_owned()
-        }
-    }
-}
-
-fn client_kind(frame: &ClientFrame) -> String {
-    match frame {
-        ClientFrame::Ping => "ping".to_owned(),
-        ClientFrame::Request(request) => request.type_name.to_string(),
-    }
-}
-
-fn hub_kind(frame: &HubFrame) -> String {
-    let HubFrame::Message(message) = frame else { return "pong".to_owned() };
-    match &message.body {
-        HubBody::Reply { reply, .. } => reply.type_name().to_owned(),
-        HubBody::Notice(notice) => notice.type_name().to_owned(),
-        HubBody::Delivery { kind, .. } | HubBody::Unknown { kind, .. } => kind.clone(),
-    }
-}
-
-fn output_kind(output: &Output) -> String {
-    match output {
-        Output::Send(_, message) => message.type_name().into_owned(),
-        Output::Close(..) | Output::Linger(..) | Output::Audit(_) => CONNECTION.to_owned(),
-    }
-}
-
-/// An event is also known by what it makes the hub say to others.
-fn deliveries(hub: &HubEvent) -> impl Iterator<Item = String> {
-    hub.outputs.iter().filter_map(|output| match output {
-        Output::Send(_, message) => match &message.body {
-            Body::Notice(_) | Body::Delivery(_) => Some(message.type_name().into_owned()),
-            Body::Pong | Body::Reply { .. } => None,
-        },
-        Output::Close(..) | Output::Linger(..) | Output::Audit(_) => None,
-    })
-}
-
-fn text(event: &Event) -> String {
-    let told = match &event.what {
-        What::HubStarted { .. } => "a hub starts, with empty tables".to_owned(),
-        What::HubStopped { abruptly: true } => "the hub's process dies".to_owned(),
-        What::HubStopped { abruptly: false } => "the hub has shut down".to_owned(),
-        What::Hub(hub) => hub.to_string(),
-        What::Client { client, event: ClientEvent::Sent(frame) } => match frame {
-            ClientFrame::Ping => format!("{client} sends ping"),
-            ClientFrame::Request(request) => {
-                let id: String = request.id.as_str().chars().take(8).collect();
-                format!("{client} sends {} {} ({id})", request.pattern.as_str(), request.type_name)
-            }
-        },
-        What::Client { client, event } => format!("{client} {event}"),
-        What::Net(event) => event.to_string(),
-        What::Run(milestone) => milestone.to_string(),
-        What::Step { number, step } => format!("step {number}: {step}"),
-    };
-    shortened(told.lines().next().unwrap_or_default())
-}
-
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(TEXT_LENGTH) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
     }
 }
