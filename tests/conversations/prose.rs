@@ -41,8 +41,8 @@ fn a_refusal_says_what_the_session_may_not_do() {
     ] {
         says(&hub.asks(who, request), words);
     }
-    says(&hub.frame(alice, b"[]"), "frame is not a JSON object");
-    says(&hub.frame(alice, b"{\"a\":\"\xff\"}"), "frame is not UTF-8");
+    says(&hub.frame(alice, b"[]"), "the client sent a frame that is not a JSON object");
+    says(&hub.frame(alice, b"{\"a\":\"\xff\"}"), "the client sent a frame that is not UTF-8");
     let words = "a message of 1048577 bytes is larger than 1048576";
     says(&hub.too_large(alice, 1_048_577), words);
 }

@@ -79,12 +79,12 @@ struct RawEnvelope<'a> {
 
 impl<'a> RawEnvelope<'a> {
     fn read(frame: &'a [u8]) -> Result<Self, Malformed> {
-        let text = std::str::from_utf8(frame).map_err(|_| not_an_envelope("frame is not UTF-8"))?;
+        let text = std::str::from_utf8(frame)
+            .map_err(|_| not_an_envelope("the client sent a frame that is not UTF-8"))?;
         if !text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
-            return Err(not_an_envelope("frame is not a JSON object"));
+            return Err(not_an_envelope(NO_OBJECT));
         }
-        serde_json::from_str(text)
-            .map_err(|error| not_an_envelope(format!("frame is not a JSON object: {error}")))
+        serde_json::from_str(text).map_err(|error| not_an_envelope(format!("{NO_OBJECT}: {error}")))
     }
 
     fn is_ping(&self) -> bool {
@@ -168,6 +168,8 @@ impl<'a> RawEnvelope<'a> {
     }
 }
 
+const NO_OBJECT: &str = "the client sent a frame that is not a JSON object";
+
 fn not_an_envelope(message: impl Into<Cow<'static, str>>) -> Malformed {
     let refusal = Refusal::new(
         ErrorCode::InternalError,
@@ -248,8 +250,11 @@ mod tests {
 
     #[test]
     fn what_is_no_envelope_is_malformed_and_keeps_its_id() {
-        assert_eq!(malformed("[]").1, "frame is not a JSON object");
-        assert!(malformed("{").1.starts_with("frame is not a JSON object"));
+        assert_eq!(malformed("[]").1, "the client sent a frame that is not a JSON object");
+        assert_eq!(
+            malformed("{").1,
+            "the client sent a frame that is not a JSON object: EOF while parsing an object at line 1 column 1"
+        );
         assert_eq!(malformed(r#"{"id":"x"}"#), (Some("x".into()), "type is required".into()));
         let no_pattern = r#"{"id":"x","type":"t","timestamp":1,"from":"@(a)","to":"@(b)"}"#;
         assert_eq!(malformed(no_pattern), (Some("x".into()), "pattern is required".into()));
