@@ -170,7 +170,7 @@ fn a_wait_in_vain() -> (Scenario, Outcome) {
   "actors": ["alice", "bob"],
   "steps": [
     { "who": "bob", "do": "subscribe", "topic": "chess" },
-    { "who": "bob", "do": "sees", "type": "news.flash", "within": "20s" }
+    { "who": "bob", "do": "sees", "type": "note", "within": "20s" }
   ]
 }"#;
     let scenario = scenario::read(text).expect("a scenario");
@@ -190,7 +190,7 @@ fn a_wait_in_vain_is_told_from_where_it_began() {
     assert!(began + 1 < events.len(), "others go on");
     let simple = report::html(&scenario, "cargo sim replay other.json", &other);
     write("pair.html", &report::html_of_two(&page, &simple));
-    assert!(events[began]["text"].as_str().is_some_and(|text| text.contains("news.flash")));
+    assert!(events[began]["text"].as_str().is_some_and(|text| text.contains("note")));
     assert_eq!(broken["wait"]["from"], events[began]["at"]);
     let lasts = broken["wait"]["until"].as_u64().zip(events[began]["at"].as_u64());
     assert_eq!(lasts.map(|(until, from)| until - from), Some(20_000_000));
@@ -198,7 +198,7 @@ fn a_wait_in_vain_is_told_from_where_it_began() {
     let text = report::failure(&outcome, "cargo sim replay waits.json");
     let marked: Vec<&str> = text.lines().filter(|line| line.starts_with('✗')).collect();
     assert_eq!(marked.len(), 1, "{text}");
-    assert!(marked[0].contains("● bob: sees type news.flash within 20s"), "{text}");
+    assert!(marked[0].contains("● bob: sees type note within 20s"), "{text}");
     assert!(text.contains("\nwhen     waited in vain for 20s from "), "{text}");
     assert!(text.contains("\npage     cargo sim show waits.json\n"), "{text}");
 }
