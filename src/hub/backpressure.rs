@@ -53,8 +53,8 @@ impl Hub {
         self.resume_feeders(now, key);
     }
 
-    /// Nobody has to pause for the session any longer. A queue's bound does not hold a resume back: there is at most one for each pause, and
-    /// without it the session would wait for ever.
+    /// Nobody has to pause for the session any longer. A queue's bound does not hold a resume back:
+    /// there is at most one for each pause, and without it the session would wait for ever.
     pub(super) fn resume_feeders(&mut self, now: Timestamp, key: SessionKey) {
         let Some(row) = self.sessions.get_mut(key) else { return };
         for sender in std::mem::take(&mut row.pausing) {

@@ -108,6 +108,7 @@ where
         }
         // The hub must hear of every session's end, even if our own defect ended it.
         let talk = AssertUnwindSafe(session.talk()).catch_unwind().await;
+        session.stop_waiting();
         let cause = *talk.as_ref().unwrap_or(&CloseCause::Lost);
         let closed = Event::Input(Input::Closed(key, cause));
         // A lost owner does not need to hear it.

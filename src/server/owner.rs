@@ -179,7 +179,7 @@ const BATCH_EVENTS_MAX: usize = 128;
 impl<R: Runtime, O: Observer> Owner<R, O> {
     pub(super) fn new(runtime: R, clock: SteadyClock<R>, hub: Hub, observer: O) -> Self {
         let (now, looked) = (clock.now(), runtime.monotonic());
-        // No queue fills only because nobody wrote.
+        // So no queue fills with the answers to one batch.
         let events_max = (hub.config().queue_messages_max / 2).clamp(1, BATCH_EVENTS_MAX);
         Self {
             runtime,

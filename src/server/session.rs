@@ -36,8 +36,9 @@ pub use state::SessionState;
 /// The owner's room for events; none if the owner is lost.
 type Room<'a> = Pin<Box<dyn Future<Output = Option<PermitIterator<'a, Event>>> + Send + 'a>>;
 
-/// The inputs that may wait for the owner's room; no more is read meanwhile.
-const INPUTS_MAX: usize = 64;
+/// The inputs that may wait for the owner's room; no more is read meanwhile. Few, for whoever waits
+/// for room waits for those of all who came before.
+const INPUTS_MAX: usize = 16;
 
 /// A session as its task has it.
 pub(super) struct Session<'a, R: Runtime, S> {
@@ -108,6 +109,11 @@ where
             Poll::Ready(())
         })
         .await;
+    }
+
+    /// Gives up the room that it waits for, which others may need.
+    pub(super) fn stop_waiting(&mut self) {
+        self.room = None;
     }
 
     fn closed(&self) -> Option<CloseCause> {
@@ -231,8 +237,16 @@ where
         } else {
             &mut unread.bytes
         };
-        let at = unread.at + self.read_messages(&mut bytes[unread.at..], now);
-        let _ = self.poll_enqueue_inputs(task);
+        let (mut at, mut is_whole) = (unread.at, false);
+        loop {
+            at += self.read_messages(&mut bytes[at..], now, is_whole);
+            let is_full = self.pending_inputs.len() == self.inputs_max();
+            let _ = self.poll_enqueue_inputs(task);
+            if !is_full || !self.pending_inputs.is_empty() {
+                break;
+            }
+            is_whole = true;
+        }
         if at < bytes.len() {
             self.intake.leave(match is_fresh {
                 true => Unread { bytes: bytes[at..].to_vec(), at: 0 },
@@ -242,17 +256,17 @@ where
         Poll::Ready(())
     }
 
-    /// Hears messages until the state wants no more of them. Returns the bytes that were read.
-    fn read_messages(&mut self, bytes: &mut [u8], now: Duration) -> usize {
-        let (shell, mut socket) = (self.shell, lock(&self.socket));
-        let inputs_max = INPUTS_MAX.min(shell.events.max_capacity());
-        let (mut at, mut is_whole) = (0, false);
-        while self.pending_inputs.len() < inputs_max && socket.state.reads() == Reads::Messages {
+    /// Hears messages until the state or the inputs that wait have no room for more; `is_whole` if
+    /// messages came whole right before. Returns the bytes that were read.
+    fn read_messages(&mut self, bytes: &mut [u8], now: Duration, mut is_whole: bool) -> usize {
+        let (shell, inputs_max) = (self.shell, self.inputs_max());
+        let (mut at, mut reads) = (0, lock(&self.socket).state.reads());
+        while self.pending_inputs.len() < inputs_max && reads == Reads::Messages {
             let (taken, received) = self.intake.read(&mut bytes[at..]);
             at += taken;
             let is_nothing = received.is_none();
             let heard = match received {
-                Some(received) => heard(shell, &mut socket, received),
+                Some(received) => heard(shell, &self.socket, received),
                 // What a message was before was told then.
                 None if is_whole => break,
                 None => match self.intake.part() {
@@ -263,13 +277,20 @@ where
             if says_connect(&heard) {
                 self.intake.allow(shell.config.message_bytes_max);
             }
+            let mut socket = lock(&self.socket);
             self.pending_inputs.extend(socket.state.hear(now, heard));
+            reads = socket.state.reads();
             if is_nothing {
                 break;
             }
             is_whole = true;
         }
         at
+    }
+
+    /// They must have room all at once.
+    fn inputs_max(&self) -> usize {
+        INPUTS_MAX.min(self.shell.events.max_capacity())
     }
 
     /// Reads past messages; `buffer` is the thread's, so that an idle connection holds no memory.
@@ -328,23 +349,27 @@ thread_local! {
 }
 
 /// What was received, decoded; pings, close frames and violations are answered.
-fn heard<R: Runtime, S>(shell: &Shell<R>, socket: &mut Socket<S>, received: Received<'_>) -> Heard {
+fn heard<R: Runtime, S>(
+    shell: &Shell<R>,
+    socket: &Mutex<Socket<S>>,
+    received: Received<'_>,
+) -> Heard {
     match received {
         Received::Message(bytes) => {
             let frame = decode_client_frame(&bytes, &shell.bounds);
             Heard::Frame(frame.map(|frame| dated(shell, frame)))
         }
         Received::Ping(says) => {
-            socket.answer_ping(&says);
+            lock(socket).answer_ping(&says);
             Heard::Ping
         }
         Received::Pong => Heard::Pong,
         Received::Close(says) => {
-            socket.say_close(says.get(..2).unwrap_or_default(), "");
+            lock(socket).say_close(says.get(..2).unwrap_or_default(), "");
             Heard::Close
         }
         Received::Violation(violation) => {
-            socket.say_close(&violation.code().to_be_bytes(), violation.reason());
+            lock(socket).say_close(&violation.code().to_be_bytes(), violation.reason());
             Heard::Violation
         }
         Received::TooLarge { declared, max } => {

@@ -19,7 +19,11 @@ impl Hub {
         };
         let (id, via) = (request.id.as_str(), self.config.hub_address.as_str());
         let topic_len = topic.map_or(0, |topic| topic.as_str().len() + 2);
-        let senders_len = request.metadata.len() - 2;
+        // Without its braces and with a comma.
+        let senders_len = match request.metadata.len() {
+            2 => 0,
+            len => len - 1,
+        };
         // Mostly to the byte, so that the text stays where it is when it is finished.
         let len = AROUND + senders_len + marks.len() + topic_len + id.len() + via.len();
         let mut text = Vec::with_capacity(len);

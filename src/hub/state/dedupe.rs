@@ -66,8 +66,14 @@ struct Row {
     newer: u32,
 }
 
-/// What an address's rank grows by.
-const RANK_STEP: usize = 32;
+/// What the rank of an address grows by that has more outcomes than this.
+const RANK_STEP: usize = 64;
+
+/// The rank for so many outcomes. Few have a rank of their own, so that no rank is shared by more
+/// addresses than can have a step of outcomes each.
+fn rank(count: usize) -> usize {
+    if count <= RANK_STEP { count } else { count.next_multiple_of(RANK_STEP) }
+}
 
 /// No row has this number.
 const NOBODY: u32 = u32::MAX;
@@ -85,8 +91,8 @@ struct OfAddress {
     principal: Option<Principal>,
     /// Numbers of rows, oldest first.
     numbers: VecDeque<u32>,
-    /// At least as much as there are numbers. It follows them up in steps, and down only when it
-    /// matters, so that few asks move an address to another place.
+    /// At least as much as there are numbers, and less than two steps more: few of the asks of a busy
+    /// address move it to another place.
     rank: usize,
 }
 
@@ -141,10 +147,7 @@ impl DedupeCache {
         }
         let count = of.numbers.len();
         if of.rank < count {
-            let rank = count.next_multiple_of(RANK_STEP);
-            let before = (std::mem::replace(&mut of.rank, rank), from);
-            self.ranks.remove(&before);
-            self.ranks.insert((rank, before.1));
+            rank_anew(&mut self.ranks, of, from);
         }
     }
 
@@ -204,11 +207,25 @@ impl DedupeCache {
         let Some(of) = self.of.get_mut(address) else { return };
         let oldest = of.numbers.pop_front().expect("an address here has an outcome");
         self.outcomes.remove(oldest);
-        if of.numbers.is_empty() {
+        let count = of.numbers.len();
+        if count == 0 {
             self.ranks.remove(&(of.rank, address.clone()));
             self.of.remove(address);
+        } else if of.rank > count && (count <= RANK_STEP || of.rank - count >= 2 * RANK_STEP) {
+            rank_anew(&mut self.ranks, of, address.clone());
         }
     }
+}
+
+fn rank_anew(
+    ranks: &mut BTreeSet<(usize, ActorAddress)>,
+    of: &mut OfAddress,
+    address: ActorAddress,
+) {
+    let rank = rank(of.numbers.len());
+    let before = (std::mem::replace(&mut of.rank, rank), address);
+    ranks.remove(&before);
+    ranks.insert((rank, before.1));
 }
 
 impl Outcomes {

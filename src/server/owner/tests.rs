@@ -65,7 +65,7 @@ async fn a_defect_in_the_writing_to_one_session_ends_that_session_alone() {
 }
 
 #[tokio::test]
-async fn no_queue_fills_only_because_nobody_wrote() {
+async fn no_queue_fills_with_the_answers_to_one_batch() {
     let config = Config { queue_messages_max: 4, pause_threshold: 1, ..Config::default() };
     let [did, _] = play(config, false, [0; 5]).await;
     assert_eq!(did, ["write 2", "write 2", "write 1", "close 1011"]);

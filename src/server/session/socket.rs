@@ -124,12 +124,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         now: Duration,
         clock: impl Fn() -> Timestamp,
     ) -> Poll<()> {
-        BATCH.with_borrow_mut(|batch| {
-            let polled = self.poll_batch(batch, task, now, clock);
-            self.unsent.append(batch);
-            batch.shrink_to(BATCH_ROOM_MAX);
-            polled
-        })
+        // Taken, so that nobody else's batch begins with what a panic leaves.
+        let mut batch = BATCH.take();
+        let polled = self.poll_batch(&mut batch, task, now, clock);
+        self.unsent.append(&mut batch);
+        batch.shrink_to(BATCH_ROOM_MAX);
+        BATCH.set(batch);
+        polled
     }
 
     fn poll_batch(
