@@ -127,7 +127,8 @@ fn ctrl_c_ends_a_campaign_with_what_was_found() {
     let told = text(&output.stdout);
     assert_eq!(output.status.code(), Some(130), "{told}");
     assert!(told.contains("\nstopped  before the last seed: Ctrl-C\n"), "{told}");
-    assert!(told.contains("\nENDED    by Ctrl-C: every invariant held in the "), "{told}");
+    // Perhaps before any run was over.
+    assert!(told.contains("\nENDED    by Ctrl-C"), "{told}");
     assert!(fs::read_to_string(junit).expect("it is there").contains("</testsuites>"));
 }
 
