@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use signal_hub::protocol::codec::{HubBody, HubFrame};
 use signal_hub::protocol::{
-    ActorAddress, AuthToken, ClientFrame, Connect, Disconnect, FrameBytes, Json, MessageId,
-    PROTOCOL_VERSION, Pattern, Register, Renew, RenewalToken, Reply, Request, Subscribe,
-    Subscription, Unregister, Unsubscribe, Verb,
+    ActorAddress, AuthToken, ClientFrame, Connect, Disconnect, Json, MessageId, PROTOCOL_VERSION,
+    Pattern, Register, Renew, RenewalToken, Reply, Request, Subscribe, Subscription, Unregister,
+    Unsubscribe, Verb,
 };
 use signal_hub::time::Timestamp;
 
@@ -85,18 +85,8 @@ impl RawSession {
             MessageId::parse(&text).expect("a short plain text is an id")
         });
         let awaited = (pattern == Pattern::Ask).then(|| id.clone());
-        let request = Request {
-            id,
-            from: speaker,
-            to: self.hub.clone(),
-            type_name: verb.type_name().into(),
-            pattern,
-            timestamp: now,
-            ttl,
-            metadata: Json::EMPTY_OBJECT,
-            frame_bytes: FrameBytes::default(),
-            verb: Ok(verb),
-        };
+        let to = self.hub.clone();
+        let request = Request { ttl, ..Request::new(id, speaker, to, pattern, now, verb) };
         Some((ClientFrame::Request(Arc::new(request)), awaited))
     }
 

@@ -149,18 +149,12 @@ mod tests {
 
     fn request(verb: Verb) -> ClientFrame {
         let address = |name: &str| ActorAddress::from_path(name).expect("an address");
-        ClientFrame::Request(Arc::new(Request {
-            id: MessageId::parse("1").expect("an id"),
-            from: address("alice"),
-            to: address("hub"),
-            type_name: verb.type_name().into(),
-            pattern: Pattern::Ask,
-            timestamp: Timestamp::from_millis(7),
-            ttl: Some(Duration::from_millis(1_500)),
-            metadata: Json::EMPTY_OBJECT,
-            frame_bytes: FrameBytes::default(),
-            verb: Ok(verb),
-        }))
+        let (id, from, to) =
+            (MessageId::parse("1").expect("an id"), address("alice"), address("hub"));
+        let now = Timestamp::from_millis(7);
+        let request = Request::new(id, from, to, Pattern::Ask, now, verb);
+        let ttl = Some(Duration::from_millis(1_500));
+        ClientFrame::Request(Arc::new(Request { ttl, ..request }))
     }
 
     fn register(ttl: Duration) -> Verb {

@@ -16,9 +16,9 @@ use signal_hub::hub::{
 };
 use signal_hub::protocol::codec::hand_over;
 use signal_hub::protocol::{
-    ActorAddress, Body, ClientFrame, Connect, Delivery, Discover, FrameBytes, Json, MessageId,
-    Outgoing, PROTOCOL_VERSION, Pattern, Publish, Register, Renew, RenewalToken, Reply, Request,
-    Send, Subscribe, Subscription, Topic, Unregister, Unsubscribe, Verb,
+    ActorAddress, Body, ClientFrame, Connect, Delivery, Discover, Json, MessageId, Outgoing,
+    PROTOCOL_VERSION, Pattern, Publish, Register, Renew, RenewalToken, Reply, Request, Send,
+    Subscribe, Subscription, Topic, Unregister, Unsubscribe, Verb,
 };
 use signal_hub::time::Timestamp;
 
@@ -264,18 +264,7 @@ fn request(
     pattern: Pattern,
     verb: Verb,
 ) -> Request {
-    Request {
-        id,
-        from: at(from),
-        to: Config::default().hub_address,
-        type_name: verb.type_name().into(),
-        pattern,
-        timestamp,
-        ttl: None,
-        metadata: Json::EMPTY_OBJECT,
-        frame_bytes: FrameBytes::default(),
-        verb: Ok(verb),
-    }
+    Request::new(id, at(from), Config::default().hub_address, pattern, timestamp, verb)
 }
 
 fn connect() -> Verb {
