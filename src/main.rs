@@ -1,13 +1,14 @@
 //! The command line. It composes the library's parts and decides nothing.
 
 mod bench;
+mod packaging;
 mod serve;
 mod token_tool;
 mod tools;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use tokio::runtime;
 
 /// Sessions allocate and free small pieces in the order of their queues, which fragments the
@@ -30,6 +31,8 @@ enum Command {
     Listen(tools::Listen),
     Token(token_tool::Token),
     Bench(bench::Bench),
+    Completions(packaging::Completions),
+    Man(packaging::Man),
 }
 
 fn main() -> ExitCode {
@@ -43,6 +46,8 @@ fn main() -> ExitCode {
         Command::Listen(arguments) => block_on(1, arguments.run()),
         Command::Token(arguments) => arguments.run(),
         Command::Bench(arguments) => block_on(1, arguments.run()),
+        Command::Completions(arguments) => arguments.run(Arguments::command()),
+        Command::Man(arguments) => arguments.run(Arguments::command()),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("signal-hub: {error:#}");

@@ -22,6 +22,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use sd_notify::NotifyState;
 use signal_hub::hub::Config;
 use signal_hub::runtime::Tokio;
 use signal_hub::server::Server;
@@ -167,7 +168,16 @@ fn announce(scheme: &str, server: &Server<Tokio, ()>) -> io::Result<()> {
     if let Some(address) = server.admin_address()? {
         lines += &format!("admin on http://{address}\n");
     }
-    io::stdout().write_all(lines.as_bytes())
+    io::stdout().write_all(lines.as_bytes())?;
+    notify(NotifyState::Ready);
+    Ok(())
+}
+
+/// Tells the service manager, if one asked for it.
+fn notify(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!("cannot notify the service manager: {error}");
+    }
 }
 
 async fn run(
@@ -179,6 +189,7 @@ async fn run(
     let at_once = async {
         let first = signals.next().await;
         tracing::info!("{}: shutting down", first.name());
+        notify(NotifyState::Stopping);
         // The server may have ended by itself.
         let _ = stop.send(());
         let second = signals.next().await;

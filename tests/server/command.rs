@@ -2,6 +2,8 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use signal_hub::hub::{Config, Input, SessionKey};
@@ -34,6 +36,65 @@ fn serve_says_where_it_listens_and_ends_cleanly_on_either_signal() {
         stdout.read_to_string(&mut rest).unwrap();
         assert_eq!(rest, "", "one line is all");
     }
+}
+
+#[test]
+fn the_service_manager_hears_that_the_hub_listens_and_that_it_stops() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("service-manager");
+    std::fs::create_dir_all(&folder).unwrap();
+    let socket = folder.join(std::process::id().to_string());
+    let manager = UnixDatagram::bind(&socket).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_signal-hub"))
+        .args(["serve", "--listen", "127.0.0.1:0"])
+        .env("NOTIFY_SOCKET", &socket)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let hear = || {
+        let mut heard = [0; 64];
+        let length = manager.recv(&mut heard).unwrap();
+        String::from_utf8_lossy(&heard[..length]).into_owned()
+    };
+    assert_eq!(hear(), "READY=1\n");
+    let kill = Command::new("kill").arg(child.id().to_string()).status();
+    assert!(kill.unwrap().success());
+    assert_eq!(hear(), "STOPPING=1\n");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    std::fs::remove_file(socket).unwrap();
+}
+
+#[test]
+fn bash_completes_a_command_and_its_flags() {
+    let program = env!("CARGO_BIN_EXE_signal-hub");
+    let asked = r#"
+        source <("$0" completions bash)
+        completed() { COMP_WORDS=(signal-hub "$@") COMP_CWORD=$#; _signal__hub signal-hub "${@: -1}"; echo "${COMPREPLY[@]}"; }
+        completed ser
+        completed serve --print-
+    "#;
+    let output = Command::new("bash").args(["-c", asked, program]).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(told, "serve\n--print-config\n", "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("man");
+    let _ = std::fs::remove_dir_all(&folder);
+    let man = Command::new(env!("CARGO_BIN_EXE_signal-hub")).arg("man").arg(&folder).status();
+    assert!(man.unwrap().success());
+    let mut pages: Vec<String> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|page| page.unwrap().file_name().into_string().unwrap())
+        .collect();
+    pages.sort();
+    let commands = ["bench", "completions", "listen", "man", "send", "serve", "token"];
+    let wanted = commands.map(|command| format!("signal-hub-{command}.1"));
+    let pages: Vec<&String> = pages.iter().filter(|page| !page.contains("bench-")).collect();
+    assert_eq!(pages[..7], wanted.each_ref()[..]);
+    let serve = std::fs::read_to_string(folder.join("signal-hub-serve.1")).unwrap();
+    assert!(serve.contains(".SH OPTIONS") && serve.contains("queue\\-messages\\-max"), "{serve}");
 }
 
 #[tokio::test]
