@@ -115,9 +115,13 @@ impl Scratch {
             .env("CARGO_TARGET_DIR", self.folder().join("programs"))
             .env("CARGO_BUILD_BUILD_DIR", self.source.join("target"))
             .stdin(Stdio::null());
+        // One build folder holds what is built here and what the project builds for itself: built alike,
+        // each would take the other's place.
+        for package in ["signal-hub", "signal-hub-sim", "signal-hub-dst"] {
+            cargo.args(["--config", &format!("profile.dev.package.{package}.debug=false")]);
+        }
         match build {
-            // Storms of messages take less than optimising for them, and what is built otherwise than
-            // the project itself does not take the place of what it has built.
+            // Storms of messages take less than optimising for them.
             Build::Simulator => drop(cargo.env("CARGO_PROFILE_DEV_OPT_LEVEL", "0")),
             Build::All => {
                 if self.copy.join("tests").join(PROPERTIES).is_dir() {
