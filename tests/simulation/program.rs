@@ -65,6 +65,10 @@ fn no_run_is_no_pass() {
             format!("\n\nVOID     no seed was played: this proves nothing\nnext     {next}\n");
         assert!(output.status.code() == Some(5) && told.ends_with(&last), "{arguments:?}: {told}");
     }
+    let output = simulator(&["explore", "--depth", "0"]).output().expect("the simulator runs");
+    let told = text(&output.stdout);
+    let last = "\nVOID: no move was made, which proves nothing\n";
+    assert!(output.status.code() == Some(5) && told.ends_with(last), "{told}");
     let output = program(&["--check-determinism", "--seed", "18446744073709551615"]);
     assert_eq!(text(&output.stdout), "no seed was played: this proves nothing\n");
     assert_eq!(output.status.code(), Some(5));

@@ -26,7 +26,7 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 /// Explores every order of events of a few actors, on the core alone.
 ///
 /// Exit codes: 0 no invariant broke, be everything explored or not: stdout says which; 1 usage or
-/// environment; 2 an invariant broke.
+/// environment; 2 an invariant broke; 5 no move was made, which proves nothing.
 #[derive(Args)]
 pub struct Explore {
     /// Who takes part.
@@ -73,6 +73,7 @@ impl Explore {
             Format::Json => println!("{}", self.json(&explored)),
         }
         match &explored.found {
+            None if explored.progress.depth == 0 => Ok(ExitCode::from(5)),
             None => Ok(ExitCode::SUCCESS),
             Some(found) => {
                 leave(found)?;
@@ -87,6 +88,7 @@ impl Explore {
             (Some(found), _) => {
                 format!("FAILED: {} moves break {}", found.moves.len(), found.violation.invariant)
             }
+            (None, _) if depth == 0 => "VOID: no move was made, which proves nothing".to_owned(),
             (None, true) => "exhausted: in no order does any invariant break".to_owned(),
             (None, false) => "NOT exhausted: no invariant broke as far as this went".to_owned(),
         };

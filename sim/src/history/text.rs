@@ -4,7 +4,7 @@ use std::fmt;
 
 use signal_hub::hub::{Input, Output};
 use signal_hub::protocol::codec::{HubBody, HubFrame, encode_client_frame};
-use signal_hub::protocol::{Body, ClientFrame, Malformed, Reply};
+use signal_hub::protocol::{Body, ClientFrame, Malformed, Notice, Reply};
 
 use super::{ClientEvent, HubEvent};
 
@@ -36,7 +36,7 @@ fn input_text(f: &mut fmt::Formatter<'_>, input: &Input) -> fmt::Result {
         Input::Drained(key, written) => {
             write!(f, "{key} took {} messages", written.messages)
         }
-        Input::Closed(key, cause) => write!(f, "{key} is gone: {cause:?}"),
+        Input::Closed(key, cause) => write!(f, "{key} is gone: {}", json(cause).trim_matches('"')),
         Input::Tick => f.write_str("a deadline is due"),
         Input::Late(by) => write!(f, "stood still for {}", humantime::format_duration(*by)),
         Input::Shutdown => f.write_str("is to shut down"),
@@ -78,7 +78,10 @@ fn output_text(f: &mut fmt::Formatter<'_>, output: &Output) -> fmt::Result {
                         None => Ok(()),
                     }
                 }
-                Body::Notice(notice) => write!(f, " to {} {notice:?}", message.to),
+                Body::Notice(notice) => {
+                    write!(f, " to {}", message.to)?;
+                    notice_text(f, notice)
+                }
                 Body::Delivery(delivery) => write!(
                     f,
                     " to {} from {} ({}) {}",
@@ -124,12 +127,25 @@ fn received_text(f: &mut fmt::Formatter<'_>, frame: &HubFrame) -> fmt::Result {
                 None => Ok(()),
             }
         }
-        HubBody::Notice(notice) => write!(f, "{notice:?}"),
+        HubBody::Notice(notice) => {
+            f.write_str(notice.type_name())?;
+            notice_text(f, notice)
+        }
         HubBody::Delivery { kind, payload, origin, .. } => {
             let origin = origin.as_ref().map_or("?", |id| short(id.as_str()));
             write!(f, "{kind} from {} to {} ({origin}) {payload}", message.from, message.to)
         }
         HubBody::Unknown { kind, payload } => write!(f, "unknown {kind} {payload}"),
+    }
+}
+
+/// What a notice says beside its type.
+fn notice_text(f: &mut fmt::Formatter<'_>, notice: &Notice) -> fmt::Result {
+    match notice {
+        Notice::Disconnect(notice) => write!(f, " {}", json(notice)),
+        Notice::Unregistered(notice) => write!(f, " {}", json(notice)),
+        Notice::Pause(notice) => write!(f, " {}", json(notice)),
+        Notice::Resume => Ok(()),
     }
 }
 
