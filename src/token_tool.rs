@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use jsonwebtoken::{EncodingKey, Header, encode};
 use serde::Serialize;
-use signal_hub::auth::{ISSUER, Keys, authenticate};
+use signal_hub::auth::{ISSUER, Keys, authenticate, sign};
 use signal_hub::protocol::AuthToken;
 use signal_hub::runtime::{Runtime, Tokio};
 use signal_hub::time::Timestamp;
@@ -55,9 +54,7 @@ impl Token {
             .context("name the secret's file with --secret-file, or set SIGNAL_HUB_AUTH_SECRET")?;
         let keys = Keys::from_secret(&secret)?;
         let now = Tokio.now();
-        let token =
-            encode(&Header::default(), &self.claims(now), &EncodingKey::from_secret(&secret))
-                .context("cannot sign")?;
+        let token = sign(&self.claims(now), &secret).context("cannot sign")?;
         // Refuses what the hub would refuse.
         authenticate(&AuthToken::new(&token), &keys, now).context("no hub would take it")?;
         writeln!(io::stdout(), "{token}").context("cannot write to stdout")?;

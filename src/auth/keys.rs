@@ -4,16 +4,19 @@
 use std::fmt;
 use std::sync::Arc;
 
-use jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-
-use super::ISSUER;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ring::hmac;
+use ring::signature::{ED25519, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 
 /// A key with its algorithm. `Debug` shows only the algorithm; clones share the key.
 #[derive(Clone)]
-pub struct Keys {
-    pub(super) key: Arc<DecodingKey>,
-    pub(super) validation: Arc<Validation>,
+pub struct Keys(Arc<Key>);
+
+enum Key {
+    Secret(hmac::Key),
+    Rsa(UnparsedPublicKey<Vec<u8>>),
+    Ed25519(UnparsedPublicKey<Vec<u8>>),
 }
 
 /// Why a key cannot be used.
@@ -39,53 +42,103 @@ impl Keys {
         if secret.len() < Self::SECRET_BYTES_MIN {
             Err(KeyError::ShortSecret)
         } else {
-            Ok(Self::new(DecodingKey::from_secret(secret), Algorithm::HS256))
+            Ok(Self::of(Key::Secret(hmac::Key::new(hmac::HMAC_SHA256, secret))))
         }
     }
 
     /// The key for tokens that are signed with its private half: RS256 for an RSA key, EdDSA for an
     /// Ed25519 key.
     pub fn from_public_pem(pem: &str) -> Result<Self, KeyError> {
-        if !pem.trim_start().starts_with("-----BEGIN PUBLIC KEY-----") {
-            return Err(KeyError::NotAPublicKey);
+        let der = der_of(pem).ok_or(KeyError::NotAPublicKey)?;
+        match PublicKey::read(&der).ok_or(KeyError::NotAPublicKey)? {
+            PublicKey::Ed25519(point) => {
+                Ok(Self::of(Key::Ed25519(UnparsedPublicKey::new(&ED25519, point.to_vec()))))
+            }
+            PublicKey::Rsa { key, modulus_bytes: 256..=512 } => {
+                let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, key.to_vec());
+                Ok(Self::of(Key::Rsa(key)))
+            }
+            PublicKey::Rsa { .. } => Err(KeyError::RsaSize),
         }
-        if let Ok(key) = DecodingKey::from_ed_pem(pem.as_bytes()) {
-            let is_ed25519 = key.try_get_as_bytes().is_ok_and(|bytes| bytes.len() == 32);
-            return if is_ed25519 {
-                Ok(Self::new(key, Algorithm::EdDSA))
-            } else {
-                Err(KeyError::NotAPublicKey)
-            };
-        }
-        let key = DecodingKey::from_rsa_pem(pem.as_bytes()).map_err(|_| KeyError::NotAPublicKey)?;
-        check_rsa_size(&key)?;
-        Ok(Self::new(key, Algorithm::RS256))
     }
 
-    /// The library would check times by its own clock, so it checks none: the caller does.
-    fn new(key: DecodingKey, algorithm: Algorithm) -> Self {
-        let mut validation = Validation::new(algorithm);
-        validation.validate_exp = false;
-        validation.validate_nbf = false;
-        validation.required_spec_claims.clear();
-        validation.set_audience(&[ISSUER]);
-        Self { key: Arc::new(key), validation: Arc::new(validation) }
+    fn of(key: Key) -> Self {
+        Self(Arc::new(key))
     }
-}
 
-/// A smaller key is too weak; a larger one would silently verify nothing.
-fn check_rsa_size(key: &DecodingKey) -> Result<(), KeyError> {
-    let der = key.try_get_as_bytes().map_err(|_| KeyError::NotAPublicKey)?;
-    let components = (DEFAULT_PROVIDER.key_utils.rsa_pub_components_from_public_key)(der);
-    let (modulus, _) = components.map_err(|_| KeyError::RsaSize)?;
-    match modulus.len() {
-        256..=512 => Ok(()),
-        _ => Err(KeyError::RsaSize),
+    /// As the header `alg` names it.
+    pub(super) fn algorithm(&self) -> &'static str {
+        match *self.0 {
+            Key::Secret(_) => "HS256",
+            Key::Rsa(_) => "RS256",
+            Key::Ed25519(_) => "EdDSA",
+        }
+    }
+
+    /// Returns whether the signature is this key's.
+    pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        match &*self.0 {
+            Key::Secret(key) => hmac::verify(key, message, signature).is_ok(),
+            Key::Rsa(key) | Key::Ed25519(key) => key.verify(message, signature).is_ok(),
+        }
     }
 }
 
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Keys({:?}, ..)", self.validation.algorithms)
+        write!(f, "Keys({}, ..)", self.algorithm())
     }
+}
+
+/// The first block, which must be a public key's (RFC 7468, section 13).
+fn der_of(pem: &str) -> Option<Vec<u8>> {
+    let block = pem.trim_start().strip_prefix("-----BEGIN PUBLIC KEY-----")?;
+    let (base64, _) = block.split_once("-----END PUBLIC KEY-----")?;
+    STANDARD.decode(base64.split_ascii_whitespace().collect::<String>()).ok()
+}
+
+/// What a SubjectPublicKeyInfo has (RFC 5280, section 4.1).
+enum PublicKey<'a> {
+    /// 32 bytes (RFC 8410).
+    Ed25519(&'a [u8]),
+    /// An RSAPublicKey (RFC 8017, appendix A.1.1).
+    Rsa { key: &'a [u8], modulus_bytes: usize },
+}
+
+impl<'a> PublicKey<'a> {
+    fn read(der: &'a [u8]) -> Option<Self> {
+        /// 1.2.840.113549.1.1.1, and NULL.
+        const RSA: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00";
+        /// 1.3.101.112
+        const ED25519: &[u8] = b"\x06\x03\x2b\x65\x70";
+        const INTEGER: u8 = 0x02;
+        const BIT_STRING: u8 = 0x03;
+        const SEQUENCE: u8 = 0x30;
+
+        let (info, []) = element(SEQUENCE, der)? else { return None };
+        let (algorithm, rest) = element(SEQUENCE, info)?;
+        let (bits, []) = element(BIT_STRING, rest)? else { return None };
+        let key = bits.strip_prefix(&[0])?;
+        match algorithm {
+            ED25519 => (key.len() == 32).then_some(Self::Ed25519(key)),
+            RSA => {
+                let (numbers, []) = element(SEQUENCE, key)? else { return None };
+                let (modulus, _) = element(INTEGER, numbers)?;
+                let modulus_bytes = modulus.strip_prefix(&[0]).unwrap_or(modulus).len();
+                Some(Self::Rsa { key, modulus_bytes })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The content of the element in DER that `bytes` begin with, and what follows it. None if it has
+/// another tag, or more than 64 KiB.
+fn element(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = match bytes.strip_prefix(&[tag])? {
+        [length @ ..=0x7f, rest @ ..] | [0x81, length, rest @ ..] => (usize::from(*length), rest),
+        [0x82, high, low, rest @ ..] => (usize::from(u16::from_be_bytes([*high, *low])), rest),
+        _ => return None,
+    };
+    rest.split_at_checked(length)
 }

@@ -8,7 +8,7 @@ mod token;
 mod tests;
 
 pub use keys::{KeyError, Keys};
-pub use token::{Grant, ISSUER, Principal, TokenError, authenticate};
+pub use token::{Grant, ISSUER, Principal, TokenError, authenticate, sign};
 
 /// Who may connect to a hub.
 #[derive(Debug, Clone, Default)]

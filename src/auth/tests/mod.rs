@@ -3,9 +3,11 @@
 mod pems;
 
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
+use ring::hmac::{self, HMAC_SHA256, HMAC_SHA384, HMAC_SHA512};
+use ring::rand::SystemRandom;
+use ring::signature::{Ed25519KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair};
 use serde_json::{Value, json};
 
 use super::*;
@@ -31,12 +33,33 @@ fn claims(changes: Value) -> Value {
     claims
 }
 
-fn signed(algorithm: Algorithm, key: &EncodingKey, claims: &Value) -> String {
-    encode(&Header::new(algorithm), claims, key).unwrap()
+fn hs256(claims: &Value) -> String {
+    sign(claims, SECRET).unwrap()
 }
 
-fn hs256(claims: &Value) -> String {
-    signed(Algorithm::HS256, &EncodingKey::from_secret(SECRET), claims)
+/// A token with this header and these claims, signed by whatever the issuer has.
+fn signed<S: AsRef<[u8]>>(header: Value, claims: &Value, signer: impl Fn(&[u8]) -> S) -> String {
+    let [header, claims] = [&header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
+    let signature = signer(format!("{header}.{claims}").as_bytes());
+    format!("{header}.{claims}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+fn by_rsa(algorithm: &str, encoding: &'static dyn RsaEncoding, claims: &Value) -> String {
+    let key = RsaKeyPair::from_pkcs8(&der(pems::RSA_PRIVATE)).unwrap();
+    signed(json!({ "alg": algorithm }), claims, |message| {
+        let mut signature = vec![0; key.public().modulus_len()];
+        key.sign(encoding, &SystemRandom::new(), message, &mut signature).unwrap();
+        signature
+    })
+}
+
+fn by_ed25519(claims: &Value) -> String {
+    let key = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der(pems::ED25519_PRIVATE)).unwrap();
+    signed(json!({ "alg": "EdDSA" }), claims, |message| key.sign(message))
+}
+
+fn der(pem: &str) -> Vec<u8> {
+    STANDARD.decode(pem.lines().filter(|line| !line.starts_with('-')).collect::<String>()).unwrap()
 }
 
 fn verdict(token: &str, keys: &Keys) -> Result<Grant, TokenError> {
@@ -53,11 +76,9 @@ fn address(path: &str) -> ActorAddress {
 
 #[test]
 fn each_kind_of_key_verifies_its_own_algorithm() {
-    let rsa = EncodingKey::from_rsa_pem(pems::RSA_PRIVATE.as_bytes()).unwrap();
-    let ed = EncodingKey::from_ed_pem(pems::ED25519_PRIVATE.as_bytes()).unwrap();
     let claims = claims(json!({}));
-    let by_rsa = signed(Algorithm::RS256, &rsa, &claims);
-    let by_ed = signed(Algorithm::EdDSA, &ed, &claims);
+    let by_rsa = by_rsa("RS256", &RSA_PKCS1_SHA256, &claims);
+    let by_ed = by_ed25519(&claims);
     let rsa_keys = Keys::from_public_pem(pems::RSA_PUBLIC).unwrap();
     let ed_keys = Keys::from_public_pem(pems::ED25519_PUBLIC).unwrap();
     let grant = Grant {
@@ -79,23 +100,24 @@ fn each_kind_of_key_verifies_its_own_algorithm() {
 fn a_public_key_is_never_taken_for_a_shared_secret() {
     for pem in [pems::RSA_PUBLIC, pems::ED25519_PUBLIC] {
         let keys = Keys::from_public_pem(pem).unwrap();
-        let forged = EncodingKey::from_secret(pem.as_bytes());
-        let token = signed(Algorithm::HS256, &forged, &claims(json!({})));
+        let token = sign(&claims(json!({})), pem.as_bytes()).unwrap();
         assert_eq!(verdict(&token, &keys), Err(TokenError::Algorithm));
     }
 }
 
 #[test]
 fn other_algorithms_of_the_same_key_are_refused() {
-    let key = EncodingKey::from_secret(SECRET);
-    for algorithm in [Algorithm::HS384, Algorithm::HS512] {
-        let token = signed(algorithm, &key, &claims(json!({})));
-        assert_eq!(verdict(&token, &secret()), Err(TokenError::Algorithm));
+    let claims = claims(json!({}));
+    for (name, algorithm) in [("HS384", HMAC_SHA384), ("HS512", HMAC_SHA512)] {
+        let key = hmac::Key::new(algorithm, SECRET);
+        let token = signed(json!({ "alg": name }), &claims, |message| hmac::sign(&key, message));
+        assert_eq!(verdict(&token, &secret()), Err(TokenError::Algorithm), "{name}");
     }
-    let rsa = EncodingKey::from_rsa_pem(pems::RSA_PRIVATE.as_bytes()).unwrap();
-    let token = signed(Algorithm::PS256, &rsa, &claims(json!({})));
     let keys = Keys::from_public_pem(pems::RSA_PUBLIC).unwrap();
+    let token = by_rsa("PS256", &RSA_PSS_SHA256, &claims);
     assert_eq!(verdict(&token, &keys), Err(TokenError::Algorithm));
+    let renamed = by_rsa("RS256", &RSA_PSS_SHA256, &claims);
+    assert_eq!(verdict(&renamed, &keys), Err(TokenError::Signature));
 }
 
 #[test]
@@ -114,8 +136,7 @@ fn a_token_without_a_signature_grants_nothing() {
 
 #[test]
 fn a_wrong_signature_grants_nothing() {
-    let other = EncodingKey::from_secret(b"another secret of thirty-two bytes");
-    let token = signed(Algorithm::HS256, &other, &claims(json!({})));
+    let token = sign(&claims(json!({})), b"another secret of thirty-two bytes").unwrap();
     assert_eq!(verdict(&token, &secret()), Err(TokenError::Signature));
     let good = hs256(&claims(json!({})));
     let richer = hs256(&claims(json!({ "actorId": "admin" })));
@@ -129,8 +150,9 @@ fn a_wrong_signature_grants_nothing() {
 
 #[test]
 fn a_header_that_must_be_understood_is_not() {
-    let header = Header { crit: Some(vec!["b64".into()]), ..Header::new(Algorithm::HS256) };
-    let token = encode(&header, &claims(json!({})), &EncodingKey::from_secret(SECRET)).unwrap();
+    let header = json!({ "alg": "HS256", "crit": ["b64"] });
+    let key = hmac::Key::new(HMAC_SHA256, SECRET);
+    let token = signed(header, &claims(json!({})), |message| hmac::sign(&key, message));
     assert_eq!(verdict(&token, &secret()), Err(TokenError::Malformed));
 }
 
@@ -144,7 +166,7 @@ fn each_claim_is_required_and_checked() {
         ("exp", vec![Value::Null, json!("later"), json!(-1), json!({})]),
         ("nbf", vec![json!("now"), json!(-1)]),
         ("actors", vec![json!("team/*"), json!([7]), json!({})]),
-        ("aud", vec![json!("another-service"), json!([]), json!(["another-service"])]),
+        ("aud", vec![json!("another-service"), json!([]), json!(["another-service"]), json!(7)]),
     ] {
         for value in bad {
             let shown = format!("{claim}: {value}");
@@ -155,7 +177,12 @@ fn each_claim_is_required_and_checked() {
             );
         }
     }
-    for fine in [json!({ "aud": "signal-hub" }), json!({ "more": 1 }), json!({ "actors": [] })] {
+    for fine in [
+        json!({ "aud": "signal-hub" }),
+        json!({ "aud": ["another", "signal-hub"] }),
+        json!({ "more": 1 }),
+        json!({ "actors": [] }),
+    ] {
         assert!(of_claims(fine.clone()).is_ok(), "{fine}");
     }
 }
@@ -195,7 +222,7 @@ fn only_public_keys_of_the_right_kind_and_size_are_taken() {
 
 #[test]
 fn a_key_is_never_printed() {
-    assert_eq!(format!("{:?}", Access::Tokens(secret())), "Tokens(Keys([HS256], ..))");
+    assert_eq!(format!("{:?}", Access::Tokens(secret())), "Tokens(Keys(HS256, ..))");
 }
 
 proptest! {
@@ -215,6 +242,19 @@ proptest! {
         bytes[at] = byte;
         let changed = String::from_utf8(bytes).unwrap();
         prop_assert!(changed.trim() == good || verdict(&changed, &secret()).is_err());
+    }
+
+    #[test]
+    fn no_part_of_a_public_key_is_one_and_no_change_panics(at in 0_usize..294, byte: u8) {
+        let mut key = der(pems::RSA_PUBLIC);
+        let pem = |der: &[u8]| {
+            let base64 = STANDARD.encode(der);
+            format!("-----BEGIN PUBLIC KEY-----\n{base64}\n-----END PUBLIC KEY-----\n")
+        };
+        let part = Keys::from_public_pem(&pem(&key[..at])).map(drop);
+        prop_assert_eq!(part, Err(KeyError::NotAPublicKey));
+        key[at] = byte;
+        let _ = Keys::from_public_pem(&pem(&key));
     }
 
     #[test]
