@@ -8,7 +8,6 @@ use anyhow::Context;
 use signal_hub::server::AuditStates;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
-use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
@@ -17,7 +16,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt as logs, reload};
 
-use super::audit::{AuditWriter, Bounds};
+use super::lines::{Bounds, LineWriter};
 use signal_hub::settings::Process;
 
 /// The target of audit records.
@@ -26,9 +25,9 @@ const AUDIT: &str = "hub::audit";
 /// The writers. On drop they write what still waits.
 pub struct Writers {
     // Dropped first, so that what it says at its end is logged.
-    audit: Option<AuditWriter>,
+    audit: Option<LineWriter>,
     change_filter: ChangeFilter,
-    _stderr: WorkerGuard,
+    _log: LineWriter,
 }
 
 type ChangeFilter = Box<dyn Fn(EnvFilter) -> anyhow::Result<()> + Send + Sync>;
@@ -36,12 +35,12 @@ type ChangeFilter = Box<dyn Fn(EnvFilter) -> anyhow::Result<()> + Send + Sync>;
 impl Writers {
     /// The state of the audit's writer, if there is one.
     pub fn audit_states(&self) -> Option<AuditStates> {
-        self.audit.as_ref().map(AuditWriter::state)
+        self.audit.as_ref().map(LineWriter::state)
     }
 
     /// Opens the audit's file again, if there is one.
     pub fn reopen_audit(&self) -> anyhow::Result<()> {
-        self.audit.as_ref().map_or(Ok(()), AuditWriter::reopen)
+        self.audit.as_ref().map_or(Ok(()), LineWriter::reopen)
     }
 
     /// From now on logs what this filter lets through.
@@ -52,16 +51,16 @@ impl Writers {
 
 /// From now on logs to stderr, and writes the audit where `process` says.
 pub fn begin(process: &Process) -> anyhow::Result<Writers> {
-    let (stderr, guard) = tracing_appender::non_blocking(io::stderr());
+    let log = LineWriter::log()?;
     let ordinary = if io::stderr().is_terminal() {
-        logs::layer().with_writer(stderr).boxed()
+        logs::layer().with_writer(log.lines()).boxed()
     } else {
-        logs::layer().json().with_writer(stderr).boxed()
+        logs::layer().json().with_writer(log.lines()).boxed()
     };
     let audit = match &process.audit {
         Some(path) => {
             let (lines_max, bytes_max) = (process.audit_lines_max, process.audit_bytes_max);
-            Some(AuditWriter::open(path, Bounds { lines_max, bytes_max })?)
+            Some(LineWriter::audit(path, Bounds { lines_max, bytes_max })?)
         }
         None => None,
     };
@@ -76,7 +75,7 @@ pub fn begin(process: &Process) -> anyhow::Result<Writers> {
     tracing_subscriber::registry().with(layers).init();
     let change_filter =
         Box::new(move |filter| handle.reload(filter).context("cannot change the log filter"));
-    Ok(Writers { audit, change_filter, _stderr: guard })
+    Ok(Writers { audit, change_filter, _log: log })
 }
 
 /// Logs to a person, for the client tools. `RUST_LOG` is the filter.

@@ -1,10 +1,10 @@
 //! `signal-hub serve`: from settings to a running server (docs/OPERATIONS.md).
 
 mod access;
-mod audit;
 mod certificate;
 mod files;
 mod flags;
+mod lines;
 mod logging;
 mod reload;
 mod rules;

@@ -1,5 +1,5 @@
-//! The audit's writer has a bounded queue and its own thread, so that neither a full disk nor a
-//! stuck reader makes the hub wait. Lines that are not written are counted and logged.
+//! The writers of the audit and of the log have a bounded queue and a thread each, so that neither a
+//! full disk nor a stuck reader makes the hub wait. Lines that are not written are counted and logged.
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -27,6 +27,9 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 /// The interval at which a lasting error is logged.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
+/// Log lines that may wait to be written.
+const LOG: Bounds = Bounds { lines_max: 65_536, bytes_max: 32 * 1024 * 1024 };
+
 /// What lines are written to.
 type Target = Box<dyn Write + Send>;
 
@@ -38,16 +41,18 @@ pub struct Bounds {
 }
 
 /// The writer and its queue. On drop it writes the lines that still wait.
-pub struct AuditWriter {
+pub struct LineWriter {
     path: PathBuf,
     shared: Arc<Shared>,
 }
 
 /// The end of the queue that takes lines.
 #[derive(Clone)]
-pub struct AuditLines(Arc<Shared>);
+pub struct Lines(Arc<Shared>);
 
 struct Shared {
+    /// What the lines are, in a word.
+    name: &'static str,
     bounds: Bounds,
     queue: Mutex<Queue>,
     changed: Condvar,
@@ -67,14 +72,25 @@ struct Queue {
     finished: bool,
 }
 
-impl AuditWriter {
-    /// Opens `path` to append lines to it; `-` is stdout.
-    pub fn open(path: &Path, bounds: Bounds) -> anyhow::Result<Self> {
-        Self::begin(path, open(path)?, bounds)
+impl LineWriter {
+    /// Appends the audit to `path`; `-` is stdout.
+    pub fn audit(path: &Path, bounds: Bounds) -> anyhow::Result<Self> {
+        Self::begin("audit", path, open(path)?, bounds)
     }
 
-    fn begin(path: &Path, target: Target, bounds: Bounds) -> anyhow::Result<Self> {
+    /// Writes the log to stderr.
+    pub fn log() -> anyhow::Result<Self> {
+        Self::begin("log", Path::new("/dev/stderr"), Box::new(io::stderr()), LOG)
+    }
+
+    fn begin(
+        name: &'static str,
+        path: &Path,
+        target: Target,
+        bounds: Bounds,
+    ) -> anyhow::Result<Self> {
         let shared = Arc::new(Shared {
+            name,
             bounds,
             queue: Mutex::default(),
             changed: Condvar::new(),
@@ -84,14 +100,14 @@ impl AuditWriter {
         });
         let writer = Arc::clone(&shared);
         thread::Builder::new()
-            .name("audit".to_owned())
+            .name(name.to_owned())
             .spawn(move || writer.write_all(Sheet::new(target)))
-            .context("cannot start the audit's writer")?;
+            .with_context(|| format!("cannot start the {name}'s writer"))?;
         Ok(Self { path: path.to_owned(), shared })
     }
 
-    pub fn lines(&self) -> AuditLines {
-        AuditLines(Arc::clone(&self.shared))
+    pub fn lines(&self) -> Lines {
+        Lines(Arc::clone(&self.shared))
     }
 
     /// Opens the file again by its name, which after a rotation names another file.
@@ -113,7 +129,7 @@ impl AuditWriter {
     }
 }
 
-impl Drop for AuditWriter {
+impl Drop for LineWriter {
     fn drop(&mut self) {
         let mut queue = self.shared.lock();
         queue.ended = true;
@@ -166,6 +182,7 @@ impl Shared {
     }
 
     fn write_all(&self, mut sheet: Sheet) {
+        let name = self.name;
         let mut told: Option<Duration> = None;
         let mut written = 0;
         while let Some((batch, reopened)) = self.next(written) {
@@ -177,7 +194,7 @@ impl Shared {
                 Ok(()) => {
                     if !batch.is_empty() && self.failing.swap(false, Ordering::Relaxed) {
                         let missing = self.write_errors.load(Ordering::Relaxed);
-                        tracing::info!("the audit is written again; {missing} lines are missing");
+                        tracing::info!("the {name} is written again; {missing} lines are missing");
                         told = None;
                     }
                 }
@@ -188,7 +205,7 @@ impl Shared {
                     if told.is_none_or(|told| now.saturating_sub(told) >= TELL_EVERY) {
                         told = Some(now);
                         tracing::error!(
-                            "cannot write the audit: {error}; {missing} lines are missing"
+                            "cannot write the {name}: {error}; {missing} lines are missing"
                         );
                     }
                 }
@@ -242,16 +259,16 @@ impl Sheet {
     }
 }
 
-impl<'a> MakeWriter<'a> for AuditLines {
-    type Writer = AuditLines;
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Lines;
 
-    fn make_writer(&'a self) -> AuditLines {
+    fn make_writer(&'a self) -> Lines {
         self.clone()
     }
 }
 
 /// Each write is one line. It never fails and never waits.
-impl Write for AuditLines {
+impl Write for Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.0.put(line);
         Ok(line.len())

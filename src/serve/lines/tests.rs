@@ -1,4 +1,4 @@
-//! What the audit log takes and loses.
+//! What a writer takes and loses.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -38,7 +38,7 @@ fn lines_and_bytes_that_wait_are_bounded_and_the_rest_is_counted() {
         let (open, gate) = channel();
         let written = Arc::default();
         let gate = Box::new(Gate(gate, Arc::clone(&written)));
-        let writer = AuditWriter::begin(Path::new("x"), gate, bounds).unwrap();
+        let writer = LineWriter::begin("audit", Path::new("x"), gate, bounds).unwrap();
         for _ in 0..20 {
             writer.lines().write_all(b"123456789\n").unwrap();
         }
@@ -53,7 +53,7 @@ fn lines_and_bytes_that_wait_are_bounded_and_the_rest_is_counted() {
 
 #[test]
 fn what_cannot_be_written_is_counted_and_told() {
-    let writer = AuditWriter::open(Path::new("/dev/full"), BOUNDS).unwrap();
+    let writer = LineWriter::audit(Path::new("/dev/full"), BOUNDS).unwrap();
     let state = writer.state();
     writer.lines().write_all(b"one\ntwo\n").unwrap();
     drop(writer);
@@ -94,7 +94,7 @@ fn a_line_after_a_torn_one_begins_anew() {
 #[test]
 fn a_file_that_was_moved_away_is_made_anew_and_only_its_group_reads_it() {
     let (file, moved) = (path("audit"), path("moved"));
-    let writer = AuditWriter::open(&file, BOUNDS).unwrap();
+    let writer = LineWriter::audit(&file, BOUNDS).unwrap();
     writer.lines().write_all(b"one\n").unwrap();
     fs::rename(&file, &moved).unwrap();
     writer.reopen().unwrap();
@@ -110,7 +110,7 @@ fn a_file_that_was_moved_away_is_made_anew_and_only_its_group_reads_it() {
 fn a_pipe_that_nobody_reads_is_told_at_once() {
     let pipe = path("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let error = AuditWriter::open(&pipe, BOUNDS).err().unwrap();
+    let error = LineWriter::audit(&pipe, BOUNDS).err().unwrap();
     assert!(format!("{error:#}").contains("nobody reads this pipe"), "{error:#}");
     let _ = fs::remove_file(pipe);
 }
