@@ -100,16 +100,7 @@ impl Scratch {
     fn build(&self, build: Build) -> Result<Programs> {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo
-            // With a test, so that the dependencies are those that `cargo test` has built.
-            .args([
-                "build",
-                "--quiet",
-                "--locked",
-                "--bin",
-                "signal-hub-sim",
-                "--test",
-                "determinism",
-            ])
+            .args(["build", "--quiet", "--locked", "--bin", "signal-hub-sim"])
             .args(["--message-format", "json-render-diagnostics"])
             .current_dir(&self.copy)
             .env("CARGO_TARGET_DIR", self.folder().join("programs"))

@@ -32,7 +32,6 @@ mod traffic;
 mod wakers;
 mod world;
 
-#[cfg(any(test, feature = "suite"))]
 pub mod suite;
 #[cfg(test)]
 mod tests;
