@@ -161,6 +161,9 @@ struct FlowOptions {
 
 impl Bench {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
+        if cfg!(debug_assertions) {
+            eprintln!("signal-hub: these are the numbers of a build without --release");
+        }
         let allowed = self.options.allow_remote.as_deref();
         let target = match Target::find(self.hub.clone(), allowed).await {
             Err(error) if error.is::<NotAllowed>() => {
