@@ -1,0 +1,76 @@
+"""Plays docs/TUTORIAL.md in a copy of the project: each command ends as the page says and tells what the page shows.
+
+A line of an `sh` block is a command; `# ends with N` after it is its exit code. The `text` block that follows has
+what the commands of the block print; `...` stands for whatever is left out, a line, lines or a part of one.
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+root = pathlib.Path(__file__).parents[1]
+copy = root / "target/tutorial/project"
+
+# Without the settings of cargo, which are read from the folders above. The copy's own crates are built otherwise than the
+# project's, because one build folder holds both.
+APART = "\n".join(
+    f"[profile.{profile}.package.{crate}]\ndebug = false"
+    for profile in ("dev", "release")
+    for crate in ("signal-hub", "signal-hub-sim", "signal-hub-dst")
+)
+
+
+def make_copy():
+    shutil.rmtree(copy, ignore_errors=True)
+    names = subprocess.check_output(["git", "ls-files", "-z"], cwd=root, text=True).split("\0")
+    for name in filter(lambda name: name and not name.startswith(".cargo/") and (root / name).is_file(), names):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(root / name, copy / name)
+    (copy.parent / ".cargo").mkdir(exist_ok=True)
+    (copy.parent / ".cargo/config.toml").write_text(APART)
+    git = ["git", "-c", "user.name=a reader", "-c", "user.email=reader@localhost"]
+    for arguments in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "a clone"]):
+        subprocess.run(git + arguments, cwd=copy, check=True)
+
+
+def blocks():
+    """Returns each block of commands, with the text that the page shows for it."""
+    page = (root / "docs/TUTORIAL.md").read_text()
+    fenced = re.findall(r"^```(\w+)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    for at, (kind, content) in enumerate(fenced):
+        if kind == "sh":
+            after = fenced[at + 1] if at + 1 < len(fenced) else ("", "")
+            yield content.splitlines(), after[1] if after[0] == "text" else ""
+
+
+def is_shown(shown, told):
+    parts = (re.escape(part) for part in re.split(r"\.\.\.\n|\.\.\.", shown))
+    return re.fullmatch(r"(?s:.*?)".join(parts) + r"\n*", told) is not None
+
+
+def play(command):
+    """Returns what the command prints; ends if it does not end as it should."""
+    expected = re.search(r"# ends with (\d+)", command)
+    expected = int(expected[1]) if expected else 0
+    print(f"$ {command}", flush=True)
+    environment = os.environ | {
+        "CARGO_TARGET_DIR": str(root / "target/tutorial/programs"),
+        "CARGO_BUILD_BUILD_DIR": str(root / "target"),
+        "CARGO_TERM_QUIET": "true",
+    }
+    told = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    done = subprocess.run(["bash", "-c", command], cwd=copy, env=environment, **told)
+    if done.returncode != expected:
+        sys.exit(f"it ends with {done.returncode}, not with {expected}:\n{done.stdout}")
+    return done.stdout
+
+
+make_copy()
+for commands, shown in blocks():
+    told = "".join(map(play, commands))
+    if not is_shown(shown or "...", told):
+        sys.exit(f"it tells\n{told}\nand the page shows\n{shown}")
+print("the tutorial does what it says")
