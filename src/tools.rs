@@ -219,7 +219,7 @@ impl From<Message> for Delivery {
 }
 
 fn parse_json(text: &str) -> Result<Json, String> {
-    Json::parse(text.to_owned()).map_err(|error| error.to_string())
+    Json::parse(text).map_err(|error| error.to_string())
 }
 
 fn print_line<T: Serialize>(value: &T) -> anyhow::Result<()> {

@@ -59,6 +59,8 @@ pub struct Hub {
     audited: bool,
     work: Work,
     outputs: Vec<Output>,
+    /// Room for a text that is put together; empty between messages.
+    text: Vec<u8>,
 }
 
 impl Hub {
@@ -86,6 +88,7 @@ impl Hub {
             audited: true,
             work: Work::default(),
             outputs: Vec::new(),
+            text: Vec::new(),
         }
     }
 

@@ -157,15 +157,24 @@ impl PartialEq<ActorAddress> for Recipient {
     }
 }
 
+/// Whether a byte may stand in a segment of a path.
+const IN_SEGMENT: [bool; 256] = {
+    let (mut may, mut byte) = ([false; 256], 0);
+    while byte < may.len() {
+        may[byte] = matches!(byte as u8, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9')
+            || matches!(byte as u8, b'.' | b'_' | b'~' | b':' | b'-');
+        byte += 1;
+    }
+    may
+};
+
 fn is_path(path: &str) -> bool {
     let mut in_segment = false;
     for byte in path.bytes() {
-        match byte {
-            b'/' if in_segment => in_segment = false,
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' => in_segment = true,
-            b'.' | b'_' | b'~' | b':' | b'-' => in_segment = true,
-            _ => return false,
+        if !IN_SEGMENT[usize::from(byte)] && (byte != b'/' || !in_segment) {
+            return false;
         }
+        in_segment = byte != b'/';
     }
     in_segment && path.len() <= PATH_BYTES_MAX
 }

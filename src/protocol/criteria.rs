@@ -127,7 +127,7 @@ mod tests {
 
     fn fits(criteria: &str, metadata: &str) -> bool {
         let criteria: Criteria = serde_json::from_str(criteria).expect("an object");
-        criteria.fit(&Json::parse(metadata.to_owned()).expect("JSON"))
+        criteria.fit(&Json::parse(metadata).expect("JSON"))
     }
 
     #[test]

@@ -2,15 +2,23 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
-use bytes::Bytes;
+use memchr::memchr;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// One valid JSON value as UTF-8 text. Cloning shares the bytes.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Json(Bytes);
+/// One valid JSON value. Cloning shares the text.
+#[derive(Clone)]
+pub struct Json(Text);
+
+#[derive(Clone)]
+enum Text {
+    Static(&'static str),
+    Shared(Arc<str>),
+}
 
 /// Text that is not one JSON value; says where and why.
 #[derive(Debug, thiserror::Error)]
@@ -19,50 +27,51 @@ pub struct InvalidJson(#[from] serde_json::Error);
 
 impl Json {
     /// The value `null`.
-    pub const NULL: Json = Json(Bytes::from_static(b"null"));
+    pub const NULL: Json = Json(Text::Static("null"));
     /// The value `{}`.
-    pub const EMPTY_OBJECT: Json = Json(Bytes::from_static(b"{}"));
+    pub const EMPTY_OBJECT: Json = Json(Text::Static("{}"));
 
     /// Reads one JSON value.
-    pub fn parse(text: impl Into<Bytes>) -> Result<Self, InvalidJson> {
-        let bytes = text.into();
+    pub fn parse(text: impl AsRef<[u8]>) -> Result<Self, InvalidJson> {
         // IgnoredAny alone would let invalid UTF-8 pass inside strings.
-        let text =
-            std::str::from_utf8(&bytes).map_err(<serde_json::Error as serde::de::Error>::custom)?;
+        let text = std::str::from_utf8(text.as_ref())
+            .map_err(<serde_json::Error as serde::de::Error>::custom)?;
         let _: IgnoredAny = serde_json::from_str(text)?;
-        Ok(Self(bytes))
+        Ok(Self::copy(text))
     }
 
-    /// Takes what its caller put together from JSON values.
+    /// Copies what its caller put together from JSON values.
     #[cfg(feature = "server")]
-    pub(crate) fn put_together(text: Vec<u8>) -> Self {
-        debug_assert!(Self::parse(text.clone()).is_ok(), "it is no JSON value");
-        Self(text.into())
+    pub(crate) fn put_together(text: &[u8]) -> Self {
+        debug_assert!(Self::parse(text).is_ok(), "it is no JSON value");
+        Self::copy(std::str::from_utf8(text).expect("JSON values are UTF-8"))
     }
 
     /// The JSON of any value that serde can write as JSON.
     pub fn from_value<T: Serialize>(value: &T) -> Result<Self, InvalidJson> {
-        Ok(Self(serde_json::to_vec(value)?.into()))
+        Ok(Self::copy(&serde_json::to_string(value)?))
     }
 
-    /// Copies what was read: a part that shares a frame's bytes would keep alive the whole buffer
-    /// that they came in.
-    pub(crate) fn copy(raw: &RawValue) -> Self {
-        match raw.get() {
+    /// Copies what was read as a JSON value.
+    pub(crate) fn copy(text: &str) -> Self {
+        match text {
             "null" => Self::NULL,
             "{}" => Self::EMPTY_OBJECT,
-            text => Self(Bytes::copy_from_slice(text.as_bytes())),
+            text => Self(Text::Shared(text.into())),
         }
     }
 
     /// The text of the value.
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).expect("Json holds UTF-8: every constructor checks it")
+        match &self.0 {
+            Text::Static(text) => text,
+            Text::Shared(text) => text,
+        }
     }
 
     /// Reads the value as a `T`.
     pub fn to<T: DeserializeOwned>(&self) -> Result<T, InvalidJson> {
-        Ok(serde_json::from_slice(&self.0)?)
+        Ok(serde_json::from_str(self.as_str())?)
     }
 
     /// Shows each key of an object with the text of its value, in order, repeated keys too, and
@@ -71,18 +80,32 @@ impl Json {
         if *self == Self::EMPTY_OBJECT {
             return Ok(());
         }
-        let mut reader = serde_json::Deserializer::from_slice(&self.0);
+        let mut reader = serde_json::Deserializer::from_str(self.as_str());
         Ok(reader.deserialize_map(Entries(look))?)
     }
 
     /// Bytes of the text.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.as_str().len()
     }
 
     /// Returns whether the text is empty, which a JSON value never is.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.as_str().is_empty()
+    }
+}
+
+impl PartialEq for Json {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Json {}
+
+impl Hash for Json {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
     }
 }
 
@@ -121,13 +144,14 @@ impl fmt::Display for Json {
 
 impl From<serde_json::Value> for Json {
     fn from(value: serde_json::Value) -> Self {
-        Self(value.to_string().into())
+        Self::copy(&value.to_string())
     }
 }
 
 impl Serialize for Json {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let raw: &RawValue = serde_json::from_slice(&self.0).map_err(serde::ser::Error::custom)?;
+        let raw: &RawValue =
+            serde_json::from_str(self.as_str()).map_err(serde::ser::Error::custom)?;
         raw.serialize(serializer)
     }
 }
@@ -135,15 +159,13 @@ impl Serialize for Json {
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
-        Ok(Self(String::from(Box::<str>::from(raw)).into()))
+        Ok(Self::copy(raw.get()))
     }
 }
 
 /// Appends `text` as a JSON string. Names seldom have anything to escape, and are copied whole then.
 pub(crate) fn push_text(json: &mut Vec<u8>, text: &str) {
-    let is_odd = |byte| byte < 0x20 || byte == b'"' || byte == b'\\';
-    // Without an end before the last byte, the compiler looks at many bytes at once.
-    if text.bytes().fold(false, |odd, byte| odd | is_odd(byte)) {
+    if plain_len(text.as_bytes()) < text.len() {
         return serde_json::to_writer(json, text).expect("a string is JSON");
     }
     json.reserve(text.len() + 2);
@@ -154,12 +176,46 @@ pub(crate) fn push_text(json: &mut Vec<u8>, text: &str) {
 
 /// Bytes of `text` as a JSON string, its quotes included.
 pub(super) fn text_len(text: &str) -> usize {
-    let escaped = |byte| match byte {
-        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
-        0x00..0x20 => 6,
-        _ => 1,
+    if plain_len(text.as_bytes()) == text.len() {
+        return text.len() + 2;
+    }
+    serde_json::to_string(text).expect("a string is JSON").len()
+}
+
+/// Returns whether no byte of a JSON string would be escaped, but for quotes.
+pub(super) fn is_plain(text: &[u8]) -> bool {
+    let (words, rest) = text.as_chunks::<8>();
+    // Without an end before the last word, the compiler looks at several at once.
+    let controls = words.iter().fold(0, |odd, word| odd | below(u64::from_le_bytes(*word), 0x20));
+    controls == 0 && rest.iter().all(|byte| *byte >= 0x20) && memchr(b'\\', text).is_none()
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+
+/// The lowest byte with its high bit set is below `limit`; those above it say nothing.
+fn below(word: u64, limit: u64) -> u64 {
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    word.wrapping_sub(ONES * limit) & !word & HIGHS
+}
+
+/// Bytes until one that is not itself in a JSON string: a quote, a backslash, a control character.
+/// Looks at eight at once.
+pub(super) fn plain_len(text: &[u8]) -> usize {
+    let is = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    let odd = |word: [u8; 8]| {
+        let word = u64::from_le_bytes(word);
+        below(word, 0x20) | is(word, b'"') | is(word, b'\\')
     };
-    2 + text.bytes().map(escaped).sum::<usize>()
+    let (words, rest) = text.as_chunks::<8>();
+    for (nth, word) in words.iter().enumerate() {
+        let odd = odd(*word);
+        if odd != 0 {
+            return 8 * nth + odd.trailing_zeros() as usize / 8;
+        }
+    }
+    let mut last = [b'"'; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    8 * words.len() + odd(last).trailing_zeros() as usize / 8
 }
 
 #[cfg(test)]
@@ -184,6 +240,18 @@ mod tests {
             let mut json = Vec::new();
             push_text(&mut json, text);
             assert_eq!((text_len(text), &json), (expected.len(), &expected), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_ends_at_the_first_byte_that_is_not_itself() {
+        for filling in ["", "a", "sixteen letters.", "ä and a \u{7f} of twenty-five"] {
+            for end in ["\"", "\\", "\u{0}", "\n", "\u{1f}"] {
+                let text = format!("{filling}{end}\u{1}\"behind\\ it");
+                assert_eq!(plain_len(text.as_bytes()), filling.len(), "{text:?}");
+                assert_eq!(is_plain(&text.as_bytes()[..=filling.len()]), end == "\"", "{text:?}");
+            }
+            assert_eq!(plain_len(filling.as_bytes()), filling.len());
         }
     }
 

@@ -34,7 +34,7 @@ fn delivery(payload: &str) -> Body {
     Body::Delivery(Arc::new(Delivery::new(
         address("bob"),
         "chat".to_owned(),
-        Json::parse(payload.to_owned()).unwrap(),
+        Json::parse(payload).unwrap(),
         Json::EMPTY_OBJECT,
         Route::Send,
         MessageId::parse("o").unwrap(),

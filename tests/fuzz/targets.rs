@@ -31,7 +31,7 @@ pub fn codec(bytes: &[u8]) {
         comes_back(&read);
     }
     if let Ok(HubFrame::Message(message)) = decode_hub_frame(&frame) {
-        let metadata = Json::parse(message.metadata.as_str().to_owned());
+        let metadata = Json::parse(message.metadata.as_str());
         assert!(metadata.is_ok(), "metadata are JSON");
     }
 }

@@ -126,7 +126,7 @@ pub type Commands = Vec<Command>;
 
 /// What a client is told to do to ask an actor for nothing but its answer. The payload is JSON.
 pub fn probe(to: &str, payload: &str) -> Commands {
-    let data = Json::parse(payload.to_owned()).expect("a probe says JSON");
+    let data = Json::parse(payload).expect("a probe says JSON");
     let send = protocol::Send { to: address(to).into(), kind: PROBE.into(), data };
     let ask = RequestCommand::new(Pattern::Ask, Verb::Send(send));
     vec![Command::Request(Box::new(ask))]

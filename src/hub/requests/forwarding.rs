@@ -6,27 +6,18 @@ use crate::protocol::{Json, Request, Route, push_text};
 /// The hub's own keys in every delivery; a sender's values under them are dropped.
 const HUB_KEYS: [&str; 7] =
     ["broadcast", "forwarded", "originalMessageId", "publication", "seq", "topic", "via"];
-/// Bytes around the marks, the id and the hub's address.
-const AROUND: usize = r#"{,"originalMessageId":"","via":""}"#.len();
 
 impl Hub {
     /// The metadata of a delivery: first the sender's keys, each value unchanged.
-    pub(super) fn forwarded_metadata(&self, request: &Request, route: &Route) -> Json {
+    pub(super) fn forwarded_metadata(&mut self, request: &Request, route: &Route) -> Json {
         let (marks, topic) = match route {
             Route::Send => ("\"forwarded\":true", None),
             Route::Publication { topic } => ("\"publication\":true,\"topic\":", Some(topic)),
             Route::Broadcast => ("\"broadcast\":true", None),
         };
         let (id, via) = (request.id.as_str(), self.config.hub_address.as_str());
-        let topic_len = topic.map_or(0, |topic| topic.as_str().len() + 2);
-        // Without its braces and with a comma.
-        let senders_len = match request.metadata.len() {
-            2 => 0,
-            len => len - 1,
-        };
-        // Mostly to the byte, so that the text stays where it is when it is finished.
-        let len = AROUND + senders_len + marks.len() + topic_len + id.len() + via.len();
-        let mut text = Vec::with_capacity(len);
+        // Kept from one message to the next.
+        let mut text = std::mem::take(&mut self.text);
         text.push(b'{');
         let senders = request.metadata.each_entry(|key, value| {
             if !HUB_KEYS.contains(&key) {
@@ -42,7 +33,10 @@ impl Hub {
         push(&mut text, &[",\"originalMessageId\":"]);
         push_text(&mut text, id);
         push(&mut text, &[",\"via\":\"", via, "\"}"]);
-        Json::put_together(text)
+        let metadata = Json::put_together(&text);
+        text.clear();
+        self.text = text;
+        metadata
     }
 }
 

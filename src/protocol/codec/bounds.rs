@@ -1,6 +1,5 @@
 //! The bounds of a request's fields. A field is measured before anything is made of it.
 
-use super::fields::Raw;
 use crate::protocol::Refusal;
 
 /// The bounds of single fields; each is a setting of the hub (docs/OPERATIONS.md). Fields without
@@ -23,15 +22,14 @@ pub struct Bounds {
 
 impl Bounds {
     /// Refuses an envelope's metadata that is too long.
-    pub(super) fn check_metadata(&self, metadata: Raw<'_>) -> Result<(), Refusal> {
+    pub(super) fn check_metadata(&self, metadata: Option<&str>) -> Result<(), Refusal> {
         check_bytes("metadata", self.metadata_bytes_max, metadata)
     }
 
     /// Refuses a registration's metadata that is too long or too deep.
-    pub(super) fn check_registration(&self, metadata: Raw<'_>) -> Result<(), Refusal> {
+    pub(super) fn check_registration(&self, metadata: Option<&str>) -> Result<(), Refusal> {
         check_bytes("metadata", self.registration_metadata_bytes_max, metadata)?;
-        let (depth, max) =
-            (metadata.map_or(0, |raw| depth(raw.get())), self.registration_metadata_depth_max);
+        let (depth, max) = (metadata.map_or(0, depth), self.registration_metadata_depth_max);
         if depth <= max {
             Ok(())
         } else {
@@ -71,8 +69,8 @@ impl Default for Bounds {
     }
 }
 
-fn check_bytes(field: &'static str, max: usize, raw: Raw<'_>) -> Result<(), Refusal> {
-    let bytes = raw.map_or(0, |raw| raw.get().len());
+fn check_bytes(field: &'static str, max: usize, value: Option<&str>) -> Result<(), Refusal> {
+    let bytes = value.map_or(0, str::len);
     if bytes <= max {
         Ok(())
     } else {

@@ -13,6 +13,11 @@ use crate::protocol::{InvalidName, Refusal};
 /// A field as the frame has it; absent and null are the same.
 pub(super) type Raw<'a> = Option<&'a RawValue>;
 
+/// The field's text.
+pub(super) fn text(raw: Raw<'_>) -> Option<&str> {
+    raw.map(RawValue::get)
+}
+
 /// Reads a JSON object into a struct of [`Raw`] fields; null has none.
 pub(super) fn object<'a, T: Deserialize<'a> + Default>(
     field: &'static str,
@@ -22,9 +27,10 @@ pub(super) fn object<'a, T: Deserialize<'a> + Default>(
     let Some(raw) = raw else { return Ok(T::default()) };
     // serde would read a struct from an array too; the protocol does not.
     if !raw.get().starts_with('{') {
-        return Err(Refusal::invalid(field, "an object", kind_of(raw)));
+        return Err(Refusal::invalid(field, "an object", kind_of(raw.get())));
     }
-    serde_json::from_str(raw.get()).map_err(|_| Refusal::invalid(field, EXPECTED, kind_of(raw)))
+    serde_json::from_str(raw.get())
+        .map_err(|_| Refusal::invalid(field, EXPECTED, kind_of(raw.get())))
 }
 
 /// A required string that `parse` turns into a name.
@@ -60,7 +66,7 @@ pub(super) fn optional_string<'a>(
     let Some(raw) = raw else { return Ok(None) };
     match serde_json::from_str::<Text<'a>>(raw.get()) {
         Ok(Text(text)) => Ok(Some(text)),
-        Err(_) => Err(Refusal::invalid(field, expected, kind_of(raw))),
+        Err(_) => Err(Refusal::invalid(field, expected, kind_of(raw.get()))),
     }
 }
 
@@ -77,7 +83,7 @@ pub(super) fn optional_integer(
     let Some(raw) = raw else { return Ok(None) };
     match raw.get().parse() {
         Ok(number) => Ok(Some(number)),
-        Err(_) => Err(Refusal::invalid(field, expected, kind_of(raw))),
+        Err(_) => Err(Refusal::invalid(field, expected, kind_of(raw.get()))),
     }
 }
 
@@ -95,9 +101,11 @@ pub(super) fn flag(field: &'static str, raw: Raw<'_>) -> Result<bool, Refusal> {
     match raw.map(RawValue::get) {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),
-        Some(_) => {
-            Err(Refusal::invalid(field, "true or false", raw.map_or_else(String::new, kind_of)))
-        }
+        Some(_) => Err(Refusal::invalid(
+            field,
+            "true or false",
+            text(raw).map_or_else(String::new, kind_of),
+        )),
     }
 }
 
@@ -128,7 +136,7 @@ fn bounded_strings(
     let Some(raw) = raw else { return Err(Refusal::missing(field, expected)) };
     match bounds.deserialize(&mut serde_json::Deserializer::from_str(raw.get())) {
         Ok(strings) if !strings.is_empty() => Ok(strings),
-        _ => Err(Refusal::invalid(field, expected, kind_of(raw))),
+        _ => Err(Refusal::invalid(field, expected, kind_of(raw.get()))),
     }
 }
 
@@ -167,8 +175,7 @@ impl<'de> Visitor<'de> for FewStrings {
 
 /// A value for the `received` of a refusal: itself if it is short, else its kind, because it may
 /// hold a secret.
-pub(super) fn kind_of(raw: &RawValue) -> String {
-    let text = raw.get();
+pub(super) fn kind_of(text: &str) -> String {
     match text.as_bytes().first() {
         Some(b'{') => "object".to_owned(),
         Some(b'[') => "array".to_owned(),

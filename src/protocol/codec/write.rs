@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-/// Appends texts as they are.
-pub(super) fn push(frame: &mut Vec<u8>, parts: &[&str]) {
+/// Appends texts as they are. Inlined, so that a constant is a few stores.
+#[inline(always)]
+pub(super) fn push<const N: usize>(frame: &mut Vec<u8>, parts: [&str; N]) {
     for part in parts {
         frame.extend_from_slice(part.as_bytes());
     }

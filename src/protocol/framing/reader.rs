@@ -211,7 +211,7 @@ impl FrameReader {
 }
 
 fn is_utf8(bytes: &[u8]) -> bool {
-    str::from_utf8(bytes).is_ok()
+    bytes.is_ascii() || str::from_utf8(bytes).is_ok()
 }
 
 fn check(header: &Header, is_in_message: bool) -> Result<(), Violation> {

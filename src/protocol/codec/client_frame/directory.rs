@@ -78,7 +78,7 @@ fn capabilities(raw: Raw<'_>) -> Result<Vec<String>, Refusal> {
         Ok(wanted) => {
             Err(Refusal::invalid("capabilities", EXPECTED, format!("{} strings", wanted.len())))
         }
-        Err(_) => Err(Refusal::invalid("capabilities", EXPECTED, kind_of(raw))),
+        Err(_) => Err(Refusal::invalid("capabilities", EXPECTED, kind_of(raw.get()))),
     }
 }
 
@@ -89,7 +89,8 @@ fn criteria(raw: Raw<'_>) -> Result<Criteria, Refusal> {
     if size > Criteria::BYTES_MAX {
         return Err(Refusal::invalid("metadata", EXPECTED, format!("{size} bytes")));
     }
-    serde_json::from_str(raw.get()).map_err(|_| Refusal::invalid("metadata", OBJECT, kind_of(raw)))
+    serde_json::from_str(raw.get())
+        .map_err(|_| Refusal::invalid("metadata", OBJECT, kind_of(raw.get())))
 }
 
 fn offset(raw: Raw<'_>) -> Result<usize, Refusal> {

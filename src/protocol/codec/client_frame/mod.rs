@@ -12,7 +12,9 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::Bounds;
-use super::fields::{Raw, kind_of, name, optional_integer, optional_milliseconds, optional_string};
+use super::fields::{
+    Raw, kind_of, name, optional_integer, optional_milliseconds, optional_string, text,
+};
 use crate::protocol::{
     ActorAddress, ClientFrame, ErrorCode, FrameBytes, Json, Malformed, MessageId, Pattern, Refusal,
     Request, Verb,
@@ -99,10 +101,9 @@ impl<'a> RawEnvelope<'a> {
         optional_string("signature", "a string or null", self.signature)?;
         let timestamp = optional_integer("timestamp", "epoch milliseconds", self.timestamp)?
             .ok_or_else(|| Refusal::missing("timestamp", "epoch milliseconds"))?;
-        let fits =
-            if kind == "hub:connect" { Ok(()) } else { bounds.check_metadata(self.metadata) };
-        let metadata =
-            if fits.is_ok() { envelope_metadata(self.metadata)? } else { Json::EMPTY_OBJECT };
+        let metadata = text(self.metadata);
+        let fits = if kind == "hub:connect" { Ok(()) } else { bounds.check_metadata(metadata) };
+        let metadata = if fits.is_ok() { envelope_metadata(metadata)? } else { Json::EMPTY_OBJECT };
         let (type_name, verb) = self.verb(&kind, fits, bounds);
         Ok(Request {
             id: name("id", ID, self.id, MessageId::parse)?,
@@ -186,23 +187,23 @@ fn unknown_type(kind: &str) -> Refusal {
     Refusal { message, ..Refusal::invalid("type", EXPECTED, received) }
 }
 
-fn json(raw: Raw<'_>) -> Json {
-    raw.map_or(Json::NULL, Json::copy)
+fn json(value: Option<&str>) -> Json {
+    value.map_or(Json::NULL, Json::copy)
 }
 
-fn object_json(field: &'static str, raw: Raw<'_>) -> Result<Json, Refusal> {
-    match raw {
+fn object_json(field: &'static str, value: Option<&str>) -> Result<Json, Refusal> {
+    match value {
         None => Ok(Json::EMPTY_OBJECT),
-        Some(raw) if raw.get().starts_with('{') => Ok(Json::copy(raw)),
-        Some(raw) => Err(Refusal::invalid(field, OBJECT, kind_of(raw))),
+        Some(value) if value.starts_with('{') => Ok(Json::copy(value)),
+        Some(value) => Err(Refusal::invalid(field, OBJECT, kind_of(value))),
     }
 }
 
 /// An envelope's metadata. A key that is no Unicode text, such as a lone surrogate, could be
 /// carried but not merged with the hub's keys.
-fn envelope_metadata(raw: Raw<'_>) -> Result<Json, Refusal> {
+fn envelope_metadata(value: Option<&str>) -> Result<Json, Refusal> {
     const EXPECTED: &str = "an object whose keys are Unicode text";
-    let metadata = object_json("metadata", raw)?;
+    let metadata = object_json("metadata", value)?;
     match metadata.each_entry(|_, _| {}) {
         Ok(()) => Ok(metadata),
         Err(_) => Err(Refusal::invalid("metadata", EXPECTED, "object".to_owned())),

@@ -5,12 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::value::RawValue;
-
 use super::scanner::{Scanner, set};
 use super::{Pattern, envelope_metadata, json, object_json};
 use crate::protocol::codec::Bounds;
-use crate::protocol::codec::fields::Raw;
 use crate::protocol::{
     ActorAddress, AuthToken, Connect, FrameBytes, Heartbeat, MessageId, Publish, Recipient,
     Register, Request, Send, Subscribe, Topic, Verb,
@@ -36,7 +33,7 @@ struct Envelope<'a> {
     pattern: Option<Pattern>,
     timestamp: Option<u64>,
     payload: Option<Option<Payload<'a>>>,
-    metadata: Option<Raw<'a>>,
+    metadata: Option<Option<&'a str>>,
     ttl: Option<Option<u64>>,
     correlation_id: Option<Option<&'a str>>,
     signature: Option<Option<&'a str>>,
@@ -48,12 +45,12 @@ struct Payload<'a> {
     to: Option<Option<&'a str>>,
     topic: Option<Option<&'a str>>,
     kind: Option<Option<&'a str>>,
-    data: Option<Raw<'a>>,
-    timestamp: Option<Raw<'a>>,
+    data: Option<Option<&'a str>>,
+    timestamp: Option<Option<&'a str>>,
     durable: Option<Option<bool>>,
     actor_address: Option<Option<&'a str>>,
     capabilities: Option<Vec<String>>,
-    metadata: Option<Raw<'a>>,
+    metadata: Option<Option<&'a str>>,
     ttl_seconds: Option<Option<u64>>,
 }
 
@@ -163,7 +160,7 @@ impl<'a> Payload<'a> {
         self,
         kind: Kind,
         to: &ActorAddress,
-        metadata: Raw<'_>,
+        metadata: Option<&str>,
         bounds: &Bounds,
     ) -> Option<Verb> {
         Some(match kind {
@@ -203,7 +200,7 @@ impl<'a> Payload<'a> {
         Some(kind.into())
     }
 
-    fn register(self, envelope: Raw<'_>, bounds: &Bounds) -> Option<Register> {
+    fn register(self, envelope: Option<&str>, bounds: &Bounds) -> Option<Register> {
         bounds.check_registration(self.metadata.flatten()).ok()?;
         let metadata = object_json("metadata", self.metadata.flatten()).ok()?;
         let envelope = object_json("metadata", envelope).ok()?;
@@ -221,9 +218,9 @@ impl<'a> Payload<'a> {
 }
 
 /// What `metadata` asks of a connection.
-fn connect(metadata: &RawValue) -> Option<Connect> {
+fn connect(metadata: &str) -> Option<Connect> {
     let (mut version, mut capabilities, mut token, mut client) = (None, None, None, None);
-    Scanner::new(metadata.get()).object(|scanner, key| match key {
+    Scanner::new(metadata).object(|scanner, key| match key {
         "protocolVersion" => set(&mut version, scanner.string()?),
         "capabilities" => set(&mut capabilities, scanner.strings(usize::MAX, usize::MAX)?),
         "authToken" => set(&mut token, scanner.optional(Scanner::string)?),

@@ -1,12 +1,20 @@
 //! Goes over JSON text once and borrows what it finds. It gives up (`None`) on what is no JSON, and
 //! on what is seldom written: escapes in names, numbers that are not whole, repeated keys.
 
+use memchr::memchr;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+
+use crate::protocol::json::{is_plain, plain_len};
+
+/// How deep a value may be nested that serde need not read.
+const DEPTH_MAX: usize = 16;
 
 pub(super) struct Scanner<'a> {
     text: &'a str,
     at: usize,
+    /// [`is_plain`].
+    is_plain: bool,
 }
 
 /// Fills a field; a second time it gives up.
@@ -16,7 +24,7 @@ pub(super) fn set<T>(field: &mut Option<T>, value: T) -> Option<()> {
 
 impl<'a> Scanner<'a> {
     pub fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
+        Self { text, at: 0, is_plain: is_plain(text.as_bytes()) }
     }
 
     /// Reads an object; `field` reads the value of each key.
@@ -24,55 +32,39 @@ impl<'a> Scanner<'a> {
         &mut self,
         mut field: impl FnMut(&mut Self, &'a str) -> Option<()>,
     ) -> Option<()> {
-        self.take(b'{')?;
-        if self.peek()? == b'}' {
-            return self.take(b'}');
-        }
-        loop {
-            let key = self.string()?;
-            self.take(b':')?;
-            field(self, key)?;
-            if self.peek()? != b',' {
-                return self.take(b'}');
-            }
-            self.take(b',')?;
-        }
+        self.list([b'{', b'}'], |scanner| {
+            let key = scanner.string()?;
+            scanner.take(b':')?;
+            field(scanner, key)
+        })
     }
 
     /// Reads an array of at least one string, within the bounds.
     pub fn strings(&mut self, items_max: usize, bytes_max: usize) -> Option<Vec<String>> {
-        self.take(b'[')?;
         let mut strings = Vec::new();
-        loop {
-            let text = self.string()?;
-            if strings.len() == items_max || text.len() > bytes_max {
-                return None;
-            }
-            strings.push(text.to_owned());
-            if self.peek()? != b',' {
-                self.take(b']')?;
-                return Some(strings);
-            }
-            self.take(b',')?;
-        }
+        self.list([b'[', b']'], |scanner| {
+            let text = scanner.string()?;
+            let fits = strings.len() < items_max && text.len() <= bytes_max;
+            fits.then(|| strings.push(text.to_owned()))
+        })?;
+        (!strings.is_empty()).then_some(strings)
     }
 
     /// Reads null, or what `read` reads.
     pub fn optional<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
-        if self.peek()? != b'n' {
-            return read(self).map(Some);
+        match self.peek()? {
+            b'n' => self.word("null").map(|()| None),
+            _ => read(self).map(Some),
         }
-        self.at =
-            self.at.checked_add(4).filter(|end| self.text.get(self.at..*end) == Some("null"))?;
-        Some(None)
     }
 
     pub fn string(&mut self) -> Option<&'a str> {
         self.take(b'"')?;
-        let len = plain_len(&self.text.as_bytes()[self.at..]);
-        let (text, behind) = self.text.get(self.at..)?.split_at_checked(len)?;
-        self.at += len + 1;
-        behind.starts_with('"').then_some(text)
+        let begin = self.at;
+        let len = memchr(b'"', self.text.as_bytes().get(begin..)?)?;
+        let text = self.text.get(begin..begin + len)?;
+        self.at = begin + len + 1;
+        (self.is_plain || plain_len(text.as_bytes()) == len).then_some(text)
     }
 
     /// Reads a whole number that surely fits.
@@ -82,7 +74,7 @@ impl<'a> Scanner<'a> {
         let rest = &self.text.as_bytes()[self.at..];
         let digits = rest.iter().position(|byte| !byte.is_ascii_digit())?;
         let is_plain = 0 < digits && digits <= DIGITS_MAX && (rest[0] != b'0' || digits == 1);
-        let ends = matches!(rest[digits], b',' | b'}' | b' ' | b'\n' | b'\r' | b'\t');
+        let ends = matches!(rest[digits], b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t');
         if !is_plain || !ends {
             return None;
         }
@@ -91,16 +83,32 @@ impl<'a> Scanner<'a> {
     }
 
     pub fn flag(&mut self) -> Option<bool> {
-        self.value()?.get().parse().ok()
+        self.value()?.parse().ok()
     }
 
     /// Reads any value.
-    pub fn value(&mut self) -> Option<&'a RawValue> {
+    pub fn value(&mut self) -> Option<&'a str> {
         self.peek()?;
-        let mut reader = serde_json::Deserializer::from_str(&self.text[self.at..]);
-        let value = <&RawValue>::deserialize(&mut reader).ok()?;
-        self.at += value.get().len();
-        Some(value)
+        let begin = self.at;
+        if self.pass(DEPTH_MAX).is_none() {
+            let mut reader = serde_json::Deserializer::from_str(self.text.get(begin..)?);
+            self.at = begin + <&RawValue>::deserialize(&mut reader).ok()?.get().len();
+        }
+        self.text.get(begin..self.at)
+    }
+
+    /// Passes a value that is as most are: shallow, without escapes, signs and fractions.
+    fn pass(&mut self, depth_max: usize) -> Option<()> {
+        let depth_max = depth_max.checked_sub(1)?;
+        match self.peek()? {
+            b'"' => self.string().map(drop),
+            b'{' => self.object(|scanner, _| scanner.pass(depth_max)),
+            b'[' => self.list([b'[', b']'], |scanner| scanner.pass(depth_max)),
+            b't' => self.word("true"),
+            b'f' => self.word("false"),
+            b'n' => self.word("null"),
+            _ => self.number().map(drop),
+        }
     }
 
     /// Nothing may follow.
@@ -108,57 +116,56 @@ impl<'a> Scanner<'a> {
         self.peek().is_none().then_some(())
     }
 
+    /// Reads what stands between two brackets with commas between; `item` reads one of it.
+    fn list(
+        &mut self,
+        [begin, end]: [u8; 2],
+        mut item: impl FnMut(&mut Self) -> Option<()>,
+    ) -> Option<()> {
+        self.take(begin)?;
+        if self.peek()? == end {
+            return self.take(end);
+        }
+        loop {
+            item(self)?;
+            match self.next()? {
+                b',' => {}
+                next => return (next == end).then_some(()),
+            }
+        }
+    }
+
+    fn word(&mut self, word: &str) -> Option<()> {
+        let rest = self.text.as_bytes().get(self.at..)?;
+        rest.starts_with(word.as_bytes()).then(|| self.at += word.len())
+    }
+
     /// The byte that is next after whitespace.
     fn peek(&mut self) -> Option<u8> {
-        loop {
-            let next = *self.text.as_bytes().get(self.at)?;
-            if !matches!(next, b' ' | b'\n' | b'\r' | b'\t') {
-                return Some(next);
-            }
-            self.at += 1;
-        }
+        let next = self.next()?;
+        self.at -= 1;
+        Some(next)
     }
 
     fn take(&mut self, byte: u8) -> Option<()> {
-        (self.peek()? == byte).then(|| self.at += 1)
+        (self.next()? == byte).then_some(())
     }
-}
 
-/// Bytes until one that is not itself in a JSON string: a quote, a backslash, a control character.
-/// Looks at eight at once.
-fn plain_len(text: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    // The lowest byte with its high bit set is below `limit`; those above it say nothing.
-    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGHS;
-    let is = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    let (words, _) = text.as_chunks::<8>();
-    for (nth, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let odd = below(word, 0x20) | is(word, b'"') | is(word, b'\\');
-        if odd != 0 {
-            return 8 * nth + odd.trailing_zeros() as usize / 8;
+    /// Takes the byte that is next after whitespace.
+    fn next(&mut self) -> Option<u8> {
+        loop {
+            let next = *self.text.as_bytes().get(self.at)?;
+            self.at += 1;
+            if !matches!(next, b' ' | b'\n' | b'\r' | b'\t') {
+                return Some(next);
+            }
         }
     }
-    let is_odd = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
-    let rest = 8 * words.len();
-    rest + text[rest..].iter().position(is_odd).unwrap_or(text.len() - rest)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_text_ends_at_the_first_byte_that_is_not_itself() {
-        for filling in ["", "a", "sixteen letters.", "ä and a \u{7f} of twenty-five"] {
-            for end in ["\"", "\\", "\u{0}", "\n", "\u{1f}"] {
-                let text = format!("{filling}{end}\u{1}\"behind\\ it");
-                assert_eq!(plain_len(text.as_bytes()), filling.len(), "{text:?}");
-            }
-            assert_eq!(plain_len(filling.as_bytes()), filling.len());
-        }
-    }
 
     #[test]
     fn it_gives_up_on_what_is_seldom_written() {

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use super::{ADDRESS, RawEnvelope, TEXT, json, object_json};
 use crate::protocol::codec::Bounds;
 use crate::protocol::codec::fields::{
-    Raw, few_strings, flag, name, object, optional_integer, optional_name, optional_string, strings,
+    Raw, few_strings, flag, name, object, optional_integer, optional_name, optional_string,
+    strings, text,
 };
 use crate::protocol::{
     ActorAddress, AuthToken, Broadcast, Connect, Disconnect, ErrorCode, Heartbeat, Publish,
@@ -40,7 +41,7 @@ impl RawEnvelope<'_> {
             version.map_err(|refusal| Refusal { code: ErrorCode::VersionMismatch, ..refusal })?;
         let client_metadata = match fields.client_metadata {
             None => Ok(None),
-            raw => object_json("clientMetadata", raw).map(Some),
+            raw => object_json("clientMetadata", text(raw)).map(Some),
         };
         let read = || {
             Ok(Connect {
@@ -90,7 +91,7 @@ impl RawEnvelope<'_> {
             timestamp: Raw<'a>,
         }
         let fields: Fields<'_> = object("payload", self.payload)?;
-        Ok(Heartbeat { timestamp: json(fields.timestamp) })
+        Ok(Heartbeat { timestamp: json(text(fields.timestamp)) })
     }
 
     pub(super) fn disconnect(&self) -> Result<Disconnect, Refusal> {
@@ -119,9 +120,9 @@ impl RawEnvelope<'_> {
             ttl_seconds: Raw<'a>,
         }
         let fields: Fields<'_> = object("payload", self.payload)?;
-        bounds.check_registration(fields.metadata)?;
-        let metadata = object_json("metadata", fields.metadata)?;
-        let envelope = object_json("metadata", self.metadata)?;
+        bounds.check_registration(text(fields.metadata))?;
+        let metadata = object_json("metadata", text(fields.metadata))?;
+        let envelope = object_json("metadata", text(self.metadata))?;
         let renew_on_heartbeat =
             [&metadata, &envelope].into_iter().any(Register::renews_on_heartbeat);
         Ok(Register {
@@ -187,7 +188,7 @@ impl RawEnvelope<'_> {
         Ok(Send {
             to: self.recipient(fields.to)?,
             kind: application_type(fields.kind, bounds)?,
-            data: json(fields.data),
+            data: json(text(fields.data)),
         })
     }
 
@@ -225,7 +226,7 @@ impl RawEnvelope<'_> {
         let target: Target<'_> = object("metadata", self.metadata)?;
         Ok(Broadcast {
             kind: application_type(fields.kind, bounds)?,
-            data: json(fields.data),
+            data: json(text(fields.data)),
             exclude_self: flag("excludeSelf", fields.exclude_self)?,
             target_capability: optional_string("targetCapability", TEXT, target.target_capability)?
                 .map(Cow::into_owned),
@@ -291,7 +292,7 @@ impl RawEnvelope<'_> {
         Ok(Publish {
             topic: name("topic", TOPIC, fields.topic, Topic::parse)?,
             kind: application_type(fields.kind, bounds)?,
-            data: json(fields.data),
+            data: json(text(fields.data)),
         })
     }
 }

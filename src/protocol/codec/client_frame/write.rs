@@ -15,18 +15,18 @@ pub fn encode_client_frame(frame: &ClientFrame) -> String {
 
 fn write_request(frame: &mut Vec<u8>, request: &Request) {
     let Request { id, from, to, type_name, pattern, timestamp, ttl, metadata, verb, .. } = request;
-    push(frame, &[r#"{"id":"#]);
+    push(frame, [r#"{"id":"#]);
     push_json(frame, id);
-    push(frame, &[r#","from":""#, from.as_str(), r#"","to":""#, to.as_str(), r#"","type":"#]);
+    push(frame, [r#","from":""#, from.as_str(), r#"","to":""#, to.as_str(), r#"","type":"#]);
     push_json(frame, type_name);
-    push(frame, &[r#","pattern":""#, pattern.as_str(), r#"","timestamp":"#]);
+    push(frame, [r#","pattern":""#, pattern.as_str(), r#"","timestamp":"#]);
     push_json(frame, timestamp);
-    push(frame, &[r#","payload":"#]);
+    push(frame, [r#","payload":"#]);
     match verb {
-        Ok(Verb::Connect(_)) | Err(_) => push(frame, &["null"]),
+        Ok(Verb::Connect(_)) | Err(_) => push(frame, ["null"]),
         Ok(verb) => push_json(frame, verb),
     }
-    push(frame, &[r#","metadata":"#]);
+    push(frame, [r#","metadata":"#]);
     let more = match verb {
         Ok(Verb::Broadcast(broadcast)) => targeted(metadata, broadcast),
         Ok(Verb::Register(register)) => renewing(metadata, register),
@@ -34,11 +34,11 @@ fn write_request(frame: &mut Vec<u8>, request: &Request) {
     };
     match verb {
         Ok(Verb::Connect(connect)) => push_json(frame, connect),
-        Ok(_) | Err(_) => push(frame, &[more.as_deref().unwrap_or(metadata.as_str())]),
+        Ok(_) | Err(_) => push(frame, [more.as_deref().unwrap_or(metadata.as_str())]),
     }
-    push(frame, &[r#","correlationId":null,"ttl":"#]);
+    push(frame, [r#","correlationId":null,"ttl":"#]);
     push_json(frame, &ttl.map(|ttl| ttl.as_millis()));
-    push(frame, &[r#","signature":null}"#]);
+    push(frame, [r#","signature":null}"#]);
 }
 
 /// The metadata with the broadcast's target, unless it names one already.

@@ -19,19 +19,19 @@ pub fn encode_hub_frame(message: &Outgoing, hub: &ActorAddress) -> String {
 pub fn write_hub_frame(frame: &mut Vec<u8>, message: &Outgoing, hub: &ActorAddress) {
     let timestamp = message.timestamp;
     match &message.body {
-        Body::Pong => push(frame, &[r#"{"type":"pong"}"#]),
+        Body::Pong => push(frame, [r#"{"type":"pong"}"#]),
         Body::Reply { correlation, trace_id, reply } => {
             write_prefix(frame, message);
             write_head(frame, hub, reply.type_name(), timestamp);
             write_reply_payload(frame, reply);
-            push(frame, &[METADATA, reply_metadata(reply, trace_id.as_deref()).as_str()]);
+            push(frame, [METADATA, reply_metadata(reply, trace_id.as_deref()).as_str()]);
             write_tail(frame, correlation.as_ref(), None);
         }
         Body::Notice(notice) => {
             write_prefix(frame, message);
             write_head(frame, hub, notice.type_name(), timestamp);
             write_notice_payload(frame, notice);
-            push(frame, &[METADATA, "{}"]);
+            push(frame, [METADATA, "{}"]);
             write_tail(frame, None, None);
         }
         Body::Delivery(delivery) => {
@@ -57,7 +57,7 @@ pub fn write_hub_frame(frame: &mut Vec<u8>, message: &Outgoing, hub: &ActorAddre
 pub fn copy_len(delivery: &Delivery, to: usize, timestamp: Timestamp) -> usize {
     let mut around = Vec::with_capacity(256);
     write_head(&mut around, &delivery.from, &delivery.kind, timestamp);
-    push(&mut around, &[METADATA]);
+    push(&mut around, [METADATA]);
     write_tail(&mut around, None, delivery.ttl);
     let data = delivery.payload.len() + delivery.metadata.len();
     PREFIX_LEN + to + around.len() + data
@@ -66,7 +66,7 @@ pub fn copy_len(delivery: &Delivery, to: usize, timestamp: Timestamp) -> usize {
 /// The part of a delivery that is equal for all recipients.
 fn write_shared(frame: &mut Vec<u8>, delivery: &Delivery, timestamp: Timestamp) {
     write_head(frame, &delivery.from, &delivery.kind, timestamp);
-    push(frame, &[delivery.payload.as_str(), METADATA, delivery.metadata.as_str()]);
+    push(frame, [delivery.payload.as_str(), METADATA, delivery.metadata.as_str()]);
     write_tail(frame, None, delivery.ttl);
 }
 
@@ -80,33 +80,33 @@ const METADATA: &str = r#","metadata":"#;
 /// The part that differs from recipient to recipient.
 fn write_prefix(frame: &mut Vec<u8>, message: &Outgoing) {
     let at = frame.len() + ID_AT;
-    push(frame, &[PREFIX, message.to.as_str(), r#"","#]);
+    push(frame, [PREFIX, message.to.as_str(), r#"","#]);
     message.id.hyphenated().encode_lower(&mut frame[at..]);
 }
 
 /// What precedes the payload.
 fn write_head(frame: &mut Vec<u8>, from: &ActorAddress, kind: &str, timestamp: Timestamp) {
-    push(frame, &[r#""from":""#, from.as_str(), r#"","type":"#]);
+    push(frame, [r#""from":""#, from.as_str(), r#"","type":"#]);
     push_text(frame, kind);
-    push(frame, &[r#","pattern":"tell","timestamp":"#]);
+    push(frame, [r#","pattern":"tell","timestamp":"#]);
     push_json(frame, &timestamp);
-    push(frame, &[r#","payload":"#]);
+    push(frame, [r#","payload":"#]);
 }
 
 /// What follows the metadata.
 fn write_tail(frame: &mut Vec<u8>, correlation: Option<&MessageId>, ttl: Option<Duration>) {
-    push(frame, &[r#","correlationId":"#]);
+    push(frame, [r#","correlationId":"#]);
     match correlation {
         Some(id) => push_text(frame, id.as_str()),
-        None => push(frame, &["null"]),
+        None => push(frame, ["null"]),
     }
     match ttl {
         Some(ttl) => {
-            push(frame, &[r#","ttl":"#]);
+            push(frame, [r#","ttl":"#]);
             push_json(frame, &ttl.as_millis());
-            push(frame, &[r#","signature":null}"#]);
+            push(frame, [r#","signature":null}"#]);
         }
-        None => push(frame, &[r#","ttl":null,"signature":null}"#]),
+        None => push(frame, [r#","ttl":null,"signature":null}"#]),
     }
 }
 
@@ -137,11 +137,11 @@ pub(super) fn write_reply_payload(frame: &mut Vec<u8>, reply: &Reply) {
 /// this.
 fn write_delivery_ack(frame: &mut Vec<u8>, ack: &DeliveryAck) {
     let DeliveryAck { message_id, delivered_at, status: DeliveryStatus::Delivered } = ack;
-    push(frame, &[r#"{"messageId":"#]);
+    push(frame, [r#"{"messageId":"#]);
     push_text(frame, message_id.as_str());
-    push(frame, &[r#","deliveredAt":"#]);
+    push(frame, [r#","deliveredAt":"#]);
     push_json(frame, delivered_at);
-    push(frame, &[r#","status":"delivered"}"#]);
+    push(frame, [r#","status":"delivered"}"#]);
 }
 
 /// The SEAG client reads the outcome of a registration from the metadata.
@@ -170,6 +170,6 @@ pub(super) fn write_notice_payload(frame: &mut Vec<u8>, notice: &Notice) {
         Notice::Disconnect(payload) => push_json(frame, payload),
         Notice::Unregistered(payload) => push_json(frame, payload),
         Notice::Pause(payload) => push_json(frame, payload),
-        Notice::Resume => push(frame, &["{}"]),
+        Notice::Resume => push(frame, ["{}"]),
     }
 }
