@@ -5,7 +5,7 @@
 //! twice. A refusal is no outcome, nor is an unknown recipient: they changed nothing, so the ask
 //! may be tried again under the same id. The same id with other content is another ask.
 
-use std::hash::Hash;
+use std::hash::Hasher;
 use std::time::Duration;
 
 use siphasher::sip128::{Hasher128, SipHasher13};
@@ -13,8 +13,8 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 use crate::hub::state::{DedupeKey, Outcome};
 use crate::hub::{Deadline, Hub, Record, SessionKey};
 use crate::protocol::{
-    ActorAddress, BroadcastAck, DeliveryAck, DeliveryStatus, MessageId, Pattern, Publish,
-    Published, Reply, Request, Verb,
+    ActorAddress, Broadcast, BroadcastAck, DeliveryAck, DeliveryStatus, MessageId, Pattern,
+    Publish, Published, Reply, Request, Verb,
 };
 use crate::time::Timestamp;
 
@@ -23,20 +23,31 @@ const FORGET_EVERY: Duration = Duration::from_secs(1);
 
 impl Hub {
     /// What tells the ask from others, if it must not be carried out twice.
-    pub(super) fn dedupe_key(&self, key: SessionKey, request: &Request) -> Option<DedupeKey> {
+    pub(super) fn dedupe_key(&mut self, key: SessionKey, request: &Request) -> Option<DedupeKey> {
         if request.pattern == Pattern::Tell || self.config.dedupe_window.is_zero() {
             return None;
         }
-        let verb = request.verb.as_ref().ok().filter(|verb| verb.is_delivery())?;
+        let verb = request.verb.as_ref().ok()?;
+        let (kind, data) = verb.carries_data()?;
         let (from, id) = (self.acting_identity(key, request).ok()?, request.id.clone());
-        let mut hasher = SipHasher13::new_with_key(&self.hash_key);
-        (&from, &id, verb.type_name()).hash(&mut hasher);
-        match verb {
-            Verb::Send(send) => send.hash(&mut hasher),
-            Verb::Publish(publish) => publish.hash(&mut hasher),
-            Verb::Broadcast(broadcast) => broadcast.hash(&mut hasher),
+        let (to, more) = match verb {
+            Verb::Send(send) => (send.to.as_str(), None),
+            Verb::Publish(publish) => (publish.topic.as_str(), None),
+            Verb::Broadcast(Broadcast { exclude_self, target_capability, .. }) => {
+                (if *exclude_self { "others" } else { "all" }, target_capability.as_deref())
+            }
             _ => return None,
+        };
+        // Hashed in two pieces, which costs half as much as in ten. No text has the byte between.
+        let parts = [from.as_str(), id.as_str(), verb.type_name(), kind, to];
+        for part in parts.into_iter().chain(more) {
+            self.text.extend_from_slice(part.as_bytes());
+            self.text.push(0xff);
         }
+        let mut hasher = SipHasher13::new_with_key(&self.hash_key);
+        hasher.write(&self.text);
+        hasher.write(data.as_str().as_bytes());
+        self.text.clear();
         Some(DedupeKey { from, id, digest: hasher.finish128().as_u128() })
     }
 
