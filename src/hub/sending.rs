@@ -216,7 +216,7 @@ impl Hub {
     pub(super) fn time_slow_consumer(&mut self, key: SessionKey) {
         let due = self.sessions.open(key).and_then(|row| row.queue.slow_at(&self.config));
         let due = due.map(|at| self.deadlines.passed(at));
-        let armed = self.deadlines.of_session(key).slow_consumer;
+        let armed = self.deadlines.of_slow_consumer(key);
         match due {
             Some(at) if armed != Some(at) => self.deadlines.arm(Deadline::SlowConsumer(key), at),
             None if armed.is_some() => self.deadlines.disarm(&Deadline::SlowConsumer(key)),

@@ -178,7 +178,7 @@ impl Hub {
     fn session_row(&self, key: SessionKey) -> Option<SessionRow> {
         let session = self.sessions.get(key)?;
         Some(SessionRow {
-            id: session.id.clone(),
+            id: session.id,
             phase: session.phase,
             addresses: session.addresses.shown(),
             queued: Queued { messages: session.queue.messages, bytes: session.queue.bytes },

@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
 /// The longest path of an address, in bytes.
@@ -24,6 +24,25 @@ pub const MESSAGE_ID_BYTES_MAX: usize = 128;
 pub struct InvalidName {
     /// The rule, in words.
     pub expected: &'static str,
+}
+
+macro_rules! read_as_text {
+    ($name:ident) => {
+        impl std::str::FromStr for $name {
+            type Err = InvalidName;
+
+            fn from_str(text: &str) -> Result<Self, InvalidName> {
+                Self::parse(text)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                Self::parse(&text).map_err(serde::de::Error::custom)
+            }
+        }
+    };
 }
 
 macro_rules! name {
@@ -73,20 +92,7 @@ macro_rules! name {
             }
         }
 
-        impl std::str::FromStr for $name {
-            type Err = InvalidName;
-
-            fn from_str(text: &str) -> Result<Self, InvalidName> {
-                Self::parse(text)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                Self::parse(&text).map_err(serde::de::Error::custom)
-            }
-        }
+        read_as_text!($name);
     };
 }
 
@@ -221,48 +227,56 @@ impl From<Uuid> for MessageId {
     }
 }
 
-name! {
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal, $expected:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// The name with `id` in it.
+            pub const fn new(id: Uuid) -> Self {
+                Self(id)
+            }
+
+            /// Reads the name as the hub writes it.
+            pub fn parse(text: &str) -> Result<Self, InvalidName> {
+                let id = text.strip_prefix($prefix).and_then(|id| Uuid::try_parse(id).ok());
+                let name = id.map(Self).filter(|name| name.to_string() == text);
+                name.ok_or(InvalidName { expected: $expected })
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "{}"), self.0.hyphenated())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        read_as_text!($name);
+    };
+}
+
+number! {
     /// Names one accepted connection, `session-<uuid>`, and ends with it (protocol, section 2).
-    SessionId
+    SessionId, "session-", "a session id: session-<uuid>"
 }
 
-impl SessionId {
-    const PREFIX: &'static str = "session-";
-
-    /// The session id with `id` in it.
-    pub fn new(id: Uuid) -> Self {
-        Self(format!("{}{}", Self::PREFIX, id.hyphenated()).into())
-    }
-
-    /// Reads `session-<uuid>`.
-    pub fn parse(text: &str) -> Result<Self, InvalidName> {
-        match text.strip_prefix(Self::PREFIX).map(Uuid::try_parse) {
-            Some(Ok(_)) => Ok(Self(text.into())),
-            _ => Err(InvalidName { expected: "a session id: session-<uuid>" }),
-        }
-    }
-}
-
-name! {
+number! {
     /// Names one subscription of one address to one topic, `sub-<uuid>`.
-    SubscriptionId
-}
-
-impl SubscriptionId {
-    const PREFIX: &'static str = "sub-";
-
-    /// The subscription id with `id` in it.
-    pub fn new(id: Uuid) -> Self {
-        Self(format!("{}{}", Self::PREFIX, id.hyphenated()).into())
-    }
-
-    /// Reads `sub-<uuid>`.
-    pub fn parse(text: &str) -> Result<Self, InvalidName> {
-        match text.strip_prefix(Self::PREFIX).map(Uuid::try_parse) {
-            Some(Ok(_)) => Ok(Self(text.into())),
-            _ => Err(InvalidName { expected: "a subscription id: sub-<uuid>" }),
-        }
-    }
+    SubscriptionId, "sub-", "a subscription id: sub-<uuid>"
 }
 
 /// Proves the right to renew one registration, once (protocol, section 4). Never printed.
@@ -330,8 +344,9 @@ mod tests {
     #[test]
     fn a_session_id_is_never_an_address() {
         let session = SessionId::new(Uuid::nil());
-        assert!(ActorAddress::parse(session.as_str()).is_err());
-        assert_eq!(SessionId::parse(session.as_str()), Ok(session));
+        assert!(ActorAddress::parse(&session.to_string()).is_err());
+        assert_eq!(SessionId::parse(&session.to_string()), Ok(session));
+        assert!(SessionId::parse("session-00000000000000000000000000000000").is_err());
     }
 
     #[test]

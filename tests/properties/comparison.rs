@@ -165,13 +165,13 @@ fn seen(hub: &HubEvent, ids: &mut BTreeSet<Uuid>) -> (Told, Drawn) {
 fn note_drawn(drawn: &mut Drawn, body: &Body) {
     let Body::Reply { reply, .. } = body else { return };
     if let Reply::Connected(connected) = &**reply {
-        drawn.session = Some(connected.session_id.clone());
+        drawn.session = Some(connected.session_id);
     } else if let Reply::Registered(registered) = &**reply {
         drawn.token = Some(registered.renewal_token);
     } else if let Reply::Renewed(renewed) = &**reply {
         drawn.token = Some(renewed.renewal_token);
     } else if let Reply::Subscribed(subscribed) = &**reply {
-        drawn.subscription = Some(subscribed.subscription_id.clone());
+        drawn.subscription = Some(subscribed.subscription_id);
     }
 }
 

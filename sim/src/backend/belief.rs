@@ -77,7 +77,7 @@ impl Belief {
     /// What a client that has not ended believes; `own` is its actor's own address.
     pub fn agreement(&self, own: &ActorAddress) -> Option<Agreement> {
         (!self.ended).then(|| Agreement {
-            session: self.session.clone(),
+            session: self.session,
             wanted: self.wants(own).then(|| own.clone()),
             registered: self.registered.contains(own),
         })

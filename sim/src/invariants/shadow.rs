@@ -9,7 +9,7 @@ use signal_hub::hub::{
     TopicRow, View,
 };
 use signal_hub::protocol::{
-    ActorAddress, Body, ClientFrame, Outgoing, Register, Reply, Request, Topic, Verb,
+    ActorAddress, Body, ClientFrame, Outgoing, Register, Reply, Request, SessionId, Topic, Verb,
 };
 use signal_hub::time::Timestamp;
 
@@ -22,7 +22,7 @@ pub struct Shadow {
     sessions: BTreeMap<SessionKey, SessionRow>,
     addresses: BTreeMap<ActorAddress, AddressRow>,
     topics: BTreeMap<Topic, TopicRow>,
-    session_ids: BTreeSet<String>,
+    session_ids: BTreeSet<SessionId>,
     registrations: BTreeMap<ActorAddress, Registration>,
     /// When the latest heartbeat of each session came.
     heartbeats: BTreeMap<SessionKey, Timestamp>,
@@ -113,8 +113,8 @@ impl Shadow {
     }
 
     /// Whether the text is the id of a session of this or an earlier hub.
-    pub(crate) fn is_session_id(&self, text: &str) -> bool {
-        self.session_ids.contains(text)
+    pub(crate) fn is_session_id(&self, id: SessionId) -> bool {
+        self.session_ids.contains(&id)
     }
 
     /// When the registration ends, if nothing more is heard: heartbeats count where it says so. Of a
@@ -168,7 +168,7 @@ impl Shadow {
         for (key, row) in &touched.sessions {
             let known = self.sessions.get(key).map(|known| &known.id);
             if let Some(row) = row.as_ref().filter(|row| known != Some(&row.id)) {
-                self.session_ids.insert(row.id.to_string());
+                self.session_ids.insert(row.id);
             }
         }
         put(&mut self.sessions, &touched.sessions);

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use signal_hub::hub::{Input, SessionKey};
 use signal_hub::protocol::codec::{HubBody, HubFrame};
-use signal_hub::protocol::{ClientFrame, MessageId, Reply};
+use signal_hub::protocol::{ClientFrame, MessageId, Reply, SessionId};
 
 use crate::history::{ClientEvent, ClientName, Event, Milestone, What};
 use crate::scenario::{Act, ProcessAct, What as Doing};
@@ -157,7 +157,7 @@ fn sessions(events: &[Event]) -> BTreeMap<HubSession, Connection> {
     let mut place = Place::default();
     let mut senders: BTreeMap<&MessageId, Option<Connection>> = BTreeMap::new();
     let mut said: Vec<(HubSession, &MessageId)> = Vec::new();
-    let mut by_id: BTreeMap<&str, HubSession> = BTreeMap::new();
+    let mut by_id: BTreeMap<SessionId, HubSession> = BTreeMap::new();
     let mut sessions = BTreeMap::new();
     for event in events {
         place.pass(event);
@@ -165,7 +165,7 @@ fn sessions(events: &[Event]) -> BTreeMap<HubSession, Connection> {
             What::Hub(hub) => {
                 for (key, row) in &hub.touched.sessions {
                     let row = row.as_ref();
-                    row.map(|row| by_id.entry(row.id.as_str()).or_insert(place.session(*key)));
+                    row.map(|row| by_id.entry(row.id).or_insert(place.session(*key)));
                 }
                 if let Input::Frame(key, Ok(ClientFrame::Request(request))) = &hub.input {
                     said.push((place.session(*key), &request.id));
@@ -180,7 +180,7 @@ fn sessions(events: &[Event]) -> BTreeMap<HubSession, Connection> {
                 }
             }
             What::Client { client, event: ClientEvent::Received(frame) } => {
-                if let Some(session) = session_id(frame).and_then(|id| by_id.get(id)) {
+                if let Some(session) = session_id(frame).and_then(|id| by_id.get(&id)) {
                     sessions.insert(*session, place.connection(client));
                 }
             }
@@ -201,12 +201,10 @@ fn sessions(events: &[Event]) -> BTreeMap<HubSession, Connection> {
 }
 
 /// The id that the hub gives a session when it connects.
-fn session_id(frame: &HubFrame) -> Option<&str> {
+fn session_id(frame: &HubFrame) -> Option<SessionId> {
     let HubFrame::Message(message) = frame else { return None };
     match &message.body {
-        HubBody::Reply { reply: Reply::Connected(connected), .. } => {
-            Some(connected.session_id.as_str())
-        }
+        HubBody::Reply { reply: Reply::Connected(connected), .. } => Some(connected.session_id),
         HubBody::Reply { .. }
         | HubBody::Notice(_)
         | HubBody::Delivery { .. }

@@ -53,7 +53,7 @@ impl ClientState {
         let silence_timeout =
             self.config.silence_timeout.unwrap_or(heartbeat_interval.saturating_mul(5) / 2);
         let session = Session {
-            id: connected.session_id.clone(),
+            id: connected.session_id,
             heartbeat_interval,
             max_message_size: connected.max_message_size,
             silence_timeout,
@@ -117,7 +117,7 @@ impl ClientState {
             self.close_transport();
             return self.end(Ending::Requested);
         };
-        let session = session.id.clone();
+        let session = session.id;
         let from = self.first_address();
         let purpose = Purpose::Disconnect(id);
         self.ask_hub(now, from, Verb::Disconnect(Disconnect { reason }), purpose);
@@ -158,9 +158,9 @@ impl ClientState {
                 if lasted >= Some(self.config.backoff_reset_after) {
                     self.failures = 0;
                 }
-                (Some(session.id.clone()), ending_of(&why))
+                (Some(session.id), ending_of(&why))
             }
-            Phase::Closing { session, why } => (Some(session.clone()), Some(*why)),
+            Phase::Closing { session, why } => (Some(*session), Some(*why)),
         };
         self.deadlines.clear_connection();
         self.actors.connection_lost();

@@ -89,7 +89,7 @@ impl ClientState {
         let taken_over = notice.reason == DisconnectNotice::DUPLICATE_CONNECTION;
         self.emit(Event::CloseAnnounced { reason: notice.reason, message: notice.message });
         if let (true, Phase::Connected(session)) = (taken_over, &self.phase) {
-            let session = session.id.clone();
+            let session = session.id;
             self.await_close(now, session, Ending::DuplicateConnection);
         }
     }

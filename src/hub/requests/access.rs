@@ -79,8 +79,8 @@ impl Hub {
         let session = self.sessions.open_mut(key).expect("a request comes from an open session");
         let beyond = session.addresses.iter().filter(|address| !grant.allows(address));
         let beyond: Vec<ActorAddress> = beyond.cloned().collect();
-        session.grant = Some(grant);
-        let session_id = session.id.clone();
+        session.grant = Some(Box::new(grant));
+        let session_id = session.id;
         self.deadlines.arm(Deadline::Token(key), expires_at);
         self.audit(Record::TokenRefreshed { session: key, session_id, expires_at });
         for address in &beyond {

@@ -17,7 +17,7 @@ impl Hub {
         let id = SessionId::new(self.ids.fresh());
         let full = self.sessions.len() >= self.config.sessions_max;
         let lived = self.deadlines.lived(now);
-        self.sessions.insert(key, Session::new(id.clone(), peer, lived));
+        self.sessions.insert(key, Session::new(id, peer, lived));
         self.counters.sessions_opened += 1;
         self.audit(Record::SessionOpened { session: key, session_id: id, peer: peer.address });
         if self.stopping {
@@ -47,9 +47,9 @@ impl Hub {
         }
         let session = self.sessions.open_mut(key).expect("a request comes from an open session");
         session.phase = Phase::Connected;
-        session.grant = grant;
-        let session_id = session.id.clone();
-        self.audit(Record::SessionConnected { session: key, session_id: session_id.clone(), sub });
+        session.grant = grant.map(Box::new);
+        let session_id = session.id;
+        self.audit(Record::SessionConnected { session: key, session_id, sub });
         Ok(Reply::Connected(Connected {
             session_id,
             server_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -161,7 +161,7 @@ impl Hub {
         session.addresses = Default::default();
         session.queue = Default::default();
         session.malformed.clear();
-        let session_id = session.id.clone();
+        let session_id = session.id;
         let code = close_code(why);
         self.release(now, key);
         self.audit(Record::SessionClosed { session: key, session_id, code, why, removed });

@@ -21,21 +21,20 @@ impl Hub {
     ) -> Result<Reply, Refusal> {
         let address = self.acting_identity(key, request)?;
         let topic = subscribe.topic.clone();
-        if let Some(known) = self.topics.subscription(&address, &topic) {
-            let subscription_id = known.clone();
+        if let Some(subscription_id) = self.topics.subscription(&address, &topic) {
             return Ok(Reply::Subscribed(Subscribed { topic, subscription_id }));
         }
         self.check_subscriptions(key)?;
         let subscription_id = SubscriptionId::new(self.ids.fresh());
         let seat = self.registry.find(&address).map(|(seat, _)| seat).unwrap_or_default();
-        self.topics.add(&address, seat, &topic, subscription_id.clone());
+        self.topics.add(&address, seat, &topic, subscription_id);
         if let Some(session) = self.sessions.open_mut(key) {
             session.addresses.subscribed();
         }
         self.audit(Record::SubscriptionAdded {
             actor_address: address,
             topic: topic.clone(),
-            subscription_id: subscription_id.clone(),
+            subscription_id,
             subscriber_count: self.topics.subscriber_count(&topic),
         });
         Ok(Reply::Subscribed(Subscribed { topic, subscription_id }))
@@ -81,7 +80,7 @@ impl Hub {
         match subscription {
             Subscription::Topic(topic) => topic.clone(),
             Subscription::Id(id) => self.topics.topic(address, id).cloned().unwrap_or_else(|| {
-                Topic::parse(id.as_str()).expect("a subscription id is as short as a topic")
+                Topic::parse(&id.to_string()).expect("a subscription id is as short as a topic")
             }),
         }
     }

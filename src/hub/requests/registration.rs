@@ -124,7 +124,7 @@ impl Hub {
         if session.claimed.as_ref() == Some(address) {
             session.claimed = Some(address.clone());
         }
-        let session_id = session.id.clone();
+        let session_id = session.id;
         let actor_address = address.clone();
         if resumed {
             self.counters.resumes += 1;
@@ -148,7 +148,7 @@ impl Hub {
         new: SessionKey,
     ) {
         self.counters.takeovers += 1;
-        let id_of = |key| self.sessions.get(key).map(|session| session.id.clone());
+        let id_of = |key| self.sessions.get(key).map(|session| session.id);
         let (Some(old_session_id), Some(new_session_id)) = (id_of(old), id_of(new)) else { return };
         self.audit(Record::DuplicateConnectionDetected {
             actor_address: address.clone(),

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Table, Touched};
+use super::Touched;
+use super::table::{Place, Table};
 use crate::hub::SessionKey;
 use crate::protocol::ActorAddress;
 use crate::time::Timestamp;
@@ -62,7 +63,11 @@ impl SessionDeadlines {
 pub(crate) struct Deadlines {
     agenda: BTreeSet<(Timestamp, Deadline)>,
     tokens: BTreeSet<(Timestamp, Deadline)>,
-    sessions: Table<SessionKey, SessionDeadlines>,
+    // Most sessions have one deadline, so each kind has a table.
+    connect: Table<SessionKey, Timestamp>,
+    idle: Table<SessionKey, Timestamp>,
+    slow_consumer: Table<SessionKey, Timestamp>,
+    token: Table<SessionKey, Timestamp>,
     addresses: Table<ActorAddress, Timestamp>,
     dedupe: Option<Timestamp>,
     stood_still: Duration,
@@ -75,7 +80,10 @@ impl Deadlines {
         Self {
             agenda: BTreeSet::new(),
             tokens: BTreeSet::new(),
-            sessions: Table::new(secret),
+            connect: Table::new(secret),
+            idle: Table::new(secret),
+            slow_consumer: Table::new(secret),
+            token: Table::new(secret),
             addresses: Table::new(secret),
             dedupe: None,
             stood_still: Duration::ZERO,
@@ -148,9 +156,16 @@ impl Deadlines {
     }
 
     pub fn of_session(&self, key: SessionKey) -> SessionDeadlines {
-        let mut due = self.sessions.get(&key).copied().unwrap_or_default();
+        let at = |due: &Table<SessionKey, Timestamp>| due.get(&key).copied();
+        let (connect, idle, token) = (at(&self.connect), at(&self.idle), at(&self.token));
+        let mut due =
+            SessionDeadlines { connect, idle, slow_consumer: at(&self.slow_consumer), token };
         due.put_off(self.stood_still);
         due
+    }
+
+    pub fn of_slow_consumer(&self, key: SessionKey) -> Option<Timestamp> {
+        self.slow_consumer.get(&key).map(|at| self.passed(*at))
     }
 
     pub fn of_address(&self, address: &ActorAddress) -> Option<Timestamp> {
@@ -175,31 +190,24 @@ impl Deadlines {
 
     /// Sets its time; returns the previous one.
     fn set(&mut self, deadline: &Deadline, at: Option<Timestamp>) -> Option<Timestamp> {
-        match (deadline, at) {
-            (Deadline::Connect(key), at) => self.set_of_session(*key, |due| &mut due.connect, at),
-            (Deadline::Idle(key), at) => self.set_of_session(*key, |due| &mut due.idle, at),
-            (Deadline::SlowConsumer(key), at) => {
-                self.set_of_session(*key, |due| &mut due.slow_consumer, at)
+        fn put<K: Place + Clone>(
+            due: &mut Table<K, Timestamp>,
+            key: &K,
+            at: Option<Timestamp>,
+        ) -> Option<Timestamp> {
+            match at {
+                Some(at) => due.insert(key.clone(), at),
+                None => due.remove(key),
             }
-            (Deadline::Token(key), at) => self.set_of_session(*key, |due| &mut due.token, at),
-            (Deadline::Address(address), Some(at)) => self.addresses.insert(address.clone(), at),
-            (Deadline::Address(address), None) => self.addresses.remove(address),
-            (Deadline::Dedupe, at) => std::mem::replace(&mut self.dedupe, at),
         }
-    }
-
-    fn set_of_session(
-        &mut self,
-        key: SessionKey,
-        which: impl FnOnce(&mut SessionDeadlines) -> &mut Option<Timestamp>,
-        at: Option<Timestamp>,
-    ) -> Option<Timestamp> {
-        let due = self.sessions.or_default(&key);
-        let before = std::mem::replace(which(due), at);
-        if due.armed().next().is_none() {
-            self.sessions.remove(&key);
+        match deadline {
+            Deadline::Connect(key) => put(&mut self.connect, key, at),
+            Deadline::Idle(key) => put(&mut self.idle, key, at),
+            Deadline::SlowConsumer(key) => put(&mut self.slow_consumer, key, at),
+            Deadline::Token(key) => put(&mut self.token, key, at),
+            Deadline::Address(address) => put(&mut self.addresses, address, at),
+            Deadline::Dedupe => std::mem::replace(&mut self.dedupe, at),
         }
-        before
     }
 }
 

@@ -1,17 +1,21 @@
 //! The addresses that one session owns, in the order of registration. No request needs a walk over
 //! them.
 
+use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
 use super::Few;
 use crate::protocol::ActorAddress;
 
+/// The most addresses that are searched one by one.
+const SEARCHED_MAX: usize = 8;
+
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Owned {
     in_order: Few<u64, ActorAddress>,
-    /// The number of each address in `in_order`.
-    numbers: Few<ActorAddress, u64>,
+    /// The number of each address in `in_order`, if there ever were more than a few.
+    numbers: BTreeMap<ActorAddress, u64>,
     next: u64,
     /// Subscriptions of all addresses together.
     subscriptions: usize,
@@ -25,8 +29,13 @@ impl Owned {
         if self.contains(address) {
             return;
         }
-        self.numbers.insert(address.clone(), self.next);
         self.in_order.insert(self.next, address.clone());
+        if !self.numbers.is_empty() {
+            self.numbers.insert(address.clone(), self.next);
+        } else if self.len() > SEARCHED_MAX {
+            let numbered = self.in_order.iter().map(|(number, address)| (address.clone(), *number));
+            self.numbers = numbered.collect();
+        }
         self.next += 1;
         self.subscriptions += subscriptions;
         self.shown.take();
@@ -34,8 +43,9 @@ impl Owned {
 
     /// Removes an address with its number of subscriptions, if it is there.
     pub fn remove(&mut self, address: &ActorAddress, subscriptions: usize) {
-        let Some(number) = self.numbers.remove(address) else { return };
+        let Some((number, _)) = self.find(address) else { return };
         self.in_order.remove(&number);
+        self.numbers.remove(address);
         self.subscriptions -= subscriptions;
         self.shown.take();
     }
@@ -60,7 +70,16 @@ impl Owned {
 
     /// The address as it was registered: whoever keeps it should share that text.
     pub fn get(&self, address: &ActorAddress) -> Option<&ActorAddress> {
-        self.in_order.get(self.numbers.get(address)?)
+        self.find(address).map(|(_, address)| address)
+    }
+
+    fn find(&self, address: &ActorAddress) -> Option<(u64, &ActorAddress)> {
+        if self.numbers.is_empty() {
+            let mut rows = self.in_order.iter().map(|(number, address)| (*number, address));
+            return rows.find(|(_, other)| *other == address);
+        }
+        let number = *self.numbers.get(address)?;
+        Some((number, self.in_order.get(&number)?))
     }
 
     /// The earliest registered address that is still there.
@@ -120,6 +139,22 @@ mod tests {
         assert_eq!((owned.first(), owned.len(), owned.subscriptions()), (Some(&a), 2, 2));
         owned.add(&c, 0);
         assert_eq!(*owned.shown(), [a, b, c]);
+    }
+
+    #[test]
+    fn many_addresses_are_found_as_few_are() {
+        let addresses = (0..3 * SEARCHED_MAX).map(|nth| ActorAddress::from_path(&nth.to_string()));
+        let addresses: Vec<ActorAddress> = addresses.map(|address| address.expect("one")).collect();
+        let mut owned = Owned::default();
+        for (nth, address) in addresses.iter().enumerate() {
+            owned.add(address, 0);
+            assert_eq!((owned.get(address), owned.len()), (Some(address), nth + 1));
+        }
+        for (nth, address) in addresses.iter().enumerate() {
+            owned.remove(address, 0);
+            assert_eq!((owned.get(address), owned.first()), (None, addresses.get(nth + 1)));
+        }
+        assert!(owned.is_empty() && owned.numbers.is_empty());
     }
 
     #[test]

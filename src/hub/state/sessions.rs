@@ -29,7 +29,7 @@ pub(crate) struct Session {
     pub peer: Peer,
     pub phase: Phase,
     /// What its token grants; none before hub:connect and with auth off.
-    pub grant: Option<Grant>,
+    pub grant: Option<Box<Grant>>,
     pub addresses: Owned,
     /// Who the client last claimed to be; used only as the `to` of the hub's notices.
     pub claimed: Option<ActorAddress>,

@@ -31,8 +31,8 @@ impl Topics {
         }
     }
 
-    pub fn subscription(&self, address: &ActorAddress, topic: &Topic) -> Option<&SubscriptionId> {
-        self.of.get(address)?.get(topic)
+    pub fn subscription(&self, address: &ActorAddress, topic: &Topic) -> Option<SubscriptionId> {
+        self.of.get(address)?.get(topic).copied()
     }
 
     /// The topic that the address subscribed to under this id.
@@ -42,7 +42,7 @@ impl Topics {
 
     pub fn add(&mut self, address: &ActorAddress, seat: Seat, topic: &Topic, id: SubscriptionId) {
         self.touched.note((address.clone(), topic.clone()));
-        self.of.or_default(address).insert(topic.clone(), id.clone());
+        self.of.or_default(address).insert(topic.clone(), id);
         let subscribers = self.subscribers.entry(topic.clone()).or_default();
         Arc::make_mut(subscribers).insert(address.clone(), seat);
         self.ids.insert(id, (address.clone(), topic.clone()));
@@ -124,8 +124,8 @@ mod tests {
         let address = ActorAddress::parse("@(a)").expect("an address");
         let [one, two] = ["one", "two"].map(|name| Topic::parse(name).expect("a topic"));
         let [first, second] = [1, 2].map(|id| SubscriptionId::new(uuid::Uuid::from_u128(id)));
-        topics.add(&address, Seat::default(), &one, first.clone());
-        topics.add(&address, Seat::default(), &two, second.clone());
+        topics.add(&address, Seat::default(), &one, first);
+        topics.add(&address, Seat::default(), &two, second);
         assert_eq!(topics.topic(&address, &second), Some(&two));
         topics.remove(&address, &one);
         assert_eq!(topics.topic(&address, &first), None);

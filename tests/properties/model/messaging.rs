@@ -170,10 +170,10 @@ impl Model {
         }
         let id = row.topics.entry(topic.clone()).or_default();
         if id.is_none() {
-            *id = self.drawn.subscription.clone();
+            *id = self.drawn.subscription;
         }
         let unseen = || SubscriptionId::new(Uuid::nil());
-        let subscription_id = id.clone().unwrap_or_else(unseen);
+        let subscription_id = id.unwrap_or_else(unseen);
         Ok(Reply::Subscribed(Subscribed { topic, subscription_id }))
     }
 
@@ -192,7 +192,7 @@ impl Model {
         let found = row.topics.iter().find(named).map(|(topic, _)| topic.clone());
         let topic = found.unwrap_or_else(|| match &unsubscribe.subscription {
             Subscription::Topic(topic) => topic.clone(),
-            Subscription::Id(id) => Topic::parse(id.as_str()).expect("an id is short"),
+            Subscription::Id(id) => Topic::parse(&id.to_string()).expect("an id is short"),
         });
         row.topics.remove(&topic);
         Ok(Reply::Unsubscribed(Unsubscribed { topic, unsubscribed_at: self.now }))

@@ -276,7 +276,7 @@ impl Model {
         self.sessions.get_mut(&key).expect("frames come from open sessions").connected = true;
         let nobody = || SessionId::new(Uuid::nil());
         Ok(Reply::Connected(Connected {
-            session_id: self.drawn.session.clone().unwrap_or_else(nobody),
+            session_id: self.drawn.session.unwrap_or_else(nobody),
             server_version: String::new(),
             server_time: Some(self.now),
             token_expires_at: None,

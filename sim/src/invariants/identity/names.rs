@@ -1,6 +1,6 @@
 //! I7: no name anywhere is a session's.
 
-use signal_hub::protocol::{ActorAddress, Body, Reply};
+use signal_hub::protocol::{ActorAddress, Body, Reply, SessionId};
 
 use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
 
@@ -29,12 +29,9 @@ impl HubObserver for Names {
 }
 
 fn not_a_session(transition: &Transition<'_>, address: &ActorAddress, what: &str) -> Verdict {
-    if !address.path().starts_with("session-") {
-        return Ok(());
-    }
+    let Ok(id) = SessionId::parse(address.path()) else { return Ok(()) };
     let mut rows = transition.hub.touched.sessions.values().flatten();
-    let fresh = rows.any(|row| row.id.as_str() == address.path());
-    if fresh || transition.before.is_session_id(address.path()) {
+    if rows.any(|row| row.id == id) || transition.before.is_session_id(id) {
         broken(Invariant::I7, format!("the session id {address} {what}"))
     } else {
         Ok(())

@@ -32,7 +32,7 @@ pub fn check_agreement(shadow: &Shadow, clients: &[Agreement]) -> Result<(), Vio
         if owner.is_none() || owner != own || !client.registered {
             let row = owner.and_then(|key| shadow.session(key));
             let owner = row.map_or("nobody".to_owned(), |row| row.id.to_string());
-            let believed = client.session.as_ref().map_or("no session", |session| session.as_str());
+            let believed = client.session.map_or("no session".to_owned(), |id| id.to_string());
             let registered = if client.registered { "registered" } else { "unregistered" };
             return Err(Violation::new(
                 Invariant::L1,

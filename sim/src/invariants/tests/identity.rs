@@ -135,7 +135,7 @@ fn no_session_id_is_subscribed() {
     let mut story = Story::of(["alice"]);
     story.asks(1, "alice", subscribe("news"));
     story.holds();
-    let session = ActorAddress::from_path(story.last().session(1).id.as_str()).unwrap();
+    let session = ActorAddress::from_path(&story.last().session(1).id.to_string()).unwrap();
     for row in story.last().touched.topics.values_mut().flatten() {
         row.subscribers.insert(session.clone());
     }
