@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::state::Registration;
 use super::{Deadline, DropReason, Hub, Output, Record, SessionKey};
 use crate::protocol::{
     ActorAddress, Body, CloseReason, Delivery, MessageId, Outgoing, Recipient, Reply, Request,
@@ -118,22 +119,21 @@ impl Hub {
         to: &ActorAddress,
         delivery: &Arc<Delivery>,
     ) -> Handover {
-        let owner = self.registry.get(to).map(|known| known.state.owner());
+        let owner = owner_of(self.registry.get(to));
         self.deliver_to(now, sender, (to, owner), delivery)
     }
 
-    /// The same if what the registry knows of the owner was looked up before.
+    /// The same if the owner was looked up before.
     pub(super) fn deliver_to(
         &mut self,
         now: Timestamp,
         sender: SessionKey,
-        (to, owner): (&ActorAddress, Option<Option<SessionKey>>),
+        (to, owner): (&ActorAddress, Result<SessionKey, DropReason>),
         delivery: &Arc<Delivery>,
     ) -> Handover {
         let handover = match owner {
-            None => Handover::Dropped(DropReason::UnknownActor),
-            Some(None) => Handover::Dropped(DropReason::Detached),
-            Some(Some(owner)) => {
+            Err(why) => Handover::Dropped(why),
+            Ok(owner) => {
                 let (handover, queue_depth) = self.hand_over(now, owner, to, delivery);
                 if queue_depth > self.config.pause_threshold {
                     self.pause_feeder(now, sender, owner, to, queue_depth);
@@ -223,6 +223,11 @@ impl Hub {
             Some(_) | None => {}
         }
     }
+}
+
+/// The owner of an address, or why it has none.
+pub(super) fn owner_of(known: Option<&Registration>) -> Result<SessionKey, DropReason> {
+    known.ok_or(DropReason::UnknownActor)?.state.owner().ok_or(DropReason::Detached)
 }
 
 pub(super) fn answer(request: &Request, reply: Reply) -> Body {

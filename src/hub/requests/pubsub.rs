@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::hub::sending::Handover;
+use crate::hub::sending::{Handover, owner_of};
 use crate::hub::{Hub, Record, SessionKey};
 use crate::protocol::{
     ADDRESS_BYTES_MAX, ActorAddress, Delivery, Details, ErrorCode, Publish, Published, Refusal,
@@ -107,7 +107,7 @@ impl Hub {
         self.check_copy(now, &delivery, ADDRESS_BYTES_MAX)?;
         let audience = self.topics.audience(&publish.topic);
         let delivered = audience.iter().filter(|(to, seat)| {
-            let owner = self.registry.at(**seat, to).map(|known| known.state.owner());
+            let owner = owner_of(self.registry.at(**seat, to));
             self.deliver_to(now, key, (to, owner), &delivery) == Handover::Delivered
         });
         let subscriber_count = delivered.count();
