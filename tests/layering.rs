@@ -127,6 +127,7 @@ const DST_ROOMS: &[&str] = &[
     "backend",
     "campaign",
     "failures",
+    "explain",
     "report",
     "commands",
     "system",

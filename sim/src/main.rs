@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use anstream::{eprintln, print};
 use clap::{Parser, Subcommand};
 use dst::commands::{
-    Adopt, Bench, Merge, PrintScenario, PrintTest, Replay, Run, Scenarios, Show, Shrink,
+    Adopt, Bench, Explain, Merge, PrintScenario, PrintTest, Replay, Run, Scenarios, Show, Shrink,
 };
 use signal_hub_sim::SignalHub;
 use signal_hub_sim::scenario;
@@ -42,6 +42,8 @@ enum Command {
     Bench(Bench<SignalHub>),
     /// Plays a scenario file.
     Replay(Replay),
+    /// Tells why a scenario fails.
+    Explain(Explain),
     /// Writes the run of a scenario file as a page, or two side by side, and opens it.
     Show(Show),
     /// Prints the scenario of a seed, as a file that can be replayed and edited.
@@ -74,6 +76,7 @@ fn main() -> ExitCode {
         Command::Explore(explore) => explore.run(),
         Command::Bench(bench) => Ok(bench.run()),
         Command::Replay(replay) => replay.run::<SignalHub>(),
+        Command::Explain(explain) => explain.run::<SignalHub>(),
         Command::Show(show) => show.run::<SignalHub>(),
         Command::Scenario(print) => Ok(print.run()),
         Command::Test(print) => print.run::<SignalHub>(),

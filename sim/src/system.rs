@@ -10,6 +10,7 @@ use signal_hub::hub::Config;
 use crate::backend::{self, Backend, Outcome, Skipped};
 use crate::history::{self, ClientEvent, ClientName, Event, HubEvent, Milestone};
 use crate::invariants::{Invariant, Judge};
+use crate::mutants;
 use crate::report;
 use crate::run::Keep;
 use crate::scenario::{self, Action, Clients, Profile, Scenario};
@@ -112,6 +113,18 @@ impl System for SignalHub {
         report::story(outcome)
     }
 
+    fn told(events: &[Event]) -> Vec<Vec<String>> {
+        report::told(events)
+    }
+
+    fn past(outcome: &Outcome) -> Vec<usize> {
+        report::past(outcome)
+    }
+
+    fn known_bugs(invariant: Invariant, broken_by: &str) -> Vec<String> {
+        mutants::known_bugs(&format!("{invariant:?}"), broken_by)
+    }
+
     fn messages(events: &[Event]) -> Vec<(usize, usize)> {
         report::messages(events)
     }
@@ -120,8 +133,13 @@ impl System for SignalHub {
         report::transcript(events)
     }
 
-    fn page(scenario: &Scenario, command: &str, outcome: &Outcome) -> String {
-        report::html(scenario, command, outcome)
+    fn page(
+        scenario: &Scenario,
+        command: &str,
+        outcome: &Outcome,
+        explanation: Option<&str>,
+    ) -> String {
+        report::html(scenario, command, outcome, explanation)
     }
 
     fn two_pages(left: &str, right: &str) -> String {

@@ -85,6 +85,7 @@ def a_failure_says_what_broke_where(pages, screenshot):
     check(number_of(page) == last, "a failure opens at its event")
     check(page.text_content("#lines g.violated text.said").startswith("✗"), "which is marked")
     check(page.locator("#state table").count() == 0, "what it changed stands alone")
+    check(page.locator("#explanation").is_hidden(), "a page without an explanation shows none")
     check_changes(page, pages.data["events"][-1])
     box = page.locator("#changed-addresses").bounding_box()
     check(box["y"] + box["height"] < 500, "and comes first")
@@ -109,6 +110,10 @@ def a_wait_in_vain_is_marked_where_it_began(pages):
     check(page.locator("#lines rect.wait").count() == 1, "it is a span")
     check("in vain for 20.0 s" in page.text_content("#lines"), "whose length is told")
     check(page.locator("#lines .lost").count() == 0, "nothing is lost")
+    check(page.locator("#explanation pre").is_hidden(), "why it broke is told when asked for")
+    page.locator("#explanation summary").click()
+    why = page.inner_text("#explanation pre")
+    check(all(f"\n{part} " in why for part in ("when", "what", "why", "like")), why)
     pages.close(page)
 
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dst::explain::Explanation;
 use signal_hub::hub::{Input, Output, Record};
 use signal_hub::protocol::{ClientFrame, Json, Verb};
 use signal_hub_sim::backend::{self, Backend, Outcome};
@@ -110,7 +111,7 @@ fn say_something_hostile(events: &mut [Event]) {
 fn a_page_of_a_run_that_passed_tells_every_event() {
     let scenario = scenario::generate(Profile::Storm, 7);
     let outcome = play(&scenario);
-    let page = report::html(&scenario, "cargo sim run --seed 7 --trace", &outcome);
+    let page = report::html(&scenario, "cargo sim run --seed 7 --trace", &outcome, None);
     let data = data_of(&page);
     assert_eq!(data["events"].as_array().map(Vec::len), Some(outcome.events.len()));
     assert!(data["violation"].is_null());
@@ -136,6 +137,7 @@ fn a_page_of_a_failure_names_the_invariant_and_survives_hostile_data() {
         &scenario,
         &report::replay_command(Profile::Storm, Backend::Simulated, outcome.seed),
         &outcome,
+        None,
     );
     let data = data_of(&plain);
     assert_eq!(data["violation"]["invariant"], "I14 subscriptions survive reconnection");
@@ -150,7 +152,7 @@ fn a_page_of_a_failure_names_the_invariant_and_survives_hostile_data() {
     let evidence = format!("{} {HOSTILE}", violation.evidence);
     outcome.violation = Some(Violation { evidence, ..violation });
     let scenario = Scenario { title: format!("A title {HOSTILE}"), ..scenario };
-    let page = report::html(&scenario, "cargo sim replay </script>", &outcome);
+    let page = report::html(&scenario, "cargo sim replay </script>", &outcome, Some(HOSTILE));
     assert_eq!(page.matches("</script>").count(), plain.matches("</script>").count());
     let said = data_of(&page);
     let events = said["events"].as_array().expect("events").iter();
@@ -182,13 +184,15 @@ fn a_wait_in_vain() -> (Scenario, Outcome) {
 fn a_wait_in_vain_is_told_from_where_it_began() {
     let (scenario, outcome) = a_wait_in_vain();
     let other = backend::play(&scenario, Backend::Message, Keep::All).expect("it can be played");
-    let page = report::html(&scenario, "cargo sim replay waits.json", &outcome);
+    let why = Explanation::of(&scenario, None, Backend::Simulated, outcome.clone());
+    let why = report::explanation(&scenario, &why);
+    let page = report::html(&scenario, "cargo sim replay waits.json", &outcome, Some(&why));
     write("waits.html", &page);
     let data = data_of(&page);
     let (events, broken) = (data["events"].as_array().expect("events"), &data["violation"]);
     let began = broken["event"].as_u64().expect("an event") as usize;
     assert!(began + 1 < events.len(), "others go on");
-    let simple = report::html(&scenario, "cargo sim replay other.json", &other);
+    let simple = report::html(&scenario, "cargo sim replay other.json", &other, None);
     write("pair.html", &report::html_of_two(&page, &simple));
     assert!(events[began]["text"].as_str().is_some_and(|text| text.contains("note")));
     assert_eq!(broken["wait"]["from"], events[began]["at"]);
@@ -239,5 +243,5 @@ fn a_page_can_hold_twenty_thousand_events() {
     let outcome = play(&long);
     assert!(outcome.violation.is_none(), "{}", report::failure(&outcome, "cargo sim"));
     assert!(outcome.events.len() > 20_000, "{} events", outcome.events.len());
-    write("long.html", &report::html(&long, "cargo sim replay long.json", &outcome));
+    write("long.html", &report::html(&long, "cargo sim replay long.json", &outcome, None));
 }

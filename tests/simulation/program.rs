@@ -160,6 +160,7 @@ fn adopting_touches_nothing_but_failures_and_what_was_found() {
         fs::create_dir(folder.join(name)).unwrap();
         fs::write(folder.join(name).join(format!("{name}.json")), SCENARIO).unwrap();
     }
+    fs::write(folder.join("failures/failures.storm"), SCENARIO).unwrap();
     let (told, files) = adopt(&folder, "failures/failures.json");
     assert_eq!(
         told,
@@ -182,6 +183,44 @@ fn adopting_touches_nothing_but_failures_and_what_was_found() {
     let taken = "error: scenarios/found/failures.json is another scenario: rename the file";
     assert!(told.starts_with(taken), "{told}");
     assert_eq!(files.len(), 6, "{files:?}");
+}
+
+const WRONG: &str = r#"{
+  "version": 1,
+  "actors": ["alice", { "name": "bob", "kind": "raw" }],
+  "steps": [
+    { "who": "bob/1", "do": "connect" },
+    { "who": "bob/1", "do": "register" },
+    { "who": "alice", "do": "subscribe", "topic": "chess" },
+    { "at": "1s", "who": "alice", "do": "tell", "to": "bob" },
+    { "who": "bob/1", "do": "sees_no", "type": "note", "for": "1s" }
+  ]
+}"#;
+
+/// What `explain` says of a scenario, and how it ends.
+fn explain(folder: &Path, scenario: &str) -> (String, Option<i32>) {
+    fs::write(folder.join("file.json"), scenario).expect("the build folder can be written");
+    let mut command = simulator(&["explain", "file.json"]);
+    let output = command.current_dir(folder).output().expect("the simulator runs");
+    (text(&output.stdout) + &text(&output.stderr), output.status.code())
+}
+
+#[test]
+fn a_failure_is_explained_the_same_every_time() {
+    let folder = folder("explained");
+    let explained = explain(&folder, WRONG);
+    assert_eq!(explained, explain(&folder, WRONG));
+    assert_eq!(explained, (include_str!("explained.txt").to_owned(), Some(2)));
+    let passes = WRONG.replace("sees_no", "sees").replace(r#", "for": "1s""#, "");
+    let waits = passes.replace(r#""type": "note""#, r#""type": "hub:pause""#);
+    let waited = include_str!("explained_wait.txt").to_owned();
+    assert_eq!(explain(&folder, &waits), (waited, Some(2)));
+    let nothing =
+        "passed on message and simulated and message,simulated: there is nothing to explain\n";
+    assert_eq!(explain(&folder, &passes), (nothing.to_owned(), Some(0)));
+    let (told, code) = explain(&folder, &WRONG.replace("subscribe", "subscibe"));
+    assert!(told.starts_with("error: file.json:7: step 3: "), "{told}");
+    assert_eq!(code, Some(1));
 }
 
 #[test]

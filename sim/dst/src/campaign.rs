@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-pub use failure::{DistinctFailure, Failure, ShrunkFile};
+pub use failure::{DistinctFailure, Failure, ShrunkFile, broken_by};
 pub use findings::{Findings, Stopped, Verdict};
 
 use crate::System;

@@ -17,6 +17,8 @@ use crate::verdict::{Invariant, Violation};
 pub const DIRECTORY: &str = "failures";
 /// Where adopted failures stand.
 pub const ADOPTED: &str = "scenarios/found";
+/// How the file ends that holds the storm of a shrunk failure, beside it.
+const STORM: &str = "storm";
 /// How many of the last events of each try are kept: the shrinker reads none but the last.
 const EVENTS_KEPT: usize = 1;
 
@@ -25,6 +27,8 @@ const EVENTS_KEPT: usize = 1;
 pub struct Shrunk<S: System> {
     /// What is left; its title and its reason tell the invariant and what was seen.
     pub scenario: Scenario<S>,
+    /// What it was before.
+    pub storm: Scenario<S>,
     /// Scenarios played to get there.
     pub tries: usize,
     /// Whether nothing more could go; otherwise time was up.
@@ -113,6 +117,7 @@ pub fn shrink<S: System>(
         let (found, at) = fails(candidate).ok().flatten()?;
         (found.invariant == violation.invariant).then_some(at)
     };
+    let storm = scenario.clone();
     let shrunk = scenario::shrink(scenario, at, &mut same, time_is_up);
     let mut scenario = shrunk.scenario;
     scenario.title = violation.invariant.to_string();
@@ -121,10 +126,11 @@ pub fn shrink<S: System>(
     let violation = outcome.violation.as_ref().unwrap_or(&violation);
     scenario.why = format!("{} Seen: {}.", violation.invariant.sentence(), violation.evidence);
     let (tries, finished) = (shrunk.tries, shrunk.finished);
-    Ok(Shrunk { scenario, tries, finished, outcome })
+    Ok(Shrunk { scenario, storm, tries, finished, outcome })
 }
 
-/// Leaves a shrunk failure in `directory`; equal failures are one file.
+/// Leaves a shrunk failure in `directory`, and beside it what it was before, if that was longer; equal
+/// failures are one file.
 ///
 /// # Errors
 /// If the file cannot be written.
@@ -136,11 +142,25 @@ pub fn leave<S: System>(directory: &Path, shrunk: &Shrunk<S>) -> std::io::Result
     let file = directory.join(format!("{name}-{hash:08x}.json"));
     fs::create_dir_all(directory)?;
     fs::write(&file, scenario::write(&shrunk.scenario))?;
+    if shrunk.storm.steps.len() > shrunk.scenario.steps.len() {
+        fs::write(file.with_extension(STORM), scenario::write(&shrunk.storm))?;
+    }
     Ok(file)
 }
 
+/// What the failure in the file was before it was shrunk, if that is beside it.
+///
+/// # Errors
+/// If it is no scenario.
+pub fn storm_beside<S: System>(
+    file: &Path,
+) -> Result<Option<Scenario<S>>, scenario::InvalidScenario> {
+    let storm = file.with_extension(STORM);
+    storm.exists().then(|| scenario::read_file(&storm)).transpose()
+}
+
 /// Moves a failure's file from the first directory into the second, with the snapshot of what its actors
-/// see; a file from elsewhere is copied.
+/// see; the storm beside it goes, and a file from elsewhere is copied.
 ///
 /// # Errors
 /// If the file is no scenario, cannot be moved, or would replace another one.
@@ -179,6 +199,11 @@ pub fn adopt<S: System>(
     if origin == Origin::Moved {
         let path = file.to_owned();
         fs::remove_file(file).map_err(|error| NotAdopted::File { path, error })?;
+        let storm = file.with_extension(STORM);
+        if storm.exists() {
+            let gone = fs::remove_file(&storm);
+            gone.map_err(|error| NotAdopted::File { path: storm, error })?;
+        }
     }
     Ok(Adopted { file: target, origin, snapshot, violation: outcome.violation })
 }

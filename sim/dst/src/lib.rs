@@ -19,6 +19,7 @@
 //! - [`verdict`]: what must hold, who judges that, and what a violation says.
 //! - [`coverage`]: how often each situation came up: what never happened was not tested.
 //! - [`failures`]: shrunk to what they take, as files.
+//! - [`explain`]: when a failure became likely, and what differs from the nearest scenario that passes.
 //! - [`report`]: what people and programs get to see.
 //! - [`commands`]: all of this from a command line.
 //! - [`interrupt`]: whether whoever waits still does.
@@ -38,6 +39,7 @@ pub mod campaign;
 pub mod commands;
 pub mod coverage;
 pub mod duration_text;
+pub mod explain;
 pub mod failures;
 pub mod hash;
 pub mod history;

@@ -155,6 +155,26 @@ pub trait System: Debug + Default + Clone + Copy + PartialEq + Eq + Send + Sync 
         report::last_events(outcome)
     }
 
+    /// What each event tells, in lines without times and random values, by which two runs are compared; nothing
+    /// where it tells nothing.
+    fn told(events: &[Event<Self>]) -> Vec<Vec<String>> {
+        events
+            .iter()
+            .map(|event| event.what.to_string().lines().map(str::to_owned).collect())
+            .collect()
+    }
+
+    /// The events that the one which broke something goes back to, and that one, in their order.
+    fn past(outcome: &Outcome<Self>) -> Vec<usize> {
+        report::last_places(outcome)
+    }
+
+    /// The bugs that are known to break this by such an event, in a line each.
+    fn known_bugs(invariant: Self::Invariant, broken_by: &str) -> Vec<String> {
+        let _ = (invariant, broken_by);
+        Vec::new()
+    }
+
     /// The messages that arrived: at which event each was sent, and at which it was received.
     fn messages(events: &[Event<Self>]) -> Vec<(usize, usize)> {
         let _ = events;
@@ -166,9 +186,14 @@ pub trait System: Debug + Default + Clone + Copy + PartialEq + Eq + Send + Sync 
         report::lines(events)
     }
 
-    /// The run as one HTML page; `command` plays it again.
-    fn page(scenario: &Scenario<Self>, command: &str, outcome: &Outcome<Self>) -> String {
-        report::plain_page(scenario, command, outcome)
+    /// The run as one HTML page; `command` plays it again, and an explanation tells why it fails.
+    fn page(
+        scenario: &Scenario<Self>,
+        command: &str,
+        outcome: &Outcome<Self>,
+        explanation: Option<&str>,
+    ) -> String {
+        report::plain_page(scenario, command, outcome, explanation)
     }
 
     /// Two such pages side by side.

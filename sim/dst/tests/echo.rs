@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -15,7 +16,7 @@ use dst::run::Keep;
 use dst::runtime::{Listener, Runtime};
 use dst::scenario::{Actor, Expectation, Scenario, Step, Who};
 use dst::verdict::{self, Time, Violation};
-use dst::{System, failures, report, scenario};
+use dst::{System, explain, failures, report, scenario};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -443,12 +444,30 @@ fn a_bug_is_found_shrunk_to_what_it_takes_and_told() {
     let story = report::failure(&shrunk.outcome, "echo-sim replay FILE");
     assert!(story.contains("alice#1 heard line 4, not Some(\"line 3\")"), "{story}");
     assert!(story.ends_with("alice#1   hears line 4\n"), "{story}");
-    let page = Echo::page(&shrunk.scenario, "echo-sim replay FILE", &shrunk.outcome);
+    let page = Echo::page(&shrunk.scenario, "echo-sim replay FILE", &shrunk.outcome, None);
     assert!(page.contains("alice#1   says line 3") && page.ends_with("</pre>\n"), "{page}");
     assert_eq!(
         scenario::read::<Echo>(&scenario::write(&shrunk.scenario)).expect("a file"),
         shrunk.scenario
     );
+}
+
+#[test]
+fn a_failure_is_explained_by_when_what_and_why() {
+    let storm = Echo::generate(Profile::Forgetful, 0);
+    let shrunk = failures::shrink(&storm, Backend::Simulated, &mut |_| false).expect("it fails");
+    let explain = || {
+        let (scenario, storm) = (&shrunk.scenario, Some(&shrunk.storm));
+        let explained = explain::explain(scenario, storm, &[Backend::Simulated]);
+        let explained = explained.expect("simulated plays it").expect("it fails");
+        report::explanation(scenario, &explained)
+    };
+    let text = explain();
+    assert_eq!(text, explain());
+    assert_eq!(text, include_str!("echo.explained.txt"));
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("explained");
+    let file = failures::leave(&folder, &shrunk).expect("the build folder can be written");
+    assert_eq!(failures::storm_beside(&file).expect("a scenario"), Some(storm));
 }
 
 #[test]

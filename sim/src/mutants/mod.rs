@@ -2,12 +2,14 @@
 //! bugs finds them. A null patch that must pass and a canary that must fail guard the run itself.
 
 mod fate;
+mod known;
 mod matrix;
 mod patch;
 mod scratch;
 mod trials;
 
 pub use fate::{Fate, Kills, Trial};
+pub use known::known_bugs;
 pub use matrix::Matrix;
 pub use patch::{Expectation, Mutant};
 pub use scratch::{Build, Programs, Scratch};

@@ -23,6 +23,8 @@ pub struct Causes<'a> {
     steps: BTreeMap<String, usize>,
     faults: BTreeMap<FaultId, usize>,
     latest_step: Option<usize>,
+    /// When the hub stood still last, which moved every deadline.
+    stood_still: Option<usize>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +32,21 @@ enum Row {
     Session(SessionKey),
     Address(ActorAddress),
     Topic(Topic),
+}
+
+impl Row {
+    fn is_named(&self, text: &str) -> bool {
+        let name = match self {
+            Row::Session(key) => key.to_string(),
+            Row::Address(address) => address.to_string(),
+            Row::Topic(topic) => topic.to_string(),
+        };
+        let is_apart = |c: Option<char>| !c.is_some_and(|c| c.is_alphanumeric() || c == '/');
+        text.match_indices(&name).any(|(at, _)| {
+            let after = text[at + name.len()..].chars().next();
+            is_apart(text[..at].chars().next_back()) && is_apart(after)
+        })
+    }
 }
 
 /// The latest events that changed a row, and that changed more than its times.
@@ -64,6 +81,7 @@ impl<'a> Causes<'a> {
             steps: BTreeMap::new(),
             faults: BTreeMap::new(),
             latest_step: None,
+            stood_still: None,
         }
     }
 
@@ -93,6 +111,12 @@ impl<'a> Causes<'a> {
         causes
     }
 
+    /// The events that wrote the rows last which the text names, and those that changed more than their times.
+    pub fn writers_named(&self, text: &str) -> Vec<usize> {
+        let named = self.rows.iter().filter(|(row, _)| row.is_named(text));
+        named.flat_map(|(_, writers)| [Some(writers.any), writers.more]).flatten().collect()
+    }
+
     fn hub(
         &mut self,
         causes: &mut Vec<usize>,
@@ -107,6 +131,10 @@ impl<'a> Causes<'a> {
             read.extend(named_topic(request).cloned().map(Row::Topic));
         }
         causes.extend(read.iter().filter_map(|row| self.rows.get(row)?.more));
+        if let Input::Drained(key, _) = hub.input {
+            // What is written now was put into the queue before.
+            causes.extend(self.rows.get(&Row::Session(key)).map(|writers| writers.any));
+        }
         if let Input::Opened(key, _) = &hub.input {
             let connection = self.links.sessions.get(&place.session(*key));
             causes.extend(connection.and_then(|Connection { client, .. }| {
@@ -115,6 +143,12 @@ impl<'a> Causes<'a> {
         }
         // What a deadline brings about goes back to whoever moved it last.
         let by_time = matches!(hub.input, Input::Tick | Input::Late(_));
+        if by_time {
+            causes.extend(self.stood_still);
+        }
+        if let Input::Late(_) = hub.input {
+            self.stood_still = Some(number);
+        }
         for (row, more) in written(changes) {
             let writers = self.rows.get(&row).copied();
             let earlier = writers.and_then(|w| if by_time { Some(w.any) } else { w.more });

@@ -119,6 +119,8 @@ impl<K: ToString, R> Change<K, R> {
 }
 
 const NONE: &str = "none";
+/// Of a long list the first ones are told, and how many more there are.
+const SET_MAX: usize = 6;
 
 fn address_cells(row: &AddressRow) -> Cells {
     let owner = row.registration.map(|known| match known.owner {
@@ -157,7 +159,12 @@ fn topic_cells(row: &TopicRow) -> Cells {
 }
 
 fn set<T: ToString>(all: impl IntoIterator<Item = T>) -> String {
-    let all: Vec<String> = all.into_iter().map(|one| one.to_string()).collect();
+    let mut all: Vec<String> = all.into_iter().map(|one| one.to_string()).collect();
+    if all.len() > SET_MAX {
+        let more = all.len() - SET_MAX;
+        all.truncate(SET_MAX);
+        return format!("{{{} and {more} more}}", all.join(", "));
+    }
     format!("{{{}}}", all.join(", "))
 }
 

@@ -6,16 +6,18 @@ mod html;
 mod links;
 mod picture;
 mod story;
+mod told;
 
 use std::fmt::Write;
 use std::path::Path;
 
 pub use dst::report::{
-    Detail, Pace, Results, annotations, earlier_tries, failure, junit, step_summary, summary,
-    verdict,
+    Detail, Pace, Results, annotations, earlier_tries, explanation, failure, junit, step_summary,
+    summary, verdict,
 };
 pub use html::{html, html_of_two};
 pub use story::story;
+pub use told::{past, told};
 
 use crate::SignalHub;
 use crate::backend::Backend;

@@ -329,7 +329,7 @@ fn cut(text: &str, length: usize) -> String {
     }
 }
 
-const fn why_gone(cause: CloseCause) -> &'static str {
+pub(super) const fn why_gone(cause: CloseCause) -> &'static str {
     match cause {
         CloseCause::Hub => "the hub closed it",
         CloseCause::Client => "the client closed it",
@@ -339,7 +339,7 @@ const fn why_gone(cause: CloseCause) -> &'static str {
 }
 
 /// What became of an address or a message, where no arrow shows it.
-fn noted(record: &Record) -> Option<String> {
+pub(super) fn noted(record: &Record) -> Option<String> {
     match record {
         Record::DuplicateConnectionDetected { actor_address, old_session, new_session, .. } => {
             Some(format!("{actor_address} goes from {old_session} to {new_session}"))
@@ -382,7 +382,7 @@ fn id(request: &Request) -> String {
 }
 
 /// What is asked for, and about what.
-fn said(request: &Request) -> String {
+pub(super) fn said(request: &Request) -> String {
     let about = match &request.verb {
         Ok(Verb::Register(register)) => register.actor_address.to_string(),
         Ok(Verb::Send(send)) => format!("to {} {}", send.to, send.data),

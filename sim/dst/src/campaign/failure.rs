@@ -42,11 +42,7 @@ impl<S: System> Failure<S> {
     /// The failure that the outcome is, if it is one.
     pub fn of(outcome: &Outcome<S>) -> Option<Self> {
         let violation = outcome.violation.clone()?;
-        let broken_by = if violation.invariant.is_shown_by_event() {
-            outcome.events.last().map(kind).unwrap_or_default()
-        } else {
-            "the run as a whole".to_owned()
-        };
+        let broken_by = broken_by(outcome)?;
         Some(Self { violation, broken_by, outcome: outcome.clone(), shrunk: None })
     }
 
@@ -54,6 +50,13 @@ impl<S: System> Failure<S> {
     pub fn is_like(&self, other: &Failure<S>) -> bool {
         self.violation.invariant == other.violation.invariant && self.broken_by == other.broken_by
     }
+}
+
+/// The kind of event that broke something, if anything did.
+pub fn broken_by<S: System>(outcome: &Outcome<S>) -> Option<String> {
+    let is_shown = outcome.violation.as_ref()?.invariant.is_shown_by_event();
+    let by_event = || outcome.events.last().map(kind).unwrap_or_default();
+    Some(if is_shown { by_event() } else { "the run as a whole".to_owned() })
 }
 
 fn kind<S: System>(event: &Event<S>) -> String {

@@ -2,6 +2,7 @@
 //! stderr, the exit code tells the kind of failure.
 
 mod bench;
+mod explain;
 mod files;
 mod merge;
 mod outputs;
@@ -14,6 +15,7 @@ mod test;
 use std::time::{Duration, Instant};
 
 pub use bench::Bench;
+pub use explain::Explain;
 pub use files::{Adopt, Scenarios, Shrink, shrink};
 pub use merge::Merge;
 pub use progress::Ticker;

@@ -1,11 +1,12 @@
 //! `replay` and `scenario`: a file played, and the file of a seed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anstream::{eprintln, print};
 use clap::{Args, ValueEnum};
 
+use super::explain;
 use super::outputs::{Output, to_stdout};
 use super::progress::Ticker;
 use crate::System;
@@ -62,13 +63,13 @@ impl Replay {
         }
         let page = self.html.as_deref().map(Output::create).transpose()?;
         let trace = Trace::of(self.trace, self.trace_format);
-        play(&scenario, self.backend, &command, trace, page)
+        play((&scenario, Some(&self.file)), self.backend, &command, trace, page)
     }
 }
 
-/// Plays a scenario and tells what came of it; `command` does the same again.
+/// Plays a scenario, which may be that of a file, and tells what came of it; `command` does the same again.
 pub(super) fn play<S: System>(
-    scenario: &Scenario<S>,
+    (scenario, file): (&Scenario<S>, Option<&Path>),
     backend: Backend,
     command: &str,
     trace: Option<Trace>,
@@ -83,7 +84,9 @@ pub(super) fn play<S: System>(
         None => {}
     }
     if let Some(page) = page {
-        page.write(&S::page(scenario, command, &outcome))?;
+        let explain = |file| explain::for_page(file, scenario, backend, &outcome);
+        let explanation = file.map(explain).transpose()?.flatten();
+        page.write(&S::page(scenario, command, &outcome, explanation.as_deref()))?;
     }
     eprintln!("{}", report::verdict(&outcome, command));
     Ok(ExitCode::from(super::exit_code_of(&outcome)))

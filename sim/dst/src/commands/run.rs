@@ -101,7 +101,7 @@ impl<S: System> Run<S> {
                 let page = self.html.as_deref().map(Output::create).transpose()?;
                 let command = report::replay_command::<S>(self.profile, self.backend, seed);
                 let scenario = S::generate(self.profile, seed);
-                play(&scenario, self.backend, &command, trace, page)
+                play((&scenario, None), self.backend, &command, trace, page)
             }
             Some(_) | None if self.check_determinism => self.check_determinism(self.seeds()?),
             Some(_) | None => self.campaign(),

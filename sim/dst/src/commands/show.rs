@@ -8,6 +8,7 @@ use anstream::{eprintln, println};
 use anyhow::Context;
 use clap::Args;
 
+use super::explain;
 use super::outputs::Output;
 use crate::System;
 use crate::backend::{self, Backend};
@@ -79,7 +80,8 @@ fn page<S: System>(file: &Path, backend: Backend) -> anyhow::Result<String> {
     let command = report::replay_file_command::<S>(file, backend);
     let verdict = report::verdict(&outcome, &command);
     eprintln!("{}", verdict.lines().next().unwrap_or_default());
-    Ok(S::page(&scenario, &command, &outcome))
+    let explanation = explain::for_page(file, &scenario, backend, &outcome)?;
+    Ok(S::page(&scenario, &command, &outcome, explanation.as_deref()))
 }
 
 /// Opens a page with whatever this system opens pages with; the path was printed in any case.

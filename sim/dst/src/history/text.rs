@@ -7,8 +7,14 @@ use crate::System;
 
 impl<S: System> fmt::Display for Event<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:>5}.{:06}  ", self.at.as_secs(), self.at.subsec_micros())?;
-        match &self.what {
+        write!(f, "{:>5}.{:06}  {}", self.at.as_secs(), self.at.subsec_micros(), self.what)
+    }
+}
+
+/// Without the time.
+impl<S: System> fmt::Display for What<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             What::HubStarted { restarts } => write!(f, "hub       started ({restarts} restarts)"),
             What::HubStopped { abruptly: true } => f.write_str("hub       crashed"),
             What::HubStopped { abruptly: false } => f.write_str("hub       stopped"),

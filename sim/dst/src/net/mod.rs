@@ -51,6 +51,8 @@ pub use stream::SimStream;
 pub use traffic::{Dial, Read};
 pub use world::{Awake, Effects, Plan, Waits, World};
 
+pub(crate) use random::Dice;
+
 use clock::VirtualClock;
 use shell::Shell;
 

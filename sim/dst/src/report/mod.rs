@@ -1,5 +1,6 @@
 //! What people get to see: a failure as a story, a campaign as a few numbers.
 
+mod explanation;
 mod github;
 mod junit;
 mod merge;
@@ -10,6 +11,7 @@ mod summary;
 use std::path::Path;
 use std::time::Duration;
 
+pub use explanation::explanation;
 pub use github::{annotations, step_summary};
 pub use junit::junit;
 pub use merge::NotMerged;
@@ -62,8 +64,9 @@ pub fn failure<S: System>(outcome: &Outcome<S>, replay: &str) -> String {
         format!("replay   {replay}"),
     ];
     let page = page_command(replay).map(|command| format!("page     {command}"));
+    let explain = of_file(replay, "explain").map(|command| format!("explain  {command}"));
     let tries = earlier_tries(&outcome.standstills).map(|tries| format!("tries    {tries}"));
-    for line in lines.into_iter().chain(page).chain(tries) {
+    for line in lines.into_iter().chain(page).chain(explain).chain(tries) {
         text.push_str(&line);
         text.push('\n');
     }
@@ -74,8 +77,13 @@ pub fn failure<S: System>(outcome: &Outcome<S>, replay: &str) -> String {
 
 /// The command that makes a page of what `replay` plays.
 fn page_command(replay: &str) -> Option<String> {
-    let of_file = || replay.contains(" replay ").then(|| replay.replacen(" replay ", " show ", 1));
-    replay.strip_suffix(" --trace").map(|run| format!("{run} --html run.html")).or_else(of_file)
+    let of_seed = replay.strip_suffix(" --trace").map(|run| format!("{run} --html run.html"));
+    of_seed.or_else(|| of_file(replay, "show"))
+}
+
+/// The command that does something else with the file that `replay` plays.
+fn of_file(replay: &str, verb: &str) -> Option<String> {
+    replay.contains(" replay ").then(|| replay.replacen(" replay ", &format!(" {verb} "), 1))
 }
 
 /// Where in the run it broke.
@@ -126,14 +134,20 @@ pub fn lines<S: System>(events: &[Event<S>]) -> String {
 
 /// The events around the one that broke something, under a head of its own.
 pub fn last_events<S: System>(outcome: &Outcome<S>) -> String {
-    let events = &outcome.events;
     let broken = outcome.broken_at();
-    let first = events.len().saturating_sub(LAST_EVENTS).min(broken.unwrap_or(usize::MAX));
     let mut text = "(seconds; ✗ marks the event that broke it)\n".to_owned();
-    for (place, event) in events.iter().enumerate().skip(first).take(LAST_EVENTS) {
-        text.push_str(&format!("{} {event}\n", if Some(place) == broken { '✗' } else { ' ' }));
+    for place in last_places(outcome) {
+        let mark = if Some(place) == broken { '✗' } else { ' ' };
+        text.push_str(&format!("{mark} {}\n", outcome.events[place]));
     }
     text
+}
+
+/// The places of these events.
+pub fn last_places<S: System>(outcome: &Outcome<S>) -> Vec<usize> {
+    let count = outcome.events.len();
+    let first = count.saturating_sub(LAST_EVENTS).min(outcome.broken_at().unwrap_or(usize::MAX));
+    (first..count).take(LAST_EVENTS).collect()
 }
 
 /// The run as a page that is nothing but text.
@@ -141,8 +155,10 @@ pub fn plain_page<S: System>(
     scenario: &Scenario<S>,
     command: &str,
     outcome: &Outcome<S>,
+    explanation: Option<&str>,
 ) -> String {
-    let text = format!("{}\n\n{}", verdict(outcome, command), lines(&outcome.events));
+    let (verdict, explanation) = (verdict(outcome, command), explanation.unwrap_or_default());
+    let text = format!("{verdict}\n\n{explanation}\n{}", lines(&outcome.events));
     let escaped = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;");
     let (title, text) = (escaped(&scenario.title), escaped(&text));
     format!("<!doctype html><meta charset=\"utf-8\"><title>{title}</title><pre>{text}</pre>\n")

@@ -17,8 +17,10 @@ use serde_json::Value;
 
 pub use act::{Act, ConnectionAct, Expect, Expectation, HubAction, ProcessAct};
 pub use bounds::at_most;
+pub(crate) use check::check;
 pub use file::{InvalidScenario, read, read_file, settings, write};
 pub use schema::{FILE as SCHEMA_FILE, schema};
+pub(crate) use shrinker::until;
 pub use shrinker::{Progress, Shrunk, shrink};
 pub use step::{Step, What, When, Who};
 

@@ -102,17 +102,9 @@ impl<S: System> Shrinker<'_, S> {
     /// What comes after the failure has no part in it.
     fn cut_the_end(&mut self) {
         self.pass = "cutting the end";
-        let failed_at = self.failed_at;
-        let begun = |step: &&Step<S>| match step.when {
-            When::At(at) => at <= failed_at,
-            When::After(_) | When::Then => true,
-        };
-        let steps: Vec<Step<S>> = self.best.steps.iter().take_while(begun).cloned().collect();
-        let wait = heal_at(failed_at);
-        let stopped = Scenario { ending: Ending::Stop, ..self.with_steps(steps.clone()) };
-        let waiting = [steps.clone(), vec![wait]].concat();
-        let mut waited = stopped.clone();
-        waited.steps = waiting;
+        let waited = until(&self.best, self.failed_at);
+        let steps = waited.steps[..waited.steps.len() - 1].to_vec();
+        let stopped = Scenario { steps: steps.clone(), ..waited.clone() };
         let _ =
             self.attempt(stopped) || self.attempt(waited) || self.attempt(self.with_steps(steps));
     }
@@ -191,9 +183,9 @@ impl<S: System> Shrinker<'_, S> {
         for place in 0..self.best.steps.len() {
             let before = match place {
                 0 => Duration::ZERO,
-                _ => at(&self.best.steps[place - 1]).unwrap_or_default(),
+                _ => self.best.steps[place - 1].begins_at().unwrap_or_default(),
             };
-            let Some(here) = at(&self.best.steps[place]) else { continue };
+            let Some(here) = self.best.steps[place].begins_at() else { continue };
             for gap in [0, 10, 100, 500, 1_000, 2_000, 5_000, 10_000, 20_000] {
                 let wanted = round(before) + Duration::from_millis(gap);
                 if wanted >= here || self.attempt(self.moved(place, here - wanted)) {
@@ -215,6 +207,14 @@ impl<S: System> Shrinker<'_, S> {
     }
 }
 
+/// The scenario up to then, which waits a little and stops.
+pub(crate) fn until<S: System>(scenario: &Scenario<S>, failed_at: Duration) -> Scenario<S> {
+    let begun = |step: &&Step<S>| step.begins_at().is_none_or(|at| at <= failed_at);
+    let begun = scenario.steps.iter().take_while(begun).cloned();
+    let steps = begun.chain([heal_at(failed_at)]).collect();
+    Scenario { ending: Ending::Stop, steps, ..scenario.clone() }
+}
+
 /// A step that does little but waits until then.
 fn heal_at<S: System>(at: Duration) -> Step<S> {
     Step::fault(round(at) + Duration::from_millis(10), Fault::Heal)
@@ -225,13 +225,6 @@ fn round(time: Duration) -> Duration {
     let step = Duration::from_millis(10).as_nanos();
     let rounded = time.as_nanos().div_ceil(step) * step;
     Duration::from_nanos(u64::try_from(rounded).unwrap_or(u64::MAX))
-}
-
-fn at<S: System>(step: &Step<S>) -> Option<Duration> {
-    match step.when {
-        When::At(at) => Some(at),
-        When::After(_) | When::Then => None,
-    }
 }
 
 /// Whether the step is of the actor or about its host.

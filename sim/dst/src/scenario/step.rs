@@ -33,6 +33,14 @@ impl<S: System> Step<S> {
         Self { when: When::At(at), what: What::Act { who, speaker: None, act: act.into() } }
     }
 
+    /// How long after the start it begins, if it says so.
+    pub const fn begins_at(&self) -> Option<Duration> {
+        match self.when {
+            When::At(at) => Some(at),
+            When::After(_) | When::Then => None,
+        }
+    }
+
     /// Who does what, on one line for people.
     pub fn in_short(&self) -> String {
         let Ok(Value::Object(fields)) = serde_json::to_value(self) else { return String::new() };

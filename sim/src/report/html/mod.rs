@@ -29,9 +29,15 @@ const PROGRAMS: [&str; 10] = [
     include_str!("page.js"),
 ];
 
-/// The page of a run; `command` plays the same run again.
-pub fn html(scenario: &Scenario, command: &str, outcome: &Outcome) -> String {
-    let page = page::Page::of(scenario, command, outcome);
+/// The page of a run; `command` plays the same run again, and an explanation tells why it fails.
+pub fn html(
+    scenario: &Scenario,
+    command: &str,
+    outcome: &Outcome,
+    explanation: Option<&str>,
+) -> String {
+    let mut page = page::Page::of(scenario, command, outcome);
+    page.explanation = explanation;
     let data = serde_json::to_string(&page).expect("a page has string keys and no odd numbers");
     fill(PAGE, &[("style", STYLE), ("data", &inert(&data)), ("program", &PROGRAMS.concat())])
 }

@@ -141,6 +141,8 @@ function introduce() {
   byId("invariant").textContent = `✗ ${run.violation.invariant}`;
   byId("sentence").textContent = run.violation.sentence;
   byId("evidence").textContent = run.violation.evidence;
+  byId("explanation").hidden = !run.explanation;
+  byId("explanation").lastElementChild.textContent = run.explanation;
   byId("show-violation").onclick = () => { choose(violated); picture.focus(); };
 }
 

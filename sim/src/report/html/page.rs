@@ -31,6 +31,8 @@ pub struct Page<'a> {
     /// The scenario as a file, a line for each step.
     scenario: String,
     violation: Option<Broken<'a>>,
+    /// Why it broke, as `explain` says it.
+    pub explanation: Option<&'a str>,
     /// How many events came before the first one here.
     skipped: u64,
     pub actors: Vec<String>,
@@ -163,6 +165,7 @@ impl<'a> Page<'a> {
             scenario: scenario::write(scenario),
             subjects: subjects.all,
             violation: broken(outcome),
+            explanation: None,
             skipped: outcome.event_count.saturating_sub(events.len() as u64),
             faults: faults::spans(events, &lanes),
             hub: lanes.hub,
