@@ -9,7 +9,10 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use signal_hub_sim::backend::Backend;
-use signal_hub_sim::mutants::{Bench, Build, Fate, Kills, Matrix, Mutant, Scratch, Trial};
+use signal_hub_sim::mutants::{
+    Bench, Build, Explained, Explanations, Fate, Kills, Matrix, Mutant, Scratch, Trial,
+};
+use signal_hub_sim::scenario;
 
 use super::now;
 
@@ -20,6 +23,11 @@ const DIRECTORY: &str = "sim/mutants";
 const PROOF: &str = "docs/PROOF.md";
 const MATRIX_BEGIN: &str = "<!-- the matrix -->\n";
 const MATRIX_END: &str = "<!-- the end of the matrix -->\n";
+/// Where the table of explanations stands.
+const EXPLAINED_BEGIN: &str = "<!-- the explanations -->\n";
+const EXPLAINED_END: &str = "<!-- the end of the explanations -->\n";
+/// What `cargo sim explain` knows of the mutants.
+const KNOWN: &str = "sim/mutants/known.tsv";
 
 /// Plants known bugs in a scratch copy and sees that the invariants find them.
 ///
@@ -39,7 +47,10 @@ pub struct Mutants {
     /// A few mutants, and storms on the message backend alone.
     #[arg(long)]
     quick: bool,
-    /// Writes the matrix into docs/PROOF.md, too.
+    /// Explains a failure of each, and sees whether that names what the patch touches.
+    #[arg(long, conflicts_with = "quick")]
+    explain: bool,
+    /// Writes the matrix, or the explanations, into docs/PROOF.md, too.
     #[arg(long, conflicts_with_all = ["only", "quick"])]
     update_docs: bool,
 }
@@ -49,6 +60,9 @@ impl Mutants {
         let root = std::env::current_dir()?;
         let scratch = Scratch::of(&root)?;
         let chosen = self.chosen(&root)?;
+        if self.explain {
+            return self.explain(&scratch, chosen);
+        }
         let mut matrix = Matrix::default();
         let begun = now();
         for (number, mutant) in (1..).zip(&chosen) {
@@ -98,17 +112,7 @@ impl Mutants {
         } else {
             (Build::All, &Trial::ALL[..])
         };
-        let begun = now();
-        let programs = scratch.build_with(mutant, build)?;
-        eprintln!("    built in {:.0?}", now() - begun);
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        let bench = Bench {
-            programs: &programs,
-            mutant,
-            source: scratch.source(),
-            folder: &scratch.folder(),
-            jobs: self.jobs.unwrap_or_else(cores),
-        };
+        let bench = self.bench(scratch, mutant, build)?;
         let mut fate = Fate::default();
         for trial in trials {
             let begun = now();
@@ -120,29 +124,94 @@ impl Mutants {
             }
         }
         if let Some((backend, run)) = to_shrink(mutant, &fate).filter(|_| !self.quick) {
-            fate.steps = Some(bench.shrink(backend, run)?);
+            let shrunk = scenario::read_file(&bench.shrink(backend, run)?)?;
+            fate.steps = Some(shrunk.steps.len());
             eprintln!("    shrunk to {} steps", fate.steps.unwrap_or_default());
         }
         Ok(fate)
     }
 
+    fn bench<'a>(
+        &self,
+        scratch: &'a Scratch,
+        mutant: &'a Mutant,
+        build: Build,
+    ) -> Result<Bench<'a>> {
+        let begun = now();
+        let programs = scratch.build_with(mutant, build)?;
+        eprintln!("    built in {:.0?}", now() - begun);
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Bench {
+            programs,
+            mutant,
+            source: scratch.source(),
+            folder: scratch.folder(),
+            jobs: self.jobs.unwrap_or_else(cores),
+        })
+    }
+
+    fn explain(&self, scratch: &Scratch, chosen: Vec<Mutant>) -> Result<ExitCode> {
+        let mut explanations = Explanations::default();
+        let mutants: Vec<Mutant> = chosen.into_iter().filter(|mutant| !mutant.is_guard()).collect();
+        for (number, mutant) in (1..).zip(&mutants) {
+            eprintln!("{number} of {}, {}: {}", mutants.len(), mutant.name, mutant.bug);
+            let bench = self.bench(scratch, mutant, Build::Simulator)?;
+            let file = failing_file(&bench)?;
+            let text = file.map(|file| bench.explain(&file)).transpose()?;
+            eprintln!("{}", text.as_deref().unwrap_or("nothing fails"));
+            explanations.add(Explained { mutant: mutant.clone(), text });
+        }
+        let table = explanations.markdown();
+        print!("{table}");
+        write(scratch.folder().join("explained.md"), &table)?;
+        write(scratch.folder().join("known.tsv"), &explanations.known())?;
+        if self.update_docs {
+            write(scratch.source().join(KNOWN), &explanations.known())?;
+            update_proof(scratch, (EXPLAINED_BEGIN, EXPLAINED_END), &table)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
     fn write(&self, matrix: &Matrix, scratch: &Scratch) -> Result<()> {
         let table = matrix.markdown();
         print!("{table}");
-        let write = |file: PathBuf, text: &str| {
-            fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))
-        };
         write(scratch.folder().join("matrix.md"), &table)?;
         write(scratch.folder().join("matrix.json"), &matrix.json())?;
         if !self.update_docs {
             return Ok(());
         }
-        let proof = scratch.source().join(PROOF);
-        let text = fs::read_to_string(&proof)
-            .with_context(|| format!("cannot read {}", proof.display()))?;
-        let updated = between(&text, MATRIX_BEGIN, MATRIX_END, &table);
-        write(proof, &updated.context("docs/PROOF.md has no place for the matrix")?)
+        update_proof(scratch, (MATRIX_BEGIN, MATRIX_END), &table)
     }
+}
+
+fn write(file: PathBuf, text: &str) -> Result<()> {
+    fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))
+}
+
+fn update_proof(scratch: &Scratch, (begin, end): (&str, &str), table: &str) -> Result<()> {
+    let proof = scratch.source().join(PROOF);
+    let text =
+        fs::read_to_string(&proof).with_context(|| format!("cannot read {}", proof.display()))?;
+    let updated = between(&text, begin, end, table);
+    write(proof, &updated.context("docs/PROOF.md has no place for the table")?)
+}
+
+/// A scenario that fails with the mutant: a shrunk storm, or else one of the project's files.
+fn failing_file(bench: &Bench<'_>) -> Result<Option<PathBuf>> {
+    let mut fate = Fate::default();
+    for trial in [Trial::Message, Trial::Differential, Trial::Scenarios, Trial::Simulated] {
+        if trial == Trial::Scenarios {
+            if let Some(file) = bench.broken_file()? {
+                return Ok(Some(file));
+            }
+        } else if let Some(kills) = bench.make(trial)? {
+            fate.note(trial, kills);
+        }
+        if let Some((backend, run)) = to_shrink(bench.mutant, &fate) {
+            return bench.shrink(backend, run).map(Some);
+        }
+    }
+    Ok(None)
 }
 
 fn words(kills: &Kills) -> String {

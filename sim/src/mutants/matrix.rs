@@ -167,6 +167,7 @@ mod tests {
             patch: PathBuf::new(),
             expect,
             bug: "One.".to_owned(),
+            names: None,
             profile: Profile::Swarm,
             is_quick: false,
         }

@@ -1,6 +1,7 @@
 //! Known bugs, planted one at a time in a scratch copy of the project, to see that what looks for
 //! bugs finds them. A null patch that must pass and a canary that must fail guard the run itself.
 
+mod explained;
 mod fate;
 mod known;
 mod matrix;
@@ -8,6 +9,7 @@ mod patch;
 mod scratch;
 mod trials;
 
+pub use explained::{Explained, Explanations};
 pub use fate::{Fate, Kills, Trial};
 pub use known::known_bugs;
 pub use matrix::Matrix;

@@ -9,8 +9,8 @@ use clap::ValueEnum;
 use super::fate::Fate;
 use crate::scenario::Profile;
 
-/// A patch and what is said of it in its first lines: `# Expect: I4`, `# Bug: a sentence`, and, where
-/// they are not the usual ones, `# Profile: takeover` and `# Quick: yes`.
+/// A patch and what is said of it in its first lines: `# Expect: I4`, `# Bug: a sentence`,
+/// `# Names: words` and, where they are not the usual ones, `# Profile: takeover` and `# Quick: yes`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mutant {
     /// That of the file, without its ending.
@@ -21,6 +21,8 @@ pub struct Mutant {
     pub expect: Expectation,
     /// What it breaks, in a sentence.
     pub bug: String,
+    /// What an explanation of it has to name: the verb, row, deadline or decision that it touches.
+    pub names: Option<String>,
     /// Of the storms that it is to be found in.
     pub profile: Profile,
     /// Whether it is one of the few that every change is tried with.
@@ -74,6 +76,7 @@ impl Mutant {
             patch: patch.to_owned(),
             expect: head.expect.context("no line \"# Expect: ...\"")?,
             bug: head.bug.context("no line \"# Bug: ...\"")?,
+            names: head.names,
             profile: head.profile.unwrap_or_default(),
             is_quick: head.is_quick,
         })
@@ -106,6 +109,7 @@ impl Mutant {
 struct Head {
     expect: Option<Expectation>,
     bug: Option<String>,
+    names: Option<String>,
     profile: Option<Profile>,
     is_quick: bool,
 }
@@ -117,6 +121,7 @@ impl Head {
         match field.trim() {
             "Expect" => self.expect = Some(expectation(value)),
             "Bug" => self.bug = Some(value.to_owned()),
+            "Names" => self.names = Some(value.to_owned()),
             "Profile" => {
                 let known = Profile::from_str(value, false);
                 self.profile = Some(known.map_err(|_| anyhow::anyhow!("no profile {value:?}"))?);
@@ -155,8 +160,7 @@ mod tests {
 
     #[test]
     fn the_first_lines_say_what_a_patch_is() {
-        let text =
-            "# Expect: I4\n# Bug: It deletes: all.\n# Profile: takeover\n# Quick: yes\n--- a\n";
+        let text = "# Expect: I4\n# Bug: It deletes: all.\n# Names: is gone\n# Profile: takeover\n# Quick: yes\n--- a\n";
         let mutant = parse(text).unwrap();
         assert_eq!(
             mutant,
@@ -165,6 +169,7 @@ mod tests {
                 patch: PathBuf::from("mutants/late_close.patch"),
                 expect: Expectation::Breaks("I4".to_owned()),
                 bug: "It deletes: all.".to_owned(),
+                names: Some("is gone".to_owned()),
                 profile: Profile::Takeover,
                 is_quick: true,
             }
@@ -196,6 +201,8 @@ mod tests {
         let mutants = Mutant::read_all(&directory).unwrap();
         let declared: Vec<&str> = mutants.iter().filter_map(Mutant::declared).collect();
         assert_eq!(mutants.len(), declared.len() + 2, "the null and the canary declare none");
+        let silent = mutants.iter().filter(|mutant| !mutant.is_guard() && mutant.names.is_none());
+        assert_eq!(silent.count(), 0, "each but the guards says what it touches");
         for name in declared {
             let mut known = Invariant::ALL.iter();
             assert!(known.any(|invariant| format!("{invariant:?}") == name), "no invariant {name}");

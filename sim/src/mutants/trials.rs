@@ -37,13 +37,13 @@ const FIRST: u64 = 1;
 /// What a mutant is tried on.
 pub struct Bench<'a> {
     /// What was built with it in.
-    pub programs: &'a Programs,
+    pub programs: Programs,
     /// Which one it is.
     pub mutant: &'a Mutant,
     /// The root of the project, for its scenario files.
     pub source: &'a Path,
     /// Where files are left.
-    pub folder: &'a Path,
+    pub folder: PathBuf,
     /// Threads of a campaign.
     pub jobs: usize,
 }
@@ -120,6 +120,10 @@ impl Bench<'_> {
     }
 
     fn scenarios(&self) -> Result<Kills> {
+        Ok(read_scenarios(&self.play_scenarios()?))
+    }
+
+    fn play_scenarios(&self) -> Result<String> {
         let output = self.simulator(&[
             "scenarios",
             "scenarios",
@@ -127,7 +131,7 @@ impl Bench<'_> {
             "--backend=simulated",
         ])?;
         check_exit(&output, &[0, 2, 3])?;
-        Ok(read_scenarios(&String::from_utf8_lossy(&output.stdout)))
+        Ok(String::from_utf8(output.stdout)?)
     }
 
     fn exploration(&self) -> Result<Option<Kills>> {
@@ -139,7 +143,7 @@ impl Bench<'_> {
         for size in SIZES {
             let mut explore = Command::new(&self.programs.simulator);
             explore.args(["explore", "--format=json", &budget]).args(size);
-            let output = self.output(explore.current_dir(self.folder))?;
+            let output = self.output(explore.current_dir(&self.folder))?;
             check_exit(&output, &[0, 2])?;
             let explored: Explored = serde_json::from_slice(&output.stdout)?;
             kills.runs += 1;
@@ -159,11 +163,11 @@ impl Bench<'_> {
         Ok(Some(read_tests(&String::from_utf8_lossy(&output.stdout))))
     }
 
-    /// Shrinks the storm of a seed; says how many steps are left.
+    /// Shrinks the storm of a seed; returns the file of what is left.
     ///
     /// # Errors
     /// If it cannot be played or shrunk.
-    pub fn shrink(&self, backend: Backend, run: u64) -> Result<usize> {
+    pub fn shrink(&self, backend: Backend, run: u64) -> Result<PathBuf> {
         let seed = format!("--seed={}", FIRST + run - 1);
         let profile = format!("--profile={}", self.profile());
         let storm = self.simulator(&["scenario", &seed, &profile])?;
@@ -174,11 +178,34 @@ impl Bench<'_> {
         let budget = format!("--budget={}s", SHRINK_BUDGET.as_secs());
         let mut shrink = Command::new(&self.programs.simulator);
         shrink.args(["shrink", &budget, &format!("--backend={backend}")]).arg(&file);
-        let output = self.output(shrink.current_dir(self.folder))?;
+        let output = self.output(shrink.current_dir(&self.folder))?;
         check_exit(&output, &[0])?;
         let shrunk = String::from_utf8(output.stdout)?;
-        let shrunk = self.folder.join(shrunk.trim());
-        Ok(crate::scenario::read_file(&shrunk)?.steps.len())
+        Ok(self.folder.join(shrunk.trim()))
+    }
+
+    /// The first of the scenario files that breaks the declared invariant, or else another one, if any does.
+    ///
+    /// # Errors
+    /// If they cannot be played.
+    pub fn broken_file(&self) -> Result<Option<PathBuf>> {
+        let said = self.play_scenarios()?;
+        let file = broken_file(&said, self.mutant.declared());
+        Ok(file.map(|file| self.source.join(file)))
+    }
+
+    /// What `explain` says of a scenario that fails, without a storm beside it.
+    ///
+    /// # Errors
+    /// If it says nothing, because the scenario passes.
+    pub fn explain(&self, file: &Path) -> Result<String> {
+        let folder = self.folder.join("explained");
+        let copy = folder.join(format!("{}.json", self.mutant.name));
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        fs::copy(file, &copy).with_context(|| format!("cannot copy {}", file.display()))?;
+        let output = self.simulator(&["explain", &copy.display().to_string()])?;
+        check_exit(&output, &[2, 3, 6])?;
+        Ok(String::from_utf8(output.stdout)?)
     }
 
     fn profile(&self) -> String {
@@ -220,6 +247,18 @@ fn read_scenarios(said: &str) -> Kills {
     kills
 }
 
+/// The file of the first run that broke the invariant, or else of the first that broke any.
+fn broken_file<'a>(said: &'a str, declared: Option<&str>) -> Option<&'a str> {
+    let broken = said.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let file = words.next()?;
+        (words.nth(1)? == "BROKE").then_some((file, words.next()?))
+    });
+    let is_declared = |(_, invariant): &(&str, &str)| Some(*invariant) == declared;
+    let found = broken.clone().find(is_declared).or_else(|| broken.clone().next());
+    found.map(|(file, _)| file)
+}
+
 /// The failed tests by name, from the list at the end.
 fn read_tests(said: &str) -> Kills {
     let mut kills = Kills::default();
@@ -257,6 +296,9 @@ scenarios/b.json                  simulated  skipped: no such thing
         let kills = read_scenarios(said);
         let first = [("I27".to_owned(), 2), ("what is seen".to_owned(), 3)].into();
         assert_eq!(kills, Kills { runs: 3, failed: 2, first });
+        assert_eq!(broken_file(said, Some("I27")), Some("scenarios/a.json"));
+        assert_eq!(broken_file(said, Some("I4")), Some("scenarios/a.json"));
+        assert_eq!(broken_file("", Some("I4")), None);
     }
 
     #[test]
