@@ -14,10 +14,11 @@ import sys
 root = pathlib.Path(__file__).parents[1]
 copy = root / "target/tutorial/project"
 
-# Without the settings of cargo, which are read from the folders above. The copy's own crates are built otherwise than the
-# project's, because one build folder holds both.
+# Without the settings of cargo, which are read from the folders above. One build folder holds what is built of the
+# project, of this copy and of that for mutants, so each is built with debug information of its own: built alike, cargo
+# would take one for the other.
 APART = "\n".join(
-    f"[profile.{profile}.package.{crate}]\ndebug = false"
+    f'[profile.{profile}.package.{crate}]\ndebug = "line-directives-only"'
     for profile in ("dev", "release")
     for crate in ("signal-hub", "signal-hub-sim", "signal-hub-dst")
 )
