@@ -18,8 +18,7 @@ copy = root / "target/tutorial/project"
 # project, of this copy and of that for mutants, so each is built with debug information of its own: built alike, cargo
 # would take one for the other.
 APART = "\n".join(
-    f'[profile.{profile}.package.{crate}]\ndebug = "line-directives-only"'
-    for profile in ("dev", "release")
+    f'[profile.dev.package.{crate}]\ndebug = "line-directives-only"'
     for crate in ("signal-hub", "signal-hub-sim", "signal-hub-dst")
 )
 

@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use signal_hub::hub::{Config, Input, SessionKey};
 use signal_hub::protocol::ClientFrame;
@@ -44,6 +45,8 @@ fn the_service_manager_hears_that_the_hub_listens_and_that_it_stops() {
     std::fs::create_dir_all(&folder).unwrap();
     let socket = folder.join(std::process::id().to_string());
     let manager = UnixDatagram::bind(&socket).unwrap();
+    // Else a hub that says nothing would hang the test.
+    manager.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_signal-hub"))
         .args(["serve", "--listen", "127.0.0.1:0"])
         .env("NOTIFY_SOCKET", &socket)
