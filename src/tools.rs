@@ -1,16 +1,18 @@
 //! The client tools of the command line, for persons and scripts.
 
 use std::fs;
+use std::future::ready;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 use signal_hub::client::{
-    ActorConfig, Client, ClientConfig, ClientError, Event, Events, HubUrl, Message, SendOutcome,
-    Trust,
+    ActorConfig, Client, ClientConfig, ClientError, Event, Events, HubUrl, Message, NoToken,
+    SendOutcome, TokenSource, Trust,
 };
 use signal_hub::protocol::{
     ActorAddress, AuthToken, DeliveryAck, Json, MessageId, Recipient, Route, Topic,
@@ -41,7 +43,7 @@ pub struct Credentials {
     #[arg(long, env = "SIGNAL_HUB_TOKEN", hide_env_values = true, global = true)]
     token: Option<AuthToken>,
     /// A file with the token, so that nobody can read it in the list of processes; overrides
-    /// --token.
+    /// --token. `listen` reads it again before its token expires.
     #[arg(long, value_name = "FILE", global = true)]
     token_file: Option<PathBuf>,
     /// Certificates (PEM) of the authorities that may vouch for a hub at a wss URL; by default
@@ -78,7 +80,7 @@ pub struct Listen {
 
 impl Send {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
-        let (client, mut events) = self.identity.client(Vec::new())?;
+        let (client, mut events) = self.identity.client(Vec::new(), None)?;
         let sending = client.ask_send(self.to, self.kind, self.data);
         let outcome = tokio::select! {
             biased;
@@ -98,7 +100,8 @@ impl Send {
 impl Listen {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         let mut signals = EndSignals::catch().context("cannot catch signals")?;
-        let (client, mut events) = self.identity.client(self.topics)?;
+        let token_source = self.identity.credentials.token_source();
+        let (client, mut events) = self.identity.client(self.topics, token_source)?;
         loop {
             let event = tokio::select! {
                 biased;
@@ -122,11 +125,20 @@ impl Listen {
 }
 
 impl Identity {
-    fn client(self, topics: Vec<Topic>) -> anyhow::Result<(Client, Events)> {
+    fn client(
+        self,
+        topics: Vec<Topic>,
+        token_source: Option<TokenSource>,
+    ) -> anyhow::Result<(Client, Events)> {
         let auth_token = self.credentials.token()?;
         let trust = self.credentials.trust(&self.hub)?;
         let actor = ActorConfig { topics, ..ActorConfig::new(self.address) };
-        let config = ClientConfig { auth_token, trust, ..ClientConfig::new(self.hub, vec![actor]) };
+        let config = ClientConfig {
+            auth_token,
+            token_source,
+            trust,
+            ..ClientConfig::new(self.hub, vec![actor])
+        };
         Ok(Client::connect(Tokio, config))
     }
 }
@@ -134,10 +146,16 @@ impl Identity {
 impl Credentials {
     pub fn token(&self) -> anyhow::Result<Option<AuthToken>> {
         let Some(file) = &self.token_file else { return Ok(self.token.clone()) };
-        let text = fs::read_to_string(file).with_context(|| cannot_read(file))?;
-        let token = text.trim();
-        anyhow::ensure!(!token.is_empty(), "{} holds no token", file.display());
-        Ok(Some(token.parse()?))
+        token_in(file).map(Some)
+    }
+
+    /// Whoever issues tokens writes them to the file.
+    fn token_source(&self) -> Option<TokenSource> {
+        let file = self.token_file.clone()?;
+        Some(TokenSource::new(move || {
+            let token = token_in(&file);
+            ready(token.map_err(|why| NoToken::Unavailable(format!("{why:#}"))))
+        }))
     }
 
     pub fn trust(&self, hub: &HubUrl) -> anyhow::Result<Option<Trust>> {
@@ -151,6 +169,13 @@ impl Credentials {
         };
         Ok(Some(trust))
     }
+}
+
+fn token_in(file: &Path) -> anyhow::Result<AuthToken> {
+    let text = fs::read_to_string(file).with_context(|| cannot_read(file))?;
+    let token = text.trim();
+    anyhow::ensure!(!token.is_empty(), "{} holds no token", file.display());
+    Ok(token.parse()?)
 }
 
 fn cannot_read(file: &Path) -> String {
@@ -241,12 +266,21 @@ async fn take_leave(client: &Client, events: &mut Events) {
     let _ = tokio::join!(client.disconnect(None), async { while events.next().await.is_some() {} });
 }
 
+fn then(retry_in: Option<Duration>) -> String {
+    retry_in.map_or_else(String::new, |pause| {
+        format!("; trying again in {}", humantime::format_duration(pause))
+    })
+}
+
 fn tell(event: &Event) {
     match event {
         Event::Connected { session, .. } => eprintln!("connected as {session}"),
         Event::Registered { address, resumed: false, .. } => eprintln!("registered {address}"),
         Event::Registered { address, resumed: true, .. } => eprintln!("resumed {address}"),
-        Event::Renewed { .. } | Event::Delivered(_) | Event::Unknown { .. } => {}
+        Event::Renewed { .. }
+        | Event::TokenRefreshed { .. }
+        | Event::Delivered(_)
+        | Event::Unknown { .. } => {}
         Event::RegistrationRefused { address, refusal, .. } => {
             eprintln!("cannot register {address}: {refusal}");
         }
@@ -267,14 +301,12 @@ fn tell(event: &Event) {
         Event::CloseAnnounced { reason, message } => {
             eprintln!("the hub is about to close: {reason}: {message}");
         }
+        Event::TokenRefreshFailed { why, retry_in } => {
+            eprintln!("no newer token: {why}{}", then(*retry_in));
+        }
         Event::Invalid { why } => eprintln!("not understood: {why}"),
         Event::Disconnected { why, retry_in, .. } | Event::ConnectFailed { why, retry_in } => {
-            match retry_in {
-                Some(pause) => {
-                    eprintln!("{why}; trying again in {}", humantime::format_duration(*pause))
-                }
-                None => eprintln!("{why}"),
-            }
+            eprintln!("{why}{}", then(*retry_in));
         }
         Event::Ended { why } => eprintln!("ended: {why}"),
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Keys;
-use crate::protocol::{ActorAddress, AuthToken, Glob};
+use crate::protocol::{ActorAddress, AuthToken, Details, Glob};
 use crate::time::Timestamp;
 
 /// The required issuer of a token; if the token names its audience, this must be in it too.
@@ -84,8 +84,8 @@ impl TokenError {
             TokenError::Algorithm => "algorithm",
             TokenError::Signature => "signature",
             TokenError::Claim(_) => "claim",
-            TokenError::Expired => "expired",
-            TokenError::NotYetValid => "not_yet_valid",
+            TokenError::Expired => Details::TOKEN_EXPIRED,
+            TokenError::NotYetValid => Details::TOKEN_NOT_YET_VALID,
         }
     }
 }

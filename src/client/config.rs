@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::Trust;
+use super::{TokenSource, Trust};
 use crate::protocol::{ActorAddress, AuthToken, Json, Register, Topic};
 
 /// The configuration of a client.
@@ -24,6 +24,9 @@ pub struct ClientConfig {
     pub capabilities: Vec<String>,
     /// The token to connect with; each refreshed one that the hub accepts replaces it.
     pub auth_token: Option<AuthToken>,
+    /// Gives further tokens, and the first one without `auth_token`. Without a source the client
+    /// ends when its token does.
+    pub token_source: Option<TokenSource>,
     /// A JSON object.
     pub client_metadata: Option<Json>,
     /// The time for each of: the transport, the answer to `hub:connect`, the answer to
@@ -72,6 +75,7 @@ impl ClientConfig {
             actors,
             capabilities: vec!["messaging".to_owned()],
             auth_token: None,
+            token_source: None,
             client_metadata: None,
             connect_timeout: Duration::from_secs(10),
             ask_timeout: Duration::from_secs(10),

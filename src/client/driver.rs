@@ -13,7 +13,10 @@ use tokio::sync::{mpsc, oneshot};
 use super::link::{LinkState, Output, Reading};
 use super::state::Input;
 use super::transport::{Arrival, Transport};
-use super::{ClientConfig, ClientError, Command, Dice, DisconnectReason, Event, Observer, Outcome};
+use super::{
+    ClientConfig, ClientError, Command, Dice, DisconnectReason, Event, Observer, Outcome,
+    TokenRequest, TokenSource,
+};
 use crate::protocol::ClientFrame;
 use crate::protocol::codec::{decode_hub_frame, encode_client_frame};
 use crate::runtime::{Alarm, Runtime, SteadyClock};
@@ -38,6 +41,7 @@ pub(super) struct Driver<R: Runtime, O> {
     orders: mpsc::Receiver<Order>,
     events: mpsc::Sender<Event>,
     alarm: Alarm<Timestamp, Pin<Box<R::Sleep>>>,
+    token: Option<TokenRequest>,
     /// The end of an ended client's transport.
     closing: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
@@ -72,6 +76,7 @@ impl<R: Runtime, O: Observer> Driver<R, O> {
             orders,
             events,
             alarm: Alarm::default(),
+            token: None,
             closing: None,
             runtime,
         }
@@ -102,13 +107,18 @@ impl<R: Runtime, O: Observer> Driver<R, O> {
     }
 
     async fn wake(&mut self) -> Wake {
-        let Self { state, link, orders, events, alarm, .. } = self;
+        let Self { state, link, orders, events, alarm, token, .. } = self;
         let reading = state.reading();
         state.idle();
         let mut event_room = pin!(events.reserve());
         poll_fn(|task| {
             if alarm.poll_ring(task).is_ready() {
                 return Poll::Ready(Wake::Input(Input::Tick));
+            }
+            if let Some(Poll::Ready(answer)) = token.as_mut().map(|token| token.as_mut().poll(task))
+            {
+                *token = None;
+                return Poll::Ready(Wake::Input(Input::Token(answer)));
             }
             if let Poll::Ready(input) = link.poll_next(task, reading, || state.next_frame()) {
                 return Poll::Ready(Wake::Input(input));
@@ -148,6 +158,9 @@ impl<R: Runtime, O: Observer> Driver<R, O> {
             match output {
                 Output::Changed(change) => self.observer.transport(now, &change),
                 Output::Sent(frame) => self.observer.sent(now, &frame),
+                Output::RequestToken => {
+                    self.token = self.config.token_source.as_ref().map(TokenSource::request);
+                }
                 Output::Dial => {
                     let (runtime, hub) = (self.runtime.clone(), self.config.hub.clone());
                     let trust = self.config.trust.clone();

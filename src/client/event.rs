@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::NoToken;
 use crate::protocol::{
     ActorAddress, Json, MessageId, Refusal, RenewalToken, Route, SessionId, Topic, UnregisterReason,
 };
@@ -59,6 +60,19 @@ pub enum Event {
         topic: Topic,
         /// Why the hub refused.
         refusal: Box<Refusal>,
+    },
+    /// The hub accepted a newer token from the client's source.
+    TokenRefreshed {
+        /// When the session ends unless the token is refreshed again, by the hub's clock.
+        expires_at: Timestamp,
+    },
+    /// No newer token came from the client's source, or the hub refused it. The session goes on
+    /// with the token that it has.
+    TokenRefreshFailed {
+        /// What went wrong.
+        why: String,
+        /// The pause until the client asks again; none: not in this session.
+        retry_in: Option<Duration>,
     },
     /// An application message for one of the client's addresses.
     Delivered(Box<Message>),
@@ -183,6 +197,9 @@ pub enum DisconnectReason {
     /// The hub refused `hub:connect`.
     #[error("the hub refused: {0}")]
     Refused(Box<Refusal>),
+    /// The token's source gave none.
+    #[error("no token: {0}")]
+    NoToken(NoToken),
     /// The client's user dropped it.
     #[error("the client gave it up")]
     Dropped,
@@ -200,7 +217,7 @@ pub enum Ending {
     /// Another session took over the client's last address (close code 4003).
     #[error("duplicate_connection: another session took over")]
     DuplicateConnection,
-    /// The hub demands another token (close code 4001).
+    /// The hub demands another token (close code 4001), or the token's source denies one.
     #[error("unauthorized: the hub wants another token")]
     Unauthorized,
     /// The hub speaks another protocol (close code 4002).

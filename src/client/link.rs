@@ -21,6 +21,8 @@ pub enum Output<C> {
     Changed(TransportChange),
     /// Tell an observer that a frame is to be written, as [`LinkState::next_frame`] will return it.
     Sent(ClientFrame),
+    /// Ask the token's source instead of whatever it is asked. [`Input::Token`] answers.
+    RequestToken,
     /// Open a transport. [`Input::Opened`] or [`Input::Lost`] answers.
     Dial,
     /// Drop the transport, or the attempt to open one.
@@ -118,7 +120,7 @@ impl<C> LinkState<C> {
             Input::Opened | Input::Frame(_) | Input::Alive | Input::Part { .. } => 1,
             Input::Lost(_) => 1,
             Input::Command(..) => self.commands_left,
-            Input::Start | Input::Tick | Input::Stalled | Input::Stop => 0,
+            Input::Start | Input::Token(_) | Input::Tick | Input::Stalled | Input::Stop => 0,
         };
         let mut decided = std::mem::take(&mut self.decided);
         decided.extend(self.state.handle(now, input));
@@ -148,6 +150,7 @@ impl<C> LinkState<C> {
 
     fn carry_out(&mut self, output: state::Output, to_wall: impl Fn(Timestamp) -> Timestamp) {
         match output {
+            state::Output::RequestToken => self.outputs.push_back(Output::RequestToken),
             state::Output::Connect => {
                 self.transport = Transport::Dialling;
                 self.outputs.push_back(Output::Changed(TransportChange::Dialling));

@@ -15,6 +15,11 @@
 //!
 //! What is *wanted* - addresses and topics - is different: it is state, restored on each
 //! connection until it is taken back, taken over, or refused.
+//!
+//! # Tokens
+//!
+//! A [`TokenSource`] gives the client its tokens. A session outlives each of them: the client shows
+//! the hub the next one in time, by the hub's clock.
 
 mod command;
 mod config;
@@ -29,6 +34,7 @@ mod driver;
 mod handle;
 mod raw;
 mod tls;
+mod token_source;
 mod transport;
 
 pub use command::{ClientError, Command, CommandId, Outcome, RequestCommand, SendOutcome};
@@ -39,3 +45,4 @@ pub use handle::{Client, Events};
 pub use observer::{Observer, TransportChange};
 pub use raw::{RawArrival, RawTransport};
 pub use tls::{Trust, TrustError};
+pub use token_source::{NoToken, TokenRequest, TokenSource};

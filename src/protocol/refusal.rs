@@ -136,6 +136,13 @@ pub enum Details {
     },
 }
 
+impl Details {
+    /// Why a token is refused whose `exp` has passed.
+    pub const TOKEN_EXPIRED: &str = "expired";
+    /// Why a token is refused whose `nbf` has not come.
+    pub const TOKEN_NOT_YET_VALID: &str = "not_yet_valid";
+}
+
 impl Refusal {
     /// A refusal without details.
     pub fn new(

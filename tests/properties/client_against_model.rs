@@ -378,7 +378,10 @@ impl World {
                 Output::Connect => self.dialling = true,
                 Output::Send(ClientFrame::Request(request)) => self.inbox.push_back(request),
                 Output::CloseTransport => self.cut(),
-                Output::Send(ClientFrame::Ping) | Output::Event(_) | Output::Resolve(..) => {}
+                Output::RequestToken
+                | Output::Send(ClientFrame::Ping)
+                | Output::Event(_)
+                | Output::Resolve(..) => {}
             }
         }
         Ok(())
@@ -391,7 +394,8 @@ fn in_short(output: &Output) -> String {
             let Request { from, type_name, pattern, verb, .. } = &**request;
             format!("{} {type_name} as {from}: {verb:?}", pattern.as_str())
         }
-        Output::Connect
+        Output::RequestToken
+        | Output::Connect
         | Output::Send(ClientFrame::Ping)
         | Output::CloseTransport
         | Output::Event(_)

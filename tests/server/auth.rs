@@ -3,14 +3,17 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use signal_hub::auth::{Access, Keys};
+use signal_hub::client::{self, ActorConfig, ClientConfig, Event, TokenSource};
 use signal_hub::hub::Config;
+use signal_hub::protocol::{ActorAddress, AuthToken};
+use signal_hub::runtime::Tokio;
 
-use crate::fixture::{Client, Running};
+use crate::fixture::{Client, Running, within};
 
 pub const SECRET: &str = "a secret of more than thirty-two bytes";
 
@@ -22,6 +25,20 @@ pub fn signal_hub(arguments: &[&str]) -> Command {
 
 fn output(arguments: &[&str]) -> Output {
     signal_hub(arguments).output().unwrap()
+}
+
+/// A hub of its own process, by default at a free port of this machine, and its URL.
+fn serve(arguments: &[&str]) -> (Child, String) {
+    let mut command = signal_hub(&["serve"]);
+    if !arguments.contains(&"--listen") {
+        command.args(["--listen", "127.0.0.1:0"]);
+    }
+    let command = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut serving = command.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(serving.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let url = line.trim_end().strip_prefix("listening on ").unwrap().to_owned();
+    (serving, url)
 }
 
 pub fn token(arguments: &[&str]) -> String {
@@ -80,20 +97,58 @@ async fn a_session_is_closed_when_its_token_expires() {
     assert_eq!(client.close_frame().await, (4001, "the token expired".to_owned()));
 }
 
+#[tokio::test]
+async fn a_client_replaces_its_token_in_time_and_keeps_its_session() {
+    let access = Access::Tokens(Keys::from_secret(SECRET.as_bytes()).unwrap());
+    let hub = Running::with_access(Config::default(), access).await;
+    let url = format!("ws://{}/ws", hub.address).parse().unwrap();
+    let alice = ActorConfig::new(ActorAddress::from_path("alice").unwrap());
+    let source = TokenSource::new(|| async {
+        Ok(AuthToken::new(&token(&["--actor", "alice", "--ttl", "6s"])))
+    });
+    let config = ClientConfig { token_source: Some(source), ..ClientConfig::new(url, vec![alice]) };
+    let (_client, mut events) = client::Client::connect(Tokio, config);
+    let mut seen = Vec::new();
+    while seen.len() < 3 {
+        seen.push(match within(events.next()).await.unwrap() {
+            Event::Connected { .. } => "connected",
+            Event::Registered { .. } => "registered",
+            Event::TokenRefreshed { .. } => "refreshed",
+            other => panic!("{other:?}"),
+        });
+    }
+    assert_eq!(seen, ["connected", "registered", "refreshed"]);
+}
+
+#[test]
+fn listen_reads_its_token_file_again_before_the_token_expires() {
+    let secret = file("listen-secret", SECRET);
+    let (mut serving, url) = serve(&["--auth-secret-file", secret.to_str().unwrap()]);
+    let tokens = file("listen.token", &token(&["--actor", "alice", "--ttl", "5s"]));
+    let words = ["listen", "--hub", &url, "--as", "@(alice)", "--token-file"];
+    let mut listening = signal_hub(&words).arg(&tokens).stderr(Stdio::piped()).spawn().unwrap();
+    let mut news = BufReader::new(listening.stderr.take().unwrap()).lines();
+    assert!(news.next().unwrap().unwrap().starts_with("connected as"));
+    assert_eq!(news.next().unwrap().unwrap(), "registered @(alice)");
+    fs::remove_file(&tokens).unwrap();
+    let told = news.next().unwrap().unwrap();
+    assert!(told.starts_with("no newer token: cannot read"), "{told}");
+    let told = news.find(|line| line.as_ref().is_ok_and(|line| line.contains("4001")));
+    assert!(told.is_some_and(|line| line.unwrap().contains("trying again")));
+    file("listen.token", &token(&["--actor", "alice"]));
+    let back = news.find(|line| line.as_ref().is_ok_and(|line| line.contains("@(alice)")));
+    assert_eq!(back.unwrap().unwrap(), "resumed @(alice)");
+    for child in [&mut listening, &mut serving] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
 #[test]
 fn serve_demands_tokens_where_it_has_a_key_and_send_shows_one() {
     let secret = file("serve-secret", &format!("{SECRET}\n"));
-    let secret = secret.to_str().unwrap();
-    let mut serving = signal_hub(&["serve", "--listen", "127.0.0.1:0"])
-        .args(["--auth-secret-file", secret])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(serving.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let url = line.trim_end().strip_prefix("listening on ").unwrap();
-    let send = ["send", "--hub", url, "--as", "@(alice)", "--to", "@(alice)", "--type", "t"];
+    let (mut serving, url) = serve(&["--auth-secret-file", secret.to_str().unwrap()]);
+    let send = ["send", "--hub", &url, "--as", "@(alice)", "--to", "@(alice)", "--type", "t"];
     let stranger = output(&send);
     let token = token(&["--actor", "alice"]);
     let bearer = signal_hub(&send).env("SIGNAL_HUB_TOKEN", token).output().unwrap();
@@ -109,16 +164,10 @@ fn what_the_world_can_reach_is_not_served_without_a_key_by_mistake() {
     assert_eq!(refused.status.code(), Some(2));
     let stderr = String::from_utf8(refused.stderr).unwrap();
     assert!(stderr.contains("allow_unauthenticated"), "{stderr}");
-    let mut serving = signal_hub(&["serve", "--listen", "0.0.0.0:0", "--allow-unauthenticated"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(serving.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let (mut serving, url) = serve(&["--listen", "0.0.0.0:0", "--allow-unauthenticated"]);
     serving.kill().unwrap();
     serving.wait().unwrap();
-    assert!(line.starts_with("listening on ws://0.0.0.0:"), "{line}");
+    assert!(url.starts_with("ws://0.0.0.0:"), "{url}");
 }
 
 #[test]

@@ -54,6 +54,8 @@ impl Belief {
             }
             Event::Delivered(_)
             | Event::Renewed { .. }
+            | Event::TokenRefreshed { .. }
+            | Event::TokenRefreshFailed { .. }
             | Event::SubscriptionRefused { .. }
             | Event::Paused { .. }
             | Event::Resumed

@@ -42,6 +42,7 @@ impl AtClient for ClientEvent {
             | DisconnectReason::Silent
             | DisconnectReason::NoAnswer
             | DisconnectReason::Refused(_)
+            | DisconnectReason::NoToken(_)
             | DisconnectReason::Dropped => None,
         })
     }

@@ -45,6 +45,7 @@ fn told_at(client: &mut LinkState<&'static str>, now: Timestamp, input: Input) -
                 let last: Vec<_> = last.iter().map(frame_text).collect();
                 format!("write {last:?}, close within {timeout:?}")
             }
+            Output::RequestToken => "ask for a token".to_owned(),
             Output::Resolve(caller, result) => format!("{caller}: {result:?}"),
         })
         .collect()

@@ -12,6 +12,8 @@ pub(super) enum Purpose {
     Heartbeat,
     Register(ActorAddress),
     Renew(ActorAddress),
+    /// A newer token of the client's source.
+    Token,
     /// Without a command, the client itself restores a wanted topic.
     Subscribe {
         address: ActorAddress,
@@ -35,6 +37,7 @@ impl Purpose {
             | Purpose::Heartbeat
             | Purpose::Register(_)
             | Purpose::Renew(_)
+            | Purpose::Token
             | Purpose::Disconnect(_) => None,
             Purpose::Subscribe { command, .. } | Purpose::Unsubscribe { command, .. } => *command,
             Purpose::Command(id) => Some(*id),
@@ -55,6 +58,7 @@ impl ClientState {
             Purpose::Connect | Purpose::Register(_) => self.config.connect_timeout,
             Purpose::Heartbeat
             | Purpose::Renew(_)
+            | Purpose::Token
             | Purpose::Subscribe { .. }
             | Purpose::Unsubscribe { .. }
             | Purpose::Command(_) => self.config.ask_timeout,
@@ -78,6 +82,10 @@ impl ClientState {
         match purpose {
             Purpose::Connect => self.abandon(now, DisconnectReason::NoAnswer),
             Purpose::Register(address) | Purpose::Renew(address) => self.register(now, &address),
+            Purpose::Token => {
+                let why = "the hub does not answer".to_owned();
+                self.token_failed(now, why, false);
+            }
             Purpose::Subscribe { address, topic, .. }
             | Purpose::Unsubscribe { address, topic, .. } => {
                 self.topic_unanswered(now, &address, &topic);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::registration::refusal_in;
 use super::{ClientState, Output, Owner, Phase, Purpose, Session};
-use crate::client::{ClientError, CommandId, DisconnectReason, Ending, Event, Outcome};
+use crate::client::{ClientError, CommandId, DisconnectReason, Ending, Event, NoToken, Outcome};
 use crate::protocol::framing::FrameMeter;
 use crate::protocol::{
     CloseReason, Connect, Connected, Disconnect, Heartbeat, Json, PROTOCOL_VERSION, Reply,
@@ -19,6 +19,15 @@ const PAUSE_MIN: Duration = Duration::from_millis(1);
 
 impl ClientState {
     pub(super) fn connect(&mut self, now: Timestamp) {
+        if !self.needs_token(now) {
+            return self.dial(now);
+        }
+        self.phase = Phase::Authorizing;
+        self.deadlines.set(Owner::Phase, now + self.config.connect_timeout);
+        self.outputs.push(Output::RequestToken);
+    }
+
+    pub(super) fn dial(&mut self, now: Timestamp) {
         self.phase = Phase::Connecting;
         self.deadlines.set(Owner::Phase, now + self.config.connect_timeout);
         self.outputs.push(Output::Connect);
@@ -40,9 +49,13 @@ impl ClientState {
         self.ask_hub(now, from, Verb::Connect(connect), Purpose::Connect);
     }
 
-    pub(super) fn greeted(&mut self, now: Timestamp, reply: Reply) {
+    pub(super) fn greeted(&mut self, now: Timestamp, hub_now: Timestamp, reply: Reply) {
         match reply {
-            Reply::Connected(connected) => self.connected(now, connected),
+            Reply::Connected(connected) => {
+                let expires_at = connected.token_expires_at;
+                self.connected(now, connected);
+                self.token_accepted(now, hub_now, expires_at);
+            }
             other => self.abandon(now, DisconnectReason::Refused(refusal_in(&other))),
         }
     }
@@ -136,6 +149,10 @@ impl ClientState {
     pub(super) fn phase_expired(&mut self, now: Timestamp) {
         match self.phase {
             Phase::Pausing => self.connect(now),
+            Phase::Authorizing => {
+                let why = "the token's source does not answer".to_owned();
+                self.lost(now, DisconnectReason::NoToken(NoToken::Unavailable(why)));
+            }
             Phase::Connecting | Phase::Closing { .. } => {
                 self.abandon(now, DisconnectReason::NoAnswer)
             }
@@ -150,15 +167,19 @@ impl ClientState {
     }
 
     pub(super) fn lost(&mut self, now: Timestamp, why: DisconnectReason) {
+        if matches!(self.phase, Phase::New | Phase::Pausing | Phase::Ended(_)) {
+            return;
+        }
+        let ending = self.ending_after(&why);
         let (session, ending) = match &self.phase {
             Phase::New | Phase::Pausing | Phase::Ended(_) => return,
-            Phase::Connecting | Phase::Greeting => (None, ending_of(&why)),
+            Phase::Authorizing | Phase::Connecting | Phase::Greeting => (None, ending),
             Phase::Connected(session) => {
                 let lasted = session.settled.map(|settled| now.since(settled));
                 if lasted >= Some(self.config.backoff_reset_after) {
                     self.failures = 0;
                 }
-                (Some(session.id), ending_of(&why))
+                (Some(session.id), ending)
             }
             Phase::Closing { session, why } => (Some(*session), Some(*why)),
         };
@@ -210,7 +231,7 @@ impl ClientState {
 
     fn close_transport(&mut self) {
         match self.phase {
-            Phase::New | Phase::Pausing | Phase::Ended(_) => {}
+            Phase::New | Phase::Authorizing | Phase::Pausing | Phase::Ended(_) => {}
             Phase::Connecting | Phase::Greeting | Phase::Connected(_) | Phase::Closing { .. } => {
                 self.outputs.push(Output::CloseTransport);
             }
@@ -227,12 +248,14 @@ impl ClientState {
 }
 
 /// Why a client must not come back after `why`, if it must not (protocol, section 3).
-fn ending_of(why: &DisconnectReason) -> Option<Ending> {
+pub(super) fn ending_of(why: &DisconnectReason) -> Option<Ending> {
     match why {
         DisconnectReason::Closed { code, .. } => ending_of_close((*code)?),
         // The close frame would say the same, but may not have come.
         DisconnectReason::Refused(refusal) => ending_of_close(refusal.code.closes_connect().code()),
-        DisconnectReason::ConnectFailed(_)
+        DisconnectReason::NoToken(NoToken::Denied(_)) => Some(Ending::Unauthorized),
+        DisconnectReason::NoToken(NoToken::Unavailable(_))
+        | DisconnectReason::ConnectFailed(_)
         | DisconnectReason::Broken(_)
         | DisconnectReason::Silent
         | DisconnectReason::NoAnswer

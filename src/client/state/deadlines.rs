@@ -13,6 +13,8 @@ pub(super) enum Owner {
     Phase,
     Heartbeat,
     Silence,
+    /// The next request for a token, or the answer to the last one.
+    Token,
     Ask(MessageId),
     Waiting(CommandId),
     /// The next registration or renewal of an address.
@@ -28,6 +30,7 @@ impl Owner {
             Owner::Phase
             | Owner::Heartbeat
             | Owner::Silence
+            | Owner::Token
             | Owner::Ask(_)
             | Owner::Registration(_)
             | Owner::Topics(_) => true,

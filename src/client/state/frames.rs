@@ -11,7 +11,11 @@ impl ClientState {
         match &mut self.phase {
             Phase::Connected(session) => session.heard = now,
             Phase::Greeting | Phase::Closing { .. } => {}
-            Phase::New | Phase::Connecting | Phase::Pausing | Phase::Ended(_) => return,
+            Phase::New
+            | Phase::Authorizing
+            | Phase::Connecting
+            | Phase::Pausing
+            | Phase::Ended(_) => return,
         }
         match frame {
             Ok(HubFrame::Pong) => {}
@@ -66,7 +70,8 @@ impl ClientState {
         };
         self.deadlines.clear(&Owner::Ask(id.clone()));
         match purpose {
-            Purpose::Connect => self.greeted(now, reply),
+            Purpose::Connect => self.greeted(now, hub_now, reply),
+            Purpose::Token => self.token_answered(now, hub_now, reply),
             Purpose::Heartbeat => {}
             Purpose::Register(address) => self.register_answered(now, hub_now, address, reply),
             Purpose::Renew(address) => self.renew_answered(now, hub_now, address, reply),

@@ -9,10 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    ClientConfig, ClientError, Command, CommandId, Dice, DisconnectReason, Ending, Event, Outcome,
+    ClientConfig, ClientError, Command, CommandId, Dice, DisconnectReason, Ending, Event, NoToken,
+    Outcome,
 };
 use crate::protocol::codec::{HubFrame, InvalidHubFrame};
-use crate::protocol::{ActorAddress, ClientFrame, MessageId, Pattern, Request, SessionId, Verb};
+use crate::protocol::{
+    ActorAddress, AuthToken, ClientFrame, MessageId, Pattern, Request, SessionId, Verb,
+};
 use crate::time::Timestamp;
 
 mod actors;
@@ -24,6 +27,7 @@ mod connection;
 mod errands;
 mod frames;
 mod registration;
+mod token;
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +36,7 @@ use actors::Actors;
 use asks::Purpose;
 use deadlines::{Deadlines, Owner};
 use errands::Waiting;
+use token::Token;
 
 /// What happens to a client.
 #[derive(Debug)]
@@ -53,6 +58,8 @@ pub enum Input {
     },
     /// The transport, or the attempt to open one, ended.
     Lost(DisconnectReason),
+    /// The answer to [`Output::RequestToken`].
+    Token(Result<AuthToken, NoToken>),
     /// The user gave a command. Ids ascend.
     Command(CommandId, Command),
     /// Time passed.
@@ -66,6 +73,8 @@ pub enum Input {
 /// What the shell is to do for a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
+    /// Ask the token's source. [`Input::Token`] answers; an earlier answer is not wanted any more.
+    RequestToken,
     /// Open a transport. [`Input::Opened`] or [`Input::Lost`] answers.
     Connect,
     /// Write a frame to the open transport.
@@ -85,6 +94,7 @@ pub struct ClientState {
     dice: Dice,
     /// The sender while the client wants no address.
     anonymous: ActorAddress,
+    token: Token,
     phase: Phase,
     /// Failed attempts since a session lasted.
     failures: u32,
@@ -100,6 +110,8 @@ pub struct ClientState {
 #[derive(Debug)]
 enum Phase {
     New,
+    /// The token's source is asked.
+    Authorizing,
     /// The shell is opening a transport.
     Connecting,
     /// `hub:connect` is under way.
@@ -140,6 +152,7 @@ impl ClientState {
             config,
             dice,
             anonymous,
+            token: Token::default(),
             phase: Phase::New,
             failures: 0,
             asks: BTreeMap::new(),
@@ -177,6 +190,7 @@ impl ClientState {
         match self.phase {
             Phase::Ended(why) => Some(why),
             Phase::New
+            | Phase::Authorizing
             | Phase::Connecting
             | Phase::Greeting
             | Phase::Connected(_)
@@ -190,6 +204,7 @@ impl ClientState {
             Input::Start => self.connect(now),
             Input::Opened => self.opened(now),
             Input::Frame(frame) => self.frame(now, frame),
+            Input::Token(answer) => self.token_came(now, answer),
             Input::Command(id, command) => self.command(now, id, command),
             Input::Alive => self.heard(now),
             Input::Part { first, declared } => self.part(now, first, declared),
@@ -209,6 +224,7 @@ impl ClientState {
             Owner::Phase => self.phase_expired(now),
             Owner::Heartbeat => self.heartbeat(now),
             Owner::Silence => self.silence_expired(now),
+            Owner::Token => self.token_due(now),
             Owner::Ask(id) => self.ask_expired(now, &id),
             Owner::Waiting(id) => self.waiting_expired(id),
             Owner::Registration(address) => self.registration_due(now, &address),

@@ -247,6 +247,7 @@ impl Model {
                 self.link = Link::Dialling;
             }
             Output::Send(ClientFrame::Request(request)) => self.sent(cause, request)?,
+            Output::RequestToken => bail!("nobody gives tokens"),
             Output::Send(ClientFrame::Ping) => bail!("no client pings"),
             Output::CloseTransport => {
                 ensure!(self.link != Link::Down, "there is none");

@@ -25,6 +25,8 @@ pub enum Event {
     /// Something is due in a session at the hub.
     SessionAlarm(ConnectionId),
     ClientAlarm(ClientId),
+    /// A client's source of tokens answers.
+    ClientToken(ClientId),
     /// A close handshake takes too long at a client.
     ClientCloseTimeout(ConnectionId),
     /// The same at a raw connection.

@@ -1,11 +1,12 @@
 //! The clients by messages: the state that the client's shell drives, and what its user reads.
 
 use std::collections::VecDeque;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use signal_hub::client::link::{LinkState, Output};
 use signal_hub::client::state::Input;
-use signal_hub::client::{ClientConfig, Command, Dice};
+use signal_hub::client::{ClientConfig, Command, Dice, TokenSource};
 use signal_hub::protocol::ActorAddress;
 use signal_hub::runtime::{Alarm, Reading};
 use signal_hub::time::Timestamp;
@@ -29,6 +30,7 @@ pub struct Client {
     host: HostId,
     pub(super) state: LinkState<oneshot::Sender<()>>,
     clock: Reading,
+    token_source: Option<TokenSource>,
     link: Option<ConnectionId>,
     /// What its user wants and the state has not been told.
     commands: VecDeque<(Command, oneshot::Sender<()>)>,
@@ -53,6 +55,7 @@ impl World {
         self.clients.push(Some(Client {
             name,
             host,
+            token_source: config.token_source.clone(),
             state: LinkState::new(config, Dice::new(seed)),
             clock: Reading::new(self.now, self.wall(host)),
             link: None,
@@ -125,6 +128,17 @@ impl World {
         }
     }
 
+    /// Its source answers at once.
+    pub(super) fn client_gets_token(&mut self, id: ClientId) {
+        let source = self.client(id).and_then(|client| client.token_source.as_ref());
+        let Some(mut request) = source.map(TokenSource::request) else { return };
+        let mut task = Context::from_waker(Waker::noop());
+        if let Poll::Ready(answer) = request.as_mut().poll(&mut task) {
+            self.hand_in(id, Input::Token(answer));
+            self.obey(id);
+        }
+    }
+
     fn obey(&mut self, id: ClientId) {
         let stands_still = self.still.contains_key(&Holder::Client(id));
         while let Some(client) = self.client(id)
@@ -177,6 +191,7 @@ impl World {
                 self.record_of(id, Some(ClientEvent::Sent(frame)));
                 link.into_iter().for_each(|link| self.network.wake(link, End::Client));
             }
+            Output::RequestToken => self.agenda.plan(self.now, Event::ClientToken(id)),
             Output::Dial => {
                 let link = self.dial(Holder::Client(id), host);
                 self.client(id).into_iter().for_each(|client| client.link = Some(link));

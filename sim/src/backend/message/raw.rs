@@ -148,7 +148,12 @@ impl World {
                 }
             }
             Input::Alive | Input::Part { .. } | Input::Frame(Err(_)) => {}
-            Input::Start | Input::Command(..) | Input::Tick | Input::Stalled | Input::Stop => {
+            Input::Start
+            | Input::Token(_)
+            | Input::Command(..)
+            | Input::Tick
+            | Input::Stalled
+            | Input::Stop => {
                 unreachable!("these come by no connection")
             }
         }

@@ -134,7 +134,9 @@ impl World {
                 }
                 return Some(event);
             }
-            Event::ClientAlarm(client) => Some(Holder::Client(*client)),
+            Event::ClientAlarm(client) | Event::ClientToken(client) => {
+                Some(Holder::Client(*client))
+            }
             Event::ClientCloseTimeout(id) => self.client_ends.get(*id).map(|end| end.holder),
             Event::RawCloseTimeout(raw, _) => Some(Holder::Raw(*raw)),
         };
@@ -160,6 +162,7 @@ impl World {
             Event::HandshakeTimeout(id) => self.handshake_timeout(id),
             Event::SessionAlarm(id) => self.session_alarm(id),
             Event::ClientAlarm(client) => self.client_alarm(client),
+            Event::ClientToken(client) => self.client_gets_token(client),
             Event::ClientCloseTimeout(id) => {
                 if self.client_ends.contains(id) {
                     self.drop_client_end(id);

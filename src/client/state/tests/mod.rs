@@ -8,13 +8,14 @@ use super::*;
 use crate::client::{ActorConfig, Message, RequestCommand};
 use crate::protocol::codec::{HubBody, HubMessage};
 use crate::protocol::{
-    AuthToken, Connected, DeliveryAck, DeliveryStatus, DisconnectNotice, Disconnected, ErrorCode,
-    HubCapabilities, Notice, RefreshToken, Refusal, Registered, Renewed, Reply, Route, Send,
-    Subscribed, SubscriptionId, TokenRefreshed, Topic, Unsubscribed,
+    AuthToken, Connect, Connected, DeliveryAck, DeliveryStatus, DisconnectNotice, Disconnected,
+    ErrorCode, HubCapabilities, Notice, RefreshToken, Refusal, Registered, Renewed, Reply, Route,
+    Send, Subscribed, SubscriptionId, TokenRefreshed, Topic, Unsubscribed,
 };
 use crate::protocol::{Json, RenewalToken, Subscription};
 
 mod asking;
+mod authorizing;
 mod connecting;
 mod losing;
 mod wanting;
