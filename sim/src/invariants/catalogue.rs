@@ -168,6 +168,15 @@ invariants! {
     I52 [Input] "accounted memory"
         "What the hub accounts for is what it was given to keep, and no more than its settings allow."
         "a registration whose metadata have no bound, or are not counted",
+    I53 [Input] "one principal"
+        "Where the hub demands tokens, a session acts for the principal of a token that is genuine; an address that the hub knows is held, resumed, renewed, unregistered and heard by its principal alone, as long as the hub knows it. Only the actor that a token names takes its address from one who has it by a pattern, and nothing with it."
+        "a takeover that looks at nothing but the address; a pattern that is matched on its beginning",
+    I54 [Input] "no longer than the token"
+        "No session begins before its token or outlives it, to the millisecond of the hub's clock, and none keeps an address that its newer token does not allow: that is detached."
+        "a refreshed token whose end nobody watches",
+    I55 [Input] "told and silent"
+        "A session is told once of each address that its newer token costs it; what a refusal says of an address or a renewal token is the same, whoever's that is."
+        "a refusal that names the principal who is in the way",
     Expected [Director] "as the scenario says"
         "An actor that a scenario expects to see something sees it, in time and in order."
         "a reply that never comes",
@@ -201,6 +210,9 @@ invariants! {
     L8 [Input Milestone] "shutdown ends"
         "A shutdown tells and closes every session at once, and the hub is gone within shutdown_timeout and close_timeout."
         "waiting for a client that never reads",
+    L10 [Input] "a good token gets in"
+        "Whoever shows a good token is let in, and back in to what is its principal's; a token that is refreshed in time costs no session, and no address that the newer one allows."
+        "the end of the first token that ends a session with a newer one",
 }
 
 impl verdict::Invariant for Invariant {

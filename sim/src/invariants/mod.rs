@@ -5,6 +5,7 @@ mod catalogue;
 mod delivery;
 mod identity;
 mod liveness;
+mod principals;
 mod resources;
 mod shadow;
 mod subscriptions;
@@ -54,6 +55,11 @@ trait HubObserver: Send {
         false
     }
 
+    /// Whether it has something to say of hubs that demand tokens, and of no other.
+    fn needs_tokens(&self) -> bool {
+        false
+    }
+
     /// Whether it would take a hub for broken whose earlier inputs it has not seen.
     fn needs_the_past(&self) -> bool {
         false
@@ -79,7 +85,12 @@ pub struct Judge {
 impl Judge {
     /// A judge of everything that is judged event by event, of a hub with this configuration.
     pub fn new(config: &Config) -> Self {
-        Self::with(config, None)
+        Self::with(config, Shadow::default(), None)
+    }
+
+    /// The same of a hub that demands tokens, which are signed with this secret.
+    pub fn with_tokens(config: &Config, secret: &[u8]) -> Self {
+        Self::with(config, Shadow::with_tokens(secret), None)
     }
 
     /// A judge of a run of the scenario, with what that bounds.
@@ -88,7 +99,7 @@ impl Judge {
             Time::Virtual => liveness::Delays::of(scenario),
             Time::Real => None,
         };
-        let mut judge = Self::with(&scenario.hub, delays);
+        let mut judge = Self::with(&scenario.hub, Shadow::default(), delays);
         judge.over_all.push(Box::new(liveness::Shutdown::new(scenario)));
         judge
     }
@@ -96,12 +107,12 @@ impl Judge {
     /// A judge of the hub's next inputs, of whatever needs no knowledge of how it came to stand like
     /// this.
     pub fn from_here(config: &Config, shadow: Shadow) -> Self {
-        let mut judge = Self { shadow, over_all: Vec::new(), ..Self::new(config) };
+        let mut judge = Self { over_all: Vec::new(), ..Self::with(config, shadow, None) };
         judge.at_hub.retain(|(_, observer)| !observer.needs_the_past());
         judge
     }
 
-    fn with(config: &Config, delays: Option<liveness::Delays>) -> Self {
+    fn with(config: &Config, shadow: Shadow, delays: Option<liveness::Delays>) -> Self {
         let at_hub: Vec<Box<dyn HubObserver>> = vec![
             // Where one event breaks several, the first of these is what the story is about: the
             // more special goes before the more general.
@@ -110,6 +121,7 @@ impl Judge {
             Box::new(identity::Authority::default()),
             Box::new(identity::Versions),
             Box::new(identity::Resurrection),
+            Box::new(identity::Tokens::new(config)),
             Box::new(identity::Takeover),
             Box::new(resources::Timeouts::new(config)),
             Box::new(identity::Lifecycle),
@@ -130,14 +142,17 @@ impl Judge {
             Box::new(resources::Queues::new(config)),
             Box::new(resources::BoundedWork::new(config)),
         ];
-        let at_hub = at_hub.into_iter().map(|o| (o.watches_silence(), o)).collect();
+        let demands_tokens = shadow.principals().is_some();
+        let at_hub = at_hub.into_iter().filter(|o| demands_tokens || !o.needs_tokens());
+        let at_hub = at_hub.map(|o| (o.watches_silence(), o)).collect();
         let over_all: Vec<Box<dyn RunObserver>> = vec![
             Box::new(delivery::Arrival::new(delays)),
             Box::new(liveness::Asks::default()),
             Box::new(liveness::PingPong::default()),
         ];
-        let (shadow, tally) = (Shadow::default(), resources::Tally::default());
-        Self { shadow, rate_limits: resources::RateLimits::new(config), tally, at_hub, over_all }
+        let (rate_limits, tally) =
+            (resources::RateLimits::new(config), resources::Tally::default());
+        Self { shadow, rate_limits, tally, at_hub, over_all }
     }
 
     /// The hub as the history tells it.

@@ -13,6 +13,7 @@ use signal_hub::protocol::{
 };
 use signal_hub::time::Timestamp;
 
+use super::principals::Principals;
 use crate::hash::stable_hash;
 use crate::history::{Event, HubEvent, What};
 
@@ -26,6 +27,8 @@ pub struct Shadow {
     registrations: BTreeMap<ActorAddress, Registration>,
     /// When the latest heartbeat of each session came.
     heartbeats: BTreeMap<SessionKey, Timestamp>,
+    /// Of a hub that demands tokens.
+    principals: Option<Principals>,
 }
 
 /// The latest accepted registration of an address.
@@ -46,6 +49,16 @@ impl Registration {
 }
 
 impl Shadow {
+    /// The rows of an empty hub that demands tokens, which are signed with this secret.
+    pub fn with_tokens(secret: &[u8]) -> Self {
+        Self { principals: Some(Principals::new(secret)), ..Self::default() }
+    }
+
+    /// Who acts for whom, if the hub demands tokens.
+    pub(super) fn principals(&self) -> Option<&Principals> {
+        self.principals.as_ref()
+    }
+
     /// The row of a session, if it has one.
     pub fn session(&self, key: SessionKey) -> Option<&SessionRow> {
         self.sessions.get(&key)
@@ -153,11 +166,13 @@ impl Shadow {
                 self.topics.clear();
                 self.registrations.clear();
                 self.heartbeats.clear();
+                self.principals.iter_mut().for_each(Principals::clear);
             }
             What::Hub(event) => {
                 self.apply_rows(&event.touched);
                 self.apply_registration(event);
                 self.apply_heartbeat(event);
+                self.principals.iter_mut().for_each(|principals| principals.apply(event));
             }
             What::HubStopped { .. } | What::Client { .. } | What::Net(_) | What::Run(_) => {}
             What::Step { .. } => {}

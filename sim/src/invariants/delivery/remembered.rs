@@ -76,7 +76,7 @@ impl<T> Remembered<T> {
     }
 
     /// Forgets what is as old as the window and what belonged to an address that was given back, or
-    /// claimed by another principal.
+    /// that another principal has registered.
     pub fn see(&mut self, transition: &Transition<'_>) {
         if self.is_old(transition.now, self.since) {
             while let Some(address) = self.with_old_asks(transition.now) {
@@ -85,15 +85,21 @@ impl<T> Remembered<T> {
             let firsts = self.of.values().filter_map(|asks| asks.first());
             self.since = firsts.map(|(at, _)| *at).min().unwrap_or(transition.now);
         }
+        let principals = transition.before.principals();
         for record in transition.records() {
-            if let Record::ActorForgotten {
-                actor_address,
-                why: ForgetReason::Unregistered | ForgetReason::Disconnected | ForgetReason::Claimed,
-            } = record
-            {
-                for (_, ask) in self.of.remove(actor_address).unwrap_or_default() {
-                    self.rows.remove(&ask);
+            let given_up = match record {
+                Record::ActorForgotten {
+                    actor_address,
+                    why: ForgetReason::Unregistered | ForgetReason::Disconnected,
+                } => Some(actor_address),
+                Record::ActorRegistered { actor_address, session, .. } => {
+                    let is_new = principals.is_some_and(|p| p.is_new_to(*session, actor_address));
+                    is_new.then_some(actor_address)
                 }
+                _ => None,
+            };
+            for (_, ask) in given_up.and_then(|a| self.of.remove(a)).unwrap_or_default() {
+                self.rows.remove(&ask);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Sessions and the addresses that they own: I1 to I7, I9 to I12.
+//! Sessions and the addresses that they own: I1 to I7, I9 to I12, I53 to I55, L10.
 
 mod authority;
 mod lifecycle;
@@ -7,6 +7,7 @@ mod ownership;
 mod refusals;
 mod registration;
 mod takeover;
+mod tokens;
 mod versions;
 
 pub(super) use authority::Authority;
@@ -16,4 +17,5 @@ pub(super) use ownership::Ownership;
 pub(super) use refusals::Refusals;
 pub(super) use registration::LastRegistration;
 pub(super) use takeover::Takeover;
+pub(super) use tokens::Tokens;
 pub(super) use versions::Versions;

@@ -1,10 +1,11 @@
-//! I29 where the hub is full: a detached address gives way, the oldest of the peer that has most, and
+//! I29 where the hub is full: a detached address gives way, the oldest of the holder that has most, and
 //! none gives way sooner.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use signal_hub::auth::Principal;
 use signal_hub::hub::{Config, ForgetReason, Input, Record, SessionKey};
 use signal_hub::protocol::ActorAddress;
 use signal_hub::time::Timestamp;
@@ -16,7 +17,14 @@ pub struct Room {
     registrations_max: usize,
     peers: BTreeMap<SessionKey, IpAddr>,
     /// Whose the address was, and since when it is detached.
-    detached: BTreeMap<ActorAddress, (IpAddr, Timestamp)>,
+    detached: BTreeMap<ActorAddress, (Holder, Timestamp)>,
+}
+
+/// Whom a detached address counts for.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Holder {
+    Principal(Principal),
+    Peer(IpAddr),
 }
 
 impl Room {
@@ -35,17 +43,20 @@ impl HubObserver for Room {
         for record in transition.records() {
             match record {
                 Record::ActorDetached { actor_address, session, .. } => {
-                    if let Some(peer) = self.peers.get(session) {
-                        self.detached.insert(actor_address.clone(), (*peer, transition.now));
+                    let principals = transition.before.principals();
+                    let principal = principals.and_then(|known| known.holder(actor_address));
+                    let holder = match principal {
+                        Some(principal) => Some(Holder::Principal(principal.clone())),
+                        None => self.peers.get(session).copied().map(Holder::Peer),
+                    };
+                    if let Some(holder) = holder {
+                        self.detached.insert(actor_address.clone(), (holder, transition.now));
                     }
                 }
                 Record::ActorForgotten { actor_address, why } => {
                     if *why == ForgetReason::Room {
                         self.is_full(actor_address, known)?;
-                        // Of principals the history does not tell who has most.
-                        if !transition.is_by_token() {
-                            self.goes_first(actor_address)?;
-                        }
+                        self.goes_first(actor_address)?;
                     }
                     self.detached.remove(actor_address);
                     known = known.saturating_sub(1);
@@ -92,12 +103,12 @@ impl Room {
     }
 
     fn first_to_go(&self) -> Option<&ActorAddress> {
-        let mut counts: BTreeMap<IpAddr, usize> = BTreeMap::new();
-        for (peer, _) in self.detached.values() {
-            *counts.entry(*peer).or_default() += 1;
+        let mut counts: BTreeMap<&Holder, usize> = BTreeMap::new();
+        for (holder, _) in self.detached.values() {
+            *counts.entry(holder).or_default() += 1;
         }
-        let rank = |(address, (peer, since)): &(&ActorAddress, &(IpAddr, Timestamp))| {
-            (Reverse(counts[peer]), *since, (*address).clone())
+        let rank = |(address, (holder, since)): &(&ActorAddress, &(Holder, Timestamp))| {
+            (Reverse(counts[holder]), *since, (*address).clone())
         };
         self.detached.iter().min_by_key(rank).map(|(address, _)| address)
     }

@@ -9,11 +9,9 @@ use signal_hub::protocol::{
 };
 
 use super::super::Invariant;
-use super::{Story, at, publish, register, register_as_hub, renew, send, subscribe, unregister};
-
-fn is_notice(output: &Output) -> bool {
-    matches!(output, Output::Send(_, Outgoing { body: Body::Notice(_), .. }))
-}
+use super::{
+    Story, at, is_notice, publish, register, register_as_hub, renew, send, subscribe, unregister,
+};
 
 /// Alice's second session takes her address over.
 fn takeover() -> Story {

@@ -6,6 +6,7 @@ mod identity;
 mod liveness;
 mod resources;
 mod subscriptions;
+mod tokens;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -37,6 +38,8 @@ struct Story {
     events: Vec<Event>,
     /// What it is judged by; a hub that obeys another configuration breaks it.
     scenario: Scenario,
+    /// What signs tokens, if the hub demands them.
+    secret: Option<&'static [u8]>,
 }
 
 impl Story {
@@ -50,7 +53,8 @@ impl Story {
         adjust(&mut config);
         let scenario = Scenario { hub: config.clone(), ..Scenario::default() };
         let hub = Hub::new(config, Ids::new([7; 32]));
-        let mut story = Self { hub, at: Duration::ZERO, requests: 0, events: Vec::new(), scenario };
+        let (at, requests, events, secret) = (Duration::ZERO, 0, Vec::new(), None);
+        let mut story = Self { hub, at, requests, events, scenario, secret };
         story.records(What::HubStarted { restarts: 0 });
         story
     }
@@ -173,7 +177,10 @@ impl Story {
     }
 
     fn judged(&self, time: Time) -> Result<(), (Invariant, usize)> {
-        let mut judge = Judge::of(&self.scenario, time);
+        let mut judge = match self.secret {
+            Some(secret) => Judge::with_tokens(&self.scenario.hub, secret),
+            None => Judge::of(&self.scenario, time),
+        };
         for (number, event) in self.events.iter().enumerate() {
             judge.observe(event).map_err(|violation| (violation.invariant, number))?;
         }
@@ -317,6 +324,10 @@ fn publish(name: &str) -> Verb {
 
 fn discover() -> Verb {
     Verb::Discover(Discover::default())
+}
+
+fn is_notice(output: &Output) -> bool {
+    matches!(output, Output::Send(_, Outgoing { body: Body::Notice(_), .. }))
 }
 
 fn is_delivery(output: &Output) -> bool {
