@@ -73,8 +73,12 @@ impl System for SignalHub {
         action.mentioned_actor()
     }
 
-    fn check_step(speaker: Option<&str>, action: Option<&Action>) -> Result<(), String> {
-        scenario::check_step(speaker, action)
+    fn check_step(
+        scenario: &Scenario,
+        speaker: Option<&str>,
+        action: Option<&Action>,
+    ) -> Result<(), String> {
+        scenario::check_step(scenario, speaker, action)
     }
 
     fn check(scenario: &Scenario, lasts: Duration) -> Result<(), String> {

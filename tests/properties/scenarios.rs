@@ -36,7 +36,10 @@ pub fn scenarios() -> impl Strategy<Value = Scenario> {
                 seed: seed.into(),
                 hub,
                 network,
-                clients: Clients { registration_ttl: Duration::from_secs(ttl) },
+                clients: Clients {
+                    registration_ttl: Duration::from_secs(ttl),
+                    ..Clients::default()
+                },
                 actors: std::iter::once(client).chain(raw).collect(),
                 races: Some("steps at random".to_owned()),
                 steps: steps(done),
@@ -189,7 +192,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(Action::ListActors),
         1 => Just(Action::QueueStats),
         1 => Just(Action::Metrics),
-        1 => Just(Action::RefreshToken { token: "none".to_owned() }),
+        1 => Just(Action::RefreshToken { token: "none".into() }),
         1 => Just(Action::Disconnect),
     ]
 }

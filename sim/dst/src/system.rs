@@ -22,8 +22,9 @@ use crate::verdict::{Invariant, Judge, Watch};
 pub trait System: Debug + Default + Clone + Copy + PartialEq + Eq + Send + Sync + 'static {
     /// How the hub is set: `"hub"` in a scenario file.
     type Settings: Values;
-    /// How the actors' clients are set: fields of a scenario file beside `"hub"`.
-    type Clients: Values;
+    /// How the actors' clients are set: fields of a scenario file beside `"hub"`. What is a table is one by
+    /// the names of actors.
+    type Clients: Values + JsonSchema;
     /// What an actor can be told to do beyond what every process and connection can; `"do"` in a file
     /// names it.
     type Action: Debug
@@ -99,8 +100,12 @@ pub trait System: Debug + Default + Clone + Copy + PartialEq + Eq + Send + Sync 
     ///
     /// # Errors
     /// Why it cannot.
-    fn check_step(speaker: Option<&str>, action: Option<&Self::Action>) -> Result<(), String> {
-        let _ = (speaker, action);
+    fn check_step(
+        scenario: &Scenario<Self>,
+        speaker: Option<&str>,
+        action: Option<&Self::Action>,
+    ) -> Result<(), String> {
+        let _ = (scenario, speaker, action);
         Ok(())
     }
 

@@ -84,8 +84,8 @@ impl Deploy for SignalHub {
 }
 
 impl backend::Wishes<SignalHub> for Wishes {
-    fn of(scenario: &Scenario, actor: &Actor) -> Self {
-        Wishes::of(scenario, actor)
+    fn of(scenario: &Scenario, actor: &Actor, began: Duration) -> Self {
+        Wishes::of(scenario, actor, began)
     }
 
     fn commands(&mut self, number: usize, speaker: Option<&str>, action: &Action) -> Vec<Command> {

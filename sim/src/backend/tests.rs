@@ -1,9 +1,12 @@
-//! What a run says that went by the time of a machine.
+//! What a run says that went by the time of a machine, and what goes by the hub's.
 
 use clap::ValueEnum;
 use dst::backend::fails_by_time;
+use signal_hub::hub::Output;
+use signal_hub::protocol::CloseReason;
 
 use super::*;
+use crate::history::What;
 use crate::invariants::Invariant;
 use crate::invariants::Violation;
 use crate::run::Keep;
@@ -54,5 +57,39 @@ fn simulated_time_has_no_excuse() {
         let never = |_: &Outcome| -> bool { panic!("nobody needs to know") };
         let outcome = play_for(&scenario, backend, Keep::Nothing, never);
         assert!(outcome.expect("it can be played").standstills.is_empty());
+    }
+}
+
+/// By the hub's clock, when it closes sessions whose tokens expire.
+fn token_ends(tokens: &str, steps: &str, backend: Backend) -> Vec<u64> {
+    let text = format!(
+        r#"{{ "version": 1, "tokens": {tokens}, "actors": ["alice"], "steps": [{steps}] }}"#
+    );
+    let scenario = scenario::read(&text).expect("it can be played");
+    let outcome = play(&scenario, backend, Keep::All).expect("it is played");
+    assert_eq!(outcome.violation, None);
+    let ends = outcome.events.iter().filter_map(|event| match &event.what {
+        What::Hub(hub) => {
+            let ends =
+                |output: &Output| matches!(output, Output::Close(_, CloseReason::TokenExpired));
+            hub.outputs.iter().any(ends).then(|| hub.now.as_millis() - 1_700_000_000_000)
+        }
+        _ => None,
+    });
+    ends.collect()
+}
+
+#[test]
+fn a_session_ends_with_its_token_to_the_millisecond_of_the_hubs_clock() {
+    let wait = r#"{ "who": "alice", "do": "sees", "type": "hub:registered" },
+        { "at": "20s", "who": "network", "do": "heal" }"#;
+    for backend in [Backend::Message, Backend::Simulated] {
+        let exp = r#"{ "alice": { "exp": "1s 234ms" } }"#;
+        assert_eq!(token_ends(exp, wait, backend), [1_234], "{backend}");
+        let refresh = r#"{ "at": "1s", "who": "alice", "do": "refresh_token", "token": { "exp": "4s 567ms" } }"#;
+        assert_eq!(token_ends(exp, &format!("{refresh}, {wait}"), backend), [4_567], "{backend}");
+        let skew = r#"{ "at": "1s", "who": "network", "do": "clock_skew", "host": "hub", "milliseconds": -60000 }"#;
+        let ten = r#"{ "alice": { "exp": "10s" } }"#;
+        assert_eq!(token_ends(ten, &format!("{skew}, {wait}"), backend), [10_000], "{backend}");
     }
 }

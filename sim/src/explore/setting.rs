@@ -9,7 +9,7 @@ use signal_hub::time::Timestamp;
 use super::moves::Word;
 use crate::history::Event;
 use crate::invariants::{Shadow, Violation};
-use crate::lower::{RawSession, address};
+use crate::lower::{Issuer, Own, RawSession, address};
 
 const NAMES: [&str; ACTORS_MAX] = ["alice", "bob", "carol", "dave"];
 /// How many actors there are names for.
@@ -98,7 +98,8 @@ fn frames(size: Size, actor: usize, config: &Config) -> Vec<ClientFrame> {
     let (name, to) = (NAMES[actor], NAMES[(actor + 1) % size.actors]);
     let say = |word: &Word| {
         let hub = config.hub_address.clone();
-        let mut session = RawSession::new(name, address(name), hub, REGISTRATION_TTL);
+        let mut session =
+            RawSession::new(name, Own::new(name, Issuer::default()), hub, REGISTRATION_TTL);
         let (frame, _) =
             session.say(EPOCH, 0, None, &word.action(to)).expect("each word is a frame");
         frame

@@ -61,7 +61,7 @@ pub fn scenario(
         title: violation.invariant.to_string(),
         why: format!("{} Seen: {}.", violation.invariant.sentence(), violation.evidence),
         hub: setting.config.clone(),
-        clients: Clients { registration_ttl: REGISTRATION_TTL },
+        clients: Clients { registration_ttl: REGISTRATION_TTL, ..Clients::default() },
         actors: (0..setting.size.actors).map(actor).collect(),
         steps,
         ..Scenario::default()

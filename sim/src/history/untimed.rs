@@ -117,6 +117,11 @@ fn named(value: &Value) -> String {
     value.to_string()
 }
 
+/// Whether it is a token whose text depends on when it was signed.
+fn is_signed(token: &Value) -> bool {
+    token.as_str().is_some_and(|text| text.starts_with("eyJ"))
+}
+
 fn name_all(value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -129,6 +134,7 @@ fn name_all(value: &mut Value) {
                     "padding" => "...",
                     "processingRate" => "a rate",
                     "windowStart" | "retryAfter" | "retryAfterMs" => "a time",
+                    "authToken" | "token" if is_signed(field) => "a token",
                     key if key.ends_with("At") || key.ends_with("ime") || key == "timestamp" => {
                         "a time"
                     }

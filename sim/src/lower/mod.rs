@@ -1,5 +1,6 @@
 //! From the words of a scenario to those of the protocol.
 
+mod issuer;
 mod raw_session;
 mod wishes;
 
@@ -12,11 +13,12 @@ use signal_hub::protocol::{
     MessageId, Pattern, Publish, RefreshToken, Verb,
 };
 
+pub use issuer::{Issuer, access};
 pub use raw_session::{CLOSE_TIMEOUT, RawSession, answered};
 pub use wishes::Wishes;
 
 use crate::history::PROBE;
-use crate::scenario::{self, Action, NOTE, Speech};
+use crate::scenario::{self, Action, NOTE, Shown, Speech};
 
 /// The address that a scenario means: an actor's name, or an address as it is.
 pub fn address(name: &str) -> ActorAddress {
@@ -62,8 +64,26 @@ fn ask(verb: Verb) -> LoweredRequest {
     LoweredRequest { pattern: Pattern::Ask, verb, id: None, ttl: None }
 }
 
+/// Who an actor is, whoever speaks for it.
+pub struct Own {
+    name: String,
+    address: ActorAddress,
+    issuer: Issuer,
+}
+
+impl Own {
+    /// An actor of a run whose tokens the issuer signs.
+    pub fn new(name: &str, issuer: Issuer) -> Self {
+        Self { name: name.to_owned(), address: address(name), issuer }
+    }
+
+    fn token(&self, shown: &Shown) -> AuthToken {
+        self.issuer.text(&self.name, shown)
+    }
+}
+
 /// The request that the action makes, if it makes one that needs to know nothing but the step.
-pub fn request(number: usize, action: &Action) -> Option<LoweredRequest> {
+fn request(own: &Own, number: usize, action: &Action) -> Option<LoweredRequest> {
     let send = |to: &str, number: Option<usize>, speech: &Speech| {
         let (to, data) = (address(to).into(), payload(number, speech));
         Verb::Send(protocol::Send { to, kind: NOTE.into(), data })
@@ -102,10 +122,10 @@ pub fn request(number: usize, action: &Action) -> Option<LoweredRequest> {
         Action::ListActors => ask(Verb::ListActors(ListActors::default())),
         Action::QueueStats => ask(Verb::QueueStats),
         Action::Metrics => ask(Verb::Metrics),
-        Action::Heartbeat => ask(Verb::Heartbeat(Heartbeat { timestamp: Json::NULL })),
         Action::RefreshToken { token } => {
-            ask(Verb::RefreshToken(RefreshToken { token: AuthToken::new(token) }))
+            ask(Verb::RefreshToken(RefreshToken { token: own.token(token) }))
         }
+        Action::Heartbeat => ask(Verb::Heartbeat(Heartbeat { timestamp: Json::NULL })),
         Action::Subscribe { .. }
         | Action::Unsubscribe { .. }
         | Action::Register { .. }
@@ -132,22 +152,23 @@ pub fn probe(to: &str, payload: &str) -> Commands {
     vec![Command::Request(Box::new(ask))]
 }
 
-/// What a client is told to do, if the action is for its command queue. `own` is the actor's own
-/// address, `ttl` that of registrations that name none.
+/// What a client is told to do, if the action is for its command queue; `ttl` is that of registrations that
+/// name none.
 fn command(
     number: usize,
-    own: &ActorAddress,
+    own: &Own,
     speaker: Option<&str>,
     ttl: Duration,
     action: &Action,
 ) -> Option<Command> {
     let speaker = speaker.map(address);
-    if let Some(LoweredRequest { pattern, verb, id, ttl }) = request(number, action) {
+    if let Some(LoweredRequest { pattern, verb, id, ttl }) = request(own, number, action) {
         let request =
             RequestCommand { from: speaker, id, ttl, ..RequestCommand::new(pattern, verb) };
         return Some(Command::Request(Box::new(request)));
     }
-    let named = |name: &Option<String>| name.as_deref().map_or_else(|| own.clone(), address);
+    let named =
+        |name: &Option<String>| name.as_deref().map_or_else(|| own.address.clone(), address);
     match action {
         Action::Subscribe { topic } => {
             Some(Command::Subscribe { address: speaker, topic: topic.clone() })

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use signal_hub::protocol::codec::{HubBody, HubFrame};
 use signal_hub::protocol::{
-    ActorAddress, AuthToken, ClientFrame, Connect, Disconnect, Json, MessageId, PROTOCOL_VERSION,
-    Pattern, Register, Renew, RenewalToken, Reply, Request, Subscribe, Subscription, Unregister,
+    ActorAddress, ClientFrame, Connect, Disconnect, Json, MessageId, PROTOCOL_VERSION, Pattern,
+    Register, Renew, RenewalToken, Reply, Request, Subscribe, Subscription, Unregister,
     Unsubscribe, Verb,
 };
 use signal_hub::time::Timestamp;
 
-use super::{LoweredRequest, address, ask, request};
+use super::{Issuer, LoweredRequest, Own, address, ask, request};
 use crate::history::ClientName;
 use crate::scenario::{Action, Scenario, WhichToken};
 
@@ -23,7 +23,7 @@ pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The state of one raw connection, over all its openings.
 pub struct RawSession {
     name: String,
-    own: ActorAddress,
+    own: Own,
     hub: ActorAddress,
     registration_ttl: Duration,
     requests: u32,
@@ -32,21 +32,17 @@ pub struct RawSession {
 }
 
 impl RawSession {
-    /// `name` as in a scenario, `own` the address of its actor.
-    pub fn new(
-        name: &str,
-        own: ActorAddress,
-        hub: ActorAddress,
-        registration_ttl: Duration,
-    ) -> Self {
+    /// `name` as in a scenario, `own` its actor.
+    pub fn new(name: &str, own: Own, hub: ActorAddress, registration_ttl: Duration) -> Self {
         let tokens = BTreeMap::new();
         Self { name: name.to_owned(), own, hub, registration_ttl, requests: 0, tokens }
     }
 
-    /// That of a raw connection in a scenario.
-    pub fn of(scenario: &Scenario, name: &ClientName) -> Self {
+    /// That of a raw connection in a run that began then.
+    pub fn of(scenario: &Scenario, began: Duration, name: &ClientName) -> Self {
         let hub = scenario.hub.hub_address.clone();
-        let (who, own) = (name.who().to_string(), address(&name.actor));
+        let own = Own::new(&name.actor, Issuer::new(scenario, began));
+        let who = name.who().to_string();
         Self::new(&who, own, hub, scenario.clients.registration_ttl)
     }
 
@@ -74,8 +70,8 @@ impl RawSession {
         if matches!(action, Action::Ping) {
             return Some((ClientFrame::Ping, None));
         }
-        let speaker = speaker.map_or_else(|| self.own.clone(), address);
-        let LoweredRequest { pattern, verb, id, ttl } = match request(number, action) {
+        let speaker = speaker.map_or_else(|| self.own.address.clone(), address);
+        let LoweredRequest { pattern, verb, id, ttl } = match request(&self.own, number, action) {
             Some(lowered) => lowered,
             None => ask(self.verb(&speaker, action)?),
         };
@@ -99,7 +95,7 @@ impl RawSession {
                     .unwrap_or(PROTOCOL_VERSION)
                     .to_owned(),
                 capabilities: vec!["messaging".to_owned()],
-                auth_token: token.as_deref().map(AuthToken::new),
+                auth_token: token.as_ref().map(|token| self.own.token(token)),
                 client_metadata: None,
             }),
             Action::Register { address, ttl, renew_on_heartbeat } => Verb::Register(Register {

@@ -6,11 +6,14 @@ use std::time::Duration;
 use signal_hub::client::{ActorConfig, ClientConfig, HubUrl};
 use signal_hub::protocol::{ActorAddress, Topic};
 
-use super::{Commands, address, command};
-use crate::scenario::{Action, Actor, Scenario};
+use super::{Commands, Issuer, Own, address, command};
+use crate::scenario::{Action, Actor, Scenario, Shown, Token};
 
 /// Addresses to be at, and topics to hear of.
 pub struct Wishes {
+    own: Own,
+    /// What the next client connects with.
+    token: Option<Token>,
     hub: ActorAddress,
     /// Of registrations that name none.
     registration_ttl: Duration,
@@ -21,9 +24,12 @@ pub struct Wishes {
 
 impl Wishes {
     /// What the actor wants in the beginning.
-    pub fn of(scenario: &Scenario, actor: &Actor) -> Self {
+    pub fn of(scenario: &Scenario, actor: &Actor, began: Duration) -> Self {
         let names = std::iter::once(&actor.name).chain(&actor.addresses);
+        let issuer = Issuer::new(scenario, began);
         Self {
+            token: issuer.own(&actor.name),
+            own: Own::new(&actor.name, issuer),
             hub: scenario.hub.hub_address.clone(),
             registration_ttl: scenario.clients.registration_ttl,
             addresses: names.map(|name| address(name)).collect(),
@@ -33,7 +39,7 @@ impl Wishes {
 
     /// The actor's own address.
     pub fn own(&self) -> &ActorAddress {
-        &self.addresses[0]
+        &self.own.address
     }
 
     /// How a client is set that starts now.
@@ -48,6 +54,7 @@ impl Wishes {
         });
         ClientConfig {
             hub_address: self.hub.clone(),
+            auth_token: self.token.as_ref().map(|token| self.own.issuer.signed(token)),
             backoff_max: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(5),
             ..ClientConfig::new(hub, actors.collect())
@@ -61,8 +68,18 @@ impl Wishes {
             self.note(action);
         }
         let times = if matches!(action, Action::AskTwice { .. }) { 2 } else { 1 };
-        let command = command(number, self.own(), speaker, self.registration_ttl, action);
+        let command = command(number, &self.own, speaker, self.registration_ttl, action);
         command.map_or_else(Vec::new, |command| vec![command; times])
+    }
+
+    /// A client that starts later has the token of the actor's own that lasts longest.
+    fn note_token(&mut self, token: &Token) {
+        let is_own = token.of.as_ref().is_none_or(|of| *of == self.own.name);
+        let whole = self.own.issuer.whole(&self.own.name, token);
+        let known = self.token.as_ref().map(Token::expires);
+        if is_own && whole.flaw.is_none() && known.is_none_or(|known| known <= whole.expires()) {
+            self.token = Some(whole);
+        }
     }
 
     fn note(&mut self, action: &Action) {
@@ -70,6 +87,8 @@ impl Wishes {
             self.topics.insert(topic.clone());
         } else if let Action::Unsubscribe { topic } = action {
             self.topics.remove(topic);
+        } else if let Action::RefreshToken { token: Shown::Token(token) } = action {
+            self.note_token(token);
         }
     }
 }

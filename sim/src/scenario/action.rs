@@ -7,6 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use signal_hub::protocol::{ErrorCode, Topic};
 
+use super::Shown;
+
 /// The application type of what steps say.
 pub const NOTE: &str = "note";
 
@@ -142,8 +144,8 @@ pub enum Action {
     Heartbeat,
     /// Says `hub:refresh_token`.
     RefreshToken {
-        /// The new token, as it travels.
-        token: String,
+        /// The new token: text as it travels, or claims.
+        token: Shown,
     },
     /// Takes leave of the hub: it forgets the addresses at once.
     Disconnect,
@@ -155,9 +157,9 @@ pub enum Action {
         /// This project's unless given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         protocol_version: Option<String>,
-        /// The token that says on whose behalf it comes; none unless given.
+        /// The token that says on whose behalf it comes, text as it travels or claims; none unless given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        token: Option<String>,
+        token: Option<Shown>,
     },
     /// Writes a text frame, byte by byte as it is.
     Write {

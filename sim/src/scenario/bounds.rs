@@ -8,7 +8,7 @@ use signal_hub::protocol::{ActorAddress, InvalidName, MessageId};
 use signal_hub::settings;
 use signal_hub::settings::rules::{self, Rule};
 
-use super::{Action, Ending, Scenario, What};
+use super::{Action, Ending, Scenario, What, token};
 
 /// Pings and heartbeats of a run.
 const BEATS_MAX: u128 = 10_000_000;
@@ -30,6 +30,7 @@ pub fn check(scenario: &Scenario, lasts: Duration) -> Result<(), String> {
         .iter()
         .flat_map(|actor| &actor.addresses)
         .try_for_each(|name| check_name(name))?;
+    token::check(scenario)?;
     let padding = scenario.steps.iter().filter_map(|step| match &step.what {
         What::Act { act, .. } => Some(act.own()?.speech()?.padding),
         What::Hub(_) | What::Network(_) => None,
@@ -73,11 +74,18 @@ pub fn doubts(scenario: &Scenario) -> Vec<String> {
 }
 
 /// Names, ids and sizes that become part of the protocol's words.
-pub fn check_step(speaker: Option<&str>, action: Option<&Action>) -> Result<(), String> {
+pub fn check_step(
+    scenario: &Scenario,
+    speaker: Option<&str>,
+    action: Option<&Action>,
+) -> Result<(), String> {
     let named = action.and_then(Action::mentioned_actor);
     named.into_iter().chain(speaker).try_for_each(check_name)?;
     if let Some(Action::Ask { id: Some(id), .. }) = action {
         MessageId::parse(id).map_err(|error| format!("{id:?} is no id: {error}"))?;
+    }
+    if let Some(shown) = action.and_then(Action::token) {
+        token::check_shown(scenario, shown)?;
     }
     let padding = action.and_then(Action::speech).map_or(0, |speech| speech.padding);
     at_most("bytes of padding", padding, PADDING_MAX)

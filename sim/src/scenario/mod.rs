@@ -6,12 +6,15 @@ mod bounds;
 mod generator;
 #[cfg(test)]
 mod tests;
+mod token;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use dst::duration_text;
 use dst::scenario;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use action::{Action, MESSAGE_TYPES, NOTE, Speech, WhichToken};
@@ -23,6 +26,7 @@ pub use dst::scenario::{
     write,
 };
 pub use generator::{Profile, generate, generate_lasting};
+pub use token::{Flaw, Shown, Token};
 
 use crate::SignalHub;
 
@@ -38,11 +42,16 @@ pub type Act = scenario::Act<SignalHub>;
 pub type Shrunk = scenario::Shrunk<SignalHub>;
 
 /// How the actors' clients are set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Clients {
     /// How long a registration lives that names no time of its own, in whole seconds.
     #[serde(with = "duration_text", default = "registration_ttl")]
+    #[schemars(with = "String")]
     pub registration_ttl: Duration,
+    /// What the clients connect with, by the names of actors. If there are any, the hub lets in only
+    /// whoever has a token.
+    #[serde(default)]
+    pub tokens: BTreeMap<String, Token>,
 }
 
 fn registration_ttl() -> Duration {
@@ -51,7 +60,7 @@ fn registration_ttl() -> Duration {
 
 impl Default for Clients {
     fn default() -> Self {
-        Self { registration_ttl: registration_ttl() }
+        Self { registration_ttl: registration_ttl(), tokens: BTreeMap::new() }
     }
 }
 

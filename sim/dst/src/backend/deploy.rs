@@ -118,8 +118,8 @@ pub trait Deploy: System {
 
 /// What an actor wants of its clients.
 pub trait Wishes<S: Deploy>: Send + Sized + 'static {
-    /// What the actor wants in the beginning.
-    fn of(scenario: &Scenario<S>, actor: &Actor) -> Self;
+    /// What the actor wants in the beginning; when that is, since the Unix epoch.
+    fn of(scenario: &Scenario<S>, actor: &Actor, began: Duration) -> Self;
 
     /// What a client is told to do for the action, if that is for its commands. Remembers what the actor
     /// wants from now on.

@@ -89,6 +89,10 @@ impl<S: Deploy, W: Wire> Platform<S> for FullStack<S, W> {
 
     const LATE_MAX: Duration = W::LATE_MAX;
 
+    fn began(&self) -> Duration {
+        self.wire.began()
+    }
+
     fn elapsed(&self) -> Duration {
         self.wire.net().elapsed()
     }

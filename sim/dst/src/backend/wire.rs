@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::backend::testbed::Process;
 use crate::net::Net;
-use crate::runtime::Runtime;
+use crate::runtime::{EPOCH, Runtime};
 
 /// Hosts, processes on them, and a network with faults. Cloning gives another handle.
 pub trait Wire: Clone + Send + Sync + 'static {
@@ -14,6 +14,11 @@ pub trait Wire: Clone + Send + Sync + 'static {
 
     /// How late bytes can be beyond what their link says.
     const LATE_MAX: Duration;
+
+    /// What a wall clock that is right showed when the run began, since the Unix epoch.
+    fn began(&self) -> Duration {
+        EPOCH
+    }
 
     /// The network between the hosts.
     fn net(&self) -> &Net;

@@ -93,7 +93,7 @@ fn check_step<S: System>(
         }
         What::Act { who, speaker, act } => {
             known(scenario, who).map_err(|what| format!("`who`: {what}"))?;
-            S::check_step(speaker.as_deref(), act.own())?;
+            S::check_step(scenario, speaker.as_deref(), act.own())?;
             check_kind(scenario, who, act)?;
             let value = serde_json::to_value(step).unwrap_or_default();
             names.check(&value, &["as", "from"])?;

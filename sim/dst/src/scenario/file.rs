@@ -85,7 +85,11 @@ pub fn read<S: System>(text: &str) -> Result<Scenario<S>, InvalidScenario> {
         serde_json::from_str(text).map_err(|error| in_head::<S>(text, &fields, &error))?;
     check(&scenario).map_err(|(step, what)| match step {
         Some(number) => in_step(number, what),
-        None => at(1, what),
+        // What is wrong with a setting begins with its name.
+        None => {
+            let field = what.split(['.', ':', ' ']).next().and_then(|name| fields.get(name));
+            at(field.map_or(1, |raw| line_of(text, raw)), what)
+        }
     })?;
     Ok(scenario)
 }
@@ -127,12 +131,29 @@ fn in_head<S: System>(
     let by_value = serde_json::from_value::<Scenario<S>>(value.clone()).err();
     let what = in_field::<Scenario<S>>(&value, by_value.as_ref().unwrap_or(error));
     let name = what.strip_prefix('`').and_then(|what| what.split(['`', '.', '[']).next());
+    let name = name.or_else(|| by_value.and_then(|error| blamed::<S>(fields, &value, &error)));
     let line = name.and_then(|name| fields.get(name)).map_or(error.line(), |raw| {
         let first = line_of(text, raw);
         let is_inside = (first..=first + raw.get().matches('\n').count()).contains(&error.line());
         if is_inside { error.line() } else { first }
     });
     at(line, what)
+}
+
+/// The part of a file without which it has not this error.
+fn blamed<'a, S: System>(
+    fields: &'a Fields<'_>,
+    value: &Value,
+    error: &serde_json::Error,
+) -> Option<&'a str> {
+    let settings = settings_fields::<S>();
+    fields.keys().map(String::as_str).find(|name| {
+        let mut without = value.clone();
+        without.as_object_mut().map(|fields| fields.remove(*name));
+        let other = serde_json::from_value::<Scenario<S>>(without).err();
+        settings.iter().any(|setting| setting == name)
+            && other.is_none_or(|other| other.to_string() != error.to_string())
+    })
 }
 
 /// What is wrong, after the field that is to blame.

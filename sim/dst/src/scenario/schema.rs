@@ -28,6 +28,7 @@ pub fn schema<S: System>() -> String {
     let network = property(generator.subschema_for::<LinkConfig>());
     let ending = property(generator.subschema_for::<Ending>());
     let actor = property(generator.subschema_for::<ActorFields>());
+    let clients = S::Clients::json_schema(&mut generator).to_value();
     let definitions = generator.take_definitions(true);
     let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -57,8 +58,10 @@ pub fn schema<S: System>() -> String {
         },
         "$defs": definitions,
     });
-    if let Value::Object(all) = &mut schema["properties"] {
-        all.extend(properties::<S::Clients>());
+    if let (Value::Object(all), Value::Object(of_clients)) =
+        (&mut schema["properties"], &clients["properties"])
+    {
+        all.extend(of_clients.clone());
     }
     let text = serde_json::to_string_pretty(&schema).expect("a schema is JSON");
     text + "\n"

@@ -5,7 +5,7 @@ mod reduce;
 
 use std::time::Duration;
 
-use self::reduce::{resets, simpler_steps};
+use self::reduce::{resets, simpler, simpler_steps, without_entry};
 use super::{Actor, Ending, Scenario, Step, What, When, Who, check};
 use crate::System;
 use crate::net::Fault;
@@ -136,7 +136,9 @@ impl<S: System> Shrinker<'_, S> {
                 self.best.actors.iter().filter(|actor| actor.name != name).cloned().collect();
             let steps = self.best.steps.iter().filter(|step| !names(step, &name)).cloned();
             let candidate = Scenario { actors, steps: steps.collect(), ..self.best.clone() };
-            self.attempt(candidate);
+            let clients = without_entry(&candidate.clients, &name);
+            let _ =
+                self.attempt(Scenario { clients, ..candidate.clone() }) || self.attempt(candidate);
         }
         for place in 0..self.best.actors.len() {
             let mut candidate = self.best.clone();
@@ -152,6 +154,10 @@ impl<S: System> Shrinker<'_, S> {
         self.attempt(Scenario { hub: plain.hub.clone(), ..self.best.clone() });
         self.attempt(Scenario { network: plain.network.clone(), ..self.best.clone() });
         self.attempt(Scenario { clients: plain.clients, ..self.best.clone() });
+        while simpler(&self.best.clients, &[])
+            .into_iter()
+            .any(|clients| self.attempt(Scenario { clients, ..self.best.clone() }))
+        {}
         self.attempt(Scenario { seed: 0, ..self.best.clone() });
         for hub in resets(&self.best.hub) {
             let hub = hub(&self.best.hub);

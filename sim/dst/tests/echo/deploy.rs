@@ -1,5 +1,7 @@
 //! How server and clients run, on any network.
 
+use std::time::Duration;
+
 use dst::backend::testbed::{self, Doing, Order};
 use dst::backend::{self, Deploy, FullStack, Wire, WireProcess};
 use dst::history::{ClientName, What};
@@ -63,7 +65,7 @@ impl backend::Belief<Echo> for Knows {
 pub struct Lines;
 
 impl backend::Wishes<Echo> for Lines {
-    fn of(_scenario: &Scenario<Echo>, _actor: &Actor) -> Self {
+    fn of(_scenario: &Scenario<Echo>, _actor: &Actor, _began: Duration) -> Self {
         Self
     }
 

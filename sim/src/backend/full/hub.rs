@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::backend::FullStack;
 use crate::history::{HubEvent, What};
+use crate::lower;
 use crate::run;
 use crate::runtime::Adapter;
 use crate::scenario::HUB_HOST;
@@ -26,11 +27,11 @@ impl Hub {
         let (stop, stopped) = oneshot::channel::<()>();
         let (end, ended) = oneshot::channel::<()>();
         let (wire, runtime) = (stack.wire.clone(), Adapter(process.runtime()));
-        let config = stack.scenario.hub.clone();
+        let (config, access) = (stack.scenario.hub.clone(), lower::access(&stack.scenario));
         let tap = Tap { stack: stack.clone(), input: None, inputs: 0 };
         Adapter(process.runtime()).spawn(async move {
             let bound = Server::bind(runtime, wire.hub_binds(), config, tap).await;
-            let server = bound.expect("the hub's host lets it listen");
+            let server = bound.expect("the hub's host lets it listen").with_access(access);
             wire.hub_listens(server.local_address().expect("a listening server has an address"));
             let stopped = async move {
                 // Only dropped when the process is.

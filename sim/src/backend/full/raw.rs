@@ -35,7 +35,7 @@ impl Raw {
         let task = Task {
             wire: stack.wire.clone(),
             runtime: Adapter(process.runtime()),
-            session: RawSession::of(&stack.scenario, &name),
+            session: RawSession::of(&stack.scenario, stack.wire.began(), &name),
             name,
             recorder: stack.recorder.clone(),
             connection: 0,

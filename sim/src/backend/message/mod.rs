@@ -134,7 +134,7 @@ impl Platform<SignalHub> for MessagePlatform {
     fn start_raw(&self, name: ClientName) -> (MessageProcess, MessageRaw) {
         let id = self.with(|world| {
             let host = world.network.host(&name.who().to_string());
-            let session = RawSession::of(&world.scenario, &name);
+            let session = RawSession::of(&world.scenario, self.began(), &name);
             world.add_raw(name, host, session)
         });
         let process = self.process(Role::Holder(Holder::Raw(id)));

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use signal_hub::auth::Access;
 use signal_hub::hub::{Config, Hub, Ids, Input, LATE_MIN, Output, Peer, SessionKey, Sizes};
 use signal_hub::protocol::{ClientFrame, CloseReason, Outgoing};
 use signal_hub::runtime::{Alarm, Reading};
@@ -47,14 +48,14 @@ pub struct Server {
 impl Server {
     pub fn new(
         life: u32,
-        config: Config,
+        (config, access): (Config, Access),
         seed: [u8; 32],
         clock: Reading,
         looked: Duration,
     ) -> Self {
         Self {
             life,
-            hub: Hub::new(config, Ids::new(seed)),
+            hub: Hub::with_access(config, Ids::new(seed), access),
             clock,
             now: clock.timestamp(),
             looked,

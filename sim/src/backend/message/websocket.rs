@@ -6,7 +6,8 @@ use std::time::Duration;
 use signal_hub::hub::Config;
 use signal_hub::protocol::codec::{Bounds, decode_client_frame, encode_client_frame};
 use signal_hub::protocol::{
-    ClientFrame, CloseReason, FrameBytes, Json, Malformed, Outgoing, Register, Subscription, Verb,
+    AuthToken, ClientFrame, CloseReason, FrameBytes, Json, Malformed, Outgoing, Register,
+    Subscription, Verb,
 };
 
 /// Bytes of what surrounds a client's application data in a frame, at most.
@@ -90,10 +91,16 @@ fn data_bytes(frame: &ClientFrame) -> usize {
     let ClientFrame::Request(request) = frame else { return 0 };
     let data = match &request.verb {
         Ok(Verb::Heartbeat(heartbeat)) => heartbeat.timestamp.len(),
+        Ok(Verb::Connect(connect)) => connect.auth_token.as_ref().map_or(0, token_bytes),
+        Ok(Verb::RefreshToken(refresh)) => token_bytes(&refresh.token),
         Ok(verb) => verb.carries_data().map_or(0, |(_, data)| data.len()),
         Err(_) => 0,
     };
     data + request.metadata.len()
+}
+
+fn token_bytes(token: &AuthToken) -> usize {
+    token.as_str().len()
 }
 
 /// Whether the codec certainly reads the frame as it was said: what is frequent and simple.

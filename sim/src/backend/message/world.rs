@@ -17,6 +17,7 @@ use super::network::{self, HUB, HostId, Network};
 use super::raw::Raw;
 use super::server::Server;
 use crate::history::What;
+use crate::lower;
 use crate::net::{Awake, ById, End, Fault, ListenerId, Plan};
 use crate::run::Recorder;
 use crate::runtime::wall_clock;
@@ -180,8 +181,8 @@ impl World {
         let seed = self.network.random_seed(HostId::FIRST);
         let clock = Reading::new(self.now, self.wall(HostId::FIRST));
         self.hub_paused = false;
-        let config = self.scenario.hub.clone();
-        self.server = Some(Server::new(self.lives, config, seed, clock, self.now));
+        let set = (self.scenario.hub.clone(), lower::access(&self.scenario));
+        self.server = Some(Server::new(self.lives, set, seed, clock, self.now));
         self.lives
     }
 

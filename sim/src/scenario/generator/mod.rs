@@ -69,7 +69,10 @@ pub fn generate_lasting(profile: Profile, seed: u64, lasts: Duration) -> Scenari
             window_bytes: dice.between(1_024, 32_768),
             ..LinkConfig::default()
         },
-        clients: Clients { registration_ttl: Duration::from_secs(dice.between(10, 60) as u64) },
+        clients: Clients {
+            registration_ttl: Duration::from_secs(dice.between(10, 60) as u64),
+            ..Clients::default()
+        },
         actors: actors(profile, &mut dice),
         ending: Ending::Calm,
         races: Some("a storm".to_owned()),

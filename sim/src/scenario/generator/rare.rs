@@ -22,7 +22,7 @@ pub fn plan(dice: &mut Dice, scenario: &mut Scenario) {
     }
     if dice.one_in(8) {
         let who = Who::Client(dice.actor(scenario));
-        let refresh = Action::RefreshToken { token: "none".to_owned() };
+        let refresh = Action::RefreshToken { token: "none".into() };
         scenario.steps.push(Step::at(dice.any_time(), who, refresh));
     }
     if dice.one_in(8) {

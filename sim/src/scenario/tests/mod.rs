@@ -3,3 +3,4 @@
 mod file;
 mod schema;
 mod shrinker;
+mod token;

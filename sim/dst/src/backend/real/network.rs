@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::tokio_runtime::Tokio;
 use tokio::net::{TcpListener, TcpStream};
@@ -19,6 +20,8 @@ use crate::scenario::{HUB_HOST, HUB_PORT};
 #[derive(Clone)]
 pub struct Network {
     pub net: Net,
+    /// What the system's clock showed then, since the Unix epoch.
+    pub began: Duration,
     proxies: Arc<Mutex<BTreeMap<String, SocketAddr>>>,
     hub: Arc<Mutex<Option<Hub>>>,
 }
@@ -33,10 +36,10 @@ struct Hub {
 impl Network {
     /// Begins the time of the run.
     pub fn new(seed: u64, default_link: LinkConfig, sink: Sink) -> Self {
-        let clock = Box::new(RealClock::begin());
+        let (clock, began) = (Box::new(RealClock::begin()), Tokio.wall_clock());
         let (net, driver) = Net::driven(seed, default_link, sink, clock);
         Tokio.spawn(driver);
-        Self { net, proxies: Arc::default(), hub: Arc::default() }
+        Self { net, began, proxies: Arc::default(), hub: Arc::default() }
     }
 
     /// Where the host finds the hub; starts the proxy of the host first.

@@ -22,6 +22,10 @@ impl Wire for RealWire {
     /// The machine may have other things to do.
     const LATE_MAX: Duration = Duration::from_secs(2);
 
+    fn began(&self) -> Duration {
+        self.network.began
+    }
+
     fn net(&self) -> &Net {
         &self.network.net
     }

@@ -1,6 +1,7 @@
 //! The actors: each has a host and, one after the other, clients on it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::platform::{Client, Platform, Process, Running};
 use crate::backend::deploy::{Belief, Deploy, Wishes};
@@ -17,10 +18,10 @@ pub struct Actor<S: Deploy, P: Platform<S>> {
 }
 
 impl<S: Deploy, P: Platform<S>> Actor<S, P> {
-    pub fn new(scenario: &Scenario<S>, actor: &scenario::Actor) -> Self {
+    pub fn new(scenario: &Scenario<S>, actor: &scenario::Actor, began: Duration) -> Self {
         Self {
             kind: actor.kind,
-            wishes: S::Wishes::of(scenario, actor),
+            wishes: S::Wishes::of(scenario, actor, began),
             name: actor.name.as_str().into(),
             clients: Vec::new(),
             started: 0,

@@ -37,10 +37,10 @@ type Raws<S, P> = BTreeMap<ClientName, Running<S, P, <P as Platform<S>>::Raw>>;
 impl<S: Deploy, P: Platform<S>> Testbed<S, P> {
     /// Nobody has been started yet.
     pub fn new(scenario: Arc<Scenario<S>>, platform: P, recorder: Recorder<S>) -> Self {
-        let actors = scenario
-            .actors
-            .iter()
-            .map(|actor| (actor.name.clone(), Arc::new(Mutex::new(Actor::new(&scenario, actor)))));
+        let actors = scenario.actors.iter().map(|actor| {
+            let process = Actor::new(&scenario, actor, platform.began());
+            (actor.name.clone(), Arc::new(Mutex::new(process)))
+        });
         Self {
             actors: actors.collect(),
             hub: Arc::new(tokio::sync::Mutex::new(HubProcess::new(platform.clone(), recorder))),

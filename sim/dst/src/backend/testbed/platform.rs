@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use crate::backend::Deploy;
 use crate::history::ClientName;
 use crate::net::Fault;
+use crate::runtime::EPOCH;
 
 /// Ends when a step is done: a tell is written, an ask has its answer, a fault has struck.
 pub type Doing = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -27,6 +28,11 @@ pub trait Platform<S: Deploy>: Clone + Send + Sync + 'static {
 
     /// How late a message can be beyond what its link says.
     const LATE_MAX: Duration;
+
+    /// What a wall clock that is right showed when the run began, since the Unix epoch.
+    fn began(&self) -> Duration {
+        EPOCH
+    }
 
     /// Time since the run began, as events have it.
     fn elapsed(&self) -> Duration;

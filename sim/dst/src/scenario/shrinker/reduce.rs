@@ -13,20 +13,33 @@ const FIXED: [&str; 4] = ["do", "who", "at", "after"];
 /// Durations worth trying in place of a longer one.
 const DURATIONS: [&str; 5] = ["1ms", "100ms", "1s", "5s", "10s"];
 
-/// Steps that say the same with less. A field with its default is as simple as can be: no two steps
-/// are each simpler than the other.
+/// Steps that say the same with less.
 pub fn simpler_steps<S: System>(step: &Step<S>) -> Vec<Step<S>> {
-    let Ok(Value::Object(fields)) = serde_json::to_value(step) else { return Vec::new() };
-    let read = |fields| serde_json::from_value::<Step<S>>(Value::Object(fields)).ok();
+    simpler(step, &[&FIXED, S::FIXED_FIELDS].concat())
+}
+
+/// Values that say the same with less, whatever is in the `fixed` fields. A field with its default is as
+/// simple as can be: no two values are each simpler than the other.
+pub fn simpler<T: Serialize + DeserializeOwned + PartialEq>(value: &T, fixed: &[&str]) -> Vec<T> {
+    let read = |fields| serde_json::from_value::<T>(Value::Object(fields)).ok();
     let mut simpler = Vec::new();
-    for Reduction { without, reduced } in reductions(&fields, &[&FIXED, S::FIXED_FIELDS].concat()) {
+    for Reduction { without, reduced } in reductions(&fields(value), fixed) {
         let without = read(without);
-        if without.as_ref() != Some(step) {
+        if without.as_ref() != Some(value) {
             simpler.extend(without);
             simpler.extend(reduced.into_iter().filter_map(read));
         }
     }
     simpler
+}
+
+/// The same without what any of its tables has under this name.
+pub fn without_entry<T: Serialize + DeserializeOwned + Clone>(value: &T, name: &str) -> T {
+    let mut without = fields(value);
+    for table in without.values_mut().filter_map(Value::as_object_mut) {
+        table.remove(name);
+    }
+    serde_json::from_value(Value::Object(without)).unwrap_or_else(|_| value.clone())
 }
 
 type Change<T> = Box<dyn Fn(&T) -> T>;
@@ -99,6 +112,14 @@ fn simpler_values(value: &Value) -> Vec<Value> {
         }
         Value::Bool(true) => vec![Value::Bool(false)],
         Value::Object(fields) if fields.contains_key("after") => vec![Value::from("now")],
+        Value::Array(elements) if elements.len() > 1 => {
+            let without = |number| {
+                let mut fewer = elements.clone();
+                fewer.remove(number);
+                Value::from(fewer)
+            };
+            (0..elements.len()).map(without).collect()
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
             Vec::new()
         }
