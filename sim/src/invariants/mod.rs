@@ -3,6 +3,7 @@
 
 mod catalogue;
 mod delivery;
+mod grant;
 mod identity;
 mod liveness;
 mod principals;
@@ -21,6 +22,7 @@ use signal_hub::hub::{Config, Counters, Hub, SessionKey};
 pub use dst::verdict::{Time, check_same};
 
 pub use catalogue::{Invariant, When};
+pub use grant::{Grant, TokenReader};
 pub use liveness::{Agreement, check_agreement, check_rest_in_time, probe_unanswered};
 pub use resources::{check_balance, check_rest};
 pub use shadow::Shadow;

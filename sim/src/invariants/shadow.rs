@@ -13,6 +13,7 @@ use signal_hub::protocol::{
 };
 use signal_hub::time::Timestamp;
 
+use super::grant::TokenReader;
 use super::principals::Principals;
 use crate::hash::stable_hash;
 use crate::history::{Event, HubEvent, What};
@@ -51,7 +52,7 @@ impl Registration {
 impl Shadow {
     /// The rows of an empty hub that demands tokens, which are signed with this secret.
     pub fn with_tokens(secret: &[u8]) -> Self {
-        Self { principals: Some(Principals::new(secret)), ..Self::default() }
+        Self { principals: Some(Principals::new(TokenReader::new(secret))), ..Self::default() }
     }
 
     /// Who acts for whom, if the hub demands tokens.

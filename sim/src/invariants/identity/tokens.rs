@@ -1,4 +1,4 @@
-//! I53 to I55, L10: what a hub that demands tokens lets the bearers of which tokens have, and for how
+//! I53 to I55, L10, and I25 of tokens: what a hub that demands tokens lets the bearers of which tokens have, and for how
 //! long. Judged by [`Principals`], which the tokens themselves tell.
 
 use std::collections::BTreeMap;
@@ -7,15 +7,17 @@ use std::time::Duration;
 use signal_hub::auth::Principal;
 use signal_hub::hub::{Config, EndReason, ForgetReason, Phase, Record, SessionKey};
 use signal_hub::protocol::{
-    ActorAddress, Body, CloseReason, ErrorCode, Notice, Register, Reply, UnregisterReason, Verb,
+    ActorAddress, Body, CloseReason, Details, ErrorCode, Notice, Register, Reply, UnregisterReason,
+    Verb,
 };
 
-use super::super::principals::{Flaw, Grant, Principals, token_of};
+use super::super::grant::Grant;
+use super::super::principals::{Principals, token_of};
 use super::super::shadow::is_open;
 use super::super::transition::RequestTransition;
 use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
 
-/// I53, I54, I55, L10.
+/// I25, I53, I54, I55, L10.
 pub struct Tokens {
     hub_address: ActorAddress,
     token_bytes_max: usize,
@@ -76,29 +78,37 @@ impl Tokens {
             Some(Verb::RefreshToken(_)) if !is_connecting => ErrorCode::InvalidToken,
             _ => return Ok(()),
         };
-        let token = token_of(&transition.hub.input);
-        let granted = match token.map(|token| known.read(token, transition.now)) {
+        let read = token_of(&transition.hub.input).map(|token| match token.as_str().len() {
+            bytes if bytes > self.token_bytes_max => Err("too_long"),
+            _ => known.read(token, transition.now),
+        });
+        let why = read.as_ref().and_then(|read| read.as_ref().err().copied());
+        let granted = match read {
             Some(Ok(grant)) if had.is_none_or(|had| had.principal == grant.principal) => Ok(grant),
-            Some(Ok(_)) => Err((Invariant::I53, "a token of another principal")),
-            Some(Err(Flaw::NotNow)) => Err((Invariant::I54, "a token whose time is not now")),
-            Some(Err(Flaw::NotGenuine)) => Err((Invariant::I53, "a token that is not genuine")),
-            None => Err((Invariant::I53, "no token")),
+            Some(Ok(_)) => Err((Invariant::I53, "another principal's")),
+            Some(Err(why @ (Details::TOKEN_EXPIRED | Details::TOKEN_NOT_YET_VALID))) => {
+                Err((Invariant::I54, why))
+            }
+            Some(Err(why)) => Err((Invariant::I53, why)),
+            None => Err((Invariant::I53, "missing")),
         };
         let what = &asked.request.type_name;
         match (granted, asked.refused) {
             (Ok(grant), None) => self.takes_effect(transition, asked, &grant),
-            (Ok(_), Some(code)) => {
-                let is_short = token.is_some_and(|t| t.as_str().len() <= self.token_bytes_max);
-                if code == refusal && is_short && !asked.rate_limited {
-                    let evidence = format!("the {what} of {session} has a good token: {code:?}");
-                    return broken(Invariant::L10, evidence);
-                }
-                Ok(())
-            }
             (Err((invariant, flaw)), None) => {
-                broken(invariant, format!("the {what} of {session} is accepted with {flaw}"))
+                broken(invariant, format!("the {what} of {session} is accepted, its token {flaw}"))
             }
-            (Err(_), Some(_)) => Ok(()),
+            (_, Some(code)) if code != refusal => Ok(()),
+            (Ok(_), Some(_)) => {
+                broken(Invariant::L10, format!("the {what} of {session} is refused a good token"))
+            }
+            (Err(_), Some(_)) => match asked.reply.map(reason_told) {
+                Some(told) if told != why => {
+                    let evidence = format!("{session} is told {told:?} of a token that is {why:?}");
+                    broken(Invariant::I25, evidence)
+                }
+                Some(_) | None => Ok(()),
+            },
         }
     }
 
@@ -227,6 +237,17 @@ impl Tokens {
             return Ok(());
         }
         broken(Invariant::I55, format!("of {kind} the hub said {first}, and now says {text}"))
+    }
+}
+
+/// Why its token is no good, as a session is told.
+fn reason_told(reply: &Reply) -> Option<&str> {
+    match reply {
+        Reply::Error(refusal) => match &refusal.details {
+            Details::Reason { reason } => Some(reason),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use signal_hub::auth::{self, Access, Keys};
 use signal_hub::hub::{Hub, Ids, Input, Output, Record, SessionKey};
 use signal_hub::protocol::{
-    AuthToken, Body, ClientFrame, CloseReason, Connect, Outgoing, RefreshToken, Refusal, Reply,
-    Verb,
+    AuthToken, Body, ClientFrame, CloseReason, Connect, Details, Outgoing, RefreshToken, Refusal,
+    Reply, Verb,
 };
 
 use super::super::Invariant;
@@ -367,4 +367,25 @@ fn a_restarted_hub_knows_nobody() {
     story.holds();
     let frame = matches!(story.last().input, Input::Frame(_, Ok(ClientFrame::Request(_))));
     assert!(frame, "the last input is a registration");
+}
+
+#[test]
+fn whoever_shows_a_token_that_is_no_good_is_told_why() {
+    for (token, why) in [
+        (token("alice", json!({ "nbf": 1 })), "not_yet_valid"),
+        (token("alice", json!({ "exp": 0 })), "expired"),
+        (token("alice", json!({ "sub": "" })), "claim"),
+        (signed("alice", json!({}), b"another secret of thirty-two bytes"), "signature"),
+        (AuthToken::new("eyJhbGciOiJIUzUxMiJ9.e30."), "algorithm"),
+        (AuthToken::new("eyJhbGciOiJub25lIn0.e30."), "malformed"),
+        (AuthToken::new("a"), "malformed"),
+        (AuthToken::new(&"a".repeat(20_000)), "too_long"),
+    ] {
+        let mut story = Story::with_tokens();
+        story.comes(1, token, []);
+        story.holds();
+        assert_eq!(refusal(&mut story).details, Details::Reason { reason: why.into() });
+        refusal(&mut story).details = Details::Reason { reason: "another".into() };
+        story.breaks(Invariant::I25);
+    }
 }

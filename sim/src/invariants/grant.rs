@@ -1,0 +1,137 @@
+//! What a token grants, read without the hub's own reading: a hub that reads one wrongly must differ
+//! from this.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use signal_hub::auth::{self, ISSUER, Principal};
+use signal_hub::protocol::{ActorAddress, AuthToken, Details};
+use signal_hub::time::Timestamp;
+
+/// What a good token grants its bearer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// On whose behalf the bearer acts.
+    pub principal: Principal,
+    patterns: Vec<String>,
+    /// When the token is no longer good.
+    pub expires_at: Timestamp,
+}
+
+impl Grant {
+    /// Whether its bearer may register the address.
+    pub fn allows(&self, address: &ActorAddress) -> bool {
+        let covers = |pattern: &String| matches(pattern, address.path());
+        self.principal.actor == *address || self.patterns.iter().any(covers)
+    }
+
+    /// Whether its bearer may take the address from this principal.
+    pub fn may_take(&self, holder: &Principal, address: &ActorAddress) -> bool {
+        self.principal == *holder || self.claims(holder, address)
+    }
+
+    /// Whether the address is the very one that it names, and this other principal has it by a
+    /// pattern.
+    pub fn claims(&self, holder: &Principal, address: &ActorAddress) -> bool {
+        self.principal != *holder && self.principal.actor == *address && holder.actor != *address
+    }
+}
+
+/// Reads the tokens that are signed with a shared secret.
+#[derive(Debug, Clone)]
+pub struct TokenReader(Arc<[u8]>);
+
+impl TokenReader {
+    /// A reader of tokens that are signed with this secret.
+    pub fn new(secret: &[u8]) -> Self {
+        Self(secret.into())
+    }
+
+    /// What the token grants at `now`.
+    ///
+    /// # Errors
+    /// Why it grants nothing, as the protocol names that (`details.reason`).
+    pub fn read(&self, token: &AuthToken, now: Timestamp) -> Result<Grant, &'static str> {
+        let parts: Vec<&str> = token.as_str().split('.').collect();
+        let [header, claims, signature] = parts[..] else { return Err("malformed") };
+        let header: Value = json(header)?;
+        match header["alg"].as_str() {
+            Some("HS256") => {}
+            Some("none") | None => return Err("malformed"),
+            Some(_) => return Err("algorithm"),
+        }
+        URL_SAFE_NO_PAD.decode(signature).map_err(|_| "malformed")?;
+        let claims: Box<RawValue> = json(claims)?;
+        if auth::sign(&claims, &self.0).ok().as_deref() != Some(token.as_str()) {
+            return Err("signature");
+        }
+        let claims: Value = serde_json::from_str(claims.get()).map_err(|_| "malformed")?;
+        let (grant, begins_at) = granted(&claims).ok_or("claim")?;
+        if grant.expires_at <= now {
+            Err(Details::TOKEN_EXPIRED)
+        } else if now < begins_at {
+            Err(Details::TOKEN_NOT_YET_VALID)
+        } else {
+            Ok(grant)
+        }
+    }
+}
+
+fn json<T: serde::de::DeserializeOwned>(part: &str) -> Result<T, &'static str> {
+    let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| "malformed")?;
+    serde_json::from_slice(&bytes).map_err(|_| "malformed")
+}
+
+/// What the claims grant, and from when on.
+fn granted(claims: &Value) -> Option<(Grant, Timestamp)> {
+    let for_hub = |audience: &Value| match audience {
+        Value::Array(all) => all.iter().any(|one| one == ISSUER),
+        one => one == ISSUER,
+    };
+    if claims["iss"] != ISSUER || !claims.get("aud").is_none_or(for_hub) {
+        return None;
+    }
+    let subject = claims["sub"].as_str().filter(|subject| !subject.is_empty())?.to_owned();
+    let actor = ActorAddress::from_path(claims["actorId"].as_str()?).ok()?;
+    let patterns = match claims.get("actors") {
+        None => Vec::new(),
+        Some(patterns) => serde_json::from_value(patterns.clone()).ok()?,
+    };
+    moment(&claims["iat"])?;
+    let expires_at = moment(&claims["exp"])?;
+    let begins_at = claims.get("nbf").map_or(Some(Timestamp::default()), moment)?;
+    let principal = Principal { subject, actor };
+    Some((Grant { principal, patterns, expires_at }, begins_at))
+}
+
+/// Seconds since the epoch; what is finer than a millisecond is cut off.
+fn moment(claim: &Value) -> Option<Timestamp> {
+    let seconds = claim.as_f64().filter(|seconds| *seconds >= 0.0)?;
+    Some(Timestamp::from_millis((seconds * 1_000.0) as u64))
+}
+
+/// Whether all of the name is what the pattern says; a star is any run of characters.
+fn matches(pattern: &str, name: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(left) = name.strip_prefix(first) else { return false };
+    let mut ends = left.char_indices().map(|(at, _)| at).chain([left.len()]);
+    ends.any(|at| matches(rest, &left[at..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn a_star_is_any_run_of_characters_and_all_else_is_itself() {
+        for (pattern, name) in [("a", "a"), ("a/*", "a/b/c"), ("*/c", "a/c"), ("a*c*", "abcc")] {
+            assert!(matches(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [("a", "ab"), ("a/*", "a"), ("*/c", "a/cd"), ("a?", "ab")] {
+            assert!(!matches(pattern, name), "{pattern} {name}");
+        }
+    }
+}
