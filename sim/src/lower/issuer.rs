@@ -9,9 +9,8 @@ use serde_json::{Value, json};
 use signal_hub::auth::{Access, ISSUER, Keys, sign};
 use signal_hub::protocol::AuthToken;
 
-use crate::scenario::{Flaw, Scenario, Shown, Token};
+use crate::scenario::{self, Flaw, SECRET, Scenario, Shown, Token};
 
-const SECRET: &[u8] = b"what every hub under simulation knows";
 const OTHER_SECRET: &[u8] = b"what no hub under simulation knows";
 /// `{"alg":"HS512"}`
 const OTHER_ALGORITHM: &str = "eyJhbGciOiJIUzUxMiJ9";
@@ -20,12 +19,8 @@ const NO_ALGORITHM: &str = "eyJhbGciOiJub25lIn0";
 
 /// Who may connect to a hub of the scenario: whoever has a token, if anybody has one.
 pub fn access(scenario: &Scenario) -> Access {
-    if scenario.clients.tokens.is_empty() { Access::Open } else { Access::Tokens(keys()) }
-}
-
-/// The key that verifies tokens without a flaw.
-fn keys() -> Keys {
-    Keys::from_secret(SECRET).expect("the secret is long enough")
+    let keys = |secret| Keys::from_secret(secret).expect("the secret is long enough");
+    scenario::secret(scenario).map_or(Access::Open, |secret| Access::Tokens(keys(secret)))
 }
 
 /// Signs the tokens of one run.
@@ -123,7 +118,8 @@ mod tests {
         let tokens = [("alice".to_owned(), Token::default())].into();
         let issuer = Issuer { tokens: Arc::new(tokens), began: BEGAN };
         let now = Timestamp::from_millis(BEGAN.as_millis() as u64 + millis);
-        authenticate(&issuer.text("alice", &token.into()), &keys(), now)
+        let keys = Keys::from_secret(SECRET).expect("the secret is long enough");
+        authenticate(&issuer.text("alice", &token.into()), &keys, now)
     }
 
     #[test]

@@ -26,7 +26,8 @@ pub use dst::scenario::{
     write,
 };
 pub use generator::{Profile, generate, generate_lasting};
-pub use token::{Flaw, Shown, Token};
+pub(crate) use token::SECRET;
+pub use token::{Flaw, Shown, Token, secret};
 
 use crate::SignalHub;
 

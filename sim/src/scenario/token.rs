@@ -15,6 +15,8 @@ use super::{Act, Action, Scenario, What};
 
 /// When a token expires that does not say when: after every run.
 pub const LASTS: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// What hubs under simulation verify tokens with.
+pub(crate) const SECRET: &[u8] = b"what every hub under simulation knows";
 /// Bytes of a name, a subject or a pattern.
 const TEXT_MAX: usize = 256;
 /// Of one token.
@@ -152,6 +154,11 @@ impl<'de> Deserialize<'de> for Shown {
             other => Err(D::Error::custom(format!("expected text or claims, found {other}"))),
         }
     }
+}
+
+/// What the hub verifies tokens with, if it demands them: it does if anybody has one.
+pub fn secret(scenario: &Scenario) -> Option<&'static [u8]> {
+    (!scenario.clients.tokens.is_empty()).then_some(SECRET)
 }
 
 /// Those of actors' clients, and of whoever else steps show tokens of.

@@ -38,8 +38,6 @@ struct Story {
     events: Vec<Event>,
     /// What it is judged by; a hub that obeys another configuration breaks it.
     scenario: Scenario,
-    /// What signs tokens, if the hub demands them.
-    secret: Option<&'static [u8]>,
 }
 
 impl Story {
@@ -53,8 +51,7 @@ impl Story {
         adjust(&mut config);
         let scenario = Scenario { hub: config.clone(), ..Scenario::default() };
         let hub = Hub::new(config, Ids::new([7; 32]));
-        let (at, requests, events, secret) = (Duration::ZERO, 0, Vec::new(), None);
-        let mut story = Self { hub, at, requests, events, scenario, secret };
+        let mut story = Self { hub, at: Duration::ZERO, requests: 0, events: Vec::new(), scenario };
         story.records(What::HubStarted { restarts: 0 });
         story
     }
@@ -177,10 +174,7 @@ impl Story {
     }
 
     fn judged(&self, time: Time) -> Result<(), (Invariant, usize)> {
-        let mut judge = match self.secret {
-            Some(secret) => Judge::with_tokens(&self.scenario.hub, secret),
-            None => Judge::of(&self.scenario, time),
-        };
+        let mut judge = Judge::of(&self.scenario, time);
         for (number, event) in self.events.iter().enumerate() {
             judge.observe(event).map_err(|violation| (violation.invariant, number))?;
         }

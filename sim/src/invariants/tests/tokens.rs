@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use signal_hub::auth::{self, Access, Keys};
+use signal_hub::auth;
 use signal_hub::hub::{Hub, Ids, Input, Output, Record, SessionKey};
 use signal_hub::protocol::{
     AuthToken, Body, ClientFrame, CloseReason, Connect, Details, Outgoing, RefreshToken, Refusal,
@@ -12,15 +12,16 @@ use signal_hub::protocol::{
 
 use super::super::Invariant;
 use super::{START, Story, at, connect, is_notice, register, renew, send, subscribe, unregister};
-
-const SECRET: &[u8] = b"a secret of more than thirty-two bytes";
+use crate::lower::access;
+use crate::scenario::{SECRET, Token};
 
 impl Story {
     /// A story of a hub that demands tokens.
     fn with_tokens() -> Self {
-        let mut story = Self { secret: Some(SECRET), ..Self::new() };
-        let (config, keys) = (story.scenario.hub.clone(), Keys::from_secret(SECRET).unwrap());
-        story.hub = Hub::with_access(config, Ids::new([7; 32]), Access::Tokens(keys));
+        let mut story = Self::new();
+        story.scenario.clients.tokens.insert("alice".to_owned(), Token::default());
+        let (config, access) = (story.scenario.hub.clone(), access(&story.scenario));
+        story.hub = Hub::with_access(config, Ids::new([7; 32]), access);
         story
     }
 
