@@ -6,13 +6,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use signal_hub::hub::{Config, Output, SessionKey};
+use signal_hub::hub::{Output, SessionKey};
 use signal_hub::protocol::{Body, Delivery, Json, Notice, Outgoing, Reply, Route};
 use signal_hub_sim::backend::{self, Backend, Skipped};
 use signal_hub_sim::history::{Event, HubEvent, What};
-use signal_hub_sim::invariants::Violation;
+use signal_hub_sim::invariants::{TokenReader, Violation};
 use signal_hub_sim::run::Keep;
-use signal_hub_sim::scenario::Scenario;
+use signal_hub_sim::scenario::{self, Scenario};
 use uuid::Uuid;
 
 use crate::model::requests::wordless;
@@ -90,7 +90,7 @@ impl fmt::Display for Failure {
 /// If that cannot play it.
 pub fn judge(scenario: &Scenario) -> Result<Verdict, Skipped> {
     let outcome = backend::play(scenario, Backend::Message, Keep::All)?;
-    let mut verdict = compare(&scenario.hub, &outcome.events);
+    let mut verdict = compare(scenario, &outcome.events);
     let at = outcome.events.last().map_or(Duration::ZERO, |event| event.at);
     verdict.failure = match (verdict.failure, outcome.violation) {
         (Some(difference), _) => Some(difference),
@@ -100,15 +100,17 @@ pub fn judge(scenario: &Scenario) -> Result<Verdict, Skipped> {
 }
 
 /// Compares all hubs of a history with the model, up to the first difference.
-pub fn compare(config: &Config, events: &[Event]) -> Verdict {
-    let mut model = Model::new(config.clone());
+pub fn compare(scenario: &Scenario, events: &[Event]) -> Verdict {
+    let reader = || scenario::secret(scenario).map(TokenReader::new);
+    let begun = || Model::new(scenario.hub.clone(), reader());
+    let mut model = begun();
     let mut verdict = Verdict { failure: None, kinds: BTreeSet::new(), inputs: 0 };
     let mut ids = BTreeSet::new();
     for (number, event) in (1..).zip(events) {
         let hub = match &event.what {
             What::Hub(hub) => hub,
             What::HubStarted { .. } => {
-                model = Model::new(config.clone());
+                model = begun();
                 continue;
             }
             What::HubStopped { .. }

@@ -140,7 +140,7 @@ fn a_message_too_few_or_too_many_is_a_difference() {
     let scenario = scenario::generate(Profile::Takeover, 1);
     let played = backend::play(&scenario, Backend::Message, Keep::All)
         .expect("the message backend plays storms");
-    assert!(compare(&scenario.hub, &played.events).failure.is_none());
+    assert!(compare(&scenario, &played.events).failure.is_none());
     let is_seen = |output: &Output| !matches!(output, Output::Audit(_));
     let speaks = |event: &Event| match &event.what {
         What::Hub(hub) => hub.outputs.iter().any(is_seen),
@@ -158,7 +158,7 @@ fn a_message_too_few_or_too_many_is_a_difference() {
             } else {
                 hub.outputs.remove(first);
             }
-            let failure = compare(&scenario.hub, &events).failure;
+            let failure = compare(&scenario, &events).failure;
             assert!(matches!(failure, Some(Failure::Differs(_))), "event {place}, twice: {twice}");
         }
     }

@@ -1,7 +1,8 @@
 //! A hub as docs/PROTOCOL.md describes it, as plain as can be: nothing is indexed, and whatever has
 //! to be known is looked for. It shares the words of the wire, the settings and the inputs with the
-//! hub, and no code. Tokens are left out: scenarios let everybody in.
+//! hub, and no code; tokens it reads as the judge does.
 
+mod access;
 mod directory;
 mod messaging;
 mod registration;
@@ -12,12 +13,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use signal_hub::auth::Principal;
 use signal_hub::hub::{Config, Input, SessionKey, Written};
 use signal_hub::protocol::{
     ActorAddress, Body, CloseReason, DisconnectNotice, Json, MessageId, Notice, Outgoing,
     RenewalToken, Reply, SessionId, SubscriptionId, Topic, Verb,
 };
 use signal_hub::time::Timestamp;
+use signal_hub_sim::invariants::{Grant, TokenReader};
 
 /// What a session gets to see.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +46,8 @@ pub struct Drawn {
 /// The hub that ought to be.
 pub struct Model {
     config: Config,
+    /// None: everybody may connect.
+    reader: Option<TokenReader>,
     now: Timestamp,
     drawn: Drawn,
     /// Those that are not over.
@@ -67,6 +72,8 @@ pub struct Model {
 #[derive(Default)]
 struct Session {
     connected: bool,
+    /// What its token grants, if it had to show one.
+    grant: Option<Grant>,
     /// The earliest first.
     addresses: Vec<ActorAddress>,
     claimed: Option<ActorAddress>,
@@ -107,6 +114,8 @@ struct Registration {
     ttl: Duration,
     /// Whether each heartbeat of its owner is a renewal.
     renew_on_heartbeat: bool,
+    /// Who has it, if the hub demands tokens.
+    principal: Option<Principal>,
     /// Where its latest owner came from.
     peer: Option<IpAddr>,
     registered_at: Timestamp,
@@ -119,6 +128,7 @@ struct Registration {
 /// What became of an ask that may come again.
 struct Outcome {
     from: ActorAddress,
+    principal: Option<Principal>,
     id: MessageId,
     verb: Verb,
     at: Timestamp,
@@ -143,6 +153,7 @@ enum Due {
     Idle(SessionKey),
     Stuck(SessionKey),
     Address(ActorAddress),
+    Token(SessionKey),
 }
 
 /// What becomes of the addresses of a session that is over.
@@ -153,9 +164,11 @@ enum Fate {
 }
 
 impl Model {
-    pub fn new(config: Config) -> Self {
+    /// A hub that demands the tokens that this reads, or lets everybody in.
+    pub fn new(config: Config, reader: Option<TokenReader>) -> Self {
         Self {
             config,
+            reader,
             now: Timestamp::default(),
             drawn: Drawn::default(),
             sessions: BTreeMap::new(),
@@ -218,6 +231,7 @@ impl Model {
                 Due::Idle(key) => self.close(key, CloseReason::IdleTimeout),
                 Due::Stuck(key) => self.close(key, CloseReason::SlowConsumer),
                 Due::Address(address) => self.address_due(&address),
+                Due::Token(key) => self.close(key, CloseReason::TokenExpired),
             }
         }
     }
@@ -231,7 +245,8 @@ impl Model {
             let stuck = stuck.map(|since| since + config.slow_consumer_timeout);
             let connect = (!session.connected).then_some((connect, Due::Connect(*key)));
             let stuck = stuck.map(|at| (at, Due::Stuck(*key)));
-            [connect, Some((idle, Due::Idle(*key))), stuck].into_iter().flatten()
+            let token = session.grant.as_ref().map(|grant| (grant.expires_at, Due::Token(*key)));
+            [connect, Some((idle, Due::Idle(*key))), stuck, token].into_iter().flatten()
         });
         let addresses = self.registrations.iter();
         sessions.chain(addresses.map(|(address, row)| (row.until, Due::Address(address.clone()))))

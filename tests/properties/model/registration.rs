@@ -2,7 +2,9 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
+use signal_hub::auth::Principal;
 use signal_hub::hub::SessionKey;
 use signal_hub::protocol::{
     ActorAddress, Body, CloseReason, Details, DisconnectNotice, ErrorCode, Notice, Refusal,
@@ -25,6 +27,7 @@ impl Model {
         register: &Register,
     ) -> Result<Reply, Refusal> {
         let address = &register.actor_address;
+        self.check_principal(key, address)?;
         if *address == self.config.hub_address {
             return Err(unauthorized());
         }
@@ -44,13 +47,20 @@ impl Model {
             self.registrations.remove(&first);
         }
         let known = self.registrations.get(address);
-        let resumed = known.is_some_and(|known| known.owner.is_none());
+        let principal = self.principal(key);
+        let is_own = known.is_some_and(|known| known.principal == principal);
+        let resumed = is_own && known.is_some_and(|known| known.owner.is_none());
         match known.and_then(|known| known.owner) {
             Some(old) if old != key => self.take_over(address, old),
             Some(_) | None => {}
         }
         let known = self.registrations.remove(address);
-        let (version, topics) = known.map_or((0, BTreeMap::new()), |row| (row.version, row.topics));
+        let (version, mut topics) =
+            known.map_or((0, BTreeMap::new()), |row| (row.version, row.topics));
+        if !is_own {
+            topics.clear();
+        }
+        self.outcomes.retain(|one| one.from != *address || one.principal == principal);
         let (version, expires_at) = (version + 1, self.now + register.ttl);
         let token = self.fresh_token();
         let reply = Registered {
@@ -70,6 +80,7 @@ impl Model {
             version,
             ttl: register.ttl,
             renew_on_heartbeat: register.renew_on_heartbeat,
+            principal,
             peer: self.sessions[&key].peer,
             registered_at: self.now,
             capabilities: register.capabilities.clone(),
@@ -84,11 +95,11 @@ impl Model {
         Ok(Reply::Registered(reply))
     }
 
-    /// The detached address that gives way: the oldest of the peer that has most.
+    /// The detached address that gives way: the oldest of the principal or peer that has most.
     fn first_to_go(&self) -> Option<ActorAddress> {
         let detached = || self.registrations.iter().filter(|(_, row)| row.owner.is_none());
         let rank = |(address, row): &(&ActorAddress, &Registration)| {
-            let as_many = detached().filter(|(_, other)| other.peer == row.peer).count();
+            let as_many = detached().filter(|(_, other)| other.holder() == row.holder()).count();
             (Reverse(as_many), row.until, (*address).clone())
         };
         detached().min_by_key(rank).map(|(address, _)| address.clone())
@@ -151,11 +162,13 @@ impl Model {
         request: &Request,
         renew: &Renew,
     ) -> Result<Reply, Refusal> {
+        let principal = self.principal(key);
         let address = match renew.renewal_token {
             Some(token) => {
                 let mut rows = self.registrations.iter();
                 let bears = rows.find(|(_, row)| {
                     row.token == Some(token)
+                        && (row.owner == Some(key) || row.principal == principal)
                         || row.owner == Some(key) && row.first_token == Some(token)
                 });
                 bears.map(|(address, _)| address.clone()).ok_or_else(unauthorized)?
@@ -177,13 +190,21 @@ impl Model {
     /// A live registration expires, or a detached one is forgotten.
     pub(super) fn address_due(&mut self, address: &ActorAddress) {
         match self.owner(address) {
-            Some(owner) => {
-                self.disown(owner, address);
-                self.detach(address);
-                self.say_lost(owner, address, UnregisterReason::Expired);
-            }
+            Some(owner) => self.lose(owner, address, UnregisterReason::Expired),
             None => drop(self.registrations.remove(address)),
         }
+    }
+
+    /// The session lives on without the address.
+    pub(super) fn lose(
+        &mut self,
+        owner: SessionKey,
+        address: &ActorAddress,
+        why: UnregisterReason,
+    ) {
+        self.disown(owner, address);
+        self.detach(address);
+        self.say_lost(owner, address, why);
     }
 
     pub(super) fn detach(&mut self, address: &ActorAddress) {
@@ -204,6 +225,16 @@ impl Model {
     fn disown(&mut self, key: SessionKey, address: &ActorAddress) {
         if let Some(session) = self.sessions.get_mut(&key) {
             session.addresses.retain(|own| own != address);
+        }
+    }
+}
+
+impl Registration {
+    /// Whom it counts for while it is detached.
+    fn holder(&self) -> (Option<&Principal>, Option<IpAddr>) {
+        match &self.principal {
+            Some(principal) => (Some(principal), None),
+            None => (None, self.peer),
         }
     }
 }

@@ -208,7 +208,8 @@ impl Model {
         if !matches!(reply, Reply::UnknownActor(_)) {
             self.make_room_for_an_outcome_of(&from);
             let (id, verb) = (request.id.clone(), verb.clone());
-            self.outcomes.push(Outcome { from, id, verb, at: now, reply: reply.clone() });
+            let (principal, reply) = (self.principal(key), reply.clone());
+            self.outcomes.push(Outcome { from, principal, id, verb, at: now, reply });
         }
         Ok(reply)
     }
@@ -264,7 +265,7 @@ impl Model {
             Verb::Publish(publish) => self.publish(key, request, publish),
             Verb::QueueStats => Ok(self.queue_stats(key)),
             Verb::Metrics => Ok(self.metrics()),
-            Verb::RefreshToken(_) => Err(refusal(ErrorCode::InvalidToken)),
+            Verb::RefreshToken(refresh) => self.refresh_token(key, request, refresh),
         }
     }
 
@@ -273,13 +274,17 @@ impl Model {
         if major(&connect.protocol_version) != major(PROTOCOL_VERSION) {
             return Err(refusal(ErrorCode::VersionMismatch));
         }
-        self.sessions.get_mut(&key).expect("frames come from open sessions").connected = true;
+        let grant = self.admit(connect.auth_token.as_ref())?;
+        let actor_identity = grant.as_ref().map(|grant| grant.principal.actor.clone());
+        let token_expires_at = grant.as_ref().map(|grant| grant.expires_at);
+        let session = self.sessions.get_mut(&key).expect("frames come from open sessions");
+        (session.connected, session.grant) = (true, grant);
         let nobody = || SessionId::new(Uuid::nil());
         Ok(Reply::Connected(Connected {
             session_id: self.drawn.session.unwrap_or_else(nobody),
             server_version: String::new(),
             server_time: Some(self.now),
-            token_expires_at: None,
+            token_expires_at,
             max_message_size: self.config.message_bytes_max,
             heartbeat_interval: self.config.heartbeat_interval.as_millis() as u64,
             capabilities: HubCapabilities {
@@ -287,7 +292,7 @@ impl Model {
                 supports_backpressure: true,
                 supported_content_types: vec!["application/json".to_owned()],
             },
-            actor_identity: None,
+            actor_identity,
         }))
     }
 
