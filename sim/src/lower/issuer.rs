@@ -2,11 +2,13 @@
 //! the same text.
 
 use std::collections::BTreeMap;
+use std::future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use signal_hub::auth::{Access, ISSUER, Keys, sign};
+use signal_hub::client::TokenSource;
 use signal_hub::protocol::AuthToken;
 
 use crate::scenario::{self, Flaw, SECRET, Scenario, Shown, Token};
@@ -42,12 +44,32 @@ impl Issuer {
         self.tokens.get(actor).map(|token| token.or(&claims_of(actor)))
     }
 
+    /// Where the actor's clients get tokens like this one that last so long; `elapsed` tells the time
+    /// since the run began.
+    pub fn source(
+        &self,
+        token: &Token,
+        lasts: Duration,
+        elapsed: impl Fn() -> Duration + Send + Sync + 'static,
+    ) -> TokenSource {
+        let (issuer, token) = (self.clone(), token.clone());
+        TokenSource::new(move || {
+            let exp = Some(elapsed().saturating_add(lasts));
+            future::ready(Ok(issuer.signed(&Token { exp, ..token.clone() })))
+        })
+    }
+
     /// What an actor shows, as it travels.
     pub fn text(&self, actor: &str, shown: &Shown) -> AuthToken {
         match shown {
             Shown::Text(text) => AuthToken::new(text),
             Shown::Token(token) => self.signed(&self.whole(actor, token)),
         }
+    }
+
+    /// How long those last that the actor's clients get from a source, if they have one.
+    pub fn lasts(&self, actor: &str) -> Option<Duration> {
+        self.tokens.get(actor)?.lasts
     }
 
     /// All that the actor's token says.

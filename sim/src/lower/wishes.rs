@@ -12,7 +12,7 @@ use crate::scenario::{Action, Actor, Scenario, Shown, Token};
 /// Addresses to be at, and topics to hear of.
 pub struct Wishes {
     own: Own,
-    /// What the next client connects with.
+    /// What the next client connects with, or what it gets others like.
     token: Option<Token>,
     hub: ActorAddress,
     /// Of registrations that name none.
@@ -42,8 +42,16 @@ impl Wishes {
         &self.own.address
     }
 
-    /// How a client is set that starts now.
-    pub fn config(&self, hub: HubUrl) -> ClientConfig {
+    /// How a client is set that starts now; `elapsed` tells it the time since the run began.
+    pub fn config(
+        &self,
+        hub: HubUrl,
+        elapsed: impl Fn() -> Duration + Send + Sync + 'static,
+    ) -> ClientConfig {
+        let Own { name, issuer, .. } = &self.own;
+        let (token, lasts) = (self.token.as_ref(), issuer.lasts(name));
+        let token_source =
+            token.zip(lasts).map(|(token, lasts)| issuer.source(token, lasts, elapsed));
         let ttl = self.registration_ttl;
         let actors = self.addresses.iter().enumerate().map(|(number, address)| {
             let topics = match number {
@@ -54,7 +62,8 @@ impl Wishes {
         });
         ClientConfig {
             hub_address: self.hub.clone(),
-            auth_token: self.token.as_ref().map(|token| self.own.issuer.signed(token)),
+            auth_token: token.filter(|_| lasts.is_none()).map(|token| issuer.signed(token)),
+            token_source,
             backoff_max: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(5),
             ..ClientConfig::new(hub, actors.collect())

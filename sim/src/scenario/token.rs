@@ -17,6 +17,8 @@ use super::{Act, Action, Scenario, What};
 pub const LASTS: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// What hubs under simulation verify tokens with.
 pub(crate) const SECRET: &[u8] = b"what every hub under simulation knows";
+/// A client asks for the next token all the time if none lasts as long as a request for it.
+const LASTS_MIN: Duration = Duration::from_secs(1);
 /// Bytes of a name, a subject or a pattern.
 const TEXT_MAX: usize = 256;
 /// Of one token.
@@ -45,6 +47,11 @@ pub struct Token {
     #[serde(with = "duration_text::optional", default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub exp: Option<Duration>,
+    /// How long each token is good, by a clock that is right, that the actor's clients get from a source
+    /// whenever they need one; without it they have none. In `tokens` only.
+    #[serde(with = "duration_text::optional", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub lasts: Option<Duration>,
     /// When it becomes valid, after the start of the run; it is from the beginning unless given.
     #[serde(with = "duration_text::optional", default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
@@ -77,6 +84,7 @@ impl Token {
             actor_id: self.actor_id.clone().or_else(|| base.actor_id.clone()),
             actors: self.actors.clone().or_else(|| base.actors.clone()),
             exp: self.exp.or(base.exp),
+            lasts: None,
             nbf: self.nbf.or(base.nbf),
             flaw: self.flaw.or(base.flaw),
         }
@@ -102,7 +110,7 @@ impl Token {
         at_most("patterns", patterns.len(), PATTERNS_MAX)
             .and_then(|()| at_most("bytes of a pattern", longest, TEXT_MAX))
             .map_err(|why| format!("actors: {why}"))?;
-        for (field, time) in [("exp", self.exp), ("nbf", self.nbf)] {
+        for (field, time) in [("exp", self.exp), ("lasts", self.lasts), ("nbf", self.nbf)] {
             if let Some(time) = time.filter(|time| *time > LASTS) {
                 let [time, most] = [time, LASTS].map(humantime::format_duration);
                 return Err(format!("{field} = {time}: at most {most}"));
@@ -174,6 +182,10 @@ pub fn check(scenario: &Scenario) -> Result<(), String> {
             return Err(format!("tokens.{name}.of: this is for steps only"));
         }
         token.check().map_err(|why| format!("tokens.{name}.{why}"))?;
+        if token.lasts.is_some_and(|lasts| lasts < LASTS_MIN) {
+            let least = humantime::format_duration(LASTS_MIN);
+            return Err(format!("tokens.{name}.lasts: at least {least}"));
+        }
     }
     Ok(())
 }
@@ -182,6 +194,9 @@ pub fn check(scenario: &Scenario) -> Result<(), String> {
 pub fn check_shown(scenario: &Scenario, shown: &Shown) -> Result<(), String> {
     let Shown::Token(token) = shown else { return Ok(()) };
     token.check().map_err(|why| format!("token.{why}"))?;
+    if token.lasts.is_some() {
+        return Err("token.lasts: this is for the clients' own tokens only".to_owned());
+    }
     let Some(of) = &token.of else { return Ok(()) };
     let names = || {
         let actors = scenario.actors.iter().map(|actor| actor.name.as_str());

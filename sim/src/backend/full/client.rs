@@ -35,7 +35,9 @@ impl<W: Wire> Client<W> {
         let process = stack.wire.process(&host, &full_name);
         let belief = Arc::<Mutex<Belief>>::default();
         let runtime = Adapter(process.runtime());
-        let config = wishes.config(lower::hub_url(&stack.wire.hub_authority(&host)));
+        let net = stack.wire.net().clone();
+        let hub = lower::hub_url(&stack.wire.hub_authority(&host));
+        let config = wishes.config(hub, move || net.elapsed());
         let (client, events) =
             client::Client::connect_observed(runtime.clone(), config, tap.clone());
         runtime.spawn(follow(events, Arc::clone(&belief), tap));

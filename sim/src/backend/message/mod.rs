@@ -125,7 +125,8 @@ impl Platform<SignalHub> for MessagePlatform {
         let id = self.with(|world| {
             let host = world.network.host(&name.actor);
             let hub = lower::hub_url(&format!("{HUB_HOST}:{HUB_PORT}"));
-            world.start_client(name, host, wishes.config(hub), wishes.own().clone())
+            let config = wishes.config(hub, world.clock());
+            world.start_client(name, host, config, wishes.own().clone())
         });
         let process = self.process(Role::Holder(Holder::Client(id)));
         (process, MessageClient(self.clone(), id))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use signal_hub::hub::{Config, Sizes};
@@ -28,6 +29,8 @@ pub struct World {
     pub recorder: Recorder,
     /// Time since the run began.
     pub now: Duration,
+    /// The same in nanoseconds, for whoever is asked by the world and cannot ask it.
+    shown_now: Arc<AtomicU64>,
     pub(super) agenda: Agenda,
     pub network: Network,
     pub(super) listener: Option<ListenerId>,
@@ -58,6 +61,7 @@ impl World {
             scenario,
             recorder,
             now: Duration::ZERO,
+            shown_now: Arc::default(),
             agenda: Agenda::default(),
             server: None,
             hub_paused: false,
@@ -78,6 +82,12 @@ impl World {
         wall_clock(self.now, self.network.clock_skew(host))
     }
 
+    /// Tells the time since the run began.
+    pub fn clock(&self) -> impl Fn() -> Duration + Send + Sync + 'static {
+        let shown = Arc::clone(&self.shown_now);
+        move || Duration::from_nanos(shown.load(Ordering::Relaxed))
+    }
+
     pub fn plan(&mut self, pause: Duration, event: Event) {
         self.agenda.plan(self.now.saturating_add(pause), event);
     }
@@ -86,6 +96,8 @@ impl World {
     pub fn step(&mut self) -> bool {
         let Some((at, event)) = self.agenda.pop() else { return false };
         self.now = self.now.max(at);
+        let nanos = u64::try_from(self.now.as_nanos()).unwrap_or(u64::MAX);
+        self.shown_now.store(nanos, Ordering::Relaxed);
         if let Some(event) = self.not_paused(event) {
             self.happen(event);
         }

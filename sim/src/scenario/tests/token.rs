@@ -24,10 +24,11 @@ fn a_token_that_cannot_be_is_told_with_its_field() {
         ),
         (
             r#"{ "alice": { "actor": ["a"] } }"#,
-            "2: unknown field `actor`, expected one of `of`, `sub`, `actorId`, `actors`, `exp`, `nbf`, `flaw`; did you mean `actors`?",
+            "2: unknown field `actor`, expected one of `of`, `sub`, `actorId`, `actors`, `exp`, `lasts`, `nbf`, `flaw`; did you mean `actors`?",
         ),
         (r#"{ "alise": {} }"#, "2: tokens.alise: nobody is called \"alise\", and no step shows it"),
         (r#"{ "alice": { "of": "bob" } }"#, "2: tokens.alice.of: this is for steps only"),
+        (r#"{ "alice": { "lasts": "1ms" } }"#, "2: tokens.alice.lasts: at least 1s"),
         (r#"{ "alice": { "sub": "" } }"#, "2: tokens.alice.sub: expected 1 to 256 bytes of text"),
         (r#"{ "alice": { "exp": "30d" } }"#, "2: tokens.alice.exp = 30days: at most 7days"),
         (
@@ -54,6 +55,7 @@ fn a_token_that_no_step_can_show_is_told_with_its_field() {
             "`token.exp`: \"x\" is no duration such as 1m 30s: expected number at 0",
         ),
         (r#"{ "of": "alise" }"#, "`token.of`: \"alise\" has no token; there are alice, bob, eve"),
+        (r#"{ "lasts": "5s" }"#, "token.lasts: this is for the clients' own tokens only"),
         (r#"{ "nbf": "30d" }"#, "token.nbf = 30days: at most 7days"),
     ] {
         let step = format!(r#"{{ "who": "bob/1", "do": "connect", "token": {token} }}"#);
