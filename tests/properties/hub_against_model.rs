@@ -17,13 +17,14 @@ use crate::comparison::{Failure, compare, judge};
 use crate::{regression, scenarios};
 
 /// What scenarios of steps at random do not miss, if there are 256 of them.
-const KINDS: [&str; 40] = [
+const KINDS: [&str; 42] = [
     "broadcast",
     "close 1000",
     "close 1001",
     "close 1008",
     "close 1009",
     "close 1013",
+    "close 4001",
     "close 4002",
     "close 4003",
     "close 4004",
@@ -49,6 +50,7 @@ const KINDS: [&str; 40] = [
     "hub:registered",
     "hub:renewed",
     "hub:subscribed",
+    "hub:token_refreshed",
     "hub:unknown_actor",
     "hub:unregistered",
     "hub:unsubscribed",

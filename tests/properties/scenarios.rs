@@ -2,6 +2,7 @@
 //! that can be said and all bounds within reach. A hub is quick to show that it is wrong when
 //! everything happens close together.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proptest::collection::vec;
@@ -13,8 +14,8 @@ use signal_hub::hub::Config;
 use signal_hub::protocol::Topic;
 use signal_hub_sim::net::{Choice, End, Fault, LinkConfig, Seen};
 use signal_hub_sim::scenario::{
-    Act, Action, Actor, ActorKind, Clients, ConnectionAct, HUB_HOST, HubAction, ProcessAct,
-    Scenario, Speech, Step, What, When, WhichToken, Who,
+    Act, Action, Actor, ActorKind, Clients, ConnectionAct, Flaw, HUB_HOST, HubAction, ProcessAct,
+    Scenario, Shown, Speech, Step, Token, What, When, WhichToken, Who,
 };
 
 /// Who has a client, and who only connections.
@@ -28,18 +29,16 @@ const HUB: &str = "cloudflare/signal-hub";
 
 /// Any scenario.
 pub fn scenarios() -> impl Strategy<Value = Scenario> {
-    (any::<u32>(), hub(), network(), 1..20_u64, vec((pause(), what()), 5..60)).prop_map(
-        |(seed, hub, network, ttl, done)| {
+    let clients = (1..20_u64, prop_oneof![2 => Just(BTreeMap::new()), 1 => tokens()]);
+    (any::<u32>(), hub(), network(), clients, vec((pause(), what()), 5..60)).prop_map(
+        |(seed, hub, network, (ttl, tokens), done)| {
             let client = Actor::client(CLIENT);
             let raw = RAW.map(|name| Actor { kind: ActorKind::Raw, ..Actor::client(name) });
             Scenario {
                 seed: seed.into(),
                 hub,
                 network,
-                clients: Clients {
-                    registration_ttl: Duration::from_secs(ttl),
-                    ..Clients::default()
-                },
+                clients: Clients { registration_ttl: Duration::from_secs(ttl), tokens },
                 actors: std::iter::once(client).chain(raw).collect(),
                 races: Some("steps at random".to_owned()),
                 steps: steps(done),
@@ -54,7 +53,8 @@ fn steps(done: Vec<(Duration, What)>) -> Vec<Step> {
     let mut at = Duration::from_millis(20);
     let mut steps = Vec::new();
     for who in connections() {
-        let connect = Action::Connect { protocol_version: None, token: None };
+        let token = Some(Token::default().into());
+        let connect = Action::Connect { protocol_version: None, token };
         steps.push(Step::at(at, who.clone(), connect));
         steps.push(Step::at(
             at,
@@ -70,6 +70,45 @@ fn steps(done: Vec<(Duration, What)>) -> Vec<Step> {
     // What was done last takes its course.
     steps.push(Step::fault(at + Duration::from_secs(10), Fault::Heal));
     steps
+}
+
+/// One for each actor, if not all of them good, or for long.
+fn tokens() -> impl Strategy<Value = BTreeMap<String, Token>> {
+    let one = || (claims(), weighted(0.2, millis(0..20_000)));
+    let one = || one().prop_map(|(token, exp)| Token { exp, ..token });
+    [one(), one(), one()].prop_map(|tokens| {
+        let names = std::iter::once(CLIENT).chain(RAW).map(str::to_owned);
+        names.zip(tokens).collect()
+    })
+}
+
+/// What an actor may be beside itself.
+fn claims() -> impl Strategy<Value = Token> {
+    let patterns = vec(select(vec!["*", "bob*", "*/desk", "nobody", "alice", "desk"]), 0..3);
+    (of(patterns), weighted(0.1, select(vec!["alice", "bob/desk"]))).prop_map(
+        |(patterns, actor_id)| Token {
+            actors: patterns.map(|patterns| patterns.into_iter().map(str::to_owned).collect()),
+            actor_id: actor_id.map(str::to_owned),
+            ..Token::default()
+        },
+    )
+}
+
+/// One that is shown: mostly one's own, and good.
+fn shown() -> impl Strategy<Value = Shown> {
+    let of = weighted(0.2, select(RAW.to_vec()));
+    let flaws = vec![Flaw::Tampered, Flaw::OtherKey, Flaw::OtherAlgorithm, Flaw::Unsigned];
+    let times = (weighted(0.5, millis(0..30_000)), weighted(0.1, millis(0..20_000)));
+    let token = (claims(), of, times, weighted(0.1, select(flaws)));
+    let token = token.prop_map(|(token, of, (exp, nbf), flaw)| Token {
+        of: of.map(str::to_owned),
+        exp,
+        nbf,
+        flaw,
+        ..token
+    });
+    let own = Just(Token::default()).prop_map(Shown::from);
+    prop_oneof![3 => own, 3 => token.prop_map(Shown::from), 1 => Just(Shown::from("none"))]
 }
 
 fn connections() -> Vec<Who> {
@@ -192,7 +231,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(Action::ListActors),
         1 => Just(Action::QueueStats),
         1 => Just(Action::Metrics),
-        1 => Just(Action::RefreshToken { token: "none".into() }),
+        2 => shown().prop_map(|token| Action::RefreshToken { token }),
         1 => Just(Action::Disconnect),
     ]
 }
@@ -215,7 +254,8 @@ fn raw_act() -> impl Strategy<Value = Act> {
         weighted(0.1, select(vec!["0.9.7".to_owned(), "1.0.0".to_owned(), "0".to_owned()]));
     let token = select(vec![WhichToken::Latest, WhichToken::Used, WhichToken::None]);
     let action = prop_oneof![
-        4 => version.prop_map(|protocol_version| Action::Connect { protocol_version, token: None }),
+        4 => (version, of(shown()))
+            .prop_map(|(protocol_version, token)| Action::Connect { protocol_version, token }),
         2 => (of(name()), token).prop_map(|(address, token)| Action::Renew { address, token }),
         2 => Just(Action::Open),
         1 => Just(Action::Close),
