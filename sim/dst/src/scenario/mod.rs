@@ -25,7 +25,7 @@ pub use shrinker::{Progress, Shrunk, shrink};
 pub use step::{Step, What, When, Who};
 
 use crate::System;
-use crate::net::LinkConfig;
+use crate::net::{Fault, LinkConfig};
 
 /// The name of the host that the hub runs on.
 pub const HUB_HOST: &str = "hub";
@@ -83,7 +83,13 @@ impl<S: System> Scenario<S> {
             What::Act { who: who @ Who::Raw(..), .. } => Some(who.to_string()),
             What::Act { .. } | What::Hub(_) | What::Network(_) => None,
         });
-        std::iter::once(HUB_HOST.to_owned()).chain(actors).chain(raws)
+        // The link of one that says nothing has a fault, too.
+        let faults = self.steps.iter().filter_map(|step| match &step.what {
+            What::Network(fault) => Some(fault),
+            What::Act { .. } | What::Hub(_) => None,
+        });
+        let named = faults.flat_map(Fault::hosts).map(str::to_owned);
+        std::iter::once(HUB_HOST.to_owned()).chain(actors).chain(raws).chain(named)
     }
 }
 

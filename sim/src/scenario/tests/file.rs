@@ -98,6 +98,16 @@ fn a_fault_on_an_unknown_host_is_refused() {
 }
 
 #[test]
+fn a_fault_may_be_on_the_link_of_a_connection_that_does_nothing() {
+    let fault = r#"{ "at": "1s", "who": "network", "do": "stall", "from": "hub", "to": "bob/3", "lasts": "1s" }"#;
+    let scenario = read(&format!(
+        r#"{{ "version": 1, "seed": 1, "actors": [{{ "name": "bob", "kind": "raw" }}], "steps": [{fault}] }}"#
+    ));
+    let hosts: Vec<String> = scenario.expect("it is a scenario").hosts().collect();
+    assert_eq!(hosts, ["hub", "bob", "hub", "bob/3"]);
+}
+
+#[test]
 fn an_unknown_word_is_told_with_the_one_that_was_meant() {
     let error = error(
         "{ \"who\": \"alice\", \"do\": \"start\" },\n{ \"who\": \"alice\", \"do\": \"subscibe\" }",
