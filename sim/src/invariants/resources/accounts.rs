@@ -2,13 +2,14 @@
 
 use signal_hub::hub::weights::{self, Accounts};
 use signal_hub::hub::{AddressRow, Config, OwnerRow, SessionRow};
-use signal_hub::protocol::{ActorAddress, Topic, Verb};
+use signal_hub::protocol::{ActorAddress, Register, Topic, Verb};
 
 use super::super::shadow::is_open;
 use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
 
 /// I52. The books are kept row by row; what was accounted before the event is in the shadow.
 pub struct Accounting {
+    config: Config,
     registration_max: usize,
     most: Accounts,
     accounted: Accounts,
@@ -18,7 +19,7 @@ impl Accounting {
     pub fn new(config: &Config) -> Self {
         let registration_max = weights::registration_max(config);
         let (most, accounted) = (Accounts::at_most(config), Accounts::default());
-        Self { registration_max, most, accounted }
+        Self { config: config.clone(), registration_max, most, accounted }
     }
 }
 
@@ -73,7 +74,10 @@ impl Accounting {
         let Some(row) = row else { return Ok(()) };
         let accepted = transition.asked.as_ref().and_then(|asked| asked.accepted());
         let asked = match accepted {
-            Some(Verb::Register(register)) if register.actor_address == *address => Some(register),
+            Some(Verb::Register(register)) if register.actor_address == *address => {
+                self.is_within_bounds(register)?;
+                Some(register)
+            }
             _ => transition.before.registration(address).map(|known| known.asked()),
         };
         let expected = asked.map_or(row.weight, |register| {
@@ -90,6 +94,28 @@ impl Accounting {
                     row.weight, self.registration_max
                 ),
             )
+        }
+    }
+
+    /// Each part of a registration has a bound of its own.
+    fn is_within_bounds(&self, register: &Register) -> Verdict {
+        let bounds = self.config.bounds();
+        let capabilities = &register.capabilities;
+        let longest = capabilities.iter().map(String::len).max().unwrap_or(0);
+        let parts = [
+            ("metadata", register.metadata.len(), bounds.registration_metadata_bytes_max),
+            ("capabilities", capabilities.len(), bounds.capabilities_max),
+            ("capabilities[]", longest, bounds.capability_bytes_max),
+        ];
+        match parts.into_iter().find(|(_, has, most)| has > most) {
+            None => Ok(()),
+            Some((part, has, most)) => broken(
+                Invariant::I52,
+                format!(
+                    "{} is registered with {part} of {has}: at most {most} are allowed",
+                    register.actor_address
+                ),
+            ),
         }
     }
 }

@@ -265,9 +265,13 @@ fn a_registration_is_accounted_for_as_it_is() {
 
 #[test]
 fn a_registration_is_no_larger_than_it_may_be() {
-    breaks_with(described_at_length(), Invariant::I52, |config| {
-        (config.registration_metadata_bytes_max, config.capabilities_max) = (64, 1);
-    });
+    for shorten in [
+        (|config| config.registration_metadata_bytes_max = 1_000) as fn(&mut Config),
+        |config| config.capabilities_max = 0,
+        |config| config.capability_bytes_max = 1,
+    ] {
+        breaks_with(described_at_length(), Invariant::I52, shorten);
+    }
 }
 
 #[test]
