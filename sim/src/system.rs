@@ -48,6 +48,7 @@ impl System for SignalHub {
     fn only_for(action: &Action) -> Option<ActorKind> {
         match action {
             Action::Renew { .. }
+            | Action::Unsubscribe { by_id: true, .. }
             | Action::Open
             | Action::Connect { .. }
             | Action::Write { .. }

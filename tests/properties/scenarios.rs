@@ -224,7 +224,7 @@ fn action() -> impl Strategy<Value = Action> {
             .prop_map(|(exclude_self, speech)| Action::Broadcast { exclude_self, speech }),
         4 => (topic(), speech()).prop_map(|(topic, speech)| Action::Publish { topic, speech }),
         4 => topic().prop_map(|topic| Action::Subscribe { topic }),
-        1 => topic().prop_map(|topic| Action::Unsubscribe { topic }),
+        1 => topic().prop_map(|topic| Action::Unsubscribe { topic, by_id: false }),
         5 => register,
         1 => of(name()).prop_map(|address| Action::Unregister { address }),
         1 => Just(Action::Discover { pattern: Some("bob*".to_owned()) }),

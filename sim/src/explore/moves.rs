@@ -86,7 +86,7 @@ impl Word {
             }
             Word::Renew => Action::Renew { address: None, token: WhichToken::None },
             Word::Subscribe => Action::Subscribe { topic },
-            Word::Unsubscribe => Action::Unsubscribe { topic },
+            Word::Unsubscribe => Action::Unsubscribe { topic, by_id: false },
             Word::Unregister => Action::Unregister { address: None },
             Word::Disconnect => Action::Disconnect,
             Word::Ping => Action::Ping,

@@ -173,7 +173,7 @@ fn command(
         Action::Subscribe { topic } => {
             Some(Command::Subscribe { address: speaker, topic: topic.clone() })
         }
-        Action::Unsubscribe { topic } => {
+        Action::Unsubscribe { topic, .. } => {
             Some(Command::Unsubscribe { address: speaker, topic: topic.clone() })
         }
         Action::Register { address: name, ttl: wanted, renew_on_heartbeat } => {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use signal_hub::protocol::codec::{HubBody, HubFrame};
 use signal_hub::protocol::{
     ActorAddress, ClientFrame, Connect, Disconnect, Json, MessageId, PROTOCOL_VERSION, Pattern,
-    Register, Renew, RenewalToken, Reply, Request, Subscribe, Subscription, Unregister,
-    Unsubscribe, Verb,
+    Register, Renew, RenewalToken, Reply, Request, Subscribe, Subscription, SubscriptionId, Topic,
+    Unregister, Unsubscribe, Verb,
 };
 use signal_hub::time::Timestamp;
 
@@ -29,13 +29,14 @@ pub struct RawSession {
     requests: u32,
     /// The latest renewal token of each address, and the one before it.
     tokens: BTreeMap<ActorAddress, [Option<RenewalToken>; 2]>,
+    subscriptions: BTreeMap<Topic, SubscriptionId>,
 }
 
 impl RawSession {
     /// `name` as in a scenario, `own` its actor.
     pub fn new(name: &str, own: Own, hub: ActorAddress, registration_ttl: Duration) -> Self {
-        let tokens = BTreeMap::new();
-        Self { name: name.to_owned(), own, hub, registration_ttl, requests: 0, tokens }
+        let (requests, tokens, subscriptions) = Default::default();
+        Self { name: name.to_owned(), own, hub, registration_ttl, requests, tokens, subscriptions }
     }
 
     /// That of a raw connection in a run that began then.
@@ -53,6 +54,11 @@ impl RawSession {
         let (address, token) = match reply {
             Reply::Registered(registered) => (&registered.actor_address, &registered.renewal_token),
             Reply::Renewed(renewed) => (&renewed.actor_address, &renewed.renewal_token),
+            Reply::Subscribed(subscribed) => {
+                let topic = subscribed.topic.clone();
+                self.subscriptions.insert(topic, subscribed.subscription_id);
+                return;
+            }
             _ => return,
         };
         let tokens = self.tokens.entry(address.clone()).or_default();
@@ -121,8 +127,11 @@ impl RawSession {
             Action::Subscribe { topic } => {
                 Verb::Subscribe(Subscribe { topic: topic.clone(), durable: false })
             }
-            Action::Unsubscribe { topic } => {
-                Verb::Unsubscribe(Unsubscribe { subscription: Subscription::Topic(topic.clone()) })
+            Action::Unsubscribe { topic, by_id } => {
+                let id = self.subscriptions.get(topic).filter(|_| *by_id);
+                let by_topic = || Subscription::Topic(topic.clone());
+                let subscription = id.map_or_else(by_topic, |id| Subscription::Id(*id));
+                Verb::Unsubscribe(Unsubscribe { subscription })
             }
             Action::Disconnect => Verb::Disconnect(Disconnect { reason: None }),
             _ => return None,

@@ -94,7 +94,7 @@ impl Wishes {
     fn note(&mut self, action: &Action) {
         if let Action::Subscribe { topic } = action {
             self.topics.insert(topic.clone());
-        } else if let Action::Unsubscribe { topic } = action {
+        } else if let Action::Unsubscribe { topic, .. } = action {
             self.topics.remove(topic);
         } else if let Action::RefreshToken { token: Shown::Token(token) } = action {
             self.note_token(token);

@@ -95,6 +95,10 @@ pub enum Action {
         /// Which topic.
         #[schemars(with = "String")]
         topic: Topic,
+        /// Whether a raw connection names, in place of the topic, the id of the subscription to it
+        /// that it was told last, whosesoever that is.
+        #[serde(default, skip_serializing_if = "is_false")]
+        by_id: bool,
     },
     /// Takes an address.
     Register {

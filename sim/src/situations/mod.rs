@@ -1,6 +1,7 @@
 //! It must have happened: what a campaign has to meet before its silence proves anything. Each
 //! situation is counted on the history alone, as the invariants are judged.
 
+mod aimed;
 mod names;
 mod required;
 mod shape;

@@ -94,6 +94,60 @@ situations! {
         "A client takes leave with its connection open.",
     SecondClientStarted "second client started"
         "A second client of an actor begins while the first is connected.",
+    OneIdForTwo "one id for two actors"
+        "Two addresses ask under one id, one right after the other, and both asks are carried out.",
+    ToldTwice "told twice under one id"
+        "A session tells two things in a row under one id.",
+    IdUsedAgain "id used again"
+        "An address asks under the id of its latest ask, within dedupe_window, and that is carried out: it is another ask.",
+    IdFreeAgain "id free again"
+        "An address asks under the id of its latest ask when dedupe_window is just over, and that is carried out.",
+    RetryAcrossSessions "retry by another session"
+        "A retry is answered from memory that another session of its address asked first.",
+    OverdueInQueue "overdue in a queue"
+        "A copy is dropped when its turn in the queue comes, because its time to live is over.",
+    FullQueueTakenOver "takeover of a full queue"
+        "An address is taken over from a session whose queue is at its bound.",
+    RecoveredInTime "slow consumer just in time"
+        "A queue moves within 250 ms of the deadline at which its session would be closed as a slow consumer.",
+    PausedForTheDead "paused for one that ends"
+        "A session is told to go on because the one that it was paused for ends.",
+    FrameAtSessionDeadline "frame at its session's deadline"
+        "A frame comes in the very input in which its session is closed because a deadline is due.",
+    FrameAtAddressDeadline "frame at an address's deadline"
+        "A request comes in the very input in which an address that it names expires or is forgotten.",
+    RenewedAndTakenOver "renewal and takeover in one millisecond"
+        "An address is renewed and registered by another session in the same millisecond.",
+    MovedOneByOne "addresses moved one by one"
+        "A session loses an address to a session that it has lost another one to.",
+    TopicsAtBound "subscription bound reached"
+        "A subscribe is refused because the session has as many subscriptions as it may.",
+    TopicsBelowBound "subscription bound left"
+        "A session that was refused a subscription is granted one.",
+    AddressesAtBound "registration bound reached"
+        "A registration is refused because the hub knows as many addresses as it may.",
+    AddressesBelowBound "registration bound left"
+        "A new address is registered with a hub that has refused one, and no other gives way.",
+    SessionsAtBound "session bound reached"
+        "A connection is turned away because the hub has as many sessions as it may.",
+    SessionsBelowBound "session bound left"
+        "A connection is let in by a hub that has turned one away.",
+    OutcomesAtBound "outcome bound reached"
+        "An ask is carried out while the hub remembers as many outcomes as it may.",
+    TakeoverTooSoon "takeover beyond the rate"
+        "A session registers what is another's, and is refused because it asks too much.",
+    SearchTooCostly "search beyond the rate"
+        "A search is refused because its session asks too much.",
+    LargeRegistration "registration near its bound"
+        "A registration whose metadata have more than nine tenths of what they may have is accepted.",
+    RenewedInVain "renewal by a token that is not current"
+        "hub:renew bears a token, and is refused.",
+    UnsubscribedById "unsubscribe by an id"
+        "hub:unsubscribe names an id, and the address that acts has no such subscription.",
+    SpokeAsAnother "spoke as another"
+        "A request is refused because the sender that it names is another session's.",
+    ConnectingAtShutdown "connecting at shutdown"
+        "The hub shuts down while a session has not connected.",
     LinkChanged "fault link" "A changed link carried something.",
     Stalled "fault stall" "A stalled link held something.",
     Partitioned "fault partition" "A partition held something.",

@@ -14,6 +14,7 @@ use signal_hub::protocol::{
 };
 use signal_hub::time::Timestamp;
 
+use super::aimed::Aimed;
 use super::{Shape, Sightings, Situation};
 use crate::SignalHub;
 use crate::history::{ClientEvent, ClientName, Event, HubEvent, Milestone, What};
@@ -31,6 +32,7 @@ pub struct Watch {
     round_trip: Duration,
     times: [u64; Situation::ALL.len()],
     hub: AtHub,
+    aimed: Aimed,
     clients: AtClients,
     faults: BTreeMap<FaultId, Situation>,
     /// What the director does by itself, after the steps, is no situation.
@@ -72,6 +74,7 @@ impl verdict::Watch<SignalHub> for Watch {
             round_trip: 2 * (scenario.network.latency + scenario.network.jitter),
             times: [0; Situation::ALL.len()],
             hub: AtHub::default(),
+            aimed: Aimed::new(&scenario.hub),
             clients: AtClients::default(),
             faults: BTreeMap::new(),
             milestone: Milestone::Storm,
@@ -91,6 +94,7 @@ impl verdict::Watch<SignalHub> for Watch {
         match &event.what {
             What::HubStarted { .. } => {
                 self.hub = AtHub::default();
+                self.aimed.hub_restarted();
                 if let Some(how) = self.down.take() {
                     self.saw(how);
                 }
@@ -106,6 +110,8 @@ impl verdict::Watch<SignalHub> for Watch {
                     self.output(hub, output, shadow);
                 }
                 self.losses(hub, shadow);
+                let times = &mut self.times;
+                self.aimed.observe(hub, shadow, &mut |seen| times[seen as usize] += 1);
             }
             What::Client { client, event } => self.client(client, event),
             What::Net(NetEventKind::Injected { id, fault })

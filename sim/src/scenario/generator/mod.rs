@@ -1,10 +1,12 @@
 //! From a seed to a scenario: a minute of traffic in bad weather. A profile says what may happen
 //! and how often; `swarm` lets each seed choose.
 
+mod aimed;
 mod dice;
 mod kinds;
 mod rare;
 mod sizes;
+mod stranger;
 mod traffic;
 mod trouble;
 
@@ -83,6 +85,7 @@ pub fn generate_lasting(profile: Profile, seed: u64, lasts: Duration) -> Scenari
     if profile == Profile::Swarm {
         rare::plan(&mut Dice::new(seed, RARE, lasts), &mut scenario);
         sizes::plan(&mut Dice::new(seed, SIZES, lasts), &mut scenario);
+        aimed::plan(seed, lasts, &mut scenario);
     }
     for minute in 1..lasts.as_secs().div_ceil(LASTS.as_secs()) as u32 {
         scenario.steps.push(Step::fault(LASTS * minute, Fault::Heal));

@@ -4,13 +4,11 @@
 use std::time::Duration;
 
 use super::dice::Dice;
+use super::stranger::{STRANGER, connect, register};
 use crate::net::{ConnectMode, Fault, Seen};
 use crate::scenario::{
     Act, Action, Actor, ActorKind, ConnectionAct, HUB_HOST, Scenario, Step, WhichToken, Who,
 };
-
-/// The actor that has no client; others of its connections have lower numbers.
-const STRANGER: &str = "mallory";
 
 /// Each of them in one storm of eight.
 pub fn plan(dice: &mut Dice, scenario: &mut Scenario) {
@@ -39,11 +37,7 @@ pub fn plan(dice: &mut Dice, scenario: &mut Scenario) {
 /// Loses its connection and registers again when the resume window is all but over.
 fn resume_at_the_deadline(dice: &mut Dice, scenario: &mut Scenario) {
     let who = Who::Raw(STRANGER.to_owned(), 9);
-    let register = Action::Register {
-        address: Some("mallory/late".to_owned()),
-        ttl: None,
-        renew_on_heartbeat: false,
-    };
+    let register = register("mallory/late", None);
     let window = scenario.hub.resume_window;
     if window.is_zero() {
         return;
@@ -52,11 +46,11 @@ fn resume_at_the_deadline(dice: &mut Dice, scenario: &mut Scenario) {
     let lost = begin + Duration::from_secs(2);
     let hundredth = u64::try_from(window.as_millis() / 100).unwrap_or(u64::MAX);
     let back = lost + window - dice.millis(0, 2 * hundredth);
-    let steps = [
-        (begin, connect()),
+    let steps: [(Duration, Act); _] = [
+        (begin, connect().into()),
         (begin + Duration::from_secs(1), register.clone().into()),
         (lost, ConnectionAct::Reconnect { hub_sees: Seen::Now }.into()),
-        (back - Duration::from_secs(1), connect()),
+        (back - Duration::from_secs(1), connect().into()),
         (back, register.into()),
     ];
     scenario.steps.extend(steps.map(|(at, act)| Step::at(at, who.clone(), act)));
@@ -65,15 +59,14 @@ fn resume_at_the_deadline(dice: &mut Dice, scenario: &mut Scenario) {
 /// Registers for a short time and renews when that is over, give or take.
 fn renew_at_expiry(dice: &mut Dice, scenario: &mut Scenario) {
     let who = Who::Raw(STRANGER.to_owned(), 8);
-    let address = Some("mallory/brief".to_owned());
     let begin = dice.millis(1_500, 50_000);
     let registered = begin + Duration::from_secs(1);
     let ttl = Duration::from_secs(dice.between(1, 5) as u64);
     let renewed = registered + ttl - Duration::from_millis(100) + dice.millis(0, 200);
-    let register =
-        Action::Register { address: address.clone(), ttl: Some(ttl), renew_on_heartbeat: false };
-    let steps = [
-        (begin, connect()),
+    let (register, address) =
+        (register("mallory/brief", Some(ttl)), Some("mallory/brief".to_owned()));
+    let steps: [(Duration, Act); _] = [
+        (begin, connect().into()),
         (registered, register.into()),
         (renewed, Action::Renew { address, token: WhichToken::Latest }.into()),
     ];
@@ -90,7 +83,7 @@ fn live_by_heartbeats(dice: &mut Dice, scenario: &mut Scenario) {
     let beats = (0..dice.between(2, 8))
         .map(|beat| (ttl / 2 + dice.millis(600, 1_200) * beat as u32, Action::Heartbeat.into()));
     let beats: Vec<(Duration, Act)> = beats.collect();
-    let steps = [(Duration::ZERO, connect()), (Duration::from_millis(200), register.into())];
+    let steps = [(Duration::ZERO, connect().into()), (Duration::from_millis(200), register.into())];
     for (after, act) in steps.into_iter().chain(beats) {
         scenario.steps.push(Step::at(begin + after, who.clone(), act));
     }
@@ -108,10 +101,8 @@ fn fill_the_hub(dice: &mut Dice, scenario: &mut Scenario) {
     scenario.hub.registrations_max = addresses + 3;
     scenario.actors.push(Actor { kind: ActorKind::Raw, ..Actor::client(NEWCOMER) });
     let begin = dice.millis(3_000, 50_000);
-    let register = |address: &str| {
-        let address = Some(address.to_owned());
-        Act::from(Action::Register { address, ttl: None, renew_on_heartbeat: false })
-    };
+    let connect = || Act::from(connect());
+    let register = |address: &str| Act::from(register(address, None));
     let leave = || Act::from(ConnectionAct::Reconnect { hub_sees: Seen::Now });
     let steps = [
         (NEWCOMER, 1, connect()),
@@ -145,8 +136,4 @@ fn connect_twice(dice: &mut Dice, scenario: &mut Scenario) {
         Step::at(begin, Who::Client(actor.clone()), reconnect),
         Step::fault(begin + dice.millis(500, 8_000), connects(ConnectMode::Accept)),
     ]);
-}
-
-fn connect() -> Act {
-    Action::Connect { protocol_version: None, token: None }.into()
 }

@@ -2,16 +2,12 @@
 //! whom more is said than its link carries at once. They draw from dice of their own, so that the rest
 //! of a storm is the same with and without them.
 
-use std::time::Duration;
-
 use signal_hub::protocol::Topic;
 
 use super::dice::Dice;
+use super::stranger::{Stranger, connect, register, write};
 use crate::net::{Fault, LinkConfig, Seen};
 use crate::scenario::{Act, Action, ConnectionAct, HUB_HOST, Scenario, Speech, Step, Who};
-
-/// The actor that has no client; others of its connections have other numbers.
-const STRANGER: &str = "mallory";
 
 /// Each of them in one storm of four.
 pub fn plan(dice: &mut Dice, scenario: &mut Scenario) {
@@ -32,8 +28,7 @@ fn many(dice: &mut Dice, scenario: &mut Scenario) {
     let addresses = dice.between(20, 60);
     stranger.does(dice, connect());
     for number in 1..=addresses {
-        let address = Some(format!("mallory/{number}"));
-        stranger.does(dice, Action::Register { address, ttl: None, renew_on_heartbeat: false });
+        stranger.does(dice, register(&format!("mallory/{number}"), None));
     }
     for number in 1..=dice.between(1, 30) {
         let topic = Topic::parse(&format!("mallory/{number}")).expect("a topic");
@@ -59,7 +54,7 @@ fn many(dice: &mut Dice, scenario: &mut Scenario) {
         _ => Act::Do(Action::Unregister { address: None }),
     };
     stranger.does(dice, end);
-    scenario.steps.extend(stranger.steps);
+    stranger.joins(scenario);
 }
 
 /// Registers with large metadata and sends with many keys in the envelope's.
@@ -71,17 +66,17 @@ fn large(dice: &mut Dice, scenario: &mut Scenario) {
         let payload = format!(
             r#"{{"actorAddress":"@(mallory/large/{number})","capabilities":["large"],"metadata":{{"about":"{about}"}}}}"#
         );
-        stranger.does(dice, write("hub:register", number, &payload, "{}"));
+        stranger.does(dice, write("hub:register", &head(number), &payload, "{}"));
     }
     for number in 11..=10 + dice.between(1, 4) {
         let keys = dice.between(10, 400);
         let keys: Vec<String> = (0..keys).map(|key| format!(r#""{key}":{key}"#)).collect();
         let payload = format!(r#"{{"to":"@({})","type":"large"}}"#, dice.actor(scenario));
         let metadata = format!("{{{}}}", keys.join(","));
-        stranger.does(dice, write("hub:send", number, &payload, &metadata));
+        stranger.does(dice, write("hub:send", &head(number), &payload, &metadata));
     }
     stranger.does(dice, Action::Discover { pattern: Some("mallory/large*".to_owned()) });
-    scenario.steps.extend(stranger.steps);
+    stranger.joins(scenario);
 }
 
 /// Registers addresses and gets a narrow link; then everybody is told a few long things. What they make
@@ -90,8 +85,7 @@ fn narrow(dice: &mut Dice, scenario: &mut Scenario) {
     let mut stranger = Stranger::new(5, dice.millis(200, 3_000));
     stranger.does(dice, connect());
     for number in 1..=dice.between(8, 12) {
-        let address = Some(format!("mallory/narrow/{number}"));
-        stranger.does(dice, Action::Register { address, ttl: None, renew_on_heartbeat: false });
+        stranger.does(dice, register(&format!("mallory/narrow/{number}"), None));
     }
     let config = LinkConfig {
         bytes_per_second: Some(dice.between(4_000, 16_000) as u64),
@@ -106,39 +100,9 @@ fn narrow(dice: &mut Dice, scenario: &mut Scenario) {
         let broadcast = Action::Broadcast { exclude_self: false, speech };
         stranger.then(dice, Step::at(stranger.at, who, broadcast));
     }
-    scenario.steps.extend(stranger.steps);
+    stranger.joins(scenario);
 }
 
-/// Does one thing after the other, quickly.
-struct Stranger {
-    who: Who,
-    at: Duration,
-    steps: Vec<Step>,
-}
-
-impl Stranger {
-    fn new(number: u32, at: Duration) -> Self {
-        Self { who: Who::Raw(STRANGER.to_owned(), number), at, steps: Vec::new() }
-    }
-
-    fn does(&mut self, dice: &mut Dice, act: impl Into<Act>) {
-        self.then(dice, Step::at(self.at, self.who.clone(), act));
-    }
-
-    fn then(&mut self, dice: &mut Dice, step: Step) {
-        self.steps.push(step);
-        self.at += dice.millis(5, 60);
-    }
-}
-
-fn connect() -> Action {
-    Action::Connect { protocol_version: None, token: None }
-}
-
-/// An envelope as it is written by hand.
-fn write(kind: &str, number: usize, payload: &str, metadata: &str) -> Action {
-    let text = format!(
-        r#"{{"id":"large-{number}","from":"@(mallory/large/1)","to":"@(cloudflare/signal-hub)","type":"{kind}","pattern":"ask","timestamp":1,"payload":{payload},"metadata":{metadata}}}"#
-    );
-    Action::Write { text }
+fn head(number: usize) -> String {
+    format!(r#""id":"large-{number}","from":"@(mallory/large/1)","pattern":"ask""#)
 }

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use super::dice::Dice;
 use super::kinds::{Kind, Weights, draw};
+use super::stranger::STRANGER;
 use crate::scenario::{
     Act, Action, ConnectionAct, Scenario, Speech, Step, What, When, WhichToken, Who,
 };
 
-/// The actor that has no client.
-const STRANGER: &str = "mallory";
 /// What no hub of this protocol can read, or ought to.
 const NONSENSE: [&str; 6] = [
     "",
@@ -57,7 +56,7 @@ fn operation(dice: &mut Dice, scenario: &mut Scenario, kind: Kind) {
         Kind::Broadcast => Action::Broadcast { exclude_self: dice.one_in(2), speech },
         Kind::Publish => Action::Publish { topic: dice.topic(), speech },
         Kind::Subscribe => Action::Subscribe { topic: dice.topic() },
-        Kind::Unsubscribe => Action::Unsubscribe { topic: dice.topic() },
+        Kind::Unsubscribe => Action::Unsubscribe { topic: dice.topic(), by_id: false },
         Kind::Register => Action::Register { address: desk, ttl: None, renew_on_heartbeat: false },
         Kind::Unregister => match desk {
             Some(address) => Action::Unregister { address: Some(address) },
@@ -148,7 +147,7 @@ fn session_word(dice: &mut Dice, scenario: &Scenario) -> Act {
         11 => Action::Broadcast { exclude_self: false, speech },
         12 => Action::Publish { topic: dice.topic(), speech },
         13 => Action::Subscribe { topic: dice.topic() },
-        14 => Action::Unsubscribe { topic: dice.topic() },
+        14 => Action::Unsubscribe { topic: dice.topic(), by_id: false },
         15 => Action::Ping,
         16 => return ConnectionAct::PauseReading { lasts: dice.millis(500, 8_000) }.into(),
         _ => match dice.between(0, 3) {
