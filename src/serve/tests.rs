@@ -105,6 +105,33 @@ fn a_wrong_value_is_told_with_its_source_and_what_is_allowed() {
             "sessions_max = 0 (env SIGNAL_HUB_SESSIONS_MAX): expected a whole number of sessions, 1 to 100000000",
         ),
         (
+            Some("batch_messages_max = 0"),
+            None,
+            None,
+            "batch_messages_max = 0 (hub.toml:1): expected a whole number of messages, 1 to 100000000",
+        ),
+        (
+            None,
+            Some(("SIGNAL_HUB_PONGS_QUEUED_MAX", "0")),
+            None,
+            "pongs_queued_max = 0 (env SIGNAL_HUB_PONGS_QUEUED_MAX): expected a whole number of pings, 1 to 100000000",
+        ),
+        (
+            None,
+            None,
+            Some(("admin_timeout", "2")),
+            "admin_timeout = 2 (flag --admin-timeout): expected a duration such as 1m 30s, from 1ms to 1h",
+        ),
+    ] {
+        let sources = sources(file, environment.as_slice(), flag.as_slice());
+        assert_eq!(mistakes(&sources), [told]);
+    }
+}
+
+#[test]
+fn a_wrong_place_on_the_network_is_told_with_what_is_allowed() {
+    for (file, environment, flag, told) in [
+        (
             None,
             None,
             Some(("admin_listen", "0.0.0.0:9001")),
@@ -127,24 +154,6 @@ fn a_wrong_value_is_told_with_its_source_and_what_is_allowed() {
             None,
             None,
             "allowed_origins = [\"https://a.example/\"] (hub.toml:1): \"https://a.example/\": an origin has no path, not even /; expected origins such as https://example.org:8443, or * for all",
-        ),
-        (
-            Some("batch_messages_max = 0"),
-            None,
-            None,
-            "batch_messages_max = 0 (hub.toml:1): expected a whole number of messages, 1 to 100000000",
-        ),
-        (
-            None,
-            Some(("SIGNAL_HUB_PONGS_QUEUED_MAX", "0")),
-            None,
-            "pongs_queued_max = 0 (env SIGNAL_HUB_PONGS_QUEUED_MAX): expected a whole number of pings, 1 to 100000000",
-        ),
-        (
-            None,
-            None,
-            Some(("admin_timeout", "2")),
-            "admin_timeout = 2 (flag --admin-timeout): expected a duration such as 1m 30s, from 1ms to 1h",
         ),
     ] {
         let sources = sources(file, environment.as_slice(), flag.as_slice());

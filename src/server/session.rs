@@ -14,16 +14,15 @@ use tokio::select;
 use tokio::sync::mpsc::PermitIterator;
 use tokio::sync::mpsc::error::TrySendError;
 
+use self::hearing::{heard, says_connect};
 use self::socket::{Socket, lock};
 use super::Shell;
 use super::intake::{Intake, Skimmed, Unread};
 use super::owner::{Event, Outbox};
 use crate::hub::{CloseCause, Input, SessionKey};
-use crate::protocol::codec::decode_client_frame;
-use crate::protocol::framing::Received;
-use crate::protocol::{ClientFrame, Verb};
 use crate::runtime::{Alarm, Runtime};
 
+mod hearing;
 mod io;
 mod parts;
 mod phase;
@@ -346,57 +345,6 @@ const READ_BYTES: usize = 16 * 1024;
 thread_local! {
     /// Nothing stays in it from one read to the next.
     static BYTES: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
-}
-
-/// What was received, decoded; pings, close frames and violations are answered.
-fn heard<R: Runtime, S>(
-    shell: &Shell<R>,
-    socket: &Mutex<Socket<S>>,
-    received: Received<'_>,
-) -> Heard {
-    match received {
-        Received::Message(bytes) => {
-            let frame = decode_client_frame(&bytes, &shell.bounds);
-            Heard::Frame(frame.map(|frame| dated(shell, frame)))
-        }
-        Received::Ping(says) => {
-            lock(socket).answer_ping(&says);
-            Heard::Ping
-        }
-        Received::Pong => Heard::Pong,
-        Received::Close(says) => {
-            lock(socket).say_close(says.get(..2).unwrap_or_default(), "");
-            Heard::Close
-        }
-        Received::Violation(violation) => {
-            lock(socket).say_close(&violation.code().to_be_bytes(), violation.reason());
-            Heard::Violation
-        }
-        Received::TooLarge { declared, max } => {
-            Heard::TooLarge { actual: usize::try_from(declared).unwrap_or(usize::MAX), max }
-        }
-    }
-}
-
-/// Translates the date of a request that may expire from the wall clock, by which clients date, to
-/// the hub's.
-fn dated<R: Runtime>(shell: &Shell<R>, mut frame: ClientFrame) -> ClientFrame {
-    if let ClientFrame::Request(request) = &mut frame
-        && request.ttl.is_some()
-    {
-        Arc::make_mut(request).timestamp = shell.clock.from_wall(request.timestamp);
-    }
-    frame
-}
-
-/// Returns whether a message may be larger from now on.
-fn says_connect(heard: &Heard) -> bool {
-    match heard {
-        Heard::Frame(Ok(ClientFrame::Request(request))) => {
-            matches!(request.verb, Ok(Verb::Connect(_)))
-        }
-        _ => false,
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The client's state against what it promises: whatever its user wants, the hub answers and the
 //! network breaks. In the end everything is well, and the hub has what the user wished for.
 
+mod hub;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +15,9 @@ use signal_hub::client::{
 };
 use signal_hub::protocol::codec::{HubBody, HubFrame, HubMessage};
 use signal_hub::protocol::{
-    ActorAddress, ClientFrame, Connected, DeliveryAck, DeliveryStatus, Details, DisconnectNotice,
-    Disconnected, ErrorCode, HubCapabilities, Json, MessageId, Notice, Pattern, Refusal,
-    Registered, RenewalToken, Renewed, Reply, Request, Send, SessionId, Subscribed, Subscription,
-    SubscriptionId, Topic, UnregisterReason, Unregistered, UnregisteredNotice, Unsubscribed, Verb,
+    ActorAddress, ClientFrame, Json, MessageId, Pattern, Refusal, Reply, Request, Send, Topic, Verb,
 };
 use signal_hub::time::Timestamp;
-use uuid::Uuid;
 
 use crate::client_model::{Cause, Model};
 use crate::client_moves::{Move, NAMES, TOPICS, address, moves, topic};
@@ -202,125 +200,6 @@ impl World {
         self.hear(body, cause)
     }
 
-    /// But for its rate limit, a hub refuses nobody what is so already, nor the end of what is there.
-    fn may_refuse(&self, request: &Request, refusal: &Refusal) -> bool {
-        let has = |topic| self.known.get(&request.from).is_some_and(|known| known.contains(topic));
-        let so_already = match &request.verb {
-            Ok(Verb::Register(_)) => self.registered.contains_key(&request.from),
-            Ok(Verb::Subscribe(subscribe)) => has(&subscribe.topic),
-            Ok(Verb::Unsubscribe(unsubscribe)) => match &unsubscribe.subscription {
-                Subscription::Topic(topic) => has(topic),
-                Subscription::Id(_) => false,
-            },
-            Ok(_) | Err(_) => false,
-        };
-        matches!(refusal.details, Details::RetryAfter { .. }) || !so_already
-    }
-
-    fn carry_out(&mut self, request: &Request) -> Result<Reply> {
-        let from = &request.from;
-        Ok(match request.verb.as_ref().ok().context("a request")? {
-            Verb::Connect(_) => Reply::Connected(connected()),
-            Verb::Register(_) => {
-                self.registered.insert(from.clone(), self.now + TTL);
-                let topics = self.known.entry(from.clone()).or_default();
-                self.tokens += 1;
-                Reply::Registered(Registered {
-                    actor_address: from.clone(),
-                    expires_at: self.now + TTL,
-                    renewal_token: RenewalToken::new(Uuid::from_u128(self.tokens)),
-                    version: 1,
-                    resumed: false,
-                    subscriptions: topics.iter().cloned().collect(),
-                    subscription_count: None,
-                })
-            }
-            Verb::Unregister(_) => {
-                self.registered.remove(from);
-                self.known.remove(from);
-                let (actor_address, unregistered_at) = (from.clone(), self.now);
-                Reply::Unregistered(Unregistered { actor_address, unregistered_at })
-            }
-            Verb::Disconnect(_) => {
-                self.inbox.clear();
-                self.registered.keys().for_each(|address| drop(self.known.remove(address)));
-                self.registered.clear();
-                Reply::Disconnected(Disconnected { acknowledged: true })
-            }
-            _ if !self.registered.contains_key(from) => Reply::Error(Box::new(Refusal::new(
-                ErrorCode::Unauthorized,
-                "register first",
-                "Send hub:register.",
-            ))),
-            Verb::Renew(_) => {
-                self.tokens += 1;
-                self.registered.insert(from.clone(), self.now + TTL);
-                Reply::Renewed(Renewed {
-                    actor_address: from.clone(),
-                    expires_at: self.now + TTL,
-                    renewal_token: RenewalToken::new(Uuid::from_u128(self.tokens)),
-                })
-            }
-            Verb::Subscribe(subscribe) => {
-                let topic = subscribe.topic.clone();
-                self.known.entry(from.clone()).or_default().insert(topic.clone());
-                let subscription_id = SubscriptionId::new(Uuid::nil());
-                Reply::Subscribed(Subscribed { topic, subscription_id })
-            }
-            Verb::Unsubscribe(unsubscribe) => {
-                let Subscription::Topic(topic) = unsubscribe.subscription.clone() else {
-                    anyhow::bail!("no client keeps ids");
-                };
-                self.known.entry(from.clone()).or_default().remove(&topic);
-                Reply::Unsubscribed(Unsubscribed { topic, unsubscribed_at: self.now })
-            }
-            Verb::Send(_) => Reply::DeliveryAck(DeliveryAck {
-                message_id: request.id.clone(),
-                delivered_at: self.now,
-                status: DeliveryStatus::Delivered,
-            }),
-            _ => {
-                let refusal = Refusal::new(ErrorCode::InternalError, "what?", "Ask another.");
-                Reply::Error(Box::new(refusal))
-            }
-        })
-    }
-
-    /// The hub keeps what it knows of whoever lets a registration expire, and says so.
-    fn expire(&mut self) -> Result<()> {
-        let now = self.now;
-        let due = self.registered.iter().filter(|(_, expires_at)| **expires_at <= now);
-        let due: Vec<ActorAddress> = due.map(|(address, _)| address.clone()).collect();
-        for address in due {
-            self.registered.remove(&address);
-            let notice = lost(&address, UnregisterReason::Expired);
-            self.hear(HubBody::Notice(notice), Cause::Expired(address))?;
-        }
-        Ok(())
-    }
-
-    fn take_over(&mut self, address: ActorAddress) -> Result<()> {
-        if self.registered.remove(&address).is_none() {
-            return Ok(());
-        }
-        let notice = lost(&address, UnregisterReason::DuplicateConnection);
-        self.hear(HubBody::Notice(notice), Cause::TakenOver(address))
-    }
-
-    fn replace(&mut self) -> Result<()> {
-        if !self.open {
-            return Ok(());
-        }
-        // It was the hub's last word.
-        self.inbox.clear();
-        self.registered.clear();
-        let notice = DisconnectNotice {
-            reason: DisconnectNotice::DUPLICATE_CONNECTION.to_owned(),
-            message: String::new(),
-        };
-        self.hear(HubBody::Notice(Notice::Disconnect(notice)), Cause::Replaced)
-    }
-
     fn hear(&mut self, body: HubBody, cause: Cause) -> Result<()> {
         let message = HubMessage {
             id: MessageId::parse("m").expect("an id"),
@@ -400,26 +279,5 @@ fn in_short(output: &Output) -> String {
         | Output::CloseTransport
         | Output::Event(_)
         | Output::Resolve(..) => format!("{output:?}"),
-    }
-}
-
-fn lost(address: &ActorAddress, reason: UnregisterReason) -> Notice {
-    Notice::Unregistered(UnregisteredNotice { actor_address: address.clone(), reason })
-}
-
-fn connected() -> Connected {
-    Connected {
-        session_id: SessionId::new(Uuid::nil()),
-        server_version: String::new(),
-        server_time: None,
-        token_expires_at: None,
-        max_message_size: 1_048_576,
-        heartbeat_interval: 25_000,
-        capabilities: HubCapabilities {
-            max_actors_per_instance: 1,
-            supports_backpressure: true,
-            supported_content_types: Vec::new(),
-        },
-        actor_identity: None,
     }
 }

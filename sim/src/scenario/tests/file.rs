@@ -196,7 +196,7 @@ fn a_message_that_nobody_can_send_is_told() {
 
 /// Broken files of every kind, with what is said of each.
 #[test]
-fn what_is_wrong_is_told_in_the_words_of_files() {
+fn what_is_wrong_in_a_head_is_told_in_the_words_of_files() {
     let heads = [
         (r#""actors": 5"#, "`actors`: expected a list, found 5"),
         (r#""actors": [5]"#, "`actors[0]`: expected a name or an object, found 5"),
@@ -241,6 +241,10 @@ fn what_is_wrong_is_told_in_the_words_of_files() {
     for (fields, told) in heads {
         assert_eq!(head(fields), format!("1: {told}"), "{fields}");
     }
+}
+
+#[test]
+fn what_is_wrong_in_a_step_is_told_in_the_words_of_files() {
     let steps = [
         (r#"5"#, "expected an object, found 5"),
         (r#"{ "who": 5, "do": "start" }"#, "`who`: expected text, found 5"),
@@ -297,6 +301,10 @@ fn what_is_wrong_is_told_in_the_words_of_files() {
     for (step, told) in steps {
         assert_eq!(error(step), format!("4: step 1: {told}"), "{step}");
     }
+}
+
+#[test]
+fn what_is_wrong_in_a_whole_file_is_told_in_the_words_of_files() {
     let files = [
         ("[]", "1: no JSON object: expected an object, found a list"),
         ("", "1: no JSON object: EOF while parsing a value"),
