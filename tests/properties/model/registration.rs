@@ -21,16 +21,8 @@ impl Model {
         self.registrations.get(address)?.owner
     }
 
-    pub(super) fn register(
-        &mut self,
-        key: SessionKey,
-        register: &Register,
-    ) -> Result<Reply, Refusal> {
-        let address = &register.actor_address;
-        self.check_principal(key, address)?;
-        if *address == self.config.hub_address {
-            return Err(unauthorized());
-        }
+    /// A bound is not passed; in a full hub a detached address gives way.
+    fn make_room(&mut self, key: SessionKey, address: &ActorAddress) -> Result<(), Refusal> {
         let known = self.registrations.get(address);
         let limit = self.config.registrations_max;
         let full = known.is_none() && self.registrations.len() >= limit;
@@ -46,6 +38,20 @@ impl Model {
         if let Some(first) = gives_way {
             self.registrations.remove(&first);
         }
+        Ok(())
+    }
+
+    pub(super) fn register(
+        &mut self,
+        key: SessionKey,
+        register: &Register,
+    ) -> Result<Reply, Refusal> {
+        let address = &register.actor_address;
+        self.check_principal(key, address)?;
+        if *address == self.config.hub_address {
+            return Err(unauthorized());
+        }
+        self.make_room(key, address)?;
         let known = self.registrations.get(address);
         let principal = self.principal(key);
         let is_own = known.is_some_and(|known| known.principal == principal);
