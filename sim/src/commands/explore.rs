@@ -38,6 +38,9 @@ pub struct Explore {
     /// Messages that may wait for one connection, which is then slow; 0: nothing is sent.
     #[arg(long, default_value_t = 0, value_parser = count(0, 8))]
     sends: usize,
+    /// The hub demands tokens, and all actors want the address that the first one's token names.
+    #[arg(long)]
+    principals: bool,
     /// Moves in a row at most; all there are unless given.
     #[arg(long, value_name = "MOVES")]
     depth: Option<usize>,
@@ -62,8 +65,8 @@ fn count(min: usize, max: usize) -> RangedU64ValueParser<usize> {
 
 impl Explore {
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let Self { actors, connections, sends, depth, .. } = self;
-        let plan = Plan { depth, ..Plan::of(Size { actors, connections, sends }) };
+        let Self { actors, connections, sends, principals, depth, .. } = self;
+        let plan = Plan { depth, ..Plan::of(Size { actors, connections, sends, principals }) };
         interrupt::listen();
         let mut watch = Watch::begin(self.budget);
         let explored = explore(&plan, &mut |progress| watch.look(progress));
@@ -93,12 +96,12 @@ impl Explore {
             (None, false) => "NOT exhausted: no invariant broke as far as this went".to_owned(),
         };
         format!(
-            "size      actors {}, connections {} each, sends {}\n\
+            "size      actors {}, connections {} each, sends {}, principals {}\n\
              states    {states} that differ, reached in {reached} ways\n\
              depth     {depth} moves\n\
              time      {took:.1?}\n\
              {verdict}\n",
-            self.actors, self.connections, self.sends
+            self.actors, self.connections, self.sends, self.principals
         )
     }
 
@@ -114,6 +117,7 @@ impl Explore {
             "actors": self.actors,
             "connections": self.connections,
             "sends": self.sends,
+            "principals": self.principals,
             "states": explored.progress.states,
             "reached": explored.progress.reached,
             "depth": explored.progress.depth,

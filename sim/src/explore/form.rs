@@ -1,7 +1,7 @@
 //! What makes two states one: the hub's rows without what no rule of the hub reads. Times are
 //! relative to now, sessions go by what they are instead of by key, versions, ids and tokens are
-//! left out, and so is which of an actor's connections is which. All actors do the same: which of
-//! them is the first is left out as well, their order is not.
+//! left out, and so is which of an actor's connections is which. All actors do the same, unless they
+//! are principals: which of them is the first is left out as well, their order is not.
 
 use signal_hub::hub::{AddressRow, Phase, SessionDeadlines, View};
 use signal_hub::protocol::ActorAddress;
@@ -9,6 +9,7 @@ use signal_hub::time::Timestamp;
 
 use super::setting::Setting;
 use super::state::Connection;
+use crate::invariants::Shadow;
 
 /// See above.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,6 +27,8 @@ struct AddressForm {
     registered: Option<Until>,
     topics: usize,
     deadline: Option<i64>,
+    /// Whose it is, if the hub demands tokens.
+    holder: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,7 +40,7 @@ struct Until {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct ConnectionForm {
     phase: Phase,
-    /// Whether its actor's address belongs to it, and whether it lists it. No other address can.
+    /// Whether what its actor registers belongs to it, and whether it lists it. Nothing else can.
     owns: bool,
     lists: bool,
     /// Messages that wait, where any can.
@@ -47,6 +50,8 @@ struct ConnectionForm {
     heard: Option<i64>,
     /// Whether the hub knows whom it speaks for.
     spoke: bool,
+    /// Whether its token allows what its actor registers.
+    may: bool,
 }
 
 impl Form {
@@ -55,13 +60,15 @@ impl Form {
         now: Timestamp,
         view: &View,
         places: &[Option<Connection>],
+        known: &Shadow,
     ) -> Self {
         let per_actor = places.chunks(setting.size.connections).zip(setting.addresses());
         let sends = setting.size.sends > 0;
-        let form = |(places, address)| actor_form(now, view, places, address, sends);
+        let form = |(places, address)| actor_form(now, view, places, address, sends, known);
         let mut actors: Vec<ActorForm> = per_actor.map(form).collect();
         let turned = |first: usize| actors[first..].iter().chain(&actors[..first]);
-        let first = (0..actors.len()).min_by(|one, other| turned(*one).cmp(turned(*other)));
+        let firsts = if setting.size.principals { 0 } else { actors.len() };
+        let first = (0..firsts).min_by(|one, other| turned(*one).cmp(turned(*other)));
         let first = first.unwrap_or_default();
         actors.rotate_left(first);
         Self(actors)
@@ -74,7 +81,9 @@ fn actor_form(
     places: &[Option<Connection>],
     address: &ActorAddress,
     sends: bool,
+    shadow: &Shadow,
 ) -> ActorForm {
+    let principals = shadow.principals();
     let known = view.addresses.get(address).and_then(Option::as_ref);
     let owner = known.and_then(|row| row.registration?.owner);
     let connection = |place: &Option<Connection>| {
@@ -90,20 +99,25 @@ fn actor_form(
             deadlines: [connect, idle, slow_consumer, token].map(|at| Some(relative(now, at?))),
             heard: (!is_over).then(|| relative(now, connection.heard)),
             spoke: connection.spoke,
+            may: principals
+                .and_then(|p| p.grant(connection.key))
+                .is_some_and(|g| g.allows(address)),
         })
     };
     let mut connections: Vec<_> = places.iter().map(connection).collect();
     connections.sort_unstable();
-    ActorForm { address: known.map(|row| address_form(now, row)), connections }
+    let holder = principals.and_then(|known| known.holder(address));
+    let holder = holder.map(|principal| principal.subject.clone());
+    ActorForm { address: known.map(|row| address_form(now, row, holder)), connections }
 }
 
-fn address_form(now: Timestamp, row: &AddressRow) -> AddressForm {
+fn address_form(now: Timestamp, row: &AddressRow, holder: Option<String>) -> AddressForm {
     let registered = row.registration.map(|registration| Until {
         has_owner: registration.owner.is_some(),
         until: relative(now, registration.until),
     });
     let deadline = row.deadline.map(|at| relative(now, at));
-    AddressForm { registered, topics: row.topics.len(), deadline }
+    AddressForm { registered, topics: row.topics.len(), deadline, holder }
 }
 
 fn relative(now: Timestamp, at: Timestamp) -> i64 {

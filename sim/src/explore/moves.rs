@@ -1,8 +1,10 @@
 //! What can happen next.
 
+use std::time::Duration;
+
 use signal_hub::protocol::Topic;
 
-use crate::scenario::{Action, Speech, WhichToken};
+use crate::scenario::{Action, Speech, Token, WhichToken};
 
 /// Where an actor has, or may have, a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +33,7 @@ pub enum Move {
     Wait,
 }
 
-/// What a connection says, always for its own actor.
+/// What a connection says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Word {
     /// `hub:connect`.
@@ -54,10 +56,24 @@ pub enum Word {
     Ask,
     /// `hub:publish` on that topic.
     Publish,
+    /// `hub:refresh_token` with another token of the same rights.
+    Refresh,
+    /// The same with one that allows the actor's own address alone.
+    Narrow,
+}
+
+/// What a word leaves open.
+pub(super) struct Context<'a> {
+    /// Whom an ask is for.
+    pub recipient: &'a str,
+    /// What is registered, if not the actor's own.
+    pub address: Option<&'a str>,
+    /// When its token expires, after the start, if the hub demands one.
+    pub expires: Option<Duration>,
 }
 
 impl Word {
-    pub(super) const ALL: [Word; 10] = [
+    pub(super) const ALL: [Word; 12] = [
         Word::Connect,
         Word::Register,
         Word::Renew,
@@ -68,21 +84,43 @@ impl Word {
         Word::Ping,
         Word::Ask,
         Word::Publish,
+        Word::Refresh,
+        Word::Narrow,
     ];
+    /// Those that may carry application data, and show no token.
+    pub(super) const TOKENLESS: &[Word] = Word::ALL.split_at(10).0;
     /// Those that carry no application data.
     pub(super) const SILENT: &[Word] = Word::ALL.split_at(8).0;
+    /// Those of principals.
+    pub(super) const RIGHTS: &[Word] = &[
+        Word::Connect,
+        Word::Register,
+        Word::Subscribe,
+        Word::Unregister,
+        Word::Disconnect,
+        Word::Ping,
+        Word::Refresh,
+        Word::Narrow,
+    ];
     /// Before `hub:connect`, what else is refused is refused in the same way.
     pub(super) const FIRST: &[Word] = &[Word::Connect, Word::Register];
     /// Of a session that is over nothing is looked at.
     pub(super) const LATE: &[Word] = &[Word::Register];
 
-    /// The word in a scenario; `to` is whom an ask is for.
-    pub(super) fn action(self, to: &str) -> Action {
+    /// The word in a scenario.
+    pub(super) fn action(self, context: &Context<'_>) -> Action {
         let topic = Topic::parse("news").expect("a topic");
+        let token = |actors| Token { exp: context.expires, actors, ..Token::default() };
         match self {
-            Word::Connect => Action::Connect { protocol_version: None, token: None },
+            Word::Connect => Action::Connect {
+                protocol_version: None,
+                token: context.expires.map(|_| token(None).into()),
+            },
+            Word::Refresh => Action::RefreshToken { token: token(None).into() },
+            Word::Narrow => Action::RefreshToken { token: token(Some(Vec::new())).into() },
             Word::Register => {
-                Action::Register { address: None, ttl: None, renew_on_heartbeat: false }
+                let address = context.address.map(str::to_owned);
+                Action::Register { address, ttl: None, renew_on_heartbeat: false }
             }
             Word::Renew => Action::Renew { address: None, token: WhichToken::None },
             Word::Subscribe => Action::Subscribe { topic },
@@ -90,7 +128,10 @@ impl Word {
             Word::Unregister => Action::Unregister { address: None },
             Word::Disconnect => Action::Disconnect,
             Word::Ping => Action::Ping,
-            Word::Ask => Action::Ask { to: to.to_owned(), id: None, speech: Speech::default() },
+            Word::Ask => {
+                let to = context.recipient.to_owned();
+                Action::Ask { to, id: None, speech: Speech::default() }
+            }
             Word::Publish => Action::Publish { topic, speech: Speech::default() },
         }
     }

@@ -6,10 +6,11 @@ use signal_hub::hub::Config;
 use signal_hub::protocol::{ActorAddress, ClientFrame};
 use signal_hub::time::Timestamp;
 
-use super::moves::Word;
+use super::moves::{Context, Word};
 use crate::history::Event;
 use crate::invariants::{Shadow, Violation};
 use crate::lower::{Issuer, Own, RawSession, address};
+use crate::scenario::{Action, Actor, ActorKind, Clients, Scenario, Token};
 
 const NAMES: [&str; ACTORS_MAX] = ["alice", "bob", "carol", "dave"];
 /// How many actors there are names for.
@@ -21,6 +22,8 @@ pub const CONNECTIONS_MAX: usize = 4;
 pub const BEAT: Duration = Duration::from_secs(10);
 /// How long a registration lives.
 pub const REGISTRATION_TTL: Duration = Duration::from_secs(30);
+/// How long a token is good.
+const TOKEN_TTL: Duration = Duration::from_secs(30);
 /// What waits for the shells' own timers: they have no part in this.
 pub const FOR_EVER: Duration = Duration::from_secs(3600);
 /// What the clock shows at the beginning, in milliseconds.
@@ -38,6 +41,9 @@ pub struct Size {
     pub connections: usize,
     /// Messages that may wait for one connection; zero: nothing is sent or published.
     pub sends: usize,
+    /// Whether the hub demands tokens. Then all actors are for the first one's address: its own token
+    /// names it, those of the others have it by a pattern.
+    pub principals: bool,
 }
 
 /// See above.
@@ -45,18 +51,59 @@ pub struct Setting {
     pub size: Size,
     pub config: Config,
     pub check: Option<Check>,
+    issuer: Issuer,
+    /// What each actor registers.
     addresses: Vec<ActorAddress>,
-    /// What each actor says, by [`Word::ALL`].
+    /// What each actor says, by [`Word::ALL`], if it needs no token.
     frames: Vec<Vec<ClientFrame>>,
 }
 
 impl Setting {
     pub fn new(size: Size, check: Option<Check>) -> Self {
-        let config = config(size.sends);
-        let addresses: Vec<ActorAddress> =
-            NAMES[..size.actors].iter().map(|n| address(n)).collect();
-        let frames = (0..size.actors).map(|actor| frames(size, actor, &config)).collect();
-        Self { size, config, check, addresses, frames }
+        let (config, issuer) = (config(size.sends), Issuer::default());
+        let (addresses, frames) = (Vec::new(), Vec::new());
+        let mut setting = Self { size, config, check, issuer, addresses, frames };
+        setting.issuer = Issuer::new(&setting.scenario(), Duration::from_millis(EPOCH.as_millis()));
+        for actor in 0..size.actors {
+            let registers = if size.principals { 0 } else { actor };
+            setting.addresses.push(address(NAMES[registers]));
+            let said = Word::TOKENLESS.iter().map(|word| setting.say(actor, *word, EPOCH));
+            let said = said.collect();
+            setting.frames.push(said);
+        }
+        setting
+    }
+
+    /// A scenario of as much as stays the same.
+    pub fn scenario(&self) -> Scenario {
+        let token = |actor: usize| {
+            let patterns = (actor > 0).then(|| vec![NAMES[0].to_owned()]);
+            (NAMES[actor].to_owned(), Token { actors: patterns, ..Token::default() })
+        };
+        let actor = |actor: usize| Actor { kind: ActorKind::Raw, ..Actor::client(NAMES[actor]) };
+        let actors = 0..self.size.actors;
+        let tokens = actors.clone().filter(|_| self.size.principals).map(token).collect();
+        Scenario {
+            hub: self.config.clone(),
+            clients: Clients { registration_ttl: REGISTRATION_TTL, tokens },
+            actors: actors.map(actor).collect(),
+            ..Scenario::default()
+        }
+    }
+
+    /// The word in a scenario, if it is said so long after the start.
+    pub fn action(&self, actor: usize, word: Word, since: Duration) -> Action {
+        let address = self.size.principals.then_some(NAMES[0]);
+        let expires = self.size.principals.then_some(since + TOKEN_TTL);
+        word.action(&Context { recipient: NAMES[(actor + 1) % self.size.actors], address, expires })
+    }
+
+    fn say(&self, actor: usize, word: Word, now: Timestamp) -> ClientFrame {
+        let (own, hub) = (Own::new(NAMES[actor], self.issuer.clone()), &self.config.hub_address);
+        let mut session = RawSession::new(NAMES[actor], own, hub.clone(), REGISTRATION_TTL);
+        let action = self.action(actor, word, now.since(EPOCH));
+        let (frame, _) = session.say(EPOCH, 0, None, &action).expect("each word is a frame");
+        frame
     }
 
     pub fn addresses(&self) -> &[ActorAddress] {
@@ -67,13 +114,13 @@ impl Setting {
         NAMES[actor]
     }
 
-    /// Whom the actor sends to: the next one.
-    pub fn recipient(&self, actor: usize) -> &'static str {
-        NAMES[(actor + 1) % self.size.actors]
-    }
-
-    pub fn frame(&self, actor: usize, word: Word) -> ClientFrame {
-        self.frames[actor][word as usize].clone()
+    pub fn frame(&self, actor: usize, word: Word, now: Timestamp) -> ClientFrame {
+        match word {
+            Word::Connect | Word::Refresh | Word::Narrow if self.size.principals => {
+                self.say(actor, word, now)
+            }
+            _ => self.frames[actor][word as usize].clone(),
+        }
     }
 }
 
@@ -92,17 +139,4 @@ fn config(sends: usize) -> Config {
         queue_messages_max: if sends == 0 { unbounded } else { sends },
         ..Config::default()
     }
-}
-
-fn frames(size: Size, actor: usize, config: &Config) -> Vec<ClientFrame> {
-    let (name, to) = (NAMES[actor], NAMES[(actor + 1) % size.actors]);
-    let say = |word: &Word| {
-        let hub = config.hub_address.clone();
-        let mut session =
-            RawSession::new(name, Own::new(name, Issuer::default()), hub, REGISTRATION_TTL);
-        let (frame, _) =
-            session.say(EPOCH, 0, None, &word.action(to)).expect("each word is a frame");
-        frame
-    };
-    Word::ALL.iter().map(say).collect()
 }

@@ -10,13 +10,11 @@ use std::time::Duration;
 use signal_hub::hub::SessionKey;
 
 use super::moves::{Move, Place};
-use super::setting::{BEAT, FOR_EVER, REGISTRATION_TTL, Setting};
+use super::setting::{BEAT, FOR_EVER, Setting};
 use super::state::State;
 use crate::invariants::Violation;
 use crate::net::{Choice, CutDetection, Fault, Seen};
-use crate::scenario::{
-    Act, Action, Actor, ActorKind, Clients, ConnectionAct, HUB_HOST, Scenario, Step, Who,
-};
+use crate::scenario::{Act, Action, ConnectionAct, HUB_HOST, Scenario, Step, Who};
 
 /// Between two moves: enough for a handshake, and far less than a beat even for all of them.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -42,7 +40,7 @@ pub fn scenario(
             }
             Move::Say(place, word) => {
                 if let Some(line) = line(place).filter(|line| number <= line.last_word) {
-                    let action = word.action(setting.recipient(place.actor));
+                    let action = setting.action(place.actor, word, at);
                     steps.extend(line.deafness(at, number));
                     steps.push(line.does(at, action));
                 }
@@ -56,15 +54,11 @@ pub fn scenario(
     }
     // It ends when the last move has come to the hub.
     steps.push(Step::fault(at, Fault::Heal));
-    let actor = |actor| Actor { kind: ActorKind::Raw, ..Actor::client(setting.name(actor)) };
     Scenario {
         title: violation.invariant.to_string(),
         why: format!("{} Seen: {}.", violation.invariant.sentence(), violation.evidence),
-        hub: setting.config.clone(),
-        clients: Clients { registration_ttl: REGISTRATION_TTL, ..Clients::default() },
-        actors: (0..setting.size.actors).map(actor).collect(),
         steps,
-        ..Scenario::default()
+        ..setting.scenario()
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) use shadow::{After, is_open};
 
 use crate::SignalHub;
 use crate::history::{Event, HubEvent, What};
-use crate::scenario::{Scenario, secret};
+use crate::scenario::Scenario;
 use transition::Transition;
 
 /// An invariant that does not hold, and how that shows.
@@ -101,8 +101,7 @@ impl Judge {
             Time::Virtual => liveness::Delays::of(scenario),
             Time::Real => None,
         };
-        let shadow = secret(scenario).map_or_else(Shadow::default, Shadow::with_tokens);
-        let mut judge = Self::with(&scenario.hub, shadow, delays);
+        let mut judge = Self::with(&scenario.hub, Shadow::of(scenario), delays);
         judge.over_all.push(Box::new(liveness::Shutdown::new(scenario)));
         judge
     }

@@ -17,6 +17,7 @@ use super::grant::TokenReader;
 use super::principals::Principals;
 use crate::hash::stable_hash;
 use crate::history::{Event, HubEvent, What};
+use crate::scenario::{Scenario, secret};
 
 /// The rows of a hub.
 #[derive(Debug, Clone, Default)]
@@ -55,8 +56,13 @@ impl Shadow {
         Self { principals: Some(Principals::new(TokenReader::new(secret))), ..Self::default() }
     }
 
+    /// The rows of an empty hub of the scenario.
+    pub fn of(scenario: &Scenario) -> Self {
+        secret(scenario).map_or_else(Self::default, Self::with_tokens)
+    }
+
     /// Who acts for whom, if the hub demands tokens.
-    pub(super) fn principals(&self) -> Option<&Principals> {
+    pub(crate) fn principals(&self) -> Option<&Principals> {
         self.principals.as_ref()
     }
 
