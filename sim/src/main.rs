@@ -12,7 +12,8 @@ use std::process::ExitCode;
 use anstream::{eprintln, print};
 use clap::{Parser, Subcommand};
 use dst::commands::{
-    Adopt, Bench, Explain, Merge, PrintScenario, PrintTest, Replay, Run, Scenarios, Show, Shrink,
+    Adopt, Bench, Distill, Explain, Merge, PrintScenario, PrintTest, Replay, Run, Scenarios, Show,
+    Shrink,
 };
 use signal_hub_sim::SignalHub;
 use signal_hub_sim::scenario;
@@ -36,6 +37,8 @@ enum Command {
     Run(Run<SignalHub>),
     /// Judges the shards of a campaign together.
     Merge(Merge),
+    /// Leaves the smallest set of storms that come to all that those of some folders come to.
+    Distill(Distill),
     /// Explores every order of events of a few actors, on the core alone.
     Explore(commands::Explore),
     /// Measures what a hub input costs, with all checks on, on one core.
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Run(run) => run.run(),
         Command::Merge(merge) => merge.run::<SignalHub>(),
+        Command::Distill(distill) => distill.run::<SignalHub>(),
         Command::Explore(explore) => explore.run(),
         Command::Bench(bench) => Ok(bench.run()),
         Command::Replay(replay) => replay.run::<SignalHub>(),

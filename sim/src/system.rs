@@ -94,6 +94,10 @@ impl System for SignalHub {
         scenario::generate_lasting(profile, seed, lasts)
     }
 
+    fn is_fair(scenario: &Scenario) -> bool {
+        scenario::is_fair(scenario)
+    }
+
     fn required(profile: Profile) -> Vec<Situation> {
         situations::required(profile)
     }

@@ -76,7 +76,7 @@ fn no_run_is_no_pass() {
 
 #[test]
 fn what_would_do_nothing_is_refused() {
-    let refused: [(&[&str], &str); 12] = [
+    let refused: [(&[&str], &str); 14] = [
         (&["--jobs", "0"], "'0' for '--jobs <JOBS>'"),
         (&["--until-saturated", "0"], "'0' for '--until-saturated <RUNS>'"),
         (&["--seed", "1", "--trace", "--junit", "x"], "'--trace' cannot be used with '--junit"),
@@ -86,6 +86,8 @@ fn what_would_do_nothing_is_refused() {
         ),
         (&["--seed", "1", "--html", "x", "--budget", "1s"], "cannot be used with '--budget"),
         (&["--seed", "1", "--html", "x", "--shard", "1/2"], "cannot be used with '--shard"),
+        (&["--guided", "--shard", "1/2"], "'--guided' cannot be used with '--shard"),
+        (&["--corpus", "x"], "not provided:\n  --guided"),
         (&["--check-determinism", "--fail-fast"], "cannot be used with '--fail-fast'"),
         (&["--check-determinism", "--format", "json"], "cannot be used with '--format"),
         (&["--check-determinism", "--seed", "1", "--html", "x"], "cannot be used with '--html"),

@@ -1,16 +1,22 @@
 //! Many seeds on many threads. The results are those of the seeds alone: neither the number of
 //! threads nor their order shows, because each run counts only after all before it.
 
+mod corpus;
+mod distilled;
 mod failure;
 mod findings;
+mod guided;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+pub use corpus::{Candidate, Corpus, Feature, FeatureOf, Origin, Tally, features};
+pub use distilled::{Bounds, Choice, distill};
 pub use failure::{DistinctFailure, Failure, ShrunkFile, broken_by};
 pub use findings::{Findings, Stopped, Verdict};
+pub use guided::{Won, guided};
 
 use crate::System;
 use crate::backend::{self, Backend, Outcome, Skipped};
@@ -40,13 +46,24 @@ pub struct Plan<S: System> {
     pub fail_fast: bool,
     /// Stop when all situations have come up and for so many runs no new shape.
     pub until_saturated: Option<u64>,
+    /// If it is guided: the flags that ask for that.
+    pub guided: Option<String>,
 }
 
 impl<S: System> Plan<S> {
     /// All these seeds on two threads.
     pub fn of(profile: S::Profile, backend: Backend, seeds: Range<u64>) -> Self {
         let (shard, jobs) = (Shard::WHOLE, 2);
-        Self { profile, backend, seeds, shard, jobs, fail_fast: false, until_saturated: None }
+        Self {
+            profile,
+            backend,
+            seeds,
+            shard,
+            jobs,
+            fail_fast: false,
+            until_saturated: None,
+            guided: None,
+        }
     }
 
     /// What has to come up in it.
@@ -109,9 +126,19 @@ pub fn run_with<S: System>(
     play: &(dyn Fn(u64) -> Played<S> + Sync),
     watcher: &Watcher<'_, S>,
 ) -> Findings<S> {
+    run_on(Findings::default(), plan, play, watcher)
+}
+
+/// The same, counted together with what was found before.
+fn run_on<S: System>(
+    findings: Findings<S>,
+    plan: &Plan<S>,
+    play: &(dyn Fn(u64) -> Played<S> + Sync),
+    watcher: &Watcher<'_, S>,
+) -> Findings<S> {
     let next = AtomicU64::new(0);
     let over = AtomicBool::new(false);
-    let desk = Mutex::new(Desk::new(plan));
+    let desk = Mutex::new(Desk::new(plan, findings));
     let lock = || desk.lock().unwrap_or_else(PoisonError::into_inner);
     std::thread::scope(|scope| {
         for _ in 0..plan.jobs.max(1) {
@@ -156,9 +183,8 @@ struct Desk<'a, S: System> {
 }
 
 impl<'a, S: System> Desk<'a, S> {
-    fn new(plan: &'a Plan<S>) -> Self {
-        let required = plan.required();
-        let (waiting, findings) = (BTreeMap::new(), Findings::default());
+    fn new(plan: &'a Plan<S>, findings: Findings<S>) -> Self {
+        let (required, waiting) = (plan.required(), BTreeMap::new());
         Self { plan, required, waiting, counted: 0, over: false, findings }
     }
 

@@ -1,7 +1,7 @@
-//! How often each situation came up, in one run and in many.
+//! How often each situation came up, in one run and in many, and which came right after which.
 
+use std::collections::BTreeSet;
 use std::fmt::{Debug, Display};
-use std::marker::PhantomData;
 
 use serde::Serialize;
 
@@ -46,12 +46,13 @@ pub struct Sighting {
 pub struct Sightings<T> {
     /// One for each situation.
     sightings: Vec<Sighting>,
-    situations: PhantomData<T>,
+    /// The second came up next after the first.
+    pairs: BTreeSet<(T, T)>,
 }
 
 impl<T: Situation> Default for Sightings<T> {
     fn default() -> Self {
-        Self { sightings: vec![Sighting::default(); T::ALL.len()], situations: PhantomData }
+        Self { sightings: vec![Sighting::default(); T::ALL.len()], pairs: BTreeSet::new() }
     }
 }
 
@@ -67,6 +68,21 @@ impl<T: Situation> Sightings<T> {
         sightings
     }
 
+    /// With the pairs in which they came up, the second next after the first.
+    #[must_use]
+    pub fn with_pairs(self, pairs: impl IntoIterator<Item = (T, T)>) -> Self {
+        Self { pairs: pairs.into_iter().collect(), ..self }
+    }
+
+    /// The same of a run that counts under another seed.
+    #[must_use]
+    pub fn counted_as(mut self, seed: u64) -> Self {
+        for sighting in &mut self.sightings {
+            sighting.first_seed = sighting.first_seed.map(|_| seed);
+        }
+        self
+    }
+
     /// Adds what other runs came to.
     pub fn merge(&mut self, others: &Self) {
         for (sighting, other) in self.sightings.iter_mut().zip(&others.sightings) {
@@ -75,6 +91,12 @@ impl<T: Situation> Sightings<T> {
             let first = [sighting.first_seed, other.first_seed].into_iter().flatten().min();
             sighting.first_seed = first;
         }
+        self.pairs.extend(&others.pairs);
+    }
+
+    /// The pairs that came up, the second next after the first.
+    pub fn pairs(&self) -> &BTreeSet<(T, T)> {
+        &self.pairs
     }
 
     /// How often this one came up.
@@ -128,12 +150,14 @@ mod tests {
     #[test]
     fn runs_add_up_in_any_order() {
         let [one, other] = [run(7, Weather::Rain, 3), run(4, Weather::Rain, 1)];
+        let other = other.with_pairs([(Weather::Rain, Weather::Snow)]);
         let (mut ab, mut ba) = (one.clone(), other.clone());
         ab.merge(&other);
         ba.merge(&one);
         assert_eq!(ab, ba);
         let expected = Sighting { times: 4, runs: 2, first_seed: Some(4) };
         assert_eq!(ab.of(Weather::Rain), expected);
+        assert!(ab.pairs().iter().eq([&(Weather::Rain, Weather::Snow)]));
     }
 
     #[test]

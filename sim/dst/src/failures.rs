@@ -17,6 +17,8 @@ use crate::verdict::{Invariant, Violation};
 pub const DIRECTORY: &str = "failures";
 /// Where adopted failures stand.
 pub const ADOPTED: &str = "scenarios/found";
+/// Where the storms stand that guided campaigns begin with; nobody has written down what their actors see.
+pub const CORPUS: &str = "scenarios/corpus";
 /// How the file ends that holds the storm of a shrunk failure, beside it.
 const STORM: &str = "storm";
 /// How many of the last events of each try are kept: the shrinker reads none but the last.
@@ -242,7 +244,7 @@ pub fn snapshot_beside(file: &Path) -> Option<String> {
     Some(seen.to_owned())
 }
 
-/// All scenario files in the directory and those below it, in order.
+/// All scenario files in the directory and those below it, in order, but for a corpus below it.
 ///
 /// # Errors
 /// If a directory cannot be read.
@@ -250,7 +252,9 @@ pub fn scenarios_in(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
-        if path.is_dir() {
+        if path.is_dir() && path.ends_with("corpus") {
+            continue;
+        } else if path.is_dir() {
             files.extend(scenarios_in(&path)?);
         } else if path.extension().is_some_and(|extension| extension == "json")
             && !path.ends_with(scenario::SCHEMA_FILE)

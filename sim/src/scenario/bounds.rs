@@ -8,7 +8,7 @@ use signal_hub::protocol::{ActorAddress, InvalidName, MessageId};
 use signal_hub::settings;
 use signal_hub::settings::rules::{self, Rule};
 
-use super::{Action, Ending, Scenario, What, token};
+use super::{Action, ActorKind, Ending, Scenario, What, token};
 
 /// Pings and heartbeats of a run.
 const BEATS_MAX: u128 = 10_000_000;
@@ -56,6 +56,14 @@ fn check_beats(scenario: &Scenario, lasts: Duration) -> Result<(), String> {
     } else {
         Ok(())
     }
+}
+
+/// Whether the hub has room for every client with all its addresses, when others have left.
+pub fn is_fair(scenario: &Scenario) -> bool {
+    let clients = scenario.actors.iter().filter(|actor| actor.kind == ActorKind::Client);
+    let addresses = clients.clone().map(|actor| 1 + actor.addresses.len());
+    scenario.hub.sessions_max > clients.count()
+        && scenario.hub.registrations_max >= addresses.sum::<usize>()
 }
 
 /// The rules between its settings that the hub breaks: `serve` refuses them, files may mean them.

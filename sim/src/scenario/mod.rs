@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use action::{Action, MESSAGE_TYPES, NOTE, Speech, WhichToken};
 pub use bounds::doubts;
-pub(crate) use bounds::{address, check, check_step};
+pub(crate) use bounds::{address, check, check_step, is_fair};
 pub use dst::scenario::{
     Actor, ActorKind, ConnectionAct, Ending, Expect, Expectation, HUB_HOST, HUB_PORT, HubAction,
     InvalidScenario, ProcessAct, Progress, SCHEMA_FILE, VERSION, When, Who, settings, shrink,

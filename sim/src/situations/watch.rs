@@ -25,12 +25,17 @@ use crate::scenario::{Act, ProcessAct, Scenario, Step, What as Doing};
 /// How near to an expiry a renewal races it.
 const NEAR_EXPIRY: Duration = Duration::from_millis(250);
 
+const _: () = assert!(Situation::ALL.len() <= u128::BITS as usize, "each has a bit");
+
 /// Watches one run.
 pub struct Watch {
     queue_messages_max: usize,
     resume_window: Duration,
     round_trip: Duration,
     times: [u64; Situation::ALL.len()],
+    /// For each situation those that came up next after it, a bit each.
+    next: [u128; Situation::ALL.len()],
+    latest: Option<Situation>,
     hub: AtHub,
     aimed: Aimed,
     clients: AtClients,
@@ -73,6 +78,8 @@ impl verdict::Watch<SignalHub> for Watch {
             resume_window: scenario.hub.resume_window,
             round_trip: 2 * (scenario.network.latency + scenario.network.jitter),
             times: [0; Situation::ALL.len()],
+            next: [0; Situation::ALL.len()],
+            latest: None,
             hub: AtHub::default(),
             aimed: Aimed::new(&scenario.hub),
             clients: AtClients::default(),
@@ -83,7 +90,12 @@ impl verdict::Watch<SignalHub> for Watch {
     }
 
     fn sightings(&self, seed: u64) -> Sightings {
-        Sightings::of_run(seed, |situation| self.times[situation as usize])
+        let pairs = Situation::ALL.iter().flat_map(|first| {
+            let is_next =
+                |second: &&Situation| self.next[*first as usize] >> **second as u32 & 1 == 1;
+            Situation::ALL.iter().filter(is_next).map(|second| (*first, *second))
+        });
+        Sightings::of_run(seed, |situation| self.times[situation as usize]).with_pairs(pairs)
     }
 
     fn observe(&mut self, event: &Event, judge: &Judge) {
@@ -138,10 +150,16 @@ impl verdict::Watch<SignalHub> for Watch {
 impl Watch {
     fn saw(&mut self, situation: Situation) {
         self.times[situation as usize] += 1;
+        let before = self.latest.replace(situation).filter(|before| *before != situation);
+        if let Some(before) = before {
+            self.next[before as usize] |= 1 << situation as u32;
+        }
     }
 
     fn saw_if(&mut self, seen: bool, situation: Situation) {
-        self.times[situation as usize] += u64::from(seen);
+        if seen {
+            self.saw(situation);
+        }
     }
 
     fn input(&mut self, hub: &HubEvent, shadow: &Shadow) {

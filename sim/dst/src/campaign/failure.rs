@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::System;
 use crate::backend::Outcome;
 use crate::history::{AtClient, AtHub, Event, What};
+use crate::scenario::Scenario;
 use crate::verdict::{Invariant, Violation};
 
 /// A failed run.
@@ -16,6 +17,8 @@ pub struct Failure<S: System> {
     pub broken_by: String,
     /// The whole run; without its events if one like it failed before.
     pub outcome: Outcome<S>,
+    /// What was played, if it is not the scenario of the seed.
+    pub scenario: Option<Scenario<S>>,
     /// What it was shrunk to, if it was.
     pub shrunk: Option<ShrunkFile<S>>,
 }
@@ -43,7 +46,7 @@ impl<S: System> Failure<S> {
     pub fn of(outcome: &Outcome<S>) -> Option<Self> {
         let violation = outcome.violation.clone()?;
         let broken_by = broken_by(outcome)?;
-        Some(Self { violation, broken_by, outcome: outcome.clone(), shrunk: None })
+        Some(Self { violation, broken_by, outcome: outcome.clone(), scenario: None, shrunk: None })
     }
 
     /// Whether one of the two is enough to look at.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::failure::{DistinctFailure, Failure};
+use super::guided::Won;
 use super::{ENFORCED_FROM, Plan};
 use crate::System;
 use crate::backend::{Outcome, Skipped};
@@ -43,6 +44,8 @@ pub struct Findings<S: System> {
     pub runs_without_new_shape: u64,
     /// Why it ended before the last seed.
     pub stopped: Option<Stopped>,
+    /// What the corpus came to, if there was one.
+    pub won: Option<Won>,
 }
 
 /// Why a campaign ended before its last seed.
@@ -95,6 +98,7 @@ impl<S: System> Default for Findings<S> {
             shapes: BTreeSet::new(),
             runs_without_new_shape: 0,
             stopped: None,
+            won: None,
         }
     }
 }

@@ -2,6 +2,7 @@
 //! stderr, the exit code tells the kind of failure.
 
 mod bench;
+mod corpus;
 mod explain;
 mod files;
 mod merge;
@@ -15,6 +16,7 @@ mod test;
 use std::time::{Duration, Instant};
 
 pub use bench::Bench;
+pub use corpus::Distill;
 pub use explain::Explain;
 pub use files::{Adopt, Scenarios, Shrink, shrink};
 pub use merge::Merge;

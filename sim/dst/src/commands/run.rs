@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::outputs::{Output, Outputs};
 use super::progress::{Progress, Ticker};
 use super::replay::Trace;
-use super::{cpu_time, files, play};
+use super::{corpus, cpu_time, files, play};
 use crate::System;
 use crate::backend::{self, Backend, Outcome};
 use crate::campaign::{self, Findings, Plan, ShrunkFile, Stopped, Verdict, Watcher};
@@ -18,7 +18,7 @@ use crate::failures;
 use crate::interrupt;
 use crate::report::{self, Pace, Results};
 use crate::run::Keep;
-use crate::scenario;
+use crate::scenario::{self, Scenario};
 use crate::seeds::{Seeds, Shard};
 use crate::verdict::check_same;
 use anstream::println;
@@ -34,8 +34,17 @@ const SHRINK: Duration = Duration::from_secs(30);
 const AGAIN_MAX: usize = 3;
 
 /// What nothing but a campaign does.
-const OF_CAMPAIGNS: [&str; 8] =
-    ["jobs", "fail_fast", "budget", "shrink", "shard", "until_saturated", "junit", "format"];
+const OF_CAMPAIGNS: [&str; 9] = [
+    "jobs",
+    "fail_fast",
+    "budget",
+    "shrink",
+    "shard",
+    "until_saturated",
+    "junit",
+    "format",
+    "guided",
+];
 
 /// Plays a seed, or a campaign of many.
 #[derive(Args)]
@@ -82,6 +91,15 @@ pub struct Run<S: System> {
     #[arg(long, value_name = "RUNS", conflicts_with = "seed",
         value_parser = RangedU64ValueParser::<u64>::new().range(1..))]
     until_saturated: Option<u64>,
+    /// Changes what brought something new - a situation, one next after another, a shape - and plays that.
+    #[arg(long, conflicts_with_all = ["seed", "shard", "until_saturated"])]
+    guided: bool,
+    /// Begins with the scenarios of this folder.
+    #[arg(long, value_name = "DIR", requires = "guided")]
+    corpus: Option<PathBuf>,
+    /// Leaves what brought something new in this folder, as scenario files.
+    #[arg(long, value_name = "DIR", requires = "guided")]
+    keep: Option<PathBuf>,
     /// Plays each seed again in another process and compares every event.
     #[arg(long, conflicts_with_all = OF_CAMPAIGNS, conflicts_with_all = ["trace", "trace_format", "html", "verbose"])]
     check_determinism: bool,
@@ -138,7 +156,13 @@ impl<S: System> Run<S> {
             jobs: self.jobs.or_else(cores).unwrap_or(1),
             fail_fast: self.fail_fast,
             until_saturated: self.until_saturated,
+            guided: self.guided.then(|| self.guided_flags()),
         })
+    }
+
+    fn guided_flags(&self) -> String {
+        let corpus = self.corpus.as_ref().map(|corpus| format!(" --corpus {}", corpus.display()));
+        format!("--guided{}", corpus.unwrap_or_default())
     }
 
     fn campaign(&self) -> anyhow::Result<ExitCode> {
@@ -146,7 +170,12 @@ impl<S: System> Run<S> {
             self.backend != Backend::Real || self.shrink.is_none(),
             "--shrink does nothing with --backend real: there, nothing fails the same way twice"
         );
+        ensure!(
+            self.backend != Backend::Real || !self.guided,
+            "--guided does nothing with --backend real: there, nothing comes up the same way twice"
+        );
         let plan = self.plan()?;
+        let begun = self.corpus.as_deref().map(corpus::read).transpose()?.unwrap_or_default();
         interrupt::listen();
         let outputs = self.outputs.open()?;
         let progress = Progress::begin(plan.runs_max(), self.budget);
@@ -157,23 +186,37 @@ impl<S: System> Run<S> {
             (false, false) => None,
         };
         let hear = |findings: &mut Findings<S>, outcome: &Outcome<S>| {
-            self.tell_failure(&progress, findings, outcome);
+            self.tell_failure((&plan, &progress), findings, outcome);
             progress.step(findings);
         };
-        let findings = campaign::run(&plan, &Watcher { stop: &stop, progress: &hear });
+        let watcher = Watcher { stop: &stop, progress: &hear };
+        let findings = if self.guided {
+            let (findings, won) = campaign::guided(&plan, begun, &watcher);
+            self.keep.as_deref().map(|keep| corpus::keep(keep, won.new_ones())).transpose()?;
+            findings
+        } else {
+            campaign::run(&plan, &watcher)
+        };
         let took = progress.end();
         let cpu = cpu_time().zip(cpu_start).map(|(end, start)| end.saturating_sub(start));
         outputs.tell::<S>(&Results::of(&findings, &plan), Some(Pace { took, cpu }))
     }
 
     /// Tells the whole story of a failure unless one like it was told.
-    fn tell_failure(&self, progress: &Progress, findings: &mut Findings<S>, outcome: &Outcome<S>) {
+    fn tell_failure(
+        &self,
+        (plan, progress): (&Plan<S>, &Progress),
+        findings: &mut Findings<S>,
+        outcome: &Outcome<S>,
+    ) {
         let Some(failure) = findings.failures.get(&outcome.seed) else { return };
-        let replay = report::replay_command::<S>(self.profile, self.backend, outcome.seed);
+        let replay = report::failure_command(failure, plan);
         let (seed, invariant) = (outcome.seed, failure.violation.invariant);
         if !failure.outcome.events.is_empty() {
             progress.say(&format!("seed {seed} breaks {invariant}: {replay}"));
-            let left = self.leave_file(seed).unwrap_or_else(|error| {
+            let scenario = failure.scenario.clone();
+            let scenario = scenario.unwrap_or_else(|| S::generate(self.profile, seed));
+            let left = self.leave_file(seed, &scenario).unwrap_or_else(|error| {
                 progress.say(&format!("it stays as it is: {error:#}"));
                 None
             });
@@ -197,12 +240,17 @@ impl<S: System> Run<S> {
 
     /// Shrinks the failure of a seed, leaves its file, and tells the story of that; where time is
     /// real, nothing fails the same way twice.
-    fn leave_file(&self, seed: u64) -> anyhow::Result<Option<(ShrunkFile<S>, String)>> {
-        if self.backend == Backend::Real || self.shrink.is_some_and(|budget| budget.is_zero()) {
+    fn leave_file(
+        &self,
+        seed: u64,
+        scenario: &Scenario<S>,
+    ) -> anyhow::Result<Option<(ShrunkFile<S>, String)>> {
+        // What was changed is no seed's scenario: without a file it would be lost.
+        let is_left = self.guided || self.shrink.is_none_or(|budget| !budget.is_zero());
+        if self.backend == Backend::Real || !is_left {
             return Ok(None);
         }
-        let scenario = S::generate(self.profile, seed);
-        let shrunk = files::shrink(&scenario, self.backend, self.shrink.unwrap_or(SHRINK))?;
+        let shrunk = files::shrink(scenario, self.backend, self.shrink.unwrap_or(SHRINK))?;
         let file = failures::leave(Path::new(failures::DIRECTORY), &shrunk)?;
         let replay = report::replay_file_command::<S>(&file, self.backend);
         let settings = scenario::settings(&shrunk.scenario).into_iter();

@@ -21,6 +21,7 @@ pub use summary::{Detail, Pace, summary};
 
 use crate::System;
 use crate::backend::{Backend, Outcome};
+use crate::campaign::{Failure, Plan};
 use crate::history::Event;
 use crate::scenario::Scenario;
 use crate::verdict::Invariant;
@@ -29,6 +30,17 @@ use crate::verdict::Invariant;
 pub fn replay_command<S: System>(profile: S::Profile, backend: Backend, seed: u64) -> String {
     let what = format!("run --profile {} --seed {seed}", profile_word::<S>(profile));
     format!("{} --trace", command::<S>(&what, backend))
+}
+
+/// The command that comes to the failure again: for a scenario that is no seed's, all that led to it.
+pub fn failure_command<S: System>(failure: &Failure<S>, plan: &Plan<S>) -> String {
+    let (seed, guided) = (failure.outcome.seed, plan.guided.as_deref());
+    let Some(guided) = guided.filter(|_| failure.scenario.is_some()) else {
+        return replay_command::<S>(plan.profile, plan.backend, seed);
+    };
+    let (profile, from) = (profile_word::<S>(plan.profile), plan.seeds.start);
+    let what = format!("run {guided} --profile {profile} --seeds {from}..{}", seed + 1);
+    command::<S>(&what, plan.backend)
 }
 
 /// The command that plays a scenario file again.

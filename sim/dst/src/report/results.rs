@@ -7,9 +7,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{failure, profile_word, replay_command, replay_file_command};
+use super::{failure, failure_command, profile_word, replay_file_command};
 use crate::System;
-use crate::campaign::{DistinctFailure, Failure, Findings, Plan, ShrunkFile, Stopped, Verdict};
+use crate::campaign::{
+    DistinctFailure, Failure, Findings, Plan, ShrunkFile, Stopped, Verdict, Won,
+};
 use crate::coverage::Situation;
 use crate::seeds::Shard;
 
@@ -56,6 +58,12 @@ pub struct Results {
     pub stopped: Option<Stopped>,
     /// How many shapes a hub had; none told where shards were taken together.
     pub shapes: Option<usize>,
+    /// The flags of a guided campaign.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guided: Option<String>,
+    /// What its corpus came to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub won: Option<Won>,
     /// The failed runs, by seed.
     pub failures: Vec<FailedRun>,
     /// Those that are alike taken together, in the order of their first seeds.
@@ -164,6 +172,8 @@ impl Results {
             compared_steps: findings.compared_steps,
             stopped: findings.stopped,
             shapes: Some(findings.shapes.len()),
+            guided: plan.guided.clone(),
+            won: findings.won,
             failures: failed.map(|failure| FailedRun::of(failure, plan)).collect(),
             distinct_failures: distinct.iter().map(|known| Alike::of(known, plan)).collect(),
             situations: seen.collect(),
@@ -186,7 +196,7 @@ impl FailedRun {
             broken_by: failure.broken_by.clone(),
             evidence: failure.violation.evidence.clone(),
             event: failure.outcome.event_count,
-            command: replay_command::<S>(plan.profile, plan.backend, seed),
+            command: failure_command(failure, plan),
             file: failure.shrunk.as_ref().map(|shrunk| shrunk.file.clone()),
         }
     }

@@ -7,7 +7,7 @@ use super::results::{Alike, Results, SEEDS_MAX};
 use super::{command, profile_word};
 use crate::System;
 use crate::backend::Backend;
-use crate::campaign::{ENFORCED_FROM, Stopped, Verdict};
+use crate::campaign::{ENFORCED_FROM, Stopped, Tally, Verdict, Won};
 
 /// What a campaign took.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +38,9 @@ pub fn summary<S: System>(results: &Results, pace: Option<Pace>, detail: Detail)
         }
     }
     situations(&mut text, results, detail);
+    if let Some(won) = results.won {
+        corpus(&mut text, won);
+    }
     for (seed, reason) in results.skipped.iter().take(SEEDS_MAX) {
         let _ = writeln!(text, "skipped  seed {seed}: {reason}");
     }
@@ -107,6 +110,21 @@ fn situations(text: &mut String, results: &Results, detail: Detail) {
     }
 }
 
+/// What a guided campaign kept, and what changing it was good for.
+fn corpus(text: &mut String, won: Won) {
+    let Won { begun, kept, changed_runs, by_changed, by_others } = won;
+    let _ = writeln!(text, "corpus   {kept} scenarios, of {begun} at first");
+    let told = |Tally { situations, pairs, shapes }| {
+        format!("{situations} situations, {pairs} pairs, {shapes} shapes")
+    };
+    let _ = writeln!(
+        text,
+        "new      {} in {changed_runs} runs of changed ones, {} in all others",
+        told(by_changed),
+        told(by_others)
+    );
+}
+
 /// What it means, in one sentence.
 pub fn verdict(results: &Results) -> String {
     let (runs, failed) = (results.runs, results.failures.len());
@@ -174,7 +192,8 @@ fn next<S: System>(results: &Results) -> String {
 fn run<S: System>(results: &Results) -> String {
     let usual = results.profile == profile_word::<S>(S::Profile::default());
     let profile = if usual { String::new() } else { format!(" --profile {}", results.profile) };
-    command::<S>(&format!("run{profile}"), &results.backend)
+    let guided = results.guided.as_ref().map(|flags| format!(" {flags}")).unwrap_or_default();
+    command::<S>(&format!("run{guided}{profile}"), &results.backend)
 }
 
 /// As many as fit on a line.

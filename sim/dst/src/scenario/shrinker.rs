@@ -5,6 +5,7 @@ mod reduce;
 
 use std::time::Duration;
 
+pub(super) use self::reduce::fields;
 use self::reduce::{resets, simpler, simpler_steps, without_entry};
 use super::{Actor, Ending, Scenario, Step, What, When, Who, check};
 use crate::System;

@@ -61,7 +61,8 @@ pub fn resets<T: Serialize + DeserializeOwned + Default + Clone>(value: &T) -> V
     names.into_iter().map(reset).collect()
 }
 
-fn fields<T: Serialize>(value: &T) -> Map<String, Value> {
+/// The fields of an object; none of anything else.
+pub fn fields(value: &impl Serialize) -> Map<String, Value> {
     match serde_json::to_value(value) {
         Ok(Value::Object(fields)) => fields,
         Ok(_) | Err(_) => Map::new(),
