@@ -187,6 +187,61 @@ fn adopting_touches_nothing_but_failures_and_what_was_found() {
     assert_eq!(files.len(), 6, "{files:?}");
 }
 
+const FAILS: &str = r#"{ "version": 1, "actors": ["alice"],
+  "steps": [{ "at": "1s", "who": "alice", "do": "sees", "type": "note", "within": "1s" }] }"#;
+
+/// Plays all files of the folder by messages and on the simulated network.
+fn scenarios(folder: &Path) -> (String, Option<i32>) {
+    let mut command =
+        simulator(&["scenarios", ".", "--backend", "message", "--backend", "simulated"]);
+    let output = command.current_dir(folder).output().expect("the simulator runs");
+    (text(&output.stdout), output.status.code())
+}
+
+#[test]
+fn a_known_failure_is_told_apart_until_it_passes_or_fails_otherwise() {
+    let folder = folder("known");
+    let (left, kept) = (folder.join("failures/a.json"), folder.join("scenarios/found/a.json"));
+    fs::create_dir(folder.join("failures")).unwrap();
+    let adopt = || {
+        let mut command = simulator(&["adopt", "failures/a.json", "--expect-failure", "it is May"]);
+        let output = command.current_dir(&folder).output().expect("the simulator runs");
+        text(&output.stdout) + &text(&output.stderr)
+    };
+    fs::write(&left, SCENARIO).unwrap();
+    assert_eq!(
+        adopt(),
+        "error: it passes on the simulated network: there is no failure to expect\n"
+    );
+    fs::write(&left, FAILS).unwrap();
+    assert_eq!(
+        adopt(),
+        "moved failures/a.json to scenarios/found/a.json\n\
+         it is expected to break Expected as the scenario says from now on: it is May\n"
+    );
+    let (told, code) = scenarios(&folder);
+    let last = "PASSED   every file does what it says: 1 files, 0 runs passed, 0 failed, 0 skipped, 2 failed as \
+        they are expected to\n";
+    assert!(code == Some(0) && told.ends_with(last), "{told}");
+    assert_eq!(told.matches("may fail: it is May\n").count(), 2, "{told}");
+
+    let known = fs::read_to_string(&kept).unwrap();
+    let passes = known.replace("\"sees\", \"type\": \"note\", \"within\": \"1s\"", "\"heartbeat\"");
+    let another = known.replace("\"breaks\": \"Expected\"", "\"breaks\": \"I14\"");
+    for (file, instead) in [
+        (passes, "it passes, and was expected to break Expected: adopt it again"),
+        (another, "it breaks Expected, and was expected to break I14"),
+    ] {
+        fs::write(&kept, file).unwrap();
+        let (told, code) = scenarios(&folder);
+        assert!(code == Some(2) && told.contains(&format!("UNEXPECTED: {instead}\n")), "{told}");
+    }
+    fs::write(&kept, known.replace("\"breaks\": \"Expected\"", "\"breaks\": \"I144\"")).unwrap();
+    let output = simulator(&["replay", "a.json"]).current_dir(kept.parent().unwrap()).output();
+    let why = "`expect_failure`: nothing is called \"I144\"; did you mean \"I14\"?";
+    assert!(text(&output.unwrap().stderr).contains(why));
+}
+
 const WRONG: &str = r#"{
   "version": 1,
   "actors": ["alice", { "name": "bob", "kind": "raw" }],
@@ -229,13 +284,10 @@ fn a_failure_is_explained_the_same_every_time() {
 fn the_scenario_files_end_with_a_verdict() {
     let folder = folder("verdict");
     fs::write(folder.join("a.json"), SCENARIO).unwrap();
-    let mut command =
-        simulator(&["scenarios", ".", "--backend", "message", "--backend", "simulated"]);
-    let output = command.current_dir(&folder).output().expect("the simulator runs");
-    let told = text(&output.stdout);
+    let (told, code) = scenarios(&folder);
     let last =
         "\n\nPASSED   every file does what it says: 1 files, 2 runs passed, 0 failed, 0 skipped\n";
-    assert!(output.status.success() && told.ends_with(last), "{told}");
+    assert!(code == Some(0) && told.ends_with(last), "{told}");
 }
 
 #[test]

@@ -28,10 +28,23 @@ fn transcript(file: &Path, scenario: &Scenario, backend: Backend) -> String {
 
 /// A scenario with races shows the same only where time is simulated to the byte.
 fn check(file: &Path) {
+/// One that passes, or fails otherwise, is no longer known.
+fn fails_as_expected(file: &Path, scenario: &Scenario) {
+    for backend in [Backend::Simulated, Backend::Message] {
+        let outcome = backend::play(scenario, backend, Keep::All).expect("it can be played");
+        let known = failures::expected(scenario, backend, &outcome).expect("it expects a failure");
+        let reason = known.unwrap_or_else(|instead| panic!("{}: {instead}", file.display()));
+        println!("{} may fail on {backend}: {reason}", file.display());
+    }
+}
+
     let scenario = scenario::read_file(file).unwrap_or_else(|error| panic!("{error}"));
     assert!(!scenario.title.is_empty() && !scenario.why.is_empty(), "{}", file.display());
     for backend in [Backend::Simulated, Backend::Message] {
         let seen = transcript(file, &scenario, backend);
+    if scenario.expect_failure.is_some() {
+        return fails_as_expected(file, &scenario);
+    }
         if backend == Backend::Simulated || scenario.races.is_none() {
             let name = file.file_stem().expect("a file has a name").to_string_lossy();
             insta::with_settings!({

@@ -10,7 +10,7 @@ use crate::backend::{self, Backend, Outcome, Skipped};
 use crate::hash::stable_hash;
 use crate::history::untimed;
 use crate::run::Keep;
-use crate::scenario::{self, Progress, Scenario};
+use crate::scenario::{self, ExpectedFailure, Progress, Scenario};
 use crate::verdict::{Invariant, Violation};
 
 /// Where failures are left, from the directory that the simulator is started in.
@@ -59,6 +59,9 @@ pub enum NotAdopted {
     /// The simulated backend cannot play it.
     #[error(transparent)]
     Skipped(#[from] Skipped),
+    /// It is to be expected to fail, and does not.
+    #[error("it passes on the simulated network: there is no failure to expect")]
+    Passes,
     /// The path ends without the name of a file.
     #[error("{0} has no name")]
     Nameless(PathBuf),
@@ -95,6 +98,8 @@ pub struct Adopted<S: System> {
     pub origin: Origin,
     /// What its actors see, for the test to compare; none while it still fails.
     pub snapshot: Option<PathBuf>,
+    /// Why it may still fail for now.
+    pub reason: Option<String>,
     /// How it still fails.
     pub violation: Option<Violation<S>>,
 }
@@ -162,17 +167,28 @@ pub fn storm_beside<S: System>(
 }
 
 /// Moves a failure's file from the first directory into the second, with the snapshot of what its actors
-/// see; the storm beside it goes, and a file from elsewhere is copied.
+/// see; the storm beside it goes, and a file from elsewhere is copied. For a `reason` it is expected to fail from
+/// now on as it does.
 ///
 /// # Errors
-/// If the file is no scenario, cannot be moved, or would replace another one.
+/// If the file is no scenario, cannot be moved, or would replace another one, or if it is to fail and passes.
 pub fn adopt<S: System>(
     file: &Path,
+    reason: Option<&str>,
     (left, adopted): (&Path, &Path),
 ) -> Result<Adopted<S>, NotAdopted> {
     let scenario = scenario::read_file::<S>(file)?;
     let name = file.file_name().ok_or_else(|| NotAdopted::Nameless(file.to_owned()))?;
     let outcome = backend::play(&scenario, Backend::Simulated, Keep::All)?;
+    let expect_failure = match (&outcome.violation, reason) {
+        (Some(violation), Some(reason)) => {
+            let breaks = format!("{:?}", violation.invariant);
+            Some(ExpectedFailure { breaks, reason: reason.to_owned() })
+        }
+        (Some(_), None) => scenario.expect_failure.clone(),
+        (None, Some(_)) => return Err(NotAdopted::Passes),
+        (None, None) => None,
+    };
     let target = adopted.join(name);
     let failed = |error| NotAdopted::File { path: target.clone(), error };
     fs::create_dir_all(adopted).map_err(failed)?;
@@ -187,6 +203,7 @@ pub fn adopt<S: System>(
     } else {
         Origin::Copied
     };
+    let scenario = Scenario { expect_failure, ..scenario };
     fs::write(&target, scenario::write(&scenario)).map_err(failed)?;
     let snapshot = match &outcome.violation {
         Some(_) => None,
@@ -207,13 +224,36 @@ pub fn adopt<S: System>(
             gone.map_err(|error| NotAdopted::File { path: storm, error })?;
         }
     }
-    Ok(Adopted { file: target, origin, snapshot, violation: outcome.violation })
+    let reason = scenario.expect_failure.map(|expected| expected.reason);
+    Ok(Adopted { file: target, origin, snapshot, reason, violation: outcome.violation })
 }
 
 /// As the tests' snapshot library writes it.
 fn snapshot<S: System>(scenario: &Scenario<S>, seen: &str) -> String {
     let title = serde_json::to_string(&scenario.title).unwrap_or_default();
     format!("---\nsource: sim/../tests/simulation/scenarios.rs\ndescription: {title}\n---\n{seen}")
+}
+
+/// Holds a run against the failure that its scenario expects, if it expects one: on the simulated network it has to
+/// fail so, elsewhere nothing else may break. Then the reason why it may.
+///
+/// # Errors
+/// What came of it instead.
+pub fn expected<S: System>(
+    scenario: &Scenario<S>,
+    backend: Backend,
+    outcome: &Outcome<S>,
+) -> Option<Result<String, String>> {
+    let ExpectedFailure { breaks, reason } = scenario.expect_failure.as_ref()?;
+    let broken = outcome.violation.as_ref().map(|violation| format!("{:?}", violation.invariant));
+    Some(match broken {
+        Some(broken) if broken == *breaks => Ok(reason.clone()),
+        Some(broken) => Err(format!("it breaks {broken}, and was expected to break {breaks}")),
+        None if backend == Backend::Simulated => {
+            Err(format!("it passes, and was expected to break {breaks}: adopt it again"))
+        }
+        None => Ok(reason.clone()),
+    })
 }
 
 /// Plays a scenario file whose actors are to see what the snapshot beside it says, if there is one.

@@ -118,6 +118,13 @@ pub trait System: Debug + Default + Clone + Copy + PartialEq + Eq + Send + Sync 
         Ok(())
     }
 
+    /// The codes of all that can break in a run.
+    fn codes() -> Vec<String> {
+        let own = [Self::Invariant::EXPECTED, Self::Invariant::NO_PANIC];
+        let all = Self::Invariant::ALL.iter().chain(&own);
+        all.map(|invariant| format!("{invariant:?}")).collect()
+    }
+
     /// The scenario of a seed. The same seed and profile always give the same one.
     fn generate(profile: Self::Profile, seed: u64) -> Scenario<Self>;
 

@@ -19,6 +19,7 @@ use crate::verdict::Violation;
 use anstream::{eprintln, println};
 use anyhow::Context;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 
 /// Shrinks a scenario that fails and leaves the result in failures/.
 #[derive(Args)]
@@ -84,6 +85,9 @@ pub fn shrink<S: System>(
 pub struct Adopt {
     /// A file that a failure left.
     file: PathBuf,
+    /// It may go on to fail as it does, for this reason: `cargo test` fails if it does not.
+    #[arg(long, value_name = "REASON", value_parser = NonEmptyStringValueParser::new())]
+    expect_failure: Option<String>,
 }
 
 impl Adopt {
@@ -93,7 +97,8 @@ impl Adopt {
     /// If a file cannot be read or written, or a scenario not be played.
     pub fn run<S: System>(&self) -> anyhow::Result<ExitCode> {
         let directories = (Path::new(failures::DIRECTORY), Path::new(failures::ADOPTED));
-        let adopted = failures::adopt::<S>(&self.file, directories)?;
+        let adopted =
+            failures::adopt::<S>(&self.file, self.expect_failure.as_deref(), directories)?;
         let (from, to) = (self.file.display(), adopted.file.display());
         match adopted.origin {
             Origin::Moved => println!("moved {from} to {to}"),
@@ -103,6 +108,9 @@ impl Adopt {
         match (&adopted.snapshot, &adopted.violation) {
             (Some(snapshot), _) => {
                 println!("wrote {}: what its actors see from now on", snapshot.display());
+            }
+            (None, Some(violation)) if let Some(reason) = &adopted.reason => {
+                println!("it is expected to break {} from now on: {reason}", violation.invariant);
             }
             (None, Some(violation)) => eprintln!(
                 "it still breaks {}: cargo test fails until that is mended; adopt it again then for \
@@ -131,6 +139,8 @@ enum Fate<S: System> {
     Passed(Box<Outcome<S>>),
     Skipped(String),
     Broke(Box<Outcome<S>>),
+    /// It was expected to fail: the reason, or what came of it instead.
+    Known(Result<String, String>),
 }
 
 impl Scenarios {
@@ -185,6 +195,7 @@ struct Tally {
     passed: usize,
     skipped: usize,
     failed: usize,
+    known: usize,
     worst: u8,
 }
 
@@ -195,14 +206,17 @@ impl Tally {
     }
 
     const fn exit_code(&self) -> u8 {
-        let has_played = self.passed + self.failed > 0;
+        let has_played = self.passed + self.failed + self.known > 0;
         if has_played { self.worst } else { Verdict::Unplayed.exit_code() }
     }
 
     fn verdict(&self, files: usize) -> String {
-        let Self { passed, skipped, failed, .. } = self;
-        let numbers = format!("{passed} runs passed, {failed} failed, {skipped} skipped");
-        let (verdict, next) = match (failed, passed) {
+        let Self { passed, skipped, failed, known, .. } = self;
+        let mut numbers = format!("{passed} runs passed, {failed} failed, {skipped} skipped");
+        if *known > 0 {
+            numbers.push_str(&format!(", {known} failed as they are expected to"));
+        }
+        let (verdict, next) = match (failed, passed + known) {
             (0, 0) => ("VOID     nothing was played", "choose another --backend"),
             (0, _) => ("PASSED   every file does what it says", ""),
             _ => (
@@ -223,6 +237,9 @@ type Fates<S> = Vec<(Backend, Fate<S>)>;
 fn fate<S: System>(file: &Path, scenario: &Scenario<S>, backend: Backend) -> Fate<S> {
     match failures::play_file(file, scenario, backend) {
         Err(skipped) => Fate::Skipped(skipped.reason),
+        Ok(outcome) if let Some(known) = failures::expected(scenario, backend, &outcome) => {
+            Fate::Known(known)
+        }
         Ok(outcome) if outcome.violation.is_some() => Fate::Broke(Box::new(outcome)),
         Ok(outcome) => Fate::Passed(Box::new(outcome)),
     }
@@ -237,6 +254,14 @@ fn compare<S: System>(file: &Path, scenario: &Scenario<S>, fates: Fates<S>, tall
             Fate::Skipped(reason) => {
                 tally.skipped += 1;
                 format!("skipped: {reason}")
+            }
+            Fate::Known(Ok(reason)) => {
+                tally.known += 1;
+                format!("may fail: {reason}")
+            }
+            Fate::Known(Err(instead)) => {
+                tally.fail(Verdict::Unsafe.exit_code());
+                format!("UNEXPECTED: {instead}")
             }
             Fate::Broke(outcome) => {
                 eprintln!("{}", report::failure(&outcome, &replay));

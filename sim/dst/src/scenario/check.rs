@@ -15,6 +15,7 @@ use crate::System;
 /// Whether a file may say so: the first mistake, and in which step it is, if it is in one.
 pub fn check<S: System>(scenario: &Scenario<S>) -> Result<(), (Option<usize>, String)> {
     check_actors(scenario).map_err(|what| (None, what))?;
+    check_expected(scenario).map_err(|what| (None, what))?;
     let names = Names::of(scenario);
     for (number, step) in scenario.steps.iter().enumerate() {
         check_step(scenario, &names, step)
@@ -22,6 +23,22 @@ pub fn check<S: System>(scenario: &Scenario<S>) -> Result<(), (Option<usize>, St
             .map_err(|what| (Some(number), what))?;
     }
     bounds::check(scenario).map_err(|what| (None, what))
+}
+
+/// What is expected to break has to be something that can.
+fn check_expected<S: System>(scenario: &Scenario<S>) -> Result<(), String> {
+    let Some(expected) = &scenario.expect_failure else { return Ok(()) };
+    let codes = S::codes();
+    if codes.contains(&expected.breaks) {
+        return Ok(());
+    }
+    let breaks = &expected.breaks;
+    Err(match nearest(breaks, codes.iter().map(String::as_str)) {
+        Some(near) => {
+            format!("`expect_failure`: nothing is called {breaks:?}; did you mean {near:?}?")
+        }
+        None => format!("`expect_failure`: nothing is called {breaks:?}"),
+    })
 }
 
 fn check_actors<S: System>(scenario: &Scenario<S>) -> Result<(), String> {

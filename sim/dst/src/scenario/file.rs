@@ -173,7 +173,7 @@ pub fn write<S: System>(scenario: &Scenario<S>) -> String {
     let whole = serde_json::to_value(scenario).expect("a scenario is JSON");
     let head = lines(&whole, &["title", "why", "seed"]);
     let settings = lines(&whole, &settings_fields::<S>());
-    let tail = lines(&whole, &["actors", "ending", "races"]);
+    let tail = lines(&whole, &["actors", "ending", "races", "expect_failure"]);
     for line in head.into_iter().chain(settings).chain(tail) {
         write!(text, ",\n  {line}").expect("a String takes all");
     }
@@ -203,7 +203,18 @@ fn settings_fields<S: System>() -> Vec<String> {
 
 /// A field that nobody reads would be a setting that is not set.
 fn check_fields<S: System>(text: &str, fields: &Fields<'_>) -> Result<(), InvalidScenario> {
-    let own = ["$schema", "version", "title", "why", "seed", "actors", "ending", "races", "steps"];
+    let own = [
+        "$schema",
+        "version",
+        "title",
+        "why",
+        "seed",
+        "actors",
+        "ending",
+        "races",
+        "expect_failure",
+        "steps",
+    ];
     let settings = settings_fields::<S>();
     let known = || own.into_iter().chain(settings.iter().map(String::as_str));
     let Some((name, value)) = fields.iter().find(|(name, _)| !known().any(|known| known == *name))

@@ -73,8 +73,21 @@ pub struct Scenario<S: System> {
     /// Why what the actors see depends on who is first; without it, all backends must show the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub races: Option<String>,
+    /// A failure that is known and left for now; without it, nothing may fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect_failure: Option<ExpectedFailure>,
     /// In the order in which they begin.
     pub steps: Vec<Step<S>>,
+}
+
+/// How a scenario fails on the simulated network until that is mended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectedFailure {
+    /// The code of what breaks, such as `I14`.
+    pub breaks: String,
+    /// Why it is left for now.
+    pub reason: String,
 }
 
 impl<S: System> Scenario<S> {
@@ -109,6 +122,7 @@ impl<S: System> Default for Scenario<S> {
             actors: Vec::new(),
             ending: Ending::default(),
             races: None,
+            expect_failure: None,
             steps: Vec::new(),
         }
     }

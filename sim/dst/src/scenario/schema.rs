@@ -4,7 +4,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{ActorFields, ConnectionAct, Ending, Expect, HubAction, ProcessAct, VERSION};
+use super::{
+    ActorFields, ConnectionAct, Ending, Expect, ExpectedFailure, HubAction, ProcessAct, VERSION,
+};
 use crate::System;
 use crate::net::{Fault, LinkConfig};
 
@@ -29,6 +31,7 @@ pub fn schema<S: System>() -> String {
     let ending = property(generator.subschema_for::<Ending>());
     let actor = property(generator.subschema_for::<ActorFields>());
     let clients = S::Clients::json_schema(&mut generator).to_value();
+    let expected = property(generator.subschema_for::<ExpectedFailure>());
     let definitions = generator.take_definitions(true);
     let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -54,6 +57,7 @@ pub fn schema<S: System>() -> String {
             },
             "ending": ending,
             "races": { "type": "string" },
+            "expect_failure": expected,
             "steps": { "type": "array", "items": { "anyOf": steps } },
         },
         "$defs": definitions,
