@@ -146,12 +146,16 @@ fn what_a_campaign_keeps_is_distilled_and_begins_the_next() {
         distilled.starts_with(&format!("kept     {left} of {} ", 2 * files.len())),
         "{distilled}"
     );
-    // All that there was is still met, and the smallest set stays as it is.
+    // But for shapes, which change with any step less, all that there was is still met.
     let words: Vec<&str> =
         distilled.lines().last().unwrap_or_default().split_whitespace().collect();
-    assert_eq!([words[1], words[5], words[9]], [words[3], words[7], words[11]], "{distilled}");
-    let again = told(&["distill", &corpus, "--into", &corpus]);
-    assert!(again.starts_with(&format!("kept     {left} of {left} scenarios, ")), "{again}");
+    assert_eq!([words[1], words[5]], [words[3], words[7]], "{distilled}");
+    let size = |folder: &str| {
+        let files = failures::scenarios_in(folder.as_ref()).expect("they are there");
+        let sizes = files.iter().map(|file| fs::metadata(file).expect("a file").len());
+        sizes.max().unwrap_or_default()
+    };
+    assert!(size(&corpus) < size(&kept), "{distilled}");
     let next = told(&[&run[..], &["--seeds", "50..60", "--corpus", &corpus]].concat());
     assert!(next.contains(&format!(" scenarios, of {left} at first\n")), "{next}");
 }

@@ -2,9 +2,11 @@
 //! snapshot beside it.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
+use dst::scenario::is_storm;
 use serde_json::Value;
 use signal_hub::hub::Config;
 use signal_hub_sim::backend::{self, Backend};
@@ -26,8 +28,6 @@ fn transcript(file: &Path, scenario: &Scenario, backend: Backend) -> String {
     untimed(&outcome.events)
 }
 
-/// A scenario with races shows the same only where time is simulated to the byte.
-fn check(file: &Path) {
 /// One that passes, or fails otherwise, is no longer known.
 fn fails_as_expected(file: &Path, scenario: &Scenario) {
     for backend in [Backend::Simulated, Backend::Message] {
@@ -38,13 +38,15 @@ fn fails_as_expected(file: &Path, scenario: &Scenario) {
     }
 }
 
-    let scenario = scenario::read_file(file).unwrap_or_else(|error| panic!("{error}"));
+/// A scenario with races shows the same only where time is simulated to the byte.
+fn check(file: &Path) {
+    let scenario = read(file);
     assert!(!scenario.title.is_empty() && !scenario.why.is_empty(), "{}", file.display());
-    for backend in [Backend::Simulated, Backend::Message] {
-        let seen = transcript(file, &scenario, backend);
     if scenario.expect_failure.is_some() {
         return fails_as_expected(file, &scenario);
     }
+    for backend in [Backend::Simulated, Backend::Message] {
+        let seen = transcript(file, &scenario, backend);
         if backend == Backend::Simulated || scenario.races.is_none() {
             let name = file.file_stem().expect("a file has a name").to_string_lossy();
             insta::with_settings!({
@@ -66,6 +68,40 @@ fn every_scenario_shows_the_same_on_every_backend_and_keeps_every_invariant() {
     // Each panic has said its own by then.
     let differ = files.iter().filter(|file| catch_unwind(|| check(file)).is_err());
     assert_eq!(differ.collect::<Vec<_>>(), [""; 0]);
+}
+
+/// No more than `cargo sim distill` leaves.
+#[test]
+fn the_corpus_is_small_and_full_of_storms() {
+    let files = corpus();
+    let bytes: u64 = files.iter().map(|file| fs::metadata(file).expect("a file").len()).sum();
+    assert!((1..=200).contains(&files.len()) && bytes <= 1 << 20, "{}: {bytes}", files.len());
+    let others = files.iter().filter(|file| !is_storm(&read(file)));
+    assert_eq!(others.collect::<Vec<_>>(), [""; 0]);
+}
+
+#[test]
+fn the_corpus_keeps_every_invariant_by_messages() {
+    assert_eq!(failing(Backend::Message), [""; 0]);
+}
+
+#[test]
+fn the_corpus_keeps_every_invariant_on_the_simulated_network() {
+    assert_eq!(failing(Backend::Simulated), [""; 0]);
+}
+
+fn corpus() -> Vec<PathBuf> {
+    failures::scenarios_in(&folder().join("corpus")).expect("the project has a corpus")
+}
+
+fn read(file: &Path) -> Scenario {
+    scenario::read_file(file).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Those of the corpus that break something there, or cannot be played; each panic has said its own.
+fn failing(backend: Backend) -> Vec<String> {
+    let fails = |file: &PathBuf| catch_unwind(|| transcript(file, &read(file), backend)).is_err();
+    corpus().into_iter().filter(fails).map(|file| file.display().to_string()).collect()
 }
 
 /// This file stays as it is: whoever kept one of this version can play it for ever.

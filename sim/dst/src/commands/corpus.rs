@@ -1,10 +1,10 @@
 //! `distill`, and the folders that guided campaigns begin with and leave.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anstream::println;
 use anyhow::{Context, bail, ensure};
@@ -13,7 +13,7 @@ use clap::builder::RangedU64ValueParser;
 
 use crate::System;
 use crate::backend::{self, Backend, Outcome};
-use crate::campaign::{self, Bounds, Choice, Findings, Plan, Tally, Watcher};
+use crate::campaign::{self, Bounds, Choice, Feature, FeatureOf, Plan, Tally, Watcher};
 use crate::failures;
 use crate::hash::stable_hash;
 use crate::run::Keep;
@@ -51,18 +51,29 @@ impl Distill {
             scenarios
                 .extend(read.filter(|scenario| !scenarios.contains(scenario)).collect::<Vec<_>>());
         }
-        let choices = self.choices(&scenarios)?;
+        let choices = self.choices(&scenarios, |place| scenarios[place].clone())?;
+        let all = union::<S>(&choices);
+        let chosen = campaign::distill(&choices, Bounds { bytes: usize::MAX, ..CORPUS });
+        let wanted = own::<S>(&chosen, &choices);
+        let thinned = Mutex::new(BTreeMap::new());
+        let choices = self.choices(&chosen, |number| {
+            let thin = self.thin(&scenarios[chosen[number]], &wanted[number]);
+            lock(&thinned).insert(number, thin.clone());
+            thin
+        })?;
+        let thinned = lock(&thinned);
         let kept = campaign::distill(&choices, CORPUS);
         let stale =
             if self.into.exists() { failures::scenarios_in(&self.into)? } else { Vec::new() };
         for file in stale {
             fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
         }
-        keep(&self.into, kept.iter().map(|place| &scenarios[*place]))?;
-        let bytes: usize = kept.iter().map(|place| choices[*place].bytes).sum();
-        let all: BTreeSet<_> = choices.iter().flat_map(|choice| &choice.features).collect();
-        let met: BTreeSet<_> = kept.iter().flat_map(|place| &choices[*place].features).collect();
-        let (all, met) = (Tally::of(all), Tally::of(met));
+        keep(&self.into, kept.iter().map(|number| &thinned[number]))?;
+        let choices: Vec<Chosen<S>> = kept.iter().map(|number| choices[*number].clone()).collect();
+        let bytes: usize = choices.iter().map(|choice| choice.bytes).sum();
+        // A step less can bring about what none of them came to.
+        let met = Tally::of(union::<S>(&choices).intersection(&all));
+        let all = Tally::of(&all);
         println!(
             "kept     {} of {} scenarios, {} KiB, in {}\n\
              met      {} of {} situations, {} of {} pairs, {} of {} shapes",
@@ -80,35 +91,68 @@ impl Distill {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// What each comes to.
-    fn choices<S: System>(&self, scenarios: &[Scenario<S>]) -> anyhow::Result<Vec<Chosen<S>>> {
+    /// What each comes to; `scenario` is asked for it once.
+    fn choices<S: System, T: Sync>(
+        &self,
+        all: &[T],
+        scenario: impl Fn(usize) -> Scenario<S> + Sync,
+    ) -> anyhow::Result<Vec<Chosen<S>>> {
         let cores = || std::thread::available_parallelism().ok().map(usize::from);
         let plan = Plan {
             jobs: self.jobs.or_else(cores).unwrap_or(1),
-            ..Plan::of(S::Profile::default(), self.backend, 0..scenarios.len() as u64)
+            ..Plan::of(S::Profile::default(), self.backend, 0..all.len() as u64)
         };
+        let choices = Mutex::new(BTreeMap::new());
         let play = |place| {
-            let played = backend::play(&scenarios[place as usize], self.backend, Keep::Nothing)?;
-            Ok(Outcome { seed: place, ..played })
+            let scenario = scenario(place as usize);
+            let outcome = backend::play(&scenario, self.backend, Keep::Nothing)?;
+            let (bytes, features) =
+                (scenario::write(&scenario).len(), campaign::features(&outcome));
+            lock(&choices).insert(place, (scenario.title, Choice { bytes, features }));
+            Ok(Outcome { seed: place, ..outcome })
         };
-        let choices = Mutex::new(Vec::new());
-        let progress = |_: &mut Findings<S>, outcome: &Outcome<S>| {
-            let bytes = scenario::write(&scenarios[outcome.seed as usize]).len();
-            let mut choices = choices.lock().unwrap_or_else(PoisonError::into_inner);
-            choices.push(Choice { bytes, features: campaign::features(outcome) });
-        };
-        let watcher = Watcher { progress: &progress, ..Watcher::SILENT };
-        let findings = campaign::run_with(&plan, &play, &watcher);
+        let findings = campaign::run_with(&plan, &play, &Watcher::SILENT);
+        let choices = choices.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some((place, failure)) = findings.failures.first_key_value() {
-            let (title, invariant) =
-                (&scenarios[*place as usize].title, failure.violation.invariant);
+            let (title, invariant) = (&choices[place].0, failure.violation.invariant);
             bail!("{title} breaks {invariant}: what fails is for `shrink` and `adopt`");
         }
         if let Some(skipped) = findings.skipped.into_values().next() {
             return Err(skipped.into());
         }
-        Ok(choices.into_inner().unwrap_or_else(PoisonError::into_inner))
+        Ok(choices.into_values().map(|(_, choice)| choice).collect())
     }
+
+    /// Without the steps that it takes for nothing that is wanted.
+    fn thin<S: System>(&self, storm: &Scenario<S>, wanted: &BTreeSet<FeatureOf<S>>) -> Scenario<S> {
+        scenario::thin(storm, &mut |candidate| {
+            let is_storm = scenario::is_storm(candidate);
+            let played = is_storm.then(|| backend::play(candidate, self.backend, Keep::Nothing));
+            played.and_then(Result::ok).is_some_and(|outcome| {
+                outcome.violation.is_none() && wanted.is_subset(&campaign::features(&outcome))
+            })
+        })
+    }
+}
+
+/// What each brings that those before it do not, but for shapes: any step less changes them.
+fn own<S: System>(chosen: &[usize], choices: &[Chosen<S>]) -> Vec<BTreeSet<FeatureOf<S>>> {
+    let mut covered = BTreeSet::new();
+    let own = chosen.iter().map(|place| {
+        let features = choices[*place].features.iter().copied();
+        let is_new = |feature: &FeatureOf<S>| covered.insert(*feature);
+        let new = features.filter(is_new).filter(|feature| !matches!(feature, Feature::Shape(_)));
+        new.collect()
+    });
+    own.collect()
+}
+
+fn union<S: System>(choices: &[Chosen<S>]) -> BTreeSet<FeatureOf<S>> {
+    choices.iter().flat_map(|choice| choice.features.iter().copied()).collect()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 type Chosen<S> = Choice<<S as System>::Situation, <S as System>::Shape>;

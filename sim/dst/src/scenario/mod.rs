@@ -23,7 +23,7 @@ pub use file::{InvalidScenario, read, read_file, settings, write};
 pub use mutator::{Sources, is_storm, mutate};
 pub use schema::{FILE as SCHEMA_FILE, schema};
 pub(crate) use shrinker::until;
-pub use shrinker::{Progress, Shrunk, shrink};
+pub use shrinker::{Progress, Shrunk, shrink, thin};
 pub use step::{Step, What, When, Who};
 
 use crate::System;

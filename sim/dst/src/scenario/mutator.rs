@@ -3,11 +3,11 @@
 
 mod fields;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rand::RngExt;
-use rand::seq::IndexedRandom;
+use rand::seq::{IndexedRandom, IteratorRandom};
 use rand_chacha::ChaCha8Rng;
 
 use self::fields::{durations, one_field, one_setting, renamed};
@@ -20,11 +20,11 @@ pub const STEPS_MAX: usize = 400;
 /// How long its steps take at most.
 pub const LASTS_MAX: Duration = Duration::from_secs(120);
 /// Changes at once.
-const MOVES_MAX: usize = 6;
+const MOVES_MAX: usize = 8;
 /// How often other changes are tried where some make no sense.
 const TRIES_MAX: usize = 8;
 /// Steps that are taken over at once.
-const TAKEN_MAX: usize = 12;
+const TAKEN_MAX: usize = 16;
 /// Near enough to a deadline to come before, with or after it, in milliseconds.
 const NEAR: u64 = 60;
 
@@ -51,7 +51,7 @@ pub fn is_storm<S: System>(scenario: &Scenario<S>) -> bool {
 pub fn mutate<S: System>(sources: Sources<'_, S>, dice: &mut ChaCha8Rng) -> Option<Scenario<S>> {
     (0..TRIES_MAX).find_map(|_| {
         let mut mutation = Mutation::of(sources, dice);
-        let moves = 1 + (1..MOVES_MAX).take_while(|_| mutation.dice.random_bool(0.6)).count();
+        let moves = 1 + (1..MOVES_MAX).take_while(|_| mutation.dice.random_bool(0.7)).count();
         for _ in 0..moves {
             mutation.change();
         }
@@ -93,13 +93,13 @@ impl<'a, S: System> Mutation<'a, S> {
     }
 
     fn change(&mut self) {
-        match self.dice.random_range(0..16) {
-            0..4 => self.insert(),
-            4..6 => self.repeat(),
-            6..7 => self.swap(),
-            7..9 => self.splice(),
-            9..13 => self.aim(),
-            13..14 => self.vary(),
+        match self.dice.random_range(0..18) {
+            0..6 => self.insert(),
+            6..8 => self.repeat(),
+            8..9 => self.swap(),
+            9..12 => self.splice(),
+            12..15 => self.aim(),
+            15..16 => self.vary(),
             _ => self.set(),
         }
     }
@@ -119,18 +119,19 @@ impl<'a, S: System> Mutation<'a, S> {
         (steps > 0).then(|| self.dice.random_range(0..steps))
     }
 
-    /// Steps of one that nobody has played; of a raw connection those that it does in a row.
+    /// A step of one that nobody has played, or what a raw connection of it does in a row.
     fn insert(&mut self) {
         let fresh = self.sources.fresh;
-        let Some(first) = fresh.steps.choose(self.dice).filter(|step| !is_heal(step)) else {
-            return;
-        };
-        let alone = std::slice::from_ref(first);
-        let row: Vec<&Step<S>> = match who(first) {
-            Some(Who::Raw(..)) => {
-                fresh.steps.iter().filter(|step| who(step) == who(first)).take(TAKEN_MAX).collect()
+        let raws: BTreeSet<&Who> = fresh.steps.iter().filter_map(raw).collect();
+        let one = raws.into_iter().choose(self.dice).filter(|_| self.dice.random_bool(0.5));
+        let row: Vec<&Step<S>> = match one {
+            Some(one) => {
+                let own = fresh.steps.iter().filter(|step| raw(step) == Some(one));
+                own.take(TAKEN_MAX).collect()
             }
-            Some(Who::Client(_)) | None => alone.iter().collect(),
+            None => {
+                fresh.steps.choose(self.dice).filter(|step| !is_heal(step)).into_iter().collect()
+            }
         };
         let begin = row.first().map_or(Duration::ZERO, |step| time(step));
         let near = self.place().filter(|_| self.dice.random_bool(0.5));
@@ -229,7 +230,10 @@ impl<'a, S: System> Mutation<'a, S> {
         let donor = self.donor();
         match self.dice.random_range(0..8) {
             0 => self.scenario.network = donor.network.clone(),
-            1 => self.scenario.clients = donor.clients.clone(),
+            1 => {
+                let changed = one_setting(&self.scenario.clients, &donor.clients, self.dice);
+                self.scenario.clients = changed.unwrap_or_else(|| self.scenario.clients.clone());
+            }
             2 => self.scenario.hub = donor.hub.clone(),
             _ => {
                 let changed = one_setting(&self.scenario.hub, &donor.hub, self.dice);
@@ -248,10 +252,11 @@ fn at<S: System>(step: &Step<S>, begin: Duration) -> Step<S> {
     Step { when: When::At(begin), what: step.what.clone() }
 }
 
-fn who<S: System>(step: &Step<S>) -> Option<&Who> {
+/// The raw connection whose step it is.
+fn raw<S: System>(step: &Step<S>) -> Option<&Who> {
     match &step.what {
-        What::Act { who, .. } => Some(who),
-        What::Hub(_) | What::Network(_) => None,
+        What::Act { who: who @ Who::Raw(..), .. } => Some(who),
+        What::Act { .. } | What::Hub(_) | What::Network(_) => None,
     }
 }
 

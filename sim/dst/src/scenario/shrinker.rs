@@ -53,7 +53,7 @@ pub fn shrink<S: System>(
     loop {
         let before = shrinker.best.clone();
         shrinker.cut_the_end();
-        shrinker.drop_steps();
+        shrinker.drop_steps(1);
         shrinker.drop_actors();
         shrinker.simplify_the_world();
         shrinker.simplify_steps();
@@ -63,6 +63,25 @@ pub fn shrink<S: System>(
         }
     }
     Shrunk { scenario: shrinker.best, tries: shrinker.tries, finished: !shrinker.up }
+}
+
+/// Takes steps out of a scenario, in parts down to a sixteenth, as long as `keeps` says that what is left is
+/// as good.
+pub fn thin<S: System>(
+    scenario: &Scenario<S>,
+    keeps: &mut dyn FnMut(&Scenario<S>) -> bool,
+) -> Scenario<S> {
+    let mut shrinker = Shrinker {
+        best: scenario.clone(),
+        failed_at: Duration::ZERO,
+        tries: 0,
+        pass: "",
+        up: false,
+        fails: &mut |candidate| keeps(candidate).then_some(Duration::ZERO),
+        time_is_up: &mut |_| false,
+    };
+    shrinker.drop_steps(scenario.steps.len().div_ceil(16));
+    shrinker.best
 }
 
 struct Shrinker<'a, S: System> {
@@ -110,8 +129,8 @@ impl<S: System> Shrinker<'_, S> {
             self.attempt(stopped) || self.attempt(waited) || self.attempt(self.with_steps(steps));
     }
 
-    /// Takes out ever smaller parts.
-    fn drop_steps(&mut self) {
+    /// Takes out ever smaller parts, down to so many steps.
+    fn drop_steps(&mut self, least: usize) {
         self.pass = "dropping steps";
         let mut size = self.best.steps.len().div_ceil(2).max(1);
         loop {
@@ -123,7 +142,7 @@ impl<S: System> Shrinker<'_, S> {
                 steps.drain(from..until.min(steps.len()));
                 self.attempt(self.with_steps(steps));
             }
-            if size == 1 || self.up {
+            if size <= least || self.up {
                 return;
             }
             size = size.div_ceil(2);

@@ -17,13 +17,15 @@ use crate::scenario::shrinker::fields;
 /// What says which step it is, and what a step without it is another one.
 const FIXED: [&str; 4] = ["do", "who", "at", "after"];
 
-/// One setting that another has otherwise.
+/// One setting that another has otherwise; a table by the names of actors stays with them.
 pub fn one_setting<T>(value: &T, donor: &T, dice: &mut ChaCha8Rng) -> Option<T>
 where
     T: Serialize + DeserializeOwned,
 {
     let (mut fields, donor) = (fields(value), fields(donor));
-    let differing = donor.into_iter().filter(|(name, value)| fields.get(name) != Some(value));
+    let differing = donor
+        .into_iter()
+        .filter(|(name, value)| !value.is_object() && fields.get(name) != Some(value));
     let (name, value) = differing.choose(dice)?;
     fields.insert(name, value);
     serde_json::from_value(Value::Object(fields)).ok()
