@@ -10,7 +10,8 @@ use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use signal_hub_sim::backend::Backend;
 use signal_hub_sim::mutants::{
-    Bench, Build, Explained, Explanations, Fate, Kills, Matrix, Mutant, Scratch, Trial,
+    Aim, Bench, Build, Explained, Explanations, Fate, Gain, Kills, Matrix, Mutant, Scratch, Trial,
+    worth_aiming,
 };
 use signal_hub_sim::scenario;
 
@@ -26,6 +27,9 @@ const MATRIX_END: &str = "<!-- the end of the matrix -->\n";
 /// Where the table of explanations stands.
 const EXPLAINED_BEGIN: &str = "<!-- the explanations -->\n";
 const EXPLAINED_END: &str = "<!-- the end of the explanations -->\n";
+/// Where the table of guided campaigns stands.
+const GAIN_BEGIN: &str = "<!-- the gain -->\n";
+const GAIN_END: &str = "<!-- the end of the gain -->\n";
 /// What `cargo sim explain` knows of the mutants.
 const KNOWN: &str = "sim/mutants/known.tsv";
 
@@ -50,7 +54,10 @@ pub struct Mutants {
     /// Explains a failure of each, and sees whether that names what the patch touches.
     #[arg(long, conflicts_with = "quick")]
     explain: bool,
-    /// Writes the matrix, or the explanations, into docs/PROOF.md, too.
+    /// Counts what it takes to find those that storms find late, blind and guided.
+    #[arg(long, conflicts_with_all = ["quick", "explain"])]
+    guided: bool,
+    /// Writes the matrix, or another table, into docs/PROOF.md, too.
     #[arg(long, conflicts_with_all = ["only", "quick"])]
     update_docs: bool,
 }
@@ -62,6 +69,8 @@ impl Mutants {
         let chosen = self.chosen(&root)?;
         if self.explain {
             return self.explain(&scratch, chosen);
+        } else if self.guided {
+            return self.gain(&scratch, chosen);
         }
         let mut matrix = Matrix::default();
         let begun = now();
@@ -168,6 +177,28 @@ impl Mutants {
         if self.update_docs {
             write(scratch.source().join(KNOWN), &explanations.known())?;
             update_proof(scratch, (EXPLAINED_BEGIN, EXPLAINED_END), &table)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn gain(&self, scratch: &Scratch, chosen: Vec<Mutant>) -> Result<ExitCode> {
+        let proof = fs::read_to_string(scratch.source().join(PROOF)).context("cannot read it")?;
+        let late = worth_aiming(&proof);
+        let late = |mutant: &Mutant| late.contains(&mutant.name.as_str());
+        let mutants: Vec<Mutant> = chosen.into_iter().filter(late).collect();
+        let (mut gain, begun) = (Gain::default(), now());
+        for (number, mutant) in (1..).zip(&mutants) {
+            eprintln!("{number} of {}, {}: {}", mutants.len(), mutant.name, mutant.bug);
+            let bench = self.bench(scratch, mutant, Build::Simulator)?;
+            let [blind, empty, kept] = Aim::ALL.map(|aim| bench.aim(aim));
+            gain.add(&mutant.name, [blind?, empty?, kept?]);
+        }
+        eprintln!("{} mutants in {:.0?}", mutants.len(), now() - begun);
+        let table = gain.markdown();
+        print!("{table}");
+        write(scratch.folder().join("gain.md"), &table)?;
+        if self.update_docs {
+            update_proof(scratch, (GAIN_BEGIN, GAIN_END), &table)?;
         }
         Ok(ExitCode::SUCCESS)
     }

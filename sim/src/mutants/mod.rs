@@ -3,6 +3,7 @@
 
 mod explained;
 mod fate;
+mod gain;
 mod known;
 mod matrix;
 mod patch;
@@ -11,6 +12,7 @@ mod trials;
 
 pub use explained::{Explained, Explanations};
 pub use fate::{Fate, Kills, Trial};
+pub use gain::{Aim, Gain, worth_aiming};
 pub use known::known_bugs;
 pub use matrix::Matrix;
 pub use patch::{Expectation, Mutant};

@@ -208,7 +208,8 @@ impl Bench<'_> {
         Ok(String::from_utf8(output.stdout)?)
     }
 
-    fn profile(&self) -> String {
+    /// As the command line has it.
+    pub(super) fn profile(&self) -> String {
         format!("{:?}", self.mutant.profile).to_lowercase()
     }
 
