@@ -34,7 +34,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Plays storms: 60 simulated seconds of traffic and faults each, then healing, calm, probes.
-    Run(Run<SignalHub>),
+    Run(Box<Run<SignalHub>>),
     /// Judges the shards of a campaign together.
     Merge(Merge),
     /// Leaves the smallest set of storms that come to all that those of some folders come to.

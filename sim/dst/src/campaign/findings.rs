@@ -120,7 +120,7 @@ impl<S: System> Findings<S> {
         self.runs_without_new_shape = if new { 0 } else { self.runs_without_new_shape + 1 };
         if let Some(mut failure) = Failure::of(outcome) {
             if self.failures.values().any(|other| other.is_like(&failure)) {
-                failure.outcome.events = Vec::new();
+                (failure.outcome.events, failure.outcome.shapes) = (Vec::new(), BTreeSet::new());
             }
             self.failures.insert(outcome.seed, failure);
         }

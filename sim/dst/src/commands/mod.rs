@@ -6,6 +6,7 @@ mod corpus;
 mod explain;
 mod files;
 mod merge;
+mod night;
 mod outputs;
 mod progress;
 mod replay;

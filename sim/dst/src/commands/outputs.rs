@@ -59,8 +59,15 @@ impl Output {
         Self::of(path, made.and_then(|()| File::create(path)))
     }
 
-    fn append(path: &Path) -> anyhow::Result<Self> {
-        Self::of(path, File::options().append(true).create(true).open(path))
+    /// Makes it, with its folder, or goes on where it ends.
+    ///
+    /// # Errors
+    /// If that cannot be.
+    pub fn append(path: &Path) -> anyhow::Result<Self> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let made = folder.map_or(Ok(()), std::fs::create_dir_all);
+        let file = made.and_then(|()| File::options().append(true).create(true).open(path));
+        Self::of(path, file)
     }
 
     fn of(path: &Path, file: std::io::Result<File>) -> anyhow::Result<Self> {
@@ -73,6 +80,14 @@ impl Output {
     /// # Errors
     /// If that fails after all.
     pub fn write(mut self, text: &str) -> anyhow::Result<()> {
+        self.add(text)
+    }
+
+    /// Writes more of it.
+    ///
+    /// # Errors
+    /// If that fails after all.
+    pub fn add(&mut self, text: &str) -> anyhow::Result<()> {
         let written = self.file.write_all(text.as_bytes());
         written.with_context(|| format!("cannot write {}", self.path.display()))
     }
@@ -113,24 +128,40 @@ impl Opened {
     ///
     /// # Errors
     /// If a file cannot be written.
-    pub fn tell<S: System>(
-        self,
-        results: &Results,
-        pace: Option<Pace>,
+    pub fn tell<S: System>(self, results: Results, pace: Option<Pace>) -> anyhow::Result<ExitCode> {
+        self.tell_all::<S>(&[(results, pace)])
+    }
+
+    /// The same of several campaigns, one after the other; the exit code is that of the worst.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn tell_all<S: System>(
+        mut self,
+        all: &[(Results, Option<Pace>)],
     ) -> anyhow::Result<ExitCode> {
-        match self.format {
-            Format::Text => to_stdout(&report::summary::<S>(results, pace, self.detail))?,
-            Format::Json => to_stdout(&(results.json() + "\n"))?,
-        }
-        if std::env::var("GITHUB_ACTIONS").is_ok_and(|value| value == "true") {
-            eprint!("{}", report::annotations(results));
+        for (results, pace) in all {
+            match self.format {
+                Format::Text if all.len() > 1 => {
+                    let summary = report::summary::<S>(results, *pace, self.detail);
+                    to_stdout(&format!("profile  {}\n{summary}\n", results.profile))?;
+                }
+                Format::Text => to_stdout(&report::summary::<S>(results, *pace, self.detail))?,
+                Format::Json => to_stdout(&(results.json() + "\n"))?,
+            }
+            if std::env::var("GITHUB_ACTIONS").is_ok_and(|value| value == "true") {
+                eprint!("{}", report::annotations(results));
+            }
+            if let Some(step_summary) = &mut self.step_summary {
+                step_summary.add(&report::step_summary(results))?;
+            }
         }
         if let Some(junit) = self.junit {
-            junit.write(&report::junit::<S>(results, pace.map(|pace| pace.took))?)?;
+            let took = |pace: &Option<Pace>| pace.map(|pace| pace.took);
+            let all: Vec<_> = all.iter().map(|(results, pace)| (results, took(pace))).collect();
+            junit.write(&report::junit_of_all::<S>(&all)?)?;
         }
-        if let Some(step_summary) = self.step_summary {
-            step_summary.write(&report::step_summary(results))?;
-        }
-        Ok(ExitCode::from(results.exit_code))
+        let worst = all.iter().max_by_key(|(results, _)| results.verdict);
+        Ok(ExitCode::from(worst.map_or(0, |(results, _)| results.exit_code)))
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::outputs::{Output, Outputs};
 use super::progress::{Progress, Ticker};
 use super::replay::Trace;
-use super::{corpus, cpu_time, files, play};
+use super::{corpus, cpu_time, files, night, play};
 use crate::System;
 use crate::backend::{self, Backend, Outcome};
 use crate::campaign::{self, Findings, Plan, ShrunkFile, Stopped, Verdict, Watcher};
@@ -58,7 +58,7 @@ pub struct Run<S: System> {
     profile: S::Profile,
     /// What they are played on.
     #[arg(long, value_enum, default_value_t)]
-    backend: Backend,
+    pub(super) backend: Backend,
     /// One seed.
     #[arg(long)]
     seed: Option<u64>,
@@ -79,7 +79,7 @@ pub struct Run<S: System> {
     fail_fast: bool,
     /// Begins no run after this time, such as 60s or 10m.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
-    budget: Option<Duration>,
+    pub(super) budget: Option<Duration>,
     /// How long the shrinking of one failure may take, while the campaign waits, 30s unless given; 0s leaves
     /// failures as they are.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
@@ -100,11 +100,19 @@ pub struct Run<S: System> {
     /// Leaves what brought something new in this folder, as scenario files.
     #[arg(long, value_name = "DIR", requires = "guided")]
     keep: Option<PathBuf>,
+    /// Sweeps a million seeds from N times a million on with every profile, as far as the budget goes, and takes a
+    /// census of what fails.
+    #[arg(long, value_name = "N", requires = "budget",
+        conflicts_with_all = ["seed", "seeds", "profile", "until_saturated", "guided", "fail_fast"])]
+    night: Option<u64>,
+    /// Adds what was swept to this file, a line of JSON for each profile.
+    #[arg(long, value_name = "FILE", requires = "night")]
+    pub(super) ledger: Option<PathBuf>,
     /// Plays each seed again in another process and compares every event.
     #[arg(long, conflicts_with_all = OF_CAMPAIGNS, conflicts_with_all = ["trace", "trace_format", "html", "verbose"])]
     check_determinism: bool,
     #[command(flatten)]
-    outputs: Outputs,
+    pub(super) outputs: Outputs,
 }
 
 impl<S: System> Run<S> {
@@ -122,7 +130,10 @@ impl<S: System> Run<S> {
                 play((&scenario, None), self.backend, &command, trace, page)
             }
             Some(_) | None if self.check_determinism => self.check_determinism(self.seeds()?),
-            Some(_) | None => self.campaign(),
+            Some(_) | None => match self.night {
+                Some(night) => night::sweep(&self, night),
+                None => self.campaign(),
+            },
         }
     }
 
@@ -146,12 +157,12 @@ impl<S: System> Run<S> {
         })
     }
 
-    fn plan(&self) -> anyhow::Result<Plan<S>> {
+    pub(super) fn plan(&self, profile: S::Profile, seeds: Range<u64>) -> anyhow::Result<Plan<S>> {
         let cores = || std::thread::available_parallelism().ok().map(usize::from);
         Ok(Plan {
-            profile: self.profile,
+            profile,
             backend: self.backend,
-            seeds: self.seeds()?,
+            seeds,
             shard: self.shard.unwrap_or(Shard::WHOLE),
             jobs: self.jobs.or_else(cores).unwrap_or(1),
             fail_fast: self.fail_fast,
@@ -174,11 +185,22 @@ impl<S: System> Run<S> {
             self.backend != Backend::Real || !self.guided,
             "--guided does nothing with --backend real: there, nothing comes up the same way twice"
         );
-        let plan = self.plan()?;
+        let plan = self.plan(self.profile, self.seeds()?)?;
         let begun = self.corpus.as_deref().map(corpus::read).transpose()?.unwrap_or_default();
-        interrupt::listen();
         let outputs = self.outputs.open()?;
-        let progress = Progress::begin(plan.runs_max(), self.budget);
+        let (results, pace) = self.play(&plan, self.budget, begun)?;
+        outputs.tell::<S>(results, Some(pace))
+    }
+
+    /// Plays the plan until its budget is used up, and tells of failures as they come.
+    pub(super) fn play(
+        &self,
+        plan: &Plan<S>,
+        budget: Option<Duration>,
+        begun: Vec<Scenario<S>>,
+    ) -> anyhow::Result<(Results, Pace)> {
+        interrupt::listen();
+        let progress = Progress::begin(plan.runs_max(), budget);
         let cpu_start = cpu_time();
         let stop = || match (interrupt::came(), progress.time_is_up()) {
             (true, _) => Some(Stopped::Interrupted),
@@ -186,20 +208,20 @@ impl<S: System> Run<S> {
             (false, false) => None,
         };
         let hear = |findings: &mut Findings<S>, outcome: &Outcome<S>| {
-            self.tell_failure((&plan, &progress), findings, outcome);
+            self.tell_failure((plan, &progress), findings, outcome);
             progress.step(findings);
         };
         let watcher = Watcher { stop: &stop, progress: &hear };
         let findings = if self.guided {
-            let (findings, won) = campaign::guided(&plan, begun, &watcher);
+            let (findings, won) = campaign::guided(plan, begun, &watcher);
             self.keep.as_deref().map(|keep| corpus::keep(keep, won.new_ones())).transpose()?;
             findings
         } else {
-            campaign::run(&plan, &watcher)
+            campaign::run(plan, &watcher)
         };
         let took = progress.end();
         let cpu = cpu_time().zip(cpu_start).map(|(end, start)| end.saturating_sub(start));
-        outputs.tell::<S>(&Results::of(&findings, &plan), Some(Pace { took, cpu }))
+        Ok((Results::of(&findings, plan), Pace { took, cpu }))
     }
 
     /// Tells the whole story of a failure unless one like it was told.
@@ -215,7 +237,7 @@ impl<S: System> Run<S> {
         if !failure.outcome.events.is_empty() {
             progress.say(&format!("seed {seed} breaks {invariant}: {replay}"));
             let scenario = failure.scenario.clone();
-            let scenario = scenario.unwrap_or_else(|| S::generate(self.profile, seed));
+            let scenario = scenario.unwrap_or_else(|| S::generate(plan.profile, seed));
             let left = self.leave_file(seed, &scenario).unwrap_or_else(|error| {
                 progress.say(&format!("it stays as it is: {error:#}"));
                 None

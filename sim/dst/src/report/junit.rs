@@ -19,6 +19,23 @@ pub fn junit<S: System>(
     results: &Results,
     took: Option<Duration>,
 ) -> Result<String, SerializeError> {
+    junit_of_all::<S>(&[(results, took)])
+}
+
+/// The same of several campaigns.
+///
+/// # Errors
+/// If the text cannot be made.
+pub fn junit_of_all<S: System>(
+    all: &[(&Results, Option<Duration>)],
+) -> Result<String, SerializeError> {
+    let mut report = Report::new(format!("{} simulation", S::NAME));
+    report.time = all.iter().map(|(_, took)| *took).sum();
+    report.add_test_suites(all.iter().flat_map(|(results, took)| suites::<S>(results, *took)));
+    report.to_string()
+}
+
+fn suites<S: System>(results: &Results, took: Option<Duration>) -> [TestSuite; 2] {
     let name = format!("{} on {}", results.profile, results.backend);
     let class = format!("simulation.{}", results.profile);
     let case = |name: String, status: TestCaseStatus, time: Option<Duration>| {
@@ -52,10 +69,7 @@ pub fn junit<S: System>(
         status.set_message(format!("never came up: {}", seen.sentence));
         situations.add_test_case(case(seen.name.clone(), status, situations.time));
     }
-    let mut report = Report::new(format!("{} simulation", S::NAME));
-    report.time = took;
-    report.add_test_suites([invariants, situations]);
-    report.to_string()
+    [invariants, situations]
 }
 
 fn status(results: &Results, broken: &[&Alike]) -> TestCaseStatus {

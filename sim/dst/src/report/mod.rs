@@ -3,6 +3,7 @@
 mod explanation;
 mod github;
 mod junit;
+mod ledger;
 mod merge;
 mod perfetto;
 mod results;
@@ -13,7 +14,8 @@ use std::time::Duration;
 
 pub use explanation::explanation;
 pub use github::{annotations, step_summary};
-pub use junit::junit;
+pub use junit::{junit, junit_of_all};
+pub use ledger::{Sweep, night};
 pub use merge::NotMerged;
 pub use perfetto::perfetto;
 pub use results::{Alike, FailedRun, Results, Seen};
