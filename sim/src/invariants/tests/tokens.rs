@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use signal_hub::auth;
+use signal_hub::auth::{self, Access, Keys};
 use signal_hub::hub::{Hub, Ids, Input, Output, Record, SessionKey};
 use signal_hub::protocol::{
     AuthToken, Body, ClientFrame, CloseReason, Connect, Details, Outgoing, RefreshToken, Refusal,
@@ -12,7 +12,6 @@ use signal_hub::protocol::{
 
 use super::super::Invariant;
 use super::{START, Story, at, connect, is_notice, register, renew, send, subscribe, unregister};
-use crate::lower::access;
 use crate::scenario::{SECRET, Token};
 
 impl Story {
@@ -20,7 +19,8 @@ impl Story {
     fn with_tokens() -> Self {
         let mut story = Self::new();
         story.scenario.clients.tokens.insert("alice".to_owned(), Token::default());
-        let (config, access) = (story.scenario.hub.clone(), access(&story.scenario));
+        let access = Access::Tokens(Keys::from_secret(SECRET).expect("it is long enough"));
+        let config = story.scenario.hub.clone();
         story.hub = Hub::with_access(config, Ids::new([7; 32]), access);
         story
     }
