@@ -139,7 +139,13 @@ fn what_a_campaign_keeps_is_distilled_and_begins_the_next() {
         let again = storm.replacen("\"title\": \"", "\"title\": \"again ", 1);
         fs::write(format!("{twice}/{number}.json"), again).expect("it can be written");
     }
+    fs::create_dir(&corpus).expect("the build folder can be written");
+    for name in ["0123456789abcdef", "mine"] {
+        fs::write(format!("{corpus}/{name}.json"), "").expect("it can be written");
+    }
     let distilled = told(&["distill", &kept, &twice, "--into", &corpus]);
+    let mine = format!("{corpus}/mine.json");
+    fs::remove_file(mine).expect("what nobody distilled stays");
     let left = failures::scenarios_in(corpus.as_ref()).expect("some are left").len();
     assert!((1..=files.len()).contains(&left), "{left} of {}", files.len());
     assert!(

@@ -28,7 +28,7 @@ pub struct Distill {
     /// Where they are.
     #[arg(required = true, value_name = "DIR")]
     folders: Vec<PathBuf>,
-    /// Where the set is left; other scenario files in this folder go.
+    /// Where the set is left; what an earlier call left there goes.
     #[arg(long, value_name = "DIR", default_value = failures::CORPUS)]
     into: PathBuf,
     /// What they are played on.
@@ -63,10 +63,10 @@ impl Distill {
         })?;
         let thinned = lock(&thinned);
         let kept = campaign::distill(&choices, CORPUS);
-        let stale =
+        let before =
             if self.into.exists() { failures::scenarios_in(&self.into)? } else { Vec::new() };
-        for file in stale {
-            fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
+        for file in before.iter().filter(|file| is_kept_in(&self.into, file)) {
+            fs::remove_file(file).with_context(|| format!("cannot remove {}", file.display()))?;
         }
         keep(&self.into, kept.iter().map(|number| &thinned[number]))?;
         let choices: Vec<Chosen<S>> = kept.iter().map(|number| choices[*number].clone()).collect();
@@ -171,6 +171,13 @@ pub fn read<S: System>(folder: &Path) -> anyhow::Result<Vec<Scenario<S>>> {
         Ok(scenario)
     });
     read.collect()
+}
+
+/// Whether [`keep`] could have left it there: what somebody else did is nobody's to remove.
+fn is_kept_in(folder: &Path, file: &Path) -> bool {
+    let name = file.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+    let is_hash = name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hash && file.parent() == Some(folder)
 }
 
 /// Leaves each in a file that is named after what it is.
