@@ -256,20 +256,26 @@ fn leave_out(value: &mut Value, default: &Value) {
 /// On one line, with room to read.
 fn spaced<T: Serialize>(value: &T) -> String {
     let mut text = Vec::new();
-    let mut serializer = serde_json::Serializer::with_formatter(&mut text, Spaced);
+    let mut serializer = serde_json::Serializer::with_formatter(&mut text, Spaced::default());
     value.serialize(&mut serializer).expect("a scenario is JSON");
     String::from_utf8(text).expect("JSON is UTF-8")
 }
 
-struct Spaced;
+#[derive(Default)]
+struct Spaced {
+    /// Whether the latest thing that began is an object, and nothing is in it.
+    is_empty: bool,
+}
 
 impl Formatter for Spaced {
     fn begin_object<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
-        writer.write_all(b"{ ")
+        self.is_empty = true;
+        writer.write_all(b"{")
     }
 
     fn end_object<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
-        writer.write_all(b" }")
+        let end: &[u8] = if std::mem::take(&mut self.is_empty) { b"}" } else { b" }" };
+        writer.write_all(end)
     }
 
     fn begin_object_key<W: io::Write + ?Sized>(
@@ -277,7 +283,8 @@ impl Formatter for Spaced {
         writer: &mut W,
         first: bool,
     ) -> io::Result<()> {
-        writer.write_all(if first { b"" } else { b", " })
+        self.is_empty = false;
+        writer.write_all(if first { b" " } else { b", " })
     }
 
     fn begin_object_value<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
