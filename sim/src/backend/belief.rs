@@ -7,6 +7,7 @@ use signal_hub::protocol::{ActorAddress, SessionId, UnregisterReason};
 
 use crate::history::ClientEvent;
 use crate::invariants::Agreement;
+use crate::lower::Wishes;
 
 /// What one client believes.
 #[derive(Debug, Default)]
@@ -76,12 +77,14 @@ impl Belief {
         !self.ended && !self.given_up.contains(address)
     }
 
-    /// What a client that has not ended believes; `own` is its actor's own address.
-    pub fn agreement(&self, own: &ActorAddress) -> Option<Agreement> {
+    /// What a client that has not ended believes.
+    pub fn agreement(&self, wishes: &Wishes) -> Option<Agreement> {
+        let own = wishes.own();
         (!self.ended).then(|| Agreement {
             session: self.session,
             wanted: self.wants(own).then(|| own.clone()),
             registered: self.registered.contains(own),
+            outlasts: wishes.outlasts(),
         })
     }
 }

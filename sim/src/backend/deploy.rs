@@ -103,6 +103,6 @@ impl backend::Belief<SignalHub> for Belief {
     }
 
     fn agreement(&self, wishes: &Wishes) -> Option<Agreement> {
-        Belief::agreement(self, wishes.own())
+        Belief::agreement(self, wishes)
     }
 }

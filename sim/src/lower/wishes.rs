@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use signal_hub::client::{ActorConfig, ClientConfig, HubUrl};
 use signal_hub::protocol::{ActorAddress, Topic};
+use signal_hub::time::Timestamp;
 
 use super::{Commands, Issuer, Own, address, command};
-use crate::scenario::{Action, Actor, Scenario, Shown, Token};
+use crate::scenario::{Action, Actor, Scenario, Shown, Step, Token};
+
+/// Longer than whatever comes after the steps of a run.
+const ENDING_MAX: Duration = Duration::from_secs(3_600);
 
 /// Addresses to be at, and topics to hear of.
 pub struct Wishes {
@@ -20,6 +24,8 @@ pub struct Wishes {
     /// The first is its own.
     addresses: Vec<ActorAddress>,
     topics: BTreeSet<Topic>,
+    /// After the run.
+    after: Timestamp,
 }
 
 impl Wishes {
@@ -27,7 +33,10 @@ impl Wishes {
     pub fn of(scenario: &Scenario, actor: &Actor, began: Duration) -> Self {
         let names = std::iter::once(&actor.name).chain(&actor.addresses);
         let issuer = Issuer::new(scenario, began);
+        let last = scenario.steps.iter().filter_map(Step::begins_at).max().unwrap_or_default();
+        let after = (began + last + ENDING_MAX).as_millis();
         Self {
+            after: Timestamp::from_millis(u64::try_from(after).unwrap_or(u64::MAX)),
             token: issuer.own(&actor.name),
             own: Own::new(&actor.name, issuer),
             hub: scenario.hub.hub_address.clone(),
@@ -42,6 +51,12 @@ impl Wishes {
         &self.own.address
     }
 
+    /// When the token of a client may end at the earliest that has no source of others: after the run.
+    pub fn outlasts(&self) -> Option<Timestamp> {
+        let has_source = self.own.issuer.lasts(&self.own.name).is_some();
+        self.token.as_ref().filter(|_| !has_source).map(|_| self.after)
+    }
+
     /// How a client is set that starts now; `elapsed` tells it the time since the run began.
     pub fn config(
         &self,
@@ -49,9 +64,15 @@ impl Wishes {
         elapsed: impl Fn() -> Duration + Send + Sync + 'static,
     ) -> ClientConfig {
         let Own { name, issuer, .. } = &self.own;
-        let (token, lasts) = (self.token.as_ref(), issuer.lasts(name));
+        let lasts = issuer.lasts(name);
+        let now = elapsed();
+        // Whoever starts with none that is good gets one first.
+        let token = self.token.as_ref().map(|token| match lasts {
+            None if token.expires() <= now => Token { exp: None, ..token.clone() },
+            None | Some(_) => token.clone(),
+        });
         let token_source =
-            token.zip(lasts).map(|(token, lasts)| issuer.source(token, lasts, elapsed));
+            token.as_ref().zip(lasts).map(|(token, lasts)| issuer.source(token, lasts, elapsed));
         let ttl = self.registration_ttl;
         let actors = self.addresses.iter().enumerate().map(|(number, address)| {
             let topics = match number {
@@ -62,7 +83,7 @@ impl Wishes {
         });
         ClientConfig {
             hub_address: self.hub.clone(),
-            auth_token: token.filter(|_| lasts.is_none()).map(|token| issuer.signed(token)),
+            auth_token: token.filter(|_| lasts.is_none()).map(|token| issuer.signed(&token)),
             token_source,
             backoff_max: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(5),
@@ -86,7 +107,8 @@ impl Wishes {
         let is_own = token.of.as_ref().is_none_or(|of| *of == self.own.name);
         let whole = self.own.issuer.whole(&self.own.name, token);
         let known = self.token.as_ref().map(Token::expires);
-        if is_own && whole.flaw.is_none() && known.is_none_or(|known| known <= whole.expires()) {
+        let is_valid = whole.flaw.is_none() && whole.nbf.is_none();
+        if is_own && is_valid && known.is_none_or(|known| known <= whole.expires()) {
             self.token = Some(whole);
         }
     }

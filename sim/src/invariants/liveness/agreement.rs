@@ -2,6 +2,7 @@
 
 use signal_hub::hub::SessionKey;
 use signal_hub::protocol::{ActorAddress, SessionId};
+use signal_hub::time::Timestamp;
 
 use super::super::{Invariant, Shadow, Violation};
 
@@ -14,6 +15,8 @@ pub struct Agreement {
     pub wanted: Option<ActorAddress>,
     /// Whether it thinks that this address is registered on its session.
     pub registered: bool,
+    /// When its token may end at the earliest, if nobody gives it another one: after the run.
+    pub outlasts: Option<Timestamp>,
 }
 
 /// L1 and L2: the hub's sessions are exactly those that the clients believe in, each owning its
@@ -27,6 +30,7 @@ pub fn check_agreement(shadow: &Shadow, clients: &[Agreement]) -> Result<(), Vio
         let own = shadow.sessions().find(|(_, row)| Some(&row.id) == client.session.as_ref());
         let own = own.map(|(key, _)| key);
         agreed.extend(own);
+        check_outlasts(shadow, client, own)?;
         let Some(wanted) = &client.wanted else { continue };
         let owner = shadow.owner(wanted);
         if owner.is_none() || owner != own || !client.registered {
@@ -46,5 +50,21 @@ pub fn check_agreement(shadow: &Shadow, clients: &[Agreement]) -> Result<(), Vio
             Invariant::L2,
             format!("{key} is nobody's and still {:?}", row.phase),
         )),
+    }
+}
+
+/// Whoever is about to lose a session with its token is still to get the next one.
+fn check_outlasts(
+    shadow: &Shadow,
+    client: &Agreement,
+    own: Option<SessionKey>,
+) -> Result<(), Violation> {
+    let grant = own.and_then(|own| shadow.principals()?.grant(own));
+    match grant.zip(client.outlasts) {
+        Some((grant, outlasts)) if grant.expires_at < outlasts => Err(Violation::new(
+            Invariant::L1,
+            format!("the token of {} ends at {:?}", grant.principal.actor, grant.expires_at),
+        )),
+        Some(_) | None => Ok(()),
     }
 }

@@ -20,7 +20,7 @@ fn broken(verdict: Result<(), Violation>) -> Option<Invariant> {
 /// What the hub and one client, who believes this, agree on.
 fn agreed(story: &mut Story, registered: bool) -> Result<(), Violation> {
     let session = Some(story.last().session(1).id);
-    let client = Agreement { session, wanted: Some(at("alice")), registered };
+    let client = Agreement { session, wanted: Some(at("alice")), registered, outlasts: None };
     let mut judge = Judge::new(&story.scenario.hub);
     story.events.iter().try_for_each(|event| judge.observe(event))?;
     check_agreement(judge.shadow(), &[client])
