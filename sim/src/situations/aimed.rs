@@ -13,7 +13,7 @@ use signal_hub::protocol::{
 };
 use signal_hub::time::Timestamp;
 
-use super::Situation;
+use super::{Saw, Situation};
 use crate::history::HubEvent;
 use crate::invariants::{After, Shadow, is_open};
 
@@ -45,9 +45,6 @@ struct Asked {
     by: SessionKey,
     at: Timestamp,
 }
-
-/// Takes note of a situation.
-type Saw<'a> = &'a mut dyn FnMut(Situation);
 
 impl Aimed {
     pub fn new(config: &Config) -> Self {

@@ -5,6 +5,7 @@ mod aimed;
 mod names;
 mod required;
 mod shape;
+mod tokens;
 mod watch;
 
 pub use dst::coverage::Sighting;
@@ -12,6 +13,9 @@ pub use names::{IMPOSSIBLE, Situation};
 pub use required::required;
 pub use shape::Shape;
 pub use watch::Watch;
+
+/// Takes note of a situation.
+type Saw<'a> = &'a mut dyn FnMut(Situation);
 
 /// How often each situation came up.
 pub type Sightings = dst::coverage::Sightings<Situation>;

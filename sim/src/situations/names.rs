@@ -148,6 +148,25 @@ situations! {
         "A request is refused because the sender that it names is another session's.",
     ConnectingAtShutdown "connecting at shutdown"
         "The hub shuts down while a session has not connected.",
+    TokenExpired "token expired while registered"
+        "A session that has an address is closed because its token expired.",
+    TokenOutlived "token refreshed in time"
+        "A session goes on after the end of a token that it had before.",
+    TokenNarrowed "token narrowed"
+        "A session loses an address that its newer token does not allow.",
+    TakenAtTokensEnd "takeover at the very end of a token"
+        "An address is registered in the millisecond in which its owner's token ends.",
+    Claimed "address claimed"
+        "Whom a token names takes its address from one who has it by a pattern.",
+    ForeignTakeoverRefused "foreign takeover refused"
+        "A token allows an address that another principal has, and does not get it.",
+    ForeignResumeRefused "foreign resume refused"
+        "The same of an address that is detached.",
+    ForeignRefreshRefused "foreign refresh refused"
+        "A session shows a good token of another principal, and keeps the one that it has.",
+    RefusedExpired "expired token refused" "A token is refused because it has expired.",
+    RefusedEarly "token not valid yet refused" "A token is refused because it is not valid yet.",
+    RefusedForged "forged token refused" "A token is refused because its signature is wrong.",
     LinkChanged "fault link" "A changed link carried something.",
     Stalled "fault stall" "A stalled link held something.",
     Partitioned "fault partition" "A partition held something.",
@@ -183,13 +202,13 @@ situations! {
     PublishAccepted "accepted hub:publish" "hub:publish was accepted.",
     QueueStatsAccepted "accepted hub:queue_stats" "hub:queue_stats was accepted.",
     MetricsAccepted "accepted hub:metrics" "hub:metrics was accepted.",
+    RefreshAccepted "accepted hub:refresh_token" "hub:refresh_token was accepted.",
 }
 
 /// What looks as if it belonged here and cannot come up, with the reason.
-pub const IMPOSSIBLE: [(&str, &str); 3] = [
+pub const IMPOSSIBLE: [(&str, &str); 2] = [
     ("error unknown_actor", "hub:unknown_actor says it; no error bears this code"),
     ("error timeout", "the hub waits for no recipient, so nothing of its own can take too long"),
-    ("accepted hub:refresh_token", "a hub that lets everybody in takes no tokens"),
 ];
 
 impl Situation {
@@ -228,9 +247,9 @@ impl Situation {
         }
     }
 
-    /// That the hub accepted the request; none if it cannot.
-    pub const fn of_verb(verb: &Verb) -> Option<Self> {
-        Some(match verb {
+    /// That the hub accepted the request.
+    pub const fn of_verb(verb: &Verb) -> Self {
+        match verb {
             Verb::Connect(_) => Situation::ConnectAccepted,
             Verb::Heartbeat(_) => Situation::HeartbeatAccepted,
             Verb::Disconnect(_) => Situation::DisconnectAccepted,
@@ -246,8 +265,8 @@ impl Situation {
             Verb::Publish(_) => Situation::PublishAccepted,
             Verb::QueueStats => Situation::QueueStatsAccepted,
             Verb::Metrics => Situation::MetricsAccepted,
-            Verb::RefreshToken(_) => return None,
-        })
+            Verb::RefreshToken(_) => Situation::RefreshAccepted,
+        }
     }
 
     /// That a copy was dropped for the reason.

@@ -38,6 +38,21 @@ pub fn required(profile: Profile) -> Vec<Situation> {
         Profile::Halfopen => {
             &[S::HalfOpenFoundBySilence, S::BroadcastToTheDead, S::Severed, S::Partitioned]
         }
+        Profile::Principals => &[
+            S::TokenExpired,
+            S::TokenOutlived,
+            S::TokenNarrowed,
+            S::TakenAtTokensEnd,
+            S::Claimed,
+            S::ForeignTakeoverRefused,
+            S::ForeignResumeRefused,
+            S::ForeignRefreshRefused,
+            S::RefusedExpired,
+            S::RefusedEarly,
+            S::RefusedForged,
+            S::RefreshAccepted,
+            S::ClockSkewed,
+        ],
         Profile::Restart => &[S::HubCrashedWithClients, S::HubShutDownWithClients],
     };
     let mut required = usual.to_vec();

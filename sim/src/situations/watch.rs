@@ -15,6 +15,7 @@ use signal_hub::protocol::{
 use signal_hub::time::Timestamp;
 
 use super::aimed::Aimed;
+use super::tokens::Tokens;
 use super::{Shape, Sightings, Situation};
 use crate::SignalHub;
 use crate::history::{ClientEvent, ClientName, Event, HubEvent, Milestone, What};
@@ -55,6 +56,7 @@ struct AtHub {
     expired: BTreeMap<ActorAddress, Timestamp>,
     /// Sessions not heard of since a copy of a broadcast went to them.
     unheard: BTreeSet<SessionKey>,
+    tokens: Tokens,
 }
 
 /// What is under way at the clients.
@@ -124,6 +126,7 @@ impl verdict::Watch<SignalHub> for Watch {
                 self.losses(hub, shadow);
                 let times = &mut self.times;
                 self.aimed.observe(hub, shadow, &mut |seen| times[seen as usize] += 1);
+                self.hub.tokens.observe(hub, shadow, &mut |seen| times[seen as usize] += 1);
             }
             What::Client { client, event } => self.client(client, event),
             What::Net(NetEventKind::Injected { id, fault })
@@ -197,12 +200,8 @@ impl Watch {
         let Ok(verb) = &request.verb else { return };
         let refused =
             |output: &Output| matches!(output, Output::Audit(Record::RequestRefused { .. }));
-        if let Some(accepted) = Situation::of_verb(verb)
-            && shadow.is_open(key)
-            && !hub.outputs.iter().any(refused)
-        {
-            self.saw(accepted);
-        }
+        let accepted = shadow.is_open(key) && !hub.outputs.iter().any(refused);
+        self.saw_if(accepted, Situation::of_verb(verb));
         if let Verb::Renew(_) = verb {
             let address = shadow.acting_identity(key, &request.from);
             let left = shadow.address(&address).and_then(|row| row.registration);

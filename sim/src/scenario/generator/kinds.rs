@@ -114,6 +114,19 @@ impl Weights {
                 let troubles = [(Kind::RestartHub, 3), (Kind::Reconnect, 1), (Kind::Leave, 1)];
                 some(&[Kind::RawSession], &troubles, (4, 8))
             }
+            Profile::Principals => {
+                let troubles = [
+                    (Kind::Start, 2),
+                    (Kind::Reconnect, 3),
+                    (Kind::Leave, 1),
+                    (Kind::Crash, 1),
+                    (Kind::Sever, 1),
+                    (Kind::PauseHub, 1),
+                    (Kind::ClockSkew, 3),
+                    (Kind::RestartHub, 1),
+                ];
+                some(&[Kind::RawSession, Kind::RawRivalry], &troubles, (6, 16))
+            }
             Profile::Swarm => Self {
                 operations: chosen(&OPERATIONS.map(|(kind, _)| kind), dice),
                 strangers: chosen(&STRANGERS, dice),

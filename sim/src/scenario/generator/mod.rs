@@ -4,6 +4,7 @@
 mod aimed;
 mod dice;
 mod kinds;
+mod principals;
 mod rare;
 mod sizes;
 mod stranger;
@@ -27,6 +28,8 @@ const LASTS: Duration = Duration::from_secs(60);
 const RARE: u64 = 1_000;
 /// That of who is large.
 const SIZES: u64 = 1_001;
+/// That of tokens.
+const PRINCIPALS: u64 = 1_002;
 
 /// What kind of minute it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, ValueEnum)]
@@ -48,6 +51,8 @@ pub enum Profile {
     /// Each seed enables its own operations and faults, at its own rates.
     #[default]
     Swarm,
+    /// The hub demands tokens, which expire, are refreshed, stolen and forged, while clocks differ.
+    Principals,
 }
 
 /// The scenario of a seed. The same seed and profile always give the same one.
@@ -80,12 +85,19 @@ pub fn generate_lasting(profile: Profile, seed: u64, lasts: Duration) -> Scenari
         races: Some("a storm".to_owned()),
         ..Scenario::default()
     };
+    if profile == Profile::Principals {
+        principals::more_addresses(&mut dice, &mut scenario);
+    }
     traffic::plan(&mut dice, &weights, &mut scenario);
     trouble::plan(&mut dice, &weights, &mut scenario);
     if profile == Profile::Swarm {
         rare::plan(&mut Dice::new(seed, RARE, lasts), &mut scenario);
         sizes::plan(&mut Dice::new(seed, SIZES, lasts), &mut scenario);
         aimed::plan(seed, lasts, &mut scenario);
+    }
+    let mut dice = Dice::new(seed, PRINCIPALS, lasts);
+    if profile == Profile::Principals || profile == Profile::Swarm && dice.one_in(4) {
+        principals::plan(&mut dice, &mut scenario);
     }
     for minute in 1..lasts.as_secs().div_ceil(LASTS.as_secs()) as u32 {
         scenario.steps.push(Step::fault(LASTS * minute, Fault::Heal));
