@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::mpsc;
 
 use anstream::{eprintln, print};
 use anyhow::{Context, Result, ensure};
@@ -10,8 +11,8 @@ use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use signal_hub_sim::backend::Backend;
 use signal_hub_sim::mutants::{
-    Aim, Bench, Build, Explained, Explanations, Fate, Gain, Kills, Matrix, Mutant, Scratch, Trial,
-    worth_aiming,
+    Aim, Bench, Build, Explained, Explanations, Fate, Gain, Kills, Matrix, Mutant, Programs,
+    Scratch, Trial, worth_aiming,
 };
 use signal_hub_sim::scenario;
 
@@ -72,19 +73,8 @@ impl Mutants {
         } else if self.guided {
             return self.gain(&scratch, chosen);
         }
-        let mut matrix = Matrix::default();
         let begun = now();
-        for (number, mutant) in (1..).zip(&chosen) {
-            eprintln!("{number} of {}, {}: {}", chosen.len(), mutant.name, mutant.bug);
-            let fate = self.fate(&scratch, mutant)?;
-            let is_as_expected = mutant.is_as_expected(&fate);
-            matrix.add(mutant.clone(), fate);
-            ensure!(
-                is_as_expected || !mutant.is_guard(),
-                "{} did not do what it must: the whole run is void",
-                mutant.name
-            );
-        }
+        let matrix = self.try_all(&scratch, &chosen)?;
         eprintln!("{} mutants in {:.0?}", chosen.len(), now() - begun);
         self.write(&matrix, &scratch)?;
         let unexpected = matrix.unexpected();
@@ -92,6 +82,36 @@ impl Mutants {
             eprintln!("not as expected: {}", unexpected.join(", "));
         }
         Ok(ExitCode::from(if unexpected.is_empty() { 0 } else { 2 }))
+    }
+
+    /// While one is tried, the next is built.
+    fn try_all(&self, scratch: &Scratch, chosen: &[Mutant]) -> Result<Matrix> {
+        let build = if self.quick { Build::Simulator } else { Build::All };
+        std::thread::scope(|scope| {
+            let (built, next) = mpsc::sync_channel(0);
+            scope.spawn(move || {
+                for (number, mutant) in chosen.iter().enumerate() {
+                    // Whoever waits for it may have given up.
+                    if built.send(scratch.build_with(mutant, build, number % 2)).is_err() {
+                        return;
+                    }
+                }
+            });
+            let mut matrix = Matrix::default();
+            for (number, mutant) in (1..).zip(chosen) {
+                let programs = next.recv()??;
+                eprintln!("{number} of {}, {}: {}", chosen.len(), mutant.name, mutant.bug);
+                let fate = self.fate(&self.bench(scratch, mutant, programs))?;
+                let is_as_expected = mutant.is_as_expected(&fate);
+                matrix.add(mutant.clone(), fate);
+                ensure!(
+                    is_as_expected || !mutant.is_guard(),
+                    "{} did not do what it must: the whole run is void",
+                    mutant.name
+                );
+            }
+            Ok(matrix)
+        })
     }
 
     /// The guards first: what they say is said before anybody has waited for long.
@@ -115,13 +135,8 @@ impl Mutants {
         Ok(chosen)
     }
 
-    fn fate(&self, scratch: &Scratch, mutant: &Mutant) -> Result<Fate> {
-        let (build, trials) = if self.quick {
-            (Build::Simulator, &[Trial::Message][..])
-        } else {
-            (Build::All, &Trial::ALL[..])
-        };
-        let bench = self.bench(scratch, mutant, build)?;
+    fn fate(&self, bench: &Bench<'_>) -> Result<Fate> {
+        let trials = if self.quick { &[Trial::Message][..] } else { &Trial::ALL[..] };
         let mut fate = Fate::default();
         for trial in trials {
             let begun = now();
@@ -132,7 +147,7 @@ impl Mutants {
                 fate.note(*trial, kills);
             }
         }
-        if let Some((backend, run)) = to_shrink(mutant, &fate).filter(|_| !self.quick) {
+        if let Some((backend, run)) = to_shrink(bench.mutant, &fate).filter(|_| !self.quick) {
             let shrunk = scenario::read_file(&bench.shrink(backend, run)?)?;
             fate.steps = Some(shrunk.steps.len());
             eprintln!("    shrunk to {} steps", fate.steps.unwrap_or_default());
@@ -140,23 +155,15 @@ impl Mutants {
         Ok(fate)
     }
 
-    fn bench<'a>(
-        &self,
-        scratch: &'a Scratch,
-        mutant: &'a Mutant,
-        build: Build,
-    ) -> Result<Bench<'a>> {
-        let begun = now();
-        let programs = scratch.build_with(mutant, build)?;
-        eprintln!("    built in {:.0?}", now() - begun);
+    fn bench<'a>(&self, scratch: &'a Scratch, mutant: &'a Mutant, programs: Programs) -> Bench<'a> {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        Ok(Bench {
+        Bench {
             programs,
             mutant,
             source: scratch.source(),
             folder: scratch.folder(),
             jobs: self.jobs.unwrap_or_else(cores),
-        })
+        }
     }
 
     fn explain(&self, scratch: &Scratch, chosen: Vec<Mutant>) -> Result<ExitCode> {
@@ -164,7 +171,8 @@ impl Mutants {
         let mutants: Vec<Mutant> = chosen.into_iter().filter(|mutant| !mutant.is_guard()).collect();
         for (number, mutant) in (1..).zip(&mutants) {
             eprintln!("{number} of {}, {}: {}", mutants.len(), mutant.name, mutant.bug);
-            let bench = self.bench(scratch, mutant, Build::Simulator)?;
+            let programs = scratch.build_with(mutant, Build::Simulator, 0)?;
+            let bench = self.bench(scratch, mutant, programs);
             let file = failing_file(&bench)?;
             let text = file.map(|file| bench.explain(&file)).transpose()?;
             eprintln!("{}", text.as_deref().unwrap_or("nothing fails"));
@@ -189,7 +197,8 @@ impl Mutants {
         let (mut gain, begun) = (Gain::default(), now());
         for (number, mutant) in (1..).zip(&mutants) {
             eprintln!("{number} of {}, {}: {}", mutants.len(), mutant.name, mutant.bug);
-            let bench = self.bench(scratch, mutant, Build::Simulator)?;
+            let programs = scratch.build_with(mutant, Build::Simulator, 0)?;
+            let bench = self.bench(scratch, mutant, programs);
             let [blind, empty, kept] = Aim::ALL.map(|aim| bench.aim(aim));
             gain.add(&mutant.name, [blind?, empty?, kept?]);
         }

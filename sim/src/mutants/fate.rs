@@ -16,6 +16,8 @@ pub enum Trial {
     Exhaustive,
     /// The files of `scenarios/`.
     Scenarios,
+    /// The hub's conversations, one page of the protocol each.
+    Conversations,
     /// The property tests.
     Properties,
     /// Storms on the message backend and on the whole server, which must agree.
@@ -24,11 +26,12 @@ pub enum Trial {
 
 impl Trial {
     /// All, the quickest first.
-    pub const ALL: [Trial; 6] = [
+    pub const ALL: [Trial; 7] = [
         Trial::Message,
         Trial::Simulated,
         Trial::Exhaustive,
         Trial::Scenarios,
+        Trial::Conversations,
         Trial::Properties,
         Trial::Differential,
     ];
@@ -40,6 +43,7 @@ impl Trial {
             Trial::Simulated => "simulated",
             Trial::Exhaustive => "exhaustive",
             Trial::Scenarios => "scenarios",
+            Trial::Conversations => "conversations",
             Trial::Properties => "properties",
             Trial::Differential => "differential",
         }
@@ -63,6 +67,15 @@ impl Kills {
         self.failed += 1;
         let first = self.first.entry(broken.to_owned()).or_insert(run);
         *first = run.min(*first);
+    }
+
+    /// Adds what came of further runs.
+    pub fn go_on(&mut self, more: Kills) {
+        for (broken, run) in more.first {
+            self.first.entry(broken).or_insert(self.runs + run);
+        }
+        self.runs += more.runs;
+        self.failed += more.failed;
     }
 }
 
@@ -91,9 +104,11 @@ impl Fate {
         self.findings.values().any(|kills| kills.failed > 0)
     }
 
-    /// Whether this broke in any trial.
-    pub fn was_killed_by(&self, invariant: &str) -> bool {
-        self.findings.values().any(|kills| kills.first.contains_key(invariant))
+    /// Whether this broke in a storm.
+    pub fn broke_in_storms(&self, invariant: &str) -> bool {
+        let storms = [Trial::Message, Trial::Simulated, Trial::Differential];
+        let mut kills = storms.into_iter().filter_map(|trial| self.kills(trial));
+        kills.any(|kills| kills.first.contains_key(invariant))
     }
 
     /// Everything that broke, in whichever trial.
@@ -136,6 +151,19 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_counts_on_from_the_one_before() {
+        let mut kills = Kills { runs: 20, ..Kills::default() };
+        kills.add(3, "I1");
+        let mut more = Kills { runs: 20, ..Kills::default() };
+        for (run, broken) in [(2, "I1"), (5, "I4")] {
+            more.add(run, broken);
+        }
+        kills.go_on(more);
+        let first = [("I1".to_owned(), 3), ("I4".to_owned(), 25)].into();
+        assert_eq!(kills, Kills { runs: 40, failed: 3, first });
+    }
+
+    #[test]
     fn a_difference_counts_where_the_message_backend_alone_shows_nothing() {
         let mut fate = Fate::default();
         fate.note(Trial::Message, Kills { runs: 50, ..Kills::default() });
@@ -147,12 +175,16 @@ mod tests {
     }
 
     #[test]
-    fn what_only_a_scenario_finds_is_found_but_not_by_a_seed() {
+    fn what_only_a_scenario_finds_is_found_by_no_storm() {
         let mut kills = Kills { runs: 60, ..Kills::default() };
         kills.add(12, "I27");
         let mut fate = Fate::default();
         fate.note(Trial::Scenarios, kills);
-        assert!(fate.was_killed_by("I27"));
+        assert!(fate.was_killed() && !fate.broke_in_storms("I27"));
         assert_eq!(fate.seeds_to_the_first_kill(), None);
+        let mut kills = Kills { runs: 20, ..Kills::default() };
+        kills.add(7, "I27");
+        fate.note(Trial::Simulated, kills);
+        assert!(fate.broke_in_storms("I27"));
     }
 }

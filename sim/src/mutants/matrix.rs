@@ -66,7 +66,7 @@ impl Matrix {
         let mutants = || self.rows.iter().filter(|(mutant, _)| !mutant.is_guard());
         let killed = mutants().filter(|(mutant, fate)| mutant.is_as_expected(fate)).count();
         let mut text = format!(
-            "{killed} of {} mutants break the invariant that they declare.\n",
+            "{killed} of {} mutants break the invariant that they declare in storms alone.\n",
             mutants().count()
         );
         for (mutant, fate) in self.rows.iter().filter(|(mutant, _)| mutant.is_guard()) {
@@ -102,7 +102,7 @@ fn row(mutant: &Mutant, fate: &Fate) -> String {
             (None, _) => "-".to_owned(),
             (Some(kills), _) if kills.failed == 0 => format!("lives ({})", kills.runs),
             // Tests are no invariants, and their names are long.
-            (Some(kills), Trial::Properties) => counts(kills),
+            (Some(kills), Trial::Conversations | Trial::Properties) => counts(kills),
             (Some(kills), _) => format!("{}: {}", counts(kills), names(kills, mutant.declared())),
         };
         let _ = write!(text, " {found} |");
@@ -202,13 +202,13 @@ mod tests {
         assert_eq!(
             matrix().markdown(),
             "\
-| mutant | must break | message | simulated | exhaustive | scenarios | properties | differential | seeds to a kill | to the declared one | steps |
-|---|---|---|---|---|---|---|---|---|---|---|
-| `null` | nothing | lives (50) | - | - | - | - | - | - | - | - |
-| `late_close` | I4 | 2 of 50: **I4**, I1 | - | - | lives (60) | - | - | 2 | 5 | 3 |
-| `hidden` | I30 | 1 of 50: I1 | - | - | - | - | - | 9 | - | - |
+| mutant | must break | message | simulated | exhaustive | scenarios | conversations | properties | differential | seeds to a kill | to the declared one | steps |
+|---|---|---|---|---|---|---|---|---|---|---|---|
+| `null` | nothing | lives (50) | - | - | - | - | - | - | - | - | - |
+| `late_close` | I4 | 2 of 50: **I4**, I1 | - | - | lives (60) | - | - | - | 2 | 5 | 3 |
+| `hidden` | I30 | 1 of 50: I1 | - | - | - | - | - | - | 9 | - | - |
 
-1 of 2 mutants break the invariant that they declare.
+1 of 2 mutants break the invariant that they declare in storms alone.
 `null` lives, as it must.
 Of those that storms kill, half are dead after 2 seeds, by the declared invariant after 5.
 No shrunk scenario has more than 3 steps.

@@ -36,7 +36,7 @@ pub enum Expectation {
     Pass,
     /// The very first seed fails: the patch breaks everything.
     FailAtOnce,
-    /// This invariant breaks, whatever else does.
+    /// This invariant breaks in a storm, whatever else does.
     Breaks(String),
 }
 
@@ -100,7 +100,7 @@ impl Mutant {
         match &self.expect {
             Expectation::Pass => !fate.was_killed(),
             Expectation::FailAtOnce => fate.seeds_to_the_first_kill() == Some(1),
-            Expectation::Breaks(invariant) => fate.was_killed_by(invariant),
+            Expectation::Breaks(invariant) => fate.broke_in_storms(invariant),
         }
     }
 }

@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::patch::Mutant;
 
-/// The test that holds the properties, where the project has one.
-const PROPERTIES: &str = "properties";
+/// The tests that mutants are tried on, where the project has them.
+const TESTS: [&str; 2] = ["conversations", "properties"];
 
 /// A scratch copy of the project, in its target folder. It stays there and shares the project's build
 /// folder, so that only what a patch touches is built again.
@@ -27,6 +27,8 @@ pub struct Scratch {
 pub struct Programs {
     /// What `cargo sim` runs.
     pub simulator: PathBuf,
+    /// The conversations; none where they were not built.
+    pub conversations: Option<PathBuf>,
     /// The property tests; none where they were not built.
     pub properties: Option<PathBuf>,
 }
@@ -36,7 +38,7 @@ pub struct Programs {
 pub enum Build {
     /// The simulator alone.
     Simulator,
-    /// The simulator and the property tests.
+    /// The simulator and the tests.
     All,
 }
 
@@ -67,15 +69,30 @@ impl Scratch {
         self.source.join("target/mutants")
     }
 
-    /// Plants the mutant, builds, and takes it out again.
+    /// Plants the mutant, builds, and takes it out again. The programs stay until others are built in the
+    /// same place.
     ///
     /// # Errors
     /// If the patch does not apply, or what comes of it does not build.
-    pub fn build_with(&self, mutant: &Mutant, build: Build) -> Result<Programs> {
+    pub fn build_with(&self, mutant: &Mutant, build: Build, place: usize) -> Result<Programs> {
         self.apply(&mutant.patch, Direction::Plant)?;
         let programs = self.build(build);
         self.apply(&mutant.patch, Direction::Remove)?;
-        programs.with_context(|| format!("mutant {}", mutant.name))
+        let Programs { simulator, conversations, properties } =
+            programs.with_context(|| format!("mutant {}", mutant.name))?;
+        let place = self.folder().join(format!("built-{place}"));
+        fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
+        let kept = |program: PathBuf| -> Result<PathBuf> {
+            let copy = place.join(program.file_name().context("a program has a name")?);
+            fs::copy(&program, &copy)
+                .with_context(|| format!("cannot write {}", copy.display()))?;
+            Ok(copy)
+        };
+        Ok(Programs {
+            simulator: kept(simulator)?,
+            conversations: conversations.map(kept).transpose()?,
+            properties: properties.map(kept).transpose()?,
+        })
     }
 
     fn apply(&self, patch: &Path, direction: Direction) -> Result<()> {
@@ -111,14 +128,11 @@ impl Scratch {
         for package in ["signal-hub", "signal-hub-sim", "signal-hub-dst"] {
             cargo.args(["--config", &format!("profile.dev.package.{package}.debug=false")]);
         }
-        match build {
-            // Storms of messages take less than optimising for them.
-            Build::Simulator => drop(cargo.env("CARGO_PROFILE_DEV_OPT_LEVEL", "0")),
-            Build::All => {
-                if self.copy.join("tests").join(PROPERTIES).is_dir() {
-                    cargo.args(["--test", PROPERTIES]);
-                }
-            }
+        // The trials take less than optimising for them.
+        cargo.env("CARGO_PROFILE_DEV_OPT_LEVEL", "0");
+        if build == Build::All {
+            let there = TESTS.iter().filter(|test| self.copy.join("tests").join(test).is_dir());
+            cargo.args(there.flat_map(|test| ["--test", test]));
         }
         let output = cargo.output().context("cannot run cargo")?;
         let told = String::from_utf8_lossy(&output.stderr);
@@ -127,7 +141,8 @@ impl Scratch {
         Ok(Programs {
             simulator: executable(&built, "signal-hub-sim")
                 .context("cargo tells of no signal-hub-sim")?,
-            properties: executable(&built, PROPERTIES),
+            conversations: executable(&built, TESTS[0]),
+            properties: executable(&built, TESTS[1]),
         })
     }
 }
@@ -186,6 +201,6 @@ mod tests {
             r#"{"reason":"build-finished","success":true}"#,
         );
         assert_eq!(executable(told, "signal-hub-sim"), Some(PathBuf::from("/a/sim")));
-        assert_eq!(executable(told, PROPERTIES), None);
+        assert_eq!(executable(told, TESTS[0]), None);
     }
 }

@@ -13,10 +13,12 @@ use super::patch::{Expectation, Mutant};
 use super::scratch::Programs;
 use crate::backend::Backend;
 
-/// Storms that each mutant gets on the message backend.
-pub const MESSAGE_SEEDS: u64 = 50;
-/// Storms that it gets on the whole server, of which each takes ten times as long.
-pub const SIMULATED_SEEDS: u64 = 20;
+/// Storms that each mutant gets on the message backend, until what it declares breaks.
+pub const MESSAGE_SEEDS: u64 = 200;
+/// Storms that it gets on the whole server, of which each takes several times as long.
+pub const SIMULATED_SEEDS: u64 = 100;
+/// So many are played at a time.
+const BATCH: u64 = 20;
 /// Storms that both must play alike, until one is not: with an unchanged program, and at most with one
 /// whose message backend has drifted.
 pub const SAME_SEEDS: u64 = 50;
@@ -28,9 +30,11 @@ const SIZES: [[&str; 3]; 2] = [
     ["--actors=2", "--connections=2", "--sends=0"],
 ];
 /// How long each of these sizes is explored.
-const EXPLORE_BUDGET: Duration = Duration::from_secs(15);
+const EXPLORE_BUDGET: Duration = Duration::from_secs(5);
+/// Generated cases of each property: a bug that a model sees at all, it sees in a few.
+const PROPERTY_CASES: u64 = 64;
 /// How long the scenario that shows it may be shrunk.
-const SHRINK_BUDGET: Duration = Duration::from_secs(20);
+const SHRINK_BUDGET: Duration = Duration::from_secs(10);
 /// The first seed.
 const FIRST: u64 = 1;
 
@@ -77,10 +81,11 @@ impl Bench<'_> {
     /// If the trial itself fails, so that nothing is known.
     pub fn make(&self, trial: Trial) -> Result<Option<Kills>> {
         let made = match trial {
-            Trial::Message => self.campaign(Backend::Message, MESSAGE_SEEDS, &[]).map(Some),
-            Trial::Simulated => self.campaign(Backend::Simulated, SIMULATED_SEEDS, &[]).map(Some),
+            Trial::Message => self.storms(Backend::Message, MESSAGE_SEEDS),
+            Trial::Simulated => self.storms(Backend::Simulated, SIMULATED_SEEDS),
             Trial::Exhaustive => self.exploration(),
             Trial::Scenarios => self.scenarios().map(Some),
+            Trial::Conversations => self.tests(self.programs.conversations.as_deref(), &[]),
             Trial::Properties => self.properties(),
             Trial::Differential => self.differential(),
         };
@@ -94,17 +99,35 @@ impl Bench<'_> {
             None if self.mutant.expect == Expectation::Pass => SAME_SEEDS,
             Some(_) | None => return Ok(None),
         };
-        self.campaign(Backend::Both, seeds, &["--fail-fast"]).map(Some)
+        self.campaign(Backend::Both, FIRST, seeds, &["--fail-fast"]).map(Some)
     }
 
-    fn campaign(&self, backend: Backend, seeds: u64, more: &[&str]) -> Result<Kills> {
+    /// Batch by batch, until what it declares breaks; a drift of the message backend shows in none.
+    fn storms(&self, backend: Backend, seeds: u64) -> Result<Option<Kills>> {
+        let declared = self.mutant.declared();
+        if declared == Some("SameOnBackends") {
+            return Ok(None);
+        }
+        let mut kills = Kills::default();
+        let is_found = |kills: &Kills| match declared {
+            Some(declared) => kills.first.contains_key(declared),
+            None => kills.failed > 0,
+        };
+        while kills.runs < seeds && !is_found(&kills) {
+            let batch = BATCH.min(seeds - kills.runs);
+            kills.go_on(self.campaign(backend, FIRST + kills.runs, batch, &[])?);
+        }
+        Ok(Some(kills))
+    }
+
+    fn campaign(&self, backend: Backend, first: u64, seeds: u64, more: &[&str]) -> Result<Kills> {
         let arguments = [
             "run",
             "--format=json",
             "--shrink=0s",
             &format!("--backend={backend}"),
             &format!("--profile={}", self.profile()),
-            &format!("--seeds={FIRST}..{}", FIRST + seeds),
+            &format!("--seeds={first}..{}", first + seeds),
             &format!("--jobs={}", self.jobs),
         ];
         let output = self.simulator(&[&arguments[..], more].concat())?;
@@ -114,7 +137,7 @@ impl Bench<'_> {
         ensure!(is_over, "{} of {seeds} seeds were played", findings.runs);
         let mut kills = Kills { runs: findings.runs, ..Kills::default() };
         for failure in &findings.failures {
-            kills.add(failure.seed - FIRST + 1, &failure.invariant);
+            kills.add(failure.seed - first + 1, &failure.invariant);
         }
         Ok(kills)
     }
@@ -154,11 +177,18 @@ impl Bench<'_> {
         Ok(Some(kills))
     }
 
+    /// What is generated apart from storms, which are tried already. Scenario files have a trial of their
+    /// own, and the scratch copy has none.
     fn properties(&self) -> Result<Option<Kills>> {
-        let Some(program) = &self.programs.properties else { return Ok(None) };
-        // Scenario files have a trial of their own, and the scratch copy has none.
-        let generated = ["--quiet", "--skip", "every_scenario_file"];
-        let output = self.output(Command::new(program).args(generated))?;
+        let others = ["--skip", "every_scenario_file", "--skip", "in_a_storm"];
+        self.tests(self.programs.properties.as_deref(), &others)
+    }
+
+    fn tests(&self, program: Option<&Path>, arguments: &[&str]) -> Result<Option<Kills>> {
+        let Some(program) = program else { return Ok(None) };
+        let mut tests = Command::new(program);
+        tests.arg("--quiet").args(arguments).env("PROPTEST_CASES", PROPERTY_CASES.to_string());
+        let output = self.output(&mut tests)?;
         check_exit(&output, &[0, 101])?;
         Ok(Some(read_tests(&String::from_utf8_lossy(&output.stdout))))
     }
