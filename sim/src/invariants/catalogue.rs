@@ -76,7 +76,7 @@ invariants! {
         "Nothing is delivered for an address to a session that no longer owns it."
         "routing by a stale entry",
     I7 [Input] "a session id is not an address"
-        "No registration, subscription or sender is a session id; a session without a registration holds and routes nothing."
+        "No registration, subscription or sender is a session id, nor is anybody registered as the hub; a session without a registration holds and routes nothing."
         "filing subscriptions under the temporary session id",
     I8 [Input] "authentic sender"
         "The sender that a delivery names is an address that its session owned."
@@ -85,13 +85,13 @@ invariants! {
         "A session that is over owns nothing, has nothing queued and is sent nothing."
         "completing a registration for a closed session",
     I10 [Input] "authorised change"
-        "Unregister, renew, subscribe and unsubscribe touch only what the session owns, or the address whose current token they bear; a token works once, but for the owner the one that the registration came with."
+        "Unregister, renew, subscribe and unsubscribe touch only what the session owns, or the address whose current token they bear; a token works once, but for the owner the one that the registration came with; the current one works."
         "unregistering by name alone; a renewal token that is not spent",
     I11 [Input] "refusals change nothing"
         "A refused request leaves every row as it was."
         "taking the address over before finding that the hub is full",
     I12 [Input] "legal lifecycle"
-        "A session goes from connecting to connected to over, only forward, and ends once."
+        "A session goes from connecting to connected to over, only forward, and ends once; before it is connected nothing is carried out but hub:connect, and if that is refused it is over."
         "a close that is counted or recorded twice",
     I13 [Input] "two indexes, one truth"
         "An address has a topic exactly if the topic has the address, and only known addresses have topics."
@@ -100,7 +100,7 @@ invariants! {
         "Over takeover, detach and resume an address's topics change only by its own subscribe and unsubscribe."
         "a takeover that starts the address anew",
     I15 [Input] "exact unsubscribe"
-        "An unsubscribe ends that subscription and no other, and nothing published to it later arrives."
+        "An unsubscribe, by topic or by id, ends that subscription and no other, and nothing published to it later arrives."
         "removing all topics",
     I16 [Input] "subscribed means delivered"
         "A publication is handed over to every address that is subscribed to its topic, or its drop is recorded; an accepted subscribe takes effect."
@@ -127,10 +127,10 @@ invariants! {
         "What an answer counts as delivered is exactly what was handed over, what it counts as failed is what was dropped, and a broadcast leaves nobody out."
         "counting subscribers instead of copies",
     I24 [Input] "one outcome per ask"
-        "Each ask on a session that stays up gets exactly one reply, on that session, bearing its id; asked again, it gets the same reply; nothing else gets a reply."
+        "Each ask on a session that stays up gets exactly one reply, on that session, bearing its id; asked again, it gets the same reply; so do a heartbeat by tell and, with an error, a frame that is no envelope; nothing else gets a reply."
         "a handler that throws where an ask waits",
     I25 [Input] "truthful errors"
-        "What a refusal says was so when the hub decided."
+        "What a refusal says was so when the hub decided; what asks too much or speaks another version is refused."
         "`unknown_actor` for an actor that is registered; `rate_limited` for a session that did not ask too much",
     I26 [Input] "tell is quiet"
         "A tell gets no reply and no error beyond the protocol's list."
@@ -166,7 +166,7 @@ invariants! {
         "What one input makes the hub go through and write anew is bounded by the size of the input and of its outcome, and by the walk that its request is."
         "counting a session's subscriptions at each subscribe; looking for one name among all",
     I52 [Input] "accounted memory"
-        "What the hub accounts for is what it was given to keep, and no more than its settings allow."
+        "What the hub accounts for is what it was given to keep, and no more than its settings allow, each part of a registration by itself."
         "a registration whose metadata have no bound, or are not counted",
     I53 [Input] "one principal"
         "Where the hub demands tokens, a session acts for the principal of a token that is genuine; an address that the hub knows is held, resumed, renewed, unregistered and heard by its principal alone, as long as the hub knows it. Only the actor that a token names takes its address from one who has it by a pattern, and nothing with it."
@@ -177,6 +177,15 @@ invariants! {
     I55 [Input] "told and silent"
         "A session is told once of each address that its newer token costs it; what a refusal says of an address or a renewal token is the same, whoever's that is."
         "a refusal that names the principal who is in the way",
+    I56 [Input] "who acts"
+        "What needs an identity is done as the address that it names if its session has that, else, if nobody has it, as the session's earliest; otherwise it is refused."
+        "a request in another's name that is carried out in one's own; the wrong one of several addresses",
+    I57 [Input] "replies tell what happened"
+        "What a reply repeats is what was asked, and what it says of the address, the subscription or the session is so; a trace id comes back; whoever gives an address back or says goodbye is forgotten."
+        "an expiry that is told and not set; another id for the same subscription",
+    I58 [Input] "a pause ends"
+        "A session is told to pause once, and to go on as soon as the queue that it was paused for is below resume_threshold or its session is over; nobody else is told to go on."
+        "a sender that waits for one who died",
     Expected [Director] "as the scenario says"
         "An actor that a scenario expects to see something sees it, in time and in order."
         "a reply that never comes",

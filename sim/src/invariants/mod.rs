@@ -119,7 +119,7 @@ impl Judge {
             // Where one event breaks several, the first of these is what the story is about: the
             // more special goes before the more general.
             Box::new(identity::Refusals),
-            Box::new(identity::Names),
+            Box::new(identity::Names::new(config)),
             Box::new(identity::Authority::default()),
             Box::new(identity::Versions),
             Box::new(identity::Resurrection),
@@ -143,6 +143,9 @@ impl Judge {
             Box::new(resources::Accounting::new(config)),
             Box::new(resources::Queues::new(config)),
             Box::new(resources::BoundedWork::new(config)),
+            Box::new(identity::Acting),
+            Box::new(delivery::Answers::new(config)),
+            Box::new(resources::Pauses::new(config)),
         ];
         let demands_tokens = shadow.principals().is_some();
         let at_hub = at_hub.into_iter().filter(|o| demands_tokens || !o.needs_tokens());

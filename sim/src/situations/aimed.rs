@@ -198,6 +198,13 @@ impl Aimed {
         if names_what_goes(hub, request) {
             saw(Situation::FrameAtAddressDeadline);
         }
+        let traced = |output: &Output| {
+            matches!(output, Output::Send(_, message)
+                if matches!(message.body, Body::Reply { trace_id: Some(_), .. }))
+        };
+        if hub.outputs.iter().any(traced) {
+            saw(Situation::Traced);
+        }
         let Ok(verb) = &request.verb else { return };
         match refusal(hub) {
             Some(refusal) => self.refused(key, request, verb, refusal, shadow, saw),
@@ -241,6 +248,12 @@ impl Aimed {
             }
             (Verb::Renew(renew), ErrorCode::Unauthorized) if renew.renewal_token.is_some() => {
                 saw(Situation::RenewedInVain);
+            }
+            (verb, ErrorCode::Unauthorized)
+                if shadow.session(key).is_some_and(|row| row.phase == Phase::Connecting)
+                    && !matches!(verb, Verb::Connect(_)) =>
+            {
+                saw(Situation::TooEarly);
             }
             (_, ErrorCode::Unauthorized) if is_anothers(&request.from) => {
                 saw(Situation::SpokeAsAnother);

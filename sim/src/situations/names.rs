@@ -146,6 +146,10 @@ situations! {
         "hub:unsubscribe names an id, and the address that acts has no such subscription.",
     SpokeAsAnother "spoke as another"
         "A request is refused because the sender that it names is another session's.",
+    TooEarly "request before hub:connect"
+        "A request is refused because its session has not connected.",
+    Traced "trace id returned"
+        "A reply bears the trace id of its request.",
     ConnectingAtShutdown "connecting at shutdown"
         "The hub shuts down while a session has not connected.",
     TokenExpired "token expired while registered"

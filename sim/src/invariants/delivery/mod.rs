@@ -1,5 +1,6 @@
-//! What is delivered, to whom, in which order, and what is said of it: I8, I16, I18 to I27.
+//! What is delivered, to whom, in which order, and what is said of it: I8, I16, I18 to I27, I57.
 
+mod answers;
 mod arrival;
 mod handover;
 mod lateness;
@@ -9,6 +10,7 @@ mod remembered;
 mod replies;
 mod truth;
 
+pub(super) use answers::Answers;
 pub(super) use arrival::Arrival;
 pub(super) use handover::Handover;
 pub(super) use lateness::Lateness;

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use signal_hub::hub::{Input, SessionKey};
-use signal_hub::protocol::{Body, ClientFrame, ErrorCode, Pattern, Reply};
+use signal_hub::protocol::{
+    Body, ClientFrame, CloseReason, ErrorCode, Malformed, Pattern, Reply, Verb,
+};
 use signal_hub::time::Timestamp;
 
 use super::super::shadow::is_open;
@@ -43,11 +45,14 @@ impl HubObserver for Replies {
             }
         }
         pong_to_each_ping(transition)?;
+        error_to_what_is_no_envelope(transition)?;
         let Some(asked) = &transition.asked else { return Ok(()) };
         let stays =
             transition.was_open(asked.session) && transition.is(asked.session).is_some_and(is_open);
         let is_ask = asked.request.pattern == Pattern::Ask;
-        if stays && is_ask && count != 1 || count > 1 {
+        // Of tells, heartbeats alone are answered.
+        let is_owed = is_ask || matches!(asked.accepted(), Some(Verb::Heartbeat(_)));
+        if stays && is_owed && count != 1 || count > 1 {
             let (request, session) = (asked.request, asked.session);
             return broken(
                 Invariant::I24,
@@ -83,6 +88,32 @@ fn pong_to_each_ping(transition: &Transition<'_>) -> Verdict {
             let evidence = format!("a ping of {key} that came {when} got {pongs} pongs");
             broken(Invariant::I24, evidence)
         }
+    }
+}
+
+/// What is no envelope gets one error, with its id if it has one.
+fn error_to_what_is_no_envelope(transition: &Transition<'_>) -> Verdict {
+    let Input::Frame(key, Err(malformed)) = &transition.hub.input else { return Ok(()) };
+    let (id, code) = match malformed {
+        Malformed::Frame { id, refusal } => (id.as_ref(), refusal.code),
+        Malformed::TooLarge { .. } => (None, ErrorCode::MessageTooLarge),
+    };
+    let own = transition.sent().filter(|(to, _)| to == key);
+    let errors: Vec<_> = own
+        .filter_map(|(_, message)| match &message.body {
+            Body::Reply { correlation, reply, .. } => match reply.as_ref() {
+                Reply::Error(refusal) => Some((correlation.as_ref(), refusal.code)),
+                _ => None,
+            },
+            Body::Delivery(_) | Body::Pong | Body::Notice(_) => None,
+        })
+        .collect();
+    // Whoever never reads has no room for it.
+    let is_slow = transition.closed().any(|closed| closed == (*key, CloseReason::SlowConsumer));
+    if errors == [(id, code)] || !transition.hears(*key) || is_slow && errors.is_empty() {
+        Ok(())
+    } else {
+        broken(Invariant::I24, format!("a frame of {key} that is no envelope got {errors:?}"))
     }
 }
 

@@ -45,6 +45,11 @@ impl HubObserver for Truth {
             return said("came too soon and was not refused for that");
         }
         let Some(row) = transition.was(asked.session) else { return Ok(()) };
+        if let Some(Verb::Connect(connect)) = asked.accepted()
+            && !is_spoken(&connect.protocol_version)
+        {
+            return said("speaks another version and was not refused for that");
+        }
         match asked.refused {
             _ if asked.rate_limited => Ok(()),
             None => self.nobody_there(transition, asked),

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use signal_hub::hub::{Record, SessionKey};
-use signal_hub::protocol::{ActorAddress, RenewalToken, Reply, Verb};
+use signal_hub::hub::{Phase, Record, SessionKey};
+use signal_hub::protocol::{ActorAddress, ErrorCode, Renew, RenewalToken, Reply, Verb};
 
 use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
 
@@ -35,6 +35,7 @@ impl HubObserver for Authority {
                 Some(_) | None => {}
             }
         }
+        self.refused_by_right(transition)?;
         self.follow(transition);
         Ok(())
     }
@@ -73,6 +74,32 @@ impl Authority {
             Ok(())
         } else {
             broken(Invariant::I10, format!("{session} renewed {address} with {how}"))
+        }
+    }
+
+    /// Whoever shows the current token renews; with tokens of principals, not everybody may.
+    fn refused_by_right(&self, transition: &Transition<'_>) -> Verdict {
+        let Some(asked) = transition.asked.as_ref().filter(|asked| asked.heard) else {
+            return Ok(());
+        };
+        let Some(Verb::Renew(Renew { renewal_token: token @ Some(_) })) = asked.verb() else {
+            return Ok(());
+        };
+        let is_connected =
+            transition.was(asked.session).is_some_and(|row| row.phase == Phase::Connected);
+        if asked.refused != Some(ErrorCode::Unauthorized)
+            || !is_connected
+            || transition.is_by_token()
+        {
+            return Ok(());
+        }
+        let mut known = self.tokens.iter();
+        match known.find(|(address, has)| has.current == *token && !transition.is_due(address)) {
+            None => Ok(()),
+            Some((address, _)) => {
+                let evidence = format!("{} shows the token of {address} in vain", asked.session);
+                broken(Invariant::I10, evidence)
+            }
         }
     }
 

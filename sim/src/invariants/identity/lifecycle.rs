@@ -60,6 +60,7 @@ impl HubObserver for Lifecycle {
             ends_once(transition, *key)?;
         }
         closed_once(transition)?;
+        connects_first(transition)?;
         nothing_to_the_closed(transition)
     }
 }
@@ -123,6 +124,23 @@ fn closed_once(transition: &Transition<'_>) -> Verdict {
         seen.push(key);
     }
     Ok(())
+}
+
+/// Until it is connected a session does nothing but connect, once, and it is over if that is refused.
+fn connects_first(transition: &Transition<'_>) -> Verdict {
+    let Some(asked) = transition.asked.as_ref().filter(|asked| asked.heard) else { return Ok(()) };
+    let is_connecting =
+        transition.was(asked.session).is_some_and(|row| row.phase == Phase::Connecting);
+    let connects = asked.request.type_name == "hub:connect";
+    let goes_on = transition.is(asked.session).is_some_and(is_open);
+    let what = match asked.refused {
+        None if is_connecting != connects => "carried out",
+        Some(_) if is_connecting && connects && goes_on => "refused, and the session goes on",
+        None | Some(_) => return Ok(()),
+    };
+    let (session, request) = (asked.session, asked.request);
+    let evidence = format!("the {} {} of {session} was {what}", request.type_name, request.id);
+    broken(Invariant::I12, evidence)
 }
 
 fn nothing_to_the_closed(transition: &Transition<'_>) -> Verdict {

@@ -1,5 +1,6 @@
-//! Sessions and the addresses that they own: I1 to I7, I9 to I12, I53 to I55, L10.
+//! Sessions and the addresses that they own: I1 to I7, I9 to I12, I53 to I55, L10, I56.
 
+mod acting;
 mod authority;
 mod lifecycle;
 mod names;
@@ -10,6 +11,7 @@ mod takeover;
 mod tokens;
 mod versions;
 
+pub(super) use acting::Acting;
 pub(super) use authority::Authority;
 pub(super) use lifecycle::{Lifecycle, Resurrection};
 pub(super) use names::Names;

@@ -1,11 +1,20 @@
-//! I7: no name anywhere is a session's.
+//! I7: no name anywhere is a session's, or the hub's own.
 
+use signal_hub::hub::Config;
 use signal_hub::protocol::{ActorAddress, Body, Reply, SessionId};
 
 use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
 
 /// I7.
-pub struct Names;
+pub struct Names {
+    hub_address: ActorAddress,
+}
+
+impl Names {
+    pub fn new(config: &Config) -> Self {
+        Self { hub_address: config.hub_address.clone() }
+    }
+}
 
 impl HubObserver for Names {
     fn observe(&mut self, transition: &Transition<'_>) -> Verdict {
@@ -14,6 +23,9 @@ impl HubObserver for Names {
         let known = touched.addresses.iter().filter(|(_, row)| row.is_some());
         for address in known.map(|(address, _)| address).chain(subscribers) {
             not_a_session(transition, address, "is known to the hub")?;
+            if *address == self.hub_address {
+                return broken(Invariant::I7, format!("the hub's own address {address} is known"));
+            }
         }
         for (_, message) in transition.sent() {
             match &message.body {

@@ -1,6 +1,7 @@
 //! Short histories: a real hub plays each, so that it satisfies what must hold, and then something
 //! in its last event is other than it should be.
 
+mod answers;
 mod delivery;
 mod identity;
 mod liveness;

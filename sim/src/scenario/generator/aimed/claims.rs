@@ -38,11 +38,12 @@ pub fn of_what_is_not_theirs(dice: &mut Dice, scenario: &mut Scenario) {
         heir.joins(scenario);
     }
     for _ in 0..dice.between(4, 10) {
-        let step = match dice.between(0, 6) {
+        let step = match dice.between(0, 7) {
             0 | 1 => renew(name, *dice.pick(&[WhichToken::Latest, WhichToken::Used])).into(),
             2 => unsubscribe("news", true).into(),
             3 => Action::Unregister { address: Some(name.to_owned()) }.into(),
             4 => invented(dice, name),
+            5 => register("@(cloudflare/signal-hub)", None).into(),
             _ => {
                 let speakers = [name, "mallory/witness", "@(cloudflare/signal-hub)"];
                 let speaker = *dice.pick(&speakers);
@@ -65,9 +66,12 @@ fn invented(dice: &mut Dice, name: &str) -> Act {
     match dice.between(0, 3) {
         0 => write("hub:renew", &head, &format!(r#"{{"renewalToken":"{INVENTED}"}}"#), "{}"),
         1 => write("hub:renew", &head, r#"{"renewalToken":"no token"}"#, "{}"),
-        2 => {
-            write("hub:unsubscribe", &head, &format!(r#"{{"subscriptionId":"{INVENTED}"}}"#), "{}")
-        }
+        2 => write(
+            "hub:unsubscribe",
+            &head,
+            &format!(r#"{{"subscriptionId":"sub-{INVENTED}"}}"#),
+            "{}",
+        ),
         _ => write("hub:subscribe", &session, r#"{"topic":"news"}"#, "{}"),
     }
     .into()
@@ -126,6 +130,9 @@ pub fn at_shutdown(dice: &mut Dice, scenario: &mut Scenario) {
         stranger.steady(4_096);
         let first = if dice.one_in(2) { connect() } else { Action::Open };
         stranger.does(dice, first);
+        if dice.one_in(3) {
+            stranger.does(dice, register(&format!("mallory/early/{number}"), None));
+        }
         stranger.does(dice, connect());
         stranger.does(dice, register(&format!("mallory/last/{number}"), None));
         stranger.joins(scenario);

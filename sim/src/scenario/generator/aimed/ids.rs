@@ -36,7 +36,8 @@ fn by_hand(dice: &mut Dice, name: &str, to: &str, pattern: &str) -> Action {
         1 => ("hub:broadcast", r#"{"type":"note","data":1,"excludeSelf":true}"#.to_owned()),
         _ => ("hub:send", format!(r#"{{"to":"@({to})","type":"note","data":1}}"#)),
     };
-    write(kind, &head, &payload, "{}")
+    let metadata = dice.pick(&["{}", r#"{"traceId":"one-trace"}"#, r#"{"traceId":7}"#]);
+    write(kind, &head, &payload, metadata)
 }
 
 /// A stranger asks the same again and again: by another connection, when its address is given back, and
