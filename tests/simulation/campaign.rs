@@ -5,6 +5,7 @@ mod night;
 mod pasted;
 mod program;
 mod reports;
+mod rules;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
