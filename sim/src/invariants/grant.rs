@@ -55,6 +55,11 @@ impl TokenReader {
     /// # Errors
     /// Why it grants nothing, as the protocol names that (`details.reason`).
     pub fn read(&self, token: &AuthToken, now: Timestamp) -> Result<Grant, &'static str> {
+        self.claims(token)?.at(now)
+    }
+
+    /// What the token says if it is genuine, whatever the time.
+    pub(super) fn claims(&self, token: &AuthToken) -> Result<Claims, &'static str> {
         let parts: Vec<&str> = token.as_str().split('.').collect();
         let [header, claims, signature] = parts[..] else { return Err("malformed") };
         let header: Value = json(header)?;
@@ -69,14 +74,7 @@ impl TokenReader {
             return Err("signature");
         }
         let claims: Value = serde_json::from_str(claims.get()).map_err(|_| "malformed")?;
-        let (grant, begins_at) = granted(&claims).ok_or("claim")?;
-        if grant.expires_at <= now {
-            Err(Details::TOKEN_EXPIRED)
-        } else if now < begins_at {
-            Err(Details::TOKEN_NOT_YET_VALID)
-        } else {
-            Ok(grant)
-        }
+        Claims::of(&claims).ok_or("claim")
     }
 }
 
@@ -85,26 +83,45 @@ fn json<T: serde::de::DeserializeOwned>(part: &str) -> Result<T, &'static str> {
     serde_json::from_slice(&bytes).map_err(|_| "malformed")
 }
 
-/// What the claims grant, and from when on.
-fn granted(claims: &Value) -> Option<(Grant, Timestamp)> {
-    let for_hub = |audience: &Value| match audience {
-        Value::Array(all) => all.iter().any(|one| one == ISSUER),
-        one => one == ISSUER,
-    };
-    if claims["iss"] != ISSUER || !claims.get("aud").is_none_or(for_hub) {
-        return None;
+/// What a genuine token says.
+#[derive(Debug, Clone)]
+pub(super) struct Claims {
+    grant: Grant,
+    begins_at: Timestamp,
+}
+
+impl Claims {
+    fn of(claims: &Value) -> Option<Self> {
+        let for_hub = |audience: &Value| match audience {
+            Value::Array(all) => all.iter().any(|one| one == ISSUER),
+            one => one == ISSUER,
+        };
+        if claims["iss"] != ISSUER || !claims.get("aud").is_none_or(for_hub) {
+            return None;
+        }
+        let subject = claims["sub"].as_str().filter(|subject| !subject.is_empty())?.to_owned();
+        let actor = ActorAddress::from_path(claims["actorId"].as_str()?).ok()?;
+        let patterns = match claims.get("actors") {
+            None => Vec::new(),
+            Some(patterns) => serde_json::from_value(patterns.clone()).ok()?,
+        };
+        moment(&claims["iat"])?;
+        let expires_at = moment(&claims["exp"])?;
+        let begins_at = claims.get("nbf").map_or(Some(Timestamp::default()), moment)?;
+        let principal = Principal { subject, actor };
+        Some(Self { grant: Grant { principal, patterns, expires_at }, begins_at })
     }
-    let subject = claims["sub"].as_str().filter(|subject| !subject.is_empty())?.to_owned();
-    let actor = ActorAddress::from_path(claims["actorId"].as_str()?).ok()?;
-    let patterns = match claims.get("actors") {
-        None => Vec::new(),
-        Some(patterns) => serde_json::from_value(patterns.clone()).ok()?,
-    };
-    moment(&claims["iat"])?;
-    let expires_at = moment(&claims["exp"])?;
-    let begins_at = claims.get("nbf").map_or(Some(Timestamp::default()), moment)?;
-    let principal = Principal { subject, actor };
-    Some((Grant { principal, patterns, expires_at }, begins_at))
+
+    /// What it grants at `now`, or why it grants nothing.
+    pub fn at(&self, now: Timestamp) -> Result<Grant, &'static str> {
+        if self.grant.expires_at <= now {
+            Err(Details::TOKEN_EXPIRED)
+        } else if now < self.begins_at {
+            Err(Details::TOKEN_NOT_YET_VALID)
+        } else {
+            Ok(self.grant.clone())
+        }
+    }
 }
 
 /// Seconds since the epoch; what is finer than a millisecond is cut off.

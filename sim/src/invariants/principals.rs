@@ -8,7 +8,7 @@ use signal_hub::hub::{Input, Output, Record, SessionKey};
 use signal_hub::protocol::{ActorAddress, AuthToken, ClientFrame, Verb};
 use signal_hub::time::Timestamp;
 
-use super::grant::{Grant, TokenReader};
+use super::grant::{Claims, Grant, TokenReader};
 use super::shadow::is_open;
 use crate::history::HubEvent;
 
@@ -16,6 +16,8 @@ use crate::history::HubEvent;
 #[derive(Debug, Clone)]
 pub struct Principals {
     reader: TokenReader,
+    /// What each token says that the hub ever accepted, by its text: reading one is most of the work.
+    accepted: Arc<BTreeMap<String, Claims>>,
     /// By open session.
     grants: BTreeMap<SessionKey, Arc<Grant>>,
     /// When the token of each open session ends.
@@ -31,6 +33,7 @@ impl Principals {
     pub fn new(reader: TokenReader) -> Self {
         Self {
             reader,
+            accepted: Arc::default(),
             grants: BTreeMap::new(),
             ends: BTreeSet::new(),
             holders: BTreeMap::new(),
@@ -61,11 +64,15 @@ impl Principals {
 
     /// What the token grants at `now`, or why it grants nothing.
     pub fn read(&self, token: &AuthToken, now: Timestamp) -> Result<Grant, &'static str> {
-        self.reader.read(token, now)
+        match self.accepted.get(token.as_str()) {
+            Some(claims) => claims.at(now),
+            None => self.reader.read(token, now),
+        }
     }
 
     pub fn clear(&mut self) {
-        *self = Self::new(self.reader.clone());
+        let accepted = Arc::clone(&self.accepted);
+        *self = Self { accepted, ..Self::new(self.reader.clone()) };
     }
 
     /// Takes over what the event changed.
@@ -75,8 +82,9 @@ impl Principals {
             match record {
                 Record::SessionConnected { session, .. }
                 | Record::TokenRefreshed { session, .. } => {
-                    let grant = token_of(&event.input).map(|token| self.read(token, event.now));
-                    self.grant_to(*session, grant.and_then(Result::ok));
+                    if let Some(token) = token_of(&event.input) {
+                        self.accept(*session, token, event.now);
+                    }
                 }
                 Record::ActorRegistered { actor_address, session, .. } => {
                     if let Some(grant) = self.grants.get(session) {
@@ -96,6 +104,15 @@ impl Principals {
                 self.grant_to(*key, None);
             }
         }
+    }
+
+    fn accept(&mut self, session: SessionKey, token: &AuthToken, now: Timestamp) {
+        if !self.accepted.contains_key(token.as_str())
+            && let Ok(claims) = self.reader.claims(token)
+        {
+            Arc::make_mut(&mut self.accepted).insert(token.as_str().to_owned(), claims);
+        }
+        self.grant_to(session, self.read(token, now).ok());
     }
 
     fn grant_to(&mut self, key: SessionKey, grant: Option<Grant>) {
