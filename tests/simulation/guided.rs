@@ -43,7 +43,7 @@ fn a_seed_and_a_corpus_find_the_same_on_any_number_of_threads() {
     assert_eq!(kept, kept_beside);
     let won = one.won.expect("it is guided");
     assert_eq!((won.begun, one.runs), (2, 22));
-    assert!(won.changed_runs > 9 && won.by_changed.pairs > 0 && won.kept > 2, "{won:?}");
+    assert!(won.changed_runs > 4 && won.by_changed.pairs > 0 && won.kept > 2, "{won:?}");
 }
 
 #[test]
