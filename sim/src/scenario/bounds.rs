@@ -66,7 +66,8 @@ pub fn is_fair(scenario: &Scenario) -> bool {
         && scenario.hub.registrations_max >= addresses.sum::<usize>()
 }
 
-/// The rules between its settings that the hub breaks: `serve` refuses them, files may mean them.
+/// The rules between its settings that the hub breaks: `serve` refuses them, files may mean them. And the
+/// tokens that nobody has.
 pub fn doubts(scenario: &Scenario) -> Vec<String> {
     let values = serde_json::to_value(&scenario.hub).unwrap_or_default();
     let told = |name: &str| match &values[name] {
@@ -74,11 +75,10 @@ pub fn doubts(scenario: &Scenario) -> Vec<String> {
         other => format!("{name} = {other}"),
     };
     let rules = rules::broken(&scenario.hub);
-    rules
-        .map(|Rule { left, must, right, why }| {
-            format!("{} {must} {}: {why}", told(left), told(right))
-        })
-        .collect()
+    let rules = rules.map(|Rule { left, must, right, why }| {
+        format!("{} {must} {}: {why}", told(left), told(right))
+    });
+    rules.chain(token::doubts(scenario)).collect()
 }
 
 /// Names, ids and sizes that become part of the protocol's words.

@@ -174,10 +174,6 @@ pub fn check(scenario: &Scenario) -> Result<(), String> {
     let tokens = &scenario.clients.tokens;
     at_most("tokens", tokens.len(), TOKENS_MAX)?;
     for (name, token) in tokens {
-        let is_actor = scenario.actors.iter().any(|actor| actor.name == *name);
-        if !is_actor && !shown(scenario).any(|shown| shown.of() == Some(name)) {
-            return Err(format!("tokens.{name}: nobody is called {name:?}, and no step shows it"));
-        }
         if token.of.is_some() {
             return Err(format!("tokens.{name}.of: this is for steps only"));
         }
@@ -188,6 +184,16 @@ pub fn check(scenario: &Scenario) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Those that nobody has.
+pub fn doubts(scenario: &Scenario) -> impl Iterator<Item = String> {
+    let is_used = |name: &str| {
+        scenario.actors.iter().any(|actor| actor.name == *name)
+            || shown(scenario).any(|shown| shown.of() == Some(name))
+    };
+    let unused = scenario.clients.tokens.keys().filter(move |name| !is_used(name));
+    unused.map(|name| format!("tokens.{name}: nobody is called {name:?}, and no step shows it"))
 }
 
 /// One that a step shows.

@@ -26,7 +26,6 @@ fn a_token_that_cannot_be_is_told_with_its_field() {
             r#"{ "alice": { "actor": ["a"] } }"#,
             "2: unknown field `actor`, expected one of `of`, `sub`, `actorId`, `actors`, `exp`, `lasts`, `nbf`, `flaw`; did you mean `actors`?",
         ),
-        (r#"{ "alise": {} }"#, "2: tokens.alise: nobody is called \"alise\", and no step shows it"),
         (r#"{ "alice": { "of": "bob" } }"#, "2: tokens.alice.of: this is for steps only"),
         (r#"{ "alice": { "lasts": "1ms" } }"#, "2: tokens.alice.lasts: at least 1s"),
         (r#"{ "alice": { "sub": "" } }"#, "2: tokens.alice.sub: expected 1 to 256 bytes of text"),
@@ -44,6 +43,13 @@ fn a_token_that_cannot_be_is_told_with_its_field() {
     }
     let path = file(r#"{ "alice": { "actorId": "@(x" } }"#, "").expect_err("it is no path");
     assert!(path.starts_with("2: tokens.alice.actorId: \"@(x\" is no path: "), "{path}");
+}
+
+#[test]
+fn a_token_that_nobody_has_is_odd() {
+    let scenario = file(r#"{ "alise": {} }"#, "").expect("it can be played");
+    let odd = "tokens.alise: nobody is called \"alise\", and no step shows it";
+    assert_eq!(doubts(&scenario), [odd]);
 }
 
 #[test]
@@ -98,4 +104,22 @@ fn what_has_no_part_in_a_failure_goes_from_tokens_too() {
     let action = steps[0].what.clone();
     assert!(matches!(action, What::Act { act: Act::Do(Action::RefreshToken { token: shown }), .. }
         if shown == token.into()));
+}
+
+/// Fails where somebody shows a forged token.
+fn forged(scenario: &Scenario) -> Option<Duration> {
+    scenario.steps.iter().find(|step| step.to_string().contains("\"flaw\""))?.begins_at()
+}
+
+#[test]
+fn a_storm_shrinks_to_the_token_that_matters() {
+    let storms = (0..).map(|seed| generate(Profile::Principals, seed));
+    let failing = storms.take(20).find_map(|storm| Some((forged(&storm)?, storm)));
+    let (failed_at, storm) = failing.expect("somebody shows a forged token");
+    let shrunk = shrink(&storm, failed_at, &mut |candidate| forged(candidate), &mut |_| false);
+    let Scenario { clients, actors, steps, .. } = shrunk.scenario;
+    assert_eq!((clients, actors.len(), steps.len()), (Clients::default(), 1, 1));
+    let What::Act { act: Act::Do(action), .. } = &steps[0].what else { panic!("{}", steps[0]) };
+    let Some(Shown::Token(token)) = action.token() else { panic!("{}", steps[0]) };
+    assert_eq!(**token, Token { flaw: token.flaw, ..Token::default() });
 }
