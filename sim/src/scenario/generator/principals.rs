@@ -10,7 +10,7 @@ use super::stranger::{LATENCY, STRANGER, Stranger, register};
 use crate::net::{LinkConfig, Seen};
 use crate::scenario::{
     Act, Action, ActorKind, ConnectionAct, Flaw, ProcessAct, Scenario, Shown, Step, Token, What,
-    Who,
+    WhichToken, Who,
 };
 
 /// After every storm.
@@ -46,6 +46,9 @@ pub fn plan(dice: &mut Dice, scenario: &mut Scenario) {
     }
     if dice.one_in(4) {
         claim(dice, scenario);
+    }
+    if dice.one_in(4) {
+        renew_as_another(dice, scenario);
     }
 }
 
@@ -231,6 +234,24 @@ fn claim(dice: &mut Dice, scenario: &mut Scenario) {
     named.does_at(begin + dice.millis(1_300, 1_600), register(ADDRESS, None));
     first.joins(scenario);
     named.joins(scenario);
+}
+
+/// A connection of which the hub does not know that it is lost comes back for another principal, and
+/// renews what it registered before.
+fn renew_as_another(dice: &mut Dice, scenario: &mut Scenario) {
+    const ADDRESS: &str = "mallory/renewed";
+    let begin = dice.millis(2_000, 50_000);
+    let mut stranger = Stranger::new(96, begin);
+    let other = Token { sub: Some("eve".to_owned()), ..token() };
+    let (address, latest) = (Some(ADDRESS.to_owned()), WhichToken::Latest);
+    stranger.does_at(begin, connect(token()));
+    stranger.does_at(begin + dice.millis(200, 500), register(ADDRESS, None));
+    let reconnect = ConnectionAct::Reconnect { hub_sees: Seen::Never };
+    stranger.does_at(begin + dice.millis(700, 1_000), reconnect);
+    stranger.does_at(begin + dice.millis(1_200, 1_500), connect(other));
+    let renew = Action::Renew { address, token: latest };
+    stranger.does_at(begin + dice.millis(1_700, 2_000), renew);
+    stranger.joins(scenario);
 }
 
 /// The stranger's own, which allows what is his.
