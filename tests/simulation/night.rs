@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use clap::ValueEnum;
 use dst::report::Sweep;
@@ -57,6 +59,30 @@ fn the_shards_of_a_night_sweep_every_profile_and_are_judged_together() {
         );
         assert!(junit.contains(&format!("<testsuite name=\"{profile} on message: invariants\"")));
     }
+}
+
+#[test]
+fn ctrl_c_ends_a_night_with_what_was_swept() {
+    let folder = folder("interrupted_night");
+    let run = ["run", "--backend", "message", "--night", "3", "--budget", "30s"];
+    let mut running = simulator(&[&run[..], &["--ledger", "ledger"]].concat())
+        .current_dir(&folder)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the simulator runs");
+    let swept = || fs::read_to_string(folder.join("ledger")).unwrap_or_default().lines().count();
+    // In the second profile, so that it must not count twice.
+    while swept() == 0 {
+        assert!(running.try_wait().expect("it is a child").is_none(), "it ended before");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let pressed = Command::new("kill").args(["-INT", &running.id().to_string()]).status();
+    assert!(pressed.expect("there are signals").success());
+    let output = running.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130));
+    assert!(text(&output.stdout).contains("\nENDED    by Ctrl-C"), "{}", text(&output.stdout));
+    assert!((2..profiles().len()).contains(&swept()), "{} profiles", swept());
 }
 
 #[test]

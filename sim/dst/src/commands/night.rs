@@ -21,6 +21,7 @@ pub fn sweep<S: System>(run: &Run<S>, night: u64) -> anyhow::Result<ExitCode> {
         "--night does nothing with --backend real: time is short"
     );
     let seeds = report::night(night).context("--night is too far away: no seed is so high")?;
+    interrupt::listen();
     let mut ledger = run.ledger.as_deref().map(Output::append).transpose()?;
     let outputs = run.outputs.open()?;
     let (commit, budget) = (commit(), run.budget.context("--night needs a --budget")?);

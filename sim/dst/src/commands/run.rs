@@ -187,6 +187,7 @@ impl<S: System> Run<S> {
         );
         let plan = self.plan(self.profile, self.seeds()?)?;
         let begun = self.corpus.as_deref().map(corpus::read).transpose()?.unwrap_or_default();
+        interrupt::listen();
         let outputs = self.outputs.open()?;
         let (results, pace) = self.play(&plan, self.budget, begun)?;
         outputs.tell::<S>(results, Some(pace))
@@ -199,7 +200,6 @@ impl<S: System> Run<S> {
         budget: Option<Duration>,
         begun: Vec<Scenario<S>>,
     ) -> anyhow::Result<(Results, Pace)> {
-        interrupt::listen();
         let progress = Progress::begin(plan.runs_max(), budget);
         let cpu_start = cpu_time();
         let stop = || match (interrupt::came(), progress.time_is_up()) {
