@@ -263,9 +263,12 @@ fn failing_file(bench: &Bench<'_>) -> Result<Option<PathBuf>> {
     Ok(None)
 }
 
+/// How many failed, and by what; of many names, the first.
 fn words(kills: &Kills) -> String {
-    let names: Vec<&str> = kills.first.keys().map(String::as_str).collect();
-    format!("{} of {} failed {}", kills.failed, kills.runs, names.join(", "))
+    const NAMES_MAX: usize = 8;
+    let names: Vec<&str> = kills.first.keys().map(String::as_str).take(NAMES_MAX).collect();
+    let more = if kills.first.len() > NAMES_MAX { ", ..." } else { "" };
+    format!("{} of {} failed {}{more}", kills.failed, kills.runs, names.join(", "))
 }
 
 /// The storm to be shrunk: on the message backend if it shows there, by the declared invariant if
