@@ -6,7 +6,7 @@ mod text;
 mod untimed;
 
 use signal_hub::client::DisconnectReason;
-use signal_hub::hub::{Input, Output, View, Work};
+use signal_hub::hub::{Input, Output, Record, View, Work};
 use signal_hub::protocol::codec::HubFrame;
 use signal_hub::protocol::{ActorAddress, ClientFrame};
 use signal_hub::time::Timestamp;
@@ -35,6 +35,16 @@ pub struct HubEvent {
     pub touched: View,
     /// How much it made the hub do.
     pub work: Work,
+}
+
+impl HubEvent {
+    /// What the hub noted for the audit log, in order.
+    pub fn records(&self) -> impl Iterator<Item = &Record> {
+        self.outputs.iter().filter_map(|output| match output {
+            Output::Audit(record) => Some(record),
+            Output::Send(..) | Output::Close(..) | Output::Linger(..) => None,
+        })
+    }
 }
 
 /// What a client did or saw.

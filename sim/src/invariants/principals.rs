@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use signal_hub::auth::Principal;
-use signal_hub::hub::{Input, Output, Record, SessionKey};
+use signal_hub::hub::{Input, Record, SessionKey};
 use signal_hub::protocol::{ActorAddress, AuthToken, ClientFrame, Verb};
 use signal_hub::time::Timestamp;
 
@@ -77,8 +77,7 @@ impl Principals {
 
     /// Takes over what the event changed.
     pub fn apply(&mut self, event: &HubEvent) {
-        for output in &event.outputs {
-            let Output::Audit(record) = output else { continue };
+        for record in event.records() {
             match record {
                 Record::SessionConnected { session, .. }
                 | Record::TokenRefreshed { session, .. } => {

@@ -201,10 +201,7 @@ impl<'a> Transition<'a> {
     }
 
     pub fn records(&self) -> impl Iterator<Item = &'a Record> {
-        self.hub.outputs.iter().filter_map(|output| match output {
-            Output::Audit(record) => Some(record),
-            Output::Send(..) | Output::Close(..) | Output::Linger(..) => None,
-        })
+        self.hub.records()
     }
 
     pub fn sent(&self) -> impl Iterator<Item = (SessionKey, &'a Outgoing)> {

@@ -87,10 +87,8 @@ impl Aimed {
             Input::Closed(key, _) => drop(self.told.remove(key)),
             Input::Alive(_) | Input::Tick | Input::Late(_) => {}
         }
-        for output in &hub.outputs {
-            if let Output::Audit(record) = output {
-                self.record(hub, record, shadow, saw);
-            }
+        for record in hub.records() {
+            self.record(hub, record, shadow, saw);
         }
     }
 
@@ -270,11 +268,7 @@ impl Aimed {
         shadow: &Shadow,
         saw: Saw<'_>,
     ) {
-        let recorded = |wanted: fn(&Record) -> bool| {
-            hub.outputs
-                .iter()
-                .any(|output| matches!(output, Output::Audit(record) if wanted(record)))
-        };
+        let recorded = |wanted: fn(&Record) -> bool| hub.records().any(wanted);
         match verb {
             Verb::Register(register) => {
                 let most = self.config.registration_metadata_bytes_max;
@@ -316,16 +310,9 @@ impl Aimed {
         shadow: &Shadow,
         saw: Saw<'_>,
     ) {
-        let records = hub.outputs.iter().filter_map(|output| match output {
-            Output::Audit(record) => Some(record),
-            Output::Send(..) | Output::Close(..) | Output::Linger(..) => None,
-        });
-        let (mut is_retry, mut is_refused) = (false, false);
-        for record in records {
-            is_retry |= matches!(record, Record::RetryAnswered { .. });
-            is_refused |= matches!(record, Record::RequestRefused { .. });
-        }
-        if is_refused {
+        let recorded = |wanted: fn(&Record) -> bool| hub.records().any(wanted);
+        let is_retry = recorded(|record| matches!(record, Record::RetryAnswered { .. }));
+        if recorded(|record| matches!(record, Record::RequestRefused { .. })) {
             return;
         }
         if request.pattern == Pattern::Tell {
@@ -383,11 +370,11 @@ fn names_what_goes(hub: &HubEvent, request: &Request) -> bool {
                 Ok(_) | Err(_) => false,
             }
     };
-    hub.outputs.iter().any(|output| match output {
-        Output::Audit(
-            Record::ActorDetached { actor_address, why: EndReason::Expired, .. }
-            | Record::ActorForgotten { actor_address, why: ForgetReason::ResumeWindowEnded },
-        ) => is_named(actor_address),
+    hub.records().any(|record| match record {
+        Record::ActorDetached { actor_address, why: EndReason::Expired, .. }
+        | Record::ActorForgotten { actor_address, why: ForgetReason::ResumeWindowEnded } => {
+            is_named(actor_address)
+        }
         _ => false,
     })
 }
