@@ -154,6 +154,7 @@ const SIM_ROOMS: &[&str] = &[
     "report",
     "mutants",
     "system",
+    "against",
     "lib",
     "commands",
     "main",

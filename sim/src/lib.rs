@@ -16,6 +16,7 @@
 //! - [`situations`]: what must have happened for that to mean something.
 //! - [`report`]: a run as a story, a transcript and a page.
 //! - [`mutants`]: known bugs, planted to see the invariants find them.
+//! - [`against`]: any other hub, from outside.
 //!
 //! [`seeds`], [`campaign`], [`net`], [`failures`] and [`hash`] are those of [`dst`].
 
@@ -54,5 +55,7 @@ pub use dst::failures;
 pub mod report;
 
 pub mod mutants;
+
+pub mod against;
 
 pub use dst::hash;

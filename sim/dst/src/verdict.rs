@@ -115,8 +115,8 @@ pub trait Watch<S: System>: Send + 'static {
     /// Reads one event; the judge has not read it yet.
     fn observe(&mut self, event: &Event<S>, judge: &S::Judge);
 
-    /// What came up so far in the run of `seed`.
-    fn sightings(&self, seed: u64) -> Sightings<S::Situation>;
+    /// What came up so far in the run of `seed`, which the judge has read, too.
+    fn sightings(&self, seed: u64, judge: &S::Judge) -> Sightings<S::Situation>;
 
     /// The shape that the hub has.
     fn shape(&self, judge: &S::Judge) -> S::Shape;

@@ -117,7 +117,7 @@ fn payload_has(message: &HubMessage, wanted: &Value) -> bool {
 }
 
 /// Whether `value` is `wanted`, or an object with more keys.
-fn has(value: &Value, wanted: &Value) -> bool {
+pub(crate) fn has(value: &Value, wanted: &Value) -> bool {
     match (value, wanted) {
         (Value::Object(value), Value::Object(wanted)) => wanted
             .iter()

@@ -12,6 +12,7 @@ use signal_hub::protocol::{ActorAddress, ClientFrame};
 use signal_hub::time::Timestamp;
 
 pub use at_client::PROBE;
+pub(crate) use at_client::has;
 pub use dst::history::{ClientKind, ClientName, Milestone, untimed};
 pub use untimed::untimed_lanes;
 

@@ -91,7 +91,7 @@ impl verdict::Watch<SignalHub> for Watch {
         }
     }
 
-    fn sightings(&self, seed: u64) -> Sightings {
+    fn sightings(&self, seed: u64, _judge: &Judge) -> Sightings {
         let pairs = Situation::ALL.iter().flat_map(|first| {
             let is_next =
                 |second: &&Situation| self.next[*first as usize] >> **second as u32 & 1 == 1;

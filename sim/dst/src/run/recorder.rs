@@ -241,7 +241,7 @@ impl<S: System> Recorder<S> {
             events: std::mem::take(&mut inner.events).into(),
             count: inner.count,
             hub_inputs: inner.hub_inputs,
-            sightings: inner.watch.sightings(inner.seed),
+            sightings: inner.watch.sightings(inner.seed, &inner.judge),
             shapes: std::mem::take(&mut inner.shapes),
             violation: inner.violation.clone(),
         }

@@ -194,7 +194,7 @@ impl verdict::Watch<Echo> for Watch {
         self.0 += u64::from(heard);
     }
 
-    fn sightings(&self, seed: u64) -> Sightings<Situation> {
+    fn sightings(&self, seed: u64, _judge: &Judge) -> Sightings<Situation> {
         Sightings::of_run(seed, |_| self.0)
     }
 
