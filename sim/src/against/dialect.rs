@@ -157,7 +157,11 @@ pub struct Operation {
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Verb {
     /// Begins a session.
-    Connect,
+    Connect {
+        /// A version of the protocol that is not the dialect's own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<String>,
+    },
     /// Takes the address of the speaker.
     Register {
         /// Which one.
@@ -168,6 +172,9 @@ pub enum Verb {
         /// Whether each heartbeat renews it.
         #[serde(default)]
         renew_on_heartbeat: bool,
+        /// What broadcasts of this run are for, on a hub that others use, too.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        capability: Option<String>,
     },
     /// Gives it up.
     Unregister {
@@ -190,6 +197,9 @@ pub enum Verb {
     Unsubscribe {
         /// Which one.
         topic: String,
+        /// Whether it is named by the id of the subscription that was told last.
+        #[serde(default)]
+        by_id: bool,
     },
     /// Sends to an address, and wants no answer.
     Tell {
@@ -233,13 +243,16 @@ pub enum Verb {
         )]
         ttl: Option<Duration>,
     },
-    /// Sends to everybody.
+    /// Sends to everybody who is there.
     Broadcast {
         /// What is said.
         payload: Value,
         /// Whether the speaker is left out.
         #[serde(default)]
         exclude_self: bool,
+        /// Whom alone it is for: those who registered with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        capability: Option<String>,
         /// How long it is worth delivering.
         #[serde(
             with = "duration_text::optional",
@@ -270,7 +283,7 @@ impl Verb {
     /// Its word.
     pub const fn word(&self) -> &'static str {
         match self {
-            Verb::Connect => "connect",
+            Verb::Connect { .. } => "connect",
             Verb::Register { .. } => "register",
             Verb::Unregister { .. } => "unregister",
             Verb::Renew { .. } => "renew",
@@ -286,6 +299,11 @@ impl Verb {
             Verb::Ping => "ping",
             Verb::Disconnect => "disconnect",
         }
+    }
+
+    /// Whether it is answered in any protocol.
+    pub const fn wants_answer(&self) -> bool {
+        !matches!(self, Verb::Tell { .. } | Verb::Ping | Verb::Heartbeat | Verb::Disconnect)
     }
 
     /// What it says to others, if it does.

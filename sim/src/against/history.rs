@@ -167,6 +167,23 @@ impl fmt::Display for ClientEvent {
     }
 }
 
+impl Report {
+    /// The id of the operation that it answers, if it answers one.
+    pub fn answers(&self) -> Option<&String> {
+        match self {
+            Report::Connected { operation }
+            | Report::Owned { operation, .. }
+            | Report::Done { operation, .. } => Some(operation),
+            Report::Refused { operation, .. } => operation.as_ref(),
+            Report::Delivered { .. }
+            | Report::Told { .. }
+            | Report::Ended { .. }
+            | Report::Unreadable { .. }
+            | Report::Other => None,
+        }
+    }
+}
+
 /// As a line of JSON, without what is of no interest to people, and never longer than a line or two.
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -202,4 +219,9 @@ pub fn escaped(text: &str) -> String {
         line.push('…');
     }
     line
+}
+
+/// The same of several lines, each by itself.
+pub fn escaped_lines(text: &str) -> String {
+    text.lines().map(|line| escaped(line) + "\n").collect()
 }

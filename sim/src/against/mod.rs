@@ -2,14 +2,30 @@
 //! nobody here wrote. Real connections go through the network of the real backend; what the hub is, only its
 //! dialect knows; what it does is judged by what clients did and saw.
 
+mod child;
+mod client;
+mod deploy;
 pub mod dialect;
 pub mod history;
 pub mod judge;
+mod line;
+mod own;
+mod play;
+mod program;
+mod raw;
 mod subject;
 mod system;
+mod target;
+mod words;
 
+use crate::invariants::Invariant;
+
+pub use client::Agreement;
+pub use play::adapted;
+pub use program::end_all;
 pub use subject::{Run, Subject};
 pub use system::{AnyHub, of_any_hub, of_this_hub};
+pub use target::{Place, Target, Times, Tongue, words};
 
 /// Who does what when.
 pub type Scenario = dst::scenario::Scenario<AnyHub>;
@@ -17,3 +33,13 @@ pub type Scenario = dst::scenario::Scenario<AnyHub>;
 pub type Violation = dst::verdict::Violation<AnyHub>;
 /// What a run came to.
 pub type Outcome = dst::backend::Outcome<AnyHub>;
+
+/// What ends a run whose dialect is broken: it says nothing of the hub.
+fn broken_dialect(why: &str) -> Violation {
+    Violation::new(Invariant::NoPanic, why)
+}
+
+/// What it means that a hub sends without end.
+fn flooded(why: &str) -> Violation {
+    Violation::new(Invariant::I19, why)
+}

@@ -27,7 +27,7 @@ pub use deploy::{Belief, Deploy, Wishes};
 pub use director::direct;
 pub use once::play_once;
 pub use stack::{FullStack, spawn};
-pub use wire::{Wire, WireProcess};
+pub use wire::{Program, Wire, WireProcess};
 
 /// What a scenario is played on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, ValueEnum)]

@@ -32,6 +32,11 @@ pub trait Wire: Clone + Send + Sync + 'static {
     /// The hub has bound, to this address.
     fn hub_listens(&self, address: SocketAddr);
 
+    /// The hub is gone from this address, if nothing else tells.
+    fn hub_left(&self, address: SocketAddr) {
+        let _ = address;
+    }
+
     /// Where a client on this host finds the hub: `host:port`.
     fn hub_authority(&self, host: &str) -> String;
 }
@@ -43,4 +48,18 @@ pub trait WireProcess: Process {
 
     /// The world as the process has it.
     fn runtime(&self) -> Self::Runtime;
+
+    /// There is a program of the system in it, which lives and stands still with it.
+    fn carry(&self, program: Box<dyn Program>) {
+        drop(program);
+    }
+}
+
+/// A program of the system. Whoever drops it has it killed.
+pub trait Program: Send + Sync {
+    /// Has it do nothing until it is resumed.
+    fn pause(&self);
+
+    /// Has it go on.
+    fn resume(&self);
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::dialect::Promises;
 use super::history::Event;
-use super::{AnyHub, Scenario, Violation};
+use super::{Agreement, AnyHub, Scenario, Violation};
 use crate::invariants::Invariant;
 
 /// What can be judged from outside.
@@ -68,6 +68,20 @@ impl verdict::Judge<AnyHub> for Judge {
     fn observe(&mut self, _event: &Event) -> Result<(), Violation> {
         let _ = (&self.promises, &mut self.findings);
         Ok(())
+    }
+}
+
+/// L1: whoever keeps trying is there.
+///
+/// # Errors
+/// Who is not.
+pub fn check_agreement(clients: &[Agreement]) -> Result<(), Violation> {
+    match clients.iter().find(|client| client.wants && !client.owns) {
+        None => Ok(()),
+        Some(client) => {
+            let evidence = format!("{} is not back, though it keeps trying", client.address);
+            Err(Violation::new(Invariant::L1, evidence))
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use super::network::Network;
 use super::sockets::{connect, listen};
 use super::tokio_runtime::Tokio;
 use crate::backend::testbed::Process;
-use crate::backend::wire::WireProcess;
+use crate::backend::wire::{Program, WireProcess};
 use crate::net::Host;
 use crate::runtime::{Listener, Runtime, skewed};
 use crate::scenario::HUB_HOST;
@@ -34,6 +34,7 @@ pub struct RealProcess {
     panicked: PanicSink,
     killed: CancellationToken,
     pause: Arc<Mutex<Pause>>,
+    program: Arc<Mutex<Option<Box<dyn Program>>>>,
 }
 
 #[derive(Default)]
@@ -46,12 +47,16 @@ enum Pause {
 
 impl RealProcess {
     pub fn new(host: &str, network: Network, panicked: PanicSink) -> Self {
-        let (killed, pause) = (CancellationToken::new(), Arc::default());
-        Self { host: network.net.host(host), network, panicked, killed, pause }
+        let (killed, pause, program) = (CancellationToken::new(), Arc::default(), Arc::default());
+        Self { host: network.net.host(host), network, panicked, killed, pause, program }
     }
 
     fn lock(&self) -> MutexGuard<'_, Pause> {
         self.pause.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn program(&self) -> MutexGuard<'_, Option<Box<dyn Program>>> {
+        self.program.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -61,11 +66,18 @@ impl WireProcess for RealProcess {
     fn runtime(&self) -> RealRuntime {
         RealRuntime(self.clone())
     }
+
+    fn carry(&self, program: Box<dyn Program>) {
+        if !self.killed.is_cancelled() {
+            *self.program() = Some(program);
+        }
+    }
 }
 
 impl Process for RealProcess {
     fn kill(&self) {
         self.killed.cancel();
+        drop(self.program().take());
     }
 
     fn pause(&self) {
@@ -73,9 +85,11 @@ impl Process for RealProcess {
         if let Pause::Running = *pause {
             *pause = Pause::Paused(Vec::new());
         }
+        self.program().iter().for_each(|program| program.pause());
     }
 
     fn resume(&self) {
+        self.program().iter().for_each(|program| program.resume());
         let pause = std::mem::take(&mut *self.lock());
         match pause {
             Pause::Running => {}

@@ -42,6 +42,10 @@ impl Wire for RealWire {
         self.network.hub_listens(address);
     }
 
+    fn hub_left(&self, address: SocketAddr) {
+        self.network.hub_left(address);
+    }
+
     fn hub_authority(&self, host: &str) -> String {
         self.network.proxy_address(host).expect("the system lets a proxy listen").to_string()
     }

@@ -1,0 +1,102 @@
+//! Plays a scenario against a hub, if that can.
+
+use std::time::Duration;
+
+use dst::backend::{Backend, Skipped};
+use dst::net::Fault;
+use dst::run::Keep;
+use dst::scenario::{Act, Expect, HUB_HOST, Step, What};
+use signal_hub::hub::Config;
+
+use super::dialect::Promises;
+use super::target::{Target, Tongue};
+use super::words::word_of;
+use super::{AnyHub, Outcome, Scenario};
+use crate::scenario::Action;
+
+/// Plays the scenario once; tells as well for how long the machine stood still in it.
+///
+/// # Errors
+/// If it cannot be played against this hub, with the reason.
+pub fn play(scenario: &Scenario, keep: Keep) -> Result<(Outcome, Duration), Skipped> {
+    let skipped = |reason: String| Skipped { reason };
+    let target = scenario.hub.target().ok_or_else(|| skipped("no hub is named".to_owned()))?;
+    needs(scenario, target).map_err(skipped)?;
+    let run = target.begin(scenario)?;
+    for (number, step) in (1..).zip(&scenario.steps) {
+        if let Some(why) = needs_of_step(step, target, &run.promises) {
+            return Err(skipped(format!("step {number} {why}")));
+        }
+    }
+    let scenario = Scenario { hub: scenario.hub.under(run), ..scenario.clone() };
+    let played = dst::backend::play_once(&scenario, Backend::Real, keep)?;
+    let run = scenario.hub.run();
+    if let Some(why) = run.given_up() {
+        return Err(skipped(why));
+    }
+    if played.0.violation.is_some() {
+        target.keep_output(scenario.seed, &run.output);
+    }
+    Ok(played)
+}
+
+/// Whether the hub can be as the scenario wants it.
+fn needs(scenario: &Scenario, target: &Target) -> Result<(), String> {
+    if !scenario.clients.tokens.is_empty() {
+        return Err("it needs a hub that knows the simulator's key".to_owned());
+    }
+    if scenario.hub.config == Config::default() || target.place.takes_settings() {
+        return Ok(());
+    }
+    let settings = dst::scenario::settings(scenario).join(", ");
+    Err(format!("it sets {settings}: let --exec take {{config}}, if this is a hub of this project"))
+}
+
+/// What a step needs that is not there.
+fn needs_of_step(step: &Step<AnyHub>, target: &Target, promises: &Promises) -> Option<String> {
+    match &step.what {
+        What::Hub(_) if !target.place.is_ours() => {
+            Some("does something to the hub: only one that --exec starts can bear that".to_owned())
+        }
+        What::Network(Fault::ClockSkew { host, .. }) if host == HUB_HOST => {
+            Some("sets the hub's clock".to_owned())
+        }
+        What::Hub(_) | What::Network(_) => None,
+        What::Act { act: Act::Do(action), .. } => match action {
+            Action::Connect { token: Some(_), .. } | Action::RefreshToken { .. } => {
+                Some("shows a token".to_owned())
+            }
+            Action::Refused { code } => is_foreign(target).then(|| format!("waits for {code:?}")),
+            action => {
+                let word = word_of(action)?;
+                (!promises.knows(word))
+                    .then(|| format!("has to {word}: the dialect has no word for it"))
+            }
+        },
+        What::Act { act: Act::Expect(Expect::Sees(expected)), .. } => {
+            let kind = &expected.kind;
+            let is_own = kind.starts_with("hub:") && is_foreign(target);
+            is_own.then(|| format!("waits for {kind}, a word of another protocol"))
+        }
+        What::Act { act: Act::Expect(Expect::ClosedWith { code: Some(code) }), .. } => {
+            is_foreign(target).then(|| format!("waits for the close code {code}"))
+        }
+        What::Act { .. } => None,
+    }
+}
+
+fn is_foreign(target: &Target) -> bool {
+    matches!(target.tongue, Tongue::Child(_))
+}
+
+/// The storm of a seed, as far as the hub and its dialect can play it.
+pub fn adapted(storm: &Scenario, target: &std::sync::Arc<Target>, promises: &Promises) -> Scenario {
+    let mut storm = storm.clone();
+    storm.clients.tokens.clear();
+    if !target.place.takes_settings() {
+        storm.hub.config = Config::default();
+    }
+    storm.steps.retain(|step| needs_of_step(step, target, promises).is_none());
+    storm.hub = storm.hub.at(target);
+    storm
+}
