@@ -43,6 +43,8 @@ pub struct RequestTransition<'a> {
     pub rate_limited: bool,
     /// The first reply that bears its id.
     pub reply: Option<&'a Reply>,
+    /// What that reply has.
+    pub trace_id: Option<&'a str>,
     pub refused: Option<ErrorCode>,
     /// Whether it was answered with its first outcome.
     pub retried: bool,
@@ -90,6 +92,7 @@ impl<'a> Transition<'a> {
                     heard,
                     rate_limited,
                     reply: None,
+                    trace_id: None,
                     refused: None,
                     retried: false,
                     content: OnceCell::new(),
@@ -232,11 +235,12 @@ impl<'a> RequestTransition<'a> {
             match output {
                 Output::Send(
                     key,
-                    Outgoing { body: Body::Reply { correlation, reply, .. }, .. },
+                    Outgoing { body: Body::Reply { correlation, trace_id, reply }, .. },
                 ) => {
                     let bears_id = correlation.as_ref() == Some(&self.request.id);
                     if *key == self.session && bears_id && self.reply.is_none() {
                         self.reply = Some(reply);
+                        self.trace_id = trace_id.as_deref();
                     }
                 }
                 Output::Audit(Record::RequestRefused { session, code, .. }) => {

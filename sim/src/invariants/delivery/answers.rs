@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use signal_hub::hub::{AddressRow, Config, ForgetReason, Record};
 use signal_hub::protocol::{
-    ActorAddress, Body, Registered, Reply, Subscription, SubscriptionId, Topic, Unsubscribed, Verb,
+    ActorAddress, Registered, Reply, Subscription, SubscriptionId, Topic, Unsubscribed, Verb,
 };
 
 use super::super::shadow::is_open;
@@ -32,7 +32,7 @@ impl HubObserver for Answers {
 
     fn observe(&mut self, transition: &Transition<'_>) -> Verdict {
         if let Some(asked) = &transition.asked {
-            traced(transition, asked)?;
+            traced(asked)?;
             if let (Some(verb), Some(reply)) = (asked.accepted(), asked.reply) {
                 self.by_id(transition, asked, reply)?;
                 if !self.is_so(transition, asked, verb, reply) {
@@ -56,20 +56,12 @@ impl HubObserver for Answers {
 }
 
 /// A trace id comes back as it came.
-fn traced(transition: &Transition<'_>, asked: &RequestTransition<'_>) -> Verdict {
-    let reply = transition.sent().find_map(|(key, message)| match &message.body {
-        Body::Reply { correlation, trace_id, .. } if key == asked.session => {
-            (correlation.as_ref() == Some(&asked.request.id)).then_some(trace_id)
-        }
-        _ => None,
-    });
-    match reply {
-        Some(trace_id) if *trace_id != asked.request.trace_id() => broken(
-            Invariant::I57,
-            format!("the reply to {} bears the trace id {trace_id:?}", asked.request.id),
-        ),
-        Some(_) | None => Ok(()),
+fn traced(asked: &RequestTransition<'_>) -> Verdict {
+    if asked.reply.is_none() || asked.trace_id == asked.request.trace_id().as_deref() {
+        return Ok(());
     }
+    let (request, trace_id) = (asked.request, asked.trace_id);
+    broken(Invariant::I57, format!("the reply to {} bears the trace id {trace_id:?}", request.id))
 }
 
 impl Answers {

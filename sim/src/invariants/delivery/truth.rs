@@ -69,7 +69,7 @@ impl Truth {
         let to = send.to.address();
         let somebody = to.as_ref().is_some_and(|to| transition.before.owner(to).is_some());
         let unknown = matches!(reply, Reply::UnknownActor(_));
-        if to.is_some_and(|to| transition.is_due(&to)) || unknown != somebody {
+        if unknown != somebody || to.is_some_and(|to| transition.is_due(&to)) {
             Ok(())
         } else {
             broken(
@@ -208,6 +208,9 @@ fn lacks_identity(transition: &Transition<'_>, request: &Request, row: &SessionR
 
 /// Whether the version is one that this protocol is a version of.
 fn is_spoken(version: &str) -> bool {
-    let major = |version: &str| version.split(['.', '-']).next().map(str::to_owned);
     major(version) == major(PROTOCOL_VERSION)
+}
+
+fn major(version: &str) -> &str {
+    version.split_once(['.', '-']).map_or(version, |(major, _)| major)
 }

@@ -44,14 +44,12 @@ impl HubObserver for Pauses {
                     told[1] += 1;
                     self.resumed(transition, *session)?;
                 }
-                _ => {}
-            }
-        }
-        for (_, message) in transition.sent() {
-            match &message.body {
-                Body::Notice(Notice::Pause(_)) => told[0] -= 1,
-                Body::Notice(Notice::Resume) => told[1] -= 1,
-                Body::Notice(_) | Body::Delivery(_) | Body::Reply { .. } | Body::Pong => {}
+                Output::Send(_, message) => match &message.body {
+                    Body::Notice(Notice::Pause(_)) => told[0] -= 1,
+                    Body::Notice(Notice::Resume) => told[1] -= 1,
+                    Body::Notice(_) | Body::Delivery(_) | Body::Reply { .. } | Body::Pong => {}
+                },
+                Output::Audit(_) | Output::Close(..) | Output::Linger(..) => {}
             }
         }
         if told != [0, 0] {

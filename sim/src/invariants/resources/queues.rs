@@ -11,8 +11,8 @@ use signal_hub::protocol::{ActorAddress, Body, Outgoing, Reply, Verb};
 use super::super::shadow::is_open;
 use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
 
-/// Bytes of what surrounds the data in a frame, at most: the keys, and the names, all escaped.
-const AROUND_MAX: usize = 4096;
+/// Bytes of what surrounds names and data in a frame, at most: keys, times and numbers.
+const AROUND_MAX: usize = 1024;
 
 /// I28, I29.
 pub struct Queues {
@@ -88,15 +88,7 @@ impl Queues {
     /// Clients are told how much one message may have: what they say is repeated to nobody beyond
     /// that.
     fn is_told_length(&self, key: SessionKey, message: &Outgoing) -> Verdict {
-        let is_long = match &message.body {
-            Body::Delivery(_) => message.weight() + AROUND_MAX > self.message_bytes_max,
-            Body::Reply { reply, .. } => {
-                matches!(**reply, Reply::Registered(_) | Reply::HeartbeatAck(_))
-                    && 6 * message.weight() + AROUND_MAX > self.message_bytes_max
-            }
-            Body::Notice(_) | Body::Pong => false,
-        };
-        if !is_long {
+        if len_max(message, &self.hub_address) <= self.message_bytes_max {
             return Ok(());
         }
         let bytes = encode_hub_frame(message, &self.hub_address).len();
@@ -127,12 +119,11 @@ impl Queues {
             return broken(Invariant::I29, evidence);
         }
         let is_full = !self.has_room(row.queued, Outgoing::ENVELOPE_WEIGHT);
-        let is_deep = messages >= self.resume_threshold;
-        let latest = transition.now + self.slow_consumer_timeout;
-        let what = if is_full { "full" } else { "deep" };
-        if (is_full || is_deep)
-            && row.deadlines.slow_consumer.is_none_or(|deadline| deadline > latest)
+        let runs = |deadline| deadline <= transition.now + self.slow_consumer_timeout;
+        if (is_full || messages >= self.resume_threshold)
+            && !row.deadlines.slow_consumer.is_some_and(runs)
         {
+            let what = if is_full { "full" } else { "deep" };
             broken(
                 Invariant::I29,
                 format!("the queue of {key} is {what} and its clock does not run"),
@@ -166,6 +157,34 @@ impl HubObserver for Queues {
     }
 }
 
+/// Bytes of the message as text, at most, if somebody can make it long: to write it takes longer than
+/// all else here.
+fn len_max(message: &Outgoing, hub: &ActorAddress) -> usize {
+    // What has to be escaped in JSON is up to six times as long.
+    let escaped = |text: &str| 6 * text.len();
+    let own = match &message.body {
+        Body::Delivery(copy) => {
+            let data = copy.payload.len() + copy.metadata.len();
+            copy.from.as_str().len() + escaped(&copy.kind) + data
+        }
+        Body::Reply { correlation, trace_id, reply } => {
+            let data = match &**reply {
+                Reply::HeartbeatAck(ack) => ack.timestamp.len(),
+                Reply::Registered(told) => {
+                    let topics = told.subscriptions.iter().map(|topic| 3 + escaped(topic.as_str()));
+                    2 * told.actor_address.as_str().len() + topics.sum::<usize>()
+                }
+                _ => return 0,
+            };
+            let correlation = correlation.as_ref().map_or("", |id| id.as_str());
+            let trace_id = trace_id.as_deref().unwrap_or_default();
+            hub.as_str().len() + escaped(correlation) + escaped(trace_id) + data
+        }
+        Body::Notice(_) | Body::Pong => return 0,
+    };
+    AROUND_MAX + message.to.as_str().len() + own
+}
+
 /// What the queue held before, without what the input reports as taken out.
 fn at_first(transition: &Transition<'_>, key: SessionKey) -> Queued {
     let queued = transition.was(key).map(|row| row.queued).unwrap_or_default();
@@ -193,4 +212,56 @@ fn weight_max(transition: &Transition<'_>) -> usize {
     let names = 6 * (request.id.as_str().len() + topic);
     let metadata = request.metadata.len() + HUB_KEYS + names;
     Outgoing::ENVELOPE_WEIGHT + kind.len() + data.len() + metadata
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use signal_hub::protocol::{
+        Delivery, HeartbeatAck, Json, MessageId, Registered, RenewalToken, Route, Topic,
+    };
+    use signal_hub::time::Timestamp;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn no_text_is_longer_than_it_is_said_to_be_at_most() {
+        let long = "\u{1}".repeat(128);
+        let address = ActorAddress::from_path(&"a".repeat(255)).unwrap();
+        let timestamp = Timestamp::from_millis(u64::MAX);
+        let reply = |reply| Body::Reply {
+            correlation: Some(MessageId::parse(&long).unwrap()),
+            trace_id: Some(long.as_str().into()),
+            reply: Box::new(reply),
+        };
+        let told = Registered {
+            actor_address: address.clone(),
+            expires_at: timestamp,
+            renewal_token: RenewalToken::new(Uuid::nil()),
+            version: u64::MAX,
+            resumed: false,
+            subscriptions: vec![Topic::parse(&long).unwrap(); 100],
+            subscription_count: Some(usize::MAX),
+        };
+        let data = Json::from_value(&long).unwrap();
+        let ack = HeartbeatAck { timestamp: data.clone(), server_time: timestamp };
+        let copy = Delivery::new(
+            address.clone(),
+            long.as_str(),
+            data.clone(),
+            data,
+            Route::Send,
+            MessageId::parse(&long).unwrap(),
+            Some(Duration::MAX),
+        );
+        let replies = [Reply::HeartbeatAck(ack), Reply::Registered(told)].map(reply);
+        for body in replies.into_iter().chain([Body::Delivery(Arc::new(copy))]) {
+            let message = Outgoing { id: Uuid::nil(), to: address.clone(), timestamp, body };
+            let bytes = encode_hub_frame(&message, &address).len();
+            let most = len_max(&message, &address);
+            assert!((bytes..bytes + AROUND_MAX).contains(&most), "{bytes} of {most}");
+        }
+    }
 }
