@@ -1,7 +1,8 @@
 //! What a token grants, read without the hub's own reading: a hub that reads one wrongly must differ
 //! from this.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -42,12 +43,16 @@ impl Grant {
 
 /// Reads the tokens that are signed with a shared secret.
 #[derive(Debug, Clone)]
-pub struct TokenReader(Arc<[u8]>);
+pub struct TokenReader {
+    secret: Arc<[u8]>,
+    /// What each genuine token says, by its text: to read one is most of the work.
+    known: Arc<Mutex<BTreeMap<String, Claims>>>,
+}
 
 impl TokenReader {
     /// A reader of tokens that are signed with this secret.
     pub fn new(secret: &[u8]) -> Self {
-        Self(secret.into())
+        Self { secret: secret.into(), known: Arc::default() }
     }
 
     /// What the token grants at `now`.
@@ -55,11 +60,16 @@ impl TokenReader {
     /// # Errors
     /// Why it grants nothing, as the protocol names that (`details.reason`).
     pub fn read(&self, token: &AuthToken, now: Timestamp) -> Result<Grant, &'static str> {
-        self.claims(token)?.at(now)
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(claims) = known.get(token.as_str()) {
+            return claims.at(now);
+        }
+        let claims = self.claims(token)?;
+        known.entry(token.as_str().to_owned()).or_insert(claims).at(now)
     }
 
     /// What the token says if it is genuine, whatever the time.
-    pub(super) fn claims(&self, token: &AuthToken) -> Result<Claims, &'static str> {
+    fn claims(&self, token: &AuthToken) -> Result<Claims, &'static str> {
         let parts: Vec<&str> = token.as_str().split('.').collect();
         let [header, claims, signature] = parts[..] else { return Err("malformed") };
         let header: Value = json(header)?;
@@ -70,7 +80,7 @@ impl TokenReader {
         }
         URL_SAFE_NO_PAD.decode(signature).map_err(|_| "malformed")?;
         let claims: Box<RawValue> = json(claims)?;
-        if auth::sign(&claims, &self.0).ok().as_deref() != Some(token.as_str()) {
+        if auth::sign(&claims, &self.secret).ok().as_deref() != Some(token.as_str()) {
             return Err("signature");
         }
         let claims: Value = serde_json::from_str(claims.get()).map_err(|_| "malformed")?;
@@ -85,7 +95,7 @@ fn json<T: serde::de::DeserializeOwned>(part: &str) -> Result<T, &'static str> {
 
 /// What a genuine token says.
 #[derive(Debug, Clone)]
-pub(super) struct Claims {
+struct Claims {
     grant: Grant,
     begins_at: Timestamp,
 }
@@ -113,7 +123,7 @@ impl Claims {
     }
 
     /// What it grants at `now`, or why it grants nothing.
-    pub fn at(&self, now: Timestamp) -> Result<Grant, &'static str> {
+    fn at(&self, now: Timestamp) -> Result<Grant, &'static str> {
         if self.grant.expires_at <= now {
             Err(Details::TOKEN_EXPIRED)
         } else if now < self.begins_at {

@@ -8,7 +8,7 @@ use signal_hub::hub::{Input, Record, SessionKey};
 use signal_hub::protocol::{ActorAddress, AuthToken, ClientFrame, Verb};
 use signal_hub::time::Timestamp;
 
-use super::grant::{Claims, Grant, TokenReader};
+use super::grant::{Grant, TokenReader};
 use super::shadow::is_open;
 use crate::history::HubEvent;
 
@@ -16,8 +16,6 @@ use crate::history::HubEvent;
 #[derive(Debug, Clone)]
 pub struct Principals {
     reader: TokenReader,
-    /// What each token says that the hub ever accepted, by its text: reading one is most of the work.
-    accepted: Arc<BTreeMap<String, Claims>>,
     /// By open session.
     grants: BTreeMap<SessionKey, Arc<Grant>>,
     /// When the token of each open session ends.
@@ -33,7 +31,6 @@ impl Principals {
     pub fn new(reader: TokenReader) -> Self {
         Self {
             reader,
-            accepted: Arc::default(),
             grants: BTreeMap::new(),
             ends: BTreeSet::new(),
             holders: BTreeMap::new(),
@@ -64,15 +61,11 @@ impl Principals {
 
     /// What the token grants at `now`, or why it grants nothing.
     pub fn read(&self, token: &AuthToken, now: Timestamp) -> Result<Grant, &'static str> {
-        match self.accepted.get(token.as_str()) {
-            Some(claims) => claims.at(now),
-            None => self.reader.read(token, now),
-        }
+        self.reader.read(token, now)
     }
 
     pub fn clear(&mut self) {
-        let accepted = Arc::clone(&self.accepted);
-        *self = Self { accepted, ..Self::new(self.reader.clone()) };
+        *self = Self::new(self.reader.clone());
     }
 
     /// Takes over what the event changed.
@@ -82,7 +75,7 @@ impl Principals {
                 Record::SessionConnected { session, .. }
                 | Record::TokenRefreshed { session, .. } => {
                     if let Some(token) = token_of(&event.input) {
-                        self.accept(*session, token, event.now);
+                        self.grant_to(*session, self.read(token, event.now).ok());
                     }
                 }
                 Record::ActorRegistered { actor_address, session, .. } => {
@@ -103,15 +96,6 @@ impl Principals {
                 self.grant_to(*key, None);
             }
         }
-    }
-
-    fn accept(&mut self, session: SessionKey, token: &AuthToken, now: Timestamp) {
-        if !self.accepted.contains_key(token.as_str())
-            && let Ok(claims) = self.reader.claims(token)
-        {
-            Arc::make_mut(&mut self.accepted).insert(token.as_str().to_owned(), claims);
-        }
-        self.grant_to(session, self.read(token, now).ok());
     }
 
     fn grant_to(&mut self, key: SessionKey, grant: Option<Grant>) {
