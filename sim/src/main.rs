@@ -59,6 +59,8 @@ enum Command {
     Adopt(Adopt),
     /// Plays every scenario file on every backend and compares what their actors see.
     Scenarios(Scenarios),
+    /// Tests any hub from outside, by storms or scenario files.
+    Against(Box<commands::Against>),
     /// Prints the JSON Schema of scenario files.
     Schema,
     /// Plants known bugs in a scratch copy and sees that the invariants find them.
@@ -87,6 +89,7 @@ fn main() -> ExitCode {
         Command::Shrink(shrink) => shrink.run::<SignalHub>(),
         Command::Adopt(adopt) => adopt.run::<SignalHub>(),
         Command::Scenarios(scenarios) => scenarios.run::<SignalHub>(),
+        Command::Against(against) => against.run(),
         Command::Schema => {
             print!("{}", scenario::schema());
             Ok(ExitCode::SUCCESS)

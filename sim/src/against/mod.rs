@@ -13,19 +13,24 @@ mod own;
 mod play;
 mod program;
 mod raw;
+mod results;
 mod subject;
 mod system;
 mod target;
+mod trial;
 mod words;
 
 use crate::invariants::Invariant;
 
 pub use client::Agreement;
+pub use dialect::Promise;
 pub use play::adapted;
 pub use program::end_all;
+pub use results::{Break, Fate, Played, Results, Rule, replay_command};
 pub use subject::{Run, Subject};
 pub use system::{AnyHub, of_any_hub, of_this_hub};
-pub use target::{Place, Target, Times, Tongue, words};
+pub use target::{Place, Target, Times, Tongue, quoted, words};
+pub use trial::{LAST_TRIES, Shrinker, Small, Storms, at, play, play_all, read};
 
 /// Who does what when.
 pub type Scenario = dst::scenario::Scenario<AnyHub>;

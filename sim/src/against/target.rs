@@ -226,6 +226,11 @@ pub fn words(command: &str) -> anyhow::Result<Vec<String>> {
     Ok(words)
 }
 
+/// The text as one word for a shell.
+pub fn quoted(text: &str) -> String {
+    shlex::try_quote(text).map_or_else(|_| format!("{text:?}"), |quoted| quoted.into_owned())
+}
+
 /// The settings as the hub of this project reads them.
 fn write_config(config: &Config) -> anyhow::Result<PathBuf> {
     static FILES: AtomicU32 = AtomicU32::new(0);

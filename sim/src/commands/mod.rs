@@ -1,8 +1,10 @@
 //! The commands that only this hub's simulator has.
 
+mod against;
 mod explore;
 mod mutants;
 
+pub use against::Against;
 pub use dst::commands::{now, shrink};
 pub use explore::Explore;
 pub use mutants::Mutants;
