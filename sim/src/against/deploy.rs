@@ -19,6 +19,11 @@ use crate::scenario::{Action, Actor, HUB_HOST};
 /// How long a hub may take to end when it is asked to.
 const END_WITHIN: Duration = Duration::from_secs(10);
 
+/// How long a hub may take for what it does at once, unless somebody knows better.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// So many times that, everybody is back at the latest.
+const CALM_WITHIN_PATIENCE: u32 = 3;
+
 /// The hub as long as it runs.
 pub enum Hub {
     /// Nobody here starts or ends it.
@@ -98,6 +103,10 @@ impl Deploy for AnyHub {
 
     fn unanswered(payload: &str, within: Duration) -> Violation {
         Violation::new(Invariant::L4, format!("the probe {payload} did not arrive in {within:?}"))
+    }
+
+    fn calm_within(scenario: &Scenario) -> Duration {
+        CALM_WITHIN_PATIENCE * scenario.hub.promises().patience.unwrap_or(PATIENCE)
     }
 
     fn check_agreement(_judge: &Judge, clients: &[Agreement]) -> Result<(), Violation> {

@@ -13,6 +13,9 @@ use crate::run::Recorder;
 use crate::scenario::{Actor, Scenario};
 use crate::verdict::{Invariant, Violation};
 
+/// How long everybody may take to come back, unless the hub says otherwise.
+const CALM_WITHIN: Duration = Duration::from_secs(120);
+
 /// A hub whose server and clients the engine can start.
 pub trait Deploy: System {
     /// What an actor wants of its clients, whichever of them runs.
@@ -71,6 +74,12 @@ pub trait Deploy: System {
     fn unanswered(payload: &str, within: Duration) -> Violation<Self> {
         let evidence = format!("the probe {payload} did not arrive in {within:?}");
         Violation::new(Self::Invariant::EXPECTED, evidence)
+    }
+
+    /// How long everybody may take to come back once the faults are over.
+    fn calm_within(scenario: &Scenario<Self>) -> Duration {
+        let _ = scenario;
+        CALM_WITHIN
     }
 
     /// For how long a connection that is dead can look alive.

@@ -13,8 +13,6 @@ use crate::scenario::What as Happening;
 use crate::scenario::{ActorKind, Ending, Expect, Expectation, Scenario, Step, When, Who};
 use crate::verdict::{Invariant, Violation};
 
-/// How long everybody may take to come back once the faults are over.
-const CALM_WITHIN: Duration = Duration::from_secs(120);
 /// How often the director looks whether it is calm.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// What faults leave in flight has arrived after this.
@@ -160,7 +158,7 @@ impl<S: Deploy, P: Platform<S>> Director<'_, S, P> {
     async fn calm(&self) -> Result<(), Violation<S>> {
         let quiet = S::quiet(self.scenario) + SETTLE;
         let begin = self.testbed.elapsed();
-        let end = begin + CALM_WITHIN;
+        let end = begin + S::calm_within(self.scenario);
         let mut agreed_since = None;
         let mut seen = None;
         loop {
