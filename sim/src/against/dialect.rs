@@ -487,6 +487,10 @@ pub struct Promises {
     /// How long the hub may take for anything that it does at once.
     #[serde(with = "duration_text::optional")]
     pub patience: Option<Duration>,
+    /// The close code of a connection whose address another one took.
+    pub superseded_code: Option<u16>,
+    /// The close code of a connection that was silent for too long.
+    pub idle_code: Option<u16>,
 }
 
 impl Promises {
