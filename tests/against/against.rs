@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dst::scenario::{Actor, Ending};
-use signal_hub_sim::against::{AnyHub, Outcome, Place, Scenario, Target, Times, Tongue, at, play};
+use signal_hub_sim::against::{Outcome, Place, Scenario, Target, Times, Tongue, at, play};
 use signal_hub_sim::invariants::Invariant;
 
 use nasty::Habit;

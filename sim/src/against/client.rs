@@ -38,6 +38,35 @@ pub struct Wishes {
     pub ttl: Duration,
 }
 
+impl Wishes {
+    /// Remembers what the actor wants from now on.
+    pub fn note(&mut self, speaker: Option<&str>, action: &Action) {
+        match action {
+            Action::Subscribe { topic } if speaker.is_none() => {
+                self.topics.insert(topic.to_string());
+            }
+            Action::Unsubscribe { topic, .. } if speaker.is_none() => {
+                self.topics.remove(topic.as_str());
+            }
+            Action::Register { address: Some(address), .. }
+                if !self.addresses.contains(address) =>
+            {
+                self.addresses.push(address.clone());
+            }
+            Action::Unregister { address } => {
+                let named = address.as_deref().or(speaker).unwrap_or(&self.addresses[0]).to_owned();
+                // Its own address is what it comes back for.
+                let mut place = 0;
+                self.addresses.retain(|known| {
+                    place += 1;
+                    place == 1 || *known != named
+                });
+            }
+            _ => {}
+        }
+    }
+}
+
 /// What a client is told to do.
 #[derive(Debug, Clone)]
 pub enum Command {
@@ -173,6 +202,8 @@ impl testbed::Client<AnyHub> for Client {
 struct Due {
     heartbeat: Duration,
     renewal: Duration,
+    /// What had come when something came last, and when that was seen.
+    life: (u64, Duration),
 }
 
 struct Keeper<W: Wire> {
@@ -255,7 +286,8 @@ impl<W: Wire> Keeper<W> {
             }
         }
         let now = self.line.runtime().monotonic();
-        self.due = Due { heartbeat: now + self.beat(), renewal: now + self.wishes.ttl / 2 };
+        let (heartbeat, renewal) = (now + self.beat(), now + self.wishes.ttl / 2);
+        self.due = Due { heartbeat, renewal, life: (self.line.came(), now) };
         self.line.is_open()
     }
 
@@ -373,6 +405,15 @@ impl<W: Wire> Keeper<W> {
                 self.line.say(operation).await;
             }
         }
+        let came = self.line.came();
+        if came != self.due.life.0 {
+            self.due.life = (came, now);
+        }
+        let silence = now.saturating_sub(self.due.life.1);
+        if self.line.run().promises.knows("heartbeat") && silence > self.beat() * 5 / 2 {
+            self.line.record(ClientEvent::Said("takes the silent connection for dead".to_owned()));
+            return self.line.abandon();
+        }
         if now >= self.due.renewal {
             self.due.renewal = now + self.wishes.ttl / 2;
             let owned: Vec<String> = lock(&self.belief).owned.iter().cloned().collect();
@@ -413,15 +454,8 @@ impl<W: Wire> Keeper<W> {
     }
 
     fn note_wish(&mut self, command: &Command) {
-        let Command::Step { speaker: None, action, .. } = command else { return };
-        match action {
-            Action::Subscribe { topic } => {
-                self.wishes.topics.insert(topic.to_string());
-            }
-            Action::Unsubscribe { topic, .. } => {
-                self.wishes.topics.remove(topic.as_str());
-            }
-            _ => {}
+        if let Command::Step { speaker, action, .. } = command {
+            self.wishes.note(speaker.as_deref(), action);
         }
     }
 
@@ -430,7 +464,9 @@ impl<W: Wire> Keeper<W> {
     }
 
     fn beat(&self) -> Duration {
-        self.line.run().promises.idle_timeout.map_or(HEARTBEAT, |idle| idle / 3)
+        let promises = &self.line.run().promises;
+        let often = || promises.idle_timeout.map_or(HEARTBEAT, |idle| idle / 3);
+        promises.heartbeat.unwrap_or_else(often)
     }
 }
 

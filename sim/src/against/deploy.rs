@@ -154,17 +154,7 @@ impl backend::Wishes<AnyHub> for Wishes {
     }
 
     fn commands(&mut self, number: usize, speaker: Option<&str>, action: &Action) -> Vec<Command> {
-        if speaker.is_none() {
-            match action {
-                Action::Subscribe { topic } => {
-                    self.topics.insert(topic.to_string());
-                }
-                Action::Unsubscribe { topic, .. } => {
-                    self.topics.remove(topic.as_str());
-                }
-                _ => {}
-            }
-        }
+        self.note(speaker, action);
         let times = if matches!(action, Action::AskTwice { .. }) { 2 } else { 1 };
         let (speaker, action) = (speaker.map(str::to_owned), action.clone());
         vec![Command::Step { number, speaker, action }; times]

@@ -21,8 +21,8 @@ pub trait Dialect: Send {
     /// What the hub promises that speaks it.
     fn promises(&self) -> &Promises;
 
-    /// A connection is open, as far as the WebSocket.
-    fn opened(&mut self, connection: Connection) -> Turn;
+    /// A connection of a client is open, as far as the WebSocket; one client may have several, one after the other.
+    fn opened(&mut self, connection: Connection, client: &str) -> Turn;
 
     /// What an operation says on the connection.
     ///
@@ -478,6 +478,9 @@ pub struct Promises {
     /// For how long an address that nobody is at keeps its subscriptions.
     #[serde(with = "duration_text::optional")]
     pub resume_window: Option<Duration>,
+    /// How often a client is to show that it lives.
+    #[serde(with = "duration_text::optional")]
+    pub heartbeat: Option<Duration>,
     /// After how much silence a session ends.
     #[serde(with = "duration_text::optional")]
     pub idle_timeout: Option<Duration>,

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use super::dialect::{Arrival, Connection, Frame, Heard, Mute, Operation, Speaker
 use super::history::{ClientEvent, What};
 use super::subject::Run;
 use super::target::Place;
+use super::watched::Watched;
 use crate::history::ClientName;
 use crate::lower::CLOSE_TIMEOUT;
 
@@ -33,7 +35,7 @@ const HEARD_MAX: u32 = 100_000;
 
 /// The runtime of a client's process.
 type World<W> = <<W as Wire>::Process as WireProcess>::Runtime;
-type Socket<W> = WebSocketStream<<World<W> as Runtime>::Stream>;
+type Socket<W> = WebSocketStream<Watched<<World<W> as Runtime>::Stream>>;
 
 /// A client's way to the hub.
 pub struct Line<W: Wire> {
@@ -43,6 +45,8 @@ pub struct Line<W: Wire> {
     host: String,
     run: Arc<Run>,
     count: u32,
+    /// Bytes that came on all connections.
+    came: Arc<AtomicU64>,
     open: Option<Open<W>>,
 }
 
@@ -74,7 +78,16 @@ impl<W: Wire> Line<W> {
     ) -> Self {
         let run = Arc::clone(stack.scenario.hub.run());
         let (stack, runtime) = (stack.clone(), process.runtime());
-        Self { stack, name, runtime, host: host.to_owned(), run, count: 0, open: None }
+        Self {
+            stack,
+            name,
+            runtime,
+            host: host.to_owned(),
+            run,
+            count: 0,
+            came: Arc::default(),
+            open: None,
+        }
     }
 
     /// The run that it is part of.
@@ -90,6 +103,11 @@ impl<W: Wire> Line<W> {
     /// Whether a connection is open.
     pub const fn is_open(&self) -> bool {
         self.open.is_some()
+    }
+
+    /// How many bytes came so far, or, where nobody counts them, messages.
+    pub fn came(&self) -> u64 {
+        self.came.load(Ordering::Relaxed)
     }
 
     /// Takes down what the client did or saw.
@@ -156,12 +174,12 @@ impl<W: Wire> Line<W> {
         let limits = Limits::default().max_payload_len(Some(FRAME_BYTES_MAX));
         let builder =
             ClientBuilder::new().limits(limits).uri(&url).map_err(|why| why.to_string())?;
-        let connected = builder.connect_on(stream).await;
+        let connected = builder.connect_on(Watched::new(stream, Arc::clone(&self.came))).await;
         let (socket, _) = connected.map_err(|error| error.to_string())?;
         let socket = Box::new(socket);
         let link = Link::Frames { socket, waiting: VecDeque::new(), unflushed: false };
         let turn = match &mut *self.run.speaker() {
-            Speaker::Frames(dialect) => dialect.opened(id),
+            Speaker::Frames(dialect) => dialect.opened(id, &self.name.to_string()),
             Speaker::Client(_) => Turn::default(),
         };
         Ok((link, turn))
@@ -216,7 +234,10 @@ impl<W: Wire> Line<W> {
                 poll_fn(|task| poll_frames(socket, waiting, unflushed, task)).await
             }
             Link::Client { arrivals } => match arrivals.recv().await {
-                Some(Arrival::Heard(heard)) => Coming::Heard(heard),
+                Some(Arrival::Heard(heard)) => {
+                    self.came.fetch_add(1, Ordering::Relaxed);
+                    Coming::Heard(heard)
+                }
                 Some(Arrival::Opened) => return Vec::new(),
                 Some(Arrival::Lost { code, why }) => Coming::Lost { code, why },
                 None => Coming::Lost { code: None, why: "the dialect is gone".to_owned() },
@@ -260,6 +281,13 @@ impl<W: Wire> Line<W> {
             Link::Client { .. } => {}
         }
         self.forget(id, true);
+        self.record(ClientEvent::Lost { connection: self.count, code: None, own: true });
+    }
+
+    /// Lets the connection go without a word.
+    pub fn abandon(&mut self) {
+        let Some(Open { id, .. }) = self.open.take() else { return };
+        self.forget(id, false);
         self.record(ClientEvent::Lost { connection: self.count, code: None, own: true });
     }
 

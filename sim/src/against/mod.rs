@@ -18,6 +18,7 @@ mod subject;
 mod system;
 mod target;
 mod trial;
+mod watched;
 mod words;
 
 use crate::invariants::Invariant;

@@ -37,11 +37,14 @@ pub struct Own {
     hub: ActorAddress,
     promises: Promises,
     connections: BTreeMap<Connection, Session>,
+    /// What the latest connection of a client was told, after its end.
+    past: BTreeMap<String, Session>,
 }
 
-/// What a connection was told so far, as far as it matters for what it says.
+/// What a client was told so far, as far as it matters for what it says.
 #[derive(Default)]
 struct Session {
+    client: String,
     /// The latest renewal token of each address, and the one before it.
     tokens: BTreeMap<ActorAddress, [Option<RenewalToken>; 2]>,
     /// The id of the latest subscription to each topic.
@@ -68,6 +71,7 @@ pub fn promises_of(config: &Config) -> Promises {
         keeps: Promise::ALL.into_iter().filter(holds).collect(),
         verbs: None,
         resume_window: resumes.then_some(config.resume_window),
+        heartbeat: Some(config.heartbeat_interval.min(config.idle_timeout / 2)),
         idle_timeout: Some(config.idle_timeout),
         dedupe_window: remembers.then_some(config.dedupe_window),
         patience: None,
@@ -80,7 +84,7 @@ impl Own {
     /// Speaks to a hub that is set so.
     pub fn new(config: &Config) -> Self {
         let (hub, promises) = (config.hub_address.clone(), promises_of(config));
-        Self { hub, promises, connections: BTreeMap::new() }
+        Self { hub, promises, connections: BTreeMap::new(), past: BTreeMap::new() }
     }
 
     fn request(&self, connection: Connection, operation: &Operation) -> Result<Request, Mute> {
@@ -98,8 +102,10 @@ impl Dialect for Own {
         &self.promises
     }
 
-    fn opened(&mut self, connection: Connection) -> Turn {
-        self.connections.insert(connection, Session::default());
+    fn opened(&mut self, connection: Connection, client: &str) -> Turn {
+        let past = self.past.remove(client).unwrap_or_default();
+        let session = Session { client: client.to_owned(), pings: VecDeque::new(), ..past };
+        self.connections.insert(connection, session);
         Turn::default()
     }
 
@@ -135,7 +141,8 @@ impl Dialect for Own {
     }
 
     fn closed(&mut self, connection: Connection) {
-        self.connections.remove(&connection);
+        let session = self.connections.remove(&connection);
+        self.past.extend(session.map(|session| (session.client.clone(), session)));
     }
 }
 

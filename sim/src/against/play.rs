@@ -5,7 +5,7 @@ use std::time::Duration;
 use dst::backend::{Backend, Skipped};
 use dst::net::Fault;
 use dst::run::Keep;
-use dst::scenario::{Act, Expect, HUB_HOST, Step, What};
+use dst::scenario::{Act, ConnectionAct, Expect, Step, What};
 use signal_hub::hub::Config;
 
 use super::dialect::Promises;
@@ -45,6 +45,21 @@ fn needs(scenario: &Scenario, target: &Target) -> Result<(), String> {
     if !scenario.clients.tokens.is_empty() {
         return Err("it needs a hub that knows the simulator's key".to_owned());
     }
+    let has_small_queues = scenario.hub.config.queue_messages_max
+        < Config::default().queue_messages_max
+        || scenario.hub.config.queue_bytes_max < Config::default().queue_bytes_max;
+    let stops_reading = |step: &Step<AnyHub>| match &step.what {
+        What::Act { act: Act::Connection(ConnectionAct::PauseReading { .. }), .. }
+        | What::Network(Fault::PauseReading { .. } | Fault::PauseHostReading { .. }) => true,
+        What::Act { .. } | What::Hub(_) | What::Network(_) => false,
+    };
+    let expects = |step: &Step<AnyHub>| matches!(&step.what, What::Act { act, .. } if act.expects().is_some());
+    let steps = &scenario.steps;
+    if has_small_queues && steps.iter().any(stops_reading) && steps.iter().any(expects) {
+        return Err(
+            "it fills a queue, and the system's own buffers are in front of that".to_owned()
+        );
+    }
     if scenario.hub.config == Config::default() || target.place.takes_settings() {
         return Ok(());
     }
@@ -58,9 +73,7 @@ fn needs_of_step(step: &Step<AnyHub>, target: &Target, promises: &Promises) -> O
         What::Hub(_) if !target.place.is_ours() => {
             Some("does something to the hub: only one that --exec starts can bear that".to_owned())
         }
-        What::Network(Fault::ClockSkew { host, .. }) if host == HUB_HOST => {
-            Some("sets the hub's clock".to_owned())
-        }
+        What::Network(Fault::ClockSkew { .. }) => Some("sets a clock".to_owned()),
         What::Hub(_) | What::Network(_) => None,
         What::Act { act: Act::Do(action), .. } => match action {
             Action::Connect { token: Some(_), .. } | Action::RefreshToken { .. } => {

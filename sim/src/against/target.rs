@@ -234,7 +234,15 @@ pub fn quoted(text: &str) -> String {
 /// The settings as the hub of this project reads them.
 fn write_config(config: &Config) -> anyhow::Result<PathBuf> {
     static FILES: AtomicU32 = AtomicU32::new(0);
-    let settings = serde_json::to_value(config)?;
+    // A hub that is started as users start it wants signs of life more often than it ends the silent; files leave
+    // them out where they play no part.
+    let idle = config.idle_timeout / 2;
+    let config = Config {
+        heartbeat_interval: config.heartbeat_interval.min(idle),
+        ping_interval: config.ping_interval.min(idle),
+        ..config.clone()
+    };
+    let settings = serde_json::to_value(&config)?;
     let lines = settings.as_object().into_iter().flatten();
     let lines = lines.filter(|(_, value)| !value.is_null());
     let text: String = lines.map(|(name, value)| format!("{name} = {value}\n")).collect();

@@ -18,7 +18,7 @@ fn at(name: &str) -> ActorAddress {
 
 fn dialect() -> Own {
     let mut own = Own::new(&Config::default());
-    own.opened(1);
+    own.opened(1, "alice/1");
     own
 }
 
