@@ -71,12 +71,24 @@ pub fn promises_of(config: &Config) -> Promises {
         keeps: Promise::ALL.into_iter().filter(holds).collect(),
         verbs: None,
         resume_window: resumes.then_some(config.resume_window),
-        heartbeat: Some(config.heartbeat_interval.min(config.idle_timeout / 2)),
+        heartbeat: Some(served(config).heartbeat_interval),
         idle_timeout: Some(config.idle_timeout),
         dedupe_window: remembers.then_some(config.dedupe_window),
         patience: None,
         superseded_code: Some(CloseReason::DuplicateConnection.code()),
         idle_code: Some(CloseReason::IdleTimeout.code()),
+    }
+}
+
+/// The settings as they are served: a hub that is started as users start it wants signs of life more often than it
+/// ends the silent, and files leave them out where they play no part.
+pub fn served(config: &Config) -> Config {
+    let idle = config.idle_timeout;
+    let sooner = |interval: Duration| if interval < idle { interval } else { idle / 2 };
+    Config {
+        heartbeat_interval: sooner(config.heartbeat_interval),
+        ping_interval: sooner(config.ping_interval),
+        ..config.clone()
     }
 }
 

@@ -13,7 +13,7 @@ use signal_hub::client::HubUrl;
 use signal_hub::hub::Config;
 
 use super::dialect::{Promise, Promises, Speaker};
-use super::own::{Own, promises_of};
+use super::own::{Own, promises_of, served};
 use super::program::{LOOK_EVERY, Output};
 use super::subject::Run;
 use super::{Scenario, child};
@@ -234,15 +234,7 @@ pub fn quoted(text: &str) -> String {
 /// The settings as the hub of this project reads them.
 fn write_config(config: &Config) -> anyhow::Result<PathBuf> {
     static FILES: AtomicU32 = AtomicU32::new(0);
-    // A hub that is started as users start it wants signs of life more often than it ends the silent; files leave
-    // them out where they play no part.
-    let idle = config.idle_timeout / 2;
-    let config = Config {
-        heartbeat_interval: config.heartbeat_interval.min(idle),
-        ping_interval: config.ping_interval.min(idle),
-        ..config.clone()
-    };
-    let settings = serde_json::to_value(&config)?;
+    let settings = serde_json::to_value(served(config))?;
     let lines = settings.as_object().into_iter().flatten();
     let lines = lines.filter(|(_, value)| !value.is_null());
     let text: String = lines.map(|(name, value)| format!("{name} = {value}\n")).collect();
