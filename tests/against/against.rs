@@ -36,7 +36,7 @@ fn seen(outcome: &Outcome) -> String {
 
 #[test]
 fn whoever_is_never_let_in_breaks_l1() {
-    for (habit, says) in [
+    let bad = [
         (Habit::NeverAnswers, "nothing comes of it"),
         (Habit::Resets, "cannot connect"),
         (Habit::Refuses, "cannot connect"),
@@ -45,12 +45,26 @@ fn whoever_is_never_let_in_breaks_l1() {
         (Habit::Says("no envelope".into()), "unreadable"),
         (Habit::SaysBytes(vec![0, 255, 7]), "unreadable"),
         (Habit::SaysBytes(vec![b'x'; 5 * 1024 * 1024]), "the connection breaks"),
-    ] {
-        let outcome = against(habit.clone());
-        let broken = outcome.violation.as_ref().map(|violation| violation.invariant);
-        assert_eq!(broken, Some(Invariant::L1), "{habit:?}");
-        assert!(seen(&outcome).contains(says), "{habit:?}:\n{}", seen(&outcome));
-    }
+    ];
+    std::thread::scope(|scope| {
+        for (habit, says) in bad {
+            scope.spawn(move || {
+                let outcome = against(habit.clone());
+                let broken = outcome.violation.as_ref().map(|violation| violation.invariant);
+                assert_eq!(broken, Some(Invariant::L1), "{habit:?}");
+                assert!(seen(&outcome).contains(says), "{habit:?}:\n{}", seen(&outcome));
+            });
+        }
+    });
+}
+
+#[test]
+fn a_hub_that_dies_by_itself_breaks_no_panic() {
+    let hub = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/hubs/naive/hub.py");
+    let place = Place::command(&format!("timeout 2 python3 {hub} --port {{port}}"), "/ws").unwrap();
+    let violation = play(&at(&two_clients(), &target(place))).unwrap().violation.unwrap();
+    assert_eq!(violation.invariant, Invariant::NoPanic);
+    assert!(violation.evidence.starts_with("its process ended by itself"), "{violation:?}");
 }
 
 #[test]

@@ -20,8 +20,6 @@ use crate::scenario::Action;
 
 /// How long a client waits before it tries again: at first, and at most.
 const BACKOFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)];
-/// How long an answer is waited for.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// How often a client shows that it lives, if nothing says how often it has to.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// How often a client looks what is due.
@@ -316,7 +314,7 @@ impl<W: Wire> Keeper<W> {
         if !self.line.say(operation).await {
             return None;
         }
-        let over = self.line.runtime().sleep(ANSWER_WITHIN);
+        let over = self.line.runtime().sleep(self.line.run().promises.patience());
         tokio::pin!(over);
         loop {
             select! {

@@ -19,8 +19,6 @@ use crate::scenario::{Action, Actor, HUB_HOST};
 /// How long a hub may take to end when it is asked to.
 const END_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long a hub may take for what it does at once, unless somebody knows better.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// So many times that, everybody is back at the latest.
 const CALM_WITHIN_PATIENCE: u32 = 3;
 
@@ -106,7 +104,7 @@ impl Deploy for AnyHub {
     }
 
     fn calm_within(scenario: &Scenario) -> Duration {
-        CALM_WITHIN_PATIENCE * scenario.hub.promises().patience.unwrap_or(PATIENCE)
+        CALM_WITHIN_PATIENCE * scenario.hub.promises().patience()
     }
 
     fn check_agreement(_judge: &Judge, clients: &[Agreement]) -> Result<(), Violation> {

@@ -13,6 +13,9 @@ use tokio::sync::mpsc;
 
 use crate::scenario::WhichToken;
 
+/// How long a hub may take for what it does at once, unless somebody knows better.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Names a connection of the run, as long as that lasts.
 pub type Connection = u32;
 
@@ -500,6 +503,11 @@ impl Promises {
     /// Whether the hub promises it.
     pub fn keep(&self, promise: Promise) -> bool {
         self.keeps.contains(&promise)
+    }
+
+    /// How long the hub may take for what it does at once.
+    pub fn patience(&self) -> Duration {
+        self.patience.unwrap_or(PATIENCE)
     }
 
     /// Whether the dialect has words for the operation.

@@ -6,7 +6,6 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use dst::backend::{FullStack, Wire, WireProcess};
 use dst::runtime::Runtime;
@@ -24,8 +23,6 @@ use super::watched::Watched;
 use crate::history::ClientName;
 use crate::lower::CLOSE_TIMEOUT;
 
-/// How long it may take to open a connection.
-const OPEN_WITHIN: Duration = Duration::from_secs(5);
 /// The longest frame that is read, in bytes.
 const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Frames that wait to be written, at most: a hub that does not read gets no more.
@@ -121,7 +118,7 @@ impl<W: Wire> Line<W> {
             return true;
         }
         let id = self.run.next_connection();
-        let over = self.runtime.sleep(OPEN_WITHIN);
+        let over = self.runtime.sleep(self.run.promises.patience());
         let opened = select! {
             biased;
             opened = self.dial(id, speaker) => opened,

@@ -3,16 +3,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
 use anstream::{eprintln, print};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use signal_hub_sim::backend::Backend;
 use signal_hub_sim::mutants::{
-    Aim, Bench, Build, Explained, Explanations, Fate, Gain, Kills, Matrix, Mutant, Programs,
-    Scratch, Trial, worth_aiming,
+    Aim, Bench, Build, Expectation, Explained, Explanations, Fate, Gain, Kills, Matrix, Mutant,
+    Outside, Programs, Scratch, Trial, outside_markdown, worth_aiming,
 };
 use signal_hub_sim::scenario;
 
@@ -31,6 +31,11 @@ const EXPLAINED_END: &str = "<!-- the end of the explanations -->\n";
 /// Where the table of guided campaigns stands.
 const GAIN_BEGIN: &str = "<!-- the gain -->\n";
 const GAIN_END: &str = "<!-- the end of the gain -->\n";
+/// Where the table of hubs stands that were tried from outside.
+const OUTSIDE_BEGIN: &str = "<!-- from outside -->\n";
+const OUTSIDE_END: &str = "<!-- the end of from outside -->\n";
+/// Hubs that are tried from outside at the same time.
+const OUTSIDE_AT_ONCE: usize = 3;
 /// What `cargo sim explain` knows of the mutants.
 const KNOWN: &str = "sim/mutants/known.tsv";
 
@@ -58,6 +63,9 @@ pub struct Mutants {
     /// Counts what it takes to find those that storms find late, blind and guided.
     #[arg(long, conflicts_with_all = ["quick", "explain"])]
     guided: bool,
+    /// Builds the hub with each and tries that from outside, as `against` does.
+    #[arg(long, conflicts_with_all = ["quick", "explain", "guided"])]
+    outside: bool,
     /// Writes the matrix, or another table, into docs/PROOF.md, too.
     #[arg(long, conflicts_with_all = ["only", "quick"])]
     update_docs: bool,
@@ -72,6 +80,8 @@ impl Mutants {
             return self.explain(&scratch, chosen);
         } else if self.guided {
             return self.gain(&scratch, chosen);
+        } else if self.outside {
+            return self.outside(&scratch, &chosen);
         }
         let begun = now();
         let matrix = self.try_all(&scratch, &chosen)?;
@@ -221,6 +231,60 @@ impl Mutants {
         Ok(ExitCode::SUCCESS)
     }
 
+    /// Most of a trial is waiting: while some are tried, the next is built.
+    fn outside(&self, scratch: &Scratch, chosen: &[Mutant]) -> Result<ExitCode> {
+        let (built, next) = mpsc::sync_channel::<(usize, &Mutant, PathBuf)>(0);
+        let (next, tried) = (Arc::new(Mutex::new(next)), &Mutex::new(Vec::new()));
+        std::thread::scope(|scope| {
+            let trials: Vec<_> = (0..OUTSIDE_AT_ONCE)
+                .map(|_| {
+                    let next = Arc::clone(&next);
+                    scope.spawn(move || -> Result<()> {
+                        loop {
+                            let received = lock(&next).recv();
+                            let Ok((number, mutant, hub)) = received else { return Ok(()) };
+                            let outside = Outside::of(mutant, &hub, scratch.source())?;
+                            // Nothing else is done with it.
+                            let _ = fs::remove_file(hub);
+                            let (name, told) = (&mutant.name, outside.told());
+                            eprintln!("{number} of {}, {name}: {told}", chosen.len());
+                            ensure!(
+                                outside.is_found() || mutant.expect != Expectation::FailAtOnce,
+                                "{name} lives: the whole run is void"
+                            );
+                            ensure!(
+                                !outside.is_found() || mutant.expect != Expectation::Pass,
+                                "{name} breaks something: the whole run is void"
+                            );
+                            lock(tried).push((number, outside));
+                        }
+                    })
+                })
+                .collect();
+            drop(next);
+            for (number, mutant) in (1..).zip(chosen) {
+                // Whoever waits for it may have given up.
+                if built.send((number, mutant, scratch.build_hub_with(mutant)?)).is_err() {
+                    break;
+                }
+            }
+            drop(built);
+            let mut ended = trials.into_iter().map(|trial| trial.join());
+            ended.try_for_each(|trial| trial.map_err(|_| anyhow!("a trial panicked"))?)
+        })?;
+        let mut tried = std::mem::take(&mut *lock(tried));
+        tried.sort_by_key(|(number, _)| *number);
+        let tried = tried.into_iter().map(|(_, outside)| outside);
+        let tried: Vec<Outside> = tried.filter(|outside| !outside.mutant.is_guard()).collect();
+        let table = outside_markdown(&tried);
+        print!("{table}");
+        write(scratch.folder().join("outside.md"), &table)?;
+        if self.update_docs {
+            update_proof(scratch, (OUTSIDE_BEGIN, OUTSIDE_END), &table)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
     fn write(&self, matrix: &Matrix, scratch: &Scratch) -> Result<()> {
         let table = matrix.markdown();
         print!("{table}");
@@ -231,6 +295,10 @@ impl Mutants {
         }
         update_proof(scratch, (MATRIX_BEGIN, MATRIX_END), &table)
     }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn write(file: PathBuf, text: &str) -> Result<()> {

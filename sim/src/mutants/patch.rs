@@ -10,7 +10,8 @@ use super::fate::Fate;
 use crate::scenario::Profile;
 
 /// A patch and what is said of it in its first lines: `# Expect: I4`, `# Bug: a sentence`,
-/// `# Names: words` and, where they are not the usual ones, `# Profile: takeover` and `# Quick: yes`.
+/// `# Names: words` and, where they are not the usual ones, `# Unseen: why no client sees it`, `# Profile: takeover` and
+/// `# Quick: yes`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mutant {
     /// That of the file, without its ending.
@@ -23,6 +24,8 @@ pub struct Mutant {
     pub bug: String,
     /// What an explanation of it has to name: the verb, row, deadline or decision that it touches.
     pub names: Option<String>,
+    /// Why clients cannot see it, if they cannot.
+    pub unseen: Option<String>,
     /// Of the storms that it is to be found in.
     pub profile: Profile,
     /// Whether it is one of the few that every change is tried with.
@@ -77,6 +80,7 @@ impl Mutant {
             expect: head.expect.context("no line \"# Expect: ...\"")?,
             bug: head.bug.context("no line \"# Bug: ...\"")?,
             names: head.names,
+            unseen: head.unseen,
             profile: head.profile.unwrap_or_default(),
             is_quick: head.is_quick,
         })
@@ -110,6 +114,7 @@ struct Head {
     expect: Option<Expectation>,
     bug: Option<String>,
     names: Option<String>,
+    unseen: Option<String>,
     profile: Option<Profile>,
     is_quick: bool,
 }
@@ -122,6 +127,7 @@ impl Head {
             "Expect" => self.expect = Some(expectation(value)),
             "Bug" => self.bug = Some(value.to_owned()),
             "Names" => self.names = Some(value.to_owned()),
+            "Unseen" => self.unseen = Some(value.to_owned()),
             "Profile" => {
                 let known = Profile::from_str(value, false);
                 self.profile = Some(known.map_err(|_| anyhow::anyhow!("no profile {value:?}"))?);
@@ -170,6 +176,7 @@ mod tests {
                 expect: Expectation::Breaks("I4".to_owned()),
                 bug: "It deletes: all.".to_owned(),
                 names: Some("is gone".to_owned()),
+                unseen: None,
                 profile: Profile::Takeover,
                 is_quick: true,
             }

@@ -12,6 +12,10 @@ use serde_json::Value;
 
 use super::patch::Mutant;
 
+/// What `cargo sim` runs.
+const SIMULATOR: &str = "signal-hub-sim";
+/// What `cargo hub` runs.
+const HUB: &str = "signal-hub";
 /// The tests that mutants are tried on, where the project has them.
 const TESTS: [&str; 2] = ["conversations", "properties"];
 
@@ -95,6 +99,23 @@ impl Scratch {
         })
     }
 
+    /// The same of the hub that users start; it stays there under the mutant's name.
+    ///
+    /// # Errors
+    /// If the patch does not apply, or what comes of it does not build.
+    pub fn build_hub_with(&self, mutant: &Mutant) -> Result<PathBuf> {
+        self.apply(&mutant.patch, Direction::Plant)?;
+        let built = self.cargo(HUB, &[]);
+        self.apply(&mutant.patch, Direction::Remove)?;
+        let built = built.with_context(|| format!("mutant {}", mutant.name))?;
+        let hub = executable(&built, HUB).context("cargo tells of no signal-hub")?;
+        let place = self.folder().join("hubs");
+        fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
+        let copy = place.join(&mutant.name);
+        fs::copy(&hub, &copy).with_context(|| format!("cannot write {}", copy.display()))?;
+        Ok(copy)
+    }
+
     fn apply(&self, patch: &Path, direction: Direction) -> Result<()> {
         let patch = self.source.join(patch);
         let mut git = Command::new("git");
@@ -115,9 +136,26 @@ impl Scratch {
     }
 
     fn build(&self, build: Build) -> Result<Programs> {
+        let tests = match build {
+            Build::All => &TESTS[..],
+            Build::Simulator => &[],
+        };
+        let there = |test: &&&str| self.copy.join("tests").join(test).is_dir();
+        let tests: Vec<&str> = tests.iter().filter(there).copied().collect();
+        let built = self.cargo(SIMULATOR, &tests)?;
+        let told = || format!("cargo tells of no {SIMULATOR}");
+        Ok(Programs {
+            simulator: executable(&built, SIMULATOR).with_context(told)?,
+            conversations: executable(&built, TESTS[0]),
+            properties: executable(&built, TESTS[1]),
+        })
+    }
+
+    /// What cargo says of what it built.
+    fn cargo(&self, program: &str, tests: &[&str]) -> Result<String> {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo
-            .args(["build", "--quiet", "--locked", "--bin", "signal-hub-sim"])
+            .args(["build", "--quiet", "--locked", "--bin", program])
             .args(["--message-format", "json-render-diagnostics"])
             .current_dir(&self.copy)
             .env("CARGO_TARGET_DIR", self.folder().join("programs"))
@@ -130,20 +168,11 @@ impl Scratch {
         }
         // The trials take less than optimising for them.
         cargo.env("CARGO_PROFILE_DEV_OPT_LEVEL", "0");
-        if build == Build::All {
-            let there = TESTS.iter().filter(|test| self.copy.join("tests").join(test).is_dir());
-            cargo.args(there.flat_map(|test| ["--test", test]));
-        }
+        cargo.args(tests.iter().flat_map(|test| ["--test", test]));
         let output = cargo.output().context("cannot run cargo")?;
         let told = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "does not build: {told}");
-        let built = String::from_utf8_lossy(&output.stdout);
-        Ok(Programs {
-            simulator: executable(&built, "signal-hub-sim")
-                .context("cargo tells of no signal-hub-sim")?,
-            conversations: executable(&built, TESTS[0]),
-            properties: executable(&built, TESTS[1]),
-        })
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 }
 
