@@ -61,6 +61,8 @@ enum Command {
     Scenarios(Scenarios),
     /// Tests any hub from outside, by storms or scenario files.
     Against(Box<commands::Against>),
+    /// Shows what `against` found of several hubs beside each other.
+    Matrix(commands::Matrix),
     /// Prints the JSON Schema of scenario files.
     Schema,
     /// Plants known bugs in a scratch copy and sees that the invariants find them.
@@ -90,6 +92,7 @@ fn main() -> ExitCode {
         Command::Adopt(adopt) => adopt.run::<SignalHub>(),
         Command::Scenarios(scenarios) => scenarios.run::<SignalHub>(),
         Command::Against(against) => against.run(),
+        Command::Matrix(matrix) => matrix.run(),
         Command::Schema => {
             print!("{}", scenario::schema());
             Ok(ExitCode::SUCCESS)

@@ -13,6 +13,7 @@ mod own;
 mod play;
 mod program;
 mod raw;
+pub mod report;
 mod results;
 mod subject;
 mod system;

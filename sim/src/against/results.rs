@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::AnyHub;
 use super::dialect::Promises;
 use super::judge::{FROM_OUTSIDE, Finding, is_judged};
+use super::report::Moment;
 use crate::invariants::Invariant;
 
 /// The version of the format; fields that are added do not change it.
-const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 
 /// What came of one hub.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,6 +82,9 @@ pub struct Break {
     pub tries: Option<(usize, usize)>,
     /// What happened, for people.
     pub story: String,
+    /// The same as clients see it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moments: Vec<Moment>,
 }
 
 /// How a scenario file fared.

@@ -22,6 +22,8 @@ use signal_hub_sim::against::{
 use signal_hub_sim::invariants::Invariant;
 use signal_hub_sim::scenario::Profile;
 
+use super::Pages;
+
 /// Tests a hub from outside: one that runs, or one that is started for each run.
 #[derive(Args)]
 pub struct Against {
@@ -98,6 +100,8 @@ pub struct Against {
     /// What stdout gets.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    #[command(flatten)]
+    pages: Pages,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -137,6 +141,7 @@ impl Against {
             Format::Text => print(&results.text()),
             Format::Json => print(&results.json()),
         }
+        self.pages.write(std::slice::from_ref(&results))?;
         Ok(ExitCode::from(results.exit_code))
     }
 
@@ -269,6 +274,7 @@ impl Against {
             file: Some(file),
             tries,
             story,
+            moments: against::report::moments(&shrunk.outcome),
         };
         Ok((violation.invariant, told))
     }
@@ -374,6 +380,7 @@ impl Against {
             steps: Some(scenario.steps.len()),
             tries: Some(tries),
             story,
+            moments: against::report::moments(&outcome),
         };
         Some((violation.invariant, broken))
     }

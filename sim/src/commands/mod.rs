@@ -2,9 +2,11 @@
 
 mod against;
 mod explore;
+mod matrix;
 mod mutants;
 
 pub use against::Against;
 pub use dst::commands::{now, shrink};
 pub use explore::Explore;
+pub use matrix::{Matrix, Pages};
 pub use mutants::Mutants;

@@ -15,6 +15,7 @@ pub use dst::report::{
     Detail, Pace, Results, annotations, earlier_tries, explanation, failure, junit, step_summary,
     summary, verdict,
 };
+pub(crate) use html::{PALETTE, fill};
 pub use html::{html, html_of_two};
 pub use story::story;
 pub use told::{past, told};

@@ -21,6 +21,7 @@ pub use corpus::Distill;
 pub use explain::Explain;
 pub use files::{Adopt, Scenarios, Shrink, shrink};
 pub use merge::Merge;
+pub use outputs::{Output, to_stdout};
 pub use progress::Ticker;
 pub use replay::{PrintScenario, Replay};
 pub use run::Run;

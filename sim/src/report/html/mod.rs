@@ -15,7 +15,9 @@ use crate::scenario::Scenario;
 
 const PAGE: &str = include_str!("page.html");
 const PAIR: &str = include_str!("pair.html");
-const STYLE: &str = include_str!("page.css");
+/// The colours of all pages.
+pub const PALETTE: &str = include_str!("palette.css");
+const STYLE: &str = concat!(include_str!("palette.css"), include_str!("page.css"));
 const PROGRAMS: [&str; 10] = [
     include_str!("data.js"),
     include_str!("arrange.js"),
@@ -54,7 +56,7 @@ fn inert(json: &str) -> String {
 }
 
 /// Puts each text in the place of its `{{name}}`; what it says itself is never looked at again.
-fn fill(template: &str, texts: &[(&str, &str)]) -> String {
+pub fn fill(template: &str, texts: &[(&str, &str)]) -> String {
     let mut page = String::new();
     let mut pieces = template.split("{{");
     page.push_str(pieces.next().unwrap_or_default());

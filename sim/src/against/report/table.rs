@@ -1,0 +1,48 @@
+//! The rows for a terminal, and below them the smallest story of each rule that does not hold.
+
+use super::super::results::{Results, Rule};
+use super::matrix::{Row, files, rules};
+
+/// Characters of a row's name, and of a hub's column.
+const NAME: usize = 44;
+const COLUMN: usize = 26;
+
+/// All hubs beside each other.
+pub fn table(hubs: &[Results]) -> String {
+    let mut text = part("rule", hubs, &rules(hubs)) + &part("file", hubs, &files(hubs));
+    for hub in hubs {
+        for rule in &hub.rules {
+            text.extend(failure(hub, rule));
+        }
+    }
+    text
+}
+
+fn part(head: &str, hubs: &[Results], rows: &[Row<'_>]) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let heads = line(head, hubs.iter().map(|hub| hub.hub.clone()));
+    let lines = rows.iter().map(|row| line(&row.name, row.cells.iter().map(|cell| cell.text())));
+    heads + &lines.collect::<String>()
+}
+
+fn line(head: &str, cells: impl Iterator<Item = String>) -> String {
+    let cells = cells.map(|cell| format!("{:<COLUMN$}", cut(&cell, COLUMN - 1)));
+    let line = format!("{:<NAME$}{}", cut(head, NAME - 1), cells.collect::<String>());
+    format!("{}\n", line.trim_end())
+}
+
+/// The smallest story of a rule, if the hub breaks it.
+pub(super) fn failure(hub: &Results, rule: &Rule) -> Option<String> {
+    let smallest = rule.broken.first()?;
+    let tries = smallest.tries.map(|(broke, of)| format!("tries    broke in {broke} of {of}\n"));
+    Some(format!("\nhub      {}\n{}{}", hub.hub, smallest.story, tries.unwrap_or_default()))
+}
+
+fn cut(text: &str, length: usize) -> String {
+    if text.chars().count() <= length {
+        return text.to_owned();
+    }
+    text.chars().take(length - 1).chain(['…']).collect()
+}
