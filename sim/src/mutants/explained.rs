@@ -147,6 +147,7 @@ mod tests {
             expect: Expectation::Breaks("I4".to_owned()),
             bug: "One.".to_owned(),
             names: Some(names.to_owned()),
+            unseen: None,
             profile: Profile::Swarm,
             is_quick: false,
         };

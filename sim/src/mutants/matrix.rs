@@ -168,6 +168,7 @@ mod tests {
             expect,
             bug: "One.".to_owned(),
             names: None,
+            unseen: None,
             profile: Profile::Swarm,
             is_quick: false,
         }
