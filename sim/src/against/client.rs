@@ -16,7 +16,7 @@ use super::history::ClientEvent;
 use super::line::Line;
 use super::words::{self, Words};
 use crate::history::ClientName;
-use crate::scenario::Action;
+use crate::scenario::{Action, WhichToken};
 
 /// How long a client waits before it tries again: at first, and at most.
 const BACKOFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)];
@@ -202,6 +202,10 @@ struct Due {
     renewal: Duration,
     /// What had come when something came last, and when that was seen.
     life: (u64, Duration),
+    /// The renewals under way, by their ids.
+    renewals: BTreeMap<String, String>,
+    /// Addresses that it has to take anew.
+    lost: BTreeSet<String>,
 }
 
 struct Keeper<W: Wire> {
@@ -285,7 +289,8 @@ impl<W: Wire> Keeper<W> {
         }
         let now = self.line.runtime().monotonic();
         let (heartbeat, renewal) = (now + self.beat(), now + self.wishes.ttl / 2);
-        self.due = Due { heartbeat, renewal, life: (self.line.came(), now) };
+        let life = (self.line.came(), now);
+        self.due = Due { heartbeat, renewal, life, ..Due::default() };
         self.line.is_open()
     }
 
@@ -412,18 +417,29 @@ impl<W: Wire> Keeper<W> {
             self.line.record(ClientEvent::Said("takes the silent connection for dead".to_owned()));
             return self.line.abandon();
         }
-        if now >= self.due.renewal {
+        if now >= self.due.renewal && self.due.renewals.is_empty() {
             self.due.renewal = now + self.wishes.ttl / 2;
-            let owned: Vec<String> = lock(&self.belief).owned.iter().cloned().collect();
-            for address in owned {
-                let verb = if self.line.run().promises.knows("renew") {
-                    let token = crate::scenario::WhichToken::Latest;
-                    Verb::Renew { address: address.clone(), token }
-                } else {
-                    self.words.register(&address)
-                };
-                let operation = self.words.operation(Some(&address), verb);
-                self.line.say(operation).await;
+            self.renew().await;
+        }
+        while let Some(address) = self.due.lost.pop_first() {
+            if lock(&self.belief).wants(&address) && !self.register(&address).await {
+                return self.line.abandon();
+            }
+        }
+    }
+
+    async fn renew(&mut self) {
+        let owned: Vec<String> = lock(&self.belief).owned.iter().cloned().collect();
+        for address in owned {
+            let verb = if self.line.run().promises.knows("renew") {
+                Verb::Renew { address: address.clone(), token: WhichToken::Latest }
+            } else {
+                self.words.register(&address)
+            };
+            let operation = self.words.operation(Some(&address), verb);
+            let id = operation.id.clone();
+            if self.line.say(operation).await {
+                self.due.renewals.insert(id, address);
             }
         }
     }
@@ -432,6 +448,10 @@ impl<W: Wire> Keeper<W> {
         if let Some(done) = heard.report.answers().and_then(|id| self.awaited.remove(id)) {
             // Whoever gave the order may not wait for it.
             let _ = done.send(());
+        }
+        let renewed = heard.report.answers().and_then(|id| self.due.renewals.remove(id));
+        if let Report::Refused { .. } = &heard.report {
+            self.due.lost.extend(renewed);
         }
         let mut belief = lock(&self.belief);
         match &heard.report {
@@ -446,6 +466,7 @@ impl<W: Wire> Keeper<W> {
             }
             Report::Told { what: Notice::Expired, address: Some(address) } => {
                 belief.owned.remove(address);
+                self.due.lost.insert(address.clone());
             }
             _ => {}
         }

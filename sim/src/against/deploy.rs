@@ -26,13 +26,22 @@ const CALM_WITHIN_PATIENCE: u32 = 3;
 pub enum Hub {
     /// Nobody here starts or ends it.
     Elsewhere,
-    /// It was started for this run.
-    Started(Program),
+    /// It was started for this run, and may take so long until it listens.
+    Started(Program, Duration),
 }
 
 impl testbed::Hub for Hub {
+    async fn listens(&self) {
+        let Hub::Started(program, within) = self else { return };
+        let mut waited = Duration::ZERO;
+        while !program.listens() && program.ended().is_none() && waited < *within {
+            pause(LOOK_EVERY).await;
+            waited += LOOK_EVERY;
+        }
+    }
+
     async fn shut_down(self) {
-        let Hub::Started(program) = self else { return };
+        let Hub::Started(program, _) = self else { return };
         program.ask_to_end();
         let mut waited = Duration::ZERO;
         while program.ended().is_none() && waited < END_WITHIN {
@@ -75,7 +84,7 @@ impl Deploy for AnyHub {
         }
         #[expect(clippy::disallowed_methods, reason = "beside the run, which may stand still")]
         tokio::spawn(watch(stack.clone(), program.clone()));
-        (process, Hub::Started(program))
+        (process, Hub::Started(program, run.target.start_within))
     }
 
     fn start_client<W: Wire>(

@@ -297,6 +297,7 @@ impl<W: Wire> Line<W> {
             let over = self.runtime.sleep(CLOSE_TIMEOUT);
             self.runtime.spawn(async move {
                 select! {
+                    biased;
                     _ = socket.close() => {}
                     () = over => {}
                 }

@@ -11,7 +11,7 @@ use anyhow::{Context, bail, ensure};
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
 use dst::campaign::{DistinctFailure, Findings, Stopped, Watcher};
-use dst::commands::{Ticker, now};
+use dst::commands::{Ticker, now, to_stdout};
 use dst::scenario::Progress;
 use dst::seeds::Seeds;
 use dst::{failures, interrupt, report};
@@ -73,6 +73,9 @@ pub struct Against {
     /// Plays one file.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["profile", "seeds", "lasts", "budget"])]
     replay: Option<PathBuf>,
+    /// Prints the whole transcript on stdout.
+    #[arg(long, requires = "replay")]
+    trace: bool,
     /// What kind of storms are played.
     #[arg(long, value_enum, default_value_t)]
     profile: Profile,
@@ -391,8 +394,8 @@ impl Against {
         let outcome = against::play(&scenario)?;
         let mut findings = Findings::default();
         findings.add(&outcome);
-        if outcome.violation.is_none() {
-            eprintln!("{}", report::lines(&outcome.events));
+        if self.trace {
+            to_stdout(&report::lines(&outcome.events))?;
         }
         let broken = self.broke(target, file, &scenario, outcome);
         let fate = match &broken {

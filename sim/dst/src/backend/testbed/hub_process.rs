@@ -28,6 +28,13 @@ impl<S: Deploy, P: Platform<S>> HubProcess<S, P> {
         self.platform.settle();
     }
 
+    /// Ends when it listens, if it runs.
+    pub async fn listens(&self) {
+        if let Some((_, hub)) = &self.running {
+            hub.listens().await;
+        }
+    }
+
     /// Shuts the hub down and waits until it has ended.
     pub async fn stop(&mut self) {
         let Some((process, hub)) = self.running.take() else { return };

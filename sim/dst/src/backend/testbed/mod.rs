@@ -94,6 +94,7 @@ impl<S: Deploy, P: Platform<S>> Testbed<S, P> {
         if hub.process().is_none() {
             hub.start();
         }
+        hub.listens().await;
     }
 
     /// An actor whose clients have all ended for good reasons gets a new one.
@@ -272,6 +273,7 @@ impl<S: Deploy, P: Platform<S>> Testbed<S, P> {
                 }
                 platform.sleep(pause).await;
                 hub.start();
+                hub.listens().await;
             }),
             HubAction::Shutdown => {
                 self.platform.spawn(move || async move { hub.lock().await.stop().await })

@@ -82,7 +82,12 @@ pub trait Process: Clone + Send + Sync + 'static {
 }
 
 /// A hub that runs.
-pub trait Hub: Send + 'static {
+pub trait Hub: Send + Sync + 'static {
+    /// Ends when it listens, or never will.
+    fn listens(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
     /// Shuts it down; ends when all is said. Its process is killed next.
     fn shut_down(self) -> impl Future<Output = ()> + Send;
 }
