@@ -1,6 +1,6 @@
 """A small hub that speaks docs/PROTOCOL.md, without tokens. docs/ANY_HUB.md breaks it on purpose.
 
-usage: hub.py --port N [--bug NAME]...
+usage: hub.py --port N [--config FILE] [--bug NAME]...
 """
 
 import argparse
@@ -12,12 +12,11 @@ import uuid
 from collections import Counter, OrderedDict
 
 import messages
+import settings
 from session import Session
-from wire import (HUB, MESSAGE_BYTES, Refused, check_size, dump, is_address, is_object,
-                  is_small_object, milliseconds, number, take, text, texts)
+from wire import (HUB, Refused, check_limit, check_size, dump, is_address,
+                  is_object, is_small_object, milliseconds, number, take, text, texts)
 
-ADDRESSES, REGISTRATIONS, OUTCOMES, SESSIONS = 1000, 50_000, 100_000, 10_000
-RESUME_WINDOW, DEDUPE_WINDOW, SHUTDOWN = 30, 60, 5  # seconds
 BUGS = ("late_close", "session_subscriptions", "takeover_loses_subscriptions", "ask_throws",
         "old_session_receives")
 
@@ -47,7 +46,7 @@ class Hub:
     def opened(self, session):
         self.sessions.add(session)
         self.counts["connections_opened"] += 1
-        if len(self.sessions) > SESSIONS:
+        if sum(session.close_code is None for session in self.sessions) > settings.sessions_max:
             self.close(session, 1013)
 
     def close(self, session, code, linger=0):
@@ -62,7 +61,8 @@ class Hub:
 
     def end(self, session):
         while session.addresses:
-            self.detach(session.addresses.pop())
+            self.detach(session.addresses.pop(0))
+        session.end_pauses()
 
     async def watch(self):
         """Ends what is over."""
@@ -86,14 +86,14 @@ class Hub:
         for session in list(self.sessions):
             session.addresses.clear()
             session.tell("hub:disconnect", {"reason": "server_shutdown", "message": "It stops."})
-            self.close(session, 1001)
-        give_up = time.monotonic() + SHUTDOWN
+            self.close(session, session.close_code or 1001)
+        give_up = time.monotonic() + settings.shutdown_timeout
         while self.sessions and time.monotonic() < give_up:
             await asyncio.sleep(0.01)
 
     def detach(self, address):
         if known := self.known.get(address):
-            known.owner, known.until, known.tokens = None, self.now() + RESUME_WINDOW, ()
+            known.owner, known.until, known.tokens = None, self.now() + settings.resume_window, ()
 
     def forget(self, address):
         del self.known[address]
@@ -114,25 +114,28 @@ class Hub:
         kind = request["type"]
         if session.connected == (kind == "hub:connect"):
             raise Refused("unauthorized", "send hub:connect first, and once")
-        if kind != "hub:connect" and len(dump(request["metadata"]).encode()) > 64 << 10:
-            raise Refused("internal_error", "metadata must be an object of at most 64 KiB")
+        size = len(dump(request["metadata"]).encode())
+        if kind != "hub:connect" and size > settings.metadata_bytes_max:
+            raise Refused("internal_error", "metadata is too large", field="metadata")
         verb = VERBS.get(kind)
         if not verb:
             raise Refused("internal_error", f"Unknown message type: {kind[:64]}", field="type")
         payload = take(request, "payload", is_object, "an object", {})
         if verb not in DELIVERIES or request["pattern"] == "tell":
             return verb(self, session, request, payload)
-        says = [payload.get(name) for name in ("to", "topic", "type", "data", "excludeSelf")]
-        says += [request["to"], request["metadata"].get("targetCapability")]
+        to = (payload.get("to") or request["to"]) if verb is messages.send else payload.get("topic")
+        says = [to, *map(payload.get, ("type", "data", "excludeSelf"))]
+        says.append(request["metadata"].get("targetCapability"))
         ask = self.acting(session, request), kind, request["id"], dump(says)
-        while self.outcomes and next(iter(self.outcomes.values()))[0] <= self.now() - DEDUPE_WINDOW:
+        old = self.now() - settings.dedupe_window
+        while self.outcomes and next(iter(self.outcomes.values()))[0] <= old:
             self.outcomes.popitem(last=False)
         if ask in self.outcomes:
             return self.outcomes[ask][1]
         outcome = verb(self, session, request, payload)
         if outcome[0] != "hub:unknown_actor":
             self.outcomes[ask] = self.now(), outcome
-            while len(self.outcomes) > OUTCOMES:
+            while len(self.outcomes) > settings.dedupe_entries_max:
                 self.outcomes.popitem(last=False)
         return outcome
 
@@ -160,9 +163,11 @@ class Hub:
         session.connected = True
         return "hub:connected", {
             "sessionId": session.id, "serverVersion": "naive", "serverTime": milliseconds(),
-            "maxMessageSize": MESSAGE_BYTES, "heartbeatInterval": 25000,
-            "capabilities": {"maxActorsPerInstance": REGISTRATIONS, "supportsBackpressure": False,
-                             "supportedContentTypes": ["application/json"]}}
+            "maxMessageSize": settings.message_bytes_max,
+            "heartbeatInterval": int(settings.heartbeat_interval * 1000),
+            "capabilities": {
+                "maxActorsPerInstance": settings.registrations_max, "supportsBackpressure": True,
+                "supportedContentTypes": ["application/json"]}}
 
     def heartbeat(self, session, request, payload):
         for known in [self.known[address] for address in session.addresses]:
@@ -180,15 +185,16 @@ class Hub:
 
     def register(self, session, request, payload):
         address = take(payload, "actorAddress", is_address, "an address: @(path)")
-        capabilities = take(payload, "capabilities", texts(64, 128), "1 to 64 strings")
+        few = texts(settings.capabilities_max, settings.capability_bytes_max)
+        capabilities = take(payload, "capabilities", few, "a few strings")
         metadata = take(payload, "metadata", is_small_object, "an object of at most 16 KiB", {})
         ttl = min(3600, take(payload, "ttlSeconds", number(1), "a whole number of seconds", 300))
         if address == HUB:
             raise Refused("unauthorized", f"{address} is the hub's own address")
-        if address not in self.known and len(self.known) >= REGISTRATIONS:
-            raise Refused("rate_limited", "the hub takes no more addresses", limit=REGISTRATIONS)
-        if address not in session.addresses and len(session.addresses) >= ADDRESSES:
-            raise Refused("rate_limited", "this session gets no more addresses", limit=ADDRESSES)
+        if address not in session.addresses:
+            check_limit(len(session.addresses), settings.addresses_per_session_max, "addresses")
+        if address not in self.known:
+            self.make_room()
         resumed = address in self.known and not self.known[address].owner
         known = self.known.setdefault(address, Registration())
         if known.owner not in (None, session):
@@ -203,8 +209,19 @@ class Hub:
                                             request["metadata"].get("renewOnHeartbeat"))
         told = {"actorAddress": address, "expiresAt": self.wall(known.until), "renewalToken": token,
                 "version": known.version}
-        return "hub:registered", told | {
-            "resumed": resumed, "subscriptions": sorted(self.topics(address))}, told
+        topics, room = sorted(self.topics(address)), settings.message_bytes_max - 700
+        count = {"subscriptionCount": len(topics)} if len(dump(topics)) > room else {}
+        while len(dump(topics)) > room:
+            topics.pop()
+        more = {"resumed": resumed, "subscriptions": topics, **count}
+        return "hub:registered", {**told, **more}, told
+
+    def make_room(self):
+        """A detached address gives way, the one that was detached first."""
+        detached = [address for address, known in self.known.items() if not known.owner]
+        if len(self.known) >= settings.registrations_max and detached:
+            del self.known[min(detached, key=lambda address: self.known[address].until)]
+        check_limit(len(self.known), settings.registrations_max, "registrations")
 
     def take_over(self, address, known):
         old = known.owner
@@ -260,8 +277,11 @@ DELIVERIES = messages.send, messages.publish, messages.broadcast
 async def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--config", metavar="FILE")
     parser.add_argument("--bug", action="append", choices=BUGS, default=[])
     arguments = parser.parse_args()
+    if arguments.config:
+        settings.read(arguments.config)
     hub, stop = Hub(arguments.bug), asyncio.Event()
     serve = lambda reader, writer: Session(hub, reader, writer).run()
     server = await asyncio.start_server(serve, "127.0.0.1", arguments.port)

@@ -1,15 +1,13 @@
-"""What goes from actor to actor, and who finds whom; a verb returns its reply's type and payload."""
+"""What goes from actor to actor, and who finds whom. A verb returns its reply."""
 
 import fnmatch
 import re
 import uuid
 
-from session import QUEUE_MESSAGES
-from wire import (HUB, MESSAGE_BYTES, Refused, check_size, dump, is_application_type, is_flag,
+import settings
+from wire import (HUB, Refused, check_limit, check_size, dump, is_application_type, is_flag,
                   is_small_object, message, milliseconds, number, take, text, texts)
 
-SUBSCRIPTIONS, RECIPIENTS = 1000, 10_000
-CLOCK_SKEW = 5  # seconds
 RESERVED = {"publication", "topic", "broadcast", "forwarded", "seq"}
 
 
@@ -19,9 +17,9 @@ def send(hub, session, request, payload):
     known = hub.known.get(to)
     if not (known and known.owner) and "ask_throws" not in hub.bugs:
         return "hub:unknown_actor", {"actorAddress": to, "message": f"Actor not registered: {to}"}
-    if not deliver(known, to, copy):
-        raise Refused("rate_limited", f"the queue of {to} is full", limit=QUEUE_MESSAGES,
-                      retryAfterMs=10_000, retryAfter=10)
+    if not deliver(session, known, to, copy):
+        raise Refused("rate_limited", f"the queue of {to} is full", retryAfterMs=10_000,
+                      retryAfter=10, limit=settings.queue_messages_max)
     return "hub:delivery_ack", {"messageId": request["id"], "deliveredAt": milliseconds(),
                                 "status": "delivered"}
 
@@ -30,7 +28,7 @@ def publish(hub, session, request, payload):
     topic = take(payload, "topic", text(1, 256), "a string of 1 to 256 bytes")
     copy = copy_of(hub, session, request, payload, {"publication": True, "topic": topic})
     to = [address for address in live(hub) if topic in hub.topics(address)]
-    return "hub:published", {"topic": topic, "subscriberCount": deliver_all(hub, to, copy)}
+    return "hub:published", {"topic": topic, "subscriberCount": deliver_all(hub, session, to, copy)}
 
 
 def broadcast(hub, session, request, payload):
@@ -39,9 +37,9 @@ def broadcast(hub, session, request, payload):
     copy = copy_of(hub, session, request, payload, {"broadcast": True})
     to = [address for address in live(hub) if not (spares and address == copy["from"])
           and (wanted is None or wanted in hub.known[address].capabilities)]
-    if len(to) > RECIPIENTS:
-        raise Refused("BROADCAST_LIMIT_EXCEEDED", "too many recipients", limit=RECIPIENTS)
-    count = deliver_all(hub, to, copy)
+    limit = settings.broadcast_recipients_max
+    check_limit(len(to) - 1, limit, "recipients", "BROADCAST_LIMIT_EXCEEDED")
+    count = deliver_all(hub, session, to, copy)
     return "hub:broadcast_ack", {"messageId": request["id"], "deliveredCount": count,
                                  "failedCount": len(to) - count}
 
@@ -50,7 +48,7 @@ def copy_of(hub, session, request, payload, route, to="@(" + 255 * "x" + ")"):
     """Returns what each recipient gets, but for its address."""
     kind = take(payload, "payload.type", is_application_type, "a string that is not hub:*")
     sender, ttl = hub.acting(session, request), request.get("ttl")
-    if ttl is not None and request["timestamp"] + ttl + CLOCK_SKEW * 1000 < milliseconds():
+    if ttl is not None and request["timestamp"] + ttl + settings.clock_skew * 1000 < milliseconds():
         raise Refused("message_expired", "the message's time to live was over when it arrived")
     metadata = {key: value for key, value in request["metadata"].items() if key not in RESERVED}
     metadata |= route | {"via": HUB, "originalMessageId": request["id"]}
@@ -60,17 +58,18 @@ def copy_of(hub, session, request, payload, route, to="@(" + 255 * "x" + ")"):
     return copy
 
 
-def deliver_all(hub, to, copy):
-    return sum(deliver(hub.known[address], address, copy) for address in to)
+def deliver_all(hub, session, to, copy):
+    return sum(deliver(session, hub.known[address], address, copy) for address in to)
 
 
-def deliver(known, to, copy):
+def deliver(session, known, to, copy):
     """Returns whether there was room in the queue of whoever has the address."""
     data = message(copy["from"], to, copy["type"], copy["payload"], copy["metadata"])
     for receiver in known.superseded:  # old_session_receives
         receiver.put(data)
     if has_room := known.owner.has_room(len(data)):
         known.owner.put(data, copy["until"])
+    session.pause_for(known.owner, to)
     return has_room
 
 
@@ -79,8 +78,8 @@ def subscribe(hub, session, request, payload):
     take(payload, "durable", is_flag, "true or false", False)
     topics = hub.topics(hub.acting(session, request))
     held = sum(len(hub.topics(address)) for address in session.addresses)
-    if topic not in topics and held >= SUBSCRIPTIONS:
-        raise Refused("rate_limited", "no more subscriptions", limit=SUBSCRIPTIONS)
+    if topic not in topics:
+        check_limit(held, settings.subscriptions_per_session_max, "subscriptions")
     subscription = topics.setdefault(topic, f"sub-{uuid.uuid4()}")
     return "hub:subscribed", {"topic": topic, "subscriptionId": subscription}
 
@@ -108,7 +107,7 @@ def page(hub, payload, fits):
     actors = [{"address": address, "actorAddress": address, "metadata": hub.known[address].metadata,
                "capabilities": hub.known[address].capabilities}
               for address in fitting[offset:offset + limit]]
-    while len(dump(actors)) > MESSAGE_BYTES // 2:
+    while len(dump(actors)) > settings.message_bytes_max // 2:
         actors.pop()
     has_more = offset + len(actors) < len(fitting)
     more = {"nextOffset": offset + len(actors)} if has_more else {}
@@ -144,9 +143,10 @@ def list_actors(hub, session, request, payload):
 
 
 def queue_stats(hub, session, request, payload):
-    # It never asks anybody to pause.
-    return "hub:queue_stats_response", {"queueDepth": len(session.queue), "processingRate": 0,
-                                        "pauseThreshold": QUEUE_MESSAGES, "resumeThreshold": 1}
+    rate = session.written.count(int(hub.now()) - 1)
+    return "hub:queue_stats_response", {
+        "queueDepth": len(session.queue), "processingRate": rate,
+        "pauseThreshold": settings.pause_threshold, "resumeThreshold": settings.resume_threshold}
 
 
 def metrics(hub, session, request, payload):

@@ -6,14 +6,9 @@ import traceback
 import uuid
 from collections import deque
 
+import settings
 from websocket import PING, TEXT, WebSocket
-from wire import HUB, MESSAGE_BYTES, Refused, envelope, is_ping, message, text
-
-QUEUE_MESSAGES, QUEUE_BYTES = 1024, 4 << 20
-FIRST_MESSAGE_BYTES = 64 << 10
-# In seconds.
-CONNECT_TIMEOUT, IDLE_TIMEOUT, PING_INTERVAL, SLOW_TIMEOUT = 10, 60, 20, 10
-CLOSE_TIMEOUT, LINGER = 5, 12
+from wire import HUB, Refused, envelope, is_ping, message, text
 
 
 class Session:
@@ -24,13 +19,15 @@ class Session:
         self.opened = self.heard = self.pinged = self.moved = hub.now()
         self.connected, self.close_code, self.hangs_up = False, None, False
         self.queue, self.bytes, self.wake = deque(), 0, asyncio.Event()
-        self.malformed, self.topics = deque(maxlen=8), {}
+        self.paused_for, self.written = None, deque(maxlen=2048)
+        self.malformed, self.topics = deque(maxlen=settings.malformed_per_minute_max), {}
 
     def alive(self):
         self.heard = self.hub.now()
 
     def bound(self):
-        return MESSAGE_BYTES if self.connected else FIRST_MESSAGE_BYTES
+        most = settings.message_bytes_max
+        return most if self.connected else min(most, settings.connect_bytes_max)
 
     async def run(self):
         """Reads what comes until the connection ends."""
@@ -62,6 +59,9 @@ class Session:
                         self.socket.write(TEXT, data)
                         await self.writer.drain()
                     self.moved = self.hub.now()
+                    self.written.append(int(self.moved))
+                    if len(self.queue) < settings.resume_threshold:
+                        self.end_pauses()
                 if not self.hangs_up:
                     self.wake.clear()
                     await self.wake.wait()
@@ -71,30 +71,43 @@ class Session:
         """Closes once all that waits is written; the peer has a while to see it."""
         self.hangs_up = True
         self.wake.set()
-        asyncio.get_running_loop().call_later(CLOSE_TIMEOUT, self.writer.transport.abort)
+        asyncio.get_running_loop().call_later(settings.close_timeout, self.writer.transport.abort)
 
     def due(self, now):
         """Returns the code to close it with, if its time is over."""
-        if not self.connected and now - self.opened >= CONNECT_TIMEOUT:
+        if not self.connected and now - self.opened >= settings.connect_timeout:
             return 4005
-        if now - self.heard >= IDLE_TIMEOUT:
+        if now - self.heard >= settings.idle_timeout:
             return 4004
-        if not self.has_room(0) and now - self.moved >= SLOW_TIMEOUT:
+        if not self.has_room(0) and now - self.moved >= settings.slow_consumer_timeout:
             return 1013
-        if now - self.pinged >= PING_INTERVAL:
+        if now - self.pinged >= settings.ping_interval:
             self.pinged = now
             self.socket.write(PING)
         return None
 
     def has_room(self, size, times=1):
-        return not self.queue or (len(self.queue) < times * QUEUE_MESSAGES
-                                  and self.bytes + size <= times * QUEUE_BYTES)
+        return not self.queue or (len(self.queue) < times * settings.queue_messages_max
+                                  and self.bytes + size <= times * settings.queue_bytes_max)
 
     def put(self, data, until=None):
         self.moved = self.moved if self.queue else self.hub.now()
         self.queue.append((data, until))
         self.bytes += len(data)
         self.wake.set()
+
+    def pause_for(self, slow, address):
+        """Whoever sends to a session that does not keep up is told so, once."""
+        depth = len(slow.queue)
+        if depth > settings.pause_threshold and not self.paused_for:
+            self.paused_for = slow
+            self.tell("hub:pause", {"reason": "slow_consumer", "actorAddress": address,
+                                    "queueDepth": depth})
+
+    def end_pauses(self):
+        for session in [session for session in self.hub.sessions if session.paused_for is self]:
+            session.paused_for = None
+            session.tell("hub:resume", {})
 
     def put_own(self, data):
         """The hub's own words have twice the room; who fills that as well is closed."""
@@ -117,7 +130,8 @@ class Session:
         except Refused as refused:
             self.malformed.append(self.hub.now())
             self.tell("hub:error", refused.payload, correlation=refused.id)
-            many = len(self.malformed) == 8 and self.hub.now() - self.malformed[0] < 60
+            is_full = len(self.malformed) == self.malformed.maxlen
+            many = is_full and self.hub.now() - self.malformed[0] < 60
             if data is None or many:
                 self.hub.close(self, 1009 if data is None else 1008)
             return
@@ -147,7 +161,7 @@ class Session:
             self.reply(request, "hub:error", refused.payload)
         if request["type"] == "hub:connect" and not self.connected:
             code = 4002 if refused.code == "version_mismatch" else 1008
-            self.hub.close(self, code, LINGER if asks else 0)
+            self.hub.close(self, code, settings.refusal_linger if asks else 0)
 
     def reply(self, request, kind, payload, metadata=None):
         trace = request["metadata"].get("traceId")

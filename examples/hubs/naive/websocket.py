@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 import struct
+import time
 
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 PROTOCOL_ERROR = 1002
@@ -13,7 +14,7 @@ HANDSHAKE_SECONDS = 10
 
 class WebSocket:
     def __init__(self, reader, writer, heard):
-        """`heard` is called whenever bytes come."""
+        """`heard` is called when bytes come, unless more slowly than 8 KiB a second."""
         self.reader, self.writer, self.heard = reader, writer, heard
         self.close_code = 1000
 
@@ -45,13 +46,15 @@ class WebSocket:
         self.write(CLOSE, struct.pack(">H", code))
 
     async def read(self, size):
-        data = bytearray()
+        data, began = bytearray(), None
         while len(data) < size:
             chunk = await self.reader.read(size - len(data))
             if not chunk:
                 raise ConnectionError("it ended within a frame")
             data += chunk
-            self.heard()
+            began = began or time.monotonic()
+            if time.monotonic() - began <= size / 8192:
+                self.heard()
         return bytes(data)
 
     async def messages(self, bound):

@@ -5,8 +5,9 @@ import re
 import time
 import uuid
 
+import settings
+
 HUB = "@(cloudflare/signal-hub)"
-MESSAGE_BYTES = 1 << 20
 
 
 class Refused(Exception):
@@ -29,6 +30,11 @@ def take(fields, name, fits, expected, *otherwise):
     rule = f"{name} is required" if value is None else f"{name} must be {expected}"
     received = "nothing" if value is None else type(value).__name__
     raise Refused("internal_error", rule, field=name, expected=expected, received=received)
+
+
+def check_limit(count, limit, what, code="rate_limited"):
+    if count >= limit:
+        raise Refused(code, f"no more {what}", limit=limit)
 
 
 def text(least, most):
@@ -57,7 +63,7 @@ def is_address(value):
 
 
 def is_small_object(value):
-    return is_object(value) and len(dump(value)) <= 16 << 10
+    return is_object(value) and len(dump(value)) <= settings.registration_metadata_bytes_max
 
 
 def is_application_type(value):
@@ -76,9 +82,9 @@ def message(sender, to, kind, payload, metadata, correlation=None):
 
 def check_size(to, body):
     size = len(message(body["from"], to, body["type"], body["payload"], body["metadata"]))
-    if size > MESSAGE_BYTES:
+    if size > settings.message_bytes_max:
         raise Refused("message_too_large", f"it would arrive with {size} bytes",
-                      actualSize=size, maxSize=MESSAGE_BYTES)
+                      actualSize=size, maxSize=settings.message_bytes_max)
 
 
 def milliseconds():
