@@ -3,9 +3,10 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,11 +16,15 @@ use super::history::escaped_lines;
 
 /// Bytes that are kept of what a program says: the last ones.
 const KEPT_MAX: usize = 64 * 1024;
+/// Where programs listen.
+const PORTS: Range<u16> = 12_000..32_000;
 /// How often it is looked at.
 pub const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// The groups that run, for whoever has to go in a hurry.
 static GROUPS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+/// Whether somebody had to: nothing is started any more.
+static OVER: AtomicBool = AtomicBool::new(false);
 
 /// A program that runs. Whoever drops the last handle has its whole group killed.
 #[derive(Clone)]
@@ -56,6 +61,9 @@ impl Program {
         output.take_down(child.stderr.take());
         let group = Pid::from_child(&child);
         lock(&GROUPS).insert(group.as_raw_pid());
+        if OVER.load(Ordering::Relaxed) {
+            end_all();
+        }
         let output = output.clone();
         let stopping = AtomicBool::new(false);
         Ok(Self(Arc::new(Running { child: Mutex::new(child), group, address, output, stopping })))
@@ -159,6 +167,7 @@ impl Output {
 
 /// Ends all programs that still run: nothing outlives whoever started it.
 pub fn end_all() {
+    OVER.store(true, Ordering::Relaxed);
     for group in std::mem::take(&mut *lock(&GROUPS)) {
         if let Some(group) = Pid::from_raw(group) {
             let _ = kill_process_group(group, Signal::KILL);
@@ -166,8 +175,27 @@ pub fn end_all() {
     }
 }
 
+/// A port that nobody listens on, below those that systems give to connections; none twice, as it is free until
+/// whoever it is meant for has started.
 fn free_address() -> std::io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "two of these programs shall not ask for the same"
+    )]
+    let first = rand::random::<u16>();
+    // Only the first who asks sets it.
+    let _ = NEXT.compare_exchange(0, first, Ordering::Relaxed, Ordering::Relaxed);
+    let mut last = None;
+    for _ in 0..PORTS.len() {
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = PORTS.start + next % (PORTS.end - PORTS.start);
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Ok(listener) => return listener.local_addr(),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| std::io::Error::other("there are no ports")))
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use dst::campaign::{Findings, Verdict};
+use dst::campaign::{Findings, Stopped, Verdict};
 use dst::coverage::Sightings;
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,9 @@ pub struct Results {
     pub verdict: Verdict,
     /// The program's.
     pub exit_code: u8,
+    /// Why it ended early, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Stopped>,
     /// In the order of the catalogue of invariants.
     pub rules: Vec<Rule>,
     /// The scenario files that were played, in order.
@@ -130,6 +133,7 @@ impl Results {
             skipped: BTreeMap::new(),
             verdict: Verdict::Unplayed,
             exit_code: Verdict::Unplayed.exit_code(),
+            stopped: None,
             rules: Vec::new(),
             files: Vec::new(),
         }
@@ -167,7 +171,7 @@ impl Results {
             })
             .collect();
         let broken = Verdict::of(breaks.iter().map(|(invariant, _)| *invariant));
-        self.verdict = broken.after(self.runs, 0, None);
+        self.verdict = broken.after(self.runs, 0, self.stopped);
         self.exit_code = self.verdict.exit_code();
         self
     }
@@ -175,7 +179,7 @@ impl Results {
     /// With the runs of a campaign.
     #[must_use]
     pub fn with_runs(mut self, findings: &Findings<AnyHub>) -> Self {
-        self.runs = findings.runs;
+        (self.runs, self.stopped) = (findings.runs, findings.stopped);
         let skipped = findings.skipped.iter();
         self.skipped
             .extend(skipped.map(|(seed, why)| (format!("seed {seed}"), why.reason.clone())));

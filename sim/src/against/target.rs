@@ -185,7 +185,8 @@ impl Target {
         run.set_config(file);
         let program = run.start().context("--exec: it cannot be started")?;
         let mut waited = Duration::ZERO;
-        while !program.listens() {
+        // Whoever listens may be another program that took the port.
+        while !program.listens() || program.ended().is_some() {
             if let Some(status) = program.ended() {
                 bail!("--exec: it ended with {status} before it listened\n{}", program.said());
             }
