@@ -47,6 +47,14 @@ fn a_seed_and_a_corpus_find_the_same_on_any_number_of_threads() {
 }
 
 #[test]
+fn every_other_run_is_of_what_it_began_with() {
+    let corpus = Corpus::<SignalHub>::new(Profile::Swarm, 7, begun());
+    let origins: Vec<Origin> = (7..12).map(|seed| corpus.candidate(seed).origin).collect();
+    let begin = [Origin::Corpus, Origin::Fresh, Origin::Corpus, Origin::Fresh, Origin::Fresh];
+    assert_eq!(origins, begin);
+}
+
+#[test]
 fn a_budget_cuts_between_batches_alone() {
     let plan = guided("0..100", 3);
     // It is asked before each batch, and within one only by those who would interrupt.
