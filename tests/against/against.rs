@@ -26,8 +26,8 @@ fn target(place: Place) -> Arc<Target> {
 
 fn against(habit: Habit) -> Outcome {
     let address = nasty::hub(habit);
-    let place = Place::running(&format!("ws://{address}/ws"), None).unwrap();
-    play(&at(&two_clients(), &target(place))).unwrap()
+    let place = Place::running(&format!("ws://{address}/ws"), None).expect("it is on this machine");
+    play(&at(&two_clients(), &target(place))).expect("it can be played")
 }
 
 fn seen(outcome: &Outcome) -> String {

@@ -1,5 +1,7 @@
 //! Hubs that behave badly on purpose.
 
+#![expect(clippy::disallowed_methods, reason = "hubs of others have threads")]
+
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use futures_util::{SinkExt, StreamExt};
@@ -28,8 +30,8 @@ pub enum Habit {
 
 /// Starts one, for the rest of the test.
 pub fn hub(habit: Habit) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    let address = listener.local_addr().expect("it listens");
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let habit = habit.clone();
@@ -50,8 +52,9 @@ fn serve(habit: &Habit, mut stream: TcpStream) {
         }
         _ => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.expect("the system lets a runtime begin");
             // Whoever tests it leaves when it likes.
-            let _ = runtime.unwrap().block_on(talk(habit, stream));
+            let _ = runtime.block_on(talk(habit, stream));
         }
     }
 }

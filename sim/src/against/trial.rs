@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -263,7 +263,7 @@ pub fn at(scenario: &Scenario, target: &Arc<Target>) -> Scenario {
 ///
 /// # Errors
 /// If it is none.
-pub fn read(file: &PathBuf, target: &Arc<Target>) -> anyhow::Result<Scenario> {
+pub fn read(file: &Path, target: &Arc<Target>) -> anyhow::Result<Scenario> {
     let scenario = crate::scenario::read_file(file)?;
     Ok(at(&super::of_any_hub(&scenario), target))
 }

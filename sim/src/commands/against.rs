@@ -388,7 +388,7 @@ impl Against {
         Some((violation.invariant, broken))
     }
 
-    fn replay(&self, file: &PathBuf, target: &Arc<Target>) -> anyhow::Result<Results> {
+    fn replay(&self, file: &Path, target: &Arc<Target>) -> anyhow::Result<Results> {
         let (_, promises) = target.speaker(&Default::default())?;
         let scenario = against::read(file, target)?;
         let outcome = against::play(&scenario)?;
@@ -403,7 +403,7 @@ impl Against {
             None => Fate::Passed,
         };
         let mut results = self.results(file.display().to_string());
-        results.files.push(Played { file: file.clone(), title: scenario.title.clone(), fate });
+        results.files.push(Played { file: file.to_owned(), title: scenario.title.clone(), fate });
         let breaks = broken.into_iter().collect();
         Ok(results.with_runs(&findings).judged(&promises, &findings.sightings, breaks))
     }
