@@ -493,6 +493,8 @@ pub struct Promises {
     /// How long the hub may take for anything that it does at once.
     #[serde(with = "duration_text::optional")]
     pub patience: Option<Duration>,
+    /// How many messages a connection has room for that does not read just now; all that are said, unless given.
+    pub room: Option<u64>,
     /// The close code of a connection whose address another one took.
     pub superseded_code: Option<u16>,
     /// The close code of a connection that was silent for too long.

@@ -9,6 +9,7 @@ pub mod dialect;
 pub mod history;
 pub mod judge;
 mod line;
+pub mod outside;
 mod own;
 mod play;
 mod program;

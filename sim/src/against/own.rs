@@ -25,10 +25,6 @@ use crate::scenario::{self, NOTE, WhichToken};
 
 /// Pings of one connection whose answers are awaited; answers beyond are nobody's.
 const PINGS_MAX: usize = 1_024;
-/// A queue with room for less drops copies in a storm: then the hub promises no copy.
-const QUEUE_MESSAGES_MIN: usize = 512;
-/// The same in bytes.
-const QUEUE_BYTES_MIN: usize = 1024 * 1024;
 /// A table with room for less forgets in a storm what it need not keep.
 const TABLE_MIN: usize = 1_000;
 
@@ -58,13 +54,10 @@ pub fn promises_of(config: &Config) -> Promises {
     let may_forget = config.registrations_max < TABLE_MIN;
     let remembers = !config.dedupe_window.is_zero()
         && config.dedupe_entries_max.min(config.dedupe_entries_per_address_max) >= TABLE_MIN;
-    let has_room = config.queue_messages_max >= QUEUE_MESSAGES_MIN
-        && config.queue_bytes_max >= QUEUE_BYTES_MIN;
     let resumes = !config.resume_window.is_zero() && !may_forget;
     let holds = |promise: &Promise| match promise {
         Promise::Resume => resumes,
         Promise::Dedupe => remembers,
-        Promise::Publish | Promise::Broadcast => has_room,
         _ => true,
     };
     Promises {
@@ -75,6 +68,7 @@ pub fn promises_of(config: &Config) -> Promises {
         idle_timeout: Some(config.idle_timeout),
         dedupe_window: remembers.then_some(config.dedupe_window),
         patience: None,
+        room: u64::try_from(config.queue_messages_max).ok(),
         superseded_code: Some(CloseReason::DuplicateConnection.code()),
         idle_code: Some(CloseReason::IdleTimeout.code()),
     }

@@ -110,7 +110,9 @@ where
     }
 }
 
-fn step<A: System<Action = Action>, B: System<Action = Action>>(step: &Step<A>) -> Step<B> {
+pub(super) fn step<A: System<Action = Action>, B: System<Action = Action>>(
+    step: &Step<A>,
+) -> Step<B> {
     let what = match &step.what {
         What::Act { who, speaker, act } => {
             let act = match act {

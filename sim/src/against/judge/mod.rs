@@ -1,19 +1,70 @@
 //! Judges a hub from outside: by what clients did and saw, and by what the hub promises.
+//!
+//! `known` is what can be told of a hub's state by that; what an event says against the hub is judged where the
+//! event is read: `answers` to what was asked, `sayings` that arrived, what was told of `addresses`, and `links`,
+//! connections, for what comes only with time.
 
-use std::collections::BTreeMap;
+mod addresses;
+mod answers;
+mod claims;
+mod copies;
+mod known;
+mod links;
+mod refusals;
+mod sayings;
+#[cfg(test)]
+mod tests;
+mod topics;
+mod versions;
+
 use std::fmt;
 
 use dst::coverage::{Sightings, Situation};
+use dst::history::{ClientKind, ClientName, Milestone};
+use dst::net::Fault;
+use dst::scenario::{Act, HubAction, ProcessAct, What as Doing, Who};
 use dst::verdict::{self, Time};
 use serde::Serialize;
+use signal_hub::protocol::ClientFrame;
+use signal_hub::protocol::codec::{Bounds, decode_client_frame};
 
-use super::dialect::Promises;
-use super::history::Event;
+use super::dialect::{Heard, Notice, Promise, Promises, Report};
+use super::history::{ClientEvent, Event, What};
 use super::{Agreement, AnyHub, Scenario, Violation};
 use crate::invariants::Invariant;
+use crate::scenario::Action;
+use known::{Known, Verdict, broken, plain};
+use sayings::Delivered;
+
+/// The close code of an end that is planned.
+const GOING_AWAY: u16 = 1001;
 
 /// What can be judged from outside.
-pub const FROM_OUTSIDE: [Invariant; 1] = [Invariant::I2];
+pub const FROM_OUTSIDE: [Invariant; 23] = [
+    Invariant::I2,
+    Invariant::I3,
+    Invariant::I5,
+    Invariant::I6,
+    Invariant::I8,
+    Invariant::I14,
+    Invariant::I15,
+    Invariant::I16,
+    Invariant::I18,
+    Invariant::I19,
+    Invariant::I20,
+    Invariant::I23,
+    Invariant::I24,
+    Invariant::I25,
+    Invariant::I26,
+    Invariant::I27,
+    Invariant::I31,
+    Invariant::I32,
+    Invariant::I33,
+    Invariant::L1,
+    Invariant::L3,
+    Invariant::L6,
+    Invariant::L8,
+];
 
 /// An invariant was judged, or could not be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -35,11 +86,19 @@ const FINDINGS: [Finding; 2 * FROM_OUTSIDE.len()] = {
     all
 };
 
+impl Finding {
+    /// Its place among all, if its invariant can be judged from outside.
+    fn place(self) -> Option<usize> {
+        let place = FROM_OUTSIDE.iter().position(|invariant| *invariant == self.invariant)?;
+        Some(2 * place + usize::from(!self.decided))
+    }
+}
+
 impl Situation for Finding {
     const ALL: &'static [Self] = &FINDINGS;
 
     fn index(self) -> usize {
-        Self::ALL.iter().position(|finding| *finding == self).unwrap_or_default()
+        self.place().unwrap_or_default()
     }
 
     fn sentence(self) -> &'static str {
@@ -56,38 +115,249 @@ impl fmt::Display for Finding {
 
 /// Judges one run.
 pub struct Judge {
-    promises: Promises,
-    findings: BTreeMap<Finding, u64>,
+    known: Known,
 }
 
 impl verdict::Judge<AnyHub> for Judge {
     fn new(scenario: &Scenario, _time: Time) -> Self {
-        Self { promises: scenario.hub.promises().clone(), findings: BTreeMap::new() }
+        Self::of(scenario.hub.promises())
     }
 
-    fn observe(&mut self, _event: &Event) -> Result<(), Violation> {
-        let _ = (&self.promises, &mut self.findings);
+    fn observe(&mut self, event: &Event) -> Verdict {
+        self.known.tick(event.at);
+        match &event.what {
+            What::Client { client, event } => self.client(client, event),
+            What::Step { step, .. } => {
+                self.step(&step.what);
+                Ok(())
+            }
+            What::HubStopped { .. } => {
+                self.known.wipe();
+                Ok(())
+            }
+            What::HubStarted { .. } => {
+                self.known.ending = None;
+                Ok(())
+            }
+            What::Run(milestone) => self.milestone(*milestone),
+            What::Hub(_) | What::Net(_) => Ok(()),
+        }
+    }
+}
+
+impl Judge {
+    /// Of a hub that promises this.
+    pub fn of(promises: Promises) -> Self {
+        Self { known: Known::new(promises) }
+    }
+
+    /// Nobody waits for the answer to the operation of this id.
+    pub fn excuse(&mut self, id: &str) {
+        self.known.excused.insert(id.to_owned());
+    }
+
+    /// What was decided so far in the run of a seed, and what was not.
+    pub fn sightings(&self, seed: u64) -> Sightings<Finding> {
+        Sightings::of_run(seed, |finding| self.known.times(finding))
+    }
+
+    fn client(&mut self, client: &ClientName, event: &ClientEvent) -> Verdict {
+        let known = &mut self.known;
+        match event {
+            ClientEvent::Opened { connection } => known.open(client, *connection),
+            ClientEvent::Asked { connection, operation } => {
+                if let Some(link) = known.find(client, *connection) {
+                    known.ask(link, operation);
+                }
+            }
+            ClientEvent::Heard { connection, heard } => {
+                if let Some(link) = known.find(client, *connection)
+                    && known.links[link].is_open()
+                {
+                    return self.heard(link, heard);
+                }
+            }
+            ClientEvent::Lost { connection, code, own } => {
+                if let Some(link) = known.find(client, *connection)
+                    && known.links[link].is_open()
+                {
+                    return self.lost(link, *code, *own);
+                }
+            }
+            // Whoever comes then takes the place of one that had lost its address.
+            ClientEvent::Started if known.since_heal.is_some() => {
+                let is_other = |other: &ClientName| other.actor == client.actor && other != client;
+                for link in known.open_links(is_other) {
+                    known.links[link].excused = true;
+                }
+            }
+            ClientEvent::Started | ClientEvent::Ended | ClientEvent::Said(_) => {}
+        }
+        Ok(())
+    }
+
+    fn heard(&mut self, link: usize, heard: &Heard) -> Verdict {
+        let known = &mut self.known;
+        match &heard.report {
+            Report::Delivered { from, to, topic, payload } => {
+                let (from, to, topic) = (from.as_deref(), to.as_deref(), topic.as_deref());
+                known.delivered(&Delivered { link, from, to, topic, payload })
+            }
+            Report::Told { what, address } => self.told(link, *what, address.as_deref()),
+            Report::Unreadable { why } => {
+                let who = known.text(link);
+                broken(Invariant::I19, format!("{who} heard what nobody can read: {why}"))
+            }
+            report => match report.answers() {
+                Some(id) => known.answered(link, id, report),
+                None => Ok(()),
+            },
+        }
+    }
+
+    fn told(&mut self, link: usize, what: Notice, address: Option<&str>) -> Verdict {
+        let known = &mut self.known;
+        let all = || known.links[link].ever.iter().cloned().collect::<Vec<_>>();
+        let names = address.map_or_else(all, |address| vec![plain(address).to_owned()]);
+        match what {
+            Notice::Superseded => names.iter().try_for_each(|name| known.superseded(name, link)),
+            Notice::Expired => names.iter().try_for_each(|name| known.expired(name, link)),
+            Notice::Shutdown => {
+                known.links[link].told_shutdown = true;
+                Ok(())
+            }
+            Notice::Pause | Notice::Resume => Ok(()),
+        }
+    }
+
+    /// I5, I31, L8: a connection is gone.
+    fn lost(&mut self, link: usize, code: Option<u16>, own: bool) -> Verdict {
+        let known = &mut self.known;
+        if let Some(code) = code.filter(|_| !own) {
+            if Some(code) == known.promises.superseded_code && known.keeps(Promise::TakeoverTold) {
+                let is_told = !known.links[link].superseded.is_empty();
+                known.decide(Invariant::I5, is_told, |known| {
+                    let who = known.text(link);
+                    format!("{who} was closed with {code} for a takeover that it was not told of")
+                })?;
+            }
+            let judged = known.keeps(Promise::IdleTimeout) && !known.skewed;
+            if judged && Some(code) == known.promises.idle_code {
+                let idle = known.promises.idle_timeout.unwrap_or_default();
+                // What was asked since may not have reached the hub.
+                let heard = known.links[link].answered.at.max(known.links[link].opened.at);
+                let silent = known.now.at.saturating_sub(heard);
+                known.decide(Invariant::I31, silent + claims::SLACK >= idle, |known| {
+                    let who = known.text(link);
+                    format!("{who} was closed for silence after {silent:?}, not {idle:?}")
+                })?;
+            }
+            let was_there = known.links[link].connected.zip(known.ending);
+            if code == GOING_AWAY
+                && was_there.is_some_and(|(connected, ending)| connected < ending)
+                && known.keeps(Promise::ShutdownTold)
+            {
+                let is_told = known.links[link].told_shutdown;
+                known.decide(Invariant::L8, is_told, |known| {
+                    format!("{} was closed by a shutdown that it was not told of", known.text(link))
+                })?;
+            }
+        }
+        known.lose(link, code.is_some());
+        Ok(())
+    }
+
+    fn step(&mut self, step: &Doing<AnyHub>) {
+        let known = &mut self.known;
+        match step {
+            Doing::Act {
+                who: Who::Client(actor),
+                act: Act::Process(ProcessAct::Crash { .. }),
+                ..
+            } => {
+                known
+                    .vanish(|client| client.kind == ClientKind::Client && *client.actor == **actor);
+            }
+            Doing::Act {
+                who: Who::Raw(actor, number),
+                act: Act::Do(Action::Write { text }),
+                ..
+            } => {
+                let actor = actor.as_str().into();
+                let kind = ClientKind::Raw;
+                known.wild.insert(ClientName { actor, kind, number: *number });
+                known.lawless |= is_request(text);
+            }
+            Doing::Hub(HubAction::Restart { abruptly: true, .. }) => known.wipe(),
+            Doing::Hub(HubAction::Restart { .. } | HubAction::Shutdown) => {
+                known.ending = Some(known.now);
+            }
+            Doing::Network(Fault::ClockSkew { .. }) => known.skewed = true,
+            Doing::Hub(HubAction::Pause { lasts }) => known.stood_still += *lasts,
+            Doing::Act { .. } | Doing::Network(_) => {}
+        }
+    }
+
+    fn milestone(&mut self, milestone: Milestone) -> Verdict {
+        match milestone {
+            Milestone::Heal => self.known.heal(),
+            Milestone::Calm => return self.known.check_waiting(),
+            Milestone::Leave => self.known.vanish(|_| true),
+            Milestone::Storm | Milestone::Probe | Milestone::Rest => {}
+        }
         Ok(())
     }
 }
 
-/// L1: whoever keeps trying is there.
+/// Whether a hub of this protocol would carry it out; in another protocol, nobody knows.
+fn is_request(text: &str) -> bool {
+    let Ok(frame) = decode_client_frame(text.as_bytes(), &Bounds::default()) else { return false };
+    matches!(frame, ClientFrame::Request(request) if request.verb.is_ok())
+}
+
+/// L1: whoever keeps trying is there, and nobody else believes to be.
 ///
 /// # Errors
 /// Who is not.
 pub fn check_agreement(clients: &[Agreement]) -> Result<(), Violation> {
-    match clients.iter().find(|client| client.wants && !client.owns) {
+    if let Some(client) = clients.iter().find(|client| client.wants && !client.owns) {
+        let evidence = format!("{} is not back, though it keeps trying", client.address);
+        return broken(Invariant::L1, evidence);
+    }
+    let mut owners = std::collections::BTreeSet::new();
+    let twice = clients.iter().find(|client| client.owns && !owners.insert(&client.address));
+    match twice {
         None => Ok(()),
         Some(client) => {
-            let evidence = format!("{} is not back, though it keeps trying", client.address);
-            Err(Violation::new(Invariant::L1, evidence))
+            let evidence = format!("two clients believe that {} is theirs", client.address);
+            broken(Invariant::L1, evidence)
         }
     }
 }
 
 /// Whether what the hub promises is enough to judge it.
-pub fn is_judged(_invariant: Invariant, _promises: &Promises) -> bool {
-    true
+pub fn is_judged(invariant: Invariant, promises: &Promises) -> bool {
+    let promise = match invariant {
+        Invariant::I2 => Promise::Versions,
+        Invariant::I3 | Invariant::I6 => Promise::Takeover,
+        Invariant::I5 => Promise::TakeoverTold,
+        Invariant::I8 => Promise::Sender,
+        Invariant::I14 => Promise::Resume,
+        Invariant::I16 => Promise::Publish,
+        Invariant::I18 => Promise::AtMostOnce,
+        Invariant::I20 => Promise::Fifo,
+        Invariant::I23 => Promise::Counts,
+        Invariant::I24 | Invariant::L3 => Promise::AskOutcome,
+        Invariant::I26 => Promise::QuietTell,
+        Invariant::I27 => Promise::MessageTtl,
+        Invariant::I31 => Promise::IdleTimeout,
+        Invariant::I32 => Promise::RegistrationTtl,
+        Invariant::I33 => Promise::Discovery,
+        Invariant::L8 => Promise::ShutdownTold,
+        _ => return FROM_OUTSIDE.contains(&invariant),
+    };
+    let is_seen = invariant != Invariant::I31 || promises.idle_code.is_some();
+    promises.keep(promise) && is_seen
 }
 
 /// Hands on what the judge found.
@@ -101,7 +371,7 @@ impl verdict::Watch<AnyHub> for Watch {
     fn observe(&mut self, _event: &Event, _judge: &Judge) {}
 
     fn sightings(&self, seed: u64, judge: &Judge) -> Sightings<Finding> {
-        Sightings::of_run(seed, |finding| judge.findings.get(&finding).copied().unwrap_or_default())
+        judge.sightings(seed)
     }
 
     fn shape(&self, _judge: &Judge) {}

@@ -231,7 +231,7 @@ fn a_hub_promises_what_its_settings_have_room_for() {
         queue_messages_max: 8,
         ..Config::default()
     };
-    let weaker = [Promise::Resume, Promise::Dedupe, Promise::Publish, Promise::Broadcast];
+    let weaker = [Promise::Resume, Promise::Dedupe];
     let left_out: Vec<Promise> = all.difference(&promises_of(&config).keeps).copied().collect();
     assert_eq!(left_out, weaker);
 }
