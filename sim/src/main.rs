@@ -67,6 +67,8 @@ enum Command {
     Schema,
     /// Plants known bugs in a scratch copy and sees that the invariants find them.
     Mutants(commands::Mutants),
+    /// Tests a dialect that is a process, without a hub.
+    DialectCheck(commands::DialectCheck),
 }
 
 fn main() -> ExitCode {
@@ -98,6 +100,7 @@ fn main() -> ExitCode {
             Ok(ExitCode::SUCCESS)
         }
         Command::Mutants(mutants) => mutants.run(),
+        Command::DialectCheck(check) => check.run(),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

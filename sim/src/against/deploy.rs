@@ -8,7 +8,8 @@ use tokio::time::sleep;
 
 use super::client::{Agreement, Belief, Client, Command, Wishes};
 use super::judge::{self, Judge};
-use super::program::{LOOK_EVERY, Program};
+use super::process::LOOK_EVERY;
+use super::program::Program;
 use super::raw::Raw;
 use super::target::Place;
 use super::{AnyHub, Scenario, Violation};

@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use dst::duration_text;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -43,13 +44,17 @@ pub trait Dialect: Send {
     fn closed(&mut self, connection: Connection);
 }
 
+/// Arrivals of a connection that may wait to be read; a library that tells more is broken.
+pub const ARRIVALS_MAX: usize = 1024;
+
 /// A client library of its own, which opens connections itself: where it is told to, through the network of the run.
 pub trait Library: Send {
     /// What the hub promises that it speaks to.
     fn promises(&self) -> &Promises;
 
     /// Opens a connection to this port of the loopback, in the name of the address; tells what comes of it, and
-    /// what comes on it, until it is lost.
+    /// what comes on it, until it is lost. Where this ends without that, the library is broken, and says so when
+    /// it is asked for anything.
     ///
     /// # Errors
     /// If it cannot go on.
@@ -58,7 +63,7 @@ pub trait Library: Send {
         connection: Connection,
         port: u16,
         speaker: &str,
-        arrivals: mpsc::UnboundedSender<Arrival>,
+        arrivals: mpsc::Sender<Arrival>,
     ) -> Result<(), Mute>;
 
     /// Asks for something on an open connection.
@@ -120,7 +125,7 @@ pub enum Mute {
 }
 
 /// What is written, and what is known, at once.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Turn {
     /// In the order in which they are written.
@@ -132,18 +137,21 @@ pub struct Turn {
 }
 
 /// One message of a WebSocket.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Frame {
     /// Text.
     Text(String),
     /// Bytes; base64 in a line.
-    Binary(#[serde(with = "base64_text")] Vec<u8>),
+    Binary(
+        #[serde(with = "base64_text")]
+        #[schemars(with = "String")]
+        Vec<u8>,
+    ),
 }
 
 /// Something that a client asks of the hub.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Operation {
     /// Names it; the same again is a retry of the same.
     pub id: String,
@@ -156,7 +164,7 @@ pub struct Operation {
 }
 
 /// What can be asked of a hub.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Verb {
     /// Begins a session.
@@ -170,7 +178,8 @@ pub enum Verb {
         /// Which one.
         address: String,
         /// How long it lives without renewal.
-        #[serde(with = "duration_text")]
+        #[serde(rename = "ttl_ms", with = "millis")]
+        #[schemars(with = "u64")]
         ttl: Duration,
         /// Whether each heartbeat renews it.
         #[serde(default)]
@@ -212,10 +221,12 @@ pub enum Verb {
         payload: Value,
         /// How long it is worth delivering.
         #[serde(
-            with = "duration_text::optional",
+            rename = "ttl_ms",
+            with = "millis::optional",
             default,
             skip_serializing_if = "Option::is_none"
         )]
+        #[schemars(with = "u64")]
         ttl: Option<Duration>,
     },
     /// Sends to an address, and wants to know what became of it.
@@ -226,10 +237,12 @@ pub enum Verb {
         payload: Value,
         /// How long it is worth delivering.
         #[serde(
-            with = "duration_text::optional",
+            rename = "ttl_ms",
+            with = "millis::optional",
             default,
             skip_serializing_if = "Option::is_none"
         )]
+        #[schemars(with = "u64")]
         ttl: Option<Duration>,
     },
     /// Sends to everybody who is subscribed to a topic.
@@ -240,10 +253,12 @@ pub enum Verb {
         payload: Value,
         /// How long it is worth delivering.
         #[serde(
-            with = "duration_text::optional",
+            rename = "ttl_ms",
+            with = "millis::optional",
             default,
             skip_serializing_if = "Option::is_none"
         )]
+        #[schemars(with = "u64")]
         ttl: Option<Duration>,
     },
     /// Sends to everybody who is there.
@@ -258,10 +273,12 @@ pub enum Verb {
         capability: Option<String>,
         /// How long it is worth delivering.
         #[serde(
-            with = "duration_text::optional",
+            rename = "ttl_ms",
+            with = "millis::optional",
             default,
             skip_serializing_if = "Option::is_none"
         )]
+        #[schemars(with = "u64")]
         ttl: Option<Duration>,
     },
     /// Asks who is there.
@@ -322,8 +339,7 @@ impl Verb {
 }
 
 /// What a client heard.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Heard {
     /// What that is in any protocol.
     #[serde(flatten)]
@@ -346,7 +362,7 @@ impl From<Report> for Heard {
 }
 
 /// What it says, in any protocol. `operation` is the id of what it answers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Report {
     /// The session has begun.
@@ -433,7 +449,9 @@ pub enum Report {
 }
 
 /// Why something is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// Nobody has the address.
@@ -455,7 +473,9 @@ pub enum Refusal {
 }
 
 /// What a hub tells on its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Notice {
     /// Another connection has the address now.
@@ -471,7 +491,7 @@ pub enum Notice {
 }
 
 /// What the hub promises, and in what times. What it does not promise is not judged.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Promises {
     /// What holds.
@@ -480,18 +500,23 @@ pub struct Promises {
     pub verbs: Option<BTreeSet<String>>,
     /// For how long an address that nobody is at keeps its subscriptions.
     #[serde(with = "duration_text::optional")]
+    #[schemars(with = "String")]
     pub resume_window: Option<Duration>,
     /// How often a client is to show that it lives.
     #[serde(with = "duration_text::optional")]
+    #[schemars(with = "String")]
     pub heartbeat: Option<Duration>,
     /// After how much silence a session ends.
     #[serde(with = "duration_text::optional")]
+    #[schemars(with = "String")]
     pub idle_timeout: Option<Duration>,
     /// For how long an ask that is asked again is the same ask.
     #[serde(with = "duration_text::optional")]
+    #[schemars(with = "String")]
     pub dedupe_window: Option<Duration>,
     /// How long the hub may take for anything that it does at once.
     #[serde(with = "duration_text::optional")]
+    #[schemars(with = "String")]
     pub patience: Option<Duration>,
     /// How many messages a connection has room for that does not read just now; all that are said, unless given.
     pub room: Option<u64>,
@@ -519,7 +544,9 @@ impl Promises {
 }
 
 /// Something that a hub can promise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Promise {
     /// The latest registration of an address has it; the earlier one is over.
@@ -592,6 +619,41 @@ impl fmt::Display for Promise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = serde_json::to_value(self).unwrap_or_default();
         f.write_str(word.as_str().unwrap_or("?"))
+    }
+}
+
+/// Durations on the line: whole milliseconds, which any language reads.
+mod millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        u64::try_from(value.as_millis()).unwrap_or(u64::MAX).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_millis)
+    }
+
+    pub mod optional {
+        use super::*;
+
+        pub fn serialize<S: Serializer>(
+            value: &Option<Duration>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            match value {
+                Some(value) => super::serialize(value, serializer),
+                None => serializer.serialize_none(),
+            }
+        }
+
+        pub fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Option<Duration>, D::Error> {
+            super::deserialize(deserializer).map(Some)
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::AnyHub;
 use super::dialect::{Heard, Operation, Report};
 use crate::history::{PROBE, has};
+use crate::scenario::NOTE;
 
 /// One event of a run.
 pub type Event = dst::history::Event<AnyHub>;
@@ -96,7 +97,10 @@ impl AtClient for ClientEvent {
 
     fn message_type(&self) -> Option<&str> {
         let ClientEvent::Heard { heard, .. } = self else { return None };
-        Some(heard.kind.as_deref().unwrap_or_else(|| heard.report.word()))
+        // Files wait for what was said by this word.
+        let any =
+            if let Report::Delivered { .. } = heard.report { NOTE } else { heard.report.word() };
+        Some(heard.kind.as_deref().unwrap_or(any))
     }
 
     fn is_expected(&self, expectation: &Expectation) -> bool {

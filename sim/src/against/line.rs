@@ -15,7 +15,9 @@ use tokio::sync::mpsc;
 use tokio_websockets::{ClientBuilder, Limits, Message, WebSocketStream};
 
 use super::AnyHub;
-use super::dialect::{Arrival, Connection, Frame, Heard, Mute, Operation, Speaker, Turn};
+use super::dialect::{
+    ARRIVALS_MAX, Arrival, Connection, Frame, Heard, Mute, Operation, Speaker, Turn,
+};
 use super::history::{ClientEvent, What};
 use super::subject::Run;
 use super::target::Place;
@@ -55,7 +57,7 @@ struct Open<W: Wire> {
 
 enum Link<W: Wire> {
     Frames { socket: Box<Socket<W>>, waiting: VecDeque<Message>, unflushed: bool },
-    Client { arrivals: mpsc::UnboundedReceiver<Arrival> },
+    Client { arrivals: mpsc::Receiver<Arrival> },
 }
 
 /// What comes on a connection.
@@ -145,7 +147,7 @@ impl<W: Wire> Line<W> {
             return self.dial_web_socket(id, &authority).await;
         }
         let port = authority.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-        let (sender, mut arrivals) = mpsc::unbounded_channel();
+        let (sender, mut arrivals) = mpsc::channel(ARRIVALS_MAX);
         if let Speaker::Client(library) = &mut *self.run.speaker() {
             let opened = library.open(id, port.unwrap_or_default(), speaker, sender);
             opened.map_err(|mute| self.muted(mute))?;

@@ -2,16 +2,19 @@
 //! nobody here wrote. Real connections go through the network of the real backend; what the hub is, only its
 //! dialect knows; what it does is judged by what clients did and saw.
 
-mod child;
+pub mod check;
+pub mod child;
 mod client;
 mod deploy;
 pub mod dialect;
 pub mod history;
 pub mod judge;
 mod line;
+pub mod lines;
 pub mod outside;
 mod own;
 mod play;
+mod process;
 mod program;
 mod raw;
 pub mod report;
@@ -28,7 +31,7 @@ use crate::invariants::Invariant;
 pub use client::Agreement;
 pub use dialect::Promise;
 pub use play::adapted;
-pub use program::end_all;
+pub use process::end_all;
 pub use results::{Break, Fate, Played, Results, Rule, replay_command};
 pub use subject::{Run, Subject};
 pub use system::{AnyHub, of_any_hub, of_this_hub};

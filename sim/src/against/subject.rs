@@ -12,7 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use signal_hub::hub::Config;
 
 use super::dialect::{Connection, Heard, Operation, Promises, Report, Speaker, Verb};
-use super::program::{Output, Program};
+use super::process::Output;
+use super::program::Program;
 use super::target::{Place, Target};
 use crate::history::ClientName;
 

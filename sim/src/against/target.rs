@@ -12,11 +12,11 @@ use dst::backend::Skipped;
 use signal_hub::client::HubUrl;
 use signal_hub::hub::Config;
 
+use super::Scenario;
 use super::dialect::{Promise, Promises, Speaker};
 use super::own::{Own, promises_of, served};
-use super::program::{LOOK_EVERY, Output};
+use super::process::{LOOK_EVERY, Output};
 use super::subject::Run;
-use super::{Scenario, child};
 
 /// Failures whose hub's output is kept.
 const OUTPUTS_MAX: usize = 100;
@@ -147,7 +147,7 @@ impl Target {
     pub fn speaker(&self, config: &Config) -> anyhow::Result<(Speaker, Promises)> {
         let speaker = match &self.tongue {
             Tongue::Own => Speaker::Frames(Box::new(Own::new(config))),
-            Tongue::Child(command) => child::start(command)?,
+            Tongue::Child(command) => Speaker::start(command)?,
         };
         let mut promises = match &self.tongue {
             Tongue::Own => promises_of(config),

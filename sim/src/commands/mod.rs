@@ -1,11 +1,13 @@
 //! The commands that only this hub's simulator has.
 
 mod against;
+mod dialect_check;
 mod explore;
 mod matrix;
 mod mutants;
 
 pub use against::Against;
+pub use dialect_check::DialectCheck;
 pub use dst::commands::{now, shrink};
 pub use explore::Explore;
 pub use matrix::{Matrix, Pages};
