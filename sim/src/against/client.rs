@@ -1,6 +1,7 @@
 //! A client that keeps trying: it connects, registers, subscribes, says what steps say, and comes back.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -95,6 +96,10 @@ pub struct Belief {
     /// Addresses that it has lost for good.
     given_up: BTreeSet<String>,
     ended: bool,
+    /// Whether anybody has asked what it believes.
+    asked: AtomicBool,
+    /// Whether the hub has been heard of since then: a connection can be dead and look alive.
+    proved: bool,
 }
 
 /// What a client believes, for whoever asks whether everybody is back.
@@ -121,7 +126,8 @@ impl Belief {
 
     /// What a client that has not ended believes.
     pub fn agreement(&self) -> Option<Agreement> {
-        let (address, owns) = (self.own.clone(), self.owned.contains(&self.own));
+        self.asked.store(true, Ordering::Relaxed);
+        let (address, owns) = (self.own.clone(), self.proved && self.owned.contains(&self.own));
         (!self.ended).then(|| Agreement { wants: self.wants(&address), owns, address })
     }
 }
@@ -206,6 +212,8 @@ struct Due {
     renewals: BTreeMap<String, String>,
     /// Addresses that it has to take anew.
     lost: BTreeSet<String>,
+    /// What had come when the hub was asked for a sign of life, and when that has to have come.
+    proof: Option<(u64, Duration)>,
 }
 
 struct Keeper<W: Wire> {
@@ -408,6 +416,10 @@ impl<W: Wire> Keeper<W> {
                 self.line.say(operation).await;
             }
         }
+        if !self.is_proved(now).await {
+            self.line.record(ClientEvent::Said("takes the connection for dead".to_owned()));
+            return self.line.abandon();
+        }
         let came = self.line.came();
         if came != self.due.life.0 {
             self.due.life = (came, now);
@@ -426,6 +438,31 @@ impl<W: Wire> Keeper<W> {
                 return self.line.abandon();
             }
         }
+    }
+
+    /// Whether nothing says that the connection is dead. Whoever is asked what it believes asks the hub.
+    async fn is_proved(&mut self, now: Duration) -> bool {
+        let is_asked = {
+            let belief = lock(&self.belief);
+            belief.asked.load(Ordering::Relaxed) && !belief.proved
+        };
+        if !is_asked {
+            return true;
+        }
+        let came = self.line.came();
+        if let Some((before, until)) = self.due.proof {
+            lock(&self.belief).proved = came > before;
+            return came > before || now < until;
+        }
+        self.due.proof = Some((came, now + self.line.run().promises.patience()));
+        let verb = if self.line.run().promises.knows("heartbeat") {
+            Verb::Heartbeat
+        } else {
+            words::probe(&self.wishes.addresses[0], "am I there?")
+        };
+        let operation = self.words.operation(None, verb);
+        self.line.say(operation).await;
+        true
     }
 
     async fn renew(&mut self) {

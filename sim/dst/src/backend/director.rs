@@ -221,11 +221,11 @@ impl<S: Deploy, P: Platform<S>> Director<'_, S, P> {
     /// I34, L5: all clients vanish without a word; when all deadlines are past, nothing is left. Of a hub that
     /// nobody looks into, nobody knows.
     async fn rest(&self) -> Result<(), Violation<S>> {
+        let begin = self.testbed.elapsed();
+        self.reach(Milestone::Leave);
         if self.testbed.left().await.is_none() {
             return Ok(());
         }
-        let begin = self.testbed.elapsed();
-        self.reach(Milestone::Leave);
         self.testbed.vanish();
         let rest = S::rest(self.scenario);
         self.testbed.sleep(rest + SETTLE).await;

@@ -40,7 +40,7 @@ use sayings::Delivered;
 const GOING_AWAY: u16 = 1001;
 
 /// What can be judged from outside.
-pub const FROM_OUTSIDE: [Invariant; 23] = [
+pub const FROM_OUTSIDE: [Invariant; 24] = [
     Invariant::I2,
     Invariant::I3,
     Invariant::I5,
@@ -62,6 +62,7 @@ pub const FROM_OUTSIDE: [Invariant; 23] = [
     Invariant::I33,
     Invariant::L1,
     Invariant::L3,
+    Invariant::L4,
     Invariant::L6,
     Invariant::L8,
 ];
@@ -301,8 +302,15 @@ impl Judge {
     fn milestone(&mut self, milestone: Milestone) -> Verdict {
         match milestone {
             Milestone::Heal => self.known.heal(),
-            Milestone::Calm => return self.known.check_waiting(),
-            Milestone::Leave => self.known.vanish(|_| true),
+            // Whoever waited for that found it so.
+            Milestone::Calm => {
+                self.known.count(Invariant::L1, true);
+                return self.known.check_waiting();
+            }
+            Milestone::Leave => {
+                self.known.count(Invariant::L4, true);
+                self.known.vanish(|_| true);
+            }
             Milestone::Storm | Milestone::Probe | Milestone::Rest => {}
         }
         Ok(())
