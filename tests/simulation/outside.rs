@@ -38,8 +38,8 @@ fn no_storm_of_this_hub_looks_broken_from_outside() {
     for invariant in FROM_OUTSIDE {
         let times = |decided| findings.of(Finding { invariant, decided }).times;
         eprintln!("{invariant}: {} decided, {} undecided", times(true), times(false));
-        // Who is back, the director asks; of these, storms as short as that have none.
-        let rare = [Invariant::L1, Invariant::L6].contains(&invariant);
+        // Probes are in other words here, and hardly anybody loses an address once the faults are over.
+        let rare = [Invariant::L4, Invariant::L6].contains(&invariant);
         assert!(times(true) > 0 || rare, "{invariant} was never decided");
     }
     assert!(failures.is_empty(), "{} failed\n{}", failures.len(), failures.join("\n"));

@@ -31,6 +31,7 @@ use signal_hub::protocol::codec::{Bounds, decode_client_frame};
 use super::dialect::{Heard, Notice, Promise, Promises, Report};
 use super::history::{ClientEvent, Event, What};
 use super::{Agreement, AnyHub, Scenario, Violation};
+use crate::history::PROBE;
 use crate::invariants::Invariant;
 use crate::scenario::Action;
 use known::{Known, Verdict, broken, plain};
@@ -202,6 +203,10 @@ impl Judge {
         match &heard.report {
             Report::Delivered { from, to, topic, payload } => {
                 let (from, to, topic) = (from.as_deref(), to.as_deref(), topic.as_deref());
+                // Those that do not come, the director misses.
+                if payload.get(PROBE).is_some() {
+                    known.count(Invariant::L4, true);
+                }
                 known.delivered(&Delivered { link, from, to, topic, payload })
             }
             Report::Told { what, address } => self.told(link, *what, address.as_deref()),
@@ -302,15 +307,12 @@ impl Judge {
     fn milestone(&mut self, milestone: Milestone) -> Verdict {
         match milestone {
             Milestone::Heal => self.known.heal(),
-            // Whoever waited for that found it so.
             Milestone::Calm => {
+                // Otherwise the director would still wait.
                 self.known.count(Invariant::L1, true);
                 return self.known.check_waiting();
             }
-            Milestone::Leave => {
-                self.known.count(Invariant::L4, true);
-                self.known.vanish(|_| true);
-            }
+            Milestone::Leave => self.known.vanish(|_| true),
             Milestone::Storm | Milestone::Probe | Milestone::Rest => {}
         }
         Ok(())
