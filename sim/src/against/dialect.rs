@@ -520,6 +520,8 @@ pub struct Promises {
     pub patience: Option<Duration>,
     /// How many messages a connection has room for that does not read just now; all that are said, unless given.
     pub room: Option<u64>,
+    /// Whether a connection has one address, that of whoever opened it, and speaks in no other's name.
+    pub one_address: bool,
     /// The close code of a connection whose address another one took.
     pub superseded_code: Option<u16>,
     /// The close code of a connection that was silent for too long.

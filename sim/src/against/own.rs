@@ -69,6 +69,7 @@ pub fn promises_of(config: &Config) -> Promises {
         dedupe_window: remembers.then_some(config.dedupe_window),
         patience: None,
         room: u64::try_from(config.queue_messages_max).ok(),
+        one_address: false,
         superseded_code: Some(CloseReason::DuplicateConnection.code()),
         idle_code: Some(CloseReason::IdleTimeout.code()),
     }

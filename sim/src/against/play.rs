@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use dst::System;
 use dst::backend::{Backend, Skipped};
 use dst::net::Fault;
 use dst::run::Keep;
-use dst::scenario::{Act, ConnectionAct, Expect, Step, What};
+use dst::scenario::{Act, ConnectionAct, Expect, Step, What, Who};
 use signal_hub::hub::Config;
 
 use super::dialect::Promises;
@@ -75,7 +76,10 @@ fn needs_of_step(step: &Step<AnyHub>, target: &Target, promises: &Promises) -> O
         }
         What::Network(Fault::ClockSkew { .. }) => Some("sets a clock".to_owned()),
         What::Hub(_) | What::Network(_) => None,
-        What::Act { act: Act::Do(action), .. } => match action {
+        What::Act { who, speaker, act: Act::Do(action) } => match action {
+            action if promises.one_address && names_another(who, speaker.as_deref(), action) => {
+                Some("names another address than its own".to_owned())
+            }
             Action::Connect { token: Some(_), .. } | Action::RefreshToken { .. } => {
                 Some("shows a token".to_owned())
             }
@@ -96,6 +100,12 @@ fn needs_of_step(step: &Step<AnyHub>, target: &Target, promises: &Promises) -> O
         }
         What::Act { .. } => None,
     }
+}
+
+/// Whether it speaks, or registers, in another name than the actor's.
+fn names_another(who: &Who, speaker: Option<&str>, action: &Action) -> bool {
+    let registers = AnyHub::registers(action);
+    [speaker, registers].into_iter().flatten().any(|name| name != who.actor())
 }
 
 fn is_foreign(target: &Target) -> bool {
