@@ -24,6 +24,10 @@ pub fn play(scenario: &Scenario, keep: Keep) -> Result<(Outcome, Duration), Skip
     let target = scenario.hub.target().ok_or_else(|| skipped("no hub is named".to_owned()))?;
     needs(scenario, target).map_err(skipped)?;
     let run = target.begin(scenario)?;
+    let has_more = scenario.actors.iter().any(|actor| !actor.addresses.is_empty());
+    if run.promises.one_address && has_more {
+        return Err(skipped("an actor of it has several addresses".to_owned()));
+    }
     for (number, step) in (1..).zip(&scenario.steps) {
         if let Some(why) = needs_of_step(step, target, &run.promises) {
             return Err(skipped(format!("step {number} {why}")));
@@ -118,6 +122,9 @@ pub fn adapted(storm: &Scenario, target: &std::sync::Arc<Target>, promises: &Pro
     storm.clients.tokens.clear();
     if !target.place.takes_settings() {
         storm.hub.config = Config::default();
+    }
+    if promises.one_address {
+        storm.actors.iter_mut().for_each(|actor| actor.addresses.clear());
     }
     storm.steps.retain(|step| needs_of_step(step, target, promises).is_none());
     storm.hub = storm.hub.at(target);
