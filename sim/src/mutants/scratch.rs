@@ -161,7 +161,7 @@ impl Scratch {
             .env("CARGO_TARGET_DIR", self.folder().join("programs"))
             .env("CARGO_BUILD_BUILD_DIR", self.source.join("target"))
             .stdin(Stdio::null());
-        // One build folder holds what is built here, in tests/tutorial.py and by the project for itself:
+        // One build folder holds what is built here, in tests/walkthroughs.py and by the project for itself:
         // built alike, cargo would take one for the other.
         for package in ["signal-hub", "signal-hub-sim", "signal-hub-dst"] {
             cargo.args(["--config", &format!("profile.dev.package.{package}.debug=false")]);

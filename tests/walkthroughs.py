@@ -1,4 +1,7 @@
-"""Plays docs/TUTORIAL.md in a copy of the project: each command ends as the page says and tells what the page shows.
+"""Plays docs/TUTORIAL.md and docs/ANY_HUB.md, each in a copy of the project of its own: each command ends as the page
+says and tells what the page shows.
+
+usage: walkthroughs.py [PAGE]...
 
 A line of an `sh` block is a command; `# ends with N` after it is its exit code. The `text` block that follows has
 what the commands of the block print; `...` stands for whatever is left out, a line, lines or a part of one.
@@ -36,9 +39,9 @@ def make_copy():
         subprocess.run(git + arguments, cwd=copy, check=True)
 
 
-def blocks():
+def blocks(page):
     """Returns each block of commands, with the text that the page shows for it."""
-    page = (root / "docs/TUTORIAL.md").read_text()
+    page = (root / "docs" / page).read_text()
     fenced = re.findall(r"^```(\w+)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     for at, (kind, content) in enumerate(fenced):
         if kind == "sh":
@@ -68,9 +71,10 @@ def play(command):
     return done.stdout
 
 
-make_copy()
-for commands, shown in blocks():
-    told = "".join(map(play, commands))
-    if not is_shown(shown or "...", told):
-        sys.exit(f"it tells\n{told}\nand the page shows\n{shown}")
-print("the tutorial does what it says")
+for page in sys.argv[1:] or ["TUTORIAL.md", "ANY_HUB.md"]:
+    make_copy()
+    for commands, shown in blocks(page):
+        told = "".join(map(play, commands))
+        if not is_shown(shown or "...", told):
+            sys.exit(f"it tells\n{told}\nand {page} shows\n{shown}")
+    print(f"{page} does what it says")
