@@ -8,7 +8,7 @@ import time
 
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 PROTOCOL_ERROR = 1002
-DISCARDED_MAX = 16 << 20
+DISCARDED_MAX, PONGS_MAX = 16 << 20, 64 << 10
 HANDSHAKE_SECONDS = 10
 
 
@@ -87,10 +87,10 @@ class WebSocket:
             if opcode == CLOSE:
                 self.close_code = int.from_bytes(data[:2], "big") or self.close_code
                 return
-            if opcode == PING:
+            # Whoever does not read is not waited for: both would wait.
+            if opcode == PING and self.writer.transport.get_write_buffer_size() < PONGS_MAX:
                 self.write(PONG, data)
-                await self.writer.drain()
-            elif not is_control:
+            if not is_control:
                 message += data
                 if is_last:
                     yield bytes(message), size
