@@ -24,7 +24,7 @@ pub struct Outside {
     pub mutant: Mutant,
     /// What broke in the scenario files, and in how many of them.
     pub files: Option<(Vec<String>, usize)>,
-    /// What broke in a storm, in the first that failed, and how many were played.
+    /// What broke in a storm, in the first that failed, and how many were played; only where no file did.
     pub storms: Option<(Vec<String>, u64)>,
 }
 
@@ -64,29 +64,18 @@ impl Outside {
     /// If the trial itself fails, so that nothing is known.
     pub fn of(mutant: &Mutant, hub: &Path, source: &Path) -> Result<Self> {
         let files = against(hub, source, &["--conform", "--tries", "1"])?;
+        let broken = |results: &Results| Some(results.broken()).filter(|broken| !broken.is_empty());
+        let files = broken(&files).map(|names| (names, files.times()));
+        if files.is_some() {
+            return Ok(Self { mutant: mutant.clone(), files, storms: None });
+        }
         let seeds = format!("{FIRST}..{}", FIRST + STORMS);
         let profile = format!("{:?}", mutant.profile).to_lowercase();
-        let storms = against(
-            hub,
-            source,
-            &[
-                "--profile",
-                &profile,
-                "--seeds",
-                &seeds,
-                "--lasts",
-                LASTS,
-                "--shrink",
-                "0s",
-                "--fail-fast",
-            ],
-        )?;
-        let broken = |results: &Results| Some(results.broken()).filter(|broken| !broken.is_empty());
-        Ok(Self {
-            mutant: mutant.clone(),
-            files: broken(&files).map(|names| (names, files.times())),
-            storms: broken(&storms).map(|names| (names, storms.runs)),
-        })
+        let mut storms = vec!["--profile", &profile, "--seeds", &seeds, "--lasts", LASTS];
+        storms.extend(["--shrink", "0s", "--fail-fast"]);
+        let storms = against(hub, source, &storms)?;
+        let storms = broken(&storms).map(|names| (names, storms.runs));
+        Ok(Self { mutant: mutant.clone(), files, storms })
     }
 
     /// Whether it was found.
