@@ -25,6 +25,8 @@ use crate::scenario::{self, NOTE, WhichToken};
 
 /// Pings of one connection whose answers are awaited; answers beyond are nobody's.
 const PINGS_MAX: usize = 1_024;
+/// What one of the messages that a queue has room for may weigh.
+const WEIGHT_BYTES_MAX: usize = 16 * 1024;
 /// A table with room for less forgets in a storm what it need not keep.
 const TABLE_MIN: usize = 1_000;
 
@@ -54,6 +56,7 @@ pub fn promises_of(config: &Config) -> Promises {
     let may_forget = config.registrations_max < TABLE_MIN;
     let remembers = !config.dedupe_window.is_zero()
         && config.dedupe_entries_max.min(config.dedupe_entries_per_address_max) >= TABLE_MIN;
+    let room = config.queue_messages_max.min(config.queue_bytes_max / WEIGHT_BYTES_MAX);
     let resumes = !config.resume_window.is_zero() && !may_forget;
     let holds = |promise: &Promise| match promise {
         Promise::Resume => resumes,
@@ -68,7 +71,7 @@ pub fn promises_of(config: &Config) -> Promises {
         idle_timeout: Some(config.idle_timeout),
         dedupe_window: remembers.then_some(config.dedupe_window),
         patience: None,
-        room: u64::try_from(config.queue_messages_max).ok(),
+        room: u64::try_from(room).ok(),
         one_address: false,
         superseded_code: Some(CloseReason::DuplicateConnection.code()),
         idle_code: Some(CloseReason::IdleTimeout.code()),

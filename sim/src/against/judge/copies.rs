@@ -28,8 +28,9 @@ impl Known {
             self.check_possible(asked, first, saying, copies)?;
             self.counted(saying, copies)?;
         }
-        // What may have been overdue, or had no room, need not come.
-        if ttl(&operation.verb).is_some() || failed.is_some_and(|failed| failed > 0) {
+        // What may have been overdue need not come; nor what failed, unless it is known who had room.
+        let may_fail = failed.is_some_and(|failed| failed > 0) && self.promises.room.is_none();
+        if may_fail || ttl(&operation.verb).is_some() {
             return Ok(());
         }
         self.count_unsubscribed(&operation, first);

@@ -144,6 +144,23 @@ fn a_broadcast_leaves_nobody_out() {
 }
 
 #[test]
+fn no_copy_fails_that_has_room() {
+    let mut story = Story::of(["alice", "bob", "carol"]);
+    let (exclude_self, capability, ttl) = (true, None, None);
+    let verb = Verb::Broadcast { payload: json!(1), exclude_self, capability, ttl };
+    let operation = story.asks("alice", verb);
+    let (delivered_to, failed) = (Some(1), Some(1));
+    let addresses = None;
+    story.hears(
+        "alice",
+        Report::Done { operation, delivered: delivered_to, failed, addresses, more: false },
+    );
+    story.hears("carol", delivered("alice", "carol", 1)).is_there("bob").holds();
+    story.promises.room = Some(100);
+    story.breaks(Invariant::I23);
+}
+
+#[test]
 fn nothing_is_handed_over_that_is_not_worth_it_any_more() {
     let mut story = Story::of(["alice", "bob"]);
     let ttl = Some(Duration::from_secs(2));
