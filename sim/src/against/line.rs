@@ -1,15 +1,16 @@
 //! One client's way to the hub: connections, one after the other, and what is said and heard on them. What is
 //! worth telling is recorded.
 
+mod frames;
+
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
 
 use dst::backend::{FullStack, Wire, WireProcess};
 use dst::runtime::Runtime;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::SinkExt;
 use tokio::select;
 use tokio::sync::mpsc;
 use tokio_websockets::{ClientBuilder, Limits, Message, WebSocketStream};
@@ -24,6 +25,7 @@ use super::target::Place;
 use super::watched::Watched;
 use crate::history::ClientName;
 use crate::lower::CLOSE_TIMEOUT;
+use frames::{message, poll_frames};
 
 /// The longest frame that is read, in bytes.
 const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -357,63 +359,5 @@ impl<W: Wire> Line<W> {
             self.stack.recorder.accuse(super::broken_dialect(&why));
         }
         why
-    }
-}
-
-fn message(frame: Frame) -> Message {
-    match frame {
-        Frame::Text(text) => Message::text(text),
-        Frame::Binary(bytes) => Message::binary(bytes),
-    }
-}
-
-/// Writes what waits, and reads what comes.
-fn poll_frames<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(
-    socket: &mut WebSocketStream<T>,
-    waiting: &mut VecDeque<Message>,
-    unflushed: &mut bool,
-    task: &mut Context<'_>,
-) -> Poll<Coming> {
-    let lost = |why: String| Poll::Ready(Coming::Lost { code: None, why });
-    while !waiting.is_empty() {
-        match socket.poll_ready_unpin(task) {
-            Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(error)) => return lost(error.to_string()),
-            Poll::Pending => break,
-        }
-        if let Some(message) = waiting.pop_front()
-            && let Err(error) = socket.start_send_unpin(message)
-        {
-            return lost(error.to_string());
-        }
-        *unflushed = true;
-    }
-    loop {
-        if *unflushed {
-            match socket.poll_flush_unpin(task) {
-                Poll::Ready(Ok(())) => *unflushed = false,
-                Poll::Ready(Err(error)) => return lost(error.to_string()),
-                Poll::Pending => {}
-            }
-        }
-        let message = match socket.poll_next_unpin(task) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(None) => return lost("the stream ended without a close frame".to_owned()),
-            Poll::Ready(Some(Err(error))) => return lost(error.to_string()),
-            Poll::Ready(Some(Ok(message))) => message,
-        };
-        if let Some((code, why)) = message.as_close() {
-            let code = Some(u16::from(code));
-            return Poll::Ready(Coming::Lost { code, why: why.to_owned() });
-        }
-        if let Some(text) = message.as_text() {
-            return Poll::Ready(Coming::Frame(Frame::Text(text.to_owned())));
-        }
-        if message.is_binary() {
-            let bytes = message.into_payload().to_vec();
-            return Poll::Ready(Coming::Frame(Frame::Binary(bytes)));
-        }
-        // A ping: its answer waits in the socket.
-        *unflushed = true;
     }
 }

@@ -189,6 +189,16 @@ impl Translator {
         Operation { id: request.id.to_string(), speaker: name(&request.from), verb }
     }
 
+    fn topic(&self, subscription: &Subscription) -> String {
+        match subscription {
+            Subscription::Topic(topic) => topic.to_string(),
+            Subscription::Id(id) => {
+                let topic = self.subscriptions.get(id);
+                topic.map_or_else(|| id.to_string(), Topic::to_string)
+            }
+        }
+    }
+
     fn verb(&self, request: &Request, verb: &protocol::Verb) -> Verb {
         let ttl = request.ttl;
         let value = |data: &protocol::Json| data.to::<Value>().unwrap_or_default();
@@ -240,14 +250,7 @@ impl Translator {
                 Verb::Subscribe { topic: subscribe.topic.to_string() }
             }
             protocol::Verb::Unsubscribe(unsubscribe) => {
-                let topic = match &unsubscribe.subscription {
-                    Subscription::Topic(topic) => topic.to_string(),
-                    Subscription::Id(id) => {
-                        let topic = self.subscriptions.get(id);
-                        topic.map_or_else(|| id.to_string(), Topic::to_string)
-                    }
-                };
-                Verb::Unsubscribe { topic, by_id: false }
+                Verb::Unsubscribe { topic: self.topic(&unsubscribe.subscription), by_id: false }
             }
             protocol::Verb::Publish(publish) => {
                 let (topic, payload) = (publish.topic.to_string(), value(&publish.data));

@@ -5,12 +5,16 @@ use std::time::Duration;
 use serde_json::json;
 use signal_hub::protocol::codec::{Bounds, decode_client_frame, encode_hub_frame};
 use signal_hub::protocol::{
-    Body, BroadcastAck, Delivery, Outgoing, PauseNotice, Published, Refusal as HubRefusal,
-    Registered, Renewed, Subscribed, UnknownActor, UnregisteredNotice,
+    Body, BroadcastAck, Delivery, DisconnectNotice, ErrorCode, Json, Outgoing, Pattern,
+    PauseNotice, Published, Refusal as HubRefusal, Registered, Renewed, Route, Subscribed,
+    Subscription, UnknownActor, UnregisterReason, UnregisteredNotice, Unsubscribe,
 };
 use uuid::Uuid;
 
+use super::reading::{counted, done};
 use super::*;
+use crate::against::dialect::{Heard, Notice, Refusal};
+use crate::scenario::NOTE;
 
 fn at(name: &str) -> ActorAddress {
     address(name).expect("an address")
