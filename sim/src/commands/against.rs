@@ -245,7 +245,10 @@ impl Against {
         let small = self.small(target, storm, &failure.first.outcome);
         let shrunk = small.as_ref().map_or_else(
             || failures::Shrunk {
-                scenario: storm.clone(),
+                scenario: Scenario {
+                    why: format!("Seen: {}.", violation.evidence),
+                    ..storm.clone()
+                },
                 storm: storm.clone(),
                 tries: 0,
                 finished: false,
