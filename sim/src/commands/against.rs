@@ -14,6 +14,7 @@ use dst::campaign::{DistinctFailure, Findings, Stopped, Watcher};
 use dst::commands::{Ticker, now, to_stdout};
 use dst::scenario::Progress;
 use dst::seeds::Seeds;
+use dst::verdict::Invariant as _;
 use dst::{failures, interrupt, report};
 use signal_hub_sim::against::{
     self, AnyHub, Break, Fate, Outcome, Place, Played, Promise, Results, Scenario, Shrinker, Small,
@@ -224,13 +225,37 @@ impl Against {
         let mut breaks = Vec::new();
         for failure in findings.distinct_failures() {
             let storm = storms.storm(failure.seeds[0]);
-            breaks.push(self.told(target, &storm, &failure)?);
+            if self.comes_again(target, &storm, &failure) {
+                breaks.push(self.told(target, &storm, &failure)?);
+            }
         }
         let profile = report::profile_word::<AnyHub>(self.profile);
         let lasts = humantime::format_duration(self.lasts);
         let played = format!("storms of {profile}, {lasts} each, {} at once", self.jobs);
         let results = self.results(played).with_runs(&findings);
         Ok(results.judged(&storms.promises, &findings.sightings, breaks))
+    }
+
+    /// Whether it is no failure of a machine that was busy: what goes by time has to come again.
+    fn comes_again(
+        &self,
+        target: &Arc<Target>,
+        storm: &Scenario,
+        failure: &DistinctFailure<'_, AnyHub>,
+    ) -> bool {
+        let (seed, invariant) = (failure.seeds[0], failure.first.violation.invariant);
+        if !invariant.goes_by_time() || failure.seeds.len() > 1 {
+            return true;
+        }
+        let again = vec![against::at(storm, target); self.tries];
+        let again = against::play_all(&again, self.tries, &interrupt::came, &|| ());
+        let mut violations = again.iter().flatten().flatten().filter_map(|o| o.violation.as_ref());
+        let comes = violations.any(|violation| violation.invariant == invariant);
+        if !comes {
+            let tries = self.tries;
+            eprintln!("seed {seed} broke {invariant} once, and in none of {tries} more tries");
+        }
+        comes
     }
 
     /// Makes a failure small, leaves its file with what the hub said, and tells its story.
@@ -373,7 +398,13 @@ impl Against {
         let broke = broke.filter(|again| {
             again.violation.as_ref().is_some_and(|v| v.invariant == violation.invariant)
         });
-        let tries = (1 + broke.count(), 1 + self.tries);
+        let broke = broke.count();
+        if violation.invariant.goes_by_time() && broke == 0 {
+            let (file, invariant) = (file.display(), violation.invariant);
+            eprintln!("{file}: broke {invariant} once, and in none of {} more tries", self.tries);
+            return None;
+        }
+        let tries = (1 + broke, 1 + self.tries);
         let command = against::replay_command(&self.command(), file);
         let story = report::failure(&outcome, &command);
         eprintln!("{story}\ntries    broke in {} of {} tries\n", tries.0, tries.1);
