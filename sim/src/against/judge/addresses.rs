@@ -54,9 +54,11 @@ impl Known {
             self.links[link].ever.insert(name.to_owned());
         }
         let address = self.address(name);
+        let is_first = !address.claims.contains_key(&link);
         address.claims.entry(link).or_default().pending += 1;
         let register = address.registers.entry(link).or_default();
         (register.under_way, register.asked) = (register.under_way + 1, now);
+        register.since = if is_first { now } else { register.since };
         self.reconsider(name);
     }
 

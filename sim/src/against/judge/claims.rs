@@ -37,6 +37,8 @@ pub struct Register {
     pub under_way: u32,
     /// When the latest was asked for.
     pub asked: Moment,
+    /// When the first was asked for of those without a gap: a notice on its way can be about any of them.
+    pub since: Moment,
     /// When one was answered last.
     pub ended: Moment,
 }
@@ -141,9 +143,9 @@ impl Address {
         self.owner
     }
 
-    /// Whether another connection may have registered it after this one's registration was asked for.
+    /// Whether another connection may have registered it after this one's registrations were asked for.
     pub fn has_rival(&self, link: usize) -> bool {
-        let own = self.registers.get(&link).map(|own| own.asked).unwrap_or_default();
+        let own = self.registers.get(&link).map(|own| own.since).unwrap_or_default();
         let mut others = self.registers.iter().rev().filter(|(other, _)| **other != link);
         others.any(|(_, other)| other.under_way > 0 || other.ended > own)
     }

@@ -85,6 +85,15 @@ fn a_takeover_is_told_once() {
 }
 
 #[test]
+fn a_notice_may_come_when_its_address_was_asked_for_again() {
+    let mut story = Story::of(["alice"]);
+    story.connects("alice.2").registers("alice.2", "alice", 2);
+    let back = story.asks("alice", register("alice"));
+    story.hears("alice", told(Notice::Superseded, "alice"));
+    story.hears("alice", owned(&back, "alice", 3, &[])).holds();
+}
+
+#[test]
 fn nobody_is_told_of_a_takeover_that_is_none() {
     let mut story = Story::of(["alice"]);
     story.hears("alice", told(Notice::Superseded, "alice")).breaks(Invariant::I5);
