@@ -131,7 +131,7 @@ async fn watch<W: Wire>(stack: FullStack<AnyHub, W>, program: Program) {
             let why = format!("its process ended by itself: {status}");
             stack.recorder.accuse(ended(&why, &program.said()));
         }
-        if program.is_over() {
+        if program.ended().is_some() {
             stack.wire.hub_left(address);
             return;
         }

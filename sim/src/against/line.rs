@@ -144,8 +144,7 @@ impl<W: Wire> Line<W> {
 
     async fn dial(&mut self, id: Connection, speaker: &str) -> Result<(Link<W>, Turn), String> {
         let authority = self.stack.wire.hub_authority(&self.host);
-        if let Speaker::Client(_) = &*self.run.speaker() {
-        } else {
+        if matches!(&*self.run.speaker(), Speaker::Frames(_)) {
             return self.dial_web_socket(id, &authority).await;
         }
         let port = authority.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
@@ -271,15 +270,12 @@ impl<W: Wire> Line<W> {
     /// Ends the connection, in order or in the middle of whatever it does.
     pub async fn close(&mut self) {
         let Some(Open { id, link, .. }) = self.open.take() else { return };
-        match link {
-            Link::Frames { mut socket, .. } => {
-                select! {
-                    biased;
-                    _ = socket.close() => {}
-                    () = self.runtime.sleep(CLOSE_TIMEOUT) => {}
-                }
+        if let Link::Frames { mut socket, .. } = link {
+            select! {
+                biased;
+                _ = socket.close() => {}
+                () = self.runtime.sleep(CLOSE_TIMEOUT) => {}
             }
-            Link::Client { .. } => {}
         }
         self.forget(id, true);
         self.record(ClientEvent::Lost { connection: self.count, code: None, own: true });

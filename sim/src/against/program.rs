@@ -64,11 +64,6 @@ impl Program {
         self.ended().filter(|_| !self.0.stopping.load(Ordering::Relaxed))
     }
 
-    /// Whether it has ended, or was killed.
-    pub fn is_over(&self) -> bool {
-        self.ended().is_some()
-    }
-
     /// Asks it to end.
     pub fn ask_to_end(&self) {
         self.0.stopping.store(true, Ordering::Relaxed);

@@ -142,21 +142,20 @@ impl<'a> Shrinker<'a> {
         let mut played = 0;
         let mut fails = |candidate: &Scenario| {
             played += tries;
-            broken_in(candidate, target, tries, &violation).1
+            let each = vec![at(candidate, target); tries];
+            quorum(&play_all(&each, tries, &|| false, &|| ()), &violation)
         };
         let shrunk = scenario::shrink(&thinned, failed_at, &mut fails, self.time_is_up);
-        let mut scenario = shrunk.scenario;
-        let again = vec![at(&scenario, target); LAST_TRIES];
+        let again = vec![at(&shrunk.scenario, target); LAST_TRIES];
         let last = play_all(&again, LAST_TRIES, &|| false, &|| ());
         let same = |outcome: &Outcome| is_same(outcome, &violation);
         let failed: Vec<Outcome> = last.into_iter().flatten().flatten().filter(same).collect();
         let broke = failed.len();
         // One that will not fail any more is told as it failed at first.
-        let (outcome, left) = match failed.into_iter().next() {
-            Some(outcome) => (outcome, scenario.clone()),
+        let (outcome, mut scenario) = match failed.into_iter().next() {
+            Some(outcome) => (outcome, shrunk.scenario),
             None => (outcome.clone(), storm.clone()),
         };
-        scenario = left;
         scenario.title = violation.invariant.to_string();
         scenario.races = Some("against a hub in real time".to_owned());
         let seen = outcome.violation.as_ref().unwrap_or(&violation);
@@ -228,17 +227,17 @@ impl<'a> Shrinker<'a> {
     }
 }
 
-/// In how many tries it breaks the same way, and when, if that is often enough.
-fn broken_in(
-    candidate: &Scenario,
+/// In how many of so many tries, all at once, it breaks this.
+pub fn breaks_again(
+    scenario: &Scenario,
     target: &Arc<Target>,
     tries: usize,
     violation: &Violation,
-) -> (usize, Option<Duration>) {
-    let each = vec![at(candidate, target); tries];
-    let played = play_all(&each, tries, &|| false, &|| ());
-    let broke = played.iter().flatten().flatten().filter(|o| is_same(o, violation)).count();
-    (broke, quorum(&played, violation))
+    over: &(dyn Fn() -> bool + Sync),
+) -> usize {
+    let each = vec![at(scenario, target); tries];
+    let played = play_all(&each, tries, over, &|| ());
+    played.iter().flatten().flatten().filter(|outcome| is_same(outcome, violation)).count()
 }
 
 /// When the latest of them failed the same way, if half of them did.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::dialect::{Operation, Verb};
 use super::subject::Run;
 use crate::history::{ClientName, PROBE};
+use crate::lower;
 use crate::scenario::{Action, Speech};
 
 /// What one client asks for in a run: each operation has an id of its own, unless a step names one.
@@ -128,13 +129,7 @@ pub fn probe(to: &str, payload: &str) -> Verb {
 }
 
 fn payload(number: Option<usize>, speech: &Speech) -> Value {
-    let mut payload = serde_json::Map::new();
-    payload.extend(number.map(|number| ("step".to_owned(), json!(number))));
-    payload.extend(speech.text.as_ref().map(|text| ("text".to_owned(), json!(text))));
-    if speech.padding > 0 {
-        payload.insert("padding".to_owned(), json!("~".repeat(speech.padding)));
-    }
-    payload.into()
+    lower::payload(number, speech).to().expect("it is JSON")
 }
 
 /// The word of what an action asks for, if it asks for something.

@@ -18,7 +18,7 @@ use dst::verdict::Invariant as _;
 use dst::{failures, interrupt, report};
 use signal_hub_sim::against::{
     self, AnyHub, Break, Fate, Outcome, Place, Played, Promise, Results, Scenario, Shrinker, Small,
-    Storms, Target, Times, Tongue,
+    Storms, Target, Times, Tongue, Violation,
 };
 use signal_hub_sim::invariants::Invariant;
 use signal_hub_sim::scenario::Profile;
@@ -247,10 +247,8 @@ impl Against {
         if !invariant.goes_by_time() || failure.seeds.len() > 1 {
             return true;
         }
-        let again = vec![against::at(storm, target); self.tries];
-        let again = against::play_all(&again, self.tries, &interrupt::came, &|| ());
-        let mut violations = again.iter().flatten().flatten().filter_map(|o| o.violation.as_ref());
-        let comes = violations.any(|violation| violation.invariant == invariant);
+        let violation = &failure.first.violation;
+        let comes = self.breaks_again(target, storm, violation) > 0;
         if !comes {
             let tries = self.tries;
             eprintln!("seed {seed} broke {invariant} once, and in none of {tries} more tries");
@@ -383,6 +381,15 @@ impl Against {
         Ok(results.with_runs(&findings).judged(&promises, &findings.sightings, breaks))
     }
 
+    fn breaks_again(
+        &self,
+        target: &Arc<Target>,
+        scenario: &Scenario,
+        violation: &Violation,
+    ) -> usize {
+        against::breaks_again(scenario, target, self.tries, violation, &interrupt::came)
+    }
+
     /// A file that broke something is tried again: in how many tries it does is told.
     fn broke(
         &self,
@@ -392,13 +399,7 @@ impl Against {
         outcome: Outcome,
     ) -> Option<(Invariant, Break)> {
         let violation = outcome.violation.clone()?;
-        let again = vec![against::at(scenario, target); self.tries];
-        let again = against::play_all(&again, self.tries, &interrupt::came, &|| ());
-        let broke = again.iter().flatten().flatten();
-        let broke = broke.filter(|again| {
-            again.violation.as_ref().is_some_and(|v| v.invariant == violation.invariant)
-        });
-        let broke = broke.count();
+        let broke = self.breaks_again(target, scenario, &violation);
         if violation.invariant.goes_by_time() && broke == 0 {
             let (file, invariant) = (file.display(), violation.invariant);
             eprintln!("{file}: broke {invariant} once, and in none of {} more tries", self.tries);

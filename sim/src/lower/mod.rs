@@ -31,7 +31,7 @@ pub fn hub_url(authority: &str) -> HubUrl {
 }
 
 /// What step `number` says: no two steps say the same, unless they name the id of what they say.
-fn payload(number: Option<usize>, speech: &Speech) -> Json {
+pub fn payload(number: Option<usize>, speech: &Speech) -> Json {
     #[derive(Serialize)]
     struct Said<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
