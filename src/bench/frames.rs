@@ -215,7 +215,12 @@ mod tests {
     }
 
     fn template() -> Template {
-        let send = Send { to: address("bench/b").into(), kind: KIND.into(), data: data(7, 256) };
+        let send = Send {
+            to: address("bench/b").into(),
+            kind: KIND.into(),
+            data: data(7, 256),
+            queue: true,
+        };
         let id = format!("run-7-{NUMBER}");
         let now = Timestamp::from_millis(1);
         Template::new(request(&id, &address("bench/a"), Pattern::Ask, now, Verb::Send(send)))

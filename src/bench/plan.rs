@@ -129,7 +129,7 @@ impl Seat {
 
     fn sending(self, names: &Names, lane: usize, to: ActorAddress) -> Self {
         let (to, data) = (to.into(), data(lane, names.payload_bytes));
-        self.saying(names, Verb::Send(Send { to, kind: KIND.into(), data }))
+        self.saying(names, Verb::Send(Send { to, kind: KIND.into(), data, queue: true }))
     }
 
     fn registering(self, names: &Names, member: usize) -> Self {
@@ -152,6 +152,7 @@ pub fn registration(actor_address: ActorAddress) -> Register {
         metadata: Json::EMPTY_OBJECT,
         ttl: Register::TTL_MAX,
         renew_on_heartbeat: false,
+        recovery: None,
     }
 }
 

@@ -63,7 +63,7 @@ impl Client {
         kind: impl Into<Arc<str>>,
         data: Json,
     ) -> Result<(), ClientError> {
-        let verb = Verb::Send(Send { to: to.into(), kind: kind.into(), data });
+        let verb = Verb::Send(Send { to: to.into(), kind: kind.into(), data, queue: true });
         self.request(RequestCommand::new(Pattern::Tell, verb)).await.map(drop)
     }
 
@@ -74,7 +74,10 @@ impl Client {
         kind: impl Into<Arc<str>>,
         data: Json,
     ) -> Result<SendOutcome, ClientError> {
-        match self.ask(Verb::Send(Send { to: to.into(), kind: kind.into(), data })).await? {
+        match self
+            .ask(Verb::Send(Send { to: to.into(), kind: kind.into(), data, queue: true }))
+            .await?
+        {
             Reply::DeliveryAck(ack) => Ok(SendOutcome::Delivered(ack)),
             Reply::UnknownActor(unknown) => Ok(SendOutcome::UnknownActor(unknown)),
             other => Err(unexpected(&other)),

@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::{CloseCause, SessionKey};
 use crate::protocol::{
-    ActorAddress, CloseReason, ErrorCode, MessageId, Pattern, Recipient, SessionId, SubscriptionId,
-    Topic,
+    ActorAddress, CloseReason, Epoch, ErrorCode, MessageId, Pattern, Recipient, SessionId,
+    SubscriptionId, Topic, Unrecovered,
 };
 use crate::time::Timestamp;
 
@@ -115,6 +115,48 @@ pub enum Record {
         /// The recipient's session.
         session: SessionKey,
     },
+    /// A copy was kept for a recipient that recovers: it is away, or its queue is full.
+    MessageQueued {
+        /// The acting identity of the sender.
+        from: ActorAddress,
+        /// The recipient.
+        to: ActorAddress,
+        /// The application's type.
+        #[serde(rename = "type")]
+        kind: Arc<str>,
+        /// The id of the request that carried it.
+        message: MessageId,
+    },
+    /// A registration that wishes to recover, or `hub:recover`, was answered.
+    RecoveryAnswered {
+        /// The recovering address.
+        actor_address: ActorAddress,
+        /// Its session.
+        session: SessionKey,
+        /// The epoch from now on.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        epoch: Option<Epoch>,
+        /// The number after which it goes on.
+        after: u64,
+        /// Whether everything after the asked position follows.
+        recovered: bool,
+        /// Messages that follow because of that.
+        replayed: u64,
+        /// Why nothing was recovered.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<Unrecovered>,
+    },
+    /// A kept copy was handed to its recipient's session.
+    MessageReplayed {
+        /// The recipient.
+        to: ActorAddress,
+        /// The id of the request that carried it.
+        message: MessageId,
+        /// The recipient's session.
+        session: SessionKey,
+        /// The number of the copy.
+        seq: u64,
+    },
     /// A copy did not reach its recipient.
     MessageDropped {
         /// The recipient, as the sender wrote it.
@@ -210,9 +252,13 @@ pub enum DropReason {
     UnknownActor,
     /// The recipient is detached.
     Detached,
-    /// The time to live ended before arrival or in the recipient's queue. In the latter case the
-    /// message was recorded as delivered before.
+    /// The time to live ended before arrival, while it was kept, or in the recipient's queue. In the
+    /// last case the message was recorded as delivered before.
     Expired,
+    /// It was queued for the recipient, and gave way to newer ones.
+    Overflow,
+    /// It was queued for the recipient, which did not come back for it.
+    Unclaimed,
 }
 
 /// Why a session ended, or why it lost an address.

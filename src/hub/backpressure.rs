@@ -68,6 +68,6 @@ impl Hub {
 
     fn notice(&mut self, now: Timestamp, key: SessionKey, notice: Notice) -> Outgoing {
         let (id, to, body) = (self.ids.fresh(), self.reply_address(key), Body::Notice(notice));
-        Outgoing { id, to, timestamp: now, body }
+        Outgoing::new(id, to, now, body)
     }
 }

@@ -103,6 +103,12 @@ pub struct Config {
     pub dedupe_entries_max: usize,
     /// Remembered outcomes for one address; at the bound it loses its oldest.
     pub dedupe_entries_per_address_max: usize,
+    /// Messages that are kept for one address that recovers; zero: none are.
+    pub recovery_messages_max: usize,
+    /// Their bytes; at either bound the address loses its oldest.
+    pub recovery_bytes_max: usize,
+    /// Bytes of all kept messages; at the bound the address with the most loses its oldest.
+    pub recovery_total_bytes_max: usize,
     /// Messages in a session's outgoing queue above which its senders are told to pause.
     pub pause_threshold: usize,
     /// Messages in it below which its senders are told to resume.
@@ -142,6 +148,11 @@ impl Config {
             capabilities_max: self.capabilities_max,
             capability_bytes_max: self.capability_bytes_max,
         }
+    }
+
+    /// Whether the hub keeps messages for addresses that recover.
+    pub fn recovers(&self) -> bool {
+        self.recovery_messages_max > 0 && !self.resume_window.is_zero()
     }
 
     /// Checks that the settings go together. The hub works with any; with refused ones it does not
@@ -212,6 +223,9 @@ impl Default for Config {
             dedupe_window: Duration::from_secs(60),
             dedupe_entries_max: 100_000,
             dedupe_entries_per_address_max: 8_000,
+            recovery_messages_max: 256,
+            recovery_bytes_max: 256 * 1024,
+            recovery_total_bytes_max: 64 * 1024 * 1024,
             pause_threshold: 768,
             resume_threshold: 256,
         }

@@ -31,7 +31,11 @@ pub struct Counters {
     pub messages_sent: u64,
     /// Copies of application messages handed to sessions.
     pub messages_delivered: u64,
-    /// Copies that were not handed to a session.
+    /// Copies kept for addresses that are to recover them.
+    pub messages_queued: u64,
+    /// Kept copies that were handed to sessions afterwards, or once more.
+    pub messages_replayed: u64,
+    /// Copies that were not handed to a session, or given up after they were kept for one.
     pub messages_dropped: u64,
     /// The dropped copies by reason.
     pub drops: Drops,
@@ -41,6 +45,10 @@ pub struct Counters {
     pub takeovers: u64,
     /// Detached addresses that were registered again.
     pub resumes: u64,
+    /// Positions that counted.
+    pub recoveries: u64,
+    /// Positions that did not.
+    pub unrecovered: u64,
 }
 
 impl Counters {
@@ -66,8 +74,12 @@ pub struct Drops {
     pub unknown_actor: u64,
     /// The recipient was detached.
     pub detached: u64,
-    /// The time to live ended before arrival.
+    /// The time to live ended before arrival, or while it was kept.
     pub expired: u64,
+    /// It was kept, and gave way to newer ones.
+    pub overflow: u64,
+    /// It was kept, and the recipient did not come back for it.
+    pub unclaimed: u64,
 }
 
 impl Drops {
@@ -77,6 +89,8 @@ impl Drops {
             DropReason::UnknownActor => &mut self.unknown_actor,
             DropReason::Detached => &mut self.detached,
             DropReason::Expired => &mut self.expired,
+            DropReason::Overflow => &mut self.overflow,
+            DropReason::Unclaimed => &mut self.unclaimed,
         }
     }
 }

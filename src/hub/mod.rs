@@ -29,11 +29,11 @@ pub use rows::Rows;
 pub(crate) use state::Table;
 pub use state::{Deadline, Phase, SessionDeadlines};
 pub use totals::Totals;
-pub use view::{AddressRow, OwnerRow, Queued, SessionRow, Sizes, TopicRow, View};
+pub use view::{AddressRow, LogRow, OwnerRow, Queued, SessionRow, Sizes, TopicRow, View};
 pub use work::Work;
 
 use counters::Minute;
-use state::{Deadlines, DedupeCache, Registry, Sessions, Topics};
+use state::{Deadlines, DedupeCache, Logs, Registry, Sessions, Topics};
 use work::Visits;
 
 use crate::auth::Access;
@@ -51,6 +51,7 @@ pub struct Hub {
     sessions: Sessions,
     registry: Registry,
     topics: Topics,
+    logs: Logs,
     dedupe: DedupeCache,
     deadlines: Deadlines,
     counters: Counters,
@@ -80,6 +81,7 @@ impl Hub {
             sessions: Sessions::new(hash_key),
             registry: Registry::new(hash_key),
             topics: Topics::new(hash_key),
+            logs: Logs::new(hash_key),
             dedupe: DedupeCache::new(hash_key),
             deadlines: Deadlines::new(hash_key),
             counters: Counters::default(),
@@ -155,6 +157,7 @@ impl Hub {
         self.sessions.hash(&mut hasher);
         self.registry.hash(&mut hasher);
         self.topics.hash(&mut hasher);
+        self.logs.hash(&mut hasher);
         self.dedupe.hash(&mut hasher);
         self.deadlines.hash(&mut hasher);
         self.stopping.hash(&mut hasher);
@@ -169,6 +172,7 @@ impl Hub {
                 Deadline::SlowConsumer(key) => self.close(now, key, CloseReason::SlowConsumer),
                 Deadline::Token(key) => self.close(now, key, CloseReason::TokenExpired),
                 Deadline::Address(address) => self.address_due(now, &address),
+                Deadline::Log(address) => self.log_due(now, &address),
                 Deadline::Dedupe => self.dedupe_due(now),
             }
         }
@@ -192,6 +196,7 @@ impl Hub {
         self.sessions.touched.clear();
         self.registry.touched.clear();
         self.topics.touched.clear();
+        self.logs.touched.clear();
         self.deadlines.touched.clear();
     }
 }

@@ -13,7 +13,32 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Handover {
     Delivered,
+    /// Kept for a recipient that is to recover it.
+    Queued,
     Dropped(DropReason),
+}
+
+/// Where a copy goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Destination {
+    /// The owner of the address, or why it has none.
+    owner: Result<SessionKey, DropReason>,
+    /// Whether its messages are numbered and kept.
+    pub recovers: bool,
+    /// Whether the copy may wait for the address.
+    queue: bool,
+}
+
+impl Destination {
+    pub fn of(known: Option<&Registration>, queue: bool) -> Self {
+        let owner = known.ok_or(DropReason::UnknownActor);
+        let owner = owner.and_then(|known| known.state.owner().ok_or(DropReason::Detached));
+        Self { owner, recovers: known.is_some_and(|known| known.recovers), queue }
+    }
+
+    fn may_wait(self) -> bool {
+        self.recovers && self.queue
+    }
 }
 
 impl Hub {
@@ -73,7 +98,7 @@ impl Hub {
         to: ActorAddress,
         body: Body,
     ) {
-        let outgoing = Outgoing { id: self.ids.fresh(), to, timestamp: now, body };
+        let outgoing = Outgoing::new(self.ids.fresh(), to, now, body);
         let (lived, weight) = (self.deadlines.lived(now), outgoing.weight());
         let Some(session) = self.sessions.open_mut(key) else { return };
         self.work.bytes += weight;
@@ -107,34 +132,26 @@ impl Hub {
         to: ActorAddress,
         body: Body,
     ) {
-        let outgoing = Outgoing { id: self.ids.fresh(), to, timestamp: now, body };
+        let outgoing = Outgoing::new(self.ids.fresh(), to, now, body);
         self.enqueue(now, key, outgoing);
     }
 
-    /// Hands one copy from `sender` to the owner of `to`, or records why it cannot.
+    /// Hands one copy from `sender` to the owner of `to`, keeps it, or records why it cannot.
     pub(super) fn deliver(
         &mut self,
         now: Timestamp,
         sender: SessionKey,
-        to: &ActorAddress,
+        (to, destination): (&ActorAddress, Destination),
         delivery: &Arc<Delivery>,
     ) -> Handover {
-        let owner = owner_of(self.registry.get(to));
-        self.deliver_to(now, sender, (to, owner), delivery)
-    }
-
-    /// The same if the owner was looked up before.
-    pub(super) fn deliver_to(
-        &mut self,
-        now: Timestamp,
-        sender: SessionKey,
-        (to, owner): (&ActorAddress, Result<SessionKey, DropReason>),
-        delivery: &Arc<Delivery>,
-    ) -> Handover {
-        let handover = match owner {
+        let handover = match destination.owner {
+            Err(DropReason::Detached) if destination.may_wait() => {
+                self.queue(now, to, delivery, DropReason::Detached)
+            }
             Err(why) => Handover::Dropped(why),
             Ok(owner) => {
-                let (handover, queue_depth) = self.hand_over(now, owner, to, delivery);
+                let (handover, queue_depth) =
+                    self.hand_over(now, owner, (to, destination), delivery);
                 if queue_depth > self.config.pause_threshold {
                     self.pause_feeder(now, sender, owner, to, queue_depth);
                 }
@@ -164,21 +181,32 @@ impl Hub {
         &mut self,
         now: Timestamp,
         owner: SessionKey,
-        to: &ActorAddress,
+        (to, destination): (&ActorAddress, Destination),
         delivery: &Arc<Delivery>,
     ) -> (Handover, usize) {
-        let body = Body::Delivery(Arc::clone(delivery));
-        let outgoing = Outgoing { id: self.ids.fresh(), to: to.clone(), timestamp: now, body };
-        let (lived, weight) = (self.deadlines.lived(now), outgoing.weight());
+        let (lived, weight) = (self.deadlines.lived(now), delivery.weight());
         let session = self.sessions.open_mut(owner).expect("an owner is an open session: I1, I9");
-        if !session.queue.has_room(weight, &self.config) {
-            session.queue.note_full(lived);
+        let has_room = session.queue.has_room(weight, &self.config);
+        if !has_room || destination.recovers && session.replaying.contains(to) {
             let queue_depth = session.queue.messages;
-            self.time_slow_consumer(owner);
-            return (Handover::Dropped(DropReason::QueueFull), queue_depth);
+            if !has_room {
+                session.queue.note_full(lived);
+                self.time_slow_consumer(owner);
+            }
+            let handover = if destination.may_wait() {
+                self.queue(now, to, delivery, DropReason::QueueFull)
+            } else {
+                Handover::Dropped(DropReason::QueueFull)
+            };
+            return (handover, queue_depth);
         }
+        let body = Body::Delivery(Arc::clone(delivery));
+        let mut outgoing = Outgoing::new(self.ids.fresh(), to.clone(), now, body);
         session.queue.push(lived, weight, &self.config);
         let (is_timed, queue_depth) = (session.queue.is_timed(), session.queue.messages);
+        if destination.recovers {
+            (outgoing.seq, _) = self.keep(now, to, delivery, false);
+        }
         self.put_out(owner, outgoing, is_timed);
         self.counters.messages_delivered += 1;
         self.work.bytes += delivery.kind.len();
@@ -192,6 +220,30 @@ impl Hub {
             });
         }
         (Handover::Delivered, queue_depth)
+    }
+
+    /// Keeps a copy for when its recipient can have it, or says `why` that is not now.
+    fn queue(
+        &mut self,
+        now: Timestamp,
+        to: &ActorAddress,
+        delivery: &Arc<Delivery>,
+        why: DropReason,
+    ) -> Handover {
+        let (_, is_kept) = self.keep(now, to, delivery, true);
+        if !is_kept {
+            return Handover::Dropped(why);
+        }
+        self.counters.messages_queued += 1;
+        if self.audited {
+            self.audit(Record::MessageQueued {
+                from: delivery.from.clone(),
+                to: to.clone(),
+                kind: delivery.kind.clone(),
+                message: delivery.origin.clone(),
+            });
+        }
+        Handover::Queued
     }
 
     pub(super) fn enqueue(&mut self, now: Timestamp, key: SessionKey, outgoing: Outgoing) {
@@ -223,11 +275,6 @@ impl Hub {
             Some(_) | None => {}
         }
     }
-}
-
-/// The owner of an address, or why it has none.
-pub(super) fn owner_of(known: Option<&Registration>) -> Result<SessionKey, DropReason> {
-    known.ok_or(DropReason::UnknownActor)?.state.owner().ok_or(DropReason::Detached)
 }
 
 pub(super) fn answer(request: &Request, reply: Reply) -> Body {

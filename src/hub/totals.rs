@@ -45,6 +45,7 @@ impl Hub {
             ..Totals::default()
         };
         totals.accounted.outcomes = self.dedupe.bytes();
+        totals.accounted.logs = self.logs.bytes();
         totals.accounted.registrations = self.registry.bytes();
         for session in self.sessions.iter() {
             match session.phase {

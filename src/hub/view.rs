@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::rows::Rows;
 use super::{Deadline, Hub, Phase, SessionDeadlines, SessionKey};
-use crate::protocol::{ActorAddress, SessionId, Topic};
+use crate::protocol::{ActorAddress, Epoch, SessionId, Topic};
 use crate::time::Timestamp;
 
 /// Rows of the hub's state by key; `None`: the key has no row, or no longer has one.
@@ -22,6 +22,9 @@ pub struct View {
     pub addresses: Rows<ActorAddress, AddressRow>,
     /// Every topic with a subscriber.
     pub topics: Rows<Topic, TopicRow>,
+    /// What is kept for every address that recovers.
+    #[serde(skip_serializing_if = "Rows::is_empty")]
+    pub logs: Rows<ActorAddress, LogRow>,
 }
 
 /// One session.
@@ -72,6 +75,25 @@ pub struct OwnerRow {
     pub weight: usize,
 }
 
+/// The log of a recovering address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct LogRow {
+    /// The epoch of the numbers.
+    pub epoch: Epoch,
+    /// The latest number; zero: none yet.
+    pub last: u64,
+    /// The latest number that is lost; zero: none.
+    pub floor: u64,
+    /// The next number to replay, if any waits.
+    pub cursor: Option<u64>,
+    /// Kept messages.
+    pub messages: usize,
+    /// What they weigh, in bytes.
+    pub bytes: usize,
+    /// When the oldest may be too old, if any can be given up.
+    pub due: Option<Timestamp>,
+}
+
 /// The subscribers of one topic in the index by topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TopicRow {
@@ -117,6 +139,13 @@ impl AddressRow {
     }
 }
 
+impl LogRow {
+    /// Changes the row as a standstill of the hub for `by` does.
+    pub fn put_off(&mut self, by: Duration) {
+        self.due = self.due.map(|at| at + by);
+    }
+}
+
 impl Hub {
     /// All rows.
     pub fn view(&self) -> View {
@@ -132,6 +161,7 @@ impl Hub {
             self.sessions.keys().into_iter().take(rows_max).chain(armed().filter_map(session_of)),
             registered.chain(subscribed).chain(armed().filter_map(address_of)).cloned(),
             self.topics.topics().take(rows_max).cloned(),
+            self.logs.addresses().take(rows_max).chain(armed().filter_map(log_of)).cloned(),
         )
     }
 
@@ -144,6 +174,7 @@ impl Hub {
             self.sessions.touched.iter().copied().chain(armed().filter_map(session_of)),
             addresses.chain(subscribed.clone().map(|(address, _)| address)).cloned(),
             subscribed.map(|(_, topic)| topic.clone()),
+            self.logs.touched.iter().chain(armed().filter_map(log_of)).cloned(),
         )
     }
 
@@ -164,6 +195,7 @@ impl Hub {
         sessions: impl Iterator<Item = SessionKey>,
         addresses: impl Iterator<Item = ActorAddress>,
         topics: impl Iterator<Item = Topic>,
+        logs: impl Iterator<Item = ActorAddress>,
     ) -> View {
         View {
             sessions: Rows::of(sessions, |key| self.session_row(*key)),
@@ -172,6 +204,7 @@ impl Hub {
                 let subscribers: BTreeSet<_> = self.topics.subscribers(topic).cloned().collect();
                 (!subscribers.is_empty()).then_some(TopicRow { subscribers })
             }),
+            logs: Rows::of(logs, |address| self.log_row(address)),
         }
     }
 
@@ -183,6 +216,19 @@ impl Hub {
             addresses: session.addresses.shown(),
             queued: Queued { messages: session.queue.messages, bytes: session.queue.bytes },
             deadlines: self.deadlines.of_session(key),
+        })
+    }
+
+    fn log_row(&self, address: &ActorAddress) -> Option<LogRow> {
+        let log = self.logs.get(address)?;
+        Some(LogRow {
+            epoch: log.epoch,
+            last: log.last,
+            floor: log.floor(),
+            cursor: log.cursor(),
+            messages: log.len(),
+            bytes: log.bytes(),
+            due: self.deadlines.of_log(address),
         })
     }
 
@@ -206,7 +252,7 @@ fn session_of(deadline: &Deadline) -> Option<SessionKey> {
         | Deadline::Idle(key)
         | Deadline::SlowConsumer(key)
         | Deadline::Token(key) => Some(*key),
-        Deadline::Address(_) | Deadline::Dedupe => None,
+        Deadline::Address(_) | Deadline::Log(_) | Deadline::Dedupe => None,
     }
 }
 
@@ -217,7 +263,15 @@ fn address_of(deadline: &Deadline) -> Option<&ActorAddress> {
         | Deadline::Idle(_)
         | Deadline::SlowConsumer(_)
         | Deadline::Token(_)
+        | Deadline::Log(_)
         | Deadline::Dedupe => None,
+    }
+}
+
+fn log_of(deadline: &Deadline) -> Option<&ActorAddress> {
+    match deadline {
+        Deadline::Log(address) => Some(address),
+        _ => None,
     }
 }
 

@@ -10,6 +10,8 @@ use crate::protocol::{ActorAddress, Outgoing, PATH_BYTES_MAX, TOPIC_BYTES_MAX, T
 
 /// The weight of a session: its row, its deadlines, its rate limiters.
 pub const SESSION: usize = 1024;
+/// The weight of a recovering address's log, without its messages.
+pub const LOG: usize = 512;
 const REGISTRATION: usize = 1024;
 const CAPABILITY: usize = 32;
 const SUBSCRIPTION: usize = 512;
@@ -48,6 +50,8 @@ pub struct Accounts {
     pub registrations: usize,
     /// Subscriptions of addresses to topics.
     pub subscriptions: usize,
+    /// Messages kept for addresses that recover.
+    pub logs: usize,
     /// Remembered outcomes of asks.
     pub outcomes: usize,
 }
@@ -62,18 +66,20 @@ impl Accounts {
             queues: config.sessions_max.saturating_mul(queue_max(config)),
             registrations: addresses.saturating_mul(registration_max(config)),
             subscriptions: subscriptions.saturating_mul(SUBSCRIPTION + TOPIC_BYTES_MAX),
+            logs: addresses.saturating_mul(LOG).saturating_add(config.recovery_total_bytes_max),
             outcomes: config.dedupe_entries_max.max(1).saturating_mul(OUTCOME + ADDRESS_BYTES_MAX),
         }
     }
 
     /// Each number with its name.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, usize)> {
-        let Self { sessions, queues, registrations, subscriptions, outcomes } = *self;
+        let Self { sessions, queues, registrations, subscriptions, logs, outcomes } = *self;
         [
             ("sessions", sessions),
             ("queues", queues),
             ("registrations", registrations),
             ("subscriptions", subscriptions),
+            ("logs", logs),
             ("outcomes", outcomes),
         ]
         .into_iter()

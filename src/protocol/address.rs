@@ -279,6 +279,11 @@ number! {
     SubscriptionId, "sub-", "a subscription id: sub-<uuid>"
 }
 
+number! {
+    /// Names a run of numbered messages to one address, `epoch-<uuid>`; never used twice.
+    Epoch, "epoch-", "an epoch as hub:registered bore it: epoch-<uuid>"
+}
+
 /// Proves the right to renew one registration, once (protocol, section 4). Never printed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]

@@ -1,6 +1,7 @@
 //! What the hub sends: one envelope per message. The part that recipients share is built once.
 
 use std::borrow::Cow;
+use std::num::NonZeroU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ pub struct Outgoing {
     pub to: ActorAddress,
     /// The hub's clock.
     pub timestamp: Timestamp,
+    /// The number of application data among what a recovering address gets.
+    pub seq: Option<NonZeroU64>,
     /// What the envelope carries.
     pub body: Body,
 }
@@ -81,8 +84,8 @@ pub struct Delivery {
     pub origin: MessageId,
     /// How long after its arrival it may still be written; none: for ever.
     pub ttl: Option<Duration>,
-    /// The encoded text after `id` and `to`, which many recipients share; written for the first.
-    pub(super) shared: OnceLock<Box<[u8]>>,
+    /// What many recipients share; written for the first.
+    pub(super) shared: OnceLock<Shared>,
 }
 
 impl Delivery {
@@ -99,6 +102,19 @@ impl Delivery {
         let (kind, shared) = (kind.into(), OnceLock::new());
         Self { from, kind, payload, metadata, route, origin, ttl, shared }
     }
+
+    /// What a copy weighs in a queue.
+    pub fn weight(&self) -> usize {
+        Outgoing::ENVELOPE_WEIGHT + self.kind.len() + self.payload.len() + self.metadata.len()
+    }
+}
+
+/// The encoded text of a delivery after `id` and `to`.
+#[derive(Debug, Clone)]
+pub(super) struct Shared {
+    pub text: Box<[u8]>,
+    /// Where the metadata ends, within its last brace.
+    pub metadata_end: usize,
 }
 
 /// Two deliveries are equal if their fields are, whether or not they are encoded yet.
@@ -127,6 +143,11 @@ pub enum Route {
 }
 
 impl Outgoing {
+    /// A message without a number.
+    pub fn new(id: Uuid, to: ActorAddress, timestamp: Timestamp, body: Body) -> Self {
+        Self { id, to, timestamp, seq: None, body }
+    }
+
     /// The bytes that the message counts for in an outgoing queue: what a client can make long,
     /// plus [`Outgoing::ENVELOPE_WEIGHT`].
     pub fn weight(&self) -> usize {
@@ -143,10 +164,7 @@ impl Outgoing {
                 data + self.to.as_str().len() + correlation + trace_id
             }
             Body::Notice(_) => Self::ENVELOPE_WEIGHT,
-            Body::Delivery(delivery) => {
-                let data = delivery.payload.len() + delivery.metadata.len();
-                Self::ENVELOPE_WEIGHT + delivery.kind.len() + data
-            }
+            Body::Delivery(delivery) => delivery.weight(),
         }
     }
 

@@ -9,6 +9,7 @@ mod envelope;
 mod glob;
 mod json;
 mod notice;
+mod recovery;
 mod refusal;
 mod reply;
 mod request;
@@ -18,19 +19,23 @@ pub mod codec;
 pub mod framing;
 
 pub use address::{
-    ADDRESS_BYTES_MAX, ActorAddress, InvalidName, MESSAGE_ID_BYTES_MAX, MessageId, PATH_BYTES_MAX,
-    Recipient, RenewalToken, SessionId, SubscriptionId, TOPIC_BYTES_MAX, Topic,
+    ADDRESS_BYTES_MAX, ActorAddress, Epoch, InvalidName, MESSAGE_ID_BYTES_MAX, MessageId,
+    PATH_BYTES_MAX, Recipient, RenewalToken, SessionId, SubscriptionId, TOPIC_BYTES_MAX, Topic,
 };
 pub use criteria::Criteria;
 pub use directory::{
     ActorList, Cursor, Discover, Discovered, DiscoveredActor, ListActors, ListedActor, Page,
     actor_weight,
 };
+use envelope::Shared;
 pub use envelope::{Body, Delivery, Outgoing, Pattern, Route};
 pub use glob::Glob;
 pub(crate) use json::push_text;
 pub use json::{InvalidJson, Json};
 pub use notice::{DisconnectNotice, Notice, PauseNotice, UnregisterReason, UnregisteredNotice};
+pub use recovery::{
+    Position, Recover, Recovered, Recovery, RecoveryWindow, RecoveryWish, Unrecovered,
+};
 pub use refusal::{CloseReason, Details, ErrorCode, Malformed, Refusal};
 pub use reply::{
     BroadcastAck, Connected, DeliveryAck, DeliveryStatus, Disconnected, HeartbeatAck,

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::address::RenewalToken;
 use super::{
-    ActorAddress, ActorList, AuthToken, Discovered, Json, MessageId, Recipient, Refusal, SessionId,
-    SubscriptionId, Topic,
+    ActorAddress, ActorList, AuthToken, Discovered, Json, MessageId, Recipient, Recovered,
+    Recovery, Refusal, SessionId, SubscriptionId, Topic,
 };
 use crate::time::Timestamp;
 
@@ -25,6 +25,8 @@ pub enum Reply {
     Unregistered(Unregistered),
     /// `hub:renewed`.
     Renewed(Renewed),
+    /// `hub:recovered`.
+    Recovered(Recovered),
     /// `hub:discovered`.
     Discovered(Discovered),
     /// `hub:actor_list`.
@@ -61,6 +63,7 @@ impl Reply {
             Reply::Registered(_) => "hub:registered",
             Reply::Unregistered(_) => "hub:unregistered",
             Reply::Renewed(_) => "hub:renewed",
+            Reply::Recovered(_) => "hub:recovered",
             Reply::Discovered(_) => "hub:discovered",
             Reply::ActorList(_) => "hub:actor_list",
             Reply::DeliveryAck(_) => "hub:delivery_ack",
@@ -85,11 +88,16 @@ impl Reply {
     pub(super) fn data_len(&self) -> usize {
         /// Bytes of a topic in a list beside its text.
         const TOPIC: usize = 32;
+        /// Bytes of the answer to a wish to recover.
+        const RECOVERY: usize = 256;
         match self {
             Reply::HeartbeatAck(ack) => ack.timestamp.len(),
             Reply::Registered(registered) => {
-                registered.subscriptions.iter().map(|topic| TOPIC + topic.as_str().len()).sum()
+                let topics = registered.subscriptions.iter();
+                let listed: usize = topics.map(|topic| TOPIC + topic.as_str().len()).sum();
+                listed + registered.recovery.as_ref().map_or(0, |_| RECOVERY)
             }
+            Reply::Recovered(_) => RECOVERY,
             Reply::Discovered(discovered) => discovered.weight(),
             Reply::ActorList(list) => list.weight(),
             Reply::TokenRefreshed(refreshed) => refreshed.token.as_str().len(),
@@ -143,6 +151,9 @@ pub struct HubCapabilities {
     pub max_actors_per_instance: usize,
     /// Whether the hub sends `hub:pause` and `hub:resume`.
     pub supports_backpressure: bool,
+    /// Whether the hub keeps messages for those that recover; older hubs leave it out.
+    #[serde(default)]
+    pub supports_recovery: bool,
     /// Media types of payloads.
     pub supported_content_types: Vec<String>,
 }
@@ -183,6 +194,9 @@ pub struct Registered {
     /// How many there are in all, if not all are listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription_count: Option<usize>,
+    /// The answer to the registration's wish to recover.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
 }
 
 /// The address is free and forgotten.
@@ -225,6 +239,8 @@ pub struct DeliveryAck {
 pub enum DeliveryStatus {
     /// The recipient's session has it.
     Delivered,
+    /// The hub keeps it for the recipient, as long as this hub runs and the recovery window lasts.
+    Queued,
 }
 
 /// Nobody is registered there.
@@ -247,6 +263,9 @@ pub struct BroadcastAck {
     pub delivered_count: usize,
     /// Copies dropped because a recipient's queue was full.
     pub failed_count: usize,
+    /// Copies kept for recipients that are to recover them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub queued_count: usize,
 }
 
 /// The acting identity is subscribed.
@@ -277,6 +296,13 @@ pub struct Published {
     pub topic: Topic,
     /// Copies handed to sessions.
     pub subscriber_count: usize,
+    /// Copies kept for subscribers that are to recover them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub queued_count: usize,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// The state of the asking session's outgoing queue.

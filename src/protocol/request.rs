@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::address::RenewalToken;
 use super::{
-    ActorAddress, AuthToken, Discover, Json, ListActors, MessageId, Pattern, Recipient, Refusal,
-    SubscriptionId, Topic,
+    ActorAddress, AuthToken, Discover, Json, ListActors, MessageId, Pattern, Recipient, Recover,
+    RecoveryWish, Refusal, SubscriptionId, Topic,
 };
 use crate::time::Timestamp;
 
@@ -121,6 +121,8 @@ pub enum Verb {
     Unregister(Unregister),
     /// `hub:renew`.
     Renew(Renew),
+    /// `hub:recover`.
+    Recover(Recover),
     /// `hub:discover`.
     Discover(Discover),
     /// `hub:list_actors`.
@@ -153,6 +155,7 @@ impl Verb {
             Verb::Register(_) => "hub:register",
             Verb::Unregister(_) => "hub:unregister",
             Verb::Renew(_) => "hub:renew",
+            Verb::Recover(_) => "hub:recover",
             Verb::Discover(_) => "hub:discover",
             Verb::ListActors(_) => "hub:list_actors",
             Verb::Send(_) => "hub:send",
@@ -178,6 +181,7 @@ impl Verb {
             | Verb::Register(_)
             | Verb::Unregister(_)
             | Verb::Renew(_)
+            | Verb::Recover(_)
             | Verb::Discover(_)
             | Verb::ListActors(_)
             | Verb::Subscribe(_)
@@ -199,6 +203,7 @@ impl Verb {
         match self {
             Verb::Unregister(unregister) => unregister.actor_address.is_none(),
             Verb::Renew(renew) => renew.renewal_token.is_none(),
+            Verb::Recover(recover) => recover.actor_address.is_none(),
             Verb::Subscribe(_) | Verb::Unsubscribe(_) => true,
             verb => verb.is_delivery(),
         }
@@ -251,6 +256,9 @@ pub struct Register {
     /// Whether each heartbeat of the session renews the registration. Travels in either metadata.
     #[serde(skip)]
     pub renew_on_heartbeat: bool,
+    /// Whether messages are numbered and kept for when the address is away; none: they are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<RecoveryWish>,
 }
 
 impl Register {
@@ -307,6 +315,13 @@ pub struct Send {
     pub kind: Arc<str>,
     /// The application's data.
     pub data: Json,
+    /// Whether it may wait for a recipient that is away.
+    #[serde(skip_serializing_if = "is_true")]
+    pub queue: bool,
+}
+
+fn is_true(flag: &bool) -> bool {
+    *flag
 }
 
 /// Carries application data to all registered actors, one copy per address.

@@ -152,11 +152,15 @@ impl Page {
             pings_dropped,
             messages_sent,
             messages_delivered,
+            messages_queued,
+            messages_replayed,
             messages_dropped: _,
             drops,
             messages_expired,
             takeovers,
             resumes,
+            recoveries,
+            unrecovered,
         } = *counters;
         for (name, help, value) in [
             ("sessions_opened_total", "Sessions that began.", sessions_opened),
@@ -175,6 +179,10 @@ impl Page {
             ),
             ("takeovers_total", "Addresses that moved to another session.", takeovers),
             ("resumes_total", "Detached addresses that came back.", resumes),
+            ("messages_queued_total", "Messages kept for who is away.", messages_queued),
+            ("messages_replayed_total", "Kept messages handed over.", messages_replayed),
+            ("recoveries_total", "Positions from which everything was there.", recoveries),
+            ("recoveries_refused_total", "Positions that did not count.", unrecovered),
         ] {
             self.one(name, Kind::Counter, help, value);
         }
@@ -182,13 +190,15 @@ impl Page {
         for (code, count) in refusals.iter() {
             self.labelled("requests_refused_total", "code", code.as_str(), count);
         }
-        let Drops { queue_full, unknown_actor, detached, expired } = drops;
+        let Drops { queue_full, unknown_actor, detached, expired, overflow, unclaimed } = drops;
         self.head("messages_dropped_total", Kind::Counter, "Messages not delivered, by reason.");
         for (reason, count) in [
             ("queue_full", queue_full),
             ("unknown_actor", unknown_actor),
             ("detached", detached),
             ("expired", expired),
+            ("overflow", overflow),
+            ("unclaimed", unclaimed),
         ] {
             self.labelled("messages_dropped_total", "reason", reason, count);
         }

@@ -210,6 +210,9 @@ pub static SETTINGS: &[Setting] = &[
     hub("dedupe_window", time(Duration::ZERO, DAY), "How long a repeated ask gets its first outcome; 0s: not at all."),
     hub("dedupe_entries_max", count("outcomes", 1, MANY), "Remembered outcomes of asks that may be repeated; at the bound the address with the most loses its oldest."),
     hub("dedupe_entries_per_address_max", count("outcomes", 1, MANY), "Remembered outcomes for one address; at the bound it loses its oldest."),
+    hub("recovery_messages_max", count("messages", 0, MANY), "Messages that are kept for one address that recovers; 0: none are. At the bound it loses its oldest."),
+    hub("recovery_bytes_max", count("bytes", 1024, 64 * GIBIBYTE), "Bytes of them; at the bound the address loses its oldest."),
+    hub("recovery_total_bytes_max", count("bytes", 1024, 64 * GIBIBYTE), "Bytes of all kept messages; at the bound the address with the most loses its oldest."),
     hub("pause_threshold", count("messages", 2, MANY), "Messages in a session's outgoing queue above which its senders are told to pause."),
     hub("resume_threshold", count("messages", 1, MANY), "Messages in it below which its senders are told to resume."),
 ];

@@ -101,7 +101,7 @@ impl Hub {
 /// A frame of the hub, as text.
 pub fn frame(body: Body) -> String {
     let (id, to, timestamp) = (Uuid::nil(), address("alice"), Timestamp::default());
-    encode_hub_frame(&Outgoing { id, to, timestamp, body }, &address("hub"))
+    encode_hub_frame(&Outgoing::new(id, to, timestamp, body), &address("hub"))
 }
 
 pub fn connected() -> Reply {
@@ -115,6 +115,7 @@ pub fn connected() -> Reply {
         capabilities: HubCapabilities {
             max_actors_per_instance: 1,
             supports_backpressure: true,
+            supports_recovery: true,
             supported_content_types: Vec::new(),
         },
         actor_identity: None,
@@ -130,6 +131,7 @@ fn registered(request: &Request, subscriptions: &[&str]) -> Reply {
         resumed: false,
         subscriptions: subscriptions.iter().map(|name| topic(name)).collect(),
         subscription_count: None,
+        recovery: None,
     })
 }
 

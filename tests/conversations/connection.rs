@@ -22,7 +22,7 @@ fn a_session_begins_with_hub_connect() {
         "heartbeatInterval": 25_000,
         "capabilities": {
             "maxActorsPerInstance": 50_000,
-            "supportsBackpressure": true,
+            "supportsBackpressure": true, "supportsRecovery": true,
             "supportedContentTypes": ["application/json"],
         },
     });

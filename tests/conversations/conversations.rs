@@ -11,6 +11,7 @@ mod renewal;
 
 mod auth;
 
+mod recovery;
 mod resume;
 mod takeover;
 

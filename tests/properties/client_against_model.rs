@@ -156,7 +156,8 @@ impl World {
         id: Option<MessageId>,
     ) -> Result<()> {
         let data = Json::from(serde_json::Value::from(self.commands));
-        let verb = Verb::Send(Send { to: address("bob").into(), kind: "note".into(), data });
+        let verb =
+            Verb::Send(Send { to: address("bob").into(), kind: "note".into(), data, queue: true });
         let request = RequestCommand { from, id, ..RequestCommand::new(pattern, verb) };
         self.command(Command::Request(Box::new(request)))
     }
@@ -208,6 +209,7 @@ impl World {
             timestamp: self.now,
             ttl: None,
             metadata: Json::EMPTY_OBJECT,
+            seq: None,
             body,
         };
         self.input(Input::Frame(Ok(HubFrame::Message(Box::new(message)))), cause)

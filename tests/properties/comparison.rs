@@ -193,7 +193,7 @@ fn plain(outgoing: &Outgoing) -> Outgoing {
         Body::Notice(notice) => Body::Notice(notice.clone()),
         Body::Delivery(delivery) => Body::Delivery(Arc::new(in_order(delivery))),
     };
-    Outgoing { id: Uuid::nil(), to: outgoing.to.clone(), timestamp: outgoing.timestamp, body }
+    Outgoing { id: Uuid::nil(), body, ..outgoing.clone() }
 }
 
 fn plain_reply(reply: &Reply) -> Reply {

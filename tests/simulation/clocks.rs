@@ -154,6 +154,7 @@ fn messages_expire_by_the_wall_clock_once_it_was_corrected() {
                 to: address("alice").into(),
                 kind: "note".into(),
                 data: Json::NULL,
+                queue: true,
             });
             let request = RequestCommand::new(Pattern::Ask, verb);
             let request = RequestCommand { ttl: Some(seconds(1)), ..request };

@@ -68,6 +68,7 @@ fn requests_about_registrations() {
         metadata: data(),
         ttl: Duration::from_secs(300),
         renew_on_heartbeat: false,
+        recovery: None,
     };
     assert_snapshot!("register", pretty([request(Verb::Register(register))]));
     let unregister = |actor_address| request(Verb::Unregister(Unregister { actor_address }));
@@ -95,7 +96,8 @@ fn requests_about_registrations() {
 
 #[test]
 fn requests_about_messages() {
-    let send = Send { to: address("bob").into(), kind: "chat:hello".into(), data: data() };
+    let send =
+        Send { to: address("bob").into(), kind: "chat:hello".into(), data: data(), queue: true };
     assert_snapshot!("send", pretty([request(Verb::Send(send))]));
     let all = Broadcast::new("chat:hello", data());
     let some = Broadcast {
@@ -125,8 +127,12 @@ fn requests_for_figures() {
 
 #[test]
 fn a_tell_with_a_time_to_live_and_metadata() {
-    let verb =
-        Verb::Send(Send { to: address("bob").into(), kind: "note".into(), data: Json::NULL });
+    let verb = Verb::Send(Send {
+        to: address("bob").into(),
+        kind: "note".into(),
+        data: Json::NULL,
+        queue: true,
+    });
     let text = frame(Request {
         id: message_id(),
         from: address("alice"),

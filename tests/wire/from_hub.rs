@@ -21,7 +21,7 @@ use super::{NOW, address, data, hub, message_id, pretty, topic, uuid};
 
 /// A frame that a client can read.
 fn frame(body: Body) -> String {
-    let outgoing = Outgoing { id: uuid(7), to: address("alice"), timestamp: NOW, body };
+    let outgoing = Outgoing::new(uuid(7), address("alice"), NOW, body);
     let text = encode_hub_frame(&outgoing, &hub());
     decode_hub_frame(&Bytes::from(text.clone())).expect("clients can read it");
     text
@@ -66,6 +66,7 @@ fn replies_about_the_session() {
             capabilities: HubCapabilities {
                 max_actors_per_instance: 50_000,
                 supports_backpressure: true,
+                supports_recovery: true,
                 supported_content_types: vec!["application/json".to_owned()],
             },
             actor_identity,
@@ -90,6 +91,7 @@ fn replies_about_registrations() {
         resumed: true,
         subscriptions: vec![topic()],
         subscription_count: None,
+        recovery: None,
     });
     assert_snapshot!("registered", reply(registered));
     let actor_address = address("alice");
@@ -144,14 +146,15 @@ fn replies_about_messages() {
     });
     assert_snapshot!("unknown_actor", reply(unknown));
     let (message_id, delivered_count, failed_count) = (message_id(), 2, 1);
-    let ack = BroadcastAck { message_id, delivered_count, failed_count };
+    let ack = BroadcastAck { message_id, delivered_count, failed_count, queued_count: 0 };
     assert_snapshot!("broadcast_ack", reply(Reply::BroadcastAck(ack)));
     let subscription_id = SubscriptionId::new(uuid(4));
     let subscribed = Reply::Subscribed(Subscribed { topic: topic(), subscription_id });
     assert_snapshot!("subscribed", reply(subscribed));
     let unsubscribed = Reply::Unsubscribed(Unsubscribed { topic: topic(), unsubscribed_at: NOW });
     assert_snapshot!("unsubscribed", reply(unsubscribed));
-    let published = Reply::Published(Published { topic: topic(), subscriber_count: 3 });
+    let published =
+        Reply::Published(Published { topic: topic(), subscriber_count: 3, queued_count: 0 });
     assert_snapshot!("published", reply(published));
 }
 

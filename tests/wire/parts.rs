@@ -70,7 +70,7 @@ fn bodies(parts: &Parts) -> Vec<(Body, [String; 5])> {
             delivered_at: now,
             status: DeliveryStatus::Delivered,
         }),
-        Reply::Published(Published { topic: topic.clone(), subscriber_count: 7 }),
+        Reply::Published(Published { topic: topic.clone(), subscriber_count: 7, queued_count: 0 }),
         Reply::HeartbeatAck(HeartbeatAck { timestamp: data.clone(), server_time: now }),
     ];
     let payloads = [
@@ -134,7 +134,7 @@ proptest! {
                 ("signature", "null".to_owned()),
             ]);
             let (id, timestamp) = (uuid(parts.id), Timestamp::from_millis(parts.time));
-            let outgoing = Outgoing { id, to: to.clone(), timestamp, body };
+            let outgoing = Outgoing::new(id, to.clone(), timestamp, body);
             prop_assert_eq!(&encode_hub_frame(&outgoing, &hub()), &expected);
             if let Body::Delivery(copy) = &outgoing.body {
                 prop_assert_eq!(&encode_hub_frame(&outgoing, &hub()), &expected, "a second time");

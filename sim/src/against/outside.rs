@@ -257,6 +257,7 @@ impl Translator {
                 Verb::Publish { topic, payload, ttl }
             }
             protocol::Verb::ListActors(_)
+            | protocol::Verb::Recover(_)
             | protocol::Verb::QueueStats
             | protocol::Verb::Metrics
             | protocol::Verb::RefreshToken(_) => {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use signal_hub::hub::{
-    AddressRow, Input, LATE_MIN, Output, OwnerRow, Phase, Record, Rows, SessionKey, SessionRow,
-    TopicRow, View,
+    AddressRow, Input, LATE_MIN, LogRow, Output, OwnerRow, Phase, Record, Rows, SessionKey,
+    SessionRow, TopicRow, View,
 };
 use signal_hub::protocol::{
     ActorAddress, Body, ClientFrame, Outgoing, Register, Reply, Request, SessionId, Topic, Verb,
@@ -25,6 +25,7 @@ pub struct Shadow {
     sessions: BTreeMap<SessionKey, SessionRow>,
     addresses: BTreeMap<ActorAddress, AddressRow>,
     topics: BTreeMap<Topic, TopicRow>,
+    logs: BTreeMap<ActorAddress, LogRow>,
     session_ids: BTreeSet<SessionId>,
     registrations: BTreeMap<ActorAddress, Registration>,
     /// When the latest heartbeat of each session came.
@@ -82,6 +83,15 @@ impl Shadow {
 
     pub(crate) fn topic(&self, topic: &Topic) -> Option<&TopicRow> {
         self.topics.get(topic)
+    }
+
+    pub(crate) fn log(&self, address: &ActorAddress) -> Option<&LogRow> {
+        self.logs.get(address)
+    }
+
+    /// What is kept for each address that recovers.
+    pub(crate) fn logs(&self) -> impl Iterator<Item = (&ActorAddress, &LogRow)> {
+        self.logs.iter()
     }
 
     /// How many subscribers each topic has.
@@ -161,6 +171,7 @@ impl Shadow {
         }
         self.sessions.values_mut().for_each(|row| row.put_off(*by));
         self.addresses.values_mut().for_each(|row| row.put_off(*by));
+        self.logs.values_mut().for_each(|row| row.put_off(*by));
         self.heartbeats.values_mut().for_each(|at| *at = *at + *by);
     }
 
@@ -171,6 +182,7 @@ impl Shadow {
                 self.sessions.clear();
                 self.addresses.clear();
                 self.topics.clear();
+                self.logs.clear();
                 self.registrations.clear();
                 self.heartbeats.clear();
                 self.principals.iter_mut().for_each(Principals::clear);
@@ -196,6 +208,7 @@ impl Shadow {
         put(&mut self.sessions, &touched.sessions);
         put(&mut self.addresses, &touched.addresses);
         put(&mut self.topics, &touched.topics);
+        put(&mut self.logs, &touched.logs);
     }
 
     fn apply_registration(&mut self, event: &HubEvent) {
@@ -233,7 +246,8 @@ impl Shadow {
 
     /// A number that two worlds share if they have the same rows.
     pub(crate) fn digest(&self) -> u64 {
-        let rows = format!("{:?} {:?} {:?}", self.sessions, self.addresses, self.topics);
+        let (sessions, addresses, topics) = (&self.sessions, &self.addresses, &self.topics);
+        let rows = format!("{sessions:?} {addresses:?} {topics:?} {:?}", self.logs);
         stable_hash(rows.as_bytes())
     }
 
@@ -242,6 +256,7 @@ impl Shadow {
         same(&self.sessions, &all.sessions)
             && same(&self.addresses, &all.addresses)
             && same(&self.topics, &all.topics)
+            && same(&self.logs, &all.logs)
     }
 }
 
@@ -275,6 +290,13 @@ impl<'a> After<'a> {
         match self.event.touched.topics.get(topic) {
             Some(row) => row.as_ref(),
             None => self.shadow.topic(topic),
+        }
+    }
+
+    pub fn log(&self, address: &ActorAddress) -> Option<&LogRow> {
+        match self.event.touched.logs.get(address) {
+            Some(row) => row.as_ref(),
+            None => self.shadow.log(address),
         }
     }
 

@@ -191,6 +191,7 @@ impl<'a> Transition<'a> {
             && self.hub.outputs.is_empty()
             && touched.addresses.is_empty()
             && touched.topics.is_empty()
+            && touched.logs.is_empty()
     }
 
     /// Whether the session began with this event.

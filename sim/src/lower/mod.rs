@@ -86,7 +86,7 @@ impl Own {
 fn request(own: &Own, number: usize, action: &Action) -> Option<LoweredRequest> {
     let send = |to: &str, number: Option<usize>, speech: &Speech| {
         let (to, data) = (address(to).into(), payload(number, speech));
-        Verb::Send(protocol::Send { to, kind: NOTE.into(), data })
+        Verb::Send(protocol::Send { to, kind: NOTE.into(), data, queue: true })
     };
     let nth = Some(number);
     let id = |id: &str| MessageId::parse(id).ok();
@@ -147,7 +147,7 @@ pub type Commands = Vec<Command>;
 /// What a client is told to do to ask an actor for nothing but its answer. The payload is JSON.
 pub fn probe(to: &str, payload: &str) -> Commands {
     let data = Json::parse(payload).expect("a probe says JSON");
-    let send = protocol::Send { to: address(to).into(), kind: PROBE.into(), data };
+    let send = protocol::Send { to: address(to).into(), kind: PROBE.into(), data, queue: true };
     let ask = RequestCommand::new(Pattern::Ask, Verb::Send(send));
     vec![Command::Request(Box::new(ask))]
 }

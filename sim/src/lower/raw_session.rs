@@ -110,6 +110,7 @@ impl RawSession {
                 metadata: Json::EMPTY_OBJECT,
                 ttl: ttl.unwrap_or(self.registration_ttl),
                 renew_on_heartbeat: *renew_on_heartbeat,
+                recovery: None,
             }),
             Action::Unregister { address } => {
                 Verb::Unregister(Unregister { actor_address: named(address) })

@@ -357,11 +357,22 @@ pub(super) fn noted(record: &Record) -> Option<String> {
                 DropReason::UnknownActor => "unknown",
                 DropReason::Detached => "detached",
                 DropReason::Expired => "expired",
+                DropReason::Overflow => "no room to keep it",
+                DropReason::Unclaimed => "kept in vain",
             };
             Some(format!("drops one for {to}: {why}"))
         }
+        Record::MessageQueued { to, .. } => Some(format!("keeps one for {to}")),
+        Record::MessageReplayed { to, seq, .. } => Some(format!("replays {seq} for {to}")),
+        Record::RecoveryAnswered { actor_address, recovered: true, replayed, .. } => {
+            Some(format!("{actor_address} recovers {replayed}"))
+        }
+        Record::RecoveryAnswered { actor_address, reason: Some(_), .. } => {
+            Some(format!("{actor_address} recovers nothing"))
+        }
         Record::RetryAnswered { message, .. } => Some(format!("knows the answer to {message}")),
-        Record::SessionOpened { .. }
+        Record::RecoveryAnswered { .. }
+        | Record::SessionOpened { .. }
         | Record::SessionConnected { .. }
         | Record::SessionClosed { .. }
         | Record::ActorRegistered { .. }

@@ -260,6 +260,7 @@ impl Situation {
             Verb::Register(_) => Situation::RegisterAccepted,
             Verb::Unregister(_) => Situation::UnregisterAccepted,
             Verb::Renew(_) => Situation::RenewAccepted,
+            Verb::Recover(_) => Situation::RegisterAccepted,
             Verb::Discover(_) => Situation::DiscoverAccepted,
             Verb::ListActors(_) => Situation::ListAccepted,
             Verb::Send(_) => Situation::SendAccepted,
@@ -280,6 +281,7 @@ impl Situation {
             DropReason::UnknownActor => Situation::SentToUnknown,
             DropReason::Detached => Situation::SentToDetached,
             DropReason::Expired => Situation::MessageExpired,
+            DropReason::Overflow | DropReason::Unclaimed => Situation::SentToDetached,
         }
     }
 }

@@ -279,6 +279,9 @@ impl Watch {
             | Record::SubscriptionAdded { .. }
             | Record::SubscriptionRemoved { .. }
             | Record::MessageDelivered { .. }
+            | Record::MessageQueued { .. }
+            | Record::MessageReplayed { .. }
+            | Record::RecoveryAnswered { .. }
             | Record::ActorDetached { .. }
             | Record::RequestRefused { .. }
             | Record::SessionClosed { .. } => {}

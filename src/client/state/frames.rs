@@ -25,7 +25,7 @@ impl ClientState {
     }
 
     fn message(&mut self, now: Timestamp, message: HubMessage) {
-        let HubMessage { id, from, to, timestamp, ttl, metadata, body } = message;
+        let HubMessage { id, from, to, timestamp, ttl, metadata, seq: _, body } = message;
         match body {
             HubBody::Reply { correlation, reply } => self.reply(now, timestamp, correlation, reply),
             HubBody::Notice(Notice::Disconnect(notice)) => self.close_announced(now, notice),

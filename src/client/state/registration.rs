@@ -32,6 +32,7 @@ impl ClientState {
             capabilities: actor.config.capabilities.clone(),
             renew_on_heartbeat: Register::renews_on_heartbeat(&metadata),
             metadata,
+            recovery: None,
             ttl: actor.config.ttl,
         });
         self.deadlines.clear(&Owner::Registration(address.clone()));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::hub::sending::Handover;
+use crate::hub::sending::{Destination, Handover};
 use crate::hub::{Hub, SessionKey};
 use crate::protocol::{
     ADDRESS_BYTES_MAX, ActorAddress, Broadcast, BroadcastAck, Delivery, Details, ErrorCode,
@@ -11,7 +11,8 @@ use crate::protocol::{
 use crate::time::Timestamp;
 
 impl Hub {
-    /// Hands out one copy for each registered address that the broadcast is for.
+    /// Hands out one copy for each registered address that the broadcast is for, and keeps one for
+    /// each that is away and recovers.
     pub(super) fn broadcast(
         &mut self,
         now: Timestamp,
@@ -30,16 +31,22 @@ impl Hub {
             request.id.clone(),
             request.ttl,
         ));
-        self.check_copy(now, &delivery, ADDRESS_BYTES_MAX)?;
+        self.check_copy(now, &delivery, ADDRESS_BYTES_MAX, !self.logs.is_empty())?;
         let recipients = self.recipients(&from, broadcast)?;
-        let delivered_count = recipients
-            .iter()
-            .filter(|to| self.deliver(now, key, to, &delivery) == Handover::Delivered)
-            .count();
+        let (mut delivered_count, mut queued_count) = (0, 0);
+        for to in &recipients {
+            let destination = Destination::of(self.registry.get(to), true);
+            match self.deliver(now, key, (to, destination), &delivery) {
+                Handover::Delivered => delivered_count += 1,
+                Handover::Queued => queued_count += 1,
+                Handover::Dropped(_) => {}
+            }
+        }
         Ok(Reply::BroadcastAck(BroadcastAck {
             message_id: request.id.clone(),
             delivered_count,
-            failed_count: recipients.len() - delivered_count,
+            failed_count: recipients.len() - delivered_count - queued_count,
+            queued_count,
         }))
     }
 
@@ -53,8 +60,7 @@ impl Hub {
         let left_out =
             Some(from).filter(|from| broadcast.exclude_self && self.registry.has(from, target));
         if self.registry.count(target) - left_out.iter().len() <= limit {
-            let all = self.registry.among("", None, target.into_iter());
-            let addresses = all.map(|(address, _)| address);
+            let addresses = self.registry.recipients(target);
             Ok(addresses.filter(|address| Some(*address) != left_out).cloned().collect())
         } else {
             Err(Refusal::new(

@@ -7,8 +7,8 @@ use crate::hub::{
     Written,
 };
 use crate::protocol::{
-    Body, CloseReason, Connect, Connected, DisconnectNotice, Disconnected, Heartbeat, HeartbeatAck,
-    HubCapabilities, Notice, Refusal, Reply, SessionId, check_version,
+    ActorAddress, Body, CloseReason, Connect, Connected, DisconnectNotice, Disconnected, Heartbeat,
+    HeartbeatAck, HubCapabilities, Notice, Refusal, Reply, SessionId, check_version,
 };
 use crate::time::Timestamp;
 
@@ -60,6 +60,7 @@ impl Hub {
             capabilities: HubCapabilities {
                 max_actors_per_instance: self.config.registrations_max,
                 supports_backpressure: true,
+                supports_recovery: self.config.recovers(),
                 supported_content_types: vec!["application/json".to_owned()],
             },
             actor_identity,
@@ -111,6 +112,11 @@ impl Hub {
         let was_timed = session.queue.is_timed();
         session.queue.drain(now, &written);
         session.queue.note_drained(lived, &self.config);
+        let replaying: Vec<ActorAddress> = session.replaying.iter().cloned().collect();
+        for address in &replaying {
+            self.replay(now, key, address);
+        }
+        let Some(session) = self.sessions.open_mut(key) else { return };
         let is_short = session.queue.messages < self.config.resume_threshold;
         let resumes = is_short && !session.pausing.is_empty();
         if was_timed || session.queue.is_timed() {
@@ -159,6 +165,7 @@ impl Hub {
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.phase = Phase::Disconnecting;
         session.addresses = Default::default();
+        session.replaying.clear();
         session.queue = Default::default();
         session.malformed.clear();
         let session_id = session.id;

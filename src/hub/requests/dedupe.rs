@@ -80,11 +80,18 @@ impl Hub {
         reply: &Reply,
     ) {
         let outcome = match reply {
-            Reply::DeliveryAck(_) => Outcome::Delivered,
-            Reply::Published(told) => Outcome::Published { copies: told.subscriber_count as u32 },
+            Reply::DeliveryAck(told) => match told.status {
+                DeliveryStatus::Delivered => Outcome::Delivered,
+                DeliveryStatus::Queued => Outcome::Queued,
+            },
+            Reply::Published(told) => Outcome::Published {
+                copies: told.subscriber_count as u32,
+                queued: told.queued_count as u32,
+            },
             Reply::BroadcastAck(told) => Outcome::Broadcast {
                 delivered: told.delivered_count as u32,
                 failed: told.failed_count as u32,
+                queued: told.queued_count as u32,
             },
             _ => return,
         };
@@ -117,21 +124,24 @@ impl Hub {
 /// The first reply, from the ask and the outcome of `at`.
 fn told_again(id: &MessageId, verb: &Verb, at: Timestamp, outcome: Outcome) -> Option<Reply> {
     let message_id = id.clone();
-    match (outcome, verb) {
-        (Outcome::Delivered, _) => {
-            let status = DeliveryStatus::Delivered;
-            Some(Reply::DeliveryAck(DeliveryAck { message_id, delivered_at: at, status }))
+    let acked = |status| Reply::DeliveryAck(DeliveryAck { message_id, delivered_at: at, status });
+    Some(match (outcome, verb) {
+        (Outcome::Delivered, _) => acked(DeliveryStatus::Delivered),
+        (Outcome::Queued, _) => acked(DeliveryStatus::Queued),
+        (Outcome::Published { copies, queued }, Verb::Publish(Publish { topic, .. })) => {
+            let (subscriber_count, queued_count) = (copies as usize, queued as usize);
+            Reply::Published(Published { topic: topic.clone(), subscriber_count, queued_count })
         }
-        (Outcome::Published { copies }, Verb::Publish(Publish { topic, .. })) => {
-            let (topic, subscriber_count) = (topic.clone(), copies as usize);
-            Some(Reply::Published(Published { topic, subscriber_count }))
+        (Outcome::Published { .. }, _) => return None,
+        (Outcome::Broadcast { delivered, failed, queued }, _) => {
+            Reply::BroadcastAck(BroadcastAck {
+                message_id: id.clone(),
+                delivered_count: delivered as usize,
+                failed_count: failed as usize,
+                queued_count: queued as usize,
+            })
         }
-        (Outcome::Published { .. }, _) => None,
-        (Outcome::Broadcast { delivered, failed }, _) => {
-            let (delivered_count, failed_count) = (delivered as usize, failed as usize);
-            Some(Reply::BroadcastAck(BroadcastAck { message_id, delivered_count, failed_count }))
-        }
-    }
+    })
 }
 
 #[cfg(test)]

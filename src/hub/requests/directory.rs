@@ -148,7 +148,7 @@ impl Hub {
         let hub = self.config.hub_address.as_str().len();
         let queue = self.sessions.get(key).map(|session| &session.queue);
         Room {
-            used: Outgoing { id, to, timestamp, body }.weight(),
+            used: Outgoing::new(id, to, timestamp, body).weight(),
             message: self.config.message_bytes_max.saturating_sub(hub),
             queue: queue.map_or(0, |queue| queue.reserve_left(&self.config)),
             queue_of_one: queue.map_or(0, |queue| queue.room_for_one(&self.config)),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::hub::sending::Handover;
+use crate::hub::sending::{Destination, Handover};
 use crate::hub::{DropReason, Hub, SessionKey};
 use crate::protocol::{
     Delivery, DeliveryAck, DeliveryStatus, Details, ErrorCode, Recipient, Refusal, Reply, Request,
@@ -32,20 +32,21 @@ impl Hub {
         self.work.bytes += delivery.metadata.len();
         let handover = match send.to.address() {
             Some(to) => {
-                self.check_copy(now, &delivery, to.as_str().len())?;
-                self.deliver(now, key, &to, &delivery)
+                let destination = Destination::of(self.registry.get(&to), send.queue);
+                self.check_copy(now, &delivery, to.as_str().len(), destination.recovers)?;
+                self.deliver(now, key, (&to, destination), &delivery)
             }
             None => {
                 self.record_drop(send.to.clone(), &request.id, DropReason::UnknownActor);
                 Handover::Dropped(DropReason::UnknownActor)
             }
         };
+        let (message_id, delivered_at) = (request.id.clone(), now);
+        let done =
+            |status| Ok(Reply::DeliveryAck(DeliveryAck { message_id, delivered_at, status }));
         match handover {
-            Handover::Delivered => Ok(Reply::DeliveryAck(DeliveryAck {
-                message_id: request.id.clone(),
-                delivered_at: now,
-                status: DeliveryStatus::Delivered,
-            })),
+            Handover::Delivered => done(DeliveryStatus::Delivered),
+            Handover::Queued => done(DeliveryStatus::Queued),
             Handover::Dropped(DropReason::QueueFull) => Err(self.queue_full(&send.to)),
             Handover::Dropped(_) => Ok(Reply::UnknownActor(UnknownActor {
                 actor_address: send.to.clone(),

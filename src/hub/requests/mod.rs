@@ -13,6 +13,7 @@ mod identity;
 mod messaging;
 mod pubsub;
 mod rate_limit;
+mod recovery;
 mod registration;
 mod sizes;
 
@@ -64,19 +65,27 @@ impl Hub {
         }
         let before = self.copies();
         let decided = self.decide(now, key, request);
-        self.pay(key, request, before);
         match decided {
             Ok(reply) => {
                 self.counters.requests_handled += 1;
+                let replayed = match &reply {
+                    Reply::Registered(registered) => Some(registered.actor_address.clone()),
+                    Reply::Recovered(recovered) => Some(recovered.actor_address.clone()),
+                    _ => None,
+                };
                 if matches!(reply, Reply::Disconnected(_)) {
                     self.reply_last(now, key, request, reply, CloseReason::ClientDisconnect);
                 } else if request.pattern == Pattern::Ask || matches!(reply, Reply::HeartbeatAck(_))
                 {
                     self.reply(now, key, request, reply);
                 }
+                if let Some(address) = replayed {
+                    self.replay(now, key, &address);
+                }
             }
             Err(refusal) => self.refuse(now, key, request, refusal),
         }
+        self.pay(key, request, before);
     }
 
     /// Applies the request unless it was applied before, or changes nothing and says why (I11).
@@ -114,6 +123,7 @@ impl Hub {
             Verb::Register(register) => self.register(now, key, register),
             Verb::Unregister(unregister) => self.unregister(now, key, request, unregister),
             Verb::Renew(renew) => self.renew(now, key, request, renew),
+            Verb::Recover(recover) => self.recover(now, key, request, recover),
             Verb::Discover(discover) => Ok(self.discover(key, request, discover)),
             Verb::ListActors(list) => Ok(self.list_actors(key, request, list)),
             Verb::Send(send) => self.send(now, key, request, send),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::hub::sending::{Handover, owner_of};
+use crate::hub::sending::{Destination, Handover};
 use crate::hub::{Hub, Record, SessionKey};
 use crate::protocol::{
     ADDRESS_BYTES_MAX, ActorAddress, Delivery, Details, ErrorCode, Publish, Published, Refusal,
@@ -104,13 +104,18 @@ impl Hub {
             request.id.clone(),
             request.ttl,
         ));
-        self.check_copy(now, &delivery, ADDRESS_BYTES_MAX)?;
+        self.check_copy(now, &delivery, ADDRESS_BYTES_MAX, !self.logs.is_empty())?;
         let audience = self.topics.audience(&publish.topic);
-        let delivered = audience.iter().filter(|(to, seat)| {
-            let owner = owner_of(self.registry.at(**seat, to));
-            self.deliver_to(now, key, (to, owner), &delivery) == Handover::Delivered
-        });
-        let subscriber_count = delivered.count();
-        Ok(Reply::Published(Published { topic: publish.topic.clone(), subscriber_count }))
+        let (mut subscriber_count, mut queued_count) = (0, 0);
+        for (to, seat) in audience.iter() {
+            let destination = Destination::of(self.registry.at(*seat, to), true);
+            match self.deliver(now, key, (to, destination), &delivery) {
+                Handover::Delivered => subscriber_count += 1,
+                Handover::Queued => queued_count += 1,
+                Handover::Dropped(_) => {}
+            }
+        }
+        let topic = publish.topic.clone();
+        Ok(Reply::Published(Published { topic, subscriber_count, queued_count }))
     }
 }

@@ -4,7 +4,7 @@
 //! through if anything is left, and is paid for afterwards.
 
 use crate::hub::state::RateLimit;
-use crate::hub::{Hub, SessionKey};
+use crate::hub::{Counters, Hub, SessionKey};
 use crate::protocol::{Details, ErrorCode, Pattern, Refusal, Reply, Request};
 use crate::time::Timestamp;
 
@@ -49,9 +49,11 @@ impl Hub {
         })
     }
 
-    /// Copies of messages until now, handed over or not.
+    /// Copies of messages until now, handed over or not, and those replayed.
     pub(super) fn copies(&self) -> u64 {
-        self.counters.messages_delivered + self.counters.messages_dropped
+        let Counters { messages_delivered, messages_dropped, .. } = self.counters;
+        let Counters { messages_queued, messages_replayed, .. } = self.counters;
+        messages_delivered + messages_dropped + messages_queued + messages_replayed
     }
 
     /// Debits a request that went through; `before` is the number of copies before it.

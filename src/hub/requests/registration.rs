@@ -1,6 +1,7 @@
 //! Who owns which address: register, takeover, unregister, renew, detach, resume, forget (protocol,
 //! section 5). Clean-up is always by address and session, never by address alone.
 
+use super::recovery::Found;
 use crate::hub::state::{Registration, RegistrationState};
 use crate::hub::{Deadline, EndReason, ForgetReason, Hub, Record, SessionKey};
 use crate::protocol::{
@@ -29,14 +30,24 @@ impl Hub {
         let version = known.map_or(1, |known| known.version + 1);
         let claimed = known.is_some_and(|known| known.principal != principal);
         let resumed = !claimed && known.is_some_and(|known| known.state.owner().is_none());
-        match self.registry.owner(address) {
-            Some(old) if old != key => self.take_over(now, address, old, key),
-            Some(_) | None => {}
-        }
+        let (epoch, mut taken_over) =
+            (self.epoch_of(address), known.and_then(|known| known.taken_over));
+        let found = match self.registry.owner(address) {
+            Some(old) if old != key => {
+                self.take_over(now, address, old, key);
+                Found::Taken
+            }
+            Some(_) | None => Found::Free,
+        };
         if claimed {
             self.forget(address, ForgetReason::Claimed);
         }
         self.make_room(address);
+        let recovery = self.begin_recovery(now, address, register.recovery, found);
+        if found == Found::Taken && epoch.is_some() && self.epoch_of(address) != epoch {
+            taken_over = epoch;
+        }
+        let recovers = self.epoch_of(address).is_some();
         let peer = self.sessions.get(key).map(|session| session.peer.address.ip());
         let peer = peer.expect("a request comes from a session");
         let (expires_at, renewal_token) = (now + register.ttl, RenewalToken::new(self.ids.fresh()));
@@ -54,11 +65,16 @@ impl Hub {
                 principal,
                 peer,
                 renew_on_heartbeat: register.renew_on_heartbeat,
+                recovers,
+                taken_over,
                 state,
             },
         );
         self.deadlines.arm(Deadline::Address(address.clone()), expires_at);
         self.bind(key, address, version, resumed);
+        if let Some(recovery) = &recovery {
+            self.record_recovery(key, address, recovery);
+        }
         Ok(Reply::Registered(Registered {
             actor_address: address.clone(),
             expires_at,
@@ -67,6 +83,7 @@ impl Hub {
             resumed,
             subscriptions: self.topics.of(address).cloned().collect(),
             subscription_count: None,
+            recovery,
         }))
     }
 
@@ -172,6 +189,7 @@ impl Hub {
     fn unbind(&mut self, address: &ActorAddress, key: SessionKey) {
         if let Some(session) = self.sessions.get_mut(key) {
             session.addresses.remove(address, self.topics.count_of(address));
+            session.replaying.remove(address);
         }
     }
 
@@ -190,7 +208,7 @@ impl Hub {
         Ok(Reply::Unregistered(Unregistered { actor_address, unregistered_at: now }))
     }
 
-    fn own_address(
+    pub(super) fn own_address(
         &self,
         key: SessionKey,
         address: &ActorAddress,
@@ -331,6 +349,7 @@ impl Hub {
             return self.forget(address, ForgetReason::ResumeWindowEnded);
         }
         let until = now + self.config.resume_window;
+        self.stop_replay(address);
         self.registry.set_state(address, RegistrationState::Detached { until });
         self.deadlines.arm(Deadline::Address(address.clone()), until);
     }
@@ -340,6 +359,7 @@ impl Hub {
         if let Some(owner) = self.registry.owner(address) {
             self.unbind(address, owner);
         }
+        self.end_log(address);
         self.registry.remove(address);
         self.deadlines.disarm(&Deadline::Address(address.clone()));
         match why {

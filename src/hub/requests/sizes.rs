@@ -3,7 +3,7 @@
 
 use crate::hub::Hub;
 use crate::hub::sending::answer;
-use crate::protocol::codec::{copy_len, encode_hub_frame};
+use crate::protocol::codec::{SEQ_LEN_MAX, copy_len, encode_hub_frame};
 use crate::protocol::{
     AuthToken, Delivery, Details, ErrorCode, HeartbeatAck, Json, Outgoing, Refusal, Registered,
     Reply, Request, TokenRefreshed, Topic, Verb,
@@ -14,19 +14,22 @@ use crate::time::Timestamp;
 const AROUND_MAX: usize = 4096;
 
 impl Hub {
-    /// Refuses a request whose copy, for an address of `to` bytes, is larger than clients accept.
+    /// Refuses a request whose copy, for an address of `to` bytes and with a number if there may be
+    /// one, is larger than clients accept.
     pub(super) fn check_copy(
         &self,
         now: Timestamp,
         delivery: &Delivery,
         to: usize,
+        numbered: bool,
     ) -> Result<(), Refusal> {
         let max = self.config.message_bytes_max;
         let data = delivery.payload.len() + delivery.metadata.len() + 6 * delivery.kind.len();
         if data + AROUND_MAX <= max {
             return Ok(());
         }
-        within(copy_len(delivery, to, now), max, "the message would arrive as")
+        let seq = if numbered { SEQ_LEN_MAX } else { 0 };
+        within(copy_len(delivery, to, now) + seq, max, "the message would arrive as")
     }
 
     /// Refuses a request whose answer repeats too much of it.
@@ -81,7 +84,7 @@ impl Hub {
 
     fn reply_len(&self, now: Timestamp, request: &Request, reply: Reply) -> usize {
         let (id, to, body) = (uuid::Uuid::nil(), request.from.clone(), answer(request, reply));
-        let outgoing = Outgoing { id, to, timestamp: now, body };
+        let outgoing = Outgoing::new(id, to, now, body);
         encode_hub_frame(&outgoing, &self.config.hub_address).len()
     }
 }

@@ -25,6 +25,8 @@ pub enum Deadline {
     Token(SessionKey),
     /// A live registration expires, or a detached one is forgotten.
     Address(ActorAddress),
+    /// The oldest message in the address's log may be too old.
+    Log(ActorAddress),
     /// Outcomes of asks may be old enough to be forgotten. Armed while any is remembered.
     Dedupe,
 }
@@ -69,6 +71,7 @@ pub(crate) struct Deadlines {
     slow_consumer: Table<SessionKey, Timestamp>,
     token: Table<SessionKey, Timestamp>,
     addresses: Table<ActorAddress, Timestamp>,
+    logs: Table<ActorAddress, Timestamp>,
     dedupe: Option<Timestamp>,
     stood_still: Duration,
     pub touched: Touched<Deadline>,
@@ -85,6 +88,7 @@ impl Deadlines {
             slow_consumer: Table::new(secret),
             token: Table::new(secret),
             addresses: Table::new(secret),
+            logs: Table::new(secret),
             dedupe: None,
             stood_still: Duration::ZERO,
             touched: Touched::default(),
@@ -172,6 +176,10 @@ impl Deadlines {
         self.addresses.get(address).map(|at| self.passed(*at))
     }
 
+    pub fn of_log(&self, address: &ActorAddress) -> Option<Timestamp> {
+        self.logs.get(address).map(|at| self.passed(*at))
+    }
+
     pub fn of_dedupe(&self) -> Option<Timestamp> {
         self.dedupe.map(|at| self.passed(at))
     }
@@ -206,6 +214,7 @@ impl Deadlines {
             Deadline::SlowConsumer(key) => put(&mut self.slow_consumer, key, at),
             Deadline::Token(key) => put(&mut self.token, key, at),
             Deadline::Address(address) => put(&mut self.addresses, address, at),
+            Deadline::Log(address) => put(&mut self.logs, address, at),
             Deadline::Dedupe => std::mem::replace(&mut self.dedupe, at),
         }
     }
@@ -218,6 +227,7 @@ fn is_of_token(deadline: &Deadline) -> bool {
         | Deadline::Idle(_)
         | Deadline::SlowConsumer(_)
         | Deadline::Address(_)
+        | Deadline::Log(_)
         | Deadline::Dedupe => false,
     }
 }

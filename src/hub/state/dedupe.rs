@@ -29,8 +29,9 @@ pub(crate) struct DedupeKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Delivered,
-    Published { copies: u32 },
-    Broadcast { delivered: u32, failed: u32 },
+    Queued,
+    Published { copies: u32, queued: u32 },
+    Broadcast { delivered: u32, failed: u32, queued: u32 },
 }
 
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use super::detached::{Detached, Holder};
 use super::{Seat, Seats, Table, Touched};
 use crate::auth::Principal;
 use crate::hub::{SessionKey, Visits, weights};
-use crate::protocol::{ActorAddress, Json, RenewalToken};
+use crate::protocol::{ActorAddress, Epoch, Json, RenewalToken};
 use crate::time::Timestamp;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -26,6 +26,10 @@ pub(crate) struct Registration {
     pub peer: IpAddr,
     /// Whether each heartbeat of the owner renews it.
     pub renew_on_heartbeat: bool,
+    /// Whether messages to it are numbered and kept.
+    pub recovers: bool,
+    /// The latest epoch that a takeover ended.
+    pub taken_over: Option<Epoch>,
     pub state: RegistrationState,
 }
 
@@ -80,6 +84,44 @@ impl RegistrationState {
     }
 }
 
+/// Addresses: all of them, and by capability.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+struct Index {
+    all: BTreeSet<ActorAddress>,
+    able: BTreeMap<String, BTreeSet<ActorAddress>>,
+}
+
+impl Index {
+    fn with(&self, capability: Option<&str>) -> Option<&BTreeSet<ActorAddress>> {
+        capability.map_or(Some(&self.all), |capability| self.able.get(capability))
+    }
+
+    fn insert(&mut self, address: &ActorAddress, capabilities: &[String]) {
+        self.all.insert(address.clone());
+        for capability in capabilities {
+            if !self.able.contains_key(capability) {
+                self.able.insert(capability.clone(), BTreeSet::new());
+            }
+            if let Some(able) = self.able.get_mut(capability) {
+                able.insert(address.clone());
+            }
+        }
+    }
+
+    fn remove(&mut self, address: &ActorAddress, capabilities: &[String]) {
+        if !self.all.remove(address) {
+            return;
+        }
+        for capability in capabilities {
+            let Some(able) = self.able.get_mut(capability) else { continue };
+            able.remove(address);
+            if able.is_empty() {
+                self.able.remove(capability);
+            }
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Registry {
     rows: Seats<ActorAddress, Box<Registration>>,
@@ -90,9 +132,10 @@ pub(crate) struct Registry {
     /// By first token, if that is no longer the current one.
     first_tokens: Table<RenewalToken, ActorAddress>,
     detached: Detached,
-    /// The addresses with an owner: all of them, and by capability.
-    live: BTreeSet<ActorAddress>,
-    able: BTreeMap<String, BTreeSet<ActorAddress>>,
+    /// The addresses with an owner.
+    live: Index,
+    /// Those without one that are to recover what they miss.
+    away: Index,
     /// The hub's standstills, which the rows' times leave out.
     stood_still: Duration,
     pub touched: Touched<ActorAddress>,
@@ -108,8 +151,8 @@ impl Registry {
             tokens: Table::new(secret),
             first_tokens: Table::new(secret),
             detached: Detached::default(),
-            live: BTreeSet::new(),
-            able: BTreeMap::new(),
+            live: Index::default(),
+            away: Index::default(),
             stood_still: Duration::ZERO,
             touched: Touched::default(),
             visits: Visits::default(),
@@ -175,14 +218,17 @@ impl Registry {
     pub fn set_state(&mut self, address: &ActorAddress, state: RegistrationState) {
         self.leave_indexes(address);
         self.touched.note(address.clone());
-        let Some(row) = self.rows.get_mut(address) else { return };
-        let was_live = row.state.owner().is_some();
-        row.state = state.before(self.stood_still);
+        let Some(row) = self.rows.get(address) else { return };
+        let moves = row.state.owner().is_some() != state.owner().is_some();
+        if moves {
+            self.unlist(address);
+        }
+        if let Some(row) = self.rows.get_mut(address) {
+            row.state = state.before(self.stood_still);
+        }
         self.enter_indexes(address);
-        match (was_live, state.owner().is_some()) {
-            (true, false) => self.unlist(address),
-            (false, true) => self.list(address),
-            (true, true) | (false, false) => {}
+        if moves {
+            self.list(address);
         }
     }
 
@@ -215,24 +261,29 @@ impl Registry {
         after: Option<&'r ActorAddress>,
         capabilities: impl Iterator<Item = &'r str>,
     ) -> impl Iterator<Item = (&'r ActorAddress, &'r Registration)> {
-        let able = capabilities.map(|capability| self.able.get(capability));
-        let shortest = able.min_by_key(|index| index.map_or(0, BTreeSet::len));
-        let index = shortest.unwrap_or(Some(&self.live));
+        let able = capabilities.map(|capability| self.live.able.get(capability));
+        let shortest = able.min_by_key(|able| able.map_or(0, BTreeSet::len));
+        let index = shortest.unwrap_or(Some(&self.live.all));
         index.into_iter().flat_map(move |index| self.found(index, prefix, after))
     }
 
-    /// The number of addresses with an owner and, if one is named, the capability.
+    /// The number of addresses that a broadcast goes to, all or those with the capability.
     pub fn count(&self, capability: Option<&str>) -> usize {
-        self.index(capability).map_or(0, BTreeSet::len)
+        self.indexes(capability).map(BTreeSet::len).sum()
     }
 
     /// Returns whether the address is one of them.
     pub fn has(&self, address: &ActorAddress, capability: Option<&str>) -> bool {
-        self.index(capability).is_some_and(|index| index.contains(address))
+        self.indexes(capability).any(|index| index.contains(address))
     }
 
-    fn index(&self, capability: Option<&str>) -> Option<&BTreeSet<ActorAddress>> {
-        capability.map_or(Some(&self.live), |capability| self.able.get(capability))
+    /// These addresses: first those with an owner, both parts in order.
+    pub fn recipients(&self, capability: Option<&str>) -> impl Iterator<Item = &ActorAddress> {
+        self.visits.of(self.indexes(capability).flatten())
+    }
+
+    fn indexes(&self, capability: Option<&str>) -> impl Iterator<Item = &BTreeSet<ActorAddress>> {
+        [&self.live, &self.away].into_iter().filter_map(move |index| index.with(capability))
     }
 
     fn found<'r>(
@@ -275,31 +326,21 @@ impl Registry {
     }
 
     fn list(&mut self, address: &ActorAddress) {
-        let Some(row) = self.rows.get(address).filter(|row| row.state.owner().is_some()) else {
-            return;
-        };
-        self.live.insert(address.clone());
-        for capability in &row.capabilities {
-            if !self.able.contains_key(capability) {
-                self.able.insert(capability.clone(), BTreeSet::new());
+        let Some(row) = self.rows.get(address) else { return };
+        match row.state {
+            RegistrationState::Live { .. } => self.live.insert(address, &row.capabilities),
+            RegistrationState::Detached { .. } if row.recovers => {
+                self.away.insert(address, &row.capabilities)
             }
-            if let Some(index) = self.able.get_mut(capability) {
-                index.insert(address.clone());
-            }
+            RegistrationState::Detached { .. } => {}
         }
     }
 
     fn unlist(&mut self, address: &ActorAddress) {
-        if !self.live.remove(address) {
-            return;
-        }
         let Some(row) = self.rows.get(address) else { return };
-        for capability in &row.capabilities {
-            let Some(index) = self.able.get_mut(capability) else { continue };
-            index.remove(address);
-            if index.is_empty() {
-                self.able.remove(capability);
-            }
+        match row.state {
+            RegistrationState::Live { .. } => self.live.remove(address, &row.capabilities),
+            RegistrationState::Detached { .. } => self.away.remove(address, &row.capabilities),
         }
     }
 

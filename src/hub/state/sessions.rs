@@ -41,6 +41,8 @@ pub(crate) struct Session {
     pub paused_for: Option<SessionKey>,
     /// The sessions that were told to pause because this one does not keep up.
     pub pausing: BTreeSet<SessionKey>,
+    /// The addresses whose replay waits for room in the queue.
+    pub replaying: BTreeSet<ActorAddress>,
     pub requests: RateLimiter,
     /// The rate limiter of its heartbeats and text pings.
     pub pings: RateLimiter,
@@ -62,6 +64,7 @@ impl Session {
             queue: Queue::default(),
             paused_for: None,
             pausing: BTreeSet::new(),
+            replaying: BTreeSet::new(),
             requests: RateLimiter::default(),
             pings: RateLimiter::default(),
             malformed: VecDeque::new(),

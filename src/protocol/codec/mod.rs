@@ -14,6 +14,6 @@ pub use client_frame::{
     decode_client_frame, decode_plain_frame, decode_thoroughly, encode_client_frame,
 };
 pub use hub_frame::{
-    HubBody, HubFrame, HubMessage, InvalidHubFrame, copy_len, decode_hub_frame, encode_hub_frame,
-    hand_over, payload_text, write_hub_frame,
+    HubBody, HubFrame, HubMessage, InvalidHubFrame, SEQ_LEN_MAX, copy_len, decode_hub_frame,
+    encode_hub_frame, hand_over, payload_text, write_hub_frame,
 };

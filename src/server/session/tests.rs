@@ -79,7 +79,7 @@ impl Owner {
         for _ in 0..count {
             let to = ActorAddress::parse("@(client)").unwrap();
             let (id, timestamp) = (uuid::Uuid::nil(), Timestamp::from_millis(0));
-            let pong = Outgoing { id, to, timestamp, body: Body::Pong };
+            let pong = Outgoing::new(id, to, timestamp, Body::Pong);
             self.outbox.queue(pong);
         }
     }
@@ -125,7 +125,7 @@ async fn what_is_queued_for_too_long_is_left_out_and_reported() {
         Some(Duration::from_secs(1)),
     );
     let (id, body) = (uuid::Uuid::nil(), Body::Delivery(Arc::new(delivery)));
-    let late = Outgoing { id, to: to.clone(), timestamp: Timestamp::from_millis(0), body };
+    let late = Outgoing::new(id, to.clone(), Timestamp::from_millis(0), body);
     let bytes = late.weight();
     owner.outbox.queue(late);
     owner.queue_pongs(1);

@@ -45,6 +45,7 @@ impl World {
                     resumed: false,
                     subscriptions: topics.iter().cloned().collect(),
                     subscription_count: None,
+                    recovery: None,
                 })
             }
             Verb::Unregister(_) => {
@@ -149,6 +150,7 @@ fn connected() -> Connected {
         capabilities: HubCapabilities {
             max_actors_per_instance: 1,
             supports_backpressure: true,
+            supports_recovery: true,
             supported_content_types: Vec::new(),
         },
         actor_identity: None,

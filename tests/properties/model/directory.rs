@@ -229,5 +229,5 @@ fn weight(request: &Request, reply: Reply) -> usize {
     let (correlation, trace_id) = (Some(request.id.clone()), request.trace_id());
     let body = Body::Reply { correlation, trace_id, reply: Box::new(reply) };
     let (id, to, timestamp) = (Uuid::nil(), request.from.clone(), Timestamp::default());
-    Outgoing { id, to, timestamp, body }.weight()
+    Outgoing::new(id, to, timestamp, body).weight()
 }

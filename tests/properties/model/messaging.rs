@@ -60,7 +60,7 @@ impl Model {
         self.check_copy(&delivery, &longest_address())?;
         let to = self.those_who(|_, row| row.topics.contains_key(topic));
         let subscriber_count = self.deliver_all(key, &to, &delivery);
-        Ok(Reply::Published(Published { topic: topic.clone(), subscriber_count }))
+        Ok(Reply::Published(Published { topic: topic.clone(), subscriber_count, queued_count: 0 }))
     }
 
     pub(super) fn broadcast(
@@ -87,6 +87,7 @@ impl Model {
             message_id: request.id.clone(),
             delivered_count,
             failed_count: to.len() - delivered_count,
+            queued_count: 0,
         }))
     }
 

@@ -77,6 +77,7 @@ impl Model {
             resumed,
             subscriptions: topics.keys().cloned().collect(),
             subscription_count: None,
+            recovery: None,
         };
         let registration = Registration {
             owner: Some(key),

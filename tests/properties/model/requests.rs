@@ -256,6 +256,7 @@ impl Model {
             Verb::Register(register) => self.register(key, register),
             Verb::Unregister(unregister) => self.unregister(key, request, unregister),
             Verb::Renew(renew) => self.renew(key, request, renew),
+            Verb::Recover(_) => Err(unauthorized()),
             Verb::Discover(discover) => Ok(self.discover(key, request, discover)),
             Verb::ListActors(list) => Ok(self.list_actors(key, request, list)),
             Verb::Send(send) => self.send(key, request, send),
@@ -290,6 +291,7 @@ impl Model {
             capabilities: HubCapabilities {
                 max_actors_per_instance: self.config.registrations_max,
                 supports_backpressure: true,
+                supports_recovery: self.config.recovers(),
                 supported_content_types: vec!["application/json".to_owned()],
             },
             actor_identity,

@@ -166,7 +166,7 @@ impl Model {
     }
 
     pub(super) fn message(&self, to: ActorAddress, body: Body) -> Outgoing {
-        Outgoing { id: Uuid::nil(), to, timestamp: self.now, body }
+        Outgoing::new(Uuid::nil(), to, self.now, body)
     }
 
     fn queue(&mut self, key: SessionKey, message: Outgoing) {

@@ -38,6 +38,7 @@ pub(super) fn verb(
                 metadata: Json::EMPTY_OBJECT,
                 ttl: *ttl,
                 renew_on_heartbeat: *renew_on_heartbeat,
+                recovery: None,
             })
         }
         Verb::Unregister { address: name } => {
@@ -84,7 +85,8 @@ fn said(verb: &Verb) -> Result<Words, Mute> {
     let data = |payload: &Value| Json::from(payload.clone());
     let send = |to: &str, payload: &Value| {
         let to = address(to)?.into();
-        Ok(protocol::Verb::Send(protocol::Send { to, kind: NOTE.into(), data: data(payload) }))
+        let data = data(payload);
+        Ok(protocol::Verb::Send(protocol::Send { to, kind: NOTE.into(), data, queue: true }))
     };
     Ok(match verb {
         Verb::Tell { to, payload, ttl } => (send(to, payload)?, Pattern::Tell, *ttl),

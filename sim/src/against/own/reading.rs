@@ -105,6 +105,7 @@ fn answer(operation: Option<String>, reply: &Reply) -> Report {
             Report::Refused { operation: Some(operation), why: reason(refusal.code) }
         }
         Reply::HeartbeatAck(_)
+        | Reply::Recovered(_)
         | Reply::Disconnected(_)
         | Reply::Unregistered(_)
         | Reply::Subscribed(_)

@@ -38,7 +38,7 @@ fn says(own: &mut Own, verb: Verb) -> Request {
 
 fn hears(own: &mut Own, body: Body) -> Heard {
     let timestamp = Timestamp::from_millis(5);
-    let outgoing = Outgoing { id: Uuid::nil(), to: at("alice"), timestamp, body };
+    let outgoing = Outgoing::new(Uuid::nil(), at("alice"), timestamp, body);
     let frame = Frame::Text(encode_hub_frame(&outgoing, &Config::default().hub_address));
     let mut turn = own.hear(1, &frame).expect("the dialect goes on");
     turn.heard.pop().expect("it says something")
@@ -113,6 +113,7 @@ fn a_renewal_shows_the_token_that_the_connection_was_told() {
         resumed: true,
         subscriptions: vec![Topic::parse("news").expect("a topic")],
         subscription_count: None,
+        recovery: None,
     };
     let owned = Report::Owned {
         operation: "a-1".to_owned(),
@@ -141,9 +142,9 @@ fn answers_count_refuse_and_bear_the_operation() {
     let operation = || "a-1".to_owned();
     let message_id = MessageId::parse("a-1").expect("an id");
     let topic = Topic::parse("news").expect("a topic");
-    let published = Published { topic, subscriber_count: 3 };
+    let published = Published { topic, subscriber_count: 3, queued_count: 0 };
     assert_eq!(reply(own, Reply::Published(published)), counted(operation(), 3, None));
-    let ack = BroadcastAck { message_id, delivered_count: 2, failed_count: 1 };
+    let ack = BroadcastAck { message_id, delivered_count: 2, failed_count: 1, queued_count: 0 };
     assert_eq!(reply(own, Reply::BroadcastAck(ack)), counted(operation(), 2, Some(1)));
     let unknown = UnknownActor { actor_address: at("bob").into(), message: String::new() };
     let refused = |why| Report::Refused { operation: Some(operation()), why };

@@ -124,6 +124,7 @@ fn is_plain(frame: &ClientFrame, bounds: &Bounds) -> bool {
                     && (1..=bounds.capabilities_max).contains(&register.capabilities.len())
                     && register.capabilities.iter().all(|c| c.len() <= bounds.capability_bytes_max)
                     && register.metadata == Json::EMPTY_OBJECT
+                    && register.recovery.is_none()
             }
             Ok(Verb::Unsubscribe(unsubscribe)) => {
                 matches!(unsubscribe.subscription, Subscription::Topic(_))
@@ -136,6 +137,7 @@ fn is_plain(frame: &ClientFrame, bounds: &Bounds) -> bool {
                 Verb::Connect(_)
                 | Verb::Disconnect(_)
                 | Verb::Unregister(_)
+                | Verb::Recover(_)
                 | Verb::Discover(_)
                 | Verb::ListActors(_)
                 | Verb::RefreshToken(_),
@@ -171,6 +173,7 @@ mod tests {
             metadata: Json::EMPTY_OBJECT,
             ttl,
             renew_on_heartbeat: false,
+            recovery: None,
         })
     }
 
@@ -182,7 +185,7 @@ mod tests {
         let token = RenewalToken::parse("00000000-0000-4000-8000-000000000000").ok();
         assert!(token.is_some());
         vec![
-            Verb::Send(Send { to: to.into(), kind: kind.clone(), data: data.clone() }),
+            Verb::Send(Send { to: to.into(), kind: kind.clone(), data: data.clone(), queue: true }),
             Verb::Publish(Publish { topic: topic.clone(), kind, data: data.clone() }),
             Verb::Broadcast(Broadcast::new("note", data.clone())),
             register(Register::TTL_MAX),

@@ -266,6 +266,8 @@ impl<'a> Copies<'a> {
                     | DropReason::UnknownActor
                     | DropReason::Detached
                     | DropReason::Expired => copies.dropped.push(to),
+                    // It was queued before.
+                    DropReason::Overflow | DropReason::Unclaimed => {}
                 },
                 _ => {}
             }

@@ -46,7 +46,11 @@ impl Tally {
     pub fn count(&mut self, transition: &Transition<'_>) {
         let mut refusals = 0;
         self.seen.messages_sent += transition.sent().count() as u64;
-        let on_arrival = !matches!(transition.hub.input, Input::Drained(..));
+        // What expired in a queue is recorded first, and counted apart.
+        let mut in_queue = match &transition.hub.input {
+            Input::Drained(_, written) => written.expired.len(),
+            _ => 0,
+        };
         for record in transition.records() {
             match record {
                 Record::RequestRefused { code, .. } => {
@@ -55,7 +59,14 @@ impl Tally {
                     self.refused[*code as usize] += 1;
                 }
                 Record::MessageDelivered { .. } => self.seen.messages_delivered += 1,
-                Record::MessageDropped { why, .. } if on_arrival => self.dropped(*why),
+                Record::MessageDropped { .. } if in_queue > 0 => in_queue -= 1,
+                Record::MessageDropped { why, .. } => self.dropped(*why),
+                Record::MessageQueued { .. } => self.seen.messages_queued += 1,
+                Record::MessageReplayed { .. } => self.seen.messages_replayed += 1,
+                Record::RecoveryAnswered { recovered, reason, .. } => {
+                    self.seen.recoveries += u64::from(*recovered);
+                    self.seen.unrecovered += u64::from(reason.is_some());
+                }
                 Record::DuplicateConnectionDetected { .. } => self.seen.takeovers += 1,
                 Record::ActorResumed { .. } => self.seen.resumes += 1,
                 _ => {}
@@ -95,6 +106,8 @@ impl Tally {
             DropReason::UnknownActor => drops.unknown_actor += 1,
             DropReason::Detached => drops.detached += 1,
             DropReason::Expired => drops.expired += 1,
+            DropReason::Overflow => drops.overflow += 1,
+            DropReason::Unclaimed => drops.unclaimed += 1,
         }
     }
 
@@ -119,7 +132,7 @@ impl Tally {
 }
 
 /// What is counted, in the order of [`counted`].
-const COUNTED: [&str; 18] = [
+const COUNTED: [&str; 24] = [
     "sessions opened",
     "sessions closed",
     "frames received",
@@ -130,14 +143,20 @@ const COUNTED: [&str; 18] = [
     "pings dropped",
     "messages sent",
     "messages delivered",
+    "messages queued",
+    "messages replayed",
     "messages dropped",
     "messages dropped for full queues",
     "messages to nobody",
     "messages to detached actors",
     "messages overdue on arrival",
+    "kept messages that gave way",
+    "kept messages that nobody claimed",
     "messages overdue in the queue",
     "takeovers",
     "resumes",
+    "recoveries",
+    "refused recoveries",
 ];
 
 fn counted(counters: &Counters) -> [u64; COUNTED.len()] {
@@ -152,14 +171,20 @@ fn counted(counters: &Counters) -> [u64; COUNTED.len()] {
         counters.pings_dropped,
         counters.messages_sent,
         counters.messages_delivered,
+        counters.messages_queued,
+        counters.messages_replayed,
         counters.messages_dropped,
         counters.drops.queue_full,
         counters.drops.unknown_actor,
         counters.drops.detached,
         counters.drops.expired,
+        counters.drops.overflow,
+        counters.drops.unclaimed,
         counters.messages_expired,
         counters.takeovers,
         counters.resumes,
+        counters.recoveries,
+        counters.unrecovered,
     ]
 }
 
@@ -212,6 +237,10 @@ fn totals(shadow: &Shadow, told: &Totals) -> Totals {
             None => {}
         }
         armed += usize::from(row.deadline.is_some());
+    }
+    for (_, row) in shadow.logs() {
+        totals.accounted.logs += weights::LOG + row.bytes;
+        armed += usize::from(row.due.is_some());
     }
     for subscribers in shadow.subscriber_counts() {
         totals.topics += 1;

@@ -244,6 +244,7 @@ mod tests {
             resumed: false,
             subscriptions: vec![Topic::parse(&long).unwrap(); 100],
             subscription_count: Some(usize::MAX),
+            recovery: None,
         };
         let data = Json::from_value(&long).unwrap();
         let ack = HeartbeatAck { timestamp: data.clone(), server_time: timestamp };
@@ -258,7 +259,7 @@ mod tests {
         );
         let replies = [Reply::HeartbeatAck(ack), Reply::Registered(told)].map(reply);
         for body in replies.into_iter().chain([Body::Delivery(Arc::new(copy))]) {
-            let message = Outgoing { id: Uuid::nil(), to: address.clone(), timestamp, body };
+            let message = Outgoing::new(Uuid::nil(), address.clone(), timestamp, body);
             let bytes = encode_hub_frame(&message, &address).len();
             let most = len_max(&message, &address);
             assert!((bytes..bytes + AROUND_MAX).contains(&most), "{bytes} of {most}");

@@ -48,7 +48,10 @@ impl HubObserver for BoundedWork {
     fn observe(&mut self, transition: &Transition<'_>) -> Verdict {
         let (hub, Work { rows, bytes, .. }) = (transition.hub, transition.hub.work);
         let touched = &hub.touched;
-        let changed = touched.sessions.len() + touched.addresses.len() + touched.topics.len();
+        let changed = touched.sessions.len()
+            + touched.addresses.len()
+            + touched.topics.len()
+            + touched.logs.len();
         let rows_max = ROWS + ROWS_EACH * (hub.outputs.len() + changed);
         if rows > rows_max && rows > rows_max + self.walk(transition) {
             let outputs = hub.outputs.len();

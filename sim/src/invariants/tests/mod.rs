@@ -285,6 +285,7 @@ fn register(name: &str) -> Verb {
         metadata: Json::EMPTY_OBJECT,
         ttl: TTL,
         renew_on_heartbeat: false,
+        recovery: None,
     })
 }
 
@@ -310,7 +311,7 @@ fn unsubscribe(name: &str) -> Verb {
 }
 
 fn send(name: &str) -> Verb {
-    Verb::Send(Send { to: at(name).into(), kind: "note".into(), data: Json::NULL })
+    Verb::Send(Send { to: at(name).into(), kind: "note".into(), data: Json::NULL, queue: true })
 }
 
 fn publish(name: &str) -> Verb {

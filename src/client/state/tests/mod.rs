@@ -62,7 +62,7 @@ fn refusal(code: ErrorCode) -> Box<Refusal> {
 
 fn say(text: &str) -> Verb {
     let (to, data) = (address("bob"), Json::from(serde_json::Value::from(text)));
-    Verb::Send(Send { to: to.into(), kind: "chat".into(), data })
+    Verb::Send(Send { to: to.into(), kind: "chat".into(), data, queue: true })
 }
 
 /// A client and the outputs that nobody has looked at yet.
@@ -136,6 +136,7 @@ impl Conversation {
             timestamp: self.now,
             ttl: None,
             metadata: Json::EMPTY_OBJECT,
+            seq: None,
             body,
         };
         self.input(Input::Frame(Ok(HubFrame::Message(Box::new(message)))));
@@ -158,6 +159,7 @@ impl Conversation {
             resumed: version > 1,
             subscriptions: topics.iter().map(|name| topic(name)).collect(),
             subscription_count: None,
+            recovery: None,
         };
         self.reply(request, Reply::Registered(registered));
     }
@@ -224,6 +226,7 @@ fn connected() -> Connected {
         capabilities: HubCapabilities {
             max_actors_per_instance: 1,
             supports_backpressure: true,
+            supports_recovery: true,
             supported_content_types: Vec::new(),
         },
         actor_identity: None,

@@ -148,6 +148,7 @@ impl<'a> RawEnvelope<'a> {
             "hub:register" => read!("hub:register", self.register(bounds).map(Verb::Register)),
             "hub:unregister" => read!("hub:unregister", self.unregister().map(Verb::Unregister)),
             "hub:renew" => read!("hub:renew", self.renew().map(Verb::Renew)),
+            "hub:recover" => read!("hub:recover", self.recover().map(Verb::Recover)),
             "hub:discover" => read!("hub:discover", self.discover().map(Verb::Discover)),
             "hub:list_actors" => {
                 read!("hub:list_actors", self.list_actors().map(Verb::ListActors))

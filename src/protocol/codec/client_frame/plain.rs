@@ -48,6 +48,7 @@ struct Payload<'a> {
     data: Option<Option<&'a str>>,
     timestamp: Option<Option<&'a str>>,
     durable: Option<Option<bool>>,
+    queue: Option<Option<bool>>,
     actor_address: Option<Option<&'a str>>,
     capabilities: Option<Vec<String>>,
     metadata: Option<Option<&'a str>>,
@@ -144,6 +145,9 @@ impl<'a> Payload<'a> {
             "data" => set(&mut self.data, scanner.optional(Scanner::value)?),
             "timestamp" => set(&mut self.timestamp, scanner.optional(Scanner::value)?),
             "durable" => set(&mut self.durable, scanner.optional(Scanner::flag)?),
+            "queue" => set(&mut self.queue, scanner.optional(Scanner::flag)?),
+            // Rare: whoever recovers registers with it once a connection.
+            "recovery" => None,
             "actorAddress" => set(&mut self.actor_address, scanner.optional(Scanner::string)?),
             "capabilities" => {
                 let (items_max, bytes_max) = (bounds.capabilities_max, bounds.capability_bytes_max);
@@ -181,6 +185,7 @@ impl<'a> Payload<'a> {
                 },
                 kind: self.application_type(bounds)?,
                 data: json(self.data.flatten()),
+                queue: self.queue.flatten().unwrap_or(true),
             }),
             Kind::Subscribe => Verb::Subscribe(Subscribe {
                 topic: self.topic()?,
@@ -210,6 +215,7 @@ impl<'a> Payload<'a> {
             actor_address: ActorAddress::parse(self.actor_address.flatten()?).ok()?,
             capabilities: self.capabilities?,
             renew_on_heartbeat: renews(&metadata) || renews(&envelope),
+            recovery: None,
             metadata,
             ttl: ttl.min(Register::TTL_MAX),
         };

@@ -9,15 +9,17 @@ use serde::Deserialize;
 use super::{ADDRESS, RawEnvelope, TEXT, json, object_json};
 use crate::protocol::codec::Bounds;
 use crate::protocol::codec::fields::{
-    Raw, few_strings, flag, name, object, optional_integer, optional_name, optional_string,
-    strings, text,
+    Raw, few_strings, flag, kind_of, name, object, optional_integer, optional_name,
+    optional_string, strings, text,
 };
 use crate::protocol::{
-    ActorAddress, AuthToken, Broadcast, Connect, Disconnect, ErrorCode, Heartbeat, Publish,
-    Recipient, RefreshToken, Refusal, Register, Renew, RenewalToken, Send, Subscribe, Subscription,
-    SubscriptionId, Topic, Unregister, Unsubscribe, check_version,
+    ActorAddress, AuthToken, Broadcast, Connect, Disconnect, Epoch, ErrorCode, Heartbeat, Position,
+    Publish, Recipient, Recover, RecoveryWish, RefreshToken, Refusal, Register, Renew,
+    RenewalToken, Send, Subscribe, Subscription, SubscriptionId, Topic, Unregister, Unsubscribe,
+    check_version,
 };
 
+const EPOCH: &str = "an epoch as hub:registered bore it";
 const TOPIC: &str = "a string of 1 to 256 bytes";
 
 impl RawEnvelope<'_> {
@@ -118,6 +120,8 @@ impl RawEnvelope<'_> {
             metadata: Raw<'a>,
             #[serde(borrow)]
             ttl_seconds: Raw<'a>,
+            #[serde(borrow)]
+            recovery: Raw<'a>,
         }
         let fields: Fields<'_> = object("payload", self.payload)?;
         bounds.check_registration(text(fields.metadata))?;
@@ -141,6 +145,7 @@ impl RawEnvelope<'_> {
             ttl: registration_ttl(fields.ttl_seconds)?,
             renew_on_heartbeat,
             metadata,
+            recovery: recovery_wish(fields.recovery)?,
         })
     }
 
@@ -173,6 +178,21 @@ impl RawEnvelope<'_> {
         Ok(Renew { renewal_token: renewal_token.map_err(|_| Refusal::renewal_token())? })
     }
 
+    pub(super) fn recover(&self) -> Result<Recover, Refusal> {
+        #[derive(Deserialize, Default)]
+        #[serde(rename_all = "camelCase", default)]
+        struct Fields<'a> {
+            #[serde(borrow)]
+            actor_address: Raw<'a>,
+            #[serde(borrow)]
+            after: Raw<'a>,
+        }
+        let fields: Fields<'_> = object("payload", self.payload)?;
+        let actor_address =
+            optional_name("actorAddress", ADDRESS, fields.actor_address, ActorAddress::parse)?;
+        Ok(Recover { actor_address, after: number_after(fields.after)? })
+    }
+
     pub(super) fn send(&self, bounds: &Bounds) -> Result<Send, Refusal> {
         #[derive(Deserialize, Default)]
         #[serde(default)]
@@ -183,12 +203,15 @@ impl RawEnvelope<'_> {
             kind: Raw<'a>,
             #[serde(borrow)]
             data: Raw<'a>,
+            #[serde(borrow)]
+            queue: Raw<'a>,
         }
         let fields: Fields<'_> = object("payload", self.payload)?;
         Ok(Send {
             to: self.recipient(fields.to)?,
             kind: application_type(fields.kind, bounds)?,
             data: json(text(fields.data)),
+            queue: fields.queue.is_none() || flag("queue", fields.queue)?,
         })
     }
 
@@ -317,6 +340,34 @@ fn application_type(raw: Raw<'_>, bounds: &Bounds) -> Result<Arc<str>, Refusal> 
     } else {
         Ok(kind.into())
     }
+}
+
+/// Absent, null and false are the same.
+fn recovery_wish(raw: Raw<'_>) -> Result<Option<RecoveryWish>, Refusal> {
+    const EXPECTED: &str = "true, or an object with epoch and after";
+    #[derive(Deserialize, Default)]
+    #[serde(default)]
+    struct Fields<'a> {
+        #[serde(borrow)]
+        epoch: Raw<'a>,
+        #[serde(borrow)]
+        after: Raw<'a>,
+    }
+    match text(raw) {
+        None | Some("false") => Ok(None),
+        Some("true") => Ok(Some(RecoveryWish::Begin)),
+        Some(object_text) if object_text.starts_with('{') => {
+            let fields: Fields<'_> = object("recovery", raw)?;
+            let epoch = name("recovery.epoch", EPOCH, fields.epoch, Epoch::parse)?;
+            Ok(Some(RecoveryWish::From(Position { epoch, after: number_after(fields.after)? })))
+        }
+        Some(other) => Err(Refusal::invalid("recovery", EXPECTED, kind_of(other))),
+    }
+}
+
+fn number_after(raw: Raw<'_>) -> Result<u64, Refusal> {
+    const EXPECTED: &str = "the metadata.seq of the last message, or 0";
+    optional_integer("after", EXPECTED, raw)?.ok_or_else(|| Refusal::missing("after", EXPECTED))
 }
 
 fn registration_ttl(raw: Raw<'_>) -> Result<Duration, Refusal> {

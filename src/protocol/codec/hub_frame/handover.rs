@@ -1,5 +1,7 @@
 //! A message from the hub as a client would read it, with no bytes in between.
 
+use std::num::NonZeroU64;
+
 use super::read::{HubBody, HubFrame, HubMessage};
 use super::write::{reply_metadata, write_notice_payload, write_reply_payload};
 use crate::protocol::codec::write::text;
@@ -26,7 +28,7 @@ pub fn hand_over(message: &Outgoing, hub: &ActorAddress) -> HubFrame {
                 route: delivery.route.clone(),
                 origin: Some(delivery.origin.clone()),
             };
-            (&delivery.from, delivery.ttl, delivery.metadata.clone(), body)
+            (&delivery.from, delivery.ttl, numbered(&delivery.metadata, message.seq), body)
         }
     };
     HubFrame::Message(Box::new(HubMessage {
@@ -36,8 +38,15 @@ pub fn hand_over(message: &Outgoing, hub: &ActorAddress) -> HubFrame {
         timestamp: message.timestamp,
         ttl,
         metadata,
+        seq: message.seq,
         body,
     }))
+}
+
+fn numbered(metadata: &Json, seq: Option<NonZeroU64>) -> Json {
+    let Some(seq) = seq else { return metadata.clone() };
+    let (open, end) = metadata.as_str().split_at(metadata.len() - 1);
+    Json::copy(&format!("{open},\"seq\":{seq}{end}"))
 }
 
 /// The payload of a message from the hub, as JSON.

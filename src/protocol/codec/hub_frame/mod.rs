@@ -8,7 +8,7 @@ mod handover;
 
 pub use handover::{hand_over, payload_text};
 pub use read::{HubBody, HubFrame, HubMessage, InvalidHubFrame, decode_hub_frame};
-pub use write::{copy_len, encode_hub_frame, write_hub_frame};
+pub use write::{SEQ_LEN_MAX, copy_len, encode_hub_frame, write_hub_frame};
 
 #[cfg(test)]
 mod tests {
@@ -31,7 +31,7 @@ mod tests {
 
     fn outgoing(body: Body) -> Outgoing {
         let to = ActorAddress::parse("@(a)").expect("an address");
-        Outgoing { id: Uuid::nil(), to, timestamp: Timestamp::from_millis(5), body }
+        Outgoing::new(Uuid::nil(), to, Timestamp::from_millis(5), body)
     }
 
     fn round_trip(body: Body) -> HubBody {

@@ -1,5 +1,6 @@
 //! The hub's frames as a client reads them.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -36,6 +37,8 @@ pub struct HubMessage {
     pub ttl: Option<Duration>,
     /// A JSON object.
     pub metadata: Json,
+    /// The number of application data, if its recipient recovers.
+    pub seq: Option<NonZeroU64>,
     /// What the envelope carries.
     pub body: HubBody,
 }
@@ -122,7 +125,7 @@ pub fn decode_hub_frame(frame: &Bytes) -> Result<HubFrame, InvalidHubFrame> {
         return Ok(HubFrame::Pong);
     }
     let envelope: Envelope = serde_json::from_slice(frame).map_err(InvalidHubFrame::Envelope)?;
-    let body = decode_body(&envelope)
+    let (body, seq) = decode_body(&envelope)
         .map_err(|error| InvalidHubFrame::Payload { kind: envelope.kind.clone(), error })?;
     Ok(HubFrame::Message(Box::new(HubMessage {
         id: envelope.id,
@@ -131,6 +134,7 @@ pub fn decode_hub_frame(frame: &Bytes) -> Result<HubFrame, InvalidHubFrame> {
         timestamp: envelope.timestamp,
         ttl: envelope.ttl.map(Duration::from_millis),
         metadata: envelope.metadata,
+        seq,
         body,
     })))
 }
@@ -147,7 +151,7 @@ fn is_pong(frame: &[u8]) -> bool {
             .is_ok_and(|only| only.kind == "pong" && only.id.is_none())
 }
 
-fn decode_body(envelope: &Envelope) -> Result<HubBody, serde_json::Error> {
+fn decode_body(envelope: &Envelope) -> Result<(HubBody, Option<NonZeroU64>), serde_json::Error> {
     if !envelope.kind.starts_with("hub:") {
         return decode_delivery(envelope);
     }
@@ -159,12 +163,13 @@ fn decode_body(envelope: &Envelope) -> Result<HubBody, serde_json::Error> {
         _ => None,
     };
     if let Some(notice) = notice {
-        return Ok(HubBody::Notice(notice));
+        return Ok((HubBody::Notice(notice), None));
     }
-    Ok(match decode_reply(envelope)? {
+    let body = match decode_reply(envelope)? {
         Some(reply) => HubBody::Reply { correlation: envelope.correlation_id.clone(), reply },
         None => HubBody::Unknown { kind: envelope.kind.clone(), payload: envelope.payload.clone() },
-    })
+    };
+    Ok((body, None))
 }
 
 fn decode_reply(envelope: &Envelope) -> Result<Option<Reply>, serde_json::Error> {
@@ -180,6 +185,7 @@ fn decode_reply(envelope: &Envelope) -> Result<Option<Reply>, serde_json::Error>
         "hub:registered" => Reply::Registered(read(payload)?),
         "hub:unregistered" => Reply::Unregistered(read(payload)?),
         "hub:renewed" => Reply::Renewed(read(payload)?),
+        "hub:recovered" => Reply::Recovered(read(payload)?),
         "hub:discovered" => Reply::Discovered(read(payload)?),
         "hub:actor_list" => Reply::ActorList(read(payload)?),
         "hub:delivery_ack" => Reply::DeliveryAck(read(payload)?),
@@ -196,8 +202,10 @@ fn decode_reply(envelope: &Envelope) -> Result<Option<Reply>, serde_json::Error>
     }))
 }
 
-/// The keys that tell the route are the hub's: it drops a sender's values under them.
-fn decode_delivery(envelope: &Envelope) -> Result<HubBody, serde_json::Error> {
+/// The keys that tell the route and the number are the hub's: it drops a sender's values under them.
+fn decode_delivery(
+    envelope: &Envelope,
+) -> Result<(HubBody, Option<NonZeroU64>), serde_json::Error> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct HubKeys {
@@ -205,15 +213,18 @@ fn decode_delivery(envelope: &Envelope) -> Result<HubBody, serde_json::Error> {
         #[serde(default)]
         broadcast: bool,
         original_message_id: Option<MessageId>,
+        seq: Option<NonZeroU64>,
     }
     let hub_keys: HubKeys = read(&envelope.metadata)?;
+    let seq = hub_keys.seq;
     let route = match hub_keys {
         HubKeys { topic: Some(topic), .. } => Route::Publication { topic },
         HubKeys { topic: None, broadcast: true, .. } => Route::Broadcast,
         HubKeys { topic: None, broadcast: false, .. } => Route::Send,
     };
     let (kind, payload) = (envelope.kind.clone(), envelope.payload.clone());
-    Ok(HubBody::Delivery { kind, payload, route, origin: hub_keys.original_message_id })
+    let origin = hub_keys.original_message_id;
+    Ok((HubBody::Delivery { kind, payload, route, origin }, seq))
 }
 
 fn read<T: DeserializeOwned>(json: &Json) -> Result<T, serde_json::Error> {

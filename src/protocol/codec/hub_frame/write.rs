@@ -1,12 +1,13 @@
 //! What the hub writes: always all eleven keys of the envelope.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::payloads::{ErrorPayload, ReplyMetadata};
 use crate::protocol::codec::write::{push, push_json, text};
 use crate::protocol::{
     ActorAddress, Body, Delivery, DeliveryAck, DeliveryStatus, Json, MessageId, Notice, Outgoing,
-    Reply, Route, push_text,
+    Reply, Route, Shared, push_text,
 };
 use crate::time::Timestamp;
 
@@ -37,15 +38,16 @@ pub fn write_hub_frame(frame: &mut Vec<u8>, message: &Outgoing, hub: &ActorAddre
         Body::Delivery(delivery) => {
             write_prefix(frame, message);
             match delivery.route {
-                Route::Send => write_shared(frame, delivery, timestamp),
+                Route::Send => {
+                    write_copy(frame, delivery, timestamp, message.seq);
+                }
                 // All copies leave the hub at one moment, so they share the timestamp too.
                 Route::Publication { .. } | Route::Broadcast => {
-                    let shared = delivery.shared.get_or_init(|| {
-                        let mut shared = Vec::with_capacity(copy_len(delivery, 0, timestamp));
-                        write_shared(&mut shared, delivery, timestamp);
-                        shared.into()
-                    });
-                    frame.extend_from_slice(shared);
+                    let shared = delivery.shared.get_or_init(|| share(delivery, timestamp));
+                    let (begin, end) = shared.text.split_at(shared.metadata_end);
+                    frame.extend_from_slice(begin);
+                    write_seq(frame, message.seq);
+                    frame.extend_from_slice(end);
                 }
             }
         }
@@ -64,10 +66,35 @@ pub fn copy_len(delivery: &Delivery, to: usize, timestamp: Timestamp) -> usize {
 }
 
 /// The part of a delivery that is equal for all recipients.
-fn write_shared(frame: &mut Vec<u8>, delivery: &Delivery, timestamp: Timestamp) {
+fn share(delivery: &Delivery, timestamp: Timestamp) -> Shared {
+    let mut text = Vec::with_capacity(copy_len(delivery, 0, timestamp));
+    let metadata_end = write_copy(&mut text, delivery, timestamp, None);
+    Shared { text: text.into(), metadata_end }
+}
+
+/// What follows the recipient's address. Returns where the metadata ends, within its last brace.
+fn write_copy(
+    frame: &mut Vec<u8>,
+    delivery: &Delivery,
+    timestamp: Timestamp,
+    seq: Option<NonZeroU64>,
+) -> usize {
     write_head(frame, &delivery.from, &delivery.kind, timestamp);
-    push(frame, [delivery.payload.as_str(), METADATA, delivery.metadata.as_str()]);
+    let metadata = delivery.metadata.as_str();
+    push(frame, [delivery.payload.as_str(), METADATA, &metadata[..metadata.len() - 1]]);
+    let metadata_end = frame.len();
+    write_seq(frame, seq);
+    push(frame, ["}"]);
     write_tail(frame, None, delivery.ttl);
+    metadata_end
+}
+
+/// The hub's last key in the metadata, which has others before it.
+fn write_seq(frame: &mut Vec<u8>, seq: Option<NonZeroU64>) {
+    if let Some(seq) = seq {
+        push(frame, [SEQ]);
+        push_json(frame, &seq);
+    }
 }
 
 /// What precedes the recipient's address, with room for the id.
@@ -76,6 +103,9 @@ const ID_AT: usize = r#"{"id":""#.len();
 /// Bytes of [`write_prefix`] without the recipient's address.
 const PREFIX_LEN: usize = PREFIX.len() + r#"","#.len();
 const METADATA: &str = r#","metadata":"#;
+const SEQ: &str = r#","seq":"#;
+/// The most bytes that a number adds to a copy.
+pub const SEQ_LEN_MAX: usize = SEQ.len() + 20;
 
 /// The part that differs from recipient to recipient.
 fn write_prefix(frame: &mut Vec<u8>, message: &Outgoing) {
@@ -118,6 +148,7 @@ pub(super) fn write_reply_payload(frame: &mut Vec<u8>, reply: &Reply) {
         Reply::Registered(payload) => push_json(frame, payload),
         Reply::Unregistered(payload) => push_json(frame, payload),
         Reply::Renewed(payload) => push_json(frame, payload),
+        Reply::Recovered(payload) => push_json(frame, payload),
         Reply::Discovered(payload) => push_json(frame, payload),
         Reply::ActorList(payload) => push_json(frame, payload),
         Reply::DeliveryAck(ack) => write_delivery_ack(frame, ack),
@@ -136,12 +167,16 @@ pub(super) fn write_reply_payload(frame: &mut Vec<u8>, reply: &Reply) {
 /// What serde would write, which looks for escapes in the keys as well: half of what the hub says is
 /// this.
 fn write_delivery_ack(frame: &mut Vec<u8>, ack: &DeliveryAck) {
-    let DeliveryAck { message_id, delivered_at, status: DeliveryStatus::Delivered } = ack;
+    let DeliveryAck { message_id, delivered_at, status } = ack;
     push(frame, [r#"{"messageId":"#]);
     push_text(frame, message_id.as_str());
     push(frame, [r#","deliveredAt":"#]);
     push_json(frame, delivered_at);
-    push(frame, [r#","status":"delivered"}"#]);
+    let status = match status {
+        DeliveryStatus::Delivered => r#","status":"delivered"}"#,
+        DeliveryStatus::Queued => r#","status":"queued"}"#,
+    };
+    push(frame, [status]);
 }
 
 /// The SEAG client reads the outcome of a registration from the metadata.
