@@ -48,6 +48,8 @@ impl System for SignalHub {
     fn only_for(action: &Action) -> Option<ActorKind> {
         match action {
             Action::Renew { .. }
+            | Action::Recover { .. }
+            | Action::Register { recovery: Some(_), .. }
             | Action::Unsubscribe { by_id: true, .. }
             | Action::Open
             | Action::Connect { .. }

@@ -126,6 +126,8 @@ pub enum Record {
         kind: Arc<str>,
         /// The id of the request that carried it.
         message: MessageId,
+        /// The number of the copy.
+        seq: u64,
     },
     /// A registration that wishes to recover, or `hub:recover`, was answered.
     RecoveryAnswered {

@@ -230,10 +230,8 @@ impl Hub {
         delivery: &Arc<Delivery>,
         why: DropReason,
     ) -> Handover {
-        let (_, is_kept) = self.keep(now, to, delivery, true);
-        if !is_kept {
-            return Handover::Dropped(why);
-        }
+        let (seq, is_kept) = self.keep(now, to, delivery, true);
+        let Some(seq) = seq.filter(|_| is_kept) else { return Handover::Dropped(why) };
         self.counters.messages_queued += 1;
         if self.audited {
             self.audit(Record::MessageQueued {
@@ -241,6 +239,7 @@ impl Hub {
                 to: to.clone(),
                 kind: delivery.kind.clone(),
                 message: delivery.origin.clone(),
+                seq: seq.get(),
             });
         }
         Handover::Queued

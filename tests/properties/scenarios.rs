@@ -59,7 +59,12 @@ fn steps(done: Vec<(Duration, What)>) -> Vec<Step> {
         steps.push(Step::at(
             at,
             who,
-            Action::Register { address: None, ttl: None, renew_on_heartbeat: false },
+            Action::Register {
+                address: None,
+                ttl: None,
+                renew_on_heartbeat: false,
+                recovery: None,
+            },
         ));
         at += Duration::from_millis(20);
     }
@@ -207,6 +212,7 @@ fn speech() -> impl Strategy<Value = Speech> {
         text: None,
         padding,
         ttl,
+        not_queued: false,
     })
 }
 
@@ -214,7 +220,12 @@ fn speech() -> impl Strategy<Value = Speech> {
 fn action() -> impl Strategy<Value = Action> {
     let register = (weighted(0.4, name()), weighted(0.4, 1..5_u64)).prop_map(|(address, ttl)| {
         let renew_on_heartbeat = ttl.is_some_and(|seconds| seconds % 2 == 0);
-        Action::Register { address, ttl: ttl.map(Duration::from_secs), renew_on_heartbeat }
+        Action::Register {
+            address,
+            ttl: ttl.map(Duration::from_secs),
+            renew_on_heartbeat,
+            recovery: None,
+        }
     });
     let ask = (name(), weighted(0.3, select(vec!["one".to_owned(), "two".to_owned()])), speech());
     prop_oneof![

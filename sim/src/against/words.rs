@@ -91,7 +91,8 @@ impl Words {
             Action::Unsubscribe { topic, by_id } => {
                 Verb::Unsubscribe { topic: topic.to_string(), by_id: *by_id }
             }
-            Action::Register { address, ttl, renew_on_heartbeat } => Verb::Register {
+            // What a hub keeps is not seen from outside yet.
+            Action::Register { address, ttl, renew_on_heartbeat, recovery: _ } => Verb::Register {
                 address: named(address),
                 ttl: ttl.unwrap_or(self.ttl),
                 renew_on_heartbeat: *renew_on_heartbeat,
@@ -118,6 +119,7 @@ impl Words {
             | Action::Open
             | Action::Write { .. }
             | Action::Close
+            | Action::Recover { .. }
             | Action::Refused { .. } => return None,
         })
     }
@@ -151,8 +153,10 @@ pub const fn word_of(action: &Action) -> Option<&'static str> {
         Action::Disconnect => "disconnect",
         Action::Connect { .. } => "connect",
         Action::Write { .. } => "write",
-        Action::RefreshToken { .. } | Action::Open | Action::Close | Action::Refused { .. } => {
-            return None;
-        }
+        Action::RefreshToken { .. }
+        | Action::Recover { .. }
+        | Action::Open
+        | Action::Close
+        | Action::Refused { .. } => return None,
     })
 }

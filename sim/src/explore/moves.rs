@@ -120,7 +120,7 @@ impl Word {
             Word::Narrow => Action::RefreshToken { token: token(Some(Vec::new())).into() },
             Word::Register => {
                 let address = context.address.map(str::to_owned);
-                Action::Register { address, ttl: None, renew_on_heartbeat: false }
+                Action::Register { address, ttl: None, renew_on_heartbeat: false, recovery: None }
             }
             Word::Renew => Action::Renew { address: None, token: WhichToken::None },
             Word::Subscribe => Action::Subscribe { topic },

@@ -162,6 +162,30 @@ invariants! {
     I35 [Runs] "determinism"
         "The same scenario and seed give the same run, byte by byte, in another process and on another number of threads."
         "iterating in hash order",
+    I36 [Input] "numbered in order"
+        "What the hub accepts for an address that recovers is numbered 1, 2, 3, ... in each epoch, in the order of its decisions; each copy bears its number."
+        "counting on both ends; a number that a refused message has used up",
+    I37 [Input] "replayed whole and first"
+        "A position that counts is answered by exactly the kept messages after it that are in time, each once, in order, and before anything later; a replay waits for nothing but room."
+        "live messages between the resume and the replay; a replay that begins again each time",
+    I38 [Input] "recovered means nothing is missing"
+        "The hub says recovered only if nothing after the position is lost but what its time to live ended."
+        "a position ahead that is accepted; recovered although a restart lost the log",
+    I39 [Input] "refused for a reason"
+        "A position is refused only if it does not count, and the reason is so."
+        "a floor that is off by one",
+    I42 [Input] "a log within bounds"
+        "A log keeps the latest messages within its bounds of number, bytes and age, loses the oldest first, and only if it must; what is to be replayed is not lost."
+        "bytes that are not counted; a log that is cleared when its address is detached",
+    I43 [Input] "one epoch, one log"
+        "An epoch never returns, and ends only with the hub, a takeover without a position that counts, a registration that does not recover, or the address."
+        "an epoch that outlives a takeover",
+    I44 [Input] "nothing for who does not ask"
+        "Who does not ask to recover gets no number and no word of recovery."
+        "a number for everybody",
+    I45 [Input] "queued is kept"
+        "What is called queued is kept and was handed to nobody; it is replayed later, or a record says why not."
+        "a queued message that is forgotten with its address",
     I51 [Input] "bounded work"
         "What one input makes the hub go through and write anew is bounded by the size of the input and of its outcome, and by the walk that its request is."
         "counting a session's subscriptions at each subscribe; looking for one name among all",

@@ -132,6 +132,7 @@ impl Judge {
             Box::new(identity::LastRegistration::new(config)),
             Box::new(subscriptions::Subscriptions),
             Box::new(delivery::Handover::new(config)),
+            Box::new(delivery::Recovery::new(config)),
             Box::new(delivery::Recipients::new(config)),
             Box::new(delivery::Replies::default()),
             Box::new(delivery::Outcomes::new(config)),

@@ -86,7 +86,8 @@ impl Own {
 fn request(own: &Own, number: usize, action: &Action) -> Option<LoweredRequest> {
     let send = |to: &str, number: Option<usize>, speech: &Speech| {
         let (to, data) = (address(to).into(), payload(number, speech));
-        Verb::Send(protocol::Send { to, kind: NOTE.into(), data, queue: true })
+        let queue = !speech.not_queued;
+        Verb::Send(protocol::Send { to, kind: NOTE.into(), data, queue })
     };
     let nth = Some(number);
     let id = |id: &str| MessageId::parse(id).ok();
@@ -131,6 +132,7 @@ fn request(own: &Own, number: usize, action: &Action) -> Option<LoweredRequest> 
         | Action::Register { .. }
         | Action::Unregister { .. }
         | Action::Renew { .. }
+        | Action::Recover { .. }
         | Action::Disconnect
         | Action::Open
         | Action::Connect { .. }
@@ -176,7 +178,7 @@ fn command(
         Action::Unsubscribe { topic, .. } => {
             Some(Command::Unsubscribe { address: speaker, topic: topic.clone() })
         }
-        Action::Register { address: name, ttl: wanted, renew_on_heartbeat } => {
+        Action::Register { address: name, ttl: wanted, renew_on_heartbeat, recovery: _ } => {
             let ttl = wanted.unwrap_or(ttl);
             let metadata = if *renew_on_heartbeat {
                 Json::from(serde_json::json!({ "renewOnHeartbeat": true }))

@@ -5,17 +5,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use signal_hub::protocol::codec::{HubBody, HubFrame};
+use signal_hub::protocol::codec::{HubBody, HubFrame, HubMessage};
 use signal_hub::protocol::{
-    ActorAddress, ClientFrame, Connect, Disconnect, Json, MessageId, PROTOCOL_VERSION, Pattern,
-    Register, Renew, RenewalToken, Reply, Request, Subscribe, Subscription, SubscriptionId, Topic,
-    Unregister, Unsubscribe, Verb,
+    ActorAddress, ClientFrame, Connect, Disconnect, Epoch, Json, MessageId, PROTOCOL_VERSION,
+    Pattern, Position, Recover, Recovery, RecoveryWish, Register, Renew, RenewalToken, Reply,
+    Request, Subscribe, Subscription, SubscriptionId, Topic, Unregister, Unsubscribe, Verb,
 };
 use signal_hub::time::Timestamp;
 
 use super::{Issuer, LoweredRequest, Own, address, ask, request};
 use crate::history::ClientName;
-use crate::scenario::{Action, Scenario, WhichToken};
+use uuid::Uuid;
+
+use crate::scenario::{Action, Scenario, WhichPosition, WhichToken};
 
 /// How long a close handshake may take.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -30,13 +32,23 @@ pub struct RawSession {
     /// The latest renewal token of each address, and the one before it.
     tokens: BTreeMap<ActorAddress, [Option<RenewalToken>; 2]>,
     subscriptions: BTreeMap<Topic, SubscriptionId>,
+    /// Where each address stands, and the epoch before that.
+    positions: BTreeMap<ActorAddress, (Position, Option<Epoch>)>,
 }
 
 impl RawSession {
     /// `name` as in a scenario, `own` its actor.
     pub fn new(name: &str, own: Own, hub: ActorAddress, registration_ttl: Duration) -> Self {
-        let (requests, tokens, subscriptions) = Default::default();
-        Self { name: name.to_owned(), own, hub, registration_ttl, requests, tokens, subscriptions }
+        Self {
+            name: name.to_owned(),
+            own,
+            hub,
+            registration_ttl,
+            requests: 0,
+            tokens: BTreeMap::new(),
+            subscriptions: BTreeMap::new(),
+            positions: BTreeMap::new(),
+        }
     }
 
     /// That of a raw connection in a run that began then.
@@ -50,6 +62,7 @@ impl RawSession {
     /// Takes note of what came.
     pub fn received(&mut self, frame: &HubFrame) {
         let HubFrame::Message(message) = frame else { return };
+        self.moved(message);
         let HubBody::Reply { reply, .. } = &message.body else { return };
         let (address, token) = match reply {
             Reply::Registered(registered) => (&registered.actor_address, &registered.renewal_token),
@@ -63,6 +76,41 @@ impl RawSession {
         };
         let tokens = self.tokens.entry(address.clone()).or_default();
         *tokens = [Some(*token), tokens[0].take()];
+    }
+
+    /// Takes note of where its addresses stand now.
+    fn moved(&mut self, message: &HubMessage) {
+        let known = self.positions.get_mut(&message.to);
+        if let (Some(seq), Some((position, _))) = (message.seq, known) {
+            position.after = position.after.max(seq.get());
+        }
+        let (address, recovery) = match &message.body {
+            HubBody::Reply { reply: Reply::Registered(told), .. } => {
+                (&told.actor_address, told.recovery.as_ref())
+            }
+            HubBody::Reply { reply: Reply::Recovered(told), .. } => {
+                (&told.actor_address, Some(&told.recovery))
+            }
+            _ => return,
+        };
+        let Some(position) = recovery.and_then(Recovery::position) else { return };
+        let before = self.positions.get(address).copied();
+        let ended = before.map(|(before, _)| before.epoch).filter(|old| *old != position.epoch);
+        let ended = ended.or(before.and_then(|(_, ended)| ended));
+        self.positions.insert(address.clone(), (position, ended));
+    }
+
+    fn position(&self, address: &ActorAddress, which: WhichPosition) -> Option<Position> {
+        let (latest, before) = self.positions.get(address).copied()?;
+        let at = |epoch, after| Some(Position { epoch, after });
+        match which {
+            WhichPosition::Begin => None,
+            WhichPosition::Latest => Some(latest),
+            WhichPosition::Start => at(latest.epoch, 0),
+            WhichPosition::Ahead => at(latest.epoch, latest.after + 100_000),
+            WhichPosition::Before => at(before?, 0),
+            WhichPosition::Foreign => at(Epoch::new(Uuid::from_u128(1)), latest.after),
+        }
     }
 
     /// The frame that the action says, if it says one; and the id of the reply to wait for.
@@ -104,14 +152,28 @@ impl RawSession {
                 auth_token: token.as_ref().map(|token| self.own.token(token)),
                 client_metadata: None,
             }),
-            Action::Register { address, ttl, renew_on_heartbeat } => Verb::Register(Register {
-                actor_address: named(address).unwrap_or_else(|| speaker.clone()),
-                capabilities: vec!["messaging".to_owned()],
-                metadata: Json::EMPTY_OBJECT,
-                ttl: ttl.unwrap_or(self.registration_ttl),
-                renew_on_heartbeat: *renew_on_heartbeat,
-                recovery: None,
-            }),
+            Action::Register { address, ttl, renew_on_heartbeat, recovery } => {
+                let actor_address = named(address).unwrap_or_else(|| speaker.clone());
+                let wish = |which| {
+                    let position = self.position(&actor_address, which);
+                    position.map_or(RecoveryWish::Begin, RecoveryWish::From)
+                };
+                let recovery = recovery.map(wish);
+                Verb::Register(Register {
+                    actor_address,
+                    capabilities: vec!["messaging".to_owned()],
+                    metadata: Json::EMPTY_OBJECT,
+                    ttl: ttl.unwrap_or(self.registration_ttl),
+                    renew_on_heartbeat: *renew_on_heartbeat,
+                    recovery,
+                })
+            }
+            Action::Recover { address, after } => {
+                let named = named(address);
+                let position = self.position(named.as_ref().unwrap_or(speaker), *after);
+                let after = position.map_or(0, |position| position.after);
+                Verb::Recover(Recover { actor_address: named, after })
+            }
             Action::Unregister { address } => {
                 Verb::Unregister(Unregister { actor_address: named(address) })
             }

@@ -116,6 +116,17 @@ pub enum Action {
         /// Whether each heartbeat is a renewal, too.
         #[serde(default, skip_serializing_if = "is_false")]
         renew_on_heartbeat: bool,
+        /// Whether it is to recover what it misses, and from where: only for a raw connection.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        recovery: Option<WhichPosition>,
+    },
+    /// Asks for what came after a number, on the living connection.
+    Recover {
+        /// An actor's name or an address; that of whoever speaks unless given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        address: Option<String>,
+        /// After which number.
+        after: WhichPosition,
     },
     /// Gives an address up.
     Unregister {
@@ -190,7 +201,8 @@ impl Action {
             Action::Tell { to, .. } | Action::Ask { to, .. } | Action::AskTwice { to } => Some(to),
             Action::Register { address, .. }
             | Action::Unregister { address }
-            | Action::Renew { address, .. } => address.as_deref(),
+            | Action::Renew { address, .. }
+            | Action::Recover { address, .. } => address.as_deref(),
             _ => None,
         }
     }
@@ -220,6 +232,9 @@ pub struct Speech {
     #[serde(with = "duration_text::optional", default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub ttl: Option<Duration>,
+    /// Whether a `hub:send` is not to wait for a recipient that is away.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub not_queued: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
@@ -242,6 +257,24 @@ pub enum WhichToken {
     Used,
     /// None: the session's ownership has to do.
     None,
+}
+
+/// Which position is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WhichPosition {
+    /// None: messages are numbered from now on.
+    Begin,
+    /// That of the latest message in the present epoch.
+    Latest,
+    /// The beginning of the present epoch.
+    Start,
+    /// One that nothing has reached yet.
+    Ahead,
+    /// The beginning of the epoch before.
+    Before,
+    /// One in an epoch that never was.
+    Foreign,
 }
 
 /// The codes of errors, as the wire has them.

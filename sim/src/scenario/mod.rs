@@ -17,7 +17,7 @@ use dst::scenario;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use action::{Action, MESSAGE_TYPES, NOTE, Speech, WhichToken};
+pub use action::{Action, MESSAGE_TYPES, NOTE, Speech, WhichPosition, WhichToken};
 pub use bounds::doubts;
 pub(crate) use bounds::{address, check, check_step, is_fair};
 pub use dst::scenario::{

@@ -5,7 +5,7 @@ use std::fmt;
 use dst::coverage;
 use serde::{Serialize, Serializer};
 use signal_hub::hub::DropReason;
-use signal_hub::protocol::{ErrorCode, Verb};
+use signal_hub::protocol::{ErrorCode, Unrecovered, Verb};
 
 use crate::net::Fault;
 use crate::scenario::HUB_HOST;
@@ -120,6 +120,38 @@ situations! {
         "An address is renewed and registered by another session in the same millisecond.",
     MovedOneByOne "addresses moved one by one"
         "A session loses an address to a session that it has lost another one to.",
+    Queued "kept for who is away"
+        "A message is kept for an address that is away and recovers.",
+    QueuedBehindFull "kept behind a full queue"
+        "A message is kept for a living session, whose queue is full or has a replay before it.",
+    Recovered "recovered"
+        "An address that was away gets at least one message that it missed.",
+    RecoveredAtTakeover "recovered at a takeover"
+        "An address is taken over with a position that counts, and at least one message comes again.",
+    RecoveredOnTheSpot "recovered on the living connection"
+        "hub:recover is answered with at least one message.",
+    ReplayWaits "replay waits for room"
+        "Not all that is to be replayed has room in the session's queue.",
+    OverflowWhileAway "overflow while away"
+        "A message that was kept for an address gives way to a newer one.",
+    KeptInVain "kept in vain"
+        "Nobody comes back in time for a message that was kept.",
+    LateInTheLog "too late in the log"
+        "A message is left out of a replay because its time to live is over.",
+    NoSuchEpoch "position of another epoch"
+        "A position is refused because its epoch ended or never was.",
+    PositionTooOld "position too old"
+        "A position is refused because a message after it is older than the window.",
+    PositionOverflown "position overflown"
+        "A position is refused because a message after it gave way.",
+    PositionAhead "position ahead"
+        "A position is refused because no message has its number.",
+    PositionTakenOver "position of before a takeover"
+        "A position is refused because another connection took the address over.",
+    NothingKept "hub keeps nothing"
+        "A wish to recover is refused because nothing is kept.",
+    RecoverAccepted "hub:recover accepted"
+        "A hub:recover is carried out.",
     TopicsAtBound "subscription bound reached"
         "A subscribe is refused because the session has as many subscriptions as it may.",
     TopicsBelowBound "subscription bound left"
@@ -260,7 +292,7 @@ impl Situation {
             Verb::Register(_) => Situation::RegisterAccepted,
             Verb::Unregister(_) => Situation::UnregisterAccepted,
             Verb::Renew(_) => Situation::RenewAccepted,
-            Verb::Recover(_) => Situation::RegisterAccepted,
+            Verb::Recover(_) => Situation::RecoverAccepted,
             Verb::Discover(_) => Situation::DiscoverAccepted,
             Verb::ListActors(_) => Situation::ListAccepted,
             Verb::Send(_) => Situation::SendAccepted,
@@ -274,6 +306,19 @@ impl Situation {
         }
     }
 
+    /// That a position was refused for the reason.
+    pub const fn of_unrecovered(reason: Unrecovered) -> Option<Self> {
+        match reason {
+            Unrecovered::Epoch => Some(Situation::NoSuchEpoch),
+            Unrecovered::Expired => Some(Situation::PositionTooOld),
+            Unrecovered::Overflow => Some(Situation::PositionOverflown),
+            Unrecovered::Ahead => Some(Situation::PositionAhead),
+            Unrecovered::TakenOver => Some(Situation::PositionTakenOver),
+            Unrecovered::Off => Some(Situation::NothingKept),
+            Unrecovered::Other => None,
+        }
+    }
+
     /// That a copy was dropped for the reason.
     pub const fn of_drop(why: DropReason) -> Self {
         match why {
@@ -281,7 +326,8 @@ impl Situation {
             DropReason::UnknownActor => Situation::SentToUnknown,
             DropReason::Detached => Situation::SentToDetached,
             DropReason::Expired => Situation::MessageExpired,
-            DropReason::Overflow | DropReason::Unclaimed => Situation::SentToDetached,
+            DropReason::Overflow => Situation::OverflowWhileAway,
+            DropReason::Unclaimed => Situation::KeptInVain,
         }
     }
 }

@@ -124,6 +124,8 @@ impl verdict::Watch<SignalHub> for Watch {
                     self.output(hub, output, shadow);
                 }
                 self.losses(hub, shadow);
+                let mut logs = hub.touched.logs.values().flatten();
+                self.saw_if(logs.any(|log| log.cursor.is_some()), Situation::ReplayWaits);
                 let times = &mut self.times;
                 self.aimed.observe(hub, shadow, &mut |seen| times[seen as usize] += 1);
                 self.hub.tokens.observe(hub, shadow, &mut |seen| times[seen as usize] += 1);
@@ -223,6 +225,13 @@ impl Watch {
                     {
                         self.saw(situation);
                     }
+                    let recovery = match reply.as_ref() {
+                        Reply::Registered(told) => told.recovery.as_ref(),
+                        Reply::Recovered(told) => Some(&told.recovery),
+                        _ => None,
+                    };
+                    let late = recovery.is_some_and(|recovery| recovery.ttl_expired > 0);
+                    self.saw_if(late, Situation::LateInTheLog);
                 }
                 Body::Delivery(delivery) if delivery.route == Route::Broadcast => {
                     self.hub.unheard.insert(*key);
@@ -265,6 +274,22 @@ impl Watch {
                 self.hub.expired.insert(actor_address.clone(), now);
             }
             Record::MessageDropped { why, .. } => self.saw(Situation::of_drop(*why)),
+            Record::MessageQueued { to, .. } => {
+                let away = shadow.owner(to).is_none();
+                self.saw(if away { Situation::Queued } else { Situation::QueuedBehindFull });
+            }
+            Record::RecoveryAnswered { actor_address, session, replayed, reason, .. } => {
+                let owner = shadow.owner(actor_address);
+                self.saw_if(
+                    *replayed > 0,
+                    match owner {
+                        None => Situation::Recovered,
+                        Some(owner) if owner == *session => Situation::RecoveredOnTheSpot,
+                        Some(_) => Situation::RecoveredAtTakeover,
+                    },
+                );
+                reason.and_then(Situation::of_unrecovered).into_iter().for_each(|s| self.saw(s));
+            }
             Record::RetryAnswered { .. } => self.saw(Situation::RetryAnswered),
             Record::SenderPaused { .. } => self.saw(Situation::SenderPaused),
             Record::SenderResumed { .. } => self.saw(Situation::SenderResumed),
@@ -279,9 +304,7 @@ impl Watch {
             | Record::SubscriptionAdded { .. }
             | Record::SubscriptionRemoved { .. }
             | Record::MessageDelivered { .. }
-            | Record::MessageQueued { .. }
             | Record::MessageReplayed { .. }
-            | Record::RecoveryAnswered { .. }
             | Record::ActorDetached { .. }
             | Record::RequestRefused { .. }
             | Record::SessionClosed { .. } => {}

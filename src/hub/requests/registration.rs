@@ -30,8 +30,9 @@ impl Hub {
         let version = known.map_or(1, |known| known.version + 1);
         let claimed = known.is_some_and(|known| known.principal != principal);
         let resumed = !claimed && known.is_some_and(|known| known.state.owner().is_none());
-        let (epoch, mut taken_over) =
-            (self.epoch_of(address), known.and_then(|known| known.taken_over));
+        let known = known.filter(|_| !claimed);
+        let mut taken_over = known.and_then(|known| known.taken_over);
+        let epoch = known.and_then(|_| self.epoch_of(address));
         let found = match self.registry.owner(address) {
             Some(old) if old != key => {
                 self.take_over(now, address, old, key);

@@ -99,6 +99,11 @@ impl Answers {
                 !transition.is(asked.session).is_some_and(is_open)
                     && own.all(|address| row(address).is_none_or(|row| row.registration.is_none()))
             }
+            (Verb::Recover(recover), Reply::Recovered(told)) => {
+                let actor = || transition.before.acting_identity(asked.session, &request.from);
+                let meant = recover.actor_address.clone().unwrap_or_else(actor);
+                meant == told.actor_address || transition.is_due(&meant)
+            }
             (Verb::Subscribe(subscribe), Reply::Subscribed(told)) => told.topic == subscribe.topic,
             (Verb::Publish(publish), Reply::Published(told)) => told.topic == publish.topic,
             (Verb::Send(_), Reply::DeliveryAck(ack)) => ack.message_id == request.id,

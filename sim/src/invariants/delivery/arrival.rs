@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use signal_hub::hub::{Input, Output, Queued, SessionKey};
+use signal_hub::hub::{Output, Queued, SessionKey};
 use signal_hub::protocol::codec::{HubBody, HubFrame, HubMessage};
 use signal_hub::protocol::{ActorAddress, Body, Delivery};
 use uuid::Uuid;
@@ -94,7 +94,7 @@ impl RunObserver for Arrival {
 
 impl Arrival {
     fn note(&mut self, at: Duration, hub: &HubEvent) {
-        let Input::Frame(sender, Ok(_)) = hub.input else { return };
+        let Some(sender) = hub.input.session() else { return };
         for output in &hub.outputs {
             let Output::Send(key, message) = output else { continue };
             let Body::Delivery(delivery) = &message.body else { continue };

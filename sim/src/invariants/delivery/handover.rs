@@ -1,6 +1,6 @@
 //! I8, I18, I19 at the hub: each delivery is a copy of the request that the hub is handling.
 
-use signal_hub::hub::Config;
+use signal_hub::hub::{Config, Record};
 use signal_hub::protocol::{ActorAddress, Body, Delivery, Pattern, Request, Route, Verb};
 
 use super::super::transition::RequestTransition;
@@ -26,6 +26,10 @@ impl HubObserver for Handover {
             let Body::Delivery(delivery) = &message.body else { continue };
             let asked = transition.asked.as_ref().filter(|a| a.request.id == delivery.origin);
             let Some(asked) = asked else {
+                // What is replayed has a number, and is the business of I37.
+                if message.seq.is_some() {
+                    continue;
+                }
                 return invented(&message.to, "no request carried it");
             };
             if transition.before.owner(&delivery.from) != Some(asked.session) {
@@ -40,6 +44,10 @@ impl HubObserver for Handover {
             }
         }
         if let Some(ask) = carried_out(transition) {
+            copies.extend(transition.records().filter_map(|record| match record {
+                Record::MessageQueued { to, .. } => Some(to.clone()),
+                _ => None,
+            }));
             self.asks.insert(transition.now, ask, copies);
         }
         Ok(())

@@ -1,4 +1,5 @@
-//! What is delivered, to whom, in which order, and what is said of it: I8, I16, I18 to I27, I57.
+//! What is delivered, to whom, in which order, and what is said of it: I8, I16, I18 to I27, I36
+//! to I45, I57.
 
 mod answers;
 mod arrival;
@@ -6,6 +7,7 @@ mod handover;
 mod lateness;
 mod outcomes;
 mod recipients;
+mod recovery;
 mod remembered;
 mod replies;
 mod truth;
@@ -16,5 +18,6 @@ pub(super) use handover::Handover;
 pub(super) use lateness::Lateness;
 pub(super) use outcomes::Outcomes;
 pub(super) use recipients::Recipients;
+pub(super) use recovery::Recovery;
 pub(super) use replies::Replies;
 pub(super) use truth::Truth;

@@ -1,7 +1,7 @@
 //! What acknowledgements say: the copies handed over, and to a retry what was said first: I23, I24.
 
 use signal_hub::hub::{Config, Record};
-use signal_hub::protocol::{Body, MessageId, Reply, Request};
+use signal_hub::protocol::{Body, DeliveryStatus, MessageId, Reply, Request};
 
 use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
 use super::handover::carried_out;
@@ -69,6 +69,12 @@ fn copies(transition: &Transition<'_>, id: &MessageId) -> usize {
     transition.sent().filter(|(_, message)| carried(&message.body)).count()
 }
 
+fn queued(transition: &Transition<'_>, id: &MessageId) -> usize {
+    let is_it =
+        |record: &&Record| matches!(record, Record::MessageQueued { message, .. } if message == id);
+    transition.records().filter(is_it).count()
+}
+
 fn honest(transition: &Transition<'_>, request: &Request, reply: &Reply, copies: usize) -> Verdict {
     if let Reply::BroadcastAck(ack) = reply {
         let dropped = |record: &&Record| matches!(record, Record::MessageDropped { message, .. } if *message == request.id);
@@ -80,12 +86,23 @@ fn honest(transition: &Transition<'_>, request: &Request, reply: &Reply, copies:
             );
         }
     }
+    let told = match reply {
+        Reply::DeliveryAck(ack) => usize::from(ack.status == DeliveryStatus::Queued),
+        Reply::Published(published) => published.queued_count,
+        Reply::BroadcastAck(ack) => ack.queued_count,
+        _ => 0,
+    };
+    let kept = queued(transition, &request.id);
+    if told != kept {
+        let evidence = format!("{} told of {told} kept copies of {kept}", request.id);
+        return broken(Invariant::I45, evidence);
+    }
     told_of(request, reply, copies)
 }
 
 fn told_of(request: &Request, reply: &Reply, copies: usize) -> Verdict {
     let told = match reply {
-        Reply::DeliveryAck(_) => 1,
+        Reply::DeliveryAck(ack) => usize::from(ack.status == DeliveryStatus::Delivered),
         Reply::Published(published) => published.subscriber_count,
         Reply::BroadcastAck(ack) => ack.delivered_count,
         _ => 0,

@@ -29,6 +29,8 @@ struct Meant<'a> {
 struct Copies<'a> {
     handed_over: Vec<&'a ActorAddress>,
     recorded: usize,
+    /// Kept for who is to recover them.
+    queued: Vec<&'a ActorAddress>,
     dropped: Vec<&'a Recipient>,
 }
 
@@ -71,7 +73,8 @@ impl HubObserver for Recipients {
             }
             Some(Verb::Broadcast(broadcast)) => {
                 let live = transition.before.address_rows().filter(|(address, row)| {
-                    row.registration.is_some_and(|registration| registration.owner.is_some())
+                    let recovers = transition.before.log(address).is_some();
+                    row.registration.is_some_and(|known| recovers || known.owner.is_some())
                         && wants(transition, broadcast, address)
                 });
                 self.all(transition, asked, live.map(|(address, _)| address), Invariant::I23)
@@ -90,7 +93,8 @@ impl Recipients {
     ) -> Verdict {
         let mut copies = Copies::read(transition, &asked.request.id);
         copies.once_and_recorded(&asked.request.id)?;
-        let (delivered, dropped) = (copies.handed_over.len(), copies.dropped.len());
+        let (reached, dropped) = (copies.handed_over.len(), copies.dropped.len());
+        let delivered = reached + copies.queued.len();
         let silently = match asked.refused {
             _ if !asked.heard || asked.retried => (delivered, dropped) != (0, 0),
             None => delivered + dropped != 1,
@@ -124,7 +128,8 @@ impl Recipients {
         copies.once_and_recorded(&asked.request.id)?;
         if asked.accepted().is_none() {
             let expired = asked.refused == Some(ErrorCode::MessageExpired);
-            return match (copies.handed_over.len(), copies.dropped.len()) {
+            let delivered = copies.handed_over.len() + copies.queued.len();
+            return match (delivered, copies.dropped.len()) {
                 (0, dropped) if dropped == usize::from(expired) => Ok(()),
                 (delivered, dropped) => broken(
                     Invariant::I21,
@@ -141,6 +146,7 @@ impl Recipients {
         let a_failure = dropped.first();
         let mut reached = std::mem::take(&mut copies.handed_over);
         reached.extend(&dropped);
+        reached.extend(&copies.queued);
         reached.sort_unstable();
         if let Some(twice) = reached.windows(2).find(|pair| pair[0] == pair[1]) {
             let evidence = format!("{} has two outcomes at {}", asked.request.id, twice[0]);
@@ -260,6 +266,9 @@ impl<'a> Copies<'a> {
             match record {
                 Record::MessageDelivered { message, .. } => {
                     copies.recorded += usize::from(message == id);
+                }
+                Record::MessageQueued { to, message, .. } if message == id => {
+                    copies.queued.push(to);
                 }
                 Record::MessageDropped { to, message, why } if message == id => match why {
                     DropReason::QueueFull

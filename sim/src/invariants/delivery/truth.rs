@@ -59,6 +59,14 @@ impl HubObserver for Truth {
     }
 }
 
+/// Whether the message is recorded as dropped, since its recipient is away.
+fn is_left_out(transition: &Transition<'_>, asked: &RequestTransition<'_>) -> bool {
+    transition.records().any(|record| {
+        matches!(record, Record::MessageDropped { message, why: DropReason::Detached, .. }
+            if *message == asked.request.id)
+    })
+}
+
 impl Truth {
     /// hub:unknown_actor exactly if nobody is registered there.
     fn nobody_there(&self, transition: &Transition<'_>, asked: &RequestTransition<'_>) -> Verdict {
@@ -67,7 +75,11 @@ impl Truth {
             return Ok(());
         };
         let to = send.to.address();
-        let somebody = to.as_ref().is_some_and(|to| transition.before.owner(to).is_some());
+        let waits = |to| send.queue && transition.before.log(to).is_some();
+        let somebody = to.as_ref().is_some_and(|to| {
+            // What has no room in the log is as good as unknown: I42 judges that.
+            transition.before.owner(to).is_some() || waits(to) && !is_left_out(transition, asked)
+        });
         let unknown = matches!(reply, Reply::UnknownActor(_));
         if unknown != somebody || to.is_some_and(|to| transition.is_due(&to)) {
             Ok(())

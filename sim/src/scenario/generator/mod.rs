@@ -6,6 +6,7 @@ mod dice;
 mod kinds;
 mod principals;
 mod rare;
+mod recovering;
 mod sizes;
 mod stranger;
 mod traffic;
@@ -28,6 +29,8 @@ const LASTS: Duration = Duration::from_secs(60);
 const RARE: u64 = 1_000;
 /// That of who is large.
 const SIZES: u64 = 1_001;
+/// That of who recovers what it missed.
+const RECOVERING: u64 = 1_003;
 /// That of tokens.
 const PRINCIPALS: u64 = 1_002;
 
@@ -94,6 +97,7 @@ pub fn generate_lasting(profile: Profile, seed: u64, lasts: Duration) -> Scenari
         rare::plan(&mut Dice::new(seed, RARE, lasts), &mut scenario);
         sizes::plan(&mut Dice::new(seed, SIZES, lasts), &mut scenario);
         aimed::plan(seed, lasts, &mut scenario);
+        recovering::plan(&mut Dice::new(seed, RECOVERING, lasts), &mut scenario);
     }
     let mut dice = Dice::new(seed, PRINCIPALS, lasts);
     if profile == Profile::Principals || profile == Profile::Swarm && dice.one_in(4) {

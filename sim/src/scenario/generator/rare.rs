@@ -79,7 +79,8 @@ fn live_by_heartbeats(dice: &mut Dice, scenario: &mut Scenario) {
     let address = Some("mallory/beat".to_owned());
     let begin = dice.millis(1_500, 45_000);
     let ttl = Duration::from_secs(dice.between(1, 3) as u64);
-    let register = Action::Register { address, ttl: Some(ttl), renew_on_heartbeat: true };
+    let register =
+        Action::Register { address, ttl: Some(ttl), renew_on_heartbeat: true, recovery: None };
     let beats = (0..dice.between(2, 8))
         .map(|beat| (ttl / 2 + dice.millis(600, 1_200) * beat as u32, Action::Heartbeat.into()));
     let beats: Vec<(Duration, Act)> = beats.collect();

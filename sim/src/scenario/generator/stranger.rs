@@ -79,7 +79,12 @@ pub fn connect() -> Action {
 }
 
 pub fn register(address: &str, ttl: Option<Duration>) -> Action {
-    Action::Register { address: Some(address.to_owned()), ttl, renew_on_heartbeat: false }
+    Action::Register {
+        address: Some(address.to_owned()),
+        ttl,
+        renew_on_heartbeat: false,
+        recovery: None,
+    }
 }
 
 pub fn subscribe(topic: &str) -> Action {

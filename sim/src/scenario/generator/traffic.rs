@@ -57,7 +57,9 @@ fn operation(dice: &mut Dice, scenario: &mut Scenario, kind: Kind) {
         Kind::Publish => Action::Publish { topic: dice.topic(), speech },
         Kind::Subscribe => Action::Subscribe { topic: dice.topic() },
         Kind::Unsubscribe => Action::Unsubscribe { topic: dice.topic(), by_id: false },
-        Kind::Register => Action::Register { address: desk, ttl: None, renew_on_heartbeat: false },
+        Kind::Register => {
+            Action::Register { address: desk, ttl: None, renew_on_heartbeat: false, recovery: None }
+        }
         Kind::Unregister => match desk {
             Some(address) => Action::Unregister { address: Some(address) },
             None => Action::Heartbeat,
@@ -96,6 +98,7 @@ fn speech(dice: &mut Dice) -> Speech {
         text: None,
         padding: if dice.one_in(3) { dice.between(1, 4_096) } else { 0 },
         ttl: dice.one_in(6).then(|| dice.millis(1, 2_000)),
+        not_queued: false,
     }
 }
 
@@ -137,6 +140,7 @@ fn session_word(dice: &mut Dice, scenario: &Scenario) -> Act {
             address: dice.one_in(3).then(|| format!("mallory/{}", dice.between(1, 3))),
             ttl: dice.one_in(3).then(|| Duration::from_secs(dice.between(1, 5) as u64)),
             renew_on_heartbeat: false,
+            recovery: None,
         },
         4 => Action::Unregister { address: None },
         5..=6 => Action::Renew { address: None, token: WhichToken::Latest },
@@ -164,7 +168,12 @@ fn session_word(dice: &mut Dice, scenario: &Scenario) -> Act {
 fn rival_word(dice: &mut Dice, scenario: &Scenario) -> Action {
     let rival = dice.actor(scenario);
     match dice.between(0, 5) {
-        0..=2 => Action::Register { address: Some(rival), ttl: None, renew_on_heartbeat: false },
+        0..=2 => Action::Register {
+            address: Some(rival),
+            ttl: None,
+            renew_on_heartbeat: false,
+            recovery: None,
+        },
         3 => Action::Unregister { address: Some(rival) },
         4 => Action::Subscribe { topic: dice.topic() },
         _ => Action::Renew { address: Some(rival), token: WhichToken::Latest },
