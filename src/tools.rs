@@ -15,7 +15,7 @@ use signal_hub::client::{
     SendOutcome, TokenSource, Trust,
 };
 use signal_hub::protocol::{
-    ActorAddress, AuthToken, DeliveryAck, Json, MessageId, Recipient, Route, Topic,
+    ActorAddress, AuthToken, DeliveryAck, Json, MessageId, Recipient, Route, Topic, Unrecovered,
     UnregisterReason,
 };
 use signal_hub::runtime::Tokio;
@@ -76,11 +76,15 @@ pub struct Listen {
     /// A topic to subscribe to; may be repeated.
     #[arg(long = "topic", value_name = "TOPIC")]
     topics: Vec<Topic>,
+    /// Get what came while the connection was lost, each message once. Says on stderr what came of
+    /// it, and when messages are lost.
+    #[arg(long)]
+    recover: bool,
 }
 
 impl Send {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
-        let (client, mut events) = self.identity.client(Vec::new(), None)?;
+        let (client, mut events) = self.identity.client(Vec::new(), false, None)?;
         let sending = client.ask_send(self.to, self.kind, self.data);
         let outcome = tokio::select! {
             biased;
@@ -101,7 +105,7 @@ impl Listen {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         let mut signals = EndSignals::catch().context("cannot catch signals")?;
         let token_source = self.identity.credentials.token_source();
-        let (client, mut events) = self.identity.client(self.topics, token_source)?;
+        let (client, mut events) = self.identity.client(self.topics, self.recover, token_source)?;
         loop {
             let event = tokio::select! {
                 biased;
@@ -128,11 +132,12 @@ impl Identity {
     fn client(
         self,
         topics: Vec<Topic>,
+        recovery: bool,
         token_source: Option<TokenSource>,
     ) -> anyhow::Result<(Client, Events)> {
         let auth_token = self.credentials.token()?;
         let trust = self.credentials.trust(&self.hub)?;
-        let actor = ActorConfig { topics, ..ActorConfig::new(self.address) };
+        let actor = ActorConfig { topics, recovery, ..ActorConfig::new(self.address) };
         let config = ClientConfig {
             auth_token,
             token_source,
@@ -272,6 +277,18 @@ fn then(retry_in: Option<Duration>) -> String {
     })
 }
 
+fn why_unrecovered(reason: Unrecovered) -> &'static str {
+    match reason {
+        Unrecovered::Epoch => "the hub has lost or ended what it kept",
+        Unrecovered::Expired => "what was missed is too old",
+        Unrecovered::Overflow => "more was missed than the hub keeps",
+        Unrecovered::Ahead => "the hub does not know the latest message",
+        Unrecovered::TakenOver => "another session had the address",
+        Unrecovered::Off => "the hub keeps nothing",
+        Unrecovered::Other => "for a reason that only newer hubs know",
+    }
+}
+
 fn tell(event: &Event) {
     match event {
         Event::Connected { session, .. } => eprintln!("connected as {session}"),
@@ -281,6 +298,12 @@ fn tell(event: &Event) {
         | Event::TokenRefreshed { .. }
         | Event::Delivered(_)
         | Event::Unknown { .. } => {}
+        Event::Recovered { address, replayed, ttl_expired } => {
+            eprintln!("recovered {address}: {replayed} messages come again, {ttl_expired} expired");
+        }
+        Event::Gap { address, reason } => {
+            eprintln!("{address}: a gap, {}", why_unrecovered(*reason));
+        }
         Event::RegistrationRefused { address, refusal, .. } => {
             eprintln!("cannot register {address}: {refusal}");
         }

@@ -60,6 +60,9 @@ pub struct ClientConfig {
     pub event_queue_max: usize,
     /// Frames that may wait to be written. At this bound the client takes no commands.
     pub outgoing_messages_max: usize,
+    /// Bytes of messages after a gap that are kept for each recovering address until the hub
+    /// answers.
+    pub held_back_bytes_max: usize,
     /// The longest frame that is read, in bytes.
     pub frame_bytes_max: usize,
 }
@@ -90,6 +93,7 @@ impl ClientConfig {
             command_queue_max: 64,
             event_queue_max: 1024,
             outgoing_messages_max: 256,
+            held_back_bytes_max: 1024 * 1024,
             frame_bytes_max: 4 * 1024 * 1024,
         }
     }
@@ -108,6 +112,9 @@ pub struct ActorConfig {
     pub ttl: Duration,
     /// The topics to subscribe to from the start.
     pub topics: Vec<Topic>,
+    /// Whether to get what was missed while the connection was lost: each message once, in order,
+    /// with [`Event::Recovered`](super::Event::Recovered) or [`Event::Gap`](super::Event::Gap).
+    pub recovery: bool,
 }
 
 impl ActorConfig {
@@ -119,6 +126,7 @@ impl ActorConfig {
             metadata: Json::EMPTY_OBJECT,
             ttl: Register::TTL_DEFAULT,
             topics: Vec::new(),
+            recovery: false,
         }
     }
 }

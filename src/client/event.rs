@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::NoToken;
 use crate::protocol::{
-    ActorAddress, Json, MessageId, Refusal, RenewalToken, Route, SessionId, Topic, UnregisterReason,
+    ActorAddress, Json, MessageId, Refusal, RenewalToken, Route, SessionId, Topic, Unrecovered,
+    UnregisterReason,
 };
 use crate::time::Timestamp;
 
@@ -42,6 +43,22 @@ pub enum Event {
         expires_at: Timestamp,
         /// Renews the registration next time; the client does so by itself.
         renewal_token: RenewalToken,
+    },
+    /// What was missed follows, as far as it did not come before, and nothing is lost.
+    Recovered {
+        /// The recovering address.
+        address: ActorAddress,
+        /// Messages that the hub sends again; those that came before are not handed over twice.
+        replayed: u64,
+        /// Messages that are left out because their time to live was over.
+        ttl_expired: u64,
+    },
+    /// What was missed is lost: further messages follow a gap.
+    Gap {
+        /// The recovering address.
+        address: ActorAddress,
+        /// Why nothing was recovered. `Off` comes once: the hub keeps nothing for the address.
+        reason: Unrecovered,
     },
     /// The hub refused the registration.
     RegistrationRefused {

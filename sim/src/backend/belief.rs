@@ -55,6 +55,8 @@ impl Belief {
             }
             Event::Delivered(_)
             | Event::Renewed { .. }
+            | Event::Recovered { .. }
+            | Event::Gap { .. }
             | Event::TokenRefreshed { .. }
             | Event::TokenRefreshFailed { .. }
             | Event::SubscriptionRefused { .. }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 
+use super::recovering::Progress;
 use crate::client::{ActorConfig, CommandId};
 use crate::protocol::{ActorAddress, RenewalToken, Topic};
 use crate::time::Timestamp;
@@ -16,6 +17,7 @@ pub(super) struct Actors(IndexMap<ActorAddress, Actor>);
 pub(super) struct Actor {
     pub(super) config: ActorConfig,
     pub(super) registration: Registration,
+    pub(super) progress: Progress,
     /// Refusals since the last registration or renewal.
     pub(super) refusals: u32,
     /// Until then the session's request rate is reserved for the registration.
@@ -114,6 +116,7 @@ impl Actors {
         for actor in self.0.values_mut() {
             actor.registration = Registration::Absent;
             actor.registration_accepted();
+            actor.progress.stop_asking();
             actor.confirmed.clear();
             actor.under_way.clear();
             actor.refused.clear();
@@ -127,6 +130,7 @@ impl Actor {
         Self {
             config,
             registration: Registration::Absent,
+            progress: Progress::default(),
             refusals: 0,
             registration_rests_until: Timestamp::default(),
             wanted,

@@ -12,6 +12,8 @@ pub(super) enum Purpose {
     Heartbeat,
     Register(ActorAddress),
     Renew(ActorAddress),
+    /// A number is missing.
+    Recover(ActorAddress),
     /// A newer token of the client's source.
     Token,
     /// Without a command, the client itself restores a wanted topic.
@@ -37,6 +39,7 @@ impl Purpose {
             | Purpose::Heartbeat
             | Purpose::Register(_)
             | Purpose::Renew(_)
+            | Purpose::Recover(_)
             | Purpose::Token
             | Purpose::Disconnect(_) => None,
             Purpose::Subscribe { command, .. } | Purpose::Unsubscribe { command, .. } => *command,
@@ -58,6 +61,7 @@ impl ClientState {
             Purpose::Connect | Purpose::Register(_) => self.config.connect_timeout,
             Purpose::Heartbeat
             | Purpose::Renew(_)
+            | Purpose::Recover(_)
             | Purpose::Token
             | Purpose::Subscribe { .. }
             | Purpose::Unsubscribe { .. }
@@ -82,6 +86,7 @@ impl ClientState {
         match purpose {
             Purpose::Connect => self.abandon(now, DisconnectReason::NoAnswer),
             Purpose::Register(address) | Purpose::Renew(address) => self.register(now, &address),
+            Purpose::Recover(address) => self.recover_answered(now, &address, None),
             Purpose::Token => {
                 let why = "the hub does not answer".to_owned();
                 self.token_failed(now, why, false);

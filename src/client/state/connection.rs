@@ -69,6 +69,7 @@ impl ClientState {
             id: connected.session_id,
             heartbeat_interval,
             max_message_size: connected.max_message_size,
+            supports_recovery: connected.capabilities.supports_recovery,
             silence_timeout,
             heard: now,
             part_began: now,

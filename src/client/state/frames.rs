@@ -25,7 +25,7 @@ impl ClientState {
     }
 
     fn message(&mut self, now: Timestamp, message: HubMessage) {
-        let HubMessage { id, from, to, timestamp, ttl, metadata, seq: _, body } = message;
+        let HubMessage { id, from, to, timestamp, ttl, metadata, seq, body } = message;
         match body {
             HubBody::Reply { correlation, reply } => self.reply(now, timestamp, correlation, reply),
             HubBody::Notice(Notice::Disconnect(notice)) => self.close_announced(now, notice),
@@ -37,7 +37,7 @@ impl ClientState {
             }),
             HubBody::Notice(Notice::Resume) => self.emit(Event::Resumed),
             HubBody::Delivery { kind, payload, route, origin } => {
-                self.emit(Event::Delivered(Box::new(Message {
+                let message = Message {
                     id,
                     from,
                     to,
@@ -48,7 +48,8 @@ impl ClientState {
                     origin,
                     timestamp,
                     ttl,
-                })));
+                };
+                self.delivered(now, seq, message);
             }
             HubBody::Unknown { kind, payload } => self.emit(Event::Unknown { kind, payload }),
         }
@@ -75,6 +76,7 @@ impl ClientState {
             Purpose::Heartbeat => {}
             Purpose::Register(address) => self.register_answered(now, hub_now, address, reply),
             Purpose::Renew(address) => self.renew_answered(now, hub_now, address, reply),
+            Purpose::Recover(address) => self.recover_answered(now, &address, Some(&reply)),
             Purpose::Subscribe { address, topic, command } => {
                 self.subscribe_answered(now, address, topic, command, reply);
             }

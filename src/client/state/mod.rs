@@ -26,6 +26,7 @@ mod commands;
 mod connection;
 mod errands;
 mod frames;
+mod recovering;
 mod registration;
 mod token;
 
@@ -133,6 +134,7 @@ struct Session {
     heartbeat_interval: Duration,
     /// Bytes.
     max_message_size: usize,
+    supports_recovery: bool,
     silence_timeout: Duration,
     /// When the last sign of life came.
     heard: Timestamp,

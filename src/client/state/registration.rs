@@ -24,6 +24,7 @@ impl ClientState {
         if !matches!(self.phase, Phase::Connected(_)) {
             return;
         }
+        let recovery = self.recovery_wish(address);
         let Some(actor) = self.actors.find(address) else { return };
         actor.registration = Registration::Asked;
         let metadata = actor.config.metadata.clone();
@@ -32,7 +33,7 @@ impl ClientState {
             capabilities: actor.config.capabilities.clone(),
             renew_on_heartbeat: Register::renews_on_heartbeat(&metadata),
             metadata,
-            recovery: None,
+            recovery,
             ttl: actor.config.ttl,
         });
         self.deadlines.clear(&Owner::Registration(address.clone()));
@@ -88,6 +89,7 @@ impl ClientState {
             expires_at: registered.expires_at,
             renewal_token: registered.renewal_token,
         });
+        self.recovery_answered(address, registered.recovery.as_ref());
         true
     }
 

@@ -1,5 +1,6 @@
 //! Short conversations with the state: the test is the hub and the world.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -9,8 +10,8 @@ use crate::client::{ActorConfig, Message, RequestCommand};
 use crate::protocol::codec::{HubBody, HubMessage};
 use crate::protocol::{
     AuthToken, Connect, Connected, DeliveryAck, DeliveryStatus, DisconnectNotice, Disconnected,
-    ErrorCode, HubCapabilities, Notice, RefreshToken, Refusal, Registered, Renewed, Reply, Route,
-    Send, Subscribed, SubscriptionId, TokenRefreshed, Topic, Unsubscribed,
+    ErrorCode, HubCapabilities, Notice, Recovery, RefreshToken, Refusal, Registered, Renewed,
+    Reply, Route, Send, Subscribed, SubscriptionId, TokenRefreshed, Topic, Unsubscribed,
 };
 use crate::protocol::{Json, RenewalToken, Subscription};
 
@@ -18,6 +19,7 @@ mod asking;
 mod authorizing;
 mod connecting;
 mod losing;
+mod recovering;
 mod wanting;
 
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(25);
@@ -129,6 +131,10 @@ impl Conversation {
     }
 
     fn hear(&mut self, body: HubBody) {
+        self.hear_numbered(None, body);
+    }
+
+    fn hear_numbered(&mut self, seq: Option<NonZeroU64>, body: HubBody) {
         let message = HubMessage {
             id: MessageId::parse("m").unwrap(),
             from: address("hub"),
@@ -136,7 +142,7 @@ impl Conversation {
             timestamp: self.now,
             ttl: None,
             metadata: Json::EMPTY_OBJECT,
-            seq: None,
+            seq,
             body,
         };
         self.input(Input::Frame(Ok(HubFrame::Message(Box::new(message)))));
@@ -151,6 +157,16 @@ impl Conversation {
     }
 
     fn confirm_registration(&mut self, request: &Request, version: u64, topics: &[&str]) {
+        self.confirm_registration_with(request, version, topics, None);
+    }
+
+    fn confirm_registration_with(
+        &mut self,
+        request: &Request,
+        version: u64,
+        topics: &[&str],
+        recovery: Option<Recovery>,
+    ) {
         let registered = Registered {
             actor_address: request.from.clone(),
             expires_at: self.now + seconds(300),
@@ -159,7 +175,7 @@ impl Conversation {
             resumed: version > 1,
             subscriptions: topics.iter().map(|name| topic(name)).collect(),
             subscription_count: None,
-            recovery: None,
+            recovery,
         };
         self.reply(request, Reply::Registered(registered));
     }

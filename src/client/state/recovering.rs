@@ -1,0 +1,172 @@
+//! How far each address has read, and what is done about a missing number (protocol, section 5).
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+
+use super::{ClientState, Phase, Purpose};
+use crate::client::{Event, Message};
+use crate::protocol::{
+    ActorAddress, Position, Recover, Recovery, RecoveryWish, Reply, Unrecovered, Verb,
+};
+use crate::time::Timestamp;
+
+/// What a message that is held back weighs besides its payload and metadata.
+const MESSAGE_BYTES: usize = 512;
+
+/// How far an address has read, if it recovers.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    position: Option<Position>,
+    /// The last number that the latest replay was about; what of it did not come had expired.
+    replay_end: u64,
+    /// `hub:recover` is under way.
+    asked: bool,
+    /// What came after a gap, for the case that nothing is replayed.
+    held_back: BTreeMap<u64, Message>,
+    held_back_bytes: usize,
+    /// The user knows that the hub keeps nothing.
+    told_off: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Next,
+    Seen,
+    AfterGap,
+}
+
+impl Progress {
+    pub(super) fn wish(&self) -> RecoveryWish {
+        self.position.map_or(RecoveryWish::Begin, RecoveryWish::From)
+    }
+
+    /// No answer to `hub:recover` counts any longer.
+    pub(super) fn stop_asking(&mut self) {
+        self.asked = false;
+    }
+
+    /// Moves the position to the number, if it is the next one.
+    fn pass(&mut self, seq: u64) -> Place {
+        let Some(position) = &mut self.position else { return Place::Next };
+        if seq <= position.after {
+            return Place::Seen;
+        }
+        let before = position.after.max(self.replay_end);
+        if seq > before.saturating_add(1) {
+            // The replay is over.
+            position.after = before;
+            return Place::AfterGap;
+        }
+        position.after = seq;
+        Place::Next
+    }
+
+    /// What finds no room comes again, unless nothing is replayed.
+    fn hold_back(&mut self, seq: u64, message: Message, bytes_max: usize) {
+        let bytes = MESSAGE_BYTES + message.payload.len() + message.metadata.len();
+        if self.held_back_bytes + bytes <= bytes_max && !self.held_back.contains_key(&seq) {
+            self.held_back_bytes += bytes;
+            self.held_back.insert(seq, message);
+        }
+    }
+
+    /// Follows the hub's answer; what the user is to know of it.
+    fn answered(&mut self, address: &ActorAddress, answer: Option<&Recovery>) -> Vec<Event> {
+        self.asked = false;
+        self.held_back_bytes = 0;
+        let held_back = std::mem::take(&mut self.held_back);
+        let before = std::mem::replace(&mut self.position, answer.and_then(Recovery::position));
+        let address = address.clone();
+        if let (Some(answer), Some(position)) = (answer, &mut self.position) {
+            let Recovery { after, replayed, ttl_expired, .. } = *answer;
+            self.told_off = false;
+            self.replay_end = after.saturating_add(replayed).saturating_add(ttl_expired);
+            if answer.recovered {
+                // Some of what comes again may have come since the hub was asked.
+                let same = before.filter(|before| before.epoch == position.epoch);
+                position.after = after.max(same.map_or(0, |before| before.after));
+                return vec![Event::Recovered { address, replayed, ttl_expired }];
+            }
+        }
+        let reason = match answer {
+            Some(answer) if self.position.is_some() => answer.reason,
+            Some(_) | None => {
+                let told = std::mem::replace(&mut self.told_off, true) && before.is_none();
+                (!told).then_some(Unrecovered::Off)
+            }
+        };
+        let gap = reason.map(|reason| Event::Gap { address, reason });
+        let held_back = held_back.into_values().map(|message| Event::Delivered(message.into()));
+        gap.into_iter().chain(held_back).collect()
+    }
+}
+
+impl ClientState {
+    /// Hands each number over once, in order.
+    pub(super) fn delivered(&mut self, now: Timestamp, seq: Option<NonZeroU64>, message: Message) {
+        let (to, bytes_max) = (message.to.clone(), self.config.held_back_bytes_max);
+        let progress = self.actors.find(&to).map(|actor| &mut actor.progress);
+        let (Some(progress), Some(seq)) = (progress, seq) else {
+            return self.emit(Event::Delivered(message.into()));
+        };
+        match progress.pass(seq.get()) {
+            Place::Next => self.emit(Event::Delivered(message.into())),
+            Place::Seen => {}
+            Place::AfterGap => {
+                progress.hold_back(seq.get(), message, bytes_max);
+                self.ask_for_missing(now, to);
+            }
+        }
+    }
+
+    /// Asks once for each gap. The answer to a registration that is under way fills it as well.
+    fn ask_for_missing(&mut self, now: Timestamp, address: ActorAddress) {
+        if !self.actors.is_held(&address) {
+            return;
+        }
+        let Some(progress) = self.actors.find(&address).map(|actor| &mut actor.progress) else {
+            return;
+        };
+        let Some(Position { after, .. }) = progress.position.filter(|_| !progress.asked) else {
+            return;
+        };
+        progress.asked = true;
+        let verb = Verb::Recover(Recover { actor_address: Some(address.clone()), after });
+        self.ask_hub(now, address.clone(), verb, Purpose::Recover(address));
+    }
+
+    /// None: no answer came. A registration brings what `hub:recover` did not.
+    pub(super) fn recover_answered(
+        &mut self,
+        now: Timestamp,
+        address: &ActorAddress,
+        reply: Option<&Reply>,
+    ) {
+        if !self.actors.find(address).is_some_and(|actor| actor.progress.asked) {
+            return;
+        }
+        match reply {
+            Some(Reply::Recovered(recovered)) => {
+                self.recovery_answered(address, Some(&recovered.recovery));
+            }
+            Some(_) | None => self.register(now, address),
+        }
+    }
+
+    pub(super) fn recovery_answered(&mut self, address: &ActorAddress, answer: Option<&Recovery>) {
+        let Some(actor) = self.actors.find(address) else { return };
+        if actor.config.recovery || actor.progress.position.is_some() {
+            for event in actor.progress.answered(address, answer) {
+                self.emit(event);
+            }
+        }
+    }
+
+    /// What a registration asks for; an older hub is asked for nothing.
+    pub(super) fn recovery_wish(&mut self, address: &ActorAddress) -> Option<RecoveryWish> {
+        let Phase::Connected(session) = &self.phase else { return None };
+        let actor = self.actors.find(address)?;
+        actor.progress.stop_asking();
+        (actor.config.recovery && session.supports_recovery).then(|| actor.progress.wish())
+    }
+}
