@@ -1,298 +1,243 @@
-"""A small hub that speaks docs/PROTOCOL.md, without tokens. docs/ANY_HUB.md breaks it on purpose.
-
-usage: hub.py --port N [--config FILE] [--bug NAME]...
-"""
+"""A small hub of docs/PROTOCOL.md, to be broken as docs/ANY_HUB.md says. It has neither limits nor tokens; it knows no
+ask again that it answered, ends no silent session, and says no goodbye."""
 
 import argparse
 import asyncio
+import fnmatch
+import json
 import re
-import signal
 import time
+import traceback
 import uuid
-from collections import Counter, OrderedDict
 
-import messages
-import settings
-from session import Session
-from wire import (HUB, Refused, check_limit, check_size, dump, is_address,
-                  is_object, is_small_object, milliseconds, number, take, text, texts)
+from websocket import MESSAGE_BYTES_MAX, TEXT, WebSocket
 
-BUGS = ("late_close", "session_subscriptions", "takeover_loses_subscriptions", "ask_throws",
-        "old_session_receives")
+BUGS = "late_close", "session_subscriptions", "takeover_loses_subscriptions", "ask_throws", "old_session_receives"
+HUB, RESUME_SECONDS, CLOCK_SKEW_MS = "@(cloudflare/signal-hub)", 30, 5_000
+ADDRESS = re.compile(r"@\([\w.~:-]+(/[\w.~:-]+)*\)", re.ASCII)
 
 
-class Registration:
+class Refused(Exception):
+    """The hub's no: a code, and why."""
+
+
+class Actor:
     """What the hub knows of an address; without an owner it is detached."""
 
     def __init__(self):
         self.owner, self.version, self.topics, self.superseded = None, 0, {}, []
 
 
+class Session(WebSocket):
+    is_connected, latest = False, HUB
+
+    def tell(self, to: str, kind: str, payload, answers: str | None = None, sender: str = HUB, metadata=()) -> None:
+        self.write(TEXT, json.dumps({
+            "id": str(uuid.uuid4()), "from": sender, "to": to, "type": kind, "pattern": "tell",
+            "timestamp": milliseconds(), "payload": payload, "metadata": dict(metadata), "correlationId": answers,
+            "ttl": None, "signature": None}).encode())
+
+
 class Hub:
-    def __init__(self, bugs):
-        self.bugs, self.sessions, self.known, self.outcomes = bugs, set(), {}, OrderedDict()
-        self.counts, self.minute, self.stood_still, self.last = Counter(), 0, 0, time.monotonic()
-        self.began = time.time() - self.last
+    def __init__(self, bugs: list[str]):
+        self.bugs, self.now, self.actors = bugs, 0.0, {}
 
-    def now(self):
-        """In seconds; time in which this process stood still counts for nobody."""
-        now = time.monotonic()
-        self.stood_still += now - self.last if now - self.last > 1 else 0
-        self.last = now
-        return now - self.stood_still
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        session = Session(reader, writer)
+        try:
+            await session.accept()
+            while (message := await session.read()) is not None:
+                self.hear(session, message)
+        except (ConnectionError, EOFError):
+            pass
+        finally:
+            writer.close()
+            for address, actor in self.actors.items():
+                if actor.owner is session or "late_close" in self.bugs and address == session.latest:
+                    self.detach(actor)
 
-    # Sessions and what is theirs.
-
-    def opened(self, session):
-        self.sessions.add(session)
-        self.counts["connections_opened"] += 1
-        if sum(session.close_code is None for session in self.sessions) > settings.sessions_max:
-            self.close(session, 1013)
-
-    def close(self, session, code, linger=0):
-        session.close_code = code
-        self.end(session)
-        asyncio.get_running_loop().call_later(linger, session.hang_up)
-
-    def closed(self, session):
-        self.sessions.discard(session)
-        self.counts["connections_closed"] += 1
-        self.end(session)
-
-    def end(self, session):
-        while session.addresses:
-            self.detach(session.addresses.pop(0))
-        session.end_pauses()
-
-    async def watch(self):
-        """Ends what is over."""
+    async def watch(self) -> None:
+        """Ends what is over; time in which this process stood still counts for nobody."""
+        last = time.monotonic()
         while True:
             await asyncio.sleep(0.05)
-            now = self.now()
-            if self.minute != milliseconds() // 60_000:
-                self.minute, self.counts = milliseconds() // 60_000, Counter()
-            for session in [session for session in self.sessions if session.close_code is None]:
-                if code := session.due(now):
-                    self.close(session, code)
-            for address, known in list(self.known.items()):
-                if known.until <= now and known.owner:
-                    self.lose(known.owner, address, "expired")
-                    self.detach(address)
-                elif known.until <= now:
-                    del self.known[address]
+            self.now, last = self.now + min(1, time.monotonic() - last), time.monotonic()
+            for address, actor in list(self.actors.items()):
+                if actor.until <= self.now and actor.owner:
+                    actor.owner.tell(address, "hub:unregistered", {"actorAddress": address, "reason": "expired"})
+                    self.detach(actor)
+                elif actor.until <= self.now:
+                    del self.actors[address]
 
-    async def shut_down(self):
-        self.known.clear()
-        for session in list(self.sessions):
-            session.addresses.clear()
-            session.tell("hub:disconnect", {"reason": "server_shutdown", "message": "It stops."})
-            self.close(session, session.close_code or 1001)
-        give_up = time.monotonic() + settings.shutdown_timeout
-        while self.sessions and time.monotonic() < give_up:
-            await asyncio.sleep(0.01)
+    def detach(self, actor: Actor) -> None:
+        actor.owner, actor.until = None, self.now + RESUME_SECONDS
 
-    def detach(self, address):
-        if known := self.known.get(address):
-            known.owner, known.until, known.tokens = None, self.now() + settings.resume_window, ()
-
-    def forget(self, address):
-        del self.known[address]
-        for ask in [ask for ask in self.outcomes if ask[0] == address]:
-            del self.outcomes[ask]
-
-    def lose(self, session, address, reason):
-        session.addresses.remove(address)
-        session.tell("hub:unregistered", {"actorAddress": address, "reason": reason}, address)
-
-    def wall(self, at):
-        """Returns what clients call the moment."""
-        return int(1000 * (at + self.stood_still + self.began))
-
-    # Requests.
-
-    def answer(self, session, request):
-        kind = request["type"]
-        if session.connected == (kind == "hub:connect"):
-            raise Refused("unauthorized", "send hub:connect first, and once")
-        size = len(dump(request["metadata"]).encode())
-        if kind != "hub:connect" and size > settings.metadata_bytes_max:
-            raise Refused("internal_error", "metadata is too large", field="metadata")
-        verb = VERBS.get(kind)
-        if not verb:
-            raise Refused("internal_error", f"Unknown message type: {kind[:64]}", field="type")
-        payload = take(request, "payload", is_object, "an object", {})
-        if verb not in DELIVERIES or request["pattern"] == "tell":
-            return verb(self, session, request, payload)
-        to = (payload.get("to") or request["to"]) if verb is messages.send else payload.get("topic")
-        says = [to, *map(payload.get, ("type", "data", "excludeSelf"))]
-        says.append(request["metadata"].get("targetCapability"))
-        ask = self.acting(session, request), kind, request["id"], dump(says)
-        old = self.now() - settings.dedupe_window
-        while self.outcomes and next(iter(self.outcomes.values()))[0] <= old:
-            self.outcomes.popitem(last=False)
-        if ask in self.outcomes:
-            return self.outcomes[ask][1]
-        outcome = verb(self, session, request, payload)
-        if outcome[0] != "hub:unknown_actor":
-            self.outcomes[ask] = self.now(), outcome
-            while len(self.outcomes) > settings.dedupe_entries_max:
-                self.outcomes.popitem(last=False)
-        return outcome
-
-    def acting(self, session, request):
-        """Returns the address that acts: the claimed one, or the session's earliest."""
-        known = self.known.get(request["from"])
-        owner = known.owner if known else None
-        if owner is session:
-            return request["from"]
-        if owner or not session.addresses:
-            raise Refused("unauthorized", "register first, and send as an address of your own")
-        return session.addresses[0]
-
-    # Verbs: each returns the type and payload of its reply.
-
-    def connect(self, session, request, payload):
-        metadata = request["metadata"]
+    def hear(self, session: Session, message: bytes) -> None:
+        request, kind, to, is_silent = {}, None, HUB, False
         try:
-            version = take(metadata, "protocolVersion", text(0, 256), "the hub's version")
-        except Refused as refused:
-            raise Refused("version_mismatch", str(refused), field="protocolVersion") from None
-        if re.split("[.-]", version)[0] != "0":
+            request |= json.loads(message)
+            if request == {"type": "ping"}:
+                return session.write(TEXT, b'{"type":"pong"}')
+            to, kind = ADDRESS.fullmatch(request["from"])[0], request["type"]
+            is_silent = request["pattern"] == "tell" and kind not in ("hub:heartbeat", "hub:disconnect")
+            if session.is_connected == (kind == "hub:connect"):
+                raise Refused("unauthorized", "send hub:connect first, and once")
+            request["metadata"] = request.get("metadata") or {}
+            reply = getattr(self, f"do_{kind.removeprefix('hub:')}")(session, request, request.get("payload") or {})
+        except AssertionError:
+            return traceback.print_exc()
+        except (Refused, LookupError, TypeError, ValueError, AttributeError, RecursionError) as no:
+            code, why = no.args if isinstance(no, Refused) else ("internal_error", repr(no))
+            reply = "hub:error", {"code": code, "message": why, "resolution": "Mend it.", "details": {}}
+        if not is_silent:
+            session.tell(to, *reply, request.get("id"))
+        if kind == "hub:disconnect" or kind == "hub:connect" and not session.is_connected:
+            session.close(4002 if reply[1].get("code") == "version_mismatch" else 1000)
+
+    def held(self, session: Session) -> list[str]:
+        return [address for address, actor in self.actors.items() if actor.owner is session]
+
+    def acting(self, session: Session, request: dict) -> str:
+        """Returns the address that acts: the claimed one, or the session's earliest."""
+        held = self.held(session)
+        if request["from"] in held:
+            return request["from"]
+        if request["from"] in self.live() or not held:
+            raise Refused("unauthorized", "register first, and send as an address of your own")
+        return held[0]
+
+    def do_connect(self, session: Session, request: dict, payload: dict) -> tuple:
+        if re.split("[.-]", str(request["metadata"].get("protocolVersion")))[0] != "0":
             raise Refused("version_mismatch", "this hub speaks version 0.1.0")
-        take(metadata, "capabilities", texts(1 << 20, 1 << 20), "a non-empty array of strings")
-        session.connected = True
+        session.is_connected, session.topics = True, {}
         return "hub:connected", {
-            "sessionId": session.id, "serverVersion": "naive", "serverTime": milliseconds(),
-            "maxMessageSize": settings.message_bytes_max,
-            "heartbeatInterval": int(settings.heartbeat_interval * 1000),
-            "capabilities": {
-                "maxActorsPerInstance": settings.registrations_max, "supportsBackpressure": True,
-                "supportedContentTypes": ["application/json"]}}
+            "sessionId": f"session-{uuid.uuid4()}", "serverVersion": "naive", "maxMessageSize": MESSAGE_BYTES_MAX,
+            "heartbeatInterval": 25_000, "capabilities": {
+                "maxActorsPerInstance": 1 << 30, "supportsBackpressure": False, "supportedContentTypes": []}}
 
-    def heartbeat(self, session, request, payload):
-        for known in [self.known[address] for address in session.addresses]:
-            if known.renew_on_heartbeat:
-                known.until = max(known.until, self.now() + known.ttl)
-        echo = {"timestamp": payload.get("timestamp"), "serverTime": milliseconds()}
-        check_size(request["from"], {"from": HUB, "type": "hub:heartbeat_ack", "payload": echo,
-                                     "metadata": request["metadata"]})
-        return "hub:heartbeat_ack", echo
+    def do_heartbeat(self, session: Session, request: dict, payload: dict) -> tuple:
+        for actor in self.actors.values():
+            if actor.owner is session and actor.metadata.get("renewOnHeartbeat"):
+                actor.until = self.now + actor.ttl
+        return "hub:heartbeat_ack", {"timestamp": payload.get("timestamp"), "serverTime": milliseconds()}
 
-    def disconnect(self, session, request, payload):
-        while session.addresses:
-            self.forget(session.addresses.pop())
+    def do_disconnect(self, session: Session, request: dict, payload: dict) -> tuple:
+        for address in self.held(session):
+            del self.actors[address]
         return "hub:disconnect", {"acknowledged": True}
 
-    def register(self, session, request, payload):
-        address = take(payload, "actorAddress", is_address, "an address: @(path)")
-        few = texts(settings.capabilities_max, settings.capability_bytes_max)
-        capabilities = take(payload, "capabilities", few, "a few strings")
-        metadata = take(payload, "metadata", is_small_object, "an object of at most 16 KiB", {})
-        ttl = min(3600, take(payload, "ttlSeconds", number(1), "a whole number of seconds", 300))
-        if address == HUB:
-            raise Refused("unauthorized", f"{address} is the hub's own address")
-        if address not in session.addresses:
-            check_limit(len(session.addresses), settings.addresses_per_session_max, "addresses")
-        if address not in self.known:
-            self.make_room()
-        resumed = address in self.known and not self.known[address].owner
-        known = self.known.setdefault(address, Registration())
-        if known.owner not in (None, session):
-            self.take_over(address, known)
-        if address not in session.addresses:
-            session.addresses.append(address)
-        token = str(uuid.uuid4())
-        known.owner, known.version, known.tokens = session, known.version + 1, (token, token)
-        known.capabilities, known.metadata, known.ttl = capabilities, metadata, ttl
-        known.until, known.at = self.now() + ttl, milliseconds()
-        known.renew_on_heartbeat = True in (metadata.get("renewOnHeartbeat"),
-                                            request["metadata"].get("renewOnHeartbeat"))
-        told = {"actorAddress": address, "expiresAt": self.wall(known.until), "renewalToken": token,
-                "version": known.version}
-        topics, room = sorted(self.topics(address)), settings.message_bytes_max - 700
-        count = {"subscriptionCount": len(topics)} if len(dump(topics)) > room else {}
-        while len(dump(topics)) > room:
-            topics.pop()
-        more = {"resumed": resumed, "subscriptions": topics, **count}
-        return "hub:registered", {**told, **more}, told
+    def do_register(self, session: Session, request: dict, payload: dict) -> tuple:
+        address = ADDRESS.fullmatch(payload["actorAddress"])[0]
+        actor = self.actors.get(address) or Actor()
+        resumed, old = address in self.actors and not actor.owner, actor.owner
+        if old is not session:
+            self.actors[address] = self.actors.pop(address, actor)  # The session's latest is the last.
+        session.latest, actor.owner, actor.version, actor.token = address, session, actor.version + 1, str(uuid.uuid4())
+        actor.metadata = request["metadata"] | (payload.get("metadata") or {})
+        actor.capabilities, actor.ttl = payload["capabilities"], min(3600, payload.get("ttlSeconds") or 300)
+        if old not in (None, session):
+            self.supersede(old, address, actor)
+        more = {"version": actor.version, "resumed": resumed, "subscriptions": sorted(self.topics(actor))}
+        return "hub:registered", self.renewed(address, actor) | more
 
-    def make_room(self):
-        """A detached address gives way, the one that was detached first."""
-        detached = [address for address, known in self.known.items() if not known.owner]
-        if len(self.known) >= settings.registrations_max and detached:
-            del self.known[min(detached, key=lambda address: self.known[address].until)]
-        check_limit(len(self.known), settings.registrations_max, "registrations")
-
-    def take_over(self, address, known):
-        old = known.owner
+    def supersede(self, old: Session, address: str, actor: Actor) -> None:
+        old.tell(address, "hub:unregistered", {"actorAddress": address, "reason": "duplicate_connection"})
         if "takeover_loses_subscriptions" in self.bugs:
-            known.topics.clear()
+            actor.topics.clear()
         if "old_session_receives" in self.bugs:
-            known.superseded.append(old)
-        if len(old.addresses) > 1 or "old_session_receives" in self.bugs:
-            return self.lose(old, address, "duplicate_connection")
-        old.tell("hub:disconnect", {"reason": "duplicate_connection",
-                                    "message": f"{address} was registered by another connection."})
-        old.addresses.clear()
-        self.close(old, 4003)
-        if "late_close" in self.bugs:  # At its end it detaches what is another's by then.
-            old.addresses.append(address)
+            actor.superseded.append(old)
+        elif not self.held(old):
+            old.close(4003)
 
-    def topics(self, address):
-        """Returns what the address is subscribed to, with the ids of the subscriptions."""
-        known = self.known[address]
-        return known.owner.topics if "session_subscriptions" in self.bugs else known.topics
+    def topics(self, actor: Actor) -> dict[str, str]:
+        """Returns what the actor is subscribed to, with the ids of the subscriptions."""
+        return actor.owner.topics if "session_subscriptions" in self.bugs else actor.topics
 
-    def unregister(self, session, request, payload):
-        address = take(payload, "actorAddress", is_address, "an address: @(path)", None)
-        address = address or self.acting(session, request)
-        if address not in session.addresses:
+    def do_unregister(self, session: Session, request: dict, payload: dict) -> tuple:
+        address = payload.get("actorAddress") or self.acting(session, request)
+        if address not in self.held(session):
             raise Refused("unauthorized", f"{address} is not registered by this session")
-        session.addresses.remove(address)
-        self.forget(address)
+        del self.actors[address]
         return "hub:unregistered", {"actorAddress": address, "unregisteredAt": milliseconds()}
 
-    def renew(self, session, request, payload):
-        token = payload.get("renewalToken", request["metadata"].get("renewalToken"))
-        if token is None:
-            address = self.acting(session, request)
-        else:
-            fits = (address for address, known in self.known.items() if token in known.tokens[:1]
-                    or known.owner is session and token in known.tokens)
-            address = next(fits, None)
-        if not address:
-            raise Refused("unauthorized", "the renewal token is unknown or spent")
-        known, token = self.known[address], str(uuid.uuid4())
-        known.until, known.version = self.now() + known.ttl, known.version + 1
-        known.tokens = token, known.tokens[-1]
-        return "hub:renewed", {"actorAddress": address, "expiresAt": self.wall(known.until),
-                               "renewalToken": token}
+    def do_renew(self, session: Session, request: dict, payload: dict) -> tuple:
+        token = payload.get("renewalToken") or self.actors[self.acting(session, request)].token
+        for address in self.live():
+            if (actor := self.actors[address]).token == token:
+                actor.version += 1
+                return "hub:renewed", self.renewed(address, actor)
+        raise Refused("unauthorized", "nobody has this renewal token")
+
+    def renewed(self, address: str, actor: Actor) -> dict:
+        actor.until = self.now + actor.ttl
+        return {"actorAddress": address, "expiresAt": milliseconds() + 1000 * actor.ttl, "renewalToken": actor.token}
+
+    def do_send(self, session: Session, request: dict, payload: dict) -> tuple:
+        to = payload.get("to") or request["to"]
+        if not self.deliver(session, request, payload, {"forwarded": True}, lambda address, _: address == to):
+            assert "ask_throws" not in self.bugs  # Whoever asks waits for ever.
+            return "hub:unknown_actor", {"actorAddress": to, "message": f"Actor not registered: {to}"}
+        return "hub:delivery_ack", {"messageId": request["id"], "deliveredAt": milliseconds(), "status": "delivered"}
+
+    def do_publish(self, session: Session, request: dict, payload: dict) -> tuple:
+        topic = payload["topic"]
+        route, wants = {"publication": True, "topic": topic}, lambda _, actor: topic in self.topics(actor)
+        count = self.deliver(session, request, payload, route, wants)
+        return "hub:published", {"topic": topic, "subscriberCount": count}
+
+    def do_broadcast(self, session: Session, request: dict, payload: dict) -> tuple:
+        capability = request["metadata"].get("targetCapability")
+        spared = payload.get("excludeSelf") and self.acting(session, request)
+        wants = lambda address, actor: address != spared and capability in (None, *actor.capabilities)
+        count = self.deliver(session, request, payload, {"broadcast": True}, wants)
+        return "hub:broadcast_ack", {"messageId": request["id"], "deliveredCount": count, "failedCount": 0}
+
+    def deliver(self, session: Session, request: dict, payload: dict, route: dict, wants) -> int:
+        """Returns how many actors get a copy: those who want it."""
+        sender, ttl, kind = self.acting(session, request), request.get("ttl"), payload["type"]
+        if ttl is not None and request["timestamp"] + ttl + CLOCK_SKEW_MS < milliseconds():
+            raise Refused("message_expired", "the message's time to live was over when it arrived")
+        metadata = request["metadata"] | route | {"via": HUB, "originalMessageId": request["id"]}
+        to = [address for address in self.live() if wants(address, self.actors[address])]
+        for address in to:
+            for receiver in [*self.actors[address].superseded, self.actors[address].owner]:
+                receiver.tell(address, kind, payload.get("data"), sender=sender, metadata=metadata)
+        return len(to)
+
+    def do_subscribe(self, session: Session, request: dict, payload: dict) -> tuple:
+        topics, topic = self.topics(self.actors[self.acting(session, request)]), payload["topic"]
+        return "hub:subscribed", {"topic": topic, "subscriptionId": topics.setdefault(topic, f"sub-{uuid.uuid4()}")}
+
+    def do_unsubscribe(self, session: Session, request: dict, payload: dict) -> tuple:
+        topics = self.topics(self.actors[self.acting(session, request)])
+        named = payload.get("topic") or payload["subscriptionId"]
+        topic = next((topic for topic, subscription in topics.items() if subscription == named), named)
+        topics.pop(topic, None)
+        return "hub:unsubscribed", {"topic": topic, "unsubscribedAt": milliseconds()}
+
+    def live(self) -> list[str]:
+        return sorted(address for address, actor in self.actors.items() if actor.owner)
+
+    def do_discover(self, session: Session, request: dict, payload: dict) -> tuple:
+        pattern = payload.get("pattern") or "*"
+        found = fnmatch.filter(self.live(), pattern if pattern.startswith("@(") else f"@({pattern})")
+        actors = [{"address": address, "actorAddress": address, "metadata": self.actors[address].metadata,
+                   "capabilities": self.actors[address].capabilities} for address in found]
+        return "hub:discovered", {"actors": actors, "hasMore": False}
 
 
-VERBS = messages.VERBS | {f"hub:{verb.__name__}": verb for verb in (
-    Hub.connect, Hub.heartbeat, Hub.disconnect, Hub.register, Hub.unregister, Hub.renew)}
-DELIVERIES = messages.send, messages.publish, messages.broadcast
+def milliseconds() -> int:
+    return int(time.time() * 1000)
 
 
-async def main():
+async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--config", metavar="FILE")
     parser.add_argument("--bug", action="append", choices=BUGS, default=[])
     arguments = parser.parse_args()
-    if arguments.config:
-        settings.read(arguments.config)
-    hub, stop = Hub(arguments.bug), asyncio.Event()
-    serve = lambda reader, writer: Session(hub, reader, writer).run()
-    server = await asyncio.start_server(serve, "127.0.0.1", arguments.port)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    print(f"listening on 127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
-    watch = asyncio.create_task(hub.watch())
-    await stop.wait()
-    server.close()
-    await hub.shut_down()
-    watch.cancel()
+    hub = Hub(arguments.bug)
+    async with await asyncio.start_server(hub.serve, "127.0.0.1", arguments.port):
+        await hub.watch()
 
 
-if __name__ == "__main__":
-    asyncio.run(main())
+asyncio.run(main())
