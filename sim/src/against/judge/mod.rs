@@ -39,6 +39,15 @@ use sayings::Delivered;
 
 /// The close code of an end that is planned.
 const GOING_AWAY: u16 = 1001;
+/// What a hub without bounds of its own takes.
+const UNBOUND: Bounds = Bounds {
+    type_bytes_max: usize::MAX,
+    metadata_bytes_max: usize::MAX,
+    registration_metadata_bytes_max: usize::MAX,
+    registration_metadata_depth_max: usize::MAX,
+    capabilities_max: usize::MAX,
+    capability_bytes_max: usize::MAX,
+};
 
 /// What can be judged from outside.
 pub const FROM_OUTSIDE: [Invariant; 24] = [
@@ -319,9 +328,9 @@ impl Judge {
     }
 }
 
-/// Whether a hub of this protocol would carry it out; in another protocol, nobody knows.
+/// Whether a hub of this protocol may carry it out, whatever its bounds; in another protocol, nobody knows.
 fn is_request(text: &str) -> bool {
-    let Ok(frame) = decode_client_frame(text.as_bytes(), &Bounds::default()) else { return false };
+    let Ok(frame) = decode_client_frame(text.as_bytes(), &UNBOUND) else { return false };
     matches!(frame, ClientFrame::Request(request) if request.verb.is_ok())
 }
 

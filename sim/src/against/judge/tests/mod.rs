@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::super::dialect::{Heard, Notice, Operation, Promise, Promises, Refusal, Report, Verb};
 use super::super::history::{ClientEvent, Event, What};
-use super::{Finding, Judge};
+use super::{Finding, Judge, is_request};
 use crate::invariants::Invariant;
 
 const TTL: Duration = Duration::from_secs(300);

@@ -186,3 +186,16 @@ fn after_the_faults_nobody_takes_an_address_back_and_forth() {
     }
     story.breaks(Invariant::L6);
 }
+
+#[test]
+fn what_a_bound_would_refuse_may_be_carried_out_elsewhere() {
+    let write = |about: usize| {
+        let about = "x".repeat(about);
+        format!(
+            r#"{{"id":"1","from":"@(alice)","to":"@(hub)","pattern":"ask","timestamp":1,"type":"hub:register","payload":{{"actorAddress":"@(alice)","capabilities":["chat"],"metadata":{{"about":"{about}"}}}}}}"#
+        )
+    };
+    assert!(is_request(&write(1)));
+    assert!(is_request(&write(20_000)));
+    assert!(!is_request("{}"));
+}
