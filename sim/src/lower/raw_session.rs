@@ -168,9 +168,9 @@ impl RawSession {
                     recovery,
                 })
             }
-            Action::Recover { address, after } => {
+            Action::Recover { address, position } => {
                 let named = named(address);
-                let position = self.position(named.as_ref().unwrap_or(speaker), *after);
+                let position = self.position(named.as_ref().unwrap_or(speaker), *position);
                 let after = position.map_or(0, |position| position.after);
                 Verb::Recover(Recover { actor_address: named, after })
             }

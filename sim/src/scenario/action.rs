@@ -126,7 +126,7 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         address: Option<String>,
         /// After which number.
-        after: WhichPosition,
+        position: WhichPosition,
     },
     /// Gives an address up.
     Unregister {

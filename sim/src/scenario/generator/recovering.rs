@@ -87,7 +87,7 @@ fn talk(dice: &mut Dice, sender: &mut Stranger) {
 fn goes(dice: &mut Dice, scenario: &Scenario, kept: &mut Stranger, second: &mut Stranger) {
     let position = which(dice);
     match dice.between(0, 7) {
-        0 => kept.does(dice, Action::Recover { address: None, after: position }),
+        0 => kept.does(dice, Action::Recover { address: None, position }),
         1 => {
             second.at = kept.at;
             let plain = dice.one_in(2);
@@ -109,8 +109,8 @@ fn goes(dice: &mut Dice, scenario: &Scenario, kept: &mut Stranger, second: &mut 
         }
     }
     if dice.one_in(3) {
-        let after = which(dice);
-        kept.does(dice, Action::Recover { address: None, after });
+        let position = which(dice);
+        kept.does(dice, Action::Recover { address: None, position });
     }
 }
 
