@@ -1,7 +1,7 @@
 //! Tries a hub: storms, scenario files, and failures made small. A hub that nobody controls need not fail the same way
 //! twice, so what counts is in how many of some tries it does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use dst::backend::{self, Backend, Skipped};
 use dst::campaign::{self, Findings, Plan, Watcher};
 use dst::failures::Shrunk;
 use dst::run::Keep;
-use dst::scenario::{self, Progress};
+use dst::scenario::{self, Progress, Step, What};
 use signal_hub::hub::Config;
 
 use super::dialect::Promises;
@@ -24,7 +24,9 @@ const EVENTS_KEPT: usize = 5_000;
 /// Tries by which a result is told.
 pub const LAST_TRIES: usize = 10;
 /// Candidates that are tried at the same time.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 24;
+/// How much later than a failure its story ends: no two runs take the same time.
+const SLACK: Duration = Duration::from_millis(500);
 
 /// Storms of a hub.
 pub struct Storms {
@@ -114,39 +116,36 @@ pub struct Small {
     pub broke: usize,
 }
 
-/// Makes a failure small: each candidate is tried so many times, and is as good if it fails the same way in half of
-/// them, or, of one that fails seldom, in one.
+/// Makes a failure small. Each candidate is tried so many times, and is as good if it fails the same way in half of
+/// them; where the failure always comes, it is given up after one try in which that does not.
 pub struct Shrinker<'a> {
     target: &'a Arc<Target>,
     tries: usize,
+    first_tries: usize,
     played: usize,
-    time_is_up: &'a mut dyn FnMut(Progress) -> bool,
 }
 
 impl<'a> Shrinker<'a> {
-    /// `time_is_up` is asked before each try.
-    pub fn new(
-        target: &'a Arc<Target>,
-        tries: usize,
-        time_is_up: &'a mut dyn FnMut(Progress) -> bool,
-    ) -> Self {
-        Self { target, tries: tries.max(1), played: 0, time_is_up }
+    /// With so many tries of each candidate.
+    pub fn new(target: &'a Arc<Target>, tries: usize) -> Self {
+        let tries = tries.max(1);
+        Self { target, tries, first_tries: tries, played: 0 }
     }
 
-    /// Shrinks a scenario that failed like this.
-    pub fn shrink(mut self, storm: &Scenario, outcome: &Outcome) -> Option<Small> {
+    /// Shrinks a scenario that failed like this; `time_is_up` is asked before each try.
+    pub fn shrink(
+        mut self,
+        storm: &Scenario,
+        outcome: &Outcome,
+        time_is_up: &mut dyn FnMut(Progress) -> bool,
+    ) -> Option<Small> {
         let violation = outcome.violation.clone()?;
-        let failed_at = outcome.events.last().map_or(outcome.simulated, |event| event.at);
-        let (thinned, failed_at) = self.thin(storm, failed_at, &violation);
-        let (target, tries) = (self.target, self.tries);
-        let mut played = 0;
-        let mut fails = |candidate: &Scenario| {
-            played += tries;
-            let each = vec![at(candidate, target); tries];
-            quorum(&play_all(&each, tries, &|| false, &|| ()), &violation)
-        };
-        let shrunk = scenario::shrink(&thinned, failed_at, &mut fails, self.time_is_up);
-        let again = vec![at(&shrunk.scenario, target); LAST_TRIES];
+        let (cut, when) = self.cut(storm, failed_at(outcome) + SLACK, &violation);
+        let (thinned, when) = self.thin(&cut, when, &violation, time_is_up);
+        let mut fails =
+            |candidate: &Scenario| self.try_all(std::slice::from_ref(candidate), &violation)[0];
+        let shrunk = scenario::shrink(&thinned, when, &mut fails, time_is_up);
+        let again = vec![at(&shrunk.scenario, self.target); LAST_TRIES];
         let last = play_all(&again, LAST_TRIES, &|| false, &|| ());
         let same = |outcome: &Outcome| is_same(outcome, &violation);
         let failed: Vec<Outcome> = last.into_iter().flatten().flatten().filter(same).collect();
@@ -160,71 +159,132 @@ impl<'a> Shrinker<'a> {
         scenario.races = Some("against a hub in real time".to_owned());
         let seen = outcome.violation.as_ref().unwrap_or(&violation);
         scenario.why = format!("{} Seen: {}.", violation.invariant.sentence(), seen.evidence);
-        let tries = self.played + played;
-        let shrunk =
-            Shrunk { scenario, storm: storm.clone(), tries, finished: shrunk.finished, outcome };
-        Some(Small { shrunk, broke })
+        let (storm, tries, finished) = (storm.clone(), self.played, shrunk.finished);
+        Some(Small { shrunk: Shrunk { scenario, storm, tries, finished, outcome }, broke })
     }
 
-    /// Drops ever smaller parts of the steps, all parts of a size at once: waiting takes the time, not work.
-    fn thin(
+    /// Ends the story soon after the failure: no candidate has to wait for what comes later. Tells as well how surely
+    /// it fails.
+    fn cut(
         &mut self,
         storm: &Scenario,
-        failed_at: Duration,
+        when: Duration,
         violation: &Violation,
     ) -> (Scenario, Duration) {
-        let mut best = storm.clone();
-        let mut at = failed_at;
-        let mut parts = 4;
-        while parts <= 2 * best.steps.len() && best.steps.len() > 4 {
-            let steps = best.steps.len();
-            let progress = Progress { pass: "dropping parts", tries: self.played, steps };
-            if (self.time_is_up)(progress) {
-                break;
-            }
-            let size = steps.div_ceil(parts).max(1);
-            let without = |dropped: &dyn Fn(usize) -> bool| {
-                let mut candidate = best.clone();
-                let mut place = 0;
-                candidate.steps.retain(|_| {
-                    place += 1;
-                    !dropped((place - 1) / size)
-                });
-                candidate
-            };
-            let candidates: Vec<Scenario> =
-                (0..steps.div_ceil(size)).map(|part| without(&|at| at == part)).collect();
-            let found = self.try_all(&candidates, violation);
-            let can_go: Vec<usize> =
-                (0..candidates.len()).filter(|place| found[*place].is_some()).collect();
-            let all = without(&|part| can_go.contains(&part));
-            if can_go.len() > 1
-                && let Some(when) = self.try_all(std::slice::from_ref(&all), violation)[0]
-            {
-                (best, at) = (all, when);
-                continue;
-            }
-            match can_go.first() {
-                Some(place) => {
-                    at = found[*place].unwrap_or(at);
-                    best = candidates[*place].clone();
-                }
-                None => parts *= 2,
-            }
-        }
-        (best, at)
-    }
-
-    fn try_all(&mut self, candidates: &[Scenario], violation: &Violation) -> Vec<Option<Duration>> {
-        let (target, tries) = (self.target, self.tries);
-        let each: Vec<Scenario> = candidates
-            .iter()
-            .flat_map(|candidate| std::iter::repeat_n(at(candidate, target), tries))
-            .collect();
+        let cut = scenario::until(storm, when);
+        let each = vec![at(&cut, self.target); self.tries];
         self.played += each.len();
         let played = play_all(&each, AT_ONCE, &|| false, &|| ());
-        played.chunks(tries).map(|tried| quorum(tried, violation)).collect()
+        let failed = failures(&played, violation);
+        if failed.len() == self.tries {
+            self.first_tries = 1;
+        }
+        quorum(&failed, self.tries).map_or((storm.clone(), when), |when| (cut, when))
     }
+
+    /// Drops what each actor does, then ever smaller parts of the steps, all parts of a size at once: waiting takes
+    /// the time, not work.
+    fn thin(
+        &mut self,
+        story: &Scenario,
+        when: Duration,
+        violation: &Violation,
+        time_is_up: &mut dyn FnMut(Progress) -> bool,
+    ) -> (Scenario, Duration) {
+        let (mut best, mut when) = (story.clone(), when);
+        let mut parts = 0;
+        while parts <= 2 * best.steps.len() && best.steps.len() > 1 {
+            let steps = best.steps.len();
+            let progress = Progress { pass: "dropping parts", tries: self.played, steps };
+            if time_is_up(progress) {
+                break;
+            }
+            let part_of = if parts == 0 { by_actor(&best) } else { by_place(steps, parts) };
+            match self.drop_parts(&best, &part_of, violation) {
+                Some(smaller) => (best, when) = smaller,
+                None => parts = (2 * parts).max(4),
+            }
+        }
+        (best, when)
+    }
+
+    /// The smallest that still fails of those without parts of the steps that can go.
+    fn drop_parts(
+        &mut self,
+        best: &Scenario,
+        part_of: &[usize],
+        violation: &Violation,
+    ) -> Option<(Scenario, Duration)> {
+        let without = |dropped: &[usize]| {
+            let steps = best.steps.iter().zip(part_of).filter(|(_, part)| !dropped.contains(part));
+            Scenario { steps: steps.map(|(step, _)| step.clone()).collect(), ..best.clone() }
+        };
+        let parts: BTreeSet<usize> = part_of.iter().copied().collect();
+        let parts: Vec<[usize; 1]> = parts.into_iter().map(|part| [part]).collect();
+        let candidates: Vec<Scenario> = parts.iter().map(|part| without(part)).collect();
+        let found = self.try_all(&candidates, violation);
+        let can_go: Vec<usize> =
+            parts.iter().zip(&found).filter_map(|(part, when)| when.map(|_| part[0])).collect();
+        // Not all that can go alone can go together.
+        let sizes = std::iter::successors(Some(can_go.len()), |size| Some(size.div_ceil(2)));
+        let sizes = sizes.take_while(|size| *size > 1).chain((can_go.len() == 2).then_some(2));
+        let together: Vec<Scenario> =
+            sizes.flat_map(|size| can_go.chunks(size)).map(without).collect();
+        let joint = self.try_all(&together, violation);
+        let all = together.into_iter().zip(joint).chain(candidates.into_iter().zip(found));
+        let failing = all.filter_map(|(smaller, when)| Some((smaller, when?)));
+        failing.min_by_key(|(smaller, _)| smaller.steps.len())
+    }
+
+    /// For each that fails: until when its story has to go.
+    fn try_all(&mut self, candidates: &[Scenario], violation: &Violation) -> Vec<Option<Duration>> {
+        let first = self.try_each(candidates, self.first_tries, violation);
+        let rest = self.tries - self.first_tries;
+        let is_open = |failed: &Vec<Duration>| rest > 0 && !failed.is_empty();
+        let open = candidates.iter().zip(&first).filter(|(_, failed)| is_open(failed));
+        let open: Vec<Scenario> = open.map(|(candidate, _)| candidate.clone()).collect();
+        let mut more = self.try_each(&open, rest, violation).into_iter();
+        let all = first.into_iter().map(|mut failed| {
+            if is_open(&failed) {
+                failed.extend(more.next().into_iter().flatten());
+            }
+            quorum(&failed, self.tries)
+        });
+        all.collect()
+    }
+
+    /// When each candidate failed, in each try in which it did.
+    fn try_each(
+        &mut self,
+        candidates: &[Scenario],
+        tries: usize,
+        violation: &Violation,
+    ) -> Vec<Vec<Duration>> {
+        let again = |candidate| std::iter::repeat_n(at(candidate, self.target), tries);
+        let each: Vec<Scenario> = candidates.iter().flat_map(again).collect();
+        self.played += each.len();
+        let played = play_all(&each, AT_ONCE, &|| false, &|| ());
+        played.chunks(tries.max(1)).map(|tried| failures(tried, violation)).collect()
+    }
+}
+
+/// For each step the number of its actor, or of what the hub or the network does.
+fn by_actor(story: &Scenario) -> Vec<usize> {
+    let name = |step: &Step<AnyHub>| match &step.what {
+        What::Act { who, .. } => who.to_string(),
+        What::Hub(_) => "hub".to_owned(),
+        What::Network(_) => "network".to_owned(),
+    };
+    let names: Vec<String> = story.steps.iter().map(name).collect();
+    let mut all = names.clone();
+    all.sort_unstable();
+    names.iter().map(|name| all.partition_point(|other| other < name)).collect()
+}
+
+/// For each of so many steps its part, of parts of one size.
+fn by_place(steps: usize, parts: usize) -> Vec<usize> {
+    let size = steps.div_ceil(parts).max(1);
+    (0..steps).map(|place| place / size).collect()
 }
 
 /// In how many of so many tries, all at once, it breaks this.
@@ -240,13 +300,19 @@ pub fn breaks_again(
     played.iter().flatten().flatten().filter(|outcome| is_same(outcome, violation)).count()
 }
 
-/// When the latest of them failed the same way, if half of them did.
-fn quorum(played: &[Option<Result<Outcome, Skipped>>], violation: &Violation) -> Option<Duration> {
+/// When each of them failed that failed the same way.
+fn failures(played: &[Option<Result<Outcome, Skipped>>], violation: &Violation) -> Vec<Duration> {
     let failed = played.iter().flatten().flatten().filter(|outcome| is_same(outcome, violation));
-    let times: Vec<Duration> = failed
-        .map(|outcome| outcome.events.last().map_or(outcome.simulated, |event| event.at))
-        .collect();
-    times.iter().max().copied().filter(|_| 2 * times.len() >= played.len())
+    failed.map(failed_at).collect()
+}
+
+/// Until when a story has to go of which half of so many tries failed, at these times.
+fn quorum(failed: &[Duration], tries: usize) -> Option<Duration> {
+    failed.iter().max().filter(|_| 2 * failed.len() >= tries).map(|latest| *latest + SLACK)
+}
+
+fn failed_at(outcome: &Outcome) -> Duration {
+    outcome.events.last().map_or(outcome.simulated, |event| event.at)
 }
 
 fn is_same(outcome: &Outcome, violation: &Violation) -> bool {

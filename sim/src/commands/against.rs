@@ -320,7 +320,7 @@ impl Against {
             bar.tick();
             start.elapsed() >= self.shrink || interrupt::came()
         };
-        let small = Shrinker::new(target, self.tries, &mut time_is_up).shrink(storm, outcome);
+        let small = Shrinker::new(target, self.tries).shrink(storm, outcome, &mut time_is_up);
         bar.finish_and_clear();
         let small = small?;
         let (from, to) = (storm.steps.len(), small.shrunk.scenario.steps.len());

@@ -22,8 +22,7 @@ pub(crate) use check::check;
 pub use file::{InvalidScenario, read, read_file, settings, write};
 pub use mutator::{Sources, is_storm, mutate};
 pub use schema::{FILE as SCHEMA_FILE, schema};
-pub(crate) use shrinker::until;
-pub use shrinker::{Progress, Shrunk, shrink, thin};
+pub use shrinker::{Progress, Shrunk, shrink, thin, until};
 pub use step::{Step, What, When, Who};
 
 use crate::System;

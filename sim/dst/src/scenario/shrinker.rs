@@ -234,7 +234,7 @@ impl<S: System> Shrinker<'_, S> {
 }
 
 /// The scenario up to then, which waits a little and stops.
-pub(crate) fn until<S: System>(scenario: &Scenario<S>, failed_at: Duration) -> Scenario<S> {
+pub fn until<S: System>(scenario: &Scenario<S>, failed_at: Duration) -> Scenario<S> {
     let begun = |step: &&Step<S>| step.begins_at().is_none_or(|at| at <= failed_at);
     let begun = scenario.steps.iter().take_while(begun).cloned();
     let steps = begun.chain([heal_at(failed_at)]).collect();
