@@ -221,6 +221,21 @@ fn what_is_too_much_for_the_queue_waits_in_its_order() {
 }
 
 #[test]
+fn a_log_that_ends_in_its_replay_holds_nothing_back() {
+    let mut hub = Conversation::with(|config| config.queue_messages_max = 3);
+    let [bob, again] = away(&mut hub);
+    for number in 2..6 {
+        hub.asks(bob, note("alice", number)).accepted();
+        hub.drains_all(bob);
+    }
+    hub.asks(again, register_again("alice", json!(["epoch-1", 1]))).accepted();
+    hub.asks(again, register("alice")).accepted();
+    hub.asks(again, register_again("alice", json!(true))).accepted();
+    hub.drains_all(again);
+    assert_eq!(hub.asks(bob, note("alice", 9)).copies(), numbered([(9, 1)]));
+}
+
+#[test]
 fn a_publication_is_kept_for_who_is_away() {
     let mut hub = Conversation::new();
     let alice = hub.recovering("alice");

@@ -87,6 +87,9 @@ fn needs_of_step(step: &Step<AnyHub>, target: &Target, promises: &Promises) -> O
             Action::Connect { token: Some(_), .. } | Action::RefreshToken { .. } => {
                 Some("shows a token".to_owned())
             }
+            Action::Recover { .. } | Action::Register { recovery: Some(_), .. } => {
+                Some("recovers, which is not judged from outside".to_owned())
+            }
             Action::Refused { code } => is_foreign(target).then(|| format!("waits for {code:?}")),
             action => {
                 let word = word_of(action)?;

@@ -29,6 +29,7 @@ pub const MESSAGE_TYPES: &[&str] = &[
     "hub:published",
     "hub:queue_stats_response",
     "hub:registered",
+    "hub:recovered",
     "hub:renewed",
     "hub:resume",
     "hub:subscribed",

@@ -100,3 +100,22 @@ impl From<Action> for Act {
         Act::Do(action)
     }
 }
+
+/// Whether anybody in it recovers.
+pub fn recovers(scenario: &Scenario) -> bool {
+    let mut plain = scenario.clone();
+    leave_recovery_out(&mut plain);
+    plain != *scenario
+}
+
+/// The same for those who know nothing of recovery.
+pub fn leave_recovery_out(scenario: &mut Scenario) {
+    scenario.steps.retain(|step| {
+        !matches!(&step.what, What::Act { act: Act::Do(Action::Recover { .. }), .. })
+    });
+    for step in &mut scenario.steps {
+        if let What::Act { act: Act::Do(Action::Register { recovery, .. }), .. } = &mut step.what {
+            *recovery = None;
+        }
+    }
+}

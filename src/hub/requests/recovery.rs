@@ -260,6 +260,10 @@ impl Hub {
     /// The address keeps nothing from now on.
     pub(in crate::hub) fn end_log(&mut self, address: &ActorAddress) {
         let Some(log) = self.logs.remove(address) else { return };
+        let owner = self.registry.owner(address);
+        if let Some(session) = owner.and_then(|owner| self.sessions.get_mut(owner)) {
+            session.replaying.remove(address);
+        }
         self.deadlines.disarm(&Deadline::Log(address.clone()));
         for kept in log.into_kept() {
             self.settle(address, &kept, DropReason::Unclaimed);
