@@ -130,6 +130,7 @@ fn name_all(value: &mut Value) {
                     "sessionId" => "a session",
                     "renewalToken" => "a token",
                     "subscriptionId" => "a subscription",
+                    "epoch" => "an epoch",
                     "messageId" => "a message",
                     "padding" => "...",
                     "processingRate" => "a rate",
