@@ -51,8 +51,13 @@ impl Hub {
 
     /// Copies of messages until now, handed over or not, and those replayed.
     pub(super) fn copies(&self) -> u64 {
-        let Counters { messages_delivered, messages_dropped, .. } = self.counters;
-        let Counters { messages_queued, messages_replayed, .. } = self.counters;
+        let Counters {
+            messages_delivered,
+            messages_dropped,
+            messages_queued,
+            messages_replayed,
+            ..
+        } = self.counters;
         messages_delivered + messages_dropped + messages_queued + messages_replayed
     }
 

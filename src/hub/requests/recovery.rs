@@ -76,10 +76,7 @@ impl Hub {
         request: &Request,
         recover: &Recover,
     ) -> Result<Reply, Refusal> {
-        let actor_address = match &recover.actor_address {
-            Some(address) => self.own_address(key, address)?,
-            None => self.acting_identity(key, request)?,
-        };
+        let actor_address = self.meant_address(key, request, recover.actor_address.as_ref())?;
         let recovery = match self.logs.get(&actor_address) {
             None => self.recovery(None, 0, Some(Unrecovered::Off)),
             Some(log) => {

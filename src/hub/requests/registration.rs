@@ -201,19 +201,19 @@ impl Hub {
         request: &Request,
         unregister: &Unregister,
     ) -> Result<Reply, Refusal> {
-        let actor_address = match &unregister.actor_address {
-            Some(address) => self.own_address(key, address)?,
-            None => self.acting_identity(key, request)?,
-        };
+        let actor_address = self.meant_address(key, request, unregister.actor_address.as_ref())?;
         self.forget(&actor_address, ForgetReason::Unregistered);
         Ok(Reply::Unregistered(Unregistered { actor_address, unregistered_at: now }))
     }
 
-    pub(super) fn own_address(
+    /// The address that the request names, which has to be the session's own, or who acts.
+    pub(super) fn meant_address(
         &self,
         key: SessionKey,
-        address: &ActorAddress,
+        request: &Request,
+        named: Option<&ActorAddress>,
     ) -> Result<ActorAddress, Refusal> {
+        let Some(address) = named else { return self.acting_identity(key, request) };
         if self.registry.owner(address) == Some(key) {
             Ok(address.clone())
         } else {
