@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 pub const ISSUER: &str = "signal-hub";
 
 /// On whose behalf a session acts. Two tokens of one principal may differ in everything else.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Principal {
     /// The claim `sub`.
     pub subject: String,

@@ -129,7 +129,8 @@ impl PartialEq for Delivery {
 impl Eq for Delivery {}
 
 /// How a delivery came to its recipient.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Route {
     /// By `hub:send`, to this address.
     Send,
