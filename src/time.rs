@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(u64);
 
 impl Timestamp {
+    /// The end of time.
+    pub const NEVER: Self = Self(u64::MAX);
+
     /// The moment `milliseconds` after the Unix epoch.
     pub const fn from_millis(milliseconds: u64) -> Self {
         Self(milliseconds)

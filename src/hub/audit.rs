@@ -217,6 +217,11 @@ pub enum Record {
         /// Why it was forgotten.
         why: ForgetReason,
     },
+    /// The resume window of an address ended; the hub keeps its durable subscriptions.
+    ActorDormant {
+        /// The address.
+        actor_address: ActorAddress,
+    },
     /// A request was refused.
     RequestRefused {
         /// The session that made it.
@@ -261,6 +266,8 @@ pub enum DropReason {
     Overflow,
     /// It was queued for the recipient, which did not come back for it.
     Unclaimed,
+    /// The recipient recovers, and the hub's store is full.
+    StoreFull,
 }
 
 /// Why a session ended, or why it lost an address.

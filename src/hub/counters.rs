@@ -80,6 +80,8 @@ pub struct Drops {
     pub overflow: u64,
     /// It was kept, and the recipient did not come back for it.
     pub unclaimed: u64,
+    /// The recipient recovers, and the store was full.
+    pub store_full: u64,
 }
 
 impl Drops {
@@ -91,6 +93,7 @@ impl Drops {
             DropReason::Expired => &mut self.expired,
             DropReason::Overflow => &mut self.overflow,
             DropReason::Unclaimed => &mut self.unclaimed,
+            DropReason::StoreFull => &mut self.store_full,
         }
     }
 }

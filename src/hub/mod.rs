@@ -14,11 +14,13 @@ mod requests;
 mod rows;
 mod sending;
 mod state;
+mod storing;
 mod totals;
 mod view;
 mod work;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 pub use audit::{DropReason, EndReason, ForgetReason, Record};
@@ -39,7 +41,7 @@ use state::{Deadlines, DedupeCache, Logs, Registry, Sessions, Topics};
 use work::Visits;
 
 use crate::auth::Access;
-use crate::protocol::CloseReason;
+use crate::protocol::{ActorAddress, CloseReason};
 use crate::time::Timestamp;
 
 /// The hub. See [`Hub::handle`].
@@ -62,6 +64,10 @@ pub struct Hub {
     audited: bool,
     work: Work,
     outputs: Vec<Output>,
+    storage: Storage,
+    journal: Vec<Entry>,
+    /// What the input kept.
+    kept: Vec<(ActorAddress, NonZeroU64)>,
     /// Room for a text that is put together; empty between messages.
     text: Vec<u8>,
 }
@@ -92,6 +98,9 @@ impl Hub {
             audited: true,
             work: Work::default(),
             outputs: Vec::new(),
+            storage: Storage::Off,
+            journal: Vec::new(),
+            kept: Vec::new(),
             text: Vec::new(),
         }
     }
@@ -139,6 +148,9 @@ impl Hub {
             Input::Shutdown => self.shutdown(now),
         }
         self.work.rows = self.visits();
+        if self.storage != Storage::Off {
+            self.write_journal();
+        }
         self.outputs.drain(..)
     }
 
@@ -162,7 +174,7 @@ impl Hub {
         self.logs.hash(&mut hasher);
         self.dedupe.hash(&mut hasher);
         self.deadlines.hash(&mut hasher);
-        self.stopping.hash(&mut hasher);
+        (self.stopping, self.storage).hash(&mut hasher);
         hasher.finish()
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::state::Registration;
-use super::{Deadline, DropReason, Hub, Output, Record, SessionKey};
+use super::{Deadline, DropReason, Hub, Output, Record, SessionKey, Storage};
 use crate::protocol::{
     ActorAddress, Body, CloseReason, Delivery, MessageId, Outgoing, Recipient, Reply, Request,
 };
@@ -145,6 +145,9 @@ impl Hub {
         delivery: &Arc<Delivery>,
     ) -> Handover {
         let handover = match destination.owner {
+            _ if destination.recovers && self.storage == Storage::Full => {
+                Handover::Dropped(DropReason::StoreFull)
+            }
             Err(DropReason::Detached) if destination.may_wait() => {
                 self.queue(now, to, delivery, DropReason::Detached)
             }

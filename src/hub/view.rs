@@ -280,7 +280,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::hub::{Config, Ids};
+    use crate::hub::{Config, Ids, StoredSubscription};
     use crate::protocol::SubscriptionId;
 
     fn hub() -> (Hub, ActorAddress) {
@@ -294,7 +294,8 @@ mod tests {
         let (mut hub, address) = hub();
         assert_eq!(hub.address_row(&address), None);
         let topic = Topic::parse("news").expect("a topic");
-        hub.topics.add(&address, Default::default(), &topic, SubscriptionId::new(Uuid::nil()));
+        let (id, durable) = (SubscriptionId::new(Uuid::nil()), false);
+        hub.topics.add(&address, Default::default(), &topic, StoredSubscription { id, durable });
         assert_eq!(hub.address_row(&address).map(|row| row.topics.len()), Some(1));
         assert!(hub.view().addresses.contains_key(&address), "by its topic alone");
         let (mut hub, address) = self::hub();

@@ -185,6 +185,13 @@ impl Refusal {
         )
     }
 
+    /// What is asked for would have to be stored, and the store takes nothing more for now.
+    pub fn store_full() -> Self {
+        let (wait, limit) = (Duration::from_secs(1), 0);
+        Self::new(ErrorCode::RateLimited, "the hub's store is full", "Try again later.")
+            .with(Details::RetryAfter { wait, limit })
+    }
+
     fn field(
         message: String,
         field: &'static str,

@@ -276,6 +276,9 @@ pub struct Subscribed {
     pub topic: Topic,
     /// Names the subscription in `hub:unsubscribe`.
     pub subscription_id: SubscriptionId,
+    /// Whether it is durable; said only to who asked for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub durable: Option<bool>,
 }
 
 /// The acting identity is no longer subscribed.

@@ -352,7 +352,7 @@ impl Broadcast {
 pub struct Subscribe {
     /// The topic to subscribe to.
     pub topic: Topic,
-    /// Whether the subscription is to be durable; reserved, without effect.
+    /// Whether the subscription is to outlive the resume window and the hub, which takes a store.
     pub durable: bool,
 }
 

@@ -190,7 +190,8 @@ impl Page {
         for (code, count) in refusals.iter() {
             self.labelled("requests_refused_total", "code", code.as_str(), count);
         }
-        let Drops { queue_full, unknown_actor, detached, expired, overflow, unclaimed } = drops;
+        let Drops { queue_full, unknown_actor, detached, expired, overflow, unclaimed, store_full } =
+            drops;
         self.head("messages_dropped_total", Kind::Counter, "Messages not delivered, by reason.");
         for (reason, count) in [
             ("queue_full", queue_full),
@@ -199,6 +200,7 @@ impl Page {
             ("expired", expired),
             ("overflow", overflow),
             ("unclaimed", unclaimed),
+            ("store_full", store_full),
         ] {
             self.labelled("messages_dropped_total", "reason", reason, count);
         }

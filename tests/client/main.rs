@@ -51,7 +51,7 @@ async fn a_client_registers_subscribes_and_asks() {
     let (subscription, ()) = tokio::join!(client.subscribe(topic("news")), async {
         let request = hub.expect("hub:subscribe").await;
         let subscription_id = SubscriptionId::new(Uuid::nil());
-        let subscribed = Subscribed { topic: topic("news"), subscription_id };
+        let subscribed = Subscribed { topic: topic("news"), subscription_id, durable: None };
         hub.reply(&request, Reply::Subscribed(subscribed)).await;
     });
     assert_eq!(subscription.unwrap().topic, topic("news"));

@@ -17,7 +17,8 @@ fn a_subscription_is_acknowledged_with_its_id() {
         }),
     ]);
     let durable = json!({ "topic": "art", "durable": true });
-    hub.asks(alice, say("hub:subscribe", durable)).gets([subscribed(alice, "art", "sub-2")]);
+    let told = json!({ "topic": "art", "subscriptionId": "sub-2", "durable": false });
+    hub.asks(alice, say("hub:subscribe", durable)).gets([reply(alice, "hub:subscribed", told)]);
 }
 
 #[test]

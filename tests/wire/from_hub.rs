@@ -149,7 +149,8 @@ fn replies_about_messages() {
     let ack = BroadcastAck { message_id, delivered_count, failed_count, queued_count: 0 };
     assert_snapshot!("broadcast_ack", reply(Reply::BroadcastAck(ack)));
     let subscription_id = SubscriptionId::new(uuid(4));
-    let subscribed = Reply::Subscribed(Subscribed { topic: topic(), subscription_id });
+    let subscribed =
+        Reply::Subscribed(Subscribed { topic: topic(), subscription_id, durable: None });
     assert_snapshot!("subscribed", reply(subscribed));
     let unsubscribed = Reply::Unsubscribed(Unsubscribed { topic: topic(), unsubscribed_at: NOW });
     assert_snapshot!("unsubscribed", reply(unsubscribed));

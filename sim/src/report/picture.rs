@@ -351,6 +351,7 @@ pub(super) fn noted(record: &Record) -> Option<String> {
         Record::ActorForgotten { actor_address, .. } => {
             Some(format!("{actor_address} is forgotten"))
         }
+        Record::ActorDormant { actor_address } => Some(format!("{actor_address} is dormant")),
         Record::MessageDropped { to, why, .. } => {
             let why = match why {
                 DropReason::QueueFull => "queue full",
@@ -359,6 +360,7 @@ pub(super) fn noted(record: &Record) -> Option<String> {
                 DropReason::Expired => "expired",
                 DropReason::Overflow => "no room to keep it",
                 DropReason::Unclaimed => "kept in vain",
+                DropReason::StoreFull => "store full",
             };
             Some(format!("drops one for {to}: {why}"))
         }

@@ -320,15 +320,16 @@ impl Situation {
     }
 
     /// That a copy was dropped for the reason.
-    pub const fn of_drop(why: DropReason) -> Self {
-        match why {
+    pub const fn of_drop(why: DropReason) -> Option<Self> {
+        Some(match why {
             DropReason::QueueFull => Situation::QueueFull,
             DropReason::UnknownActor => Situation::SentToUnknown,
             DropReason::Detached => Situation::SentToDetached,
             DropReason::Expired => Situation::MessageExpired,
             DropReason::Overflow => Situation::OverflowWhileAway,
             DropReason::Unclaimed => Situation::KeptInVain,
-        }
+            DropReason::StoreFull => return None,
+        })
     }
 }
 

@@ -273,7 +273,9 @@ impl Watch {
             Record::ActorDetached { actor_address, why: EndReason::Expired, .. } => {
                 self.hub.expired.insert(actor_address.clone(), now);
             }
-            Record::MessageDropped { why, .. } => self.saw(Situation::of_drop(*why)),
+            Record::MessageDropped { why, .. } => {
+                Situation::of_drop(*why).into_iter().for_each(|one| self.saw(one))
+            }
             Record::MessageQueued { to, .. } => {
                 let away = shadow.owner(to).is_none();
                 self.saw(if away { Situation::Queued } else { Situation::QueuedBehindFull });
@@ -295,6 +297,9 @@ impl Watch {
             Record::SenderResumed { .. } => self.saw(Situation::SenderResumed),
             Record::ActorForgotten { actor_address, why } => {
                 self.saw_if(*why == ForgetReason::Room, Situation::RoomMade);
+                self.hub.registered.remove(actor_address);
+            }
+            Record::ActorDormant { actor_address } => {
                 self.hub.registered.remove(actor_address);
             }
             Record::SessionOpened { .. }

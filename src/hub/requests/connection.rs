@@ -4,7 +4,7 @@
 use crate::hub::state::Session;
 use crate::hub::{
     CloseCause, Deadline, EndReason, ForgetReason, Hub, Output, Peer, Phase, Record, SessionKey,
-    Written,
+    Storage, Written,
 };
 use crate::protocol::{
     ActorAddress, Body, CloseReason, Connect, Connected, DisconnectNotice, Disconnected, Heartbeat,
@@ -156,7 +156,7 @@ impl Hub {
     fn end(&mut self, now: Timestamp, key: SessionKey, why: EndReason) {
         let removed = self.sessions.addresses_of(key);
         for address in &removed {
-            match forget_reason(why) {
+            match self.forget_reason(why) {
                 Some(why) => self.forget(address, why),
                 None => self.detach(now, address, key, why),
             }
@@ -188,20 +188,24 @@ impl Hub {
             let (to, why) = (self.reply_address(key), CloseReason::ServerShutdown);
             self.send_and_close(now, key, to, body, why);
         }
-        self.forget_detached(ForgetReason::Shutdown);
+        if self.storage == Storage::Off {
+            self.forget_detached(ForgetReason::Shutdown);
+        }
     }
-}
 
-/// Why the addresses of a session that ends like this are forgotten at once; none: they are
-/// detached.
-fn forget_reason(why: EndReason) -> Option<ForgetReason> {
-    match why {
-        EndReason::Closed(CloseReason::ClientDisconnect) => Some(ForgetReason::Disconnected),
-        EndReason::Closed(CloseReason::ServerShutdown) => Some(ForgetReason::Shutdown),
-        EndReason::Closed(_)
-        | EndReason::Connection(_)
-        | EndReason::Expired
-        | EndReason::TokenNarrowed => None,
+    /// Why the addresses of a session that ends like this are forgotten at once; none: they are
+    /// detached.
+    fn forget_reason(&self, why: EndReason) -> Option<ForgetReason> {
+        match why {
+            EndReason::Closed(CloseReason::ClientDisconnect) => Some(ForgetReason::Disconnected),
+            EndReason::Closed(CloseReason::ServerShutdown) if self.storage == Storage::Off => {
+                Some(ForgetReason::Shutdown)
+            }
+            EndReason::Closed(_)
+            | EndReason::Connection(_)
+            | EndReason::Expired
+            | EndReason::TokenNarrowed => None,
+        }
     }
 }
 

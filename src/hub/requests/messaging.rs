@@ -48,6 +48,7 @@ impl Hub {
             Handover::Delivered => done(DeliveryStatus::Delivered),
             Handover::Queued => done(DeliveryStatus::Queued),
             Handover::Dropped(DropReason::QueueFull) => Err(self.queue_full(&send.to)),
+            Handover::Dropped(DropReason::StoreFull) => Err(Refusal::store_full()),
             Handover::Dropped(_) => Ok(Reply::UnknownActor(UnknownActor {
                 actor_address: send.to.clone(),
                 message: format!("Actor not registered: {}", send.to),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::hub::sending::{Destination, Handover};
-use crate::hub::{Hub, Record, SessionKey};
+use crate::hub::{Hub, Record, SessionKey, Storage, StoredSubscription};
 use crate::protocol::{
     ADDRESS_BYTES_MAX, ActorAddress, Delivery, Details, ErrorCode, Publish, Published, Refusal,
     Reply, Request, Route, Subscribe, Subscribed, Subscription, SubscriptionId, Topic, Unsubscribe,
@@ -12,7 +12,7 @@ use crate::protocol::{
 use crate::time::Timestamp;
 
 impl Hub {
-    /// Subscribes; a repeated request gives the same subscription.
+    /// Subscribes; a repeated request gives the same subscription, durable once it was asked for.
     pub(super) fn subscribe(
         &mut self,
         key: SessionKey,
@@ -21,13 +21,25 @@ impl Hub {
     ) -> Result<Reply, Refusal> {
         let address = self.acting_identity(key, request)?;
         let topic = subscribe.topic.clone();
-        if let Some(subscription_id) = self.topics.subscription(&address, &topic) {
-            return Ok(Reply::Subscribed(Subscribed { topic, subscription_id }));
+        let durable = subscribe.durable && self.storage != Storage::Off;
+        let told = subscribe.durable.then_some(durable);
+        let done = |topic, StoredSubscription { id: subscription_id, durable }| {
+            let durable = told.map(|_| durable);
+            Ok(Reply::Subscribed(Subscribed { topic, subscription_id, durable }))
+        };
+        let seat = self.registry.find(&address).map(|(seat, _)| seat).unwrap_or_default();
+        if let Some(mut known) = self.topics.subscription(&address, &topic) {
+            if durable && !known.durable {
+                known.durable = true;
+                self.topics.add(&address, seat, &topic, known);
+            }
+            return done(topic, known);
         }
         self.check_subscriptions(key)?;
+        self.check_store()?;
         let subscription_id = SubscriptionId::new(self.ids.fresh());
-        let seat = self.registry.find(&address).map(|(seat, _)| seat).unwrap_or_default();
-        self.topics.add(&address, seat, &topic, subscription_id);
+        let subscription = StoredSubscription { id: subscription_id, durable };
+        self.topics.add(&address, seat, &topic, subscription);
         if let Some(session) = self.sessions.open_mut(key) {
             session.addresses.subscribed();
         }
@@ -37,7 +49,7 @@ impl Hub {
             subscription_id,
             subscriber_count: self.topics.subscriber_count(&topic),
         });
-        Ok(Reply::Subscribed(Subscribed { topic, subscription_id }))
+        done(topic, subscription)
     }
 
     fn check_subscriptions(&self, key: SessionKey) -> Result<(), Refusal> {

@@ -221,6 +221,7 @@ impl Hub {
         for (address, kept) in lost {
             self.settle(&address, &kept, DropReason::Overflow);
         }
+        self.note_kept(to, seq);
         self.time_log(to);
         (seq, has_room)
     }
@@ -239,7 +240,7 @@ impl Hub {
 
     /// Arms the log's deadline. It does not move when the oldest message goes; when due, it moves
     /// itself.
-    fn time_log(&mut self, address: &ActorAddress) {
+    pub(in crate::hub) fn time_log(&mut self, address: &ActorAddress) {
         let Some(log) = self.logs.get(address).filter(|log| log.cursor().is_none()) else { return };
         let Some(oldest) = log.oldest() else { return };
         if self.deadlines.of_log(address).is_none() {

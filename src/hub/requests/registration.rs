@@ -3,7 +3,7 @@
 
 use super::recovery::Found;
 use crate::hub::state::{Registration, RegistrationState};
-use crate::hub::{Deadline, EndReason, ForgetReason, Hub, Record, SessionKey};
+use crate::hub::{Deadline, EndReason, ForgetReason, Hub, Record, SessionKey, Storage};
 use crate::protocol::{
     ActorAddress, Body, CloseReason, Details, DisconnectNotice, ErrorCode, Notice, Refusal,
     Register, Registered, Renew, RenewalToken, Renewed, Reply, Request, Topic, Unregister,
@@ -95,6 +95,9 @@ impl Hub {
                 format!("{address} is the hub's own address"),
                 "Register another address.",
             ));
+        }
+        if self.registry.get(address).is_none() {
+            self.check_store()?;
         }
         let limit = self.config.registrations_max;
         if self.lacks_room(address) && self.registry.first_to_go().is_none() {
@@ -280,9 +283,7 @@ impl Hub {
                 let why = EndReason::Expired;
                 self.lose(now, address, owner, (why, UnregisterReason::Expired));
             }
-            Some(RegistrationState::Detached { .. }) => {
-                self.forget(address, ForgetReason::ResumeWindowEnded);
-            }
+            Some(RegistrationState::Detached { .. }) => self.window_ended(address),
             None => {}
         }
     }
@@ -347,7 +348,7 @@ impl Hub {
         let actor_address = address.clone();
         self.audit(Record::ActorDetached { actor_address, session: owner, why });
         if self.config.resume_window.is_zero() {
-            return self.forget(address, ForgetReason::ResumeWindowEnded);
+            return self.window_ended(address);
         }
         let until = now + self.config.resume_window;
         self.stop_replay(address);
@@ -355,8 +356,26 @@ impl Hub {
         self.deadlines.arm(Deadline::Address(address.clone()), until);
     }
 
+    /// Nobody came back for the address: its durable subscriptions alone outlive it.
+    fn window_ended(&mut self, address: &ActorAddress) {
+        if self.storage == Storage::Off || !self.topics.any_durable(address) {
+            return self.forget(address, ForgetReason::ResumeWindowEnded);
+        }
+        self.end_log(address);
+        self.deadlines.disarm(&Deadline::Address(address.clone()));
+        if let Some(registration) = self.registry.get(address).cloned() {
+            let state = RegistrationState::Detached { until: Timestamp::NEVER };
+            let dormant = Registration { recovers: false, state, ..registration };
+            self.registry.insert(address.clone(), dormant);
+        }
+        for topic in self.topics.remove_passing(address) {
+            self.audit_unsubscribed(address, topic);
+        }
+        self.audit(Record::ActorDormant { actor_address: address.clone() });
+    }
+
     /// Forgets everything about the address.
-    pub(super) fn forget(&mut self, address: &ActorAddress, why: ForgetReason) {
+    pub(in crate::hub) fn forget(&mut self, address: &ActorAddress, why: ForgetReason) {
         if let Some(owner) = self.registry.owner(address) {
             self.unbind(address, owner);
         }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use crate::hub::Config;
+use crate::hub::{Config, StoredLog};
 use crate::protocol::{Delivery, Epoch, Unrecovered};
 use crate::time::Timestamp;
 
@@ -54,6 +54,18 @@ impl Log {
     pub fn new(epoch: Epoch) -> Self {
         let (kept, cursor) = (VecDeque::new(), None);
         Self { epoch, last: 0, floor: 0, lost: Lost::Crowded, kept, bytes: 0, cursor }
+    }
+
+    /// The log as it was stored. What came after a number that is not there does not count.
+    pub fn restored(stored: StoredLog) -> Self {
+        let StoredLog { epoch, last, floor, aged } = stored;
+        let lost = if aged { Lost::Aged } else { Lost::Crowded };
+        Self { last, floor, lost, ..Self::new(epoch) }
+    }
+
+    pub fn stored(&self) -> StoredLog {
+        let (epoch, last, floor) = (self.epoch, self.last, self.floor);
+        StoredLog { epoch, last, floor, aged: self.lost == Lost::Aged }
     }
 
     pub fn floor(&self) -> u64 {
@@ -121,6 +133,17 @@ impl Log {
             kept.owed = false;
         }
         self.cursor = Some(seq.get() + 1);
+    }
+
+    /// The next message has this number. If some before it are missing, no position before them
+    /// counts.
+    pub fn go_on_to(&mut self, seq: u64) {
+        if self.last + 1 < seq {
+            self.last = seq - 1;
+            self.leave_out_latest();
+            self.kept.clear();
+            self.bytes = 0;
+        }
     }
 
     /// The number of the next message, whatever becomes of it.

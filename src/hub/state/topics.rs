@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Few, Seat, Table, Touched};
-use crate::hub::Visits;
+use crate::hub::{StoredSubscription, Visits};
 use crate::protocol::{ActorAddress, SubscriptionId, Topic};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Topics {
-    of: Table<ActorAddress, Few<Topic, SubscriptionId>>,
+    of: Table<ActorAddress, Few<Topic, StoredSubscription>>,
     /// Each with the seat of its registration. A publication shares the list while it is handed out.
     subscribers: BTreeMap<Topic, Arc<Few<ActorAddress, Seat>>>,
     /// Whose subscription an id is, and to which topic.
@@ -31,7 +31,11 @@ impl Topics {
         }
     }
 
-    pub fn subscription(&self, address: &ActorAddress, topic: &Topic) -> Option<SubscriptionId> {
+    pub fn subscription(
+        &self,
+        address: &ActorAddress,
+        topic: &Topic,
+    ) -> Option<StoredSubscription> {
         self.of.get(address)?.get(topic).copied()
     }
 
@@ -40,19 +44,26 @@ impl Topics {
         self.ids.get(id).filter(|(owner, _)| owner == address).map(|(_, topic)| topic)
     }
 
-    pub fn add(&mut self, address: &ActorAddress, seat: Seat, topic: &Topic, id: SubscriptionId) {
+    /// Adds a subscription, or changes it.
+    pub fn add(
+        &mut self,
+        address: &ActorAddress,
+        seat: Seat,
+        topic: &Topic,
+        subscription: StoredSubscription,
+    ) {
         self.touched.note((address.clone(), topic.clone()));
-        self.of.or_default(address).insert(topic.clone(), id);
+        self.of.or_default(address).insert(topic.clone(), subscription);
         let subscribers = self.subscribers.entry(topic.clone()).or_default();
         Arc::make_mut(subscribers).insert(address.clone(), seat);
-        self.ids.insert(id, (address.clone(), topic.clone()));
+        self.ids.insert(subscription.id, (address.clone(), topic.clone()));
     }
 
     pub fn remove(&mut self, address: &ActorAddress, topic: &Topic) {
         self.touched.note((address.clone(), topic.clone()));
         if let Some(of) = self.of.get_mut(address) {
-            if let Some(id) = of.remove(topic) {
-                self.ids.remove(&id);
+            if let Some(subscription) = of.remove(topic) {
+                self.ids.remove(&subscription.id);
             }
             if of.len() == 0 {
                 self.of.remove(address);
@@ -68,7 +79,28 @@ impl Topics {
 
     /// Ends all subscriptions of an address; returns their topics.
     pub fn remove_all(&mut self, address: &ActorAddress) -> Vec<Topic> {
-        let topics: Vec<Topic> = self.of(address).cloned().collect();
+        self.remove_which(address, |_| true)
+    }
+
+    /// The same, but the durable ones stay.
+    pub fn remove_passing(&mut self, address: &ActorAddress) -> Vec<Topic> {
+        self.remove_which(address, |subscription| !subscription.durable)
+    }
+
+    /// Whether one of them outlives the resume window.
+    pub fn any_durable(&self, address: &ActorAddress) -> bool {
+        let mut rows = self.of.get(address).into_iter().flat_map(Few::iter);
+        rows.any(|(_, subscription)| subscription.durable)
+    }
+
+    fn remove_which(
+        &mut self,
+        address: &ActorAddress,
+        which: impl Fn(&StoredSubscription) -> bool,
+    ) -> Vec<Topic> {
+        let rows = self.visits.of(self.of.get(address).into_iter().flat_map(Few::iter));
+        let topics: Vec<Topic> =
+            rows.filter(|(_, row)| which(row)).map(|(topic, _)| topic.clone()).collect();
         for topic in &topics {
             self.remove(address, topic);
         }
@@ -124,8 +156,9 @@ mod tests {
         let address = ActorAddress::parse("@(a)").expect("an address");
         let [one, two] = ["one", "two"].map(|name| Topic::parse(name).expect("a topic"));
         let [first, second] = [1, 2].map(|id| SubscriptionId::new(uuid::Uuid::from_u128(id)));
-        topics.add(&address, Seat::default(), &one, first);
-        topics.add(&address, Seat::default(), &two, second);
+        let durable = false;
+        topics.add(&address, Seat::default(), &one, StoredSubscription { id: first, durable });
+        topics.add(&address, Seat::default(), &two, StoredSubscription { id: second, durable });
         assert_eq!(topics.topic(&address, &second), Some(&two));
         topics.remove(&address, &one);
         assert_eq!(topics.topic(&address, &first), None);

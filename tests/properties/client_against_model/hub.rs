@@ -78,7 +78,7 @@ impl World {
                 let topic = subscribe.topic.clone();
                 self.known.entry(from.clone()).or_default().insert(topic.clone());
                 let subscription_id = SubscriptionId::new(Uuid::nil());
-                Reply::Subscribed(Subscribed { topic, subscription_id })
+                Reply::Subscribed(Subscribed { topic, subscription_id, durable: None })
             }
             Verb::Unsubscribe(unsubscribe) => {
                 let Subscription::Topic(topic) = unsubscribe.subscription.clone() else {

@@ -175,7 +175,9 @@ impl Model {
         }
         let unseen = || SubscriptionId::new(Uuid::nil());
         let subscription_id = id.unwrap_or_else(unseen);
-        Ok(Reply::Subscribed(Subscribed { topic, subscription_id }))
+        // Nothing is stored here.
+        let durable = subscribe.durable.then_some(false);
+        Ok(Reply::Subscribed(Subscribed { topic, subscription_id, durable }))
     }
 
     pub(super) fn unsubscribe(

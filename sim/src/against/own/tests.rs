@@ -250,6 +250,6 @@ fn what_is_named_by_its_id_was_told_to_the_connection() {
     let before = says(&mut own, unsubscribe()).verb;
     assert_eq!(before, by(Subscription::Topic(topic.clone())));
     let subscription_id = SubscriptionId::new(Uuid::from_u128(3));
-    reply(&mut own, Reply::Subscribed(Subscribed { topic, subscription_id }));
+    reply(&mut own, Reply::Subscribed(Subscribed { topic, subscription_id, durable: None }));
     assert_eq!(says(&mut own, unsubscribe()).verb, by(Subscription::Id(subscription_id)));
 }

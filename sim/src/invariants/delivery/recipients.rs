@@ -274,7 +274,8 @@ impl<'a> Copies<'a> {
                     DropReason::QueueFull
                     | DropReason::UnknownActor
                     | DropReason::Detached
-                    | DropReason::Expired => copies.dropped.push(to),
+                    | DropReason::Expired
+                    | DropReason::StoreFull => copies.dropped.push(to),
                     // It was queued before.
                     DropReason::Overflow | DropReason::Unclaimed => {}
                 },

@@ -339,7 +339,7 @@ impl Recovery {
                     return self.left_out(transition, to, message);
                 }
             }
-            DropReason::UnknownActor => {}
+            DropReason::UnknownActor | DropReason::StoreFull => {}
         }
         Ok(())
     }

@@ -108,6 +108,7 @@ impl Tally {
             DropReason::Expired => drops.expired += 1,
             DropReason::Overflow => drops.overflow += 1,
             DropReason::Unclaimed => drops.unclaimed += 1,
+            DropReason::StoreFull => drops.store_full += 1,
         }
     }
 
@@ -132,7 +133,7 @@ impl Tally {
 }
 
 /// What is counted, in the order of [`counted`].
-const COUNTED: [&str; 24] = [
+const COUNTED: [&str; 25] = [
     "sessions opened",
     "sessions closed",
     "frames received",
@@ -152,6 +153,7 @@ const COUNTED: [&str; 24] = [
     "messages overdue on arrival",
     "kept messages that gave way",
     "kept messages that nobody claimed",
+    "messages that a full store did not take",
     "messages overdue in the queue",
     "takeovers",
     "resumes",
@@ -180,6 +182,7 @@ fn counted(counters: &Counters) -> [u64; COUNTED.len()] {
         counters.drops.expired,
         counters.drops.overflow,
         counters.drops.unclaimed,
+        counters.drops.store_full,
         counters.messages_expired,
         counters.takeovers,
         counters.resumes,

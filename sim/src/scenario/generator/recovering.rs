@@ -13,6 +13,8 @@ const KEPT: &str = "mallory/kept";
 const TOPIC: &str = "kept";
 /// The numbers of its connections, and of who talks to it.
 const CONNECTIONS: [u32; 3] = [30, 31, 32];
+/// A queue with room for one large message and some small ones.
+const NARROW: usize = 8_000;
 
 /// In one storm of two.
 pub fn plan(dice: &mut Dice, scenario: &mut Scenario) {
@@ -24,16 +26,19 @@ pub fn plan(dice: &mut Dice, scenario: &mut Scenario) {
     let [kept, second, sender] = CONNECTIONS;
     let mut sender = Stranger::registered(sender, begin, "mallory/sender");
     let [mut kept, mut second] = [kept, second].map(|number| Stranger::connected(number, begin));
+    if is_narrow(scenario) {
+        kept.steady(2_048);
+    }
     kept.does_at(begin + Duration::from_millis(300), again(WhichPosition::Begin));
     kept.does_at(begin + Duration::from_millis(400), subscribe(TOPIC));
     kept.at = begin + Duration::from_millis(600);
     for _ in 0..dice.between(1, 4) {
         sender.at = kept.at;
-        talk(dice, &mut sender);
+        talk(dice, scenario, &mut sender);
         kept.at = sender.at;
-        goes(dice, scenario, &mut kept, &mut second);
+        goes(dice, scenario, (&mut kept, &mut second), &mut sender);
         sender.at = kept.at;
-        talk(dice, &mut sender);
+        talk(dice, scenario, &mut sender);
         kept.at = sender.at;
     }
     for stranger in [kept, second, sender] {
@@ -50,8 +55,13 @@ fn bound(dice: &mut Dice, scenario: &mut Scenario) {
         5 => scenario.hub.recovery_total_bytes_max = dice.between(1_024, 8_192),
         6 => scenario.hub.resume_window = dice.millis(500, 4_000),
         7 => scenario.hub.queue_messages_max = dice.between(4, 12),
+        8 => scenario.hub.queue_bytes_max = NARROW,
         _ => {}
     }
+}
+
+fn is_narrow(scenario: &Scenario) -> bool {
+    scenario.hub.queue_bytes_max == NARROW
 }
 
 fn again(position: WhichPosition) -> Action {
@@ -63,10 +73,11 @@ fn again(position: WhichPosition) -> Action {
     }
 }
 
-fn talk(dice: &mut Dice, sender: &mut Stranger) {
+fn talk(dice: &mut Dice, scenario: &Scenario, sender: &mut Stranger) {
     for _ in 0..dice.between(1, 7) {
         let ttl = dice.one_in(6).then(|| dice.millis(10, 1_500));
-        let padding = if dice.one_in(8) { dice.between(0, 6_000) } else { 0 };
+        let is_large = if is_narrow(scenario) { dice.one_in(2) } else { dice.one_in(8) };
+        let padding = if is_large { dice.between(0, 6_000) } else { 0 };
         let not_queued = dice.one_in(12);
         let speech = Speech { ttl, padding, not_queued, ..Speech::default() };
         let to = KEPT.to_owned();
@@ -84,7 +95,12 @@ fn talk(dice: &mut Dice, sender: &mut Stranger) {
 }
 
 /// It is away for a while, or another takes its place, and it comes back.
-fn goes(dice: &mut Dice, scenario: &Scenario, kept: &mut Stranger, second: &mut Stranger) {
+fn goes(
+    dice: &mut Dice,
+    scenario: &Scenario,
+    (kept, second): (&mut Stranger, &mut Stranger),
+    sender: &mut Stranger,
+) {
     let position = which(dice);
     match dice.between(0, 7) {
         0 => kept.does(dice, Action::Recover { address: None, position }),
@@ -94,9 +110,9 @@ fn goes(dice: &mut Dice, scenario: &Scenario, kept: &mut Stranger, second: &mut 
             let act = if plain { register(KEPT, None) } else { again(WhichPosition::Begin) };
             second.does(dice, act);
             kept.at = second.at + dice.millis(0, 500);
-            comes_back(dice, kept, position);
+            comes_back(dice, scenario, kept, position);
         }
-        2..=3 => comes_back(dice, kept, position),
+        2..=3 => comes_back(dice, scenario, kept, position),
         _ => {
             let lost = ConnectionAct::Reconnect { hub_sees: Seen::Now };
             kept.does(dice, Act::from(lost));
@@ -105,7 +121,12 @@ fn goes(dice: &mut Dice, scenario: &Scenario, kept: &mut Stranger, second: &mut 
                 0 => dice.millis(window.saturating_sub(500), window + 500),
                 _ => dice.millis(0, 1_500),
             };
-            connects(dice, kept, position);
+            if is_narrow(scenario) {
+                sender.at = kept.at;
+                talk(dice, scenario, sender);
+                kept.at = kept.at.max(sender.at);
+            }
+            connects(dice, scenario, kept, position);
         }
     }
     if dice.one_in(3) {
@@ -115,16 +136,20 @@ fn goes(dice: &mut Dice, scenario: &Scenario, kept: &mut Stranger, second: &mut 
 }
 
 /// On another connection, while the hub takes the old one for alive.
-fn comes_back(dice: &mut Dice, kept: &mut Stranger, position: WhichPosition) {
+fn comes_back(dice: &mut Dice, scenario: &Scenario, kept: &mut Stranger, position: WhichPosition) {
     let late = ConnectionAct::Reconnect { hub_sees: Seen::After(dice.millis(500, 5_000)) };
     kept.does(dice, Act::from(late));
-    connects(dice, kept, position);
+    connects(dice, scenario, kept, position);
 }
 
-fn connects(dice: &mut Dice, kept: &mut Stranger, position: WhichPosition) {
+fn connects(dice: &mut Dice, scenario: &Scenario, kept: &mut Stranger, position: WhichPosition) {
     kept.at += Duration::from_millis(200);
     kept.does(dice, connect());
     kept.at += Duration::from_millis(200);
+    if is_narrow(scenario) && !dice.one_in(4) {
+        let lasts = dice.millis(300, 1_500);
+        kept.does(dice, Act::from(ConnectionAct::PauseReading { lasts }));
+    }
     let act = if dice.one_in(16) { register(KEPT, None) } else { again(position) };
     kept.does(dice, act);
     kept.at += Duration::from_millis(200);

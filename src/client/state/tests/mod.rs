@@ -260,7 +260,7 @@ fn unsubscribe_verb(name: &str) -> Verb {
 
 fn subscribed(name: &str) -> Reply {
     let subscription_id = SubscriptionId::new(Uuid::nil());
-    Reply::Subscribed(Subscribed { topic: topic(name), subscription_id })
+    Reply::Subscribed(Subscribed { topic: topic(name), subscription_id, durable: None })
 }
 
 fn unsubscribed(name: &str) -> Reply {

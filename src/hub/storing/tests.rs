@@ -1,0 +1,195 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::hub::{CloseCause, Config, Ids, Input, Output, Peer, SessionKey};
+use crate::protocol::codec::{decode_client_frame, encode_hub_frame};
+
+const START: Timestamp = Timestamp::from_millis(1_000_000);
+
+/// What a store makes of the journal.
+#[derive(Default)]
+struct Rows {
+    addresses: BTreeMap<ActorAddress, Entry>,
+    subscriptions: BTreeMap<(ActorAddress, String), Entry>,
+    logs: BTreeMap<ActorAddress, StoredLog>,
+    kept: BTreeMap<(ActorAddress, NonZeroU64), Entry>,
+}
+
+impl Rows {
+    fn write(&mut self, entry: Entry) {
+        match &entry {
+            Entry::Address(address, Some(_)) => drop(self.addresses.insert(address.clone(), entry)),
+            Entry::Address(address, None) => drop(self.addresses.remove(address)),
+            Entry::Subscription(address, topic, row) => {
+                let key = (address.clone(), topic.to_string());
+                match row {
+                    Some(_) => drop(self.subscriptions.insert(key, entry)),
+                    None => drop(self.subscriptions.remove(&key)),
+                }
+            }
+            Entry::Log(address, log) => {
+                let before = self.logs.remove(address);
+                let goes_on = log.filter(|log| before.is_none_or(|old| old.epoch == log.epoch));
+                let floor = goes_on.map_or(u64::MAX, |log| log.floor);
+                self.kept.retain(|(of, seq), _| of != address || seq.get() > floor);
+                self.logs.extend(log.map(|log| (address.clone(), log)));
+            }
+            Entry::Kept(address, kept) => {
+                self.kept.insert((address.clone(), kept.seq), entry.clone());
+            }
+        }
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        let logs = self.logs.iter().map(|(address, log)| Entry::Log(address.clone(), Some(*log)));
+        let addresses = self.addresses.values().chain(self.subscriptions.values()).cloned();
+        addresses.chain(logs).chain(self.kept.values().cloned()).collect()
+    }
+}
+
+struct Life {
+    hub: Hub,
+    now: Timestamp,
+    rows: Rows,
+    sessions: u64,
+}
+
+impl Life {
+    fn begin() -> Self {
+        let mut hub = Hub::new(Config::default(), Ids::new([1; 32]));
+        hub.change_storage(Storage::Open);
+        Self { hub, now: START, rows: Rows::default(), sessions: 0 }
+    }
+
+    /// The hub is gone at once; the next one has what was written.
+    fn crash(&mut self) {
+        let mut hub = Hub::new(Config::default(), Ids::new([2; 32]));
+        hub.change_storage(Storage::Open);
+        hub.restore(self.now, self.rows.entries());
+        self.hub = hub;
+    }
+
+    fn feed(&mut self, input: Input) -> Vec<Value> {
+        let outputs: Vec<Output> = self.hub.handle(self.now, input).collect();
+        self.hub.take_journal().into_iter().for_each(|entry| self.rows.write(entry));
+        let hub = self.hub.config().hub_address.clone();
+        let sent = outputs.into_iter().filter_map(|output| match output {
+            Output::Send(_, outgoing) => Some(encode_hub_frame(&outgoing, &hub)),
+            _ => None,
+        });
+        sent.map(|text| serde_json::from_str(&text).expect("the hub writes JSON")).collect()
+    }
+
+    fn says(&mut self, key: SessionKey, from: &str, kind: &str, payload: Value) -> Vec<Value> {
+        let frame = json!({
+            "id": format!("{kind}-{}", self.hub.counters().messages_sent), "from": from,
+            "to": "@(cloudflare/signal-hub)", "type": kind, "pattern": "ask",
+            "timestamp": self.now.as_millis(), "payload": payload,
+            "metadata": { "protocolVersion": "0.1.0", "capabilities": ["chat"] },
+        });
+        let bounds = self.hub.config().bounds();
+        let frame = decode_client_frame(&Bytes::from(frame.to_string()), &bounds);
+        self.feed(Input::Frame(key, frame))
+    }
+
+    /// A connected session that registers `name`; and what it gets for that.
+    fn comes(&mut self, name: &str, recovery: Value) -> (SessionKey, Vec<Value>) {
+        let key = SessionKey(self.sessions);
+        self.sessions += 1;
+        self.feed(Input::Opened(key, Peer { address: ([127, 0, 0, 1], 1).into() }));
+        self.says(key, name, "hub:connect", json!(null));
+        let register =
+            json!({ "actorAddress": name, "capabilities": ["chat"], "recovery": recovery });
+        (key, self.says(key, name, "hub:register", register))
+    }
+}
+
+fn payload(heard: &[Value]) -> &Value {
+    &heard.first().expect("it is answered")["payload"]
+}
+
+#[test]
+fn a_restart_loses_no_version_no_subscription_and_no_message() {
+    let mut life = Life::begin();
+    let (bob, registered) = life.comes("@(bob)", json!(true));
+    let epoch = payload(&registered)["recovery"]["epoch"].clone();
+    life.says(bob, "@(bob)", "hub:subscribe", json!({ "topic": "news" }));
+    let (alice, _) = life.comes("@(alice)", json!(null));
+    let send = |text: &str| json!({ "to": "@(bob)", "type": "note", "data": text });
+    life.says(alice, "@(alice)", "hub:send", send("one"));
+    life.feed(Input::Closed(bob, CloseCause::Lost));
+    let queued = life.says(alice, "@(alice)", "hub:send", send("two"));
+    assert_eq!(payload(&queued)["status"], "queued");
+    life.crash();
+    let (_, heard) = life.comes("@(bob)", json!({ "epoch": epoch, "after": 0 }));
+    let reply = payload(&heard);
+    assert_eq!((&reply["version"], &reply["resumed"]), (&json!(2), &json!(true)));
+    assert_eq!(reply["subscriptions"], json!(["news"]));
+    assert_eq!((&reply["recovery"]["recovered"], heard.len()), (&json!(true), 3), "{heard:?}");
+    let seqs: Vec<&Value> = heard[1..].iter().map(|message| &message["metadata"]["seq"]).collect();
+    assert_eq!(seqs, [1, 2]);
+    let (alice, _) = life.comes("@(alice)", json!(null));
+    life.says(alice, "@(alice)", "hub:send", send("three"));
+    assert_eq!(life.rows.logs.values().map(|log| log.last).collect::<Vec<_>>(), [3]);
+}
+
+#[test]
+fn a_durable_subscription_alone_outlives_the_window() {
+    let mut life = Life::begin();
+    let (bob, _) = life.comes("@(bob)", json!(true));
+    let durable = json!({ "topic": "news", "durable": true });
+    let subscribed = life.says(bob, "@(bob)", "hub:subscribe", durable);
+    assert_eq!(payload(&subscribed)["durable"], true);
+    life.says(bob, "@(bob)", "hub:subscribe", json!({ "topic": "art" }));
+    life.feed(Input::Closed(bob, CloseCause::Lost));
+    life.now = life.now + Duration::from_secs(31);
+    life.feed(Input::Tick);
+    assert_eq!(life.hub.next_deadline(), None, "nothing is to happen to it any more");
+    life.crash();
+    life.now = life.now + Duration::from_secs(3600);
+    life.feed(Input::Tick);
+    let (_, heard) = life.comes("@(bob)", json!(null));
+    let reply = payload(&heard);
+    assert_eq!((&reply["version"], &reply["subscriptions"]), (&json!(2), &json!(["news"])));
+}
+
+#[test]
+fn a_number_that_was_lost_refuses_the_positions_before_it() {
+    let mut life = Life::begin();
+    let (bob, registered) = life.comes("@(bob)", json!(true));
+    let epoch = payload(&registered)["recovery"]["epoch"].clone();
+    let (alice, _) = life.comes("@(alice)", json!(null));
+    life.feed(Input::Closed(bob, CloseCause::Lost));
+    for _ in 0..3 {
+        let send = json!({ "to": "@(bob)", "type": "note", "data": 1 });
+        life.says(alice, "@(alice)", "hub:send", send);
+    }
+    life.rows.kept.retain(|(_, seq), _| seq.get() != 2);
+    life.crash();
+    let (bob, heard) = life.comes("@(bob)", json!({ "epoch": epoch, "after": 1 }));
+    assert_eq!(payload(&heard)["recovery"]["reason"], "overflow");
+    let heard = life.says(bob, "@(bob)", "hub:recover", json!({ "after": 2 }));
+    assert_eq!((payload(&heard)["recovery"]["recovered"].clone(), heard.len()), (json!(true), 2));
+}
+
+#[test]
+fn a_full_store_takes_nothing_new_and_keeps_what_it_has() {
+    let mut life = Life::begin();
+    let (bob, _) = life.comes("@(bob)", json!(true));
+    let (alice, _) = life.comes("@(alice)", json!(null));
+    life.hub.change_storage(Storage::Full);
+    let send = json!({ "to": "@(bob)", "type": "note", "data": 1 });
+    for (kind, asked) in [("hub:send", send), ("hub:subscribe", json!({ "topic": "news" }))] {
+        let heard = life.says(alice, "@(alice)", kind, asked);
+        assert_eq!(payload(&heard)["code"], "rate_limited", "{heard:?}");
+    }
+    let (_, heard) = life.comes("@(carol)", json!(null));
+    assert_eq!(payload(&heard)["code"], "rate_limited", "{heard:?}");
+    life.feed(Input::Closed(bob, CloseCause::Lost));
+    let (_, heard) = life.comes("@(bob)", json!(true));
+    assert_eq!(payload(&heard)["version"], 2);
+}
