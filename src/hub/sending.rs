@@ -189,26 +189,22 @@ impl Hub {
     ) -> (Handover, usize) {
         let (lived, weight) = (self.deadlines.lived(now), delivery.weight());
         let session = self.sessions.open_mut(owner).expect("an owner is an open session: I1, I9");
-        let has_room = session.queue.has_room(weight, &self.config);
-        if !has_room || destination.recovers && session.replaying.contains(to) {
+        if !session.queue.has_room(weight, &self.config) {
+            session.queue.note_full(lived);
             let queue_depth = session.queue.messages;
-            if !has_room {
-                session.queue.note_full(lived);
-                self.time_slow_consumer(owner);
-            }
-            let handover = if destination.may_wait() {
-                self.queue(now, to, delivery, DropReason::QueueFull)
-            } else {
-                Handover::Dropped(DropReason::QueueFull)
-            };
-            return (handover, queue_depth);
+            self.time_slow_consumer(owner);
+            return (self.queue_or_drop(now, (to, destination), delivery), queue_depth);
         }
-        let body = Body::Delivery(Arc::clone(delivery));
-        let mut outgoing = Outgoing::new(self.ids.fresh(), to.clone(), now, body);
+        if destination.recovers && session.replaying.contains(to) {
+            let queue_depth = session.queue.messages;
+            return (self.queue_or_drop(now, (to, destination), delivery), queue_depth);
+        }
         session.queue.push(lived, weight, &self.config);
         let (is_timed, queue_depth) = (session.queue.is_timed(), session.queue.messages);
+        let body = Body::Delivery(Arc::clone(delivery));
+        let mut outgoing = Outgoing::new(self.ids.fresh(), to.clone(), now, body);
         if destination.recovers {
-            (outgoing.seq, _) = self.keep(now, to, delivery, false);
+            outgoing.seq = self.keep(now, to, delivery, false).0;
         }
         self.put_out(owner, outgoing, is_timed);
         self.counters.messages_delivered += 1;
@@ -223,6 +219,22 @@ impl Hub {
             });
         }
         (Handover::Delivered, queue_depth)
+    }
+
+    /// The copy cannot join its recipient's queue.
+    #[cold]
+    fn queue_or_drop(
+        &mut self,
+        now: Timestamp,
+        (to, destination): (&ActorAddress, Destination),
+        delivery: &Arc<Delivery>,
+    ) -> Handover {
+        let why = DropReason::QueueFull;
+        if destination.may_wait() {
+            self.queue(now, to, delivery, why)
+        } else {
+            Handover::Dropped(why)
+        }
     }
 
     /// Keeps a copy for when its recipient can have it, or says `why` that is not now.

@@ -7,8 +7,8 @@ use crate::hub::{
     Storage, Written,
 };
 use crate::protocol::{
-    ActorAddress, Body, CloseReason, Connect, Connected, DisconnectNotice, Disconnected, Heartbeat,
-    HeartbeatAck, HubCapabilities, Notice, Refusal, Reply, SessionId, check_version,
+    Body, CloseReason, Connect, Connected, DisconnectNotice, Disconnected, Heartbeat, HeartbeatAck,
+    HubCapabilities, Notice, Refusal, Reply, SessionId, check_version,
 };
 use crate::time::Timestamp;
 
@@ -108,15 +108,15 @@ impl Hub {
     pub(in crate::hub) fn drained(&mut self, now: Timestamp, key: SessionKey, written: Written) {
         self.record_expired(&written.expired);
         let lived = self.deadlines.lived(now);
-        let Some(session) = self.sessions.open_mut(key) else { return };
+        let Some(mut session) = self.sessions.open_mut(key) else { return };
         let was_timed = session.queue.is_timed();
         session.queue.drain(now, &written);
         session.queue.note_drained(lived, &self.config);
-        let replaying: Vec<ActorAddress> = session.replaying.iter().cloned().collect();
-        for address in &replaying {
-            self.replay(now, key, address);
+        if !session.replaying.is_empty() {
+            self.replay_more(now, key);
+            let Some(still_open) = self.sessions.open_mut(key) else { return };
+            session = still_open;
         }
-        let Some(session) = self.sessions.open_mut(key) else { return };
         let is_short = session.queue.messages < self.config.resume_threshold;
         let resumes = is_short && !session.pausing.is_empty();
         if was_timed || session.queue.is_timed() {

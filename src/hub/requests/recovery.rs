@@ -141,6 +141,15 @@ impl Hub {
         });
     }
 
+    /// Goes on with the replays that waited for room in the session's queue.
+    #[cold]
+    pub(in crate::hub) fn replay_more(&mut self, now: Timestamp, key: SessionKey) {
+        let waiting = self.sessions.open(key).map(|session| session.replaying.clone());
+        for address in waiting.iter().flatten() {
+            self.replay(now, key, address);
+        }
+    }
+
     /// Hands out what waits to be replayed, as much as the session's queue has room for.
     pub(in crate::hub) fn replay(&mut self, now: Timestamp, key: SessionKey, to: &ActorAddress) {
         if self.logs.get(to).is_none_or(|log| log.cursor().is_none()) {

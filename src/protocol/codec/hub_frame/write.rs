@@ -44,10 +44,7 @@ pub fn write_hub_frame(frame: &mut Vec<u8>, message: &Outgoing, hub: &ActorAddre
                 // All copies leave the hub at one moment, so they share the timestamp too.
                 Route::Publication { .. } | Route::Broadcast => {
                     let shared = delivery.shared.get_or_init(|| share(delivery, timestamp));
-                    let (begin, end) = shared.text.split_at(shared.metadata_end);
-                    frame.extend_from_slice(begin);
-                    write_seq(frame, message.seq);
-                    frame.extend_from_slice(end);
+                    write_shared(frame, shared, message.seq);
                 }
             }
         }
@@ -87,6 +84,16 @@ fn write_copy(
     push(frame, ["}"]);
     write_tail(frame, None, delivery.ttl);
     metadata_end
+}
+
+fn write_shared(frame: &mut Vec<u8>, shared: &Shared, seq: Option<NonZeroU64>) {
+    if seq.is_none() {
+        return frame.extend_from_slice(&shared.text);
+    }
+    let (begin, end) = shared.text.split_at(shared.metadata_end);
+    frame.extend_from_slice(begin);
+    write_seq(frame, seq);
+    frame.extend_from_slice(end);
 }
 
 /// The hub's last key in the metadata, which has others before it.
