@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use signal_hub::hub::{Config, Expired, Input, SessionKey, Written};
-use signal_hub::protocol::{ActorAddress, Body, MessageId};
+use signal_hub::protocol::{ActorAddress, Body, MessageId, Outgoing, Request};
 use signal_hub::time::Timestamp;
 
 use super::super::{HubObserver, Invariant, Transition, Verdict, broken, text};
@@ -70,8 +70,8 @@ impl HubObserver for Lateness {
             | Input::Late(_)
             | Input::Shutdown => {}
         }
-        if let Some(ttl) = transition.asked.as_ref().and_then(|asked| asked.request.ttl) {
-            self.handed_over(transition, ttl)?;
+        if transition.sent().any(|(_, message)| ttl_of(transition, message).is_some()) {
+            self.handed_over(transition)?;
         }
         if !self.queues.is_empty() {
             for key in transition.hub.touched.sessions.keys().filter(|key| transition.ended(**key))
@@ -88,9 +88,7 @@ impl HubObserver for Lateness {
 }
 
 impl Lateness {
-    fn handed_over(&mut self, transition: &Transition<'_>, ttl: Duration) -> Verdict {
-        let Some(asked) = &transition.asked else { return Ok(()) };
-        let deadline = asked.request.timestamp + ttl + self.clock_skew;
+    fn handed_over(&mut self, transition: &Transition<'_>) -> Verdict {
         let mut queued_behind: BTreeMap<SessionKey, usize> = BTreeMap::new();
         let sent: Vec<_> = transition.sent().collect();
         for (key, message) in sent.into_iter().rev() {
@@ -99,7 +97,10 @@ impl Lateness {
             let ahead = queued.saturating_sub(*behind) as u64;
             *behind += 1;
             let Body::Delivery(delivery) = &message.body else { continue };
-            if transition.now > deadline {
+            let Some(ttl) = ttl_of(transition, message) else { continue };
+            let asked = asked_for(transition, &delivery.origin);
+            let deadline = asked.map(|request| request.timestamp + ttl + self.clock_skew);
+            if let Some(deadline) = deadline.filter(|deadline| transition.now > *deadline) {
                 return broken(
                     Invariant::I27,
                     format!(
@@ -117,7 +118,7 @@ impl Lateness {
             });
             let copy = Copy {
                 place: queue.drained + ahead,
-                until: transition.now + ttl,
+                until: message.timestamp + ttl,
                 to: message.to.clone(),
                 origin: delivery.origin.clone(),
             };
@@ -172,6 +173,19 @@ impl Lateness {
         }
         Ok(())
     }
+}
+
+/// How long a copy may wait, counted from when it came: as the request says or, if it is replayed, as
+/// the copy itself does.
+fn ttl_of(transition: &Transition<'_>, message: &Outgoing) -> Option<Duration> {
+    let Body::Delivery(delivery) = &message.body else { return None };
+    asked_for(transition, &delivery.origin).map_or(delivery.ttl, |request| request.ttl)
+}
+
+/// The request, if it carries this message.
+fn asked_for<'a>(transition: &Transition<'a>, message: &MessageId) -> Option<&'a Request> {
+    let request = transition.asked.as_ref()?.request;
+    (request.id == *message).then_some(request)
 }
 
 fn never_there(expired: &Expired) -> Verdict {

@@ -1,6 +1,6 @@
 //! What acknowledgements say: the copies handed over, and to a retry what was said first: I23, I24.
 
-use signal_hub::hub::{Config, Record};
+use signal_hub::hub::{Config, DropReason, Record};
 use signal_hub::protocol::{Body, DeliveryStatus, MessageId, Reply, Request};
 
 use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
@@ -77,7 +77,11 @@ fn queued(transition: &Transition<'_>, id: &MessageId) -> usize {
 
 fn honest(transition: &Transition<'_>, request: &Request, reply: &Reply, copies: usize) -> Verdict {
     if let Reply::BroadcastAck(ack) = reply {
-        let dropped = |record: &&Record| matches!(record, Record::MessageDropped { message, .. } if *message == request.id);
+        // What was kept and gave way to another copy did not fail.
+        let dropped = |record: &&Record| {
+            matches!(record, Record::MessageDropped { message, why, .. }
+                if *message == request.id && *why != DropReason::Overflow)
+        };
         let dropped = transition.records().filter(dropped).count();
         if dropped != ack.failed_count {
             return broken(

@@ -4,7 +4,8 @@
 
 use signal_hub::hub::{Config, DropReason, Phase, Record, SessionRow};
 use signal_hub::protocol::{
-    ActorAddress, ErrorCode, PROTOCOL_VERSION, Pattern, Renew, Reply, Request, Unregister, Verb,
+    ActorAddress, ErrorCode, PROTOCOL_VERSION, Pattern, Recover, Renew, Reply, Request, Unregister,
+    Verb,
 };
 
 use super::super::transition::RequestTransition;
@@ -146,7 +147,8 @@ impl Truth {
             Verb::Register(register) => {
                 row.deadlines.token.is_some() || register.actor_address == self.config.hub_address
             }
-            Verb::Unregister(Unregister { actor_address: Some(address) }) => !is_own(address),
+            Verb::Unregister(Unregister { actor_address: Some(address) })
+            | Verb::Recover(Recover { actor_address: Some(address), .. }) => !is_own(address),
             // Whether the token is spent is the business of I10.
             Verb::Renew(Renew { renewal_token: Some(_) }) => true,
             verb => verb.needs_identity() && lacks_identity(transition, asked.request, row),
@@ -202,10 +204,12 @@ impl Truth {
     }
 
     fn is_broadcast_too_wide(&self, transition: &Transition<'_>, verb: &Verb) -> bool {
-        let live = transition.before.address_rows().filter(|(_, row)| {
-            row.registration.is_some_and(|registration| registration.owner.is_some())
+        let before = transition.before;
+        let all = before.address_rows().filter(|(address, row)| {
+            let live = row.registration.is_some_and(|registration| registration.owner.is_some());
+            live || before.log(address).is_some()
         });
-        matches!(verb, Verb::Broadcast(_)) && live.count() > self.config.broadcast_recipients_max
+        matches!(verb, Verb::Broadcast(_)) && all.count() > self.config.broadcast_recipients_max
     }
 }
 

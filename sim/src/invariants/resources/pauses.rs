@@ -82,7 +82,9 @@ impl Pauses {
         let queued = transition.was(recipient).map_or(0, |row| row.queued.messages);
         let is_short = match &transition.hub.input {
             Input::Drained(key, written) if *key == recipient => {
-                queued.saturating_sub(written.messages) < self.resume_threshold
+                let replayed = |record: &&Record| matches!(record, Record::MessageReplayed { session, .. } if *session == *key);
+                let replayed = transition.records().filter(replayed).count();
+                queued.saturating_sub(written.messages) + replayed < self.resume_threshold
             }
             _ => false,
         };

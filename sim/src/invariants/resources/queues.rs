@@ -71,8 +71,12 @@ impl Queues {
                 *self.queue(transition, *key) = Queued::default()
             }
             Output::Audit(Record::MessageDropped { to, why: DropReason::QueueFull, .. }) => {
-                let owner = to.address().and_then(|to| transition.before.owner(&to));
-                let Some(owner) = owner else { return Ok(()) };
+                let Some(to) = to.address() else { return Ok(()) };
+                let Some(owner) = transition.before.owner(&to) else { return Ok(()) };
+                // It would come before what is to be replayed.
+                if transition.before.log(&to).is_some_and(|log| log.cursor.is_some()) {
+                    return Ok(());
+                }
                 let (queued, weight) = (*self.queue(transition, owner), weight_max(transition));
                 if self.has_room(queued, weight) {
                     let evidence =

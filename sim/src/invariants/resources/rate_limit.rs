@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use signal_hub::hub::{Config, Input, Output, Record, SessionKey};
-use signal_hub::protocol::{ClientFrame, Request};
+use signal_hub::hub::{Config, DropReason, Input, Record, SessionKey};
+use signal_hub::protocol::{ClientFrame, Request, Verb};
 use signal_hub::time::Timestamp;
 
 use crate::history::HubEvent;
@@ -88,7 +88,8 @@ impl RateLimits {
     /// One, and one more for so many bytes, and for so many copies and rows that were searched. That
     /// the hub says rightly how many these are is I51.
     fn weight(&self, hub: &HubEvent, request: &Request) -> u64 {
-        let rows = hub.outputs.iter().filter(copied).count() + hub.work.scanned;
+        let rows = hub.records().filter(|record| is_copy(record, request)).count();
+        let rows = rows + hub.work.scanned;
         let by = |amount: usize, unit: usize| amount.checked_div(unit).unwrap_or(0);
         (1 + by(request.frame_bytes.0, self.bytes) + by(rows, self.rows)) as u64
     }
@@ -105,7 +106,19 @@ impl RateLimits {
     }
 }
 
-/// A copy of a message, be it handed over or not.
-fn copied(output: &&Output) -> bool {
-    matches!(output, Output::Audit(Record::MessageDelivered { .. } | Record::MessageDropped { .. }))
+/// A copy of a message, be it handed over or not, or one that the request brings back or ends.
+fn is_copy(record: &Record, request: &Request) -> bool {
+    match record {
+        // Others are too old by themselves.
+        Record::MessageDropped { why: DropReason::Unclaimed, .. } => {
+            matches!(request.verb, Ok(Verb::Register(_) | Verb::Unregister(_)))
+        }
+        record => matches!(
+            record,
+            Record::MessageDelivered { .. }
+                | Record::MessageDropped { .. }
+                | Record::MessageQueued { .. }
+                | Record::MessageReplayed { .. }
+        ),
+    }
 }
