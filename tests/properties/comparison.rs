@@ -7,7 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use signal_hub::hub::{Output, SessionKey};
-use signal_hub::protocol::{Body, Delivery, Json, Notice, Outgoing, Reply, Route};
+use signal_hub::protocol::{
+    Body, Delivery, DeliveryAck, DeliveryStatus, Json, Notice, Outgoing, Recovered, Registered,
+    Reply, Route,
+};
 use signal_hub_sim::backend::{self, Backend, Skipped};
 use signal_hub_sim::history::{Event, HubEvent, What};
 use signal_hub_sim::invariants::{TokenReader, Violation};
@@ -170,6 +173,9 @@ fn note_drawn(drawn: &mut Drawn, body: &Body) {
         drawn.session = Some(connected.session_id);
     } else if let Reply::Registered(registered) = &**reply {
         drawn.token = Some(registered.renewal_token);
+        drawn.epoch = registered.recovery.as_ref().and_then(|recovery| recovery.epoch);
+    } else if let Reply::Recovered(recovered) = &**reply {
+        drawn.epoch = recovered.recovery.epoch;
     } else if let Reply::Renewed(renewed) = &**reply {
         drawn.token = Some(renewed.renewal_token);
     } else if let Reply::Subscribed(subscribed) = &**reply {
@@ -221,6 +227,15 @@ fn kind(said: &Said) -> String {
         Said::Message(message) => match &message.body {
             Body::Reply { reply, .. } => match reply.as_ref() {
                 Reply::Error(refusal) => format!("error {}", refusal.code.as_str()),
+                Reply::DeliveryAck(DeliveryAck { status: DeliveryStatus::Queued, .. }) => {
+                    "queued".to_owned()
+                }
+                Reply::Registered(Registered { recovery: Some(recovery), .. })
+                | Reply::Recovered(Recovered { recovery, .. }) => match recovery.reason {
+                    Some(reason) => format!("unrecovered {reason:?}"),
+                    None if recovery.recovered => "recovered".to_owned(),
+                    None => "recovers".to_owned(),
+                },
                 other => other.type_name().to_owned(),
             },
             Body::Notice(notice) => format!("notice {}", notice.type_name()),

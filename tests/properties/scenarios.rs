@@ -15,7 +15,7 @@ use signal_hub::protocol::Topic;
 use signal_hub_sim::net::{Choice, End, Fault, LinkConfig, Seen};
 use signal_hub_sim::scenario::{
     Act, Action, Actor, ActorKind, Clients, ConnectionAct, Flaw, HUB_HOST, HubAction, ProcessAct,
-    Scenario, Shown, Speech, Step, Token, What, When, WhichToken, Who,
+    Scenario, Shown, Speech, Step, Token, What, When, WhichPosition, WhichToken, Who,
 };
 
 /// Who has a client, and who only connections.
@@ -30,8 +30,9 @@ const HUB: &str = "cloudflare/signal-hub";
 /// Any scenario.
 pub fn scenarios() -> impl Strategy<Value = Scenario> {
     let clients = (1..20_u64, prop_oneof![2 => Just(BTreeMap::new()), 1 => tokens()]);
-    (any::<u32>(), hub(), network(), clients, vec((pause(), what()), 5..60)).prop_map(
-        |(seed, hub, network, (ttl, tokens), done)| {
+    let done = (weighted(0.6, Just(WhichPosition::Begin)), vec((pause(), what()), 10..70));
+    (any::<u32>(), hub(), network(), clients, done).prop_map(
+        |(seed, hub, network, (ttl, tokens), (recovery, done))| {
             let client = Actor::client(CLIENT);
             let raw = RAW.map(|name| Actor { kind: ActorKind::Raw, ..Actor::client(name) });
             Scenario {
@@ -41,15 +42,15 @@ pub fn scenarios() -> impl Strategy<Value = Scenario> {
                 clients: Clients { registration_ttl: Duration::from_secs(ttl), tokens },
                 actors: std::iter::once(client).chain(raw).collect(),
                 races: Some("steps at random".to_owned()),
-                steps: steps(done),
+                steps: steps(recovery, done),
                 ..Scenario::default()
             }
         },
     )
 }
 
-/// Everybody is there first; then comes what is done, each after its pause.
-fn steps(done: Vec<(Duration, What)>) -> Vec<Step> {
+/// Everybody is there first, and recovers or not; then comes what is done, each after its pause.
+fn steps(recovery: Option<WhichPosition>, done: Vec<(Duration, What)>) -> Vec<Step> {
     let mut at = Duration::from_millis(20);
     let mut steps = Vec::new();
     for who in connections() {
@@ -59,12 +60,7 @@ fn steps(done: Vec<(Duration, What)>) -> Vec<Step> {
         steps.push(Step::at(
             at,
             who,
-            Action::Register {
-                address: None,
-                ttl: None,
-                renew_on_heartbeat: false,
-                recovery: None,
-            },
+            Action::Register { address: None, ttl: None, renew_on_heartbeat: false, recovery },
         ));
         at += Duration::from_millis(20);
     }
@@ -144,10 +140,13 @@ fn hub() -> impl Strategy<Value = Config> {
     let times = (millis(500..2_000), millis(2_000..8_000), millis(0..6_000), millis(0..6_000));
     let bounds = (near(3..6), near(2..5), near(1..4), near(1..4), near(1..5), near(1..4));
     let limit = weighted(0.3, (1..5_u32, 1..10_u32));
-    (queue, times, bounds, limit).prop_map(|(queue, times, bounds, limit)| {
+    let few = prop_oneof![5 => Just(None), 1 => Just(Some(0)), 4 => (1..3_usize).prop_map(Some)];
+    let kept = (few, near(1_024..6_000), near(1_024..9_000));
+    (queue, times, bounds, limit, kept).prop_map(|(queue, times, bounds, limit, kept)| {
         let (queue_messages_max, queue_bytes_max, slow_consumer_timeout) = queue;
         let (connect_timeout, idle_timeout, resume_window, dedupe_window) = times;
         let (sessions, registrations, subscriptions, recipients, malformed, outcomes) = bounds;
+        let (kept, kept_bytes, kept_in_all) = kept;
         let plenty = Config::default();
         let round =
             |window: Duration| if window.as_millis() < 600 { Duration::ZERO } else { window };
@@ -180,6 +179,9 @@ fn hub() -> impl Strategy<Value = Config> {
             rate_limit_rows: limit.map_or(plenty.rate_limit_rows, |_| 2),
             ping_limit_per_second: limit.map_or(plenty.ping_limit_per_second, |(rate, _)| rate),
             ping_limit_burst: limit.map_or(plenty.ping_limit_burst, |(_, burst)| burst),
+            recovery_messages_max: kept.unwrap_or(plenty.recovery_messages_max),
+            recovery_bytes_max: kept_bytes.unwrap_or(plenty.recovery_bytes_max),
+            recovery_total_bytes_max: kept_in_all.unwrap_or(plenty.recovery_total_bytes_max),
             ..plenty
         }
     })
@@ -208,12 +210,9 @@ fn topic() -> impl Strategy<Value = Topic> {
 
 fn speech() -> impl Strategy<Value = Speech> {
     let padding = prop_oneof![3 => Just(0_usize), 1 => 500..2_500_usize];
-    (padding, weighted(0.2, millis(1..2_000))).prop_map(|(padding, ttl)| Speech {
-        text: None,
-        padding,
-        ttl,
-        not_queued: false,
-    })
+    let not_queued = proptest::bool::weighted(0.1);
+    (padding, weighted(0.2, millis(1..2_000)), not_queued)
+        .prop_map(|(padding, ttl, not_queued)| Speech { text: None, padding, ttl, not_queued })
 }
 
 /// What clients and connections can do.
@@ -231,7 +230,7 @@ fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         4 => (name(), speech()).prop_map(|(to, speech)| Action::Tell { to, speech }),
         4 => ask.prop_map(|(to, id, speech)| Action::Ask { to, id, speech }),
-        2 => (any::<bool>(), speech())
+        4 => (any::<bool>(), speech())
             .prop_map(|(exclude_self, speech)| Action::Broadcast { exclude_self, speech }),
         4 => (topic(), speech()).prop_map(|(topic, speech)| Action::Publish { topic, speech }),
         4 => topic().prop_map(|topic| Action::Subscribe { topic }),
@@ -252,7 +251,18 @@ fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         32 => action().prop_map(Act::Do),
         1 => seen().prop_map(|hub_sees| ConnectionAct::Reconnect { hub_sees }.into()),
-        1 => millis(100..4_000).prop_map(|lasts| ConnectionAct::PauseReading { lasts }.into()),
+        3 => millis(100..4_000).prop_map(|lasts| ConnectionAct::PauseReading { lasts }.into()),
+    ]
+}
+
+fn position() -> impl Strategy<Value = WhichPosition> {
+    prop_oneof![
+        2 => Just(WhichPosition::Begin),
+        6 => Just(WhichPosition::Latest),
+        4 => Just(WhichPosition::Start),
+        1 => Just(WhichPosition::Ahead),
+        2 => Just(WhichPosition::Before),
+        1 => Just(WhichPosition::Foreign),
     ]
 }
 
@@ -268,16 +278,24 @@ fn raw_act() -> impl Strategy<Value = Act> {
         4 => (version, of(shown()))
             .prop_map(|(protocol_version, token)| Action::Connect { protocol_version, token }),
         2 => (of(name()), token).prop_map(|(address, token)| Action::Renew { address, token }),
+        6 => (weighted(0.2, name()), position()).prop_map(|(address, position)| Action::Register {
+            address,
+            ttl: None,
+            renew_on_heartbeat: false,
+            recovery: Some(position),
+        }),
+        4 => (weighted(0.2, name()), position())
+            .prop_map(|(address, position)| Action::Recover { address, position }),
         2 => Just(Action::Open),
         1 => Just(Action::Close),
         1 => Just(Action::Ping),
         1 => Just(Action::Heartbeat),
-        8 => envelope().prop_map(|envelope| Action::Write { text: envelope.to_string() }),
+        12 => envelope().prop_map(|envelope| Action::Write { text: envelope.to_string() }),
         1 => select(vec!["", "{", "[]", "{\"id\":\"odd\"}"])
             .prop_map(|text| Action::Write { text: text.to_owned() }),
         1 => Just(Action::Write { text: format!("\"{}\"", "~".repeat(3_100)) }),
     ];
-    prop_oneof![30 => act(), 21 => action.prop_map(Act::Do)]
+    prop_oneof![30 => act(), 35 => action.prop_map(Act::Do)]
 }
 
 fn client_act() -> impl Strategy<Value = Act> {

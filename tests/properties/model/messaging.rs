@@ -1,13 +1,14 @@
 //! Application data: who gets a copy of what (protocol, sections 4 and 6).
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use signal_hub::hub::SessionKey;
 use signal_hub::protocol::{
     ActorAddress, Body, Broadcast, BroadcastAck, Delivery, DeliveryAck, DeliveryStatus, Details,
-    ErrorCode, Json, Publish, Published, Refusal, Reply, Request, Route, Send, Subscribe,
+    ErrorCode, Json, Outgoing, Publish, Published, Refusal, Reply, Request, Route, Send, Subscribe,
     Subscribed, Subscription, SubscriptionId, Topic, UnknownActor, Unsubscribe, Unsubscribed,
 };
 use uuid::Uuid;
@@ -26,15 +27,16 @@ impl Model {
         let delivery = self.delivery(key, request, &send.kind, &send.data, Route::Send)?;
         let to = send.to.address();
         if let Some(to) = &to {
-            self.check_copy(&delivery, to)?;
+            self.check_copy(&delivery, to, self.log(to).is_some())?;
         }
-        let copied = to.map_or(Copied::NobodyThere, |to| self.deliver(key, &to, &delivery));
+        let copied =
+            to.map_or(Copied::NobodyThere, |to| self.deliver(key, &to, &delivery, send.queue));
+        let (message_id, delivered_at) = (request.id.clone(), self.now);
+        let done =
+            |status| Ok(Reply::DeliveryAck(DeliveryAck { message_id, delivered_at, status }));
         match copied {
-            Copied::Handed => Ok(Reply::DeliveryAck(DeliveryAck {
-                message_id: request.id.clone(),
-                delivered_at: self.now,
-                status: DeliveryStatus::Delivered,
-            })),
+            Copied::Handed => done(DeliveryStatus::Delivered),
+            Copied::Queued => done(DeliveryStatus::Queued),
             Copied::NobodyThere => Ok(Reply::UnknownActor(UnknownActor {
                 actor_address: send.to.clone(),
                 message: format!("Actor not registered: {}", send.to),
@@ -57,10 +59,12 @@ impl Model {
         let topic = &publish.topic;
         let route = Route::Publication { topic: topic.clone() };
         let delivery = self.delivery(key, request, &publish.kind, &publish.data, route)?;
-        self.check_copy(&delivery, &longest_address())?;
-        let to = self.those_who(|_, row| row.topics.contains_key(topic));
-        let subscriber_count = self.deliver_all(key, &to, &delivery);
-        Ok(Reply::Published(Published { topic: topic.clone(), subscriber_count, queued_count: 0 }))
+        self.check_copy(&delivery, &longest_address(), self.anybody_recovers())?;
+        let subscribes = |(_, row): &(_, &Registration)| row.topics.contains_key(topic);
+        let to = self.registrations.iter().filter(subscribes);
+        let to: Vec<ActorAddress> = to.map(|(address, _)| address.clone()).collect();
+        let (subscriber_count, queued_count) = self.deliver_all(key, &to, &delivery);
+        Ok(Reply::Published(Published { topic: topic.clone(), subscriber_count, queued_count }))
     }
 
     pub(super) fn broadcast(
@@ -71,23 +75,29 @@ impl Model {
     ) -> Result<Reply, Refusal> {
         let (kind, data) = (&broadcast.kind, &broadcast.data);
         let delivery = self.delivery(key, request, kind, data, Route::Broadcast)?;
-        self.check_copy(&delivery, &longest_address())?;
-        let to = self.those_who(|address, row| {
+        self.check_copy(&delivery, &longest_address(), self.anybody_recovers())?;
+        let fit = |address: &ActorAddress, row: &Registration| {
             let target = broadcast.target_capability.as_ref();
             let excluded = broadcast.exclude_self && *address == delivery.from;
             !excluded && target.is_none_or(|target| row.capabilities.contains(target))
-        });
+        };
+        let away = self
+            .registrations
+            .iter()
+            .filter(|(address, row)| row.owner.is_none() && row.log.is_some() && fit(address, row));
+        let away = away.map(|(address, _)| address.clone());
+        let to: Vec<ActorAddress> = self.those_who(fit).into_iter().chain(away).collect();
         let limit = self.config.broadcast_recipients_max;
         if to.len() > limit {
             let details = Details::Limit { limit };
             return Err(refusal(ErrorCode::BroadcastLimitExceeded).with(details));
         }
-        let delivered_count = self.deliver_all(key, &to, &delivery);
+        let (delivered_count, queued_count) = self.deliver_all(key, &to, &delivery);
         Ok(Reply::BroadcastAck(BroadcastAck {
             message_id: request.id.clone(),
             delivered_count,
-            failed_count: to.len() - delivered_count,
-            queued_count: 0,
+            failed_count: to.len() - delivered_count - queued_count,
+            queued_count,
         }))
     }
 
@@ -130,18 +140,33 @@ impl Model {
         Json::from_value(&metadata).expect("an object is JSON")
     }
 
-    fn check_copy(&self, delivery: &Arc<Delivery>, to: &ActorAddress) -> Result<(), Refusal> {
-        self.check_length(&self.message(to.clone(), Body::Delivery(Arc::clone(delivery))))
+    /// A copy that may get a number is measured with the longest one.
+    fn check_copy(
+        &self,
+        delivery: &Arc<Delivery>,
+        to: &ActorAddress,
+        numbered: bool,
+    ) -> Result<(), Refusal> {
+        let message = self.message(to.clone(), Body::Delivery(Arc::clone(delivery)));
+        let seq = numbered.then_some(NonZeroU64::MAX);
+        self.check_length(&Outgoing { seq, ..message })
     }
 
-    /// How many copies were handed over.
+    fn anybody_recovers(&self) -> bool {
+        self.registrations.values().any(|row| row.log.is_some())
+    }
+
+    /// How many copies were handed over, and how many are kept.
     pub(super) fn deliver_all(
         &mut self,
         key: SessionKey,
         to: &[ActorAddress],
         delivery: &Arc<Delivery>,
-    ) -> usize {
-        to.iter().filter(|to| self.deliver(key, to, delivery) == Copied::Handed).count()
+    ) -> (usize, usize) {
+        let copied: Vec<Copied> =
+            to.iter().map(|to| self.deliver(key, to, delivery, true)).collect();
+        let count = |what| copied.iter().filter(|copied| **copied == what).count();
+        (count(Copied::Handed), count(Copied::Queued))
     }
 
     /// Of those who are registered, in the order of addresses.

@@ -5,6 +5,7 @@
 mod access;
 mod directory;
 mod messaging;
+mod recovery;
 mod registration;
 pub mod requests;
 mod speaking;
@@ -16,7 +17,7 @@ use std::time::Duration;
 use signal_hub::auth::Principal;
 use signal_hub::hub::{Config, Input, SessionKey, Written};
 use signal_hub::protocol::{
-    ActorAddress, Body, CloseReason, DisconnectNotice, Json, MessageId, Notice, Outgoing,
+    ActorAddress, Body, CloseReason, DisconnectNotice, Epoch, Json, MessageId, Notice, Outgoing,
     RenewalToken, Reply, SessionId, SubscriptionId, Topic, Verb,
 };
 use signal_hub::time::Timestamp;
@@ -41,6 +42,7 @@ pub struct Drawn {
     pub session: Option<SessionId>,
     pub token: Option<RenewalToken>,
     pub subscription: Option<SubscriptionId>,
+    pub epoch: Option<Epoch>,
 }
 
 /// The hub that ought to be.
@@ -58,12 +60,14 @@ pub struct Model {
     registrations: BTreeMap<ActorAddress, Registration>,
     /// All renewal tokens that anybody ever saw.
     tokens: BTreeSet<RenewalToken>,
+    /// All epochs that anybody ever saw.
+    epochs: BTreeSet<Epoch>,
     /// The oldest first.
     outcomes: Vec<Outcome>,
     figures: Figures,
     stopping: bool,
     told: Told,
-    /// Copies of the present message, handed over or not.
+    /// Copies of the present message, handed over or not, and those that it brings back or ends.
     copies: usize,
     /// What the request that is carried out weighs by the registrations that it looked at.
     scanned: usize,
@@ -123,6 +127,10 @@ struct Registration {
     metadata: Json,
     /// The id of a subscription is known once somebody has seen it.
     topics: BTreeMap<Topic, Option<SubscriptionId>>,
+    /// What is kept for it, if it recovers.
+    log: Option<recovery::Log>,
+    /// The latest epoch that a takeover ended.
+    taken_over: Option<Epoch>,
 }
 
 /// What became of an ask that may come again.
@@ -175,6 +183,7 @@ impl Model {
             parting: BTreeSet::new(),
             registrations: BTreeMap::new(),
             tokens: BTreeSet::new(),
+            epochs: BTreeSet::new(),
             outcomes: Vec::new(),
             figures: Figures::default(),
             stopping: false,
@@ -195,6 +204,7 @@ impl Model {
             self.put_off(*by);
         }
         self.expire();
+        self.age();
         match input {
             Input::Opened(key, peer) => self.opened(*key, peer.address.ip()),
             Input::Frame(key, frame) => self.frame(*key, frame),
@@ -221,6 +231,7 @@ impl Model {
         }
         for registration in self.registrations.values_mut() {
             registration.until = registration.until + by;
+            registration.log.iter_mut().for_each(|log| log.put_off(by));
         }
     }
 
@@ -281,7 +292,9 @@ impl Model {
         }
         let deep = session.messages >= self.config.resume_threshold;
         session.still = deep.then_some(self.now);
-        if !deep {
+        let own: BTreeSet<ActorAddress> = session.addresses.iter().cloned().collect();
+        own.iter().for_each(|address| self.replay(address));
+        if self.sessions[&key].messages < self.config.resume_threshold {
             self.resume_those_paused_for(key);
         }
     }

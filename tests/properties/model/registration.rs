@@ -1,7 +1,6 @@
 //! Who has which address: takeover, detach and resume, renewal (protocol, sections 4 and 5).
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use signal_hub::auth::Principal;
@@ -13,6 +12,7 @@ use signal_hub::protocol::{
 };
 use uuid::Uuid;
 
+use super::recovery::Log;
 use super::requests::{refusal, unauthorized};
 use super::{Model, Registration};
 
@@ -36,7 +36,7 @@ impl Model {
             return Err(refusal(ErrorCode::RateLimited).with(Details::Limit { limit }));
         }
         if let Some(first) = gives_way {
-            self.registrations.remove(&first);
+            self.remove(&first);
         }
         Ok(())
     }
@@ -56,16 +56,22 @@ impl Model {
         let principal = self.principal(key);
         let is_own = known.is_some_and(|known| known.principal == principal);
         let resumed = is_own && known.is_some_and(|known| known.owner.is_none());
-        match known.and_then(|known| known.owner) {
-            Some(old) if old != key => self.take_over(address, old),
-            Some(_) | None => {}
+        let loser = known.and_then(|known| known.owner).filter(|owner| *owner != key);
+        if let Some(old) = loser {
+            self.take_over(address, old);
         }
         let known = self.registrations.remove(address);
-        let (version, mut topics) =
-            known.map_or((0, BTreeMap::new()), |row| (row.version, row.topics));
-        if !is_own {
-            topics.clear();
-        }
+        let version = known.as_ref().map_or(0, |row| row.version);
+        let (known, claimed) = if is_own { (known, None) } else { (None, known) };
+        self.give_up(claimed.and_then(|row| row.log));
+        let (topics, log, before) =
+            known.map_or_else(Default::default, |row| (row.topics, row.log, row.taken_over));
+        let epoch = log.as_ref().map(|log| log.epoch);
+        let (log, recovery) =
+            self.recovery_begins(log, (before, loser.is_some()), register.recovery);
+        let ended = epoch
+            .filter(|epoch| loser.is_some() && log.as_ref().map(|log| log.epoch) != Some(*epoch));
+        let taken_over = ended.unwrap_or(before);
         self.outcomes.retain(|one| one.from != *address || one.principal == principal);
         let (version, expires_at) = (version + 1, self.now + register.ttl);
         let token = self.fresh_token();
@@ -77,7 +83,7 @@ impl Model {
             resumed,
             subscriptions: topics.keys().cloned().collect(),
             subscription_count: None,
-            recovery: None,
+            recovery,
         };
         let registration = Registration {
             owner: Some(key),
@@ -93,6 +99,8 @@ impl Model {
             capabilities: register.capabilities.clone(),
             metadata: register.metadata.clone(),
             topics,
+            log,
+            taken_over,
         };
         self.registrations.insert(address.clone(), registration);
         let session = self.sessions.get_mut(&key).expect("a request comes from an open session");
@@ -147,19 +155,29 @@ impl Model {
         request: &Request,
         unregister: &Unregister,
     ) -> Result<Reply, Refusal> {
-        let address = match &unregister.actor_address {
-            Some(address) if self.owner(address) == Some(key) => address.clone(),
-            Some(_) => return Err(unauthorized()),
-            None => self.acting_identity(key, request)?,
-        };
+        let address = self.meant_address(key, request, unregister.actor_address.as_ref())?;
         self.forget(&address);
         self.disown(key, &address);
         Ok(Reply::Unregistered(Unregistered { actor_address: address, unregistered_at: self.now }))
     }
 
+    /// The one that is named, if the session has it; else that of who acts.
+    pub(super) fn meant_address(
+        &self,
+        key: SessionKey,
+        request: &Request,
+        named: Option<&ActorAddress>,
+    ) -> Result<ActorAddress, Refusal> {
+        match named {
+            Some(address) if self.owner(address) == Some(key) => Ok(address.clone()),
+            Some(_) => Err(unauthorized()),
+            None => self.acting_identity(key, request),
+        }
+    }
+
     /// The address is given back, and with it what became of its asks.
     pub(super) fn forget(&mut self, address: &ActorAddress) {
-        self.registrations.remove(address);
+        self.remove(address);
         self.outcomes.retain(|outcome| outcome.from != *address);
     }
 
@@ -198,7 +216,7 @@ impl Model {
     pub(super) fn address_due(&mut self, address: &ActorAddress) {
         match self.owner(address) {
             Some(owner) => self.lose(owner, address, UnregisterReason::Expired),
-            None => drop(self.registrations.remove(address)),
+            None => self.remove(address),
         }
     }
 
@@ -221,7 +239,14 @@ impl Model {
         } else if let Some(row) = self.registrations.get_mut(address) {
             (row.owner, row.until) = (None, self.now + window);
             (row.token, row.first_token) = (None, None);
+            row.log.iter_mut().for_each(Log::stop);
         }
+    }
+
+    /// With all that was kept for it.
+    fn remove(&mut self, address: &ActorAddress) {
+        let row = self.registrations.remove(address);
+        self.give_up(row.and_then(|row| row.log));
     }
 
     /// What the hub drew, unless that works elsewhere or did once.

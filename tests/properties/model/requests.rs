@@ -84,9 +84,14 @@ impl Model {
         }
         (self.copies, self.scanned) = (0, 0);
         let answer = self.answer(key, request);
-        if let Some(bucket) = bucket {
-            self.pay(key, bucket, self.weight(request, &answer));
-        }
+        let expired =
+            answer.as_ref().is_err_and(|refusal| refusal.code == ErrorCode::MessageExpired);
+        self.copies += usize::from(expired);
+        let comes_back = match &answer {
+            Ok(Reply::Registered(told)) => Some(told.actor_address.clone()),
+            Ok(Reply::Recovered(told)) => Some(told.actor_address.clone()),
+            _ => None,
+        };
         match answer {
             Ok(reply @ Reply::Disconnected(_)) => {
                 self.reply_last(key, request, reply, CloseReason::ClientDisconnect);
@@ -97,6 +102,12 @@ impl Model {
                 Pattern::Tell => {}
             },
             Err(refusal) => self.refuse(key, request, refusal),
+        }
+        if let Some(address) = comes_back {
+            self.replay(&address);
+        }
+        if let Some(bucket) = bucket {
+            self.pay(key, bucket, self.weight(request));
         }
     }
 
@@ -122,12 +133,12 @@ impl Model {
     fn pay(&mut self, key: SessionKey, bucket: Bucket, weight: usize) {
         let (rate, _) = self.limit(bucket);
         let now = rate * u128::from(self.now.as_millis());
-        let level = self.level(key, bucket).max(now) + 1_000 * weight as u128;
-        let session = self.sessions.get_mut(&key).expect("frames come from open sessions");
-        match bucket {
-            Bucket::Requests => session.requests = level,
-            Bucket::Pings => session.pings = level,
-        }
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        let level = match bucket {
+            Bucket::Requests => &mut session.requests,
+            Bucket::Pings => &mut session.pings,
+        };
+        *level = (*level).max(now) + 1_000 * weight as u128;
     }
 
     fn level(&self, key: SessionKey, bucket: Bucket) -> u128 {
@@ -149,11 +160,9 @@ impl Model {
     }
 
     /// What a request weighs by its bytes, and by those whom it was meant for or who were looked at.
-    fn weight(&self, request: &Request, answer: &Result<Reply, Refusal>) -> usize {
+    fn weight(&self, request: &Request) -> usize {
         let by = |amount: usize, unit: usize| amount.checked_div(unit).unwrap_or(0);
-        let expired =
-            answer.as_ref().is_err_and(|refusal| refusal.code == ErrorCode::MessageExpired);
-        let rows = self.copies + self.scanned + usize::from(expired);
+        let rows = self.copies + self.scanned;
         let config = &self.config;
         1 + by(request.frame_bytes.0, config.rate_limit_bytes) + by(rows, config.rate_limit_rows)
     }
@@ -256,7 +265,7 @@ impl Model {
             Verb::Register(register) => self.register(key, register),
             Verb::Unregister(unregister) => self.unregister(key, request, unregister),
             Verb::Renew(renew) => self.renew(key, request, renew),
-            Verb::Recover(_) => Err(unauthorized()),
+            Verb::Recover(recover) => self.recover(key, request, recover),
             Verb::Discover(discover) => Ok(self.discover(key, request, discover)),
             Verb::ListActors(list) => Ok(self.list_actors(key, request, list)),
             Verb::Send(send) => self.send(key, request, send),

@@ -11,6 +11,7 @@ use signal_hub::protocol::{
 };
 use uuid::Uuid;
 
+use super::recovery::Log;
 use super::requests::refusal;
 use super::{Model, Said};
 
@@ -18,6 +19,8 @@ use super::{Model, Said};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Copied {
     Handed,
+    /// Kept for later.
+    Queued,
     NobodyThere,
     QueueFull,
 }
@@ -90,21 +93,31 @@ impl Model {
         sender: SessionKey,
         to: &ActorAddress,
         delivery: &Arc<Delivery>,
+        may_wait: bool,
     ) -> Copied {
         self.copies += 1;
-        let Some(owner) = self.owner(to) else { return Copied::NobodyThere };
+        let log = self.log(to);
+        let (may_wait, replays) = (may_wait && log.is_some(), log.is_some_and(Log::replays));
+        let Some(owner) = self.owner(to) else {
+            let nobody = Copied::NobodyThere;
+            return if may_wait { self.wait(to, delivery, nobody) } else { nobody };
+        };
         let message = self.message(to.clone(), Body::Delivery(Arc::clone(delivery)));
         let now = self.now;
         let session = self.sessions.get_mut(&owner).expect("an owner is an open session");
-        let copied = if session.has_room(message.weight(), &self.config) {
+        let has_room = session.has_room(message.weight(), &self.config);
+        if !has_room {
+            session.stuck.get_or_insert(now);
+        }
+        let copied = if has_room && !replays {
+            let (seq, _) = self.keep(to, delivery, false);
+            self.queue(owner, Outgoing { seq, ..message });
             Copied::Handed
+        } else if may_wait {
+            self.wait(to, delivery, Copied::QueueFull)
         } else {
             Copied::QueueFull
         };
-        match copied {
-            Copied::Handed => self.queue(owner, message),
-            Copied::QueueFull | Copied::NobodyThere => drop(session.stuck.get_or_insert(now)),
-        }
         self.pause(sender, owner, to);
         copied
     }
@@ -169,7 +182,7 @@ impl Model {
         Outgoing::new(Uuid::nil(), to, self.now, body)
     }
 
-    fn queue(&mut self, key: SessionKey, message: Outgoing) {
+    pub(super) fn queue(&mut self, key: SessionKey, message: Outgoing) {
         let Some(session) = self.sessions.get_mut(&key) else { return };
         session.messages += 1;
         session.bytes += message.weight();
