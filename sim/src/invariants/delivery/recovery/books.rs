@@ -1,0 +1,113 @@
+//! The books: what each address that recovers was sent, and what of it is kept.
+
+use std::collections::VecDeque;
+
+use signal_hub::hub::{Input, LATE_MIN};
+use signal_hub::protocol::{ActorAddress, Epoch, Json, MessageId, Unrecovered};
+use signal_hub::time::Timestamp;
+
+use super::super::super::Transition;
+use super::{Recovery, Seen};
+
+/// What an address that recovers was sent in this epoch.
+#[derive(Debug, Clone)]
+pub(crate) struct Book {
+    pub epoch: Epoch,
+    pub last: u64,
+    /// The latest number that is lost, and why.
+    pub floor: u64,
+    pub lost: Unrecovered,
+    pub kept: VecDeque<Kept>,
+    pub cursor: Option<u64>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    pub seq: u64,
+    /// When it came, without the hub's standstills since.
+    pub at: Timestamp,
+    /// After this, it is not replayed.
+    pub until: Option<Timestamp>,
+    pub message: MessageId,
+    pub data: Json,
+    pub owed: bool,
+}
+
+impl Book {
+    pub fn new(epoch: Epoch) -> Self {
+        let (kept, lost) = (VecDeque::new(), Unrecovered::Overflow);
+        Self { epoch, last: 0, floor: 0, lost, kept, cursor: None }
+    }
+
+    pub fn position(&self) -> u64 {
+        self.cursor.map_or(self.last, |next| next - 1)
+    }
+
+    pub fn check(&self, after: u64) -> Result<(), Unrecovered> {
+        match after {
+            _ if after > self.last => Err(Unrecovered::Ahead),
+            _ if after < self.floor => Err(self.lost),
+            _ => Ok(()),
+        }
+    }
+
+    pub fn is_pinned(&self, seq: u64) -> bool {
+        self.cursor.is_some_and(|next| next <= seq)
+    }
+
+    pub fn pop(&mut self, lost: Unrecovered) -> Option<Kept> {
+        let oldest = self.kept.pop_front()?;
+        (self.floor, self.lost) = (self.floor.max(oldest.seq), lost);
+        Some(oldest)
+    }
+
+    pub fn next(&self) -> Option<usize> {
+        let next = self.cursor?;
+        self.kept.iter().position(|kept| kept.seq >= next)
+    }
+
+    /// Passes over what is too late to be replayed.
+    pub fn pass_overdue(&mut self, now: Timestamp) -> Vec<MessageId> {
+        let mut unsettled = Vec::new();
+        while let Some(kept) = self.next().and_then(|at| self.kept.get(at)) {
+            if kept.until.is_none_or(|until| until >= now) {
+                return unsettled;
+            }
+            unsettled.extend(kept.owed.then(|| kept.message.clone()));
+            self.cursor = Some(kept.seq + 1);
+        }
+        self.cursor = None;
+        unsettled
+    }
+}
+
+impl Recovery {
+    /// What is older than the window goes, but for what is to be replayed.
+    pub(super) fn grow_old(&mut self, transition: &Transition<'_>, seen: &mut Seen<'_>) {
+        let (now, window) = (transition.now, self.config.resume_window);
+        for (address, book) in &mut self.books {
+            if let Input::Late(by) = transition.hub.input
+                && by > LATE_MIN
+            {
+                book.kept.iter_mut().for_each(|kept| kept.at = kept.at + by);
+            }
+            while book.cursor.is_none()
+                && book.kept.front().is_some_and(|oldest| oldest.at + window <= now)
+            {
+                seen.gone
+                    .extend(book.pop(Unrecovered::Expired).map(|kept| (address.clone(), kept)));
+                seen.changed.insert(address.clone());
+            }
+        }
+    }
+
+    /// The book ends, with what it still owes.
+    pub(super) fn end(&mut self, address: &ActorAddress, seen: &mut Seen<'_>) {
+        let Some(book) = self.books.remove(address) else { return };
+        if seen.taken_over.contains(address) {
+            self.taken.insert(address.clone(), book.epoch);
+        }
+        seen.changed.insert(address.clone());
+        seen.gone.extend(book.kept.into_iter().map(|kept| (address.clone(), kept)));
+    }
+}
