@@ -301,7 +301,7 @@ fn tell(event: &Event) {
         Event::Recovered { address, replayed, ttl_expired } => {
             eprintln!("recovered {address}: {replayed} messages come again, {ttl_expired} expired");
         }
-        Event::Gap { address, reason } => {
+        Event::Gap { address, reason, .. } => {
             eprintln!("{address}: a gap, {}", why_unrecovered(*reason));
         }
         Event::RegistrationRefused { address, refusal, .. } => {

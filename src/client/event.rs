@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::NoToken;
 use crate::protocol::{
-    ActorAddress, Json, MessageId, Refusal, RenewalToken, Route, SessionId, Topic, Unrecovered,
-    UnregisterReason,
+    ActorAddress, Json, MessageId, Position, Refusal, RenewalToken, Route, SessionId, Topic,
+    Unrecovered, UnregisterReason,
 };
 use crate::time::Timestamp;
 
@@ -59,6 +59,8 @@ pub enum Event {
         address: ActorAddress,
         /// Why nothing was recovered. `Off` comes once: the hub keeps nothing for the address.
         reason: Unrecovered,
+        /// Where the address stands from now on; none: the hub keeps nothing.
+        position: Option<Position>,
     },
     /// The hub refused the registration.
     RegistrationRefused {
@@ -186,6 +188,8 @@ pub struct Message {
     pub timestamp: Timestamp,
     /// How long the sender allowed for the delivery.
     pub ttl: Option<Duration>,
+    /// Where its address stands with it; none: the address does not recover.
+    pub position: Option<Position>,
 }
 
 /// Why a transport ended.

@@ -26,6 +26,7 @@ mod config;
 mod dice;
 mod event;
 mod observer;
+mod reading;
 
 pub mod link;
 pub mod state;
@@ -44,5 +45,6 @@ pub use event::{DisconnectReason, Ending, Event, Message};
 pub use handle::{Client, Events};
 pub use observer::{Observer, TransportChange};
 pub use raw::{RawArrival, RawTransport};
+pub use reading::{Place, Reading};
 pub use tls::{Trust, TrustError};
 pub use token_source::{NoToken, TokenRequest, TokenSource};

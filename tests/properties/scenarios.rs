@@ -29,17 +29,22 @@ const HUB: &str = "cloudflare/signal-hub";
 
 /// Any scenario.
 pub fn scenarios() -> impl Strategy<Value = Scenario> {
-    let clients = (1..20_u64, prop_oneof![2 => Just(BTreeMap::new()), 1 => tokens()]);
+    let clients =
+        (1..20_u64, prop_oneof![2 => Just(BTreeMap::new()), 1 => tokens()], any::<bool>());
     let done = (weighted(0.6, Just(WhichPosition::Begin)), vec((pause(), what()), 10..70));
     (any::<u32>(), hub(), network(), clients, done).prop_map(
-        |(seed, hub, network, (ttl, tokens), (recovery, done))| {
+        |(seed, hub, network, (ttl, tokens, client_recovers), (recovery, done))| {
             let client = Actor::client(CLIENT);
             let raw = RAW.map(|name| Actor { kind: ActorKind::Raw, ..Actor::client(name) });
             Scenario {
                 seed: seed.into(),
                 hub,
                 network,
-                clients: Clients { registration_ttl: Duration::from_secs(ttl), tokens },
+                clients: Clients {
+                    registration_ttl: Duration::from_secs(ttl),
+                    tokens,
+                    recovering: client_recovers.then(|| CLIENT.to_owned()).into_iter().collect(),
+                },
                 actors: std::iter::once(client).chain(raw).collect(),
                 races: Some("steps at random".to_owned()),
                 steps: steps(recovery, done),

@@ -163,6 +163,7 @@ impl Translator {
                 ClientEvent::Heard { connection, heard: Arc::new(heard) }
             }
             history::ClientEvent::Ended => ClientEvent::Ended,
+            history::ClientEvent::Told { .. } => return None,
             history::ClientEvent::Said(text) => ClientEvent::Said(text.clone()),
         })
     }

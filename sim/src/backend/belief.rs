@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use signal_hub::client::{DisconnectReason, Event, TransportChange};
 use signal_hub::protocol::{ActorAddress, SessionId, UnregisterReason};
 
-use crate::history::ClientEvent;
+use crate::history::{ClientEvent, Told};
 use crate::invariants::Agreement;
 use crate::lower::Wishes;
 
@@ -50,13 +50,19 @@ impl Belief {
                 self.ended = true;
                 return Some(ClientEvent::Ended);
             }
+            Event::Delivered(message) => {
+                return message.position.map(|at| told(message.to, Told::Message(at)));
+            }
+            Event::Recovered { address, replayed, ttl_expired } => {
+                return Some(told(address, Told::Recovered { replayed, ttl_expired }));
+            }
+            Event::Gap { address, position, .. } => {
+                return Some(told(address, Told::Gap(position)));
+            }
             Event::Invalid { why } => {
                 return Some(ClientEvent::Said(format!("cannot read: {why}")));
             }
-            Event::Delivered(_)
-            | Event::Renewed { .. }
-            | Event::Recovered { .. }
-            | Event::Gap { .. }
+            Event::Renewed { .. }
             | Event::TokenRefreshed { .. }
             | Event::TokenRefreshFailed { .. }
             | Event::SubscriptionRefused { .. }
@@ -89,6 +95,10 @@ impl Belief {
             outlasts: wishes.outlasts(),
         })
     }
+}
+
+fn told(address: ActorAddress, told: Told) -> ClientEvent {
+    ClientEvent::Told { address, told }
 }
 
 /// Counts the connections of a client that is watched.

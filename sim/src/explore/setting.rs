@@ -85,7 +85,7 @@ impl Setting {
         let tokens = actors.clone().filter(|_| self.size.principals).map(token).collect();
         Scenario {
             hub: self.config.clone(),
-            clients: Clients { registration_ttl: REGISTRATION_TTL, tokens },
+            clients: Clients { registration_ttl: REGISTRATION_TTL, tokens, ..Clients::default() },
             actors: actors.map(actor).collect(),
             ..Scenario::default()
         }

@@ -25,6 +25,7 @@ impl AtClient for ClientEvent {
                 HubFrame::Message(message) => format!("client received {}", message.type_name()),
             },
             ClientEvent::Ended => "client ended".to_owned(),
+            ClientEvent::Told { .. } => "client told".to_owned(),
             ClientEvent::Said(_) => "client said".to_owned(),
         }
     }

@@ -8,7 +8,7 @@ mod untimed;
 use signal_hub::client::DisconnectReason;
 use signal_hub::hub::{Input, Output, Record, View, Work};
 use signal_hub::protocol::codec::HubFrame;
-use signal_hub::protocol::{ActorAddress, ClientFrame};
+use signal_hub::protocol::{ActorAddress, ClientFrame, Position};
 use signal_hub::time::Timestamp;
 
 pub use at_client::PROBE;
@@ -74,8 +74,31 @@ pub enum ClientEvent {
     Received(HubFrame),
     /// It gave up or was told to go.
     Ended,
+    /// What it tells its user of an address that recovers.
+    Told {
+        /// The address.
+        address: ActorAddress,
+        /// What.
+        told: Told,
+    },
     /// What the client tells its user, beyond the frames.
     Said(String),
+}
+
+/// What the user of an address that recovers is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// A message, and where the address stands with it.
+    Message(Position),
+    /// What was missed follows.
+    Recovered {
+        /// Messages that come again.
+        replayed: u64,
+        /// Messages that do not come any more.
+        ttl_expired: u64,
+    },
+    /// What was missed is lost; where the address stands now, if the hub keeps anything.
+    Gap(Option<Position>),
 }
 
 impl ClientEvent {
@@ -86,6 +109,7 @@ impl ClientEvent {
             | ClientEvent::Opened { .. }
             | ClientEvent::Lost { .. }
             | ClientEvent::Ended
+            | ClientEvent::Told { .. }
             | ClientEvent::Said(_) => true,
             ClientEvent::Sent(_) | ClientEvent::Received(_) => false,
         }

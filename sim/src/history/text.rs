@@ -6,7 +6,7 @@ use signal_hub::hub::{Input, Output};
 use signal_hub::protocol::codec::{HubBody, HubFrame, encode_client_frame};
 use signal_hub::protocol::{Body, ClientFrame, Malformed, Notice, Reply};
 
-use super::{ClientEvent, HubEvent};
+use super::{ClientEvent, HubEvent, Told};
 
 impl fmt::Display for HubEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -111,6 +111,16 @@ impl fmt::Display for ClientEvent {
             ClientEvent::Sent(frame) => write!(f, "sends {}", encode_client_frame(frame)),
             ClientEvent::Received(frame) => received_text(f, frame),
             ClientEvent::Ended => f.write_str("ends"),
+            ClientEvent::Told { address, told } => match told {
+                Told::Message(position) => write!(f, "hands {} to {address}", position.after),
+                Told::Recovered { replayed, ttl_expired } => {
+                    write!(
+                        f,
+                        "tells {address} that {replayed} come again and {ttl_expired} expired"
+                    )
+                }
+                Told::Gap(_) => write!(f, "tells {address} of a gap"),
+            },
             ClientEvent::Said(text) => f.write_str(text),
         }
     }

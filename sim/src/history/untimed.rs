@@ -55,7 +55,7 @@ impl Lane {
             ClientEvent::Received(frame) => self.received(frame),
             ClientEvent::Ended => self.line("ends"),
             // Attempts that fail are as many as time allows.
-            ClientEvent::Started { .. } | ClientEvent::Said(_) => {}
+            ClientEvent::Started { .. } | ClientEvent::Told { .. } | ClientEvent::Said(_) => {}
         }
     }
 

@@ -174,6 +174,12 @@ invariants! {
     I39 [Input] "refused for a reason"
         "A position is refused only if it does not count, and the reason is so."
         "a floor that is off by one",
+    I40 [Client] "no silent hole"
+        "A client that recovers hands its user no number after a missing one, unless it tells of a gap, or of as many that expired; nor one of another epoch."
+        "a client that goes on behind a gap; a position that is forgotten",
+    I41 [Client] "each number once"
+        "A client that recovers hands each number of an epoch to its user at most once, over all its connections."
+        "handing over what the client has seen",
     I42 [Input] "a log within bounds"
         "A log keeps the latest messages within its bounds of number, bytes and age, loses the oldest first, and only if it must; what is to be replayed is not lost."
         "bytes that are not counted; a log that is cleared when its address is detached",
@@ -243,6 +249,9 @@ invariants! {
     L8 [Input Milestone] "shutdown ends"
         "A shutdown tells and closes every session at once, and the hub is gone within shutdown_timeout and close_timeout."
         "waiting for a client that never reads",
+    L9 [Input Client] "whoever comes back recovers"
+        "After the faults, a client that comes back recovers, if the hub still keeps everything after what it has read."
+        "a client that shows no position until its first message",
     L10 [Input] "a good token gets in"
         "Whoever shows a good token is let in, and back in to what is its principal's; a token that is refreshed in time costs no session, and no address that the newer one allows."
         "the end of the first token that ends a session with a newer one",

@@ -153,6 +153,7 @@ impl Judge {
         let at_hub = at_hub.map(|o| (o.watches_silence(), o)).collect();
         let over_all: Vec<Box<dyn RunObserver>> = vec![
             Box::new(delivery::Arrival::new(delays)),
+            Box::new(delivery::Readers::default()),
             Box::new(liveness::Asks::default()),
             Box::new(liveness::PingPong::default()),
         ];

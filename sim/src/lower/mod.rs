@@ -14,7 +14,7 @@ use signal_hub::protocol::{
 };
 
 pub use issuer::{Issuer, access};
-pub use raw_session::{CLOSE_TIMEOUT, RawSession, answered};
+pub use raw_session::{CLOSE_TIMEOUT, Positions, RawSession, answered};
 pub use wishes::Wishes;
 
 use crate::history::PROBE;

@@ -2,9 +2,11 @@
 //! answers of its own, no coming back.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
+use signal_hub::client::Reading;
 use signal_hub::protocol::codec::{HubBody, HubFrame, HubMessage};
 use signal_hub::protocol::{
     ActorAddress, ClientFrame, Connect, Disconnect, Epoch, Json, MessageId, PROTOCOL_VERSION,
@@ -32,8 +34,7 @@ pub struct RawSession {
     /// The latest renewal token of each address, and the one before it.
     tokens: BTreeMap<ActorAddress, [Option<RenewalToken>; 2]>,
     subscriptions: BTreeMap<Topic, SubscriptionId>,
-    /// Where each address stands, and the epoch before that.
-    positions: BTreeMap<ActorAddress, (Position, Option<Epoch>)>,
+    positions: BTreeMap<ActorAddress, Positions>,
 }
 
 impl RawSession {
@@ -80,9 +81,8 @@ impl RawSession {
 
     /// Takes note of where its addresses stand now.
     fn moved(&mut self, message: &HubMessage) {
-        let known = self.positions.get_mut(&message.to);
-        if let (Some(seq), Some((position, _))) = (message.seq, known) {
-            position.after = position.after.max(seq.get());
+        if let (Some(seq), Some(known)) = (message.seq, self.positions.get_mut(&message.to)) {
+            known.pass(seq);
         }
         let (address, recovery) = match &message.body {
             HubBody::Reply { reply: Reply::Registered(told), .. } => {
@@ -93,24 +93,19 @@ impl RawSession {
             }
             _ => return,
         };
-        let Some(position) = recovery.and_then(Recovery::position) else { return };
-        let before = self.positions.get(address).copied();
-        let ended = before.map(|(before, _)| before.epoch).filter(|old| *old != position.epoch);
-        let ended = ended.or(before.and_then(|(_, ended)| ended));
-        self.positions.insert(address.clone(), (position, ended));
+        if let Some(recovery) = recovery {
+            self.positions.entry(address.clone()).or_default().follow(recovery);
+        }
+    }
+
+    /// Takes over where another connection of the actor stands.
+    pub fn stands_at(mut self, address: &ActorAddress, positions: Positions) -> Self {
+        self.positions.insert(address.clone(), positions);
+        self
     }
 
     fn position(&self, address: &ActorAddress, which: WhichPosition) -> Option<Position> {
-        let (latest, before) = self.positions.get(address).copied()?;
-        let at = |epoch, after| Some(Position { epoch, after });
-        match which {
-            WhichPosition::Begin => None,
-            WhichPosition::Latest => Some(latest),
-            WhichPosition::Start => at(latest.epoch, 0),
-            WhichPosition::Ahead => at(latest.epoch, latest.after + 100_000),
-            WhichPosition::Before => at(before?, 0),
-            WhichPosition::Foreign => at(Epoch::new(Uuid::from_u128(1)), latest.after),
-        }
+        self.positions.get(address)?.which(which)
     }
 
     /// The frame that the action says, if it says one; and the id of the reply to wait for.
@@ -199,6 +194,46 @@ impl RawSession {
             Action::Disconnect => Verb::Disconnect(Disconnect { reason: None }),
             _ => return None,
         })
+    }
+}
+
+/// Where an address stands, and the epoch before that.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Positions {
+    reading: Reading,
+    ended: Option<Epoch>,
+}
+
+impl Positions {
+    /// A numbered message came.
+    pub fn pass(&mut self, seq: NonZeroU64) {
+        self.reading.pass(seq);
+    }
+
+    /// The hub says where the address stands.
+    pub fn follow(&mut self, told: &Recovery) {
+        let Some(epoch) = told.epoch else { return };
+        let before = self.latest().map(|before| before.epoch);
+        self.reading.follow(Some(told));
+        self.ended = before.filter(|before| *before != epoch).or(self.ended);
+    }
+
+    /// That of the latest message.
+    pub fn latest(&self) -> Option<Position> {
+        self.reading.position()
+    }
+
+    fn which(&self, which: WhichPosition) -> Option<Position> {
+        let latest = self.latest()?;
+        let at = |epoch, after| Some(Position { epoch, after });
+        match which {
+            WhichPosition::Begin => None,
+            WhichPosition::Latest => Some(latest),
+            WhichPosition::Start => at(latest.epoch, 0),
+            WhichPosition::Ahead => at(latest.epoch, latest.after + 100_000),
+            WhichPosition::Before => at(self.ended?, 0),
+            WhichPosition::Foreign => at(Epoch::new(Uuid::from_u128(1)), latest.after),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use signal_hub::client::{ActorConfig, ClientConfig, HubUrl};
+use signal_hub::client::{ActorConfig, ClientConfig, Command, HubUrl};
 use signal_hub::protocol::{ActorAddress, Topic};
 use signal_hub::time::Timestamp;
 
@@ -21,6 +21,8 @@ pub struct Wishes {
     hub: ActorAddress,
     /// Of registrations that name none.
     registration_ttl: Duration,
+    /// Whether its addresses recover.
+    recovers: bool,
     /// The first is its own.
     addresses: Vec<ActorAddress>,
     topics: BTreeSet<Topic>,
@@ -41,6 +43,7 @@ impl Wishes {
             own: Own::new(&actor.name, issuer),
             hub: scenario.hub.hub_address.clone(),
             registration_ttl: scenario.clients.registration_ttl,
+            recovers: scenario.clients.recovering.contains(&actor.name),
             addresses: names.map(|name| address(name)).collect(),
             topics: BTreeSet::new(),
         }
@@ -79,7 +82,8 @@ impl Wishes {
                 0 => self.topics.iter().cloned().collect(),
                 _ => Vec::new(),
             };
-            ActorConfig { ttl, topics, ..ActorConfig::new(address.clone()) }
+            let recovery = self.recovers;
+            ActorConfig { ttl, topics, recovery, ..ActorConfig::new(address.clone()) }
         });
         ClientConfig {
             hub_address: self.hub.clone(),
@@ -98,7 +102,10 @@ impl Wishes {
             self.note(action);
         }
         let times = if matches!(action, Action::AskTwice { .. }) { 2 } else { 1 };
-        let command = command(number, &self.own, speaker, self.registration_ttl, action);
+        let mut command = command(number, &self.own, speaker, self.registration_ttl, action);
+        if let Some(Command::Register(config)) = &mut command {
+            config.recovery = self.recovers;
+        }
         command.map_or_else(Vec::new, |command| vec![command; times])
     }
 

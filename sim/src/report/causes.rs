@@ -183,9 +183,11 @@ impl<'a> Causes<'a> {
             ClientEvent::Opened { .. }
             | ClientEvent::Lost { .. }
             | ClientEvent::Ended
+            | ClientEvent::Told { .. }
             | ClientEvent::Said(_) => {
                 causes.extend(known.own.or(step));
-                if let ClientEvent::Ended | ClientEvent::Said(_) = event {
+                if let ClientEvent::Ended | ClientEvent::Told { .. } | ClientEvent::Said(_) = event
+                {
                     causes.extend(known.told);
                 }
             }

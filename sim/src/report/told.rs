@@ -117,6 +117,7 @@ fn at_client(client: &ClientName, event: &ClientEvent) -> Vec<String> {
         | ClientEvent::Opened { .. }
         | ClientEvent::Lost { .. }
         | ClientEvent::Ended
+        | ClientEvent::Told { .. }
         | ClientEvent::Said(_) => event.to_string(),
     };
     vec![format!("{client} {what}")]
@@ -165,7 +166,13 @@ fn last_seen(events: &[Event], step: usize) -> Option<usize> {
 fn weighs(event: &Event) -> bool {
     match &event.what {
         What::Client { event, .. } => {
-            matches!(event, ClientEvent::Lost { .. } | ClientEvent::Ended | ClientEvent::Said(_))
+            matches!(
+                event,
+                ClientEvent::Lost { .. }
+                    | ClientEvent::Ended
+                    | ClientEvent::Told { .. }
+                    | ClientEvent::Said(_)
+            )
         }
         What::Hub(hub) => match &hub.input {
             Input::Frame(_, Ok(ClientFrame::Request(request))) => {

@@ -8,7 +8,7 @@ use signal_hub::protocol::{ActorAddress, InvalidName, MessageId};
 use signal_hub::settings;
 use signal_hub::settings::rules::{self, Rule};
 
-use super::{Action, ActorKind, Ending, Scenario, What, token};
+use super::{Action, Actor, ActorKind, Ending, Scenario, What, token};
 
 /// Pings and heartbeats of a run.
 const BEATS_MAX: u128 = 10_000_000;
@@ -67,7 +67,7 @@ pub fn is_fair(scenario: &Scenario) -> bool {
 }
 
 /// The rules between its settings that the hub breaks: `serve` refuses them, files may mean them. And the
-/// tokens that nobody has.
+/// tokens that nobody has, and the clients that nobody is to have recover.
 pub fn doubts(scenario: &Scenario) -> Vec<String> {
     let values = serde_json::to_value(&scenario.hub).unwrap_or_default();
     let told = |name: &str| match &values[name] {
@@ -78,7 +78,12 @@ pub fn doubts(scenario: &Scenario) -> Vec<String> {
     let rules = rules.map(|Rule { left, must, right, why }| {
         format!("{} {must} {}: {why}", told(left), told(right))
     });
-    rules.chain(token::doubts(scenario)).collect()
+    let unknown = scenario.clients.recovering.iter().filter(|name| {
+        let is_it = |actor: &Actor| actor.name == **name && actor.kind == ActorKind::Client;
+        !scenario.actors.iter().any(is_it)
+    });
+    let unknown = unknown.map(|name| format!("recovering: {name:?} has no client"));
+    rules.chain(token::doubts(scenario)).chain(unknown).collect()
 }
 
 /// Names, ids and sizes that become part of the protocol's words.

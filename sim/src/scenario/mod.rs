@@ -8,7 +8,7 @@ mod generator;
 mod tests;
 mod token;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -53,6 +53,9 @@ pub struct Clients {
     /// whoever has a token.
     #[serde(default)]
     pub tokens: BTreeMap<String, Token>,
+    /// The names of the actors whose clients recover what they missed.
+    #[serde(default)]
+    pub recovering: BTreeSet<String>,
 }
 
 fn registration_ttl() -> Duration {
@@ -61,7 +64,8 @@ fn registration_ttl() -> Duration {
 
 impl Default for Clients {
     fn default() -> Self {
-        Self { registration_ttl: registration_ttl(), tokens: BTreeMap::new() }
+        let (tokens, recovering) = Default::default();
+        Self { registration_ttl: registration_ttl(), tokens, recovering }
     }
 }
 
@@ -101,15 +105,9 @@ impl From<Action> for Act {
     }
 }
 
-/// Whether anybody in it recovers.
-pub fn recovers(scenario: &Scenario) -> bool {
-    let mut plain = scenario.clone();
-    leave_recovery_out(&mut plain);
-    plain != *scenario
-}
-
 /// The same for those who know nothing of recovery.
 pub fn leave_recovery_out(scenario: &mut Scenario) {
+    scenario.clients.recovering.clear();
     scenario.steps.retain(|step| {
         !matches!(&step.what, What::Act { act: Act::Do(Action::Recover { .. }), .. })
     });

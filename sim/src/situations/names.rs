@@ -150,6 +150,10 @@ situations! {
         "A position is refused because another connection took the address over.",
     NothingKept "hub keeps nothing"
         "A wish to recover is refused because nothing is kept.",
+    ClientRecovered "client recovers"
+        "A client tells its user that what was missed comes again.",
+    ClientToldGap "client tells of a gap"
+        "A client tells its user that what was missed is lost.",
     RecoverAccepted "hub:recover accepted"
         "A hub:recover is carried out.",
     TopicsAtBound "subscription bound reached"

@@ -18,7 +18,7 @@ use super::aimed::Aimed;
 use super::tokens::Tokens;
 use super::{Shape, Sightings, Situation};
 use crate::SignalHub;
-use crate::history::{ClientEvent, ClientName, Event, HubEvent, Milestone, What};
+use crate::history::{ClientEvent, ClientName, Event, HubEvent, Milestone, Told, What};
 use crate::invariants::{After, Judge, Shadow, is_open};
 use crate::net::{FaultId, NetEventKind};
 use crate::scenario::{Act, ProcessAct, Scenario, Step, What as Doing};
@@ -354,6 +354,13 @@ impl Watch {
                 let silent = text.ends_with(&DisconnectReason::Silent.to_string());
                 self.saw_if(silent, Situation::SilentHubFound);
             }
+            ClientEvent::Told { told, .. } => match told {
+                Told::Recovered { replayed, .. } => {
+                    self.saw_if(*replayed > 0, Situation::ClientRecovered);
+                }
+                Told::Gap(_) => self.saw(Situation::ClientToldGap),
+                Told::Message(_) => {}
+            },
             ClientEvent::Started { .. } | ClientEvent::Ended => {}
         }
     }

@@ -48,6 +48,7 @@ impl ClientState {
                     origin,
                     timestamp,
                     ttl,
+                    position: None,
                 };
                 self.delivered(now, seq, message);
             }

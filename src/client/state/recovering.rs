@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
 use super::{ClientState, Phase, Purpose};
-use crate::client::{Event, Message};
+use crate::client::{Event, Message, Place, Reading};
 use crate::protocol::{
     ActorAddress, Position, Recover, Recovery, RecoveryWish, Reply, Unrecovered, Verb,
 };
@@ -16,9 +16,7 @@ const MESSAGE_BYTES: usize = 512;
 /// How far an address has read, if it recovers.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    position: Option<Position>,
-    /// The last number that the latest replay was about; what of it did not come had expired.
-    replay_end: u64,
+    reading: Reading,
     /// `hub:recover` is under way.
     asked: bool,
     /// What came after a gap, for the case that nothing is replayed.
@@ -28,37 +26,14 @@ pub(super) struct Progress {
     told_off: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Next,
-    Seen,
-    AfterGap,
-}
-
 impl Progress {
     pub(super) fn wish(&self) -> RecoveryWish {
-        self.position.map_or(RecoveryWish::Begin, RecoveryWish::From)
+        self.reading.position().map_or(RecoveryWish::Begin, RecoveryWish::From)
     }
 
     /// No answer to `hub:recover` counts any longer.
     pub(super) fn stop_asking(&mut self) {
         self.asked = false;
-    }
-
-    /// Moves the position to the number, if it is the next one.
-    fn pass(&mut self, seq: u64) -> Place {
-        let Some(position) = &mut self.position else { return Place::Next };
-        if seq <= position.after {
-            return Place::Seen;
-        }
-        let before = position.after.max(self.replay_end);
-        if seq > before.saturating_add(1) {
-            // The replay is over.
-            position.after = before;
-            return Place::AfterGap;
-        }
-        position.after = seq;
-        Place::Next
     }
 
     /// What finds no room comes again, unless nothing is replayed.
@@ -75,27 +50,24 @@ impl Progress {
         self.asked = false;
         self.held_back_bytes = 0;
         let held_back = std::mem::take(&mut self.held_back);
-        let before = std::mem::replace(&mut self.position, answer.and_then(Recovery::position));
-        let address = address.clone();
-        if let (Some(answer), Some(position)) = (answer, &mut self.position) {
-            let Recovery { after, replayed, ttl_expired, .. } = *answer;
-            self.told_off = false;
-            self.replay_end = after.saturating_add(replayed).saturating_add(ttl_expired);
-            if answer.recovered {
-                // Some of what comes again may have come since the hub was asked.
-                let same = before.filter(|before| before.epoch == position.epoch);
-                position.after = after.max(same.map_or(0, |before| before.after));
+        let before = self.reading.position();
+        self.reading.follow(answer);
+        let (address, position) = (address.clone(), self.reading.position());
+        let reason = match answer.filter(|_| position.is_some()) {
+            Some(&Recovery { recovered: true, replayed, ttl_expired, .. }) => {
+                self.told_off = false;
                 return vec![Event::Recovered { address, replayed, ttl_expired }];
             }
-        }
-        let reason = match answer {
-            Some(answer) if self.position.is_some() => answer.reason,
-            Some(_) | None => {
+            Some(answer) => {
+                self.told_off = false;
+                answer.reason
+            }
+            None => {
                 let told = std::mem::replace(&mut self.told_off, true) && before.is_none();
                 (!told).then_some(Unrecovered::Off)
             }
         };
-        let gap = reason.map(|reason| Event::Gap { address, reason });
+        let gap = reason.map(|reason| Event::Gap { address, reason, position });
         let held_back = held_back.into_values().map(|message| Event::Delivered(message.into()));
         gap.into_iter().chain(held_back).collect()
     }
@@ -103,13 +75,20 @@ impl Progress {
 
 impl ClientState {
     /// Hands each number over once, in order.
-    pub(super) fn delivered(&mut self, now: Timestamp, seq: Option<NonZeroU64>, message: Message) {
+    pub(super) fn delivered(
+        &mut self,
+        now: Timestamp,
+        seq: Option<NonZeroU64>,
+        mut message: Message,
+    ) {
         let (to, bytes_max) = (message.to.clone(), self.config.held_back_bytes_max);
         let progress = self.actors.find(&to).map(|actor| &mut actor.progress);
         let (Some(progress), Some(seq)) = (progress, seq) else {
             return self.emit(Event::Delivered(message.into()));
         };
-        match progress.pass(seq.get()) {
+        let epoch = progress.reading.position().map(|position| position.epoch);
+        message.position = epoch.map(|epoch| Position { epoch, after: seq.get() });
+        match progress.reading.pass(seq) {
             Place::Next => self.emit(Event::Delivered(message.into())),
             Place::Seen => {}
             Place::AfterGap => {
@@ -127,7 +106,8 @@ impl ClientState {
         let Some(progress) = self.actors.find(&address).map(|actor| &mut actor.progress) else {
             return;
         };
-        let Some(Position { after, .. }) = progress.position.filter(|_| !progress.asked) else {
+        let Some(Position { after, .. }) = progress.reading.position().filter(|_| !progress.asked)
+        else {
             return;
         };
         progress.asked = true;
@@ -155,7 +135,7 @@ impl ClientState {
 
     pub(super) fn recovery_answered(&mut self, address: &ActorAddress, answer: Option<&Recovery>) {
         let Some(actor) = self.actors.find(address) else { return };
-        if actor.config.recovery || actor.progress.position.is_some() {
+        if actor.config.recovery || actor.progress.reading.position().is_some() {
             for event in actor.progress.answered(address, answer) {
                 self.emit(event);
             }

@@ -83,6 +83,7 @@ impl RunObserver for Arrival {
                 | ClientEvent::Started { .. }
                 | ClientEvent::Sent(_)
                 | ClientEvent::Ended
+                | ClientEvent::Told { .. }
                 | ClientEvent::Said(_) => {}
             },
             What::Run(Milestone::Calm) => return self.all_arrived(event.at, shadow),

@@ -82,7 +82,7 @@ impl Asks {
             ClientEvent::Started { .. } if self.healed => {
                 self.open.retain(|other, _| other.actor != client.actor);
             }
-            ClientEvent::Started { .. } | ClientEvent::Said(_) => {}
+            ClientEvent::Started { .. } | ClientEvent::Told { .. } | ClientEvent::Said(_) => {}
         }
     }
 

@@ -119,6 +119,7 @@ fn about_client(about: &mut Vec<Subject>, event: &ClientEvent) {
         ClientEvent::Opened { .. }
         | ClientEvent::Lost { .. }
         | ClientEvent::Ended
+        | ClientEvent::Told { .. }
         | ClientEvent::Said(_) => {}
     }
 }

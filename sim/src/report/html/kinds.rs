@@ -25,9 +25,10 @@ pub fn kind(event: &Event) -> String {
             ClientEvent::Sent(frame) => client_kind(frame),
             ClientEvent::Received(frame) => hub_kind(frame),
             ClientEvent::Opened { .. } | ClientEvent::Lost { .. } => CONNECTION.to_owned(),
-            ClientEvent::Started { .. } | ClientEvent::Ended | ClientEvent::Said(_) => {
-                "(client)".to_owned()
-            }
+            ClientEvent::Started { .. }
+            | ClientEvent::Ended
+            | ClientEvent::Told { .. }
+            | ClientEvent::Said(_) => "(client)".to_owned(),
         },
         What::Net(NetEventKind::Sent { .. }) => "(bytes)".to_owned(),
         What::Net(NetEventKind::Injected { .. } | NetEventKind::TookEffect { .. }) => {

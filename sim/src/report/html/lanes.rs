@@ -104,7 +104,11 @@ fn lives(events: &[Event]) -> (Vec<Arc<str>>, BTreeMap<Connection, Life>) {
             actors.push(Arc::clone(&client.actor));
         }
         let at = Some(microseconds(event.at));
-        if let ClientEvent::Started { .. } | ClientEvent::Ended | ClientEvent::Said(_) = what {
+        if let ClientEvent::Started { .. }
+        | ClientEvent::Ended
+        | ClientEvent::Told { .. }
+        | ClientEvent::Said(_) = what
+        {
             continue;
         }
         let life = lives.entry(place.connection(client)).or_default();
@@ -113,6 +117,7 @@ fn lives(events: &[Event]) -> (Vec<Arc<str>>, BTreeMap<Connection, Life>) {
             ClientEvent::Lost { .. } => life.lost = at,
             ClientEvent::Started { .. }
             | ClientEvent::Ended
+            | ClientEvent::Told { .. }
             | ClientEvent::Said(_)
             | ClientEvent::Sent(_)
             | ClientEvent::Received(_) => {}

@@ -242,9 +242,10 @@ impl Writer<'_> {
 
     fn client_lane(&self, client: &ClientName, event: &ClientEvent, place: &Place) -> usize {
         match event {
-            ClientEvent::Started { .. } | ClientEvent::Ended | ClientEvent::Said(_) => {
-                self.lanes.host(&client.actor)
-            }
+            ClientEvent::Started { .. }
+            | ClientEvent::Ended
+            | ClientEvent::Told { .. }
+            | ClientEvent::Said(_) => self.lanes.host(&client.actor),
             ClientEvent::Opened { .. }
             | ClientEvent::Lost { .. }
             | ClientEvent::Sent(_)

@@ -83,6 +83,7 @@ fn of_client(client: &ClientName, event: &ClientEvent) -> String {
         | ClientEvent::Opened { .. }
         | ClientEvent::Lost { .. }
         | ClientEvent::Ended
+        | ClientEvent::Told { .. }
         | ClientEvent::Said(_) => format!("{client} {event}"),
     }
 }

@@ -120,7 +120,10 @@ impl Tracer {
             ClientEvent::Ended => {
                 self.deafen(Way::FromHub, |client| *client == connection.client);
             }
-            ClientEvent::Started { .. } | ClientEvent::Opened { .. } | ClientEvent::Said(_) => {}
+            ClientEvent::Started { .. }
+            | ClientEvent::Opened { .. }
+            | ClientEvent::Told { .. }
+            | ClientEvent::Said(_) => {}
         }
     }
 

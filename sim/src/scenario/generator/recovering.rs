@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::dice::Dice;
 use super::stranger::{Stranger, connect, register, subscribe};
 use crate::net::Seen;
-use crate::scenario::{Act, Action, ConnectionAct, Scenario, Speech, WhichPosition};
+use crate::scenario::{Act, Action, ActorKind, ConnectionAct, Scenario, Speech, WhichPosition};
 
 const KEPT: &str = "mallory/kept";
 const TOPIC: &str = "kept";
@@ -16,12 +16,17 @@ const CONNECTIONS: [u32; 3] = [30, 31, 32];
 /// A queue with room for one large message and some small ones.
 const NARROW: usize = 8_000;
 
-/// In one storm of two.
+/// In one storm of two, for half of the clients and some raw connections.
 pub fn plan(dice: &mut Dice, scenario: &mut Scenario) {
     if dice.one_in(2) {
         return;
     }
     bound(dice, scenario);
+    for actor in scenario.actors.iter().filter(|actor| actor.kind == ActorKind::Client) {
+        if dice.one_in(2) {
+            scenario.clients.recovering.insert(actor.name.clone());
+        }
+    }
     let begin = dice.millis(1_500, 30_000);
     let [kept, second, sender] = CONNECTIONS;
     let mut sender = Stranger::registered(sender, begin, "mallory/sender");

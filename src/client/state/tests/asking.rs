@@ -204,6 +204,7 @@ fn a_delivery_is_told_with_the_senders_data_as_payload() {
         origin,
         timestamp: talk.now,
         ttl: None,
+        position: None,
     };
     assert_eq!(talk.outputs(), [Output::Event(Event::Delivered(Box::new(message)))]);
 }
