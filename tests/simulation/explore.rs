@@ -9,7 +9,7 @@ use signal_hub_sim::invariants::{Invariant, Shadow, Violation};
 use signal_hub_sim::run::Keep;
 use signal_hub_sim::scenario;
 
-const PAIR: Size = Size { actors: 1, connections: 2, sends: 0, principals: false };
+const PAIR: Size = Size { actors: 1, connections: 2, sends: 0, principals: false, recovery: false };
 
 fn explored(plan: &Plan) -> Explored {
     explore(plan, &mut |_| Patience::Waits)
@@ -39,6 +39,17 @@ fn two_principals_who_are_for_one_address_break_no_invariant_in_any_order() {
     // Enough for a token to end that was refreshed.
     let size = Size { actors: 2, connections: 1, principals: true, ..PAIR };
     assert!(depth_of_sound(size) > 10);
+}
+
+#[test]
+fn who_recovers_breaks_no_invariant_in_any_order() {
+    let alone = Size { connections: 1, sends: 1, recovery: true, ..PAIR };
+    assert!(depth_of_sound(alone) > 10);
+    assert!(depth_of_sound(Size { connections: 2, ..alone }) > 20);
+    let two = Plan { depth: Some(10), ..Plan::of(Size { actors: 2, ..alone }) };
+    let Explored { progress, found, .. } = explored(&two);
+    assert!(found.is_none(), "{found:#?}");
+    assert_eq!(progress.depth, 10);
 }
 
 #[test]

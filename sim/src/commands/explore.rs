@@ -41,6 +41,9 @@ pub struct Explore {
     /// The hub demands tokens, and all actors want the address that the first one's token names.
     #[arg(long)]
     principals: bool,
+    /// The first actor recovers what it missed, the others only send; at least one message may wait.
+    #[arg(long, conflicts_with = "principals")]
+    recovery: bool,
     /// Moves in a row at most; all there are unless given.
     #[arg(long, value_name = "MOVES")]
     depth: Option<usize>,
@@ -65,8 +68,10 @@ fn count(min: usize, max: usize) -> RangedU64ValueParser<usize> {
 
 impl Explore {
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let Self { actors, connections, sends, principals, depth, .. } = self;
-        let plan = Plan { depth, ..Plan::of(Size { actors, connections, sends, principals }) };
+        let Self { actors, connections, principals, recovery, depth, .. } = self;
+        let sends = self.sends.max(usize::from(recovery));
+        let size = Size { actors, connections, sends, principals, recovery };
+        let plan = Plan { depth, ..Plan::of(size) };
         interrupt::listen();
         let mut watch = Watch::begin(self.budget);
         let explored = explore(&plan, &mut |progress| watch.look(progress));
@@ -96,12 +101,16 @@ impl Explore {
             (None, false) => "NOT exhausted: no invariant broke as far as this went".to_owned(),
         };
         format!(
-            "size      actors {}, connections {} each, sends {}, principals {}\n\
+            "size      actors {}, connections {} each, sends {}, principals {}, recovery {}\n\
              states    {states} that differ, reached in {reached} ways\n\
              depth     {depth} moves\n\
              time      {took:.1?}\n\
              {verdict}\n",
-            self.actors, self.connections, self.sends, self.principals
+            self.actors,
+            self.connections,
+            self.sends.max(usize::from(self.recovery)),
+            self.principals,
+            self.recovery
         )
     }
 
@@ -118,6 +127,7 @@ impl Explore {
             "connections": self.connections,
             "sends": self.sends,
             "principals": self.principals,
+            "recovery": self.recovery,
             "states": explored.progress.states,
             "reached": explored.progress.reached,
             "depth": explored.progress.depth,

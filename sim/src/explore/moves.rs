@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use signal_hub::protocol::Topic;
 
-use crate::scenario::{Action, Speech, Token, WhichToken};
+use crate::scenario::{Action, Speech, Token, WhichPosition, WhichToken};
 
 /// Where an actor has, or may have, a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +60,14 @@ pub enum Word {
     Refresh,
     /// The same with one that allows the actor's own address alone.
     Narrow,
+    /// `hub:register` that recovers from now on.
+    Begin,
+    /// The same from the latest position that the actor knows.
+    Return,
+    /// The same from the beginning of that epoch.
+    Rewind,
+    /// `hub:recover` from there.
+    Recover,
 }
 
 /// What a word leaves open.
@@ -73,7 +81,7 @@ pub(super) struct Context<'a> {
 }
 
 impl Word {
-    pub(super) const ALL: [Word; 12] = [
+    pub(super) const ALL: [Word; 16] = [
         Word::Connect,
         Word::Register,
         Word::Renew,
@@ -86,6 +94,10 @@ impl Word {
         Word::Publish,
         Word::Refresh,
         Word::Narrow,
+        Word::Begin,
+        Word::Return,
+        Word::Rewind,
+        Word::Recover,
     ];
     /// Those that may carry application data, and show no token.
     pub(super) const TOKENLESS: &[Word] = Word::ALL.split_at(10).0;
@@ -102,6 +114,18 @@ impl Word {
         Word::Refresh,
         Word::Narrow,
     ];
+    /// Those of who recovers; the last one is for who is alone.
+    pub(super) const RECOVERING: &[Word] = &[
+        Word::Register,
+        Word::Begin,
+        Word::Return,
+        Word::Rewind,
+        Word::Recover,
+        Word::Unregister,
+        Word::Ask,
+    ];
+    /// Those of who talks to them.
+    pub(super) const TALKING: &[Word] = &[Word::Register, Word::Ask];
     /// Before `hub:connect`, what else is refused is refused in the same way.
     pub(super) const FIRST: &[Word] = &[Word::Connect, Word::Register];
     /// Of a session that is over nothing is looked at.
@@ -111,6 +135,10 @@ impl Word {
     pub(super) fn action(self, context: &Context<'_>) -> Action {
         let topic = Topic::parse("news").expect("a topic");
         let token = |actors| Token { exp: context.expires, actors, ..Token::default() };
+        let register = |recovery| {
+            let address = context.address.map(str::to_owned);
+            Action::Register { address, ttl: None, renew_on_heartbeat: false, recovery }
+        };
         match self {
             Word::Connect => Action::Connect {
                 protocol_version: None,
@@ -118,10 +146,11 @@ impl Word {
             },
             Word::Refresh => Action::RefreshToken { token: token(None).into() },
             Word::Narrow => Action::RefreshToken { token: token(Some(Vec::new())).into() },
-            Word::Register => {
-                let address = context.address.map(str::to_owned);
-                Action::Register { address, ttl: None, renew_on_heartbeat: false, recovery: None }
-            }
+            Word::Register => register(None),
+            Word::Begin => register(Some(WhichPosition::Begin)),
+            Word::Return => register(Some(WhichPosition::Latest)),
+            Word::Rewind => register(Some(WhichPosition::Start)),
+            Word::Recover => Action::Recover { address: None, position: WhichPosition::Start },
             Word::Renew => Action::Renew { address: None, token: WhichToken::None },
             Word::Subscribe => Action::Subscribe { topic },
             Word::Unsubscribe => Action::Unsubscribe { topic, by_id: false },

@@ -9,7 +9,7 @@ use signal_hub::time::Timestamp;
 use super::moves::{Context, Word};
 use crate::history::Event;
 use crate::invariants::{Shadow, Violation};
-use crate::lower::{Issuer, Own, RawSession, address};
+use crate::lower::{Issuer, Own, Positions, RawSession, address};
 use crate::scenario::{Action, Actor, ActorKind, Clients, Scenario, Token};
 
 const NAMES: [&str; ACTORS_MAX] = ["alice", "bob", "carol", "dave"];
@@ -26,6 +26,8 @@ pub const REGISTRATION_TTL: Duration = Duration::from_secs(30);
 const TOKEN_TTL: Duration = Duration::from_secs(30);
 /// What waits for the shells' own timers: they have no part in this.
 pub const FOR_EVER: Duration = Duration::from_secs(3600);
+/// Messages that are kept for an address that recovers.
+pub const KEPT: usize = 2;
 /// What the clock shows at the beginning, in milliseconds.
 pub const EPOCH: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
@@ -44,6 +46,8 @@ pub struct Size {
     /// Whether the hub demands tokens. Then all actors are for the first one's address: its own token
     /// names it, those of the others have it by a pattern.
     pub principals: bool,
+    /// Whether the first actor recovers, and the others do nothing but send.
+    pub recovery: bool,
 }
 
 /// See above.
@@ -60,14 +64,16 @@ pub struct Setting {
 
 impl Setting {
     pub fn new(size: Size, check: Option<Check>) -> Self {
-        let (config, issuer) = (config(size.sends), Issuer::default());
+        let (config, issuer) = (config(size), Issuer::default());
         let (addresses, frames) = (Vec::new(), Vec::new());
         let mut setting = Self { size, config, check, issuer, addresses, frames };
         setting.issuer = Issuer::new(&setting.scenario(), Duration::from_millis(EPOCH.as_millis()));
         for actor in 0..size.actors {
             let registers = if size.principals { 0 } else { actor };
             setting.addresses.push(address(NAMES[registers]));
-            let said = Word::TOKENLESS.iter().map(|word| setting.say(actor, *word, EPOCH));
+            let nowhere = Positions::default();
+            let said = Word::TOKENLESS.iter();
+            let said = said.map(|word| setting.say(actor, *word, EPOCH, nowhere));
             let said = said.collect();
             setting.frames.push(said);
         }
@@ -98,12 +104,30 @@ impl Setting {
         word.action(&Context { recipient: NAMES[(actor + 1) % self.size.actors], address, expires })
     }
 
-    fn say(&self, actor: usize, word: Word, now: Timestamp) -> ClientFrame {
+    fn say(&self, actor: usize, word: Word, now: Timestamp, at: Positions) -> ClientFrame {
         let (own, hub) = (Own::new(NAMES[actor], self.issuer.clone()), &self.config.hub_address);
-        let mut session = RawSession::new(NAMES[actor], own, hub.clone(), REGISTRATION_TTL);
+        let session = RawSession::new(NAMES[actor], own, hub.clone(), REGISTRATION_TTL);
+        let mut session = session.stands_at(&address(NAMES[actor]), at);
         let action = self.action(actor, word, now.since(EPOCH));
         let (frame, _) = session.say(EPOCH, 0, None, &action).expect("each word is a frame");
         frame
+    }
+
+    /// Connections of one actor at one time.
+    pub fn slots(&self, actor: usize) -> usize {
+        if self.size.recovery && actor > 0 { 1 } else { self.size.connections }
+    }
+
+    /// What a connected session of the actor may say.
+    pub fn words(&self, actor: usize) -> &'static [Word] {
+        match self.size {
+            Size { principals: true, .. } => Word::RIGHTS,
+            Size { recovery: true, .. } if actor > 0 => Word::TALKING,
+            Size { recovery: true, actors: 1, .. } => Word::RECOVERING,
+            Size { recovery: true, .. } => Word::RECOVERING.split_last().expect("some").1,
+            Size { sends: 0, .. } => Word::SILENT,
+            Size { .. } => Word::TOKENLESS,
+        }
     }
 
     pub fn addresses(&self) -> &[ActorAddress] {
@@ -114,10 +138,14 @@ impl Setting {
         NAMES[actor]
     }
 
-    pub fn frame(&self, actor: usize, word: Word, now: Timestamp) -> ClientFrame {
+    /// What an actor says that stands there.
+    pub fn frame(&self, actor: usize, word: Word, now: Timestamp, at: Positions) -> ClientFrame {
         match word {
             Word::Connect | Word::Refresh | Word::Narrow if self.size.principals => {
-                self.say(actor, word, now)
+                self.say(actor, word, now, at)
+            }
+            Word::Begin | Word::Return | Word::Rewind | Word::Recover => {
+                self.say(actor, word, now, at)
             }
             _ => self.frames[actor][word as usize].clone(),
         }
@@ -125,8 +153,8 @@ impl Setting {
 }
 
 /// Nothing is limited but what is explored.
-fn config(sends: usize) -> Config {
-    let unbounded = Config::default().queue_messages_max;
+fn config(size: Size) -> Config {
+    let plenty = Config::default();
     Config {
         connect_timeout: BEAT,
         idle_timeout: 2 * BEAT,
@@ -136,7 +164,8 @@ fn config(sends: usize) -> Config {
         close_timeout: FOR_EVER,
         dedupe_window: Duration::ZERO,
         rate_limit_per_second: 0,
-        queue_messages_max: if sends == 0 { unbounded } else { sends },
-        ..Config::default()
+        queue_messages_max: if size.sends == 0 { plenty.queue_messages_max } else { size.sends },
+        recovery_messages_max: if size.recovery { KEPT } else { plenty.recovery_messages_max },
+        ..plenty
     }
 }

@@ -3,20 +3,20 @@
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use signal_hub::hub::{
     CloseCause, Hub, Ids, Input, Output, Peer, Phase, Queued, SessionKey, SessionRow, Written,
 };
-use signal_hub::protocol::Body;
+use signal_hub::protocol::{Body, Outgoing, Reply};
 use signal_hub::time::Timestamp;
 
 use super::form::Form;
 use super::moves::{Move, Place, Word};
 use super::setting::{BEAT, EPOCH, Setting};
 use crate::history::{Event, HubEvent, What};
-use crate::invariants::{Judge, Shadow, Violation, check_rest};
-use crate::lower::access;
+use crate::invariants::{Judge, Recovery, Shadow, Violation, check_rest};
+use crate::lower::{Positions, access};
 
 /// States are one if their forms are one.
 #[derive(Debug, Clone)]
@@ -28,6 +28,9 @@ pub struct State {
     opened: u64,
     /// The hub's rows, for a judge.
     known: Arc<Shadow>,
+    /// What was sent to who recovers, for a judge; and where they stand, actor by actor.
+    past: Arc<Recovery>,
+    positions: Vec<Positions>,
     form: Arc<Form>,
     /// Moves since the beginning, on the way that was first.
     pub depth: usize,
@@ -65,15 +68,18 @@ impl State {
         let known = Arc::new(Shadow::of(&scenario));
         let places = vec![None; setting.size.actors * setting.size.connections];
         let (now, view) = (EPOCH, hub.view());
-        let form = Arc::new(Form::of(setting, now, &view, &places, &known));
-        Self { hub, now, places, opened: 0, known, form, depth: 0, broken: None }
+        let past = Arc::new(Recovery::new(&setting.config));
+        let positions = vec![Positions::default(); setting.size.actors];
+        let form = Arc::new(Form::of(setting, now, &view, &places, &known, (&past, &positions)));
+        Self { hub, now, places, opened: 0, known, past, positions, form, depth: 0, broken: None }
     }
 
     /// What can happen next.
     pub fn moves(&self, setting: &Setting, moves: &mut Vec<Move>) {
         let slots = setting.size.connections;
         for actor in 0..setting.size.actors {
-            let free = (0..slots).find(|slot| self.places[actor * slots + slot].is_none());
+            let free =
+                (0..setting.slots(actor)).find(|slot| self.places[actor * slots + slot].is_none());
             moves.extend(free.map(|slot| Move::Open(Place { actor, slot })));
             for slot in 0..slots {
                 let place = Place { actor, slot };
@@ -81,9 +87,7 @@ impl State {
                     let sends = setting.size.sends > 0;
                     let words = match row.phase {
                         Phase::Connecting => Word::FIRST,
-                        Phase::Connected if setting.size.principals => Word::RIGHTS,
-                        Phase::Connected if sends => Word::TOKENLESS,
-                        Phase::Connected => Word::SILENT,
+                        Phase::Connected => setting.words(actor),
                         Phase::Disconnecting => Word::LATE,
                     };
                     moves.extend(words.iter().map(|word| Move::Say(place, *word)));
@@ -107,6 +111,8 @@ impl State {
             places: self.places.clone(),
             opened: self.opened,
             known: Arc::clone(&self.known),
+            past: Arc::clone(&self.past),
+            positions: self.positions.clone(),
             form: Arc::clone(&self.form),
             depth: self.depth + 1,
             broken: None,
@@ -139,6 +145,10 @@ impl State {
 
     fn happen(&mut self, setting: &Setting, next: Move) -> Result<(), Violation> {
         let mut judge = Judge::from_here(&setting.config, Shadow::clone(&self.known));
+        let past = Arc::new(Mutex::new(Recovery::clone(&self.past)));
+        if setting.size.recovery {
+            judge = judge.remembering(Arc::clone(&past));
+        }
         let input = self.input(setting, next);
         self.handle(setting, &mut judge, input)?;
         if setting.size.sends > 0 {
@@ -151,7 +161,9 @@ impl State {
             check_rest(self.hub.sizes())?;
         }
         let known = judge.into_shadow();
-        self.form = Arc::new(Form::of(setting, self.now, &view, &self.places, &known));
+        self.past = Arc::new(past.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let past = (&*self.past, &*self.positions);
+        self.form = Arc::new(Form::of(setting, self.now, &view, &self.places, &known, past));
         self.known = Arc::new(known);
         Ok(())
     }
@@ -176,7 +188,9 @@ impl State {
                     connection.heard = self.now;
                     connection.spoke |= word != Word::Ping;
                 }
-                Input::Frame(connection.key, Ok(setting.frame(place.actor, word, self.now)))
+                let positions = self.positions[place.actor];
+                let frame = setting.frame(place.actor, word, self.now, positions);
+                Input::Frame(connection.key, Ok(frame))
             }
             Move::Written(place) => {
                 let queued = self.session(setting, place).map(|row| row.queued);
@@ -206,13 +220,15 @@ impl State {
     ) -> Result<(), Violation> {
         let outputs: Vec<Output> = self.hub.handle(self.now, input.clone()).collect();
         for output in &outputs {
-            if let Output::Send(key, message) = output
-                && matches!(message.body, Body::Delivery(_))
+            let Output::Send(key, message) = output else { continue };
+            let is_it = |place: &Option<Connection>| place.is_some_and(|known| known.key == *key);
+            let Some(place) = self.places.iter().position(is_it) else { continue };
+            if setting.size.recovery {
+                self.reads(place / setting.size.connections, message);
+            }
+            if let (Body::Delivery(_), Some(connection)) = (&message.body, &mut self.places[place])
             {
-                let mut all = self.places.iter_mut().flatten();
-                if let Some(connection) = all.find(|connection| connection.key == *key) {
-                    connection.holds_data = true;
-                }
+                connection.holds_data = true;
             }
         }
         let (touched, work) = (self.hub.touched(), self.hub.work());
@@ -222,6 +238,20 @@ impl State {
             check(&event, judge.shadow())?;
         }
         judge.observe(&event)
+    }
+
+    /// An actor stands where it would if everything that is sent to it arrived at once. It may show
+    /// an earlier position, as if it had not.
+    fn reads(&mut self, actor: usize, message: &Outgoing) {
+        let positions = &mut self.positions[actor];
+        message.seq.into_iter().for_each(|seq| positions.pass(seq));
+        let Body::Reply { reply, .. } = &message.body else { return };
+        let told = match reply.as_ref() {
+            Reply::Registered(told) => told.recovery.as_ref(),
+            Reply::Recovered(told) => Some(&told.recovery),
+            _ => None,
+        };
+        told.into_iter().for_each(|told| positions.follow(told));
     }
 
     /// Replies and notices that no data is in front of.
@@ -296,8 +326,14 @@ mod tests {
 
     /// Every way into so many is tried.
     const STATES_MAX: usize = 300;
-    const PAIR: Size = Size { actors: 1, connections: 2, sends: 0, principals: false };
+    const PAIR: Size =
+        Size { actors: 1, connections: 2, sends: 0, principals: false, recovery: false };
     const TWO: Size = Size { actors: 2, connections: 1, ..PAIR };
-    const SIZES: [Size; 4] =
-        [PAIR, Size { sends: 1, ..PAIR }, TWO, Size { principals: true, ..TWO }];
+    const SIZES: [Size; 5] = [
+        PAIR,
+        Size { sends: 1, ..PAIR },
+        TWO,
+        Size { principals: true, ..TWO },
+        Size { sends: 1, recovery: true, ..TWO },
+    ];
 }

@@ -14,6 +14,7 @@ mod subscriptions;
 mod tests;
 mod transition;
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dst::verdict;
@@ -22,6 +23,7 @@ use signal_hub::hub::{Config, Counters, Hub, SessionKey};
 pub use dst::verdict::{Time, check_same};
 
 pub use catalogue::{Invariant, When};
+pub(crate) use delivery::{Book, Recovery};
 pub use grant::{Grant, TokenReader};
 pub use liveness::{Agreement, check_agreement, check_rest_in_time, probe_unanswered};
 pub use resources::{check_balance, check_rest};
@@ -112,6 +114,12 @@ impl Judge {
         let mut judge = Self { over_all: Vec::new(), ..Self::with(config, shadow, None) };
         judge.at_hub.retain(|(_, observer)| !observer.needs_the_past());
         judge
+    }
+
+    /// The same with what it needs to know of the past to judge recovery.
+    pub(crate) fn remembering(mut self, past: Arc<Mutex<Recovery>>) -> Self {
+        self.at_hub.push((true, Box::new(Lent(past))));
+        self
     }
 
     fn with(config: &Config, shadow: Shadow, delays: Option<liveness::Delays>) -> Self {
@@ -232,6 +240,15 @@ impl Judge {
     pub fn balance(&self, sessions: usize, counters: &Counters) -> Result<(), Violation> {
         check_balance(sessions, counters)?;
         self.tally.check(counters)
+    }
+}
+
+/// An observer that outlives its judge.
+struct Lent<O>(Arc<Mutex<O>>);
+
+impl<O: HubObserver> HubObserver for Lent<O> {
+    fn observe(&mut self, transition: &Transition<'_>) -> Verdict {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).observe(transition)
     }
 }
 

@@ -20,6 +20,6 @@ pub(super) use lateness::Lateness;
 pub(super) use outcomes::Outcomes;
 pub(super) use readers::Readers;
 pub(super) use recipients::Recipients;
-pub(super) use recovery::Recovery;
+pub(crate) use recovery::{Book, Recovery};
 pub(super) use replies::Replies;
 pub(super) use truth::Truth;

@@ -12,7 +12,8 @@ use signal_hub::hub::{Config, Output};
 use signal_hub::protocol::{ActorAddress, Epoch, Outgoing, RecoveryWish, Verb};
 
 use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
-use books::{Book, Kept};
+pub(crate) use books::Book;
+use books::Kept;
 
 /// I36 to I39, I42 to I45.
 #[derive(Debug, Clone)]
@@ -40,6 +41,15 @@ impl Recovery {
     pub fn new(config: &Config) -> Self {
         let (books, taken, epochs) = Default::default();
         Self { config: config.clone(), books, taken, epochs }
+    }
+
+    pub(crate) fn book(&self, address: &ActorAddress) -> Option<&Book> {
+        self.books.get(address)
+    }
+
+    /// The latest epoch of the address that a takeover ended.
+    pub(crate) fn taken(&self, address: &ActorAddress) -> Option<Epoch> {
+        self.taken.get(address).copied()
     }
 }
 
