@@ -13,6 +13,7 @@ mod fixture;
 mod http;
 mod limits;
 mod protocol_page;
+mod recovery;
 mod reload;
 mod sessions;
 mod settings;
