@@ -6,6 +6,7 @@
 //! - [`protocol`]: the messages on the wire, pure data.
 //! - [`auth`]: from a token to its bearer's rights, a pure function.
 //! - [`hub`]: the core, a function from (state, now, input) to (state, outputs), without I/O.
+//! - [`store`]: what the hub keeps on a disk, without a clock or a task.
 //! - [`runtime`]: what the shells need from the world (tasks, clock, sockets), and its form on
 //!   tokio.
 //! - [`server`]: the shell that serves a hub to WebSocket clients.
@@ -26,6 +27,9 @@ pub mod auth;
 
 #[cfg(feature = "server")]
 pub mod hub;
+
+#[cfg(feature = "server")]
+pub mod store;
 
 pub mod runtime;
 

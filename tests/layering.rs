@@ -80,6 +80,12 @@ const SRC_RULES: &[Rule] = &[
         never: &["crate::server", "crate::client", "crate::runtime"],
     },
     Rule {
+        because: "a store knows no clock, no task and no order but that of its rows",
+        paths: &["store"],
+        never: &["tokio", "async", ".await", "Instant", "SystemTime", "HashMap", "crate::server"],
+    },
+    Rule { because: "the hub knows no disk", paths: &["hub"], never: &["crate::store"] },
+    Rule {
         because: "server and client meet only in the protocol",
         paths: &["server"],
         never: &["crate::client"],
