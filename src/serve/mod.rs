@@ -20,6 +20,7 @@ use std::future::Future;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use sd_notify::NotifyState;
@@ -27,6 +28,7 @@ use signal_hub::hub::Config;
 use signal_hub::runtime::Tokio;
 use signal_hub::server::Server;
 use signal_hub::settings::{Place, Process};
+use signal_hub::store::{Folder, Opened, Store, StoreConfig};
 use tokio::select;
 use tokio::sync::oneshot;
 
@@ -56,6 +58,10 @@ pub struct Serve {
     /// Print every effective setting as TOML, with its source, and exit.
     #[arg(long)]
     print_config: bool,
+    /// Start with a store that is damaged: what cannot be read is set aside, and the log says what
+    /// was lost.
+    #[arg(long)]
+    store_repair: bool,
     #[command(flatten)]
     flags: Flags,
 }
@@ -107,12 +113,16 @@ async fn serve(serve: &Serve, settings: &Settings, process: &Process) -> anyhow:
     let files_max = files::raise_limit();
     let tls = certificate::load(process)?;
     let access = access::load(process)?;
+    let stored = open_store(process, serve.store_repair)?;
     let server = bind(&process.listen, settings.hub()?).await?;
     let server = server.with_limits(settings.limits()?).with_access(access);
     let (mut server, changes) = server.with_changes();
     if let Some(tls) = tls.clone() {
         certificate::tell_end(Some(&tls));
         server = server.with_tls(tls);
+    }
+    if let Some(stored) = stored {
+        server = server.with_store(stored, process.store_sync);
     }
     if let Some(states) = writers.audit_states() {
         server = server.with_audit(states);
@@ -129,6 +139,19 @@ async fn serve(serve: &Serve, settings: &Settings, process: &Process) -> anyhow:
     let latest = settings.clone();
     let reload = Reload { serve, settings, latest, writers: &writers, changes, tls };
     run(server, signals, reload.run(hangups)).await
+}
+
+/// Opens the store, if there is to be one; logs what was lost of it.
+fn open_store(process: &Process, repair: bool) -> anyhow::Result<Option<Opened>> {
+    let Some(path) = &process.store else { return Ok(None) };
+    let folder = Folder::new(path).with_context(|| format!("cannot make {}", path.display()))?;
+    let (bytes_max, is_durable) = (process.store_bytes_max, process.store_sync.is_durable());
+    let config = StoreConfig { bytes_max, is_durable, repair };
+    let opened = Store::open(Arc::new(folder), config)?;
+    for loss in &opened.losses {
+        tracing::warn!("the store: {loss}");
+    }
+    Ok(Some(opened))
 }
 
 /// Listens on the first address of `place` that is free.

@@ -174,7 +174,9 @@ fn a_value_out_of_its_range_is_told_with_the_range() {
                     duration.map(|duration| humantime::format_duration(duration).to_string())
                 })
             }
-            Kind::ActorAddress | Kind::Socket | Kind::Loopback | Kind::Path => continue,
+            Kind::ActorAddress | Kind::Socket | Kind::Loopback => continue,
+            Kind::Path | Kind::Directory => continue,
+            Kind::StoreSync => [Some("0s".to_owned()), Some("2s".to_owned())],
             Kind::Switch | Kind::Secret | Kind::Filter => continue,
             Kind::Origins | Kind::Subprotocols => continue,
         };

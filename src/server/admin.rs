@@ -88,7 +88,10 @@ async fn answer<R: Runtime, B>(shell: &Shell<R>, request: &Request<B>) -> Respon
     let answer = match request.uri().path() {
         "/metrics" => metrics(shell).await.map(|page| document(METRICS_TYPE, page)),
         "/debug" => debug(shell).await.map(|page| document("application/json", page)),
-        "/health" => ask(shell, |facts| facts.now).await.map(|now| health(shell, now)),
+        "/health" => {
+            let look = |facts: &Facts<'_>| (facts.now, facts.store);
+            ask(shell, look).await.map(|(now, store)| health(shell, now, store))
+        }
         _ => Some(text(StatusCode::NOT_FOUND, "there are /metrics, /debug and /health")),
     };
     answer.unwrap_or_else(|| text(StatusCode::SERVICE_UNAVAILABLE, "the hub does not answer"))
@@ -119,8 +122,11 @@ fn names_this_machine(host: &str) -> bool {
 }
 
 async fn metrics<R: Runtime>(shell: &Shell<R>) -> Option<String> {
-    let begin = |facts: &Facts<'_>| (facts.hub.totals(), *facts.hub.counters(), *facts.handling);
-    let (totals, counters, handling) = ask(shell, begin).await?;
+    let begin = |facts: &Facts<'_>| {
+        let store = (facts.store, *facts.storing);
+        (facts.hub.totals(), *facts.hub.counters(), *facts.handling, store)
+    };
+    let (totals, counters, handling, (store, storing)) = ask(shell, begin).await?;
     let events = &shell.events;
     let accounted_max = Accounts::at_most(&shell.config);
     let numbers = ShellNumbers {
@@ -136,7 +142,8 @@ async fn metrics<R: Runtime>(shell: &Shell<R>) -> Option<String> {
         certificate_expires: shell.tls.get().and_then(|tls| tls.expires_at()),
         uptime: shell.runtime.monotonic().saturating_sub(shell.began),
     };
-    Some(render(&Scrape { totals, accounted_max, counters, handling, shell: numbers }))
+    let shell = numbers;
+    Some(render(&Scrape { totals, accounted_max, counters, handling, store, storing, shell }))
 }
 
 /// The hub's state; the rows contain no tokens.

@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use super::connection::Answered;
 use super::handshake::{HandshakeRefusal, is_endpoint, shortcut, upgrade};
 use super::stream::Stream;
-use super::{AuditState, Shell};
+use super::{AuditState, Shell, StoreFigures};
 use crate::runtime::Runtime;
 use crate::time::Timestamp;
 
@@ -106,7 +106,7 @@ fn answer<R: Runtime, B>(shell: &Shell<R>, request: &Request<B>) -> Answer {
                 Answer::Plain(refusal.response())
             }
         },
-        "/health" if is_read(request) => Answer::Plain(health(shell, shell.runtime.now())),
+        "/health" if is_read(request) => Answer::Plain(health(shell, shell.runtime.now(), None)),
         "/health" => Answer::Plain(method_not_allowed()),
         _ => Answer::Plain(text(StatusCode::NOT_FOUND, "not found")),
     }
@@ -137,15 +137,28 @@ struct Health {
     /// Absent if no audit is written.
     #[serde(skip_serializing_if = "Option::is_none")]
     audit: Option<AuditState>,
+    /// Absent without a store, or where nobody asked the hub.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store: Option<StoreHealth>,
 }
 
-pub(super) fn health<R: Runtime>(shell: &Shell<R>, timestamp: Timestamp) -> Response<Full<Bytes>> {
+#[derive(Serialize)]
+struct StoreHealth {
+    full: bool,
+}
+
+pub(super) fn health<R: Runtime>(
+    shell: &Shell<R>,
+    timestamp: Timestamp,
+    store: Option<StoreFigures>,
+) -> Response<Full<Bytes>> {
     let health = Health {
         status: "ok",
         service: env!("CARGO_PKG_NAME"),
         version: env!("CARGO_PKG_VERSION"),
         timestamp,
         audit: shell.audit_state(),
+        store: store.map(|store| StoreHealth { full: store.is_full }),
     };
     let body = serde_json::to_vec(&health).expect("words and numbers are JSON");
     document("application/json", body)

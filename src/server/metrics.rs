@@ -4,7 +4,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::AuditState;
+use super::{AuditState, StoreFigures};
 use crate::hub::weights::Accounts;
 use crate::hub::{Counters, Drops, Totals};
 use crate::time::Timestamp;
@@ -58,6 +58,9 @@ pub(super) struct Scrape {
     pub accounted_max: Accounts,
     pub counters: Counters,
     pub handling: Histogram,
+    /// None without a store.
+    pub store: Option<StoreFigures>,
+    pub storing: Histogram,
     pub shell: ShellNumbers,
 }
 
@@ -84,7 +87,8 @@ pub(super) fn render(scrape: &Scrape) -> String {
     let help = "Bytes that the hub accounts for at most, by its settings.";
     page.accounts("accounted_bytes_max", help, &scrape.accounted_max);
     page.counters(&scrape.counters);
-    page.handling(&scrape.handling);
+    page.histogram("handle_seconds", "How long the hub took for one input.", &scrape.handling);
+    page.store(scrape.store, &scrape.storing);
     page.shell(&scrape.shell);
     page.0
 }
@@ -206,17 +210,31 @@ impl Page {
         }
     }
 
-    fn handling(&mut self, handling: &Histogram) {
-        self.head("handle_seconds", Kind::Histogram, "How long the hub took for one input.");
+    fn histogram(&mut self, name: &str, help: &str, times: &Histogram) {
+        self.head(name, Kind::Histogram, help);
+        let bucket = format!("{name}_bucket");
         let mut below = 0;
-        for (bound, count) in BOUNDS.into_iter().zip(handling.buckets) {
+        for (bound, count) in BOUNDS.into_iter().zip(times.buckets) {
             below += count;
             let bound = Duration::from_nanos(bound).as_secs_f64().to_string();
-            self.labelled("handle_seconds_bucket", "le", &bound, below);
+            self.labelled(&bucket, "le", &bound, below);
         }
-        self.labelled("handle_seconds_bucket", "le", "+Inf", handling.count);
-        self.line("handle_seconds_sum", handling.sum.as_secs_f64());
-        self.line("handle_seconds_count", handling.count);
+        self.labelled(&bucket, "le", "+Inf", times.count);
+        self.line(&format!("{name}_sum"), times.sum.as_secs_f64());
+        self.line(&format!("{name}_count"), times.count);
+    }
+
+    fn store(&mut self, store: Option<StoreFigures>, storing: &Histogram) {
+        let none = StoreFigures { bytes: 0, is_full: false, writes: 0 };
+        let StoreFigures { bytes, is_full, writes: _ } = store.unwrap_or(none);
+        self.one("store_bytes", Kind::Gauge, "Bytes of rows in the store.", bytes);
+        let help = "1 if the store takes nothing that adds to it.";
+        self.one("store_full", Kind::Gauge, help, u64::from(is_full));
+        self.histogram(
+            "store_seconds",
+            "How long the store took for one write, with its sync.",
+            storing,
+        );
     }
 
     fn shell(&mut self, shell: &ShellNumbers) {
@@ -308,7 +326,7 @@ mod tests {
             handling.observe(Duration::from_nanos(nanoseconds), count);
         }
         let mut page = Page(String::new());
-        page.handling(&handling);
+        page.histogram("handle_seconds", "", &handling);
         for line in [
             "signal_hub_handle_seconds_bucket{le=\"0.000001\"} 2",
             "signal_hub_handle_seconds_bucket{le=\"0.000002\"} 3",

@@ -12,6 +12,7 @@ mod connection;
 mod handshake;
 mod http;
 mod intake;
+mod keeper;
 mod limits;
 mod metrics;
 mod observer;
@@ -38,6 +39,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use keeper::{Keeper, StoreFigures, StoreSync};
 pub use limits::Limits;
 pub use observer::Observer;
 pub use origins::{AllowedOrigin, InvalidOrigin, Origin};
@@ -51,9 +53,10 @@ use self::tally::Tally;
 use self::tls::PresentTls;
 use self::waiting_room::WaitingRoom;
 use crate::auth::Access;
-use crate::hub::{Config, Hub, Ids, Input, SessionKey};
+use crate::hub::{Config, Entry, Hub, Ids, Input, SessionKey};
 use crate::protocol::codec::Bounds;
 use crate::runtime::{Listener, Runtime, SteadyClock};
+use crate::store::{Opened, StoreError};
 
 /// The state of the audit's writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -102,10 +105,16 @@ impl Changes {
     }
 }
 
-/// The hub's owner ended before the server did: our own defect, after which the process is useless.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the hub's owner ended unexpectedly")]
-pub struct OwnerLost;
+/// A server ended before it was told to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ServerLost {
+    /// The hub's owner did: our own defect, after which the process is useless.
+    #[error("the hub's owner ended unexpectedly")]
+    Owner,
+    /// The store failed. A new start finds all that was acknowledged.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 /// A hub and the port that it listens on.
 pub struct Server<R: Runtime, O> {
@@ -120,6 +129,7 @@ pub struct Server<R: Runtime, O> {
     audit: Option<AuditStates>,
     changes: Option<mpsc::Receiver<Ordered>>,
     files_max: Option<u64>,
+    store: Option<(Keeper, Vec<Entry>)>,
 }
 
 impl<R: Runtime, O: Observer> Server<R, O> {
@@ -144,6 +154,7 @@ impl<R: Runtime, O: Observer> Server<R, O> {
             audit: None,
             changes: None,
             files_max: None,
+            store: None,
         })
     }
 
@@ -171,6 +182,12 @@ impl<R: Runtime, O: Observer> Server<R, O> {
     pub fn with_changes(self) -> (Self, Changes) {
         let (orders, changes) = mpsc::channel(1);
         (Self { changes: Some(changes), ..self }, Changes(orders))
+    }
+
+    /// The same server with a store, which it found so: it begins with what it holds, and tells
+    /// nobody what is not in it.
+    pub fn with_store(self, opened: Opened, sync: StoreSync) -> Self {
+        Self { store: Some(Keeper::new(opened, sync)), ..self }
     }
 
     /// The same server in a process that may open `files_max` files: the port leaves the admin
@@ -213,7 +230,10 @@ impl<R: Runtime, O: Observer> Server<R, O> {
     /// Serves until `shutdown` ends. Then it accepts nobody, gives the hub `shutdown_timeout` to
     /// close its sessions, closes the rest, and returns when the last connection is gone: after
     /// `shutdown_timeout` + `close_timeout` at the latest.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), OwnerLost> {
+    ///
+    /// # Errors
+    /// If the owner is lost or the store fails; then it ends its sessions by itself.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServerLost> {
         let connections_max = self.connections_max();
         let (events, inbox) = mpsc::channel(self.limits.events_max);
         let ids = Ids::new(self.runtime.random_seed());
@@ -229,12 +249,14 @@ impl<R: Runtime, O: Observer> Server<R, O> {
             audit: self.audit,
             ..Shell::new(self.runtime.clone(), self.config, events)
         });
-        let owner = Owner::new(self.runtime.clone(), shell.clock.clone(), hub, self.observer);
+        let mut owner = Owner::new(self.runtime.clone(), shell.clock.clone(), hub, self.observer);
+        if let Some((keeper, entries)) = self.store {
+            owner = owner.with_store(keeper, entries);
+        }
         let (ended, end) = oneshot::channel();
         self.runtime.spawn(async move {
-            owner.run(inbox).await;
             // If `run` was dropped, nobody waits.
-            let _ = ended.send(());
+            let _ = ended.send(owner.run(inbox).await);
         });
 
         let admin = async {
@@ -253,7 +275,7 @@ impl<R: Runtime, O: Observer> Server<R, O> {
         }
         shell.shut_down().await;
         drop(shell);
-        end.await.map_err(|_| OwnerLost)
+        Ok(end.await.map_err(|_| ServerLost::Owner)??)
     }
 }
 

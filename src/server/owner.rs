@@ -11,13 +11,15 @@ use tokio::select;
 use tokio::sync::mpsc;
 use tokio::task::unconstrained;
 
+use super::keeper::{Keeper, StoreFigures};
 use super::metrics::Histogram;
 use super::session::{Farewell, Manner};
 use super::{Observer, audit};
 use crate::auth::Access;
-use crate::hub::{Hub, Input, LATE_MIN, Output, Peer, SessionKey, Table};
+use crate::hub::{Entry, Hub, Input, LATE_MIN, Output, Peer, SessionKey, Table};
 use crate::protocol::{CloseReason, Outgoing};
 use crate::runtime::{Alarm, Runtime, SteadyClock};
+use crate::store::StoreError;
 use crate::time::Timestamp;
 
 /// What a connection or the server tells the owner.
@@ -43,6 +45,9 @@ pub(super) struct Facts<'a> {
     pub hub: &'a Hub,
     /// The time that inputs took.
     pub handling: &'a Histogram,
+    pub store: Option<StoreFigures>,
+    /// The time that writes to the store took.
+    pub storing: &'a Histogram,
 }
 
 /// A session as the owner sees it.
@@ -157,9 +162,11 @@ pub(super) struct Owner<R: Runtime, O> {
     clock: SteadyClock<R>,
     hub: Hub,
     observer: O,
+    keeper: Option<Keeper>,
     outboxes: Outboxes,
     events_max: usize,
     handling: Histogram,
+    storing: Histogram,
     /// Inputs that were handled since `handling` was told.
     handled: u32,
     /// The steady clock when it was last read.
@@ -186,9 +193,11 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
             clock,
             hub,
             observer,
+            keeper: None,
             outboxes: Outboxes::new(),
             events_max,
             handling: Histogram::default(),
+            storing: Histogram::default(),
             handled: 0,
             now,
             looked,
@@ -196,8 +205,15 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
         }
     }
 
-    /// Feeds the hub until all senders of events are gone.
-    pub(super) async fn run(mut self, mut events: mpsc::Receiver<Event>) {
+    /// The same with a store, which holds these rows.
+    pub(super) fn with_store(mut self, keeper: Keeper, entries: Vec<Entry>) -> Self {
+        self.hub.change_storage(keeper.storage());
+        self.hub.restore(self.now, entries);
+        Self { keeper: Some(keeper), ..self }
+    }
+
+    /// Feeds the hub until all senders of events are gone, or its store fails.
+    pub(super) async fn run(mut self, mut events: mpsc::Receiver<Event>) -> Result<(), StoreError> {
         let mut alarm = Alarm::default();
         let mut batch = Vec::new();
         loop {
@@ -205,32 +221,51 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
             select! {
                 biased;
                 taken = events.recv_many(&mut batch, self.events_max) => match taken {
-                    0 => return,
-                    _ => self.take_all(&mut batch),
+                    0 => return self.keeper.map_or(Ok(()), Keeper::close),
+                    _ => self.take_all(&mut batch)?,
                 },
-                () = alarm.ring() => self.tick(),
+                () = alarm.ring() => self.tick()?,
             }
             // Else the 128th session would have to finish its own write: tokio has a budget for what
             // one task may do in a turn.
-            unconstrained(async { self.write_all() }).await;
+            unconstrained(async { self.write_all() }).await?;
             let soon = self.now + LOOK_EVERY;
-            alarm.set(self.hub.next_deadline().map(|deadline| deadline.min(soon)), |at| {
+            let stores = self.keeper.as_ref().and_then(Keeper::next_deadline);
+            let next = self.hub.next_deadline().into_iter().chain(stores).min();
+            alarm.set(next.map(|deadline| deadline.min(soon)), |at| {
                 Box::pin(self.runtime.sleep(at.since(self.now)))
             });
         }
     }
 
-    fn take_all(&mut self, events: &mut Vec<Event>) {
+    fn take_all(&mut self, events: &mut Vec<Event>) -> Result<(), StoreError> {
         self.look();
         self.hub.change_audit(O::WATCHES || audit::is_read());
         for event in events.drain(..) {
-            self.take(event);
+            self.take(event)?;
         }
         self.tell_handling(self.looked);
+        self.store(Keeper::settle)
+    }
+
+    /// Writes rows, then does what waited for them.
+    fn store(
+        &mut self,
+        settle: impl FnOnce(&mut Keeper, Timestamp) -> Result<Vec<Output>, StoreError>,
+    ) -> Result<(), StoreError> {
+        let Some(keeper) = &mut self.keeper else { return Ok(()) };
+        let (begin, writes) = (self.runtime.monotonic(), keeper.figures().writes);
+        let outputs = settle(keeper, self.now)?;
+        if keeper.figures().writes > writes {
+            self.storing.observe(self.runtime.monotonic().saturating_sub(begin), 1);
+        }
+        self.hub.change_storage(keeper.storage());
+        outputs.into_iter().for_each(|output| self.outboxes.carry_out(self.now, output));
+        Ok(())
     }
 
     /// Writes to each session that got something, and tells the hub what left.
-    fn write_all(&mut self) {
+    fn write_all(&mut self) -> Result<(), StoreError> {
         while !self.outboxes.dirty.is_empty() {
             let left = self.outboxes.write(self.looked, self.now);
             let begin = self.runtime.monotonic();
@@ -238,10 +273,12 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
                 self.handle(input);
             }
             self.tell_handling(begin);
+            self.store(Keeper::settle)?;
         }
+        Ok(())
     }
 
-    fn take(&mut self, event: Event) {
+    fn take(&mut self, event: Event) -> Result<(), StoreError> {
         match event {
             Event::Opened(key, peer, outbox) => {
                 self.outboxes.by_key.insert(key, outbox);
@@ -259,22 +296,31 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
             Event::Access(access) => self.hub.change_access(access),
             Event::CloseAll => {
                 self.closing_all = true;
+                self.store(|keeper, _| keeper.settle_all())?;
                 self.outboxes.close_all(Farewell::at_once(CloseReason::ServerShutdown));
             }
             Event::Inspect(question) => {
                 let now = self.clock.now();
-                question(&Facts { now, hub: &self.hub, handling: &self.handling });
+                question(&Facts {
+                    now,
+                    hub: &self.hub,
+                    handling: &self.handling,
+                    store: self.keeper.as_ref().map(Keeper::figures),
+                    storing: &self.storing,
+                });
             }
         }
+        Ok(())
     }
 
     /// The alarm may be early: its deadline can have moved since.
-    fn tick(&mut self) {
+    fn tick(&mut self) -> Result<(), StoreError> {
         self.look();
         if self.hub.next_deadline().is_some_and(|deadline| deadline <= self.now) {
             self.handle(Input::Tick);
         }
         self.tell_handling(self.looked);
+        self.store(Keeper::settle)
     }
 
     /// Reads the clock. If that comes much too late, the hub hears of it first.
@@ -298,14 +344,19 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
 
     fn handle(&mut self, input: Input) {
         self.handled += 1;
-        if !O::WATCHES {
+        if !O::WATCHES && self.keeper.is_none() {
             let outputs = self.hub.handle(self.now, input);
             return outputs.for_each(|output| self.outboxes.carry_out(self.now, output));
         }
         self.observer.before(self.now, &input, &self.hub);
         let outputs: Vec<Output> = self.hub.handle(self.now, input).collect();
         self.observer.after(self.now, &outputs, &self.hub);
-        outputs.into_iter().for_each(|output| self.outboxes.carry_out(self.now, output));
+        match &mut self.keeper {
+            Some(keeper) => keeper.take(self.now, self.hub.take_journal(), outputs),
+            None => {
+                outputs.into_iter().for_each(|output| self.outboxes.carry_out(self.now, output))
+            }
+        }
     }
 }
 

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::server::StoreSync;
+
 /// The settings that are neither the hub's nor the shell's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -37,6 +39,12 @@ pub struct Process {
     pub audit_lines_max: usize,
     /// Bytes of audit lines that may wait to be written.
     pub audit_bytes_max: usize,
+    /// The directory of the store; none: nothing is kept on disk.
+    pub store: Option<PathBuf>,
+    /// When what goes to the store is synced.
+    pub store_sync: StoreSync,
+    /// Bytes of rows from which on the store is full.
+    pub store_bytes_max: u64,
 }
 
 impl Process {
@@ -87,6 +95,9 @@ impl Default for Process {
             audit: None,
             audit_lines_max: 65_536,
             audit_bytes_max: 32 * 1024 * 1024,
+            store: None,
+            store_sync: StoreSync::Always,
+            store_bytes_max: 1024 * 1024 * 1024,
         }
     }
 }

@@ -13,7 +13,7 @@ use super::process::Place;
 use super::table::Kind;
 use crate::auth::Keys;
 use crate::protocol::ActorAddress;
-use crate::server::AllowedOrigin;
+use crate::server::{AllowedOrigin, StoreSync};
 
 /// Reads a value as flags and the environment write it. The error says what is allowed.
 pub fn parse(kind: Kind, text: &str) -> Result<Value, String> {
@@ -31,7 +31,8 @@ pub fn parse(kind: Kind, text: &str) -> Result<Value, String> {
         Kind::ActorAddress => ActorAddress::parse(text).ok().map(|_| text.into()),
         Kind::Socket => place(text)?.map(|_| text.into()),
         Kind::Loopback => place(text)?.filter(Place::is_loopback).map(|_| text.into()),
-        Kind::Path => (!text.is_empty()).then(|| text.into()),
+        Kind::Path | Kind::Directory => (!text.is_empty()).then(|| text.into()),
+        Kind::StoreSync => text.parse::<StoreSync>().ok().map(|sync| sync.to_string().into()),
         Kind::Switch => text.parse::<bool>().ok().map(Value::from),
         Kind::Secret => (text.len() >= Keys::SECRET_BYTES_MIN).then_some(Value::Bool(true)),
         Kind::Filter if text.trim().is_empty() => None,
@@ -104,6 +105,10 @@ pub fn allowed(kind: Kind) -> String {
             "a loopback address and a port such as 127.0.0.1:9001 or [::1]:9001".to_owned()
         }
         Kind::Path => "the path of a file".to_owned(),
+        Kind::Directory => "the path of a directory".to_owned(),
+        Kind::StoreSync => {
+            format!("always, never or a time from 1ms to {}", short(StoreSync::WITHIN_MAX))
+        }
         Kind::Switch => "true or false".to_owned(),
         Kind::Secret => format!("{} bytes or more", Keys::SECRET_BYTES_MIN),
         Kind::Filter => {
@@ -121,7 +126,8 @@ pub fn unit(kind: Kind) -> &'static str {
         Kind::Count { unit, .. } => unit,
         Kind::ActorAddress => "actor address",
         Kind::Socket | Kind::Loopback => "host:port",
-        Kind::Path => "path",
+        Kind::Path | Kind::Directory => "path",
+        Kind::StoreSync => "sync",
         Kind::Switch => "switch",
         Kind::Secret => "secret",
         Kind::Filter => "filter",

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use signal_hub::auth::Access;
 use signal_hub::hub::{CloseCause, Config, Hub, Input, SessionKey};
 use signal_hub::runtime::{Runtime, Tokio};
-use signal_hub::server::{Limits, Observer, OwnerLost, Server, Tls};
+use signal_hub::server::{Limits, Observer, Server, ServerLost, Tls};
 use signal_hub::time::Timestamp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -27,7 +27,7 @@ pub struct Running {
     pub admin: Option<SocketAddr>,
     inputs: mpsc::UnboundedReceiver<Input>,
     stop: oneshot::Sender<()>,
-    end: oneshot::Receiver<Result<(), OwnerLost>>,
+    end: oneshot::Receiver<Result<(), ServerLost>>,
 }
 
 impl Running {
@@ -141,12 +141,12 @@ impl Running {
     }
 
     /// How the server ended of its own accord.
-    pub async fn end(self) -> Result<(), OwnerLost> {
+    pub async fn end(self) -> Result<(), ServerLost> {
         within(self.end).await.expect("run returns")
     }
 
     /// Stops the server. What the hub was still told, and how the server ended.
-    pub async fn stop(mut self) -> (Vec<Input>, Result<(), OwnerLost>) {
+    pub async fn stop(mut self) -> (Vec<Input>, Result<(), ServerLost>) {
         self.stop.send(()).expect("the server runs");
         let end = within(self.end).await.expect("run returns");
         let mut rest = Vec::new();

@@ -18,5 +18,6 @@ mod reload;
 mod sessions;
 mod settings;
 mod shutdown;
+mod store;
 mod stranger;
 mod tls;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use signal_hub::hub::{CloseCause, Config, Input, SessionKey};
-use signal_hub::server::OwnerLost;
+use signal_hub::server::ServerLost;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -53,5 +53,5 @@ async fn a_server_that_loses_its_hub_closes_its_sessions_and_says_so() {
     client.send(Message::text("{}")).await;
     assert_eq!(client.close_frame().await, (1011, "internal error".to_owned()));
     assert_eq!(bystander.close_frame().await.0, 1011);
-    assert_eq!(hub.end().await, Err(OwnerLost));
+    assert_eq!(hub.end().await, Err(ServerLost::Owner));
 }

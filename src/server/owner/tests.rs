@@ -53,7 +53,7 @@ async fn play(
     }
     drop(events);
     let hub = Hub::new(config, Ids::new([7; 32]));
-    Owner::new(Tokio, SteadyClock::new(Tokio), hub, ()).run(inbox).await;
+    Owner::new(Tokio, SteadyClock::new(Tokio), hub, ()).run(inbox).await.expect("no store fails");
     lines.map(|line| line.did.lock().unwrap_or_else(PoisonError::into_inner).clone())
 }
 
