@@ -18,6 +18,8 @@ pub struct Belief {
     pub(super) asked: AtomicBool,
     /// Whether the hub has been heard of since then: a connection can be dead and look alive.
     pub(super) proved: bool,
+    /// Whether it waits for an answer that is not late yet.
+    pub(super) waits: bool,
 }
 
 /// What a client believes, for whoever asks whether everybody is back.
@@ -29,6 +31,8 @@ pub struct Agreement {
     pub wants: bool,
     /// Whether it believes to be there.
     pub owns: bool,
+    /// Whether it waits for an answer that is not late yet.
+    pub waits: bool,
 }
 
 impl Belief {
@@ -71,6 +75,7 @@ impl Belief {
     pub fn agreement(&self) -> Option<Agreement> {
         self.asked.store(true, Ordering::Relaxed);
         let (address, owns) = (self.own.clone(), self.proved && self.owned.contains(&self.own));
-        (!self.ended).then(|| Agreement { wants: self.wants(&address), owns, address })
+        let (wants, waits) = (self.wants(&address), self.waits);
+        (!self.ended).then_some(Agreement { address, wants, owns, waits })
     }
 }

@@ -21,6 +21,8 @@ use crate::scenario::WhichToken;
 const BACKOFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)];
 /// How often a client shows that it lives, if nothing says how often it has to.
 const HEARTBEAT: Duration = Duration::from_secs(10);
+/// How long nothing more is awaited before everybody is back for good; what is asked for is late with that.
+const CALM_FOR: Duration = Duration::from_secs(5);
 /// How often a client looks what is due.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -46,7 +48,8 @@ pub(super) struct Keeper<W: Wire> {
     wishes: Wishes,
     belief: Arc<Mutex<Belief>>,
     orders: mpsc::UnboundedReceiver<Order>,
-    awaited: BTreeMap<String, oneshot::Sender<()>>,
+    /// What it was told to ask, since when it waits for the answer, and who waits for it as well.
+    awaited: BTreeMap<String, (Duration, oneshot::Sender<()>)>,
     due: Due,
 }
 
@@ -216,7 +219,7 @@ impl<W: Wire> Keeper<W> {
         if self.line.say(operation).await
             && let Some(id) = id
         {
-            self.awaited.insert(id, done);
+            self.awaited.insert(id, (self.line.runtime().monotonic(), done));
         }
     }
 
@@ -256,6 +259,9 @@ impl<W: Wire> Keeper<W> {
             self.line.record(ClientEvent::Said("takes the connection for dead".to_owned()));
             return self.line.abandon();
         }
+        let waits = self.line.run().promises.patience().saturating_sub(CALM_FOR);
+        let waits = self.awaited.values().any(|(since, _)| now < *since + waits);
+        lock(&self.belief).waits = waits;
         let came = self.line.came();
         if came != self.due.life.0 {
             self.due.life = (came, now);
@@ -314,7 +320,7 @@ impl<W: Wire> Keeper<W> {
     }
 
     fn hear(&mut self, heard: &Heard) {
-        if let Some(done) = heard.report.answers().and_then(|id| self.awaited.remove(id)) {
+        if let Some((_, done)) = heard.report.answers().and_then(|id| self.awaited.remove(id)) {
             // Whoever gave the order may not wait for it.
             let _ = done.send(());
         }

@@ -27,8 +27,8 @@ impl Known {
         let (asked, at) = (self.asked.len(), self.now);
         let acts = self.acts(link, operation);
         let operation = Arc::clone(operation);
-        let (gives_up, taken) = (Vec::new(), self.said.saturating_sub(self.loose));
-        self.asked.push(Asked { link, operation, at, acts, gives_up, taken, answered: false });
+        let (about, taken) = (BTreeSet::new(), self.said.saturating_sub(self.loose));
+        self.asked.push(Asked { link, operation, at, acts, about, taken, answered: false });
         self.said(asked);
         let operation = self.operation(asked);
         let known = &mut self.links[link];
@@ -46,22 +46,55 @@ impl Known {
         if wants && self.keeps(Promise::AskOutcome) {
             self.links[link].open.push_back(asked);
         }
-        self.under_way(link, &operation, acts);
-        let gives_up = match &operation.verb {
-            Verb::Unregister { address } => vec![plain(address).to_owned()],
-            Verb::Disconnect => self.links[link].ever.iter().cloned().collect(),
-            _ => return,
-        };
-        let given_up = gives_up.into_iter().filter(|name| self.give_up_asked(name, link));
-        let given_up = given_up.collect();
-        self.asked[asked].gives_up = given_up;
+        self.under_way(link, &operation);
+        let mut about = self.possibly_about(asked);
+        about.retain(|name| match topic_of(&operation.verb) {
+            Some((topic, wanted)) => {
+                self.topic_asked(name, topic, wanted);
+                true
+            }
+            None => self.give_up_asked(name, link),
+        });
+        self.asked[asked].about = about;
     }
 
-    pub fn gave_up(&mut self, asked: usize, carried_out: Option<bool>) {
-        let link = self.asked[asked].link;
-        for name in std::mem::take(&mut self.asked[asked].gives_up) {
-            self.give_up_ended(&name, link, carried_out);
+    /// The addresses that it may give up, or subscribe or unsubscribe: whoever speaks for one that is not its own does
+    /// it for another that is.
+    fn possibly_about(&self, asked: usize) -> BTreeSet<String> {
+        let Asked { link, operation, acts, .. } = &self.asked[asked];
+        let (ever, speaker) = (&self.links[*link].ever, plain(&operation.speaker).to_owned());
+        match &operation.verb {
+            Verb::Unregister { address } => [plain(address).to_owned()].into(),
+            Verb::Disconnect => ever.clone(),
+            Verb::Subscribe { .. } | Verb::Unsubscribe { .. } if *acts => [speaker].into(),
+            Verb::Subscribe { .. } | Verb::Unsubscribe { .. } => ever | &[speaker].into(),
+            _ => BTreeSet::new(),
         }
+    }
+
+    /// What it was about is over: carried out, or not; or nobody will ever know.
+    pub fn ended(&mut self, asked: usize, carried_out: Option<bool>) {
+        let (link, operation) = (self.asked[asked].link, self.operation(asked));
+        let about = std::mem::take(&mut self.asked[asked].about);
+        let Some((topic, wanted)) = topic_of(&operation.verb) else {
+            about.iter().for_each(|name| self.give_up_ended(name, link, carried_out));
+            return;
+        };
+        let done = carried_out == Some(true);
+        let is_own = self.surely_acted(asked);
+        for name in &about {
+            self.topic_ended(name, topic, wanted, Some(link).filter(|_| done && is_own));
+        }
+        if done && !is_own {
+            let others = &self.links[link].ever | &about;
+            others.iter().for_each(|name| self.touch(name, topic, wanted));
+        }
+    }
+
+    /// Whether it was done by the address that it names.
+    pub fn surely_acted(&self, asked: usize) -> bool {
+        let Asked { link, operation, at, acts, .. } = &self.asked[asked];
+        *acts && self.is_surely(plain(&operation.speaker), *link, *at)
     }
 
     /// Whether the connection surely has the address that the operation needs.
@@ -76,8 +109,7 @@ impl Known {
     }
 
     /// What may happen from now on.
-    fn under_way(&mut self, link: usize, operation: &Operation, acts: bool) {
-        let speaker = plain(&operation.speaker);
+    fn under_way(&mut self, link: usize, operation: &Operation) {
         match &operation.verb {
             Verb::Register { address, .. } => self.register_asked(plain(address), link),
             Verb::Renew { address, .. } => self.renew(plain(address), link, self.now, None),
@@ -86,8 +118,6 @@ impl Known {
                     self.renew(&name, link, self.now, None);
                 }
             }
-            Verb::Subscribe { topic } => self.topic_asked(speaker, link, topic, true, acts),
-            Verb::Unsubscribe { topic, .. } => self.topic_asked(speaker, link, topic, false, acts),
             _ => {}
         }
     }
@@ -96,18 +126,7 @@ impl Known {
     pub fn settle_operations(&mut self, link: usize) {
         let all: Vec<usize> =
             self.links[link].by_id.values().flat_map(|waiting| &waiting.open).copied().collect();
-        for asked in all {
-            self.gave_up(asked, None);
-            let operation = self.operation(asked);
-            let speaker = plain(&operation.speaker);
-            match &operation.verb {
-                Verb::Subscribe { topic } => self.topic_ended(speaker, link, topic, true, None),
-                Verb::Unsubscribe { topic, .. } => {
-                    self.topic_ended(speaker, link, topic, false, None);
-                }
-                _ => {}
-            }
-        }
+        all.into_iter().for_each(|asked| self.ended(asked, None));
     }
 
     /// I24, I26: an answer comes.
@@ -201,21 +220,12 @@ impl Known {
 
     /// What is carried out for sure.
     fn done(&mut self, link: usize, asked: usize) {
-        let (operation, at) = (self.operation(asked), self.asked[asked].at);
-        let speaker = plain(&operation.speaker);
-        let acts = self.asked[asked].acts && self.is_surely(speaker, link, at);
-        self.gave_up(asked, Some(true));
-        match &operation.verb {
-            Verb::Heartbeat => {
-                for name in self.renewed_by_heartbeat(link) {
-                    self.renew(&name, link, at, Some(true));
-                }
+        let at = self.asked[asked].at;
+        self.ended(asked, Some(true));
+        if matches!(self.operation(asked).verb, Verb::Heartbeat) {
+            for name in self.renewed_by_heartbeat(link) {
+                self.renew(&name, link, at, Some(true));
             }
-            Verb::Subscribe { topic } => self.topic_ended(speaker, link, topic, true, Some(acts)),
-            Verb::Unsubscribe { topic, .. } => {
-                self.topic_ended(speaker, link, topic, false, Some(acts));
-            }
-            _ => {}
         }
     }
 
@@ -311,13 +321,14 @@ impl Known {
         })
     }
 
-    /// L3: everybody is back, and nobody waits for an answer.
+    /// I24, L3: everybody is back, and nobody waits for an answer.
     pub fn check_waiting(&mut self) -> Verdict {
         let within = self.patience.max(ANSWERED_WITHIN);
         for link in self.open_links(|_| true) {
             if self.links[link].excused {
                 continue;
             }
+            self.check_unanswered(link, self.links[link].answered)?;
             let open = self.links[link].open.iter().copied();
             let first = open.into_iter().find(|asked| !self.asked[*asked].answered);
             let late = first.filter(|first| self.asked[*first].at.at + within <= self.now.at);
@@ -330,5 +341,14 @@ impl Known {
             })?;
         }
         Ok(())
+    }
+}
+
+/// Which topic it subscribes to, or unsubscribes from.
+fn topic_of(verb: &Verb) -> Option<(&str, bool)> {
+    match verb {
+        Verb::Subscribe { topic } => Some((topic, true)),
+        Verb::Unsubscribe { topic, .. } => Some((topic, false)),
+        _ => None,
     }
 }

@@ -72,14 +72,21 @@ impl Known {
                 surely.collect()
             }
             Verb::Broadcast { exclude_self, .. } if self.keeps(Promise::Broadcast) => {
-                let speaker = plain(&operation.speaker);
-                let all = self.addresses.keys().filter(|name| !exclude_self || *name != speaker);
+                let spared = |name: &String| *exclude_self && self.may_be_speaker(asked, name);
+                let all = self.addresses.keys().filter(|name| !spared(name));
                 let there =
                     all.filter_map(|name| Some((name.clone(), owner(name)?, Invariant::I23)));
                 there.collect()
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Whether it may be this address that speaks: the one that is named, or another of the connection.
+    fn may_be_speaker(&self, asked: usize, name: &str) -> bool {
+        let Asked { link, operation, .. } = &self.asked[asked];
+        let has_other = || !self.surely_acted(asked) && self.links[*link].ever.contains(name);
+        plain(&operation.speaker) == name || has_other()
     }
 
     /// I23: no more copies than recipients.

@@ -58,8 +58,8 @@ pub struct Asked {
     pub at: Moment,
     /// Whether the connection was sure to have the address that it spoke for.
     pub acts: bool,
-    /// The addresses that it gives up, if it is carried out.
-    pub gives_up: Vec<String>,
+    /// The addresses that it may give up, or subscribe or unsubscribe.
+    pub about: BTreeSet<String>,
     /// What had surely been said and carried out before it was asked for.
     pub taken: u64,
     pub answered: bool,
@@ -236,7 +236,7 @@ impl Known {
     }
 
     /// I24: what was asked long before has its answer, too.
-    fn check_unanswered(&mut self, link: usize, answered: Moment) -> Verdict {
+    pub fn check_unanswered(&mut self, link: usize, answered: Moment) -> Verdict {
         while let Some(asked) = self.links[link].open.front().copied() {
             let open = &self.asked[asked];
             if open.answered {

@@ -334,7 +334,7 @@ fn is_request(text: &str) -> bool {
     matches!(frame, ClientFrame::Request(request) if request.verb.is_ok())
 }
 
-/// L1: whoever keeps trying is there, and nobody else believes to be.
+/// L1, L3: whoever keeps trying is there, nobody else believes to be, and what was asked is answered or late.
 ///
 /// # Errors
 /// Who is not.
@@ -342,6 +342,10 @@ pub fn check_agreement(clients: &[Agreement]) -> Result<(), Violation> {
     if let Some(client) = clients.iter().find(|client| client.wants && !client.owns) {
         let evidence = format!("{} is not back, though it keeps trying", client.address);
         return broken(Invariant::L1, evidence);
+    }
+    if let Some(client) = clients.iter().find(|client| client.waits) {
+        let evidence = format!("{} waits for an answer", client.address);
+        return broken(Invariant::L3, evidence);
     }
     let mut owners = std::collections::BTreeSet::new();
     let twice = clients.iter().find(|client| client.owns && !owners.insert(&client.address));

@@ -12,8 +12,7 @@ use crate::scenario::WhichToken;
 impl Known {
     pub fn refused(&mut self, link: usize, asked: usize, why: Refusal) -> Verdict {
         let operation = self.operation(asked);
-        let speaker = plain(&operation.speaker);
-        self.gave_up(asked, Some(false));
+        self.ended(asked, Some(false));
         match &operation.verb {
             Verb::Register { address, .. } => {
                 self.check_newcomer(link, asked, plain(address), why)?;
@@ -27,8 +26,6 @@ impl Known {
                     self.renew(&name, link, self.asked[asked].at, Some(false));
                 }
             }
-            Verb::Subscribe { topic } => self.topic_ended(speaker, link, topic, true, None),
-            Verb::Unsubscribe { topic, .. } => self.topic_ended(speaker, link, topic, false, None),
             _ => {}
         }
         self.check_refusal(link, asked, why)

@@ -223,10 +223,10 @@ impl Known {
             return Ok(());
         };
         let is_own = |asked: &usize| {
-            let asked = &self.asked[*asked];
-            let speaker = plain(&asked.operation.speaker);
-            let acts = asked.acts && self.is_surely(speaker, asked.link, asked.at);
-            if acts { from == speaker } else { self.links[asked.link].ever.contains(from) }
+            let Asked { link, operation, .. } = &self.asked[*asked];
+            let acted = self.surely_acted(*asked);
+            let others = &self.links[*link].ever;
+            if acted { from == plain(&operation.speaker) } else { others.contains(from) }
         };
         let holds = askings.iter().any(is_own);
         let (link, first) = (delivered.link, askings[0]);

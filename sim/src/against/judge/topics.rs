@@ -59,54 +59,30 @@ impl Known {
     }
 
     /// A subscription is asked for, or its end.
-    pub fn topic_asked(&mut self, name: &str, link: usize, topic: &str, wanted: bool, acts: bool) {
+    pub fn topic_asked(&mut self, name: &str, topic: &str, wanted: bool) {
         self.topic(name, topic).pending += 1;
         self.touch(name, topic, wanted);
-        if !acts {
-            self.touch_others(link, topic, wanted);
-        }
     }
 
-    /// That is answered; nothing, if nobody knows.
-    pub fn topic_ended(
-        &mut self,
-        name: &str,
-        link: usize,
-        topic: &str,
-        wanted: bool,
-        surely_done: Option<bool>,
-    ) {
+    /// That is answered, or never will be; `surely_by` is the connection by which it surely is done.
+    pub fn topic_ended(&mut self, name: &str, topic: &str, wanted: bool, surely_by: Option<usize>) {
         let now = self.now;
         let known = self.topic(name, topic);
         known.pending = known.pending.saturating_sub(1);
-        match surely_done {
-            Some(true) if known.pending == 0 && wanted => {
-                known.sure = known.sure.or(Some((now, link)));
-            }
-            Some(true) if known.pending == 0 => (known.sure, known.never) = (None, Some(now)),
-            Some(true) => {}
-            Some(false) => {
-                self.touch(name, topic, wanted);
-                self.touch_others(link, topic, wanted);
-            }
+        match surely_by.filter(|_| known.pending == 0) {
+            Some(link) if wanted => known.sure = known.sure.or(Some((now, link))),
+            Some(_) => (known.sure, known.never) = (None, Some(now)),
             None => {}
         }
     }
 
     /// It may have happened.
-    fn touch(&mut self, name: &str, topic: &str, wanted: bool) {
+    pub fn touch(&mut self, name: &str, topic: &str, wanted: bool) {
         let known = self.topic(name, topic);
         if wanted {
             known.never = None;
         } else {
             known.sure = None;
-        }
-    }
-
-    /// It may have happened to another address of the connection.
-    fn touch_others(&mut self, link: usize, topic: &str, wanted: bool) {
-        for name in self.links[link].ever.clone() {
-            self.touch(&name, topic, wanted);
         }
     }
 

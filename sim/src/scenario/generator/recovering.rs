@@ -89,7 +89,7 @@ fn talk(dice: &mut Dice, scenario: &Scenario, sender: &mut Stranger) {
         let act = match dice.between(0, 9) {
             0..=3 => Action::Ask { to, id: None, speech },
             4..=6 => Action::Tell { to, speech },
-            7 => Action::Broadcast { exclude_self: false, speech },
+            7 => Action::Broadcast { exclude_self: true, speech },
             _ => {
                 let Action::Subscribe { topic } = subscribe(TOPIC) else { return };
                 Action::Publish { topic, speech: Speech { not_queued: false, ..speech } }

@@ -144,6 +144,30 @@ fn a_broadcast_leaves_nobody_out() {
 }
 
 #[test]
+fn who_speaks_in_a_name_that_it_has_not_may_be_left_out_as_whoever_it_is() {
+    let mut story = Story::of(["alice", "bob"]);
+    let (payload, exclude_self, capability, ttl) = (json!(1), true, None, None);
+    let verb = Verb::Broadcast { payload, exclude_self, capability, ttl };
+    story.asks_as("alice", "alice/desk", "1", verb).hears("alice", counted("1", 1));
+    story.is_there("alice").clone().is_there("bob").breaks(Invariant::I23);
+    story.hears("bob", delivered("alice", "bob", 1)).is_there("bob").holds();
+}
+
+#[test]
+fn what_is_under_way_for_another_name_may_be_about_the_own() {
+    let both = |first: Verb, second: Verb, answer: Report, copies| {
+        let mut story = Story::of(["alice", "bob"]);
+        story.subscribes("alice", "news").asks_again("alice", "1", first);
+        story.asks_as("alice", "alice/desk", "2", second).hears("alice", answer);
+        story.publishes("bob", "news", 1, copies).hears("alice", done("2")).is_there("alice");
+        story.holds();
+    };
+    both(register("alice"), subscribe("news"), owned("1", "alice", 2, &[]), 1);
+    both(unsubscribe("news"), subscribe("news"), done("1"), 1);
+    both(subscribe("news"), unsubscribe("news"), done("1"), 0);
+}
+
+#[test]
 fn no_copy_fails_that_has_room() {
     let mut story = Story::of(["alice", "bob", "carol"]);
     let (exclude_self, capability, ttl) = (true, None, None);

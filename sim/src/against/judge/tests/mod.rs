@@ -93,8 +93,12 @@ impl Story {
     }
 
     fn asks_again(&mut self, who: &str, id: &str, verb: Verb) -> &mut Self {
-        let speaker = who.split('.').next().unwrap_or(who).to_owned();
-        let operation = Arc::new(Operation { id: id.to_owned(), speaker, verb });
+        self.asks_as(who, who.split('.').next().unwrap_or(who), id, verb)
+    }
+
+    fn asks_as(&mut self, who: &str, speaker: &str, id: &str, verb: Verb) -> &mut Self {
+        let operation = Operation { id: id.to_owned(), speaker: speaker.to_owned(), verb };
+        let operation = Arc::new(operation);
         self.client(who, ClientEvent::Asked { connection: 1, operation })
     }
 
@@ -121,13 +125,12 @@ impl Story {
     }
 
     fn subscribes(&mut self, who: &str, topic: &str) -> &mut Self {
-        let id = self.asks(who, Verb::Subscribe { topic: topic.to_owned() });
+        let id = self.asks(who, subscribe(topic));
         self.hears(who, done(&id))
     }
 
     fn unsubscribes(&mut self, who: &str, topic: &str) -> &mut Self {
-        let verb = Verb::Unsubscribe { topic: topic.to_owned(), by_id: false };
-        let id = self.asks(who, verb);
+        let id = self.asks(who, unsubscribe(topic));
         self.hears(who, done(&id))
     }
 
@@ -175,6 +178,14 @@ impl Story {
 fn register(address: &str) -> Verb {
     let (address, renew_on_heartbeat) = (address.to_owned(), false);
     Verb::Register { address, ttl: TTL, renew_on_heartbeat, capability: None }
+}
+
+fn subscribe(topic: &str) -> Verb {
+    Verb::Subscribe { topic: topic.to_owned() }
+}
+
+fn unsubscribe(topic: &str) -> Verb {
+    Verb::Unsubscribe { topic: topic.to_owned(), by_id: false }
 }
 
 fn tell(to: &str, said: u64) -> Verb {

@@ -122,10 +122,13 @@ fn what_is_not_promised_is_not_judged() {
 
 #[test]
 fn whoever_keeps_trying_is_there_alone() {
-    let client = |wants, owns| Agreement { address: "alice".to_owned(), wants, owns };
+    let waits = false;
+    let client = |wants, owns| Agreement { address: "alice".to_owned(), wants, owns, waits };
     let broken =
         |clients: &[Agreement]| check_agreement(clients).err().map(|violation| violation.invariant);
     assert_eq!(broken(&[client(true, true), client(false, false)]), None);
     assert_eq!(broken(&[client(true, false)]), Some(Invariant::L1));
     assert_eq!(broken(&[client(true, true), client(true, true)]), Some(Invariant::L1));
+    let waiting = Agreement { waits: true, ..client(true, true) };
+    assert_eq!(broken(&[waiting]), Some(Invariant::L3));
 }
