@@ -11,7 +11,7 @@ use dst::backend::{self, Backend, Skipped};
 use dst::campaign::{self, Findings, Plan, Watcher};
 use dst::failures::Shrunk;
 use dst::run::Keep;
-use dst::scenario::{self, Progress, Step, What};
+use dst::scenario::{self, Progress, Step, What, When};
 use signal_hub::hub::Config;
 
 use super::dialect::Promises;
@@ -25,6 +25,13 @@ const EVENTS_KEPT: usize = 5_000;
 pub const LAST_TRIES: usize = 10;
 /// Candidates that are tried at the same time.
 const AT_ONCE: usize = 24;
+/// The longest pauses between steps that are tried in shrinking: what is left waits, and nothing else takes time.
+const PAUSES: [Duration; 4] = [
+    Duration::from_millis(100),
+    Duration::from_millis(300),
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+];
 /// How much later than a failure its story ends: no two runs take the same time.
 const SLACK: Duration = Duration::from_millis(500);
 
@@ -201,7 +208,7 @@ impl<'a> Shrinker<'a> {
             }
             let part_of = if parts == 0 { by_actor(&best) } else { by_place(steps, parts) };
             match self.drop_parts(&best, &part_of, violation) {
-                Some(smaller) => (best, when) = smaller,
+                Some(smaller) => (best, when) = self.squeeze(smaller, violation),
                 None => parts = (2 * parts).max(4),
             }
         }
@@ -236,6 +243,23 @@ impl<'a> Shrinker<'a> {
         failing.min_by_key(|(smaller, _)| smaller.steps.len())
     }
 
+    /// The soonest that still fails of the same steps with shorter pauses.
+    fn squeeze(
+        &mut self,
+        (story, when): (Scenario, Duration),
+        violation: &Violation,
+    ) -> (Scenario, Duration) {
+        let end = last_at(&story);
+        let squeezed = PAUSES.into_iter().map(|pause| with_pauses(&story, pause));
+        // What saves little costs more.
+        let sooner: Vec<Scenario> =
+            squeezed.filter(|squeezed| last_at(squeezed) + SLACK * 2 < end).collect();
+        let failed = self.try_all(&sooner, violation);
+        let failing =
+            sooner.into_iter().zip(failed).find_map(|(sooner, when)| Some((sooner, when?)));
+        failing.unwrap_or((story, when))
+    }
+
     /// For each that fails: until when its story has to go.
     fn try_all(&mut self, candidates: &[Scenario], violation: &Violation) -> Vec<Option<Duration>> {
         let first = self.try_each(candidates, self.first_tries, violation);
@@ -266,6 +290,24 @@ impl<'a> Shrinker<'a> {
         let played = play_all(&each, AT_ONCE, &|| false, &|| ());
         played.chunks(tries.max(1)).map(|tried| failures(tried, violation)).collect()
     }
+}
+
+fn last_at(story: &Scenario) -> Duration {
+    story.steps.iter().filter_map(Step::begins_at).max().unwrap_or_default()
+}
+
+/// The same with no longer pauses between two steps than this.
+fn with_pauses(story: &Scenario, pause: Duration) -> Scenario {
+    let (mut before, mut saved) = (Duration::ZERO, Duration::ZERO);
+    let mut steps = story.steps.clone();
+    for step in &mut steps {
+        if let When::At(at) = &mut step.when {
+            saved += at.saturating_sub(before).saturating_sub(pause);
+            before = *at;
+            *at -= saved;
+        }
+    }
+    Scenario { steps, ..story.clone() }
 }
 
 /// For each step the number of its actor, or of what the hub or the network does.
