@@ -1,5 +1,5 @@
-"""Plays docs/TUTORIAL.md and docs/ANY_HUB.md, each in a copy of the project of its own: each command ends as the page
-says and tells what the page shows.
+"""Plays docs/TUTORIAL.md, which changes the project, in a copy of it, and docs/ANY_HUB.md, which does not, in the project
+itself: each command ends as the page says and tells what the page shows.
 
 usage: walkthroughs.py [PAGE]...
 
@@ -16,6 +16,7 @@ import sys
 
 root = pathlib.Path(__file__).parents[1]
 copy = root / "target/tutorial/project"
+CHANGING = "TUTORIAL.md"
 
 # Without the settings of cargo, which are read from the folders above. One build folder holds what is built of the
 # project, of this copy and of that for mutants, so each is built with debug information of its own: built alike, cargo
@@ -54,27 +55,27 @@ def is_shown(shown, told):
     return re.fullmatch(r"(?s:.*?)".join(parts) + r"\n*", told) is not None
 
 
-def play(command):
+def play(command, folder):
     """Returns what the command prints; ends if it does not end as it should."""
     expected = re.search(r"# ends with (\d+)", command)
     expected = int(expected[1]) if expected else 0
     print(f"$ {command}", flush=True)
-    environment = os.environ | {
-        "CARGO_TARGET_DIR": str(root / "target/tutorial/programs"),
-        "CARGO_BUILD_BUILD_DIR": str(root / "target"),
-        "CARGO_TERM_QUIET": "true",
-    }
+    programs, build = str(root / "target/tutorial/programs"), str(root / "target")
+    apart = {"CARGO_TARGET_DIR": programs, "CARGO_BUILD_BUILD_DIR": build} if folder == copy else {}
+    environment = os.environ | apart | {"CARGO_TERM_QUIET": "true"}
     told = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    done = subprocess.run(["bash", "-c", command], cwd=copy, env=environment, **told)
+    done = subprocess.run(["bash", "-c", command], cwd=folder, env=environment, **told)
     if done.returncode != expected:
         sys.exit(f"it ends with {done.returncode}, not with {expected}:\n{done.stdout}")
     return done.stdout
 
 
 for page in sys.argv[1:] or ["TUTORIAL.md", "ANY_HUB.md"]:
-    make_copy()
+    folder = copy if page == CHANGING else root
+    if folder == copy:
+        make_copy()
     for commands, shown in blocks(page):
-        told = "".join(map(play, commands))
+        told = "".join(play(command, folder) for command in commands)
         if not is_shown(shown or "...", told):
             sys.exit(f"it tells\n{told}\nand {page} shows\n{shown}")
     print(f"{page} does what it says")

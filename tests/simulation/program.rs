@@ -138,6 +138,35 @@ fn ctrl_c_ends_a_campaign_with_what_was_found() {
     assert!(fs::read_to_string(junit).expect("it is there").contains("</testsuites>"));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn no_hub_under_test_outlives_a_program_that_is_ended() {
+    let file = folder("ended").join("hub");
+    let hub = "sh -c 'echo $$ > FILE.new; mv FILE.new FILE; exec sleep 1000' {port}";
+    let hub = hub.replace("FILE", &file.display().to_string());
+    let mut running = simulator(&["against", "--start-within", "1h", "--exec", &hub])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the simulator runs");
+    while !file.exists() {
+        assert!(running.try_wait().expect("it is a child").is_none(), "it ended before");
+        std::thread::yield_now();
+    }
+    // The first is only noted.
+    while running.try_wait().expect("it is a child").is_none() {
+        let _ = Command::new("kill").args(["-TERM", &running.id().to_string()]).status();
+    }
+    assert_eq!(running.wait().expect("it has ended").code(), Some(130));
+    let hub = fs::read_to_string(file).expect("it is there");
+    let is_alive = format!("read -r _ _ state _ < /proc/{}/stat && [ $state != Z ]", hub.trim());
+    let is_gone = |_| {
+        let looked = Command::new("sh").args(["-c", &is_alive]).stderr(Stdio::null()).status();
+        !looked.expect("there is a shell").success()
+    };
+    assert!((0..1_000).any(is_gone), "hub {hub} lives");
+}
+
 const SCENARIO: &str = r#"{ "version": 1, "actors": ["alice"], "steps": [{ "at": "1s", "who": "alice", "do": "heartbeat" }] }"#;
 
 /// Adopts a file, and says what was said and which files there are then.

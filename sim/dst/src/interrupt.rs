@@ -2,6 +2,7 @@
 
 use std::io;
 use std::process;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 
@@ -9,6 +10,14 @@ use std::sync::mpsc::{self, Sender};
 pub const EXIT_CODE: u8 = 130;
 
 static CAME: AtomicBool = AtomicBool::new(false);
+static LAST: OnceLock<fn()> = OnceLock::new();
+
+/// The same, and this is done before the program ends so.
+pub fn listen_and_end(by: fn()) {
+    // Whoever listens first says how it ends.
+    let _ = LAST.set(by);
+    listen();
+}
 
 /// From now on Ctrl-C, or SIGTERM, is only noted; when it comes again, the program ends.
 pub fn listen() {
@@ -53,6 +62,7 @@ async fn listen_to(deaf: Sender<()>) -> io::Result<()> {
 
 fn note_one() {
     if CAME.swap(true, Ordering::Relaxed) {
+        LAST.get().iter().for_each(|end| end());
         process::exit(EXIT_CODE.into());
     }
 }

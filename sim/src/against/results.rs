@@ -43,6 +43,9 @@ pub struct Results {
     pub rules: Vec<Rule>,
     /// The scenario files that were played, in order.
     pub files: Vec<Played>,
+    /// What goes by time and broke once, and in none of more tries: a machine that was busy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub once: Vec<String>,
 }
 
 /// What is known of one rule.
@@ -136,6 +139,7 @@ impl Results {
             stopped: None,
             rules: Vec::new(),
             files: Vec::new(),
+            once: Vec::new(),
         }
     }
 
@@ -191,47 +195,24 @@ impl Results {
         serde_json::to_string_pretty(self).unwrap_or_default()
     }
 
-    /// For people: each rule a line, then what broke.
+    /// For people: each rule and each file a line, then what came of it all.
     pub fn text(&self) -> String {
-        let mut text = String::new();
-        let mut quiet = [Vec::new(), Vec::new()];
-        for rule in &self.rules {
-            let Rule { code, name, decided, undecided, .. } = rule;
-            let verdict = match (rule.broken.is_empty(), decided) {
-                (false, _) => "BROKEN",
-                (true, 0) => {
-                    quiet[usize::from(rule.promised)].push(code.as_str());
-                    continue;
-                }
-                (true, _) => "held",
-            };
-            let undecided =
-                if *undecided > 0 { format!(", {undecided} undecided") } else { String::new() };
-            text.push_str(&format!(
-                "{code:<8} {name:<36} {verdict:<7} {decided} decided{undecided}\n"
-            ));
+        let rows = super::report::rows(std::slice::from_ref(self));
+        let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+        let files: Vec<String> =
+            self.files.iter().map(|played| played.file.display().to_string()).collect();
+        for (_, reason) in self.skipped.iter().filter(|(run, _)| !files.contains(run)) {
+            *reasons.entry(reason).or_default() += 1;
         }
-        for (what, codes) in
-            ["not promised", "never came up, so nothing is proved"].iter().zip(&quiet)
-        {
-            if !codes.is_empty() {
-                text.push_str(&format!("{what}: {}\n", codes.join(", ")));
-            }
-        }
-        let fates = self.files.iter().map(|played| match &played.fate {
-            Fate::Passed => format!("{:<60} passed\n", played.file.display()),
-            Fate::Broke { code } => format!("{:<60} BROKE {code}\n", played.file.display()),
-            Fate::Skipped { reason } => {
-                format!("{:<60} skipped: {reason}\n", played.file.display())
-            }
-        });
-        let files: String = fates.collect();
+        let skips = reasons.iter().map(|(reason, times)| format!("skipped {times}: {reason}\n"));
+        let once = self.once.iter().map(|once| format!("{once}\n"));
+        let below: String = skips.chain(once).collect();
         let skipped = self.skipped.len();
         let verdict = if self.verdict == Verdict::Passed { "PASSED" } else { "FAILED" };
         let verdict = if self.runs == 0 { "VOID  " } else { verdict };
         let skips = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
         let Self { hub, dialect, played, runs, .. } = self;
-        format!("{files}{text}\n{verdict}   {hub} ({dialect}): {played}, {runs} played{skips}\n")
+        format!("{rows}{below}\n{verdict}   {hub} ({dialect}): {played}, {runs} played{skips}\n")
     }
 }
 

@@ -1,5 +1,6 @@
 //! Mutants tried from outside: a hub with the bug in it, started as users start it, and judged by what clients see.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -32,6 +33,7 @@ pub struct Outside {
 #[serde(rename_all = "camelCase")]
 struct Results {
     runs: u64,
+    skipped: BTreeMap<String, String>,
     rules: Vec<Rule>,
 }
 
@@ -136,5 +138,9 @@ fn against(hub: &Path, source: &Path, what: &[&str]) -> Result<Results> {
         .context("cannot start the trial")?;
     let told = String::from_utf8_lossy(&output.stderr);
     ensure!(!output.stdout.is_empty(), "it says nothing: {told}");
-    serde_json::from_slice(&output.stdout).context("the results cannot be read")
+    let results: Results =
+        serde_json::from_slice(&output.stdout).context("the results cannot be read")?;
+    let why = results.skipped.values().next().map_or("", String::as_str);
+    ensure!(results.runs > 0, "nothing could be played: {why}");
+    Ok(results)
 }

@@ -32,6 +32,7 @@ fn add(known: &mut Results, other: Results) {
     known.verdict = known.verdict.max(other.verdict);
     known.exit_code = known.verdict.exit_code();
     known.files.extend(other.files);
+    known.once.extend(other.once);
     for rule in other.rules {
         match known.rules.iter_mut().find(|known| known.code == rule.code) {
             Some(known) => add_rule(known, rule),

@@ -14,4 +14,4 @@ pub use html::html;
 pub use junit::junit;
 pub use merge::{NotMerged, merged};
 pub use moments::{Moment, Way, moments};
-pub use table::table;
+pub use table::{rows, table};

@@ -1,15 +1,15 @@
 //! The rows for a terminal, and below them the smallest story of each rule that does not hold.
 
 use super::super::results::{Results, Rule};
-use super::matrix::{Row, files, rules};
+use super::matrix::{Cell, Row, files, rules};
 
-/// Characters of a row's name, and of a hub's column.
+/// Characters of a row's name, and of a hub's column where there are several.
 const NAME: usize = 44;
 const COLUMN: usize = 26;
 
 /// All hubs beside each other.
 pub fn table(hubs: &[Results]) -> String {
-    let mut text = part("rule", hubs, &rules(hubs)) + &part("file", hubs, &files(hubs));
+    let mut text = rows(hubs);
     for hub in hubs {
         for rule in &hub.rules {
             text.extend(failure(hub, rule));
@@ -18,17 +18,29 @@ pub fn table(hubs: &[Results]) -> String {
     text
 }
 
+/// The same without the stories.
+pub fn rows(hubs: &[Results]) -> String {
+    part("rule", hubs, &rules(hubs)) + &part("file", hubs, &files(hubs))
+}
+
 fn part(head: &str, hubs: &[Results], rows: &[Row<'_>]) -> String {
     if rows.is_empty() {
         return String::new();
     }
     let heads = line(head, hubs.iter().map(|hub| hub.hub.clone()));
-    let lines = rows.iter().map(|row| line(&row.name, row.cells.iter().map(|cell| cell.text())));
+    let lines = rows.iter().map(|row| line(&row.name, row.cells.iter().map(told)));
     heads + &lines.collect::<String>()
 }
 
-fn line(head: &str, cells: impl Iterator<Item = String>) -> String {
-    let cells = cells.map(|cell| format!("{:<COLUMN$}", cut(&cell, COLUMN - 1)));
+fn told(cell: &Cell<'_>) -> String {
+    if let Cell::Skipped { reason } = cell { format!("skipped: {reason}") } else { cell.text() }
+}
+
+/// One cell alone may be as long as it is.
+fn line(head: &str, cells: impl ExactSizeIterator<Item = String>) -> String {
+    let is_alone = cells.len() == 1;
+    let whole = |cell: String| if is_alone { cell } else { cut(&cell, COLUMN - 1) };
+    let cells = cells.map(|cell| format!("{:<COLUMN$}", whole(cell)));
     let line = format!("{:<NAME$}{}", cut(head, NAME - 1), cells.collect::<String>());
     format!("{}\n", line.trim_end())
 }

@@ -86,13 +86,13 @@ fn what_json_says_is_read_back() {
 fn a_table_has_a_column_a_hub_and_the_stories_below() {
     let expected = "\
 rule                                        naive                     other
-I2 growth of versions                       held 214, 3 undecided     skipped
+I2 growth of versions                       held 214, 3 undecided     skipped: not promised
 I3 last registration                        BROKEN in 7 runs          held 9
 I27 time to live                            undecided 2
 L8 end of a shutdown                        never came up
 file                                        naive                     other
 late_close                                                            passed
-tokens                                                                skipped
+tokens                                                                skipped: it has no tokens
 takeover                                                              BREAKS I14
 
 hub      naive
