@@ -142,7 +142,7 @@ fn ctrl_c_ends_a_campaign_with_what_was_found() {
 #[test]
 fn no_hub_under_test_outlives_a_program_that_is_ended() {
     let file = folder("ended").join("hub");
-    let hub = "sh -c 'echo $$ > FILE.new; mv FILE.new FILE; exec sleep 1000' {port}";
+    let hub = "sh -c 'echo $$ > FILE.$$; mv FILE.$$ FILE; exec sleep 1000' {port}";
     let hub = hub.replace("FILE", &file.display().to_string());
     let mut running = simulator(&["against", "--start-within", "1h", "--exec", &hub])
         .stdout(Stdio::null())

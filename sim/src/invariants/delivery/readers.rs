@@ -11,8 +11,7 @@ use signal_hub::protocol::{
 
 use super::super::{Invariant, RunObserver, Shadow, Verdict, broken};
 use crate::history::{ClientEvent, ClientKind, ClientName, Event, HubEvent, Milestone, Told, What};
-use crate::lower::address;
-use crate::scenario::{Act, Action, Step, What as Doing, Who};
+use crate::scenario::{Act, Action, Step, What as Doing, Who, address};
 
 /// I40, I41, L9.
 #[derive(Default)]
@@ -123,7 +122,7 @@ impl Readers {
         };
         let named = address(named.as_deref().unwrap_or(actor));
         for ((client, of), reader) in &mut self.readers {
-            reader.begins_anew |= *client.actor == **actor && *of == named;
+            reader.begins_anew |= *client.actor == **actor && named.as_ref() == Ok(of);
         }
     }
 
