@@ -161,7 +161,7 @@ pub static SETTINGS: &[Setting] = &[
     process("audit_bytes_max", count("bytes", 64 * 1024, 64 * GIBIBYTE), "Bytes of audit lines that may wait to be written."),
     process("store", Kind::Directory, "The directory of the store, which outlives the hub: registrations' versions, detached addresses, durable subscriptions and kept messages; off if not set."),
     process("store_sync", Kind::StoreSync, "When the store is synced: always, before anybody hears of what is in it; a time, the same but up to so much later and for all that comes meanwhile at once; never, only when the hub ends in order."),
-    process("store_bytes_max", count("bytes", 64 * 1024, 64 * GIBIBYTE), "Bytes of rows in the store, of which the file has up to twice as many; at the bound what adds to it is refused."),
+    process("store_bytes_max", count("bytes", 64 * 1024, 64 * GIBIBYTE), "Bytes of rows in the store, whose file is larger; at the bound what adds to it is refused."),
     limits("allowed_origins", Kind::Origins, "Origins whose web pages may connect, * for all; others get 403. None named: all may connect if tokens are demanded, else those of this machine. A client that sends no Origin is no page and may connect."),
     limits("subprotocols", Kind::Subprotocols, "WebSocket subprotocols that the server may agree to, the best first. It answers an offer of others without one, upon which browsers give up. The hub speaks the same protocol in all of them."),
     limits("connections_max", count("connections", 0, MANY), "Open connections, whether sessions or not; further ones wait in the backlog. 0: sessions_max + connections_spare."),
