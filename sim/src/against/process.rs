@@ -34,12 +34,15 @@ impl Group {
     /// # Errors
     /// If the system does not.
     pub fn start(command: &mut Command) -> std::io::Result<Self> {
+        // Held until it is among them: whoever ends all of them misses none.
+        let mut groups = lock(&GROUPS);
+        if OVER.load(Ordering::Relaxed) {
+            return Err(std::io::Error::other("the program ends"));
+        }
         let child = command.process_group(0).spawn()?;
         let id = Pid::from_child(&child);
-        lock(&GROUPS).insert(id.as_raw_pid());
-        if OVER.load(Ordering::Relaxed) {
-            end_all();
-        }
+        groups.insert(id.as_raw_pid());
+        drop(groups);
         Ok(Self { child: Mutex::new(child), id })
     }
 
@@ -100,8 +103,9 @@ impl Drop for Group {
 
 /// Ends all programs that still run: nothing outlives whoever started it.
 pub fn end_all() {
+    let mut groups = lock(&GROUPS);
     OVER.store(true, Ordering::Relaxed);
-    for group in std::mem::take(&mut *lock(&GROUPS)) {
+    for group in std::mem::take(&mut *groups) {
         if let Some(group) = Pid::from_raw(group) {
             let _ = kill_process_group(group, Signal::KILL);
         }
