@@ -91,21 +91,9 @@ impl Hub {
         self.logs.insert(address, Log::restored(StoredLog { last: stored.floor, ..stored }));
         let lived = self.deadlines.lived(now);
         for message in kept.into_iter().filter(|message| message.seq.get() > stored.floor) {
-            let (seq, at, owed) = (message.seq, message.at, message.owed);
-            let delivery = Arc::new(delivery_of(message));
-            let weight = delivery.weight();
-            let mut lost = Vec::new();
-            let has_room = self.logs.make_room(address, weight, &self.config, &mut lost);
-            self.logs.change(address, |log| {
-                log.go_on_to(seq.get());
-                log.number();
-                if has_room {
-                    log.push(Kept { seq, at, lived, weight, delivery, owed });
-                } else {
-                    log.leave_out_latest();
-                    log.lose_all().for_each(drop);
-                }
-            });
+            let (seq, came, owed) = (message.seq.get(), (message.at, lived), message.owed);
+            self.logs.change(address, |log| log.go_on_to(seq));
+            self.log(address, came, Arc::new(delivery_of(message)), owed);
         }
         self.logs.change(address, |log| log.go_on_to(stored.last + 1));
         self.time_log(address);

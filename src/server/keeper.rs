@@ -1,5 +1,5 @@
-//! When rows go to the store, and what may leave before. Neither a clock nor a task: the owner and
-//! the simulator drive it alike.
+//! When rows go to the store, and what may leave before. Neither a clock nor a task: the owner
+//! drives it.
 
 use std::fmt;
 use std::str::FromStr;

@@ -86,9 +86,7 @@ impl Disk for Folder {
 
     fn keep_ballast(&self) -> io::Result<()> {
         let mut file = private().open(self.ballast())?;
-        let missing =
-            Self::BALLAST_BYTES as u64 - file.metadata()?.len().min(Self::BALLAST_BYTES as u64);
-        if missing == 0 {
+        if file.metadata()?.len() >= Self::BALLAST_BYTES as u64 {
             return Ok(());
         }
         // Written, because only then the room is taken.

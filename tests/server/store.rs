@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Child;
 
 use serde_json::{Value, json};
 use signal_hub::runtime::{Runtime, Tokio};
@@ -12,6 +12,7 @@ use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::fixture::{Client, within};
+use crate::settings::{running, serve, signal};
 
 /// A folder of this test, without what an earlier run left.
 fn fresh(name: &str) -> PathBuf {
@@ -20,41 +21,53 @@ fn fresh(name: &str) -> PathBuf {
     folder
 }
 
-fn serve(store: &Path, more: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_signal-hub"));
-    command.args(["serve", "--listen", "127.0.0.1:0", "--rate-limit-per-second", "0", "--store"]);
-    command.arg(store).args(more).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
+/// What a hub says that does not start.
+fn refused(store: &Path) -> (Option<i32>, String) {
+    let output = serve(&["--listen", "127.0.0.1:0", "--store", store.to_str().unwrap()]).output();
+    let output = output.unwrap();
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 /// A hub in a process of its own.
 struct Process {
     child: Child,
-    url: String,
+    address: String,
+}
+
+/// A test that fails leaves no hub behind.
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 impl Process {
-    fn start(store: &Path, sync: &str) -> Self {
-        let mut child = serve(store, &["--store-sync", sync]).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.trim_end().strip_prefix("listening on ").expect("it listens").to_owned();
-        Self { child, url }
+    fn start(store: &Path, more: &[&str]) -> Self {
+        let store = ["--rate-limit-per-second", "0", "--store", store.to_str().unwrap()];
+        let (child, address) = running(&[&store, more].concat());
+        Self { child, address }
+    }
+
+    fn syncing(store: &Path, sync: &str) -> Self {
+        Self::start(store, &["--store-sync", sync])
     }
 
     async fn connect(&self, address: &str) -> Client {
-        let mut client = Client(within(connect_async(&self.url)).await.unwrap().0);
+        let mut client =
+            Client(within(connect_async(format!("ws://{}/ws", self.address))).await.unwrap().0);
         let metadata = json!({ "protocolVersion": "0.1.0", "capabilities": ["test"] });
         client.ask(address, "hub:connect", json!(null), metadata).await;
         assert_eq!(client.hear().await["type"], "hub:connected");
         client
     }
 
-    fn end(mut self, signal: &str) -> Output {
-        let kill = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
-        assert!(kill.unwrap().success());
-        self.child.wait().unwrap();
-        self.child.wait_with_output().unwrap()
+    /// Its exit status, if no signal ended it, and its log.
+    fn end(mut self, by: &str) -> (Option<i32>, String) {
+        signal(&self.child, by);
+        let mut log = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        (self.child.wait().unwrap().code(), log)
     }
 }
 
@@ -128,52 +141,38 @@ impl Known {
     }
 }
 
-async fn subscribe(bob: &mut Client) {
-    let topic = json!({ "topic": "news", "durable": true });
-    bob.ask("@(bob)", "hub:subscribe", topic, json!({})).await;
-    assert_eq!(bob.hear().await["type"], "hub:subscribed");
+/// Lives of a hub, in the first of which bob subscribes; `by` ends each after some asks were answered.
+async fn lives(name: &str, sync: &str, asks: &[u64], by: &str) {
+    let (store, mut known) = (fresh(&format!("store-{name}-{sync}")), Known::default());
+    for (round, asks) in asks.iter().enumerate() {
+        let hub = Process::syncing(&store, sync);
+        let (mut bob, answer) = known.bob_comes_back(&hub).await;
+        if round == 0 {
+            let topic = json!({ "topic": "news", "durable": true });
+            bob.ask("@(bob)", "hub:subscribe", topic, json!({})).await;
+            assert_eq!(bob.hear().await["type"], "hub:subscribed");
+        } else {
+            assert_eq!(answer["recovery"]["recovered"], true, "{answer}");
+            assert_eq!(answer["subscriptions"], json!(["news"]));
+        }
+        drop(bob);
+        known.alice_asks(&hub, *asks).await;
+        let (code, log) = hub.end(by);
+        assert_eq!(code, (by == "-TERM").then_some(0), "{log}");
+    }
 }
 
 #[tokio::test]
 async fn what_was_acknowledged_outlives_the_process_killed_at_any_moment() {
     for sync in ["always", "10ms"] {
-        let store = fresh(&format!("store-killed-{sync}"));
-        let mut known = Known::default();
-        for round in 0..6 {
-            let hub = Process::start(&store, sync);
-            let (mut bob, answer) = known.bob_comes_back(&hub).await;
-            if round == 0 {
-                subscribe(&mut bob).await;
-            } else {
-                assert_eq!(answer["recovery"]["recovered"], true, "{answer}");
-                assert_eq!(answer["subscriptions"], json!(["news"]));
-            }
-            drop(bob);
-            known.alice_asks(&hub, 7 + 3 * round).await;
-            hub.end("-KILL");
-        }
+        lives("killed", sync, &[7, 10, 13, 16, 19, 22], "-KILL").await;
     }
 }
 
 #[tokio::test]
 async fn an_end_in_order_keeps_everything_even_if_nothing_was_synced() {
     for sync in ["always", "10ms", "never"] {
-        let store = fresh(&format!("store-stopped-{sync}"));
-        let mut known = Known::default();
-        for round in 0..3 {
-            let hub = Process::start(&store, sync);
-            let (mut bob, answer) = known.bob_comes_back(&hub).await;
-            if round == 0 {
-                subscribe(&mut bob).await;
-            } else {
-                assert_eq!(answer["recovery"]["recovered"], true, "{answer}");
-                assert_eq!(answer["subscriptions"], json!(["news"]));
-            }
-            drop(bob);
-            known.alice_asks(&hub, 10).await;
-            let end = hub.end("-TERM");
-            assert_eq!(end.status.code(), Some(0), "{}", String::from_utf8_lossy(&end.stderr));
-        }
+        lives("stopped", sync, &[10; 3], "-TERM").await;
     }
 }
 
@@ -181,20 +180,20 @@ async fn an_end_in_order_keeps_everything_even_if_nothing_was_synced() {
 async fn a_kill_without_syncs_ends_all_epochs() {
     let store = fresh("store-never");
     let mut known = Known::default();
-    let hub = Process::start(&store, "never");
+    let hub = Process::syncing(&store, "never");
     drop(known.bob_comes_back(&hub).await);
     hub.end("-TERM");
-    let hub = Process::start(&store, "never");
+    let hub = Process::syncing(&store, "never");
     let (bob, answer) = known.bob_comes_back(&hub).await;
     assert_eq!(answer["recovery"]["recovered"], true);
     drop(bob);
     hub.end("-KILL");
-    let hub = Process::start(&store, "always");
+    let hub = Process::syncing(&store, "always");
     known.version -= 1;
-    let (_bob, answer) = known.bob_comes_back(&hub).await;
+    let (bob, answer) = known.bob_comes_back(&hub).await;
+    drop(bob);
     assert_eq!(answer["recovery"]["reason"], "epoch", "{answer}");
-    let end = hub.end("-TERM");
-    let log = String::from_utf8_lossy(&end.stderr).into_owned();
+    let (_, log) = hub.end("-TERM");
     assert!(log.contains("the hub did not end in order while it synced nothing"), "{log}");
 }
 
@@ -203,18 +202,13 @@ fn a_damaged_store_is_named_and_only_a_repair_goes_on_without_it() {
     let store = fresh("store-damaged");
     fs::create_dir_all(&store).unwrap();
     fs::write(store.join("hub.redb"), "something else").unwrap();
-    let refused = serve(&store, &[]).output().unwrap();
-    let told = String::from_utf8_lossy(&refused.stderr);
-    assert_eq!(refused.status.code(), Some(1), "{told}");
+    let (code, told) = refused(&store);
+    assert_eq!(code, Some(1), "{told}");
     assert!(told.contains("hub.redb is damaged") && told.contains("--store-repair"), "{told}");
-    let mut repaired = serve(&store, &["--store-repair"]).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(repaired.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    assert!(line.starts_with("listening on "));
-    let other = serve(&store, &[]).output().unwrap();
-    assert!(String::from_utf8_lossy(&other.stderr).contains("is in use: end the other hub"));
-    repaired.kill().unwrap();
-    let log = repaired.wait_with_output().unwrap().stderr;
-    assert!(String::from_utf8_lossy(&log).contains("hub.redb.damaged-1 now"));
+    let repaired = Process::start(&store, &["--store-repair"]);
+    let (_, told) = refused(&store);
+    assert!(told.contains("is in use: end the other hub"), "{told}");
+    let (_, log) = repaired.end("-KILL");
+    assert!(log.contains("hub.redb.damaged-1 now"), "{log}");
     assert_eq!(fs::read_to_string(store.join("hub.redb.damaged-1")).unwrap(), "something else");
 }

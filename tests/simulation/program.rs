@@ -112,6 +112,15 @@ fn seeds_without_an_end_are_played_as_long_as_the_budget_lasts() {
     assert!(output.status.success() && told.starts_with("runs     2 passed, 0 failed\n"), "{told}");
 }
 
+/// Waits for a file that a program writes.
+#[cfg(unix)]
+fn until_there(file: &Path, running: &mut std::process::Child) {
+    while !file.exists() {
+        assert!(running.try_wait().expect("it is a child").is_none(), "it ended before");
+        std::thread::yield_now();
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_ends_a_campaign_with_what_was_found() {
@@ -123,10 +132,7 @@ fn ctrl_c_ends_a_campaign_with_what_was_found() {
         .spawn()
         .expect("the simulator runs");
     // From then on it listens.
-    while !junit.exists() {
-        assert!(running.try_wait().expect("it is a child").is_none(), "it ended before");
-        std::thread::yield_now();
-    }
+    until_there(&junit, &mut running);
     let pressed = Command::new("kill").args(["-INT", &running.id().to_string()]).status();
     assert!(pressed.expect("there are signals").success());
     let output = running.wait_with_output().expect("it ends");
@@ -149,10 +155,7 @@ fn no_hub_under_test_outlives_a_program_that_is_ended() {
         .stderr(Stdio::null())
         .spawn()
         .expect("the simulator runs");
-    while !file.exists() {
-        assert!(running.try_wait().expect("it is a child").is_none(), "it ended before");
-        std::thread::yield_now();
-    }
+    until_there(&file, &mut running);
     // The first is only noted.
     while running.try_wait().expect("it is a child").is_none() {
         let _ = Command::new("kill").args(["-TERM", &running.id().to_string()]).status();

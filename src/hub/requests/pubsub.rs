@@ -22,34 +22,44 @@ impl Hub {
         let address = self.acting_identity(key, request)?;
         let topic = subscribe.topic.clone();
         let durable = subscribe.durable && self.storage != Storage::Off;
-        let told = subscribe.durable.then_some(durable);
-        let done = |topic, StoredSubscription { id: subscription_id, durable }| {
-            let durable = told.map(|_| durable);
-            Ok(Reply::Subscribed(Subscribed { topic, subscription_id, durable }))
-        };
-        let seat = self.registry.find(&address).map(|(seat, _)| seat).unwrap_or_default();
-        if let Some(mut known) = self.topics.subscription(&address, &topic) {
-            if durable && !known.durable {
-                known.durable = true;
-                self.topics.add(&address, seat, &topic, known);
+        let known = self.topics.subscription(&address, &topic);
+        let subscription = match known {
+            Some(known) => StoredSubscription { durable: known.durable || durable, ..known },
+            None => {
+                self.check_subscriptions(key)?;
+                self.check_store()?;
+                StoredSubscription { id: SubscriptionId::new(self.ids.fresh()), durable }
             }
-            return done(topic, known);
+        };
+        if known != Some(subscription) {
+            let seat = self.registry.find(&address).map(|(seat, _)| seat).unwrap_or_default();
+            self.topics.add(&address, seat, &topic, subscription);
         }
-        self.check_subscriptions(key)?;
-        self.check_store()?;
-        let subscription_id = SubscriptionId::new(self.ids.fresh());
-        let subscription = StoredSubscription { id: subscription_id, durable };
-        self.topics.add(&address, seat, &topic, subscription);
+        if known.is_none() {
+            self.note_subscribed(key, address, topic.clone(), subscription.id);
+        }
+        let (subscription_id, durable) = (subscription.id, subscription.durable);
+        let durable = subscribe.durable.then_some(durable);
+        Ok(Reply::Subscribed(Subscribed { topic, subscription_id, durable }))
+    }
+
+    fn note_subscribed(
+        &mut self,
+        key: SessionKey,
+        actor_address: ActorAddress,
+        topic: Topic,
+        subscription_id: SubscriptionId,
+    ) {
         if let Some(session) = self.sessions.open_mut(key) {
             session.addresses.subscribed();
         }
+        let subscriber_count = self.topics.subscriber_count(&topic);
         self.audit(Record::SubscriptionAdded {
-            actor_address: address,
-            topic: topic.clone(),
+            actor_address,
+            topic,
             subscription_id,
-            subscriber_count: self.topics.subscriber_count(&topic),
+            subscriber_count,
         });
-        done(topic, subscription)
     }
 
     fn check_subscriptions(&self, key: SessionKey) -> Result<(), Refusal> {

@@ -206,7 +206,7 @@ impl Hub {
         }
     }
 
-    /// Numbers a copy and keeps it, if there is room; if not, no position before it counts.
+    /// Numbers a copy and keeps it, if there is room. Returns its number, and whether it is kept.
     pub(in crate::hub) fn keep(
         &mut self,
         now: Timestamp,
@@ -214,13 +214,28 @@ impl Hub {
         delivery: &Arc<Delivery>,
         owed: bool,
     ) -> (Option<NonZeroU64>, bool) {
-        let (lived, weight) = (self.deadlines.lived(now), delivery.weight());
-        let mut lost = Vec::new();
+        let came = (now, self.deadlines.lived(now));
+        let (seq, is_kept) = self.log(to, came, Arc::clone(delivery), owed);
+        self.note_kept(to, seq);
+        self.time_log(to);
+        (seq, is_kept)
+    }
+
+    /// The next message of a log, which came `at` this time, `lived`; without room for it, no position
+    /// before it counts.
+    pub(in crate::hub) fn log(
+        &mut self,
+        to: &ActorAddress,
+        (at, lived): (Timestamp, Timestamp),
+        delivery: Arc<Delivery>,
+        owed: bool,
+    ) -> (Option<NonZeroU64>, bool) {
+        let (weight, mut lost) = (delivery.weight(), Vec::new());
         let has_room = self.logs.make_room(to, weight, &self.config, &mut lost);
         let seq = self.logs.change(to, |log| {
-            let (seq, delivery) = (log.number(), Arc::clone(delivery));
+            let seq = log.number();
             if has_room {
-                log.push(Kept { seq, at: now, lived, weight, delivery, owed });
+                log.push(Kept { seq, at, lived, weight, delivery, owed });
             } else {
                 log.leave_out_latest();
                 lost.extend(log.lose_all().map(|kept| (to.clone(), kept)));
@@ -230,8 +245,6 @@ impl Hub {
         for (address, kept) in lost {
             self.settle(&address, &kept, DropReason::Overflow);
         }
-        self.note_kept(to, seq);
-        self.time_log(to);
         (seq, has_room)
     }
 

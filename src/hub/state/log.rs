@@ -56,7 +56,7 @@ impl Log {
         Self { epoch, last: 0, floor: 0, lost: Lost::Crowded, kept, bytes: 0, cursor }
     }
 
-    /// The log as it was stored. What came after a number that is not there does not count.
+    /// A stored log, without its messages.
     pub fn restored(stored: StoredLog) -> Self {
         let StoredLog { epoch, last, floor, aged } = stored;
         let lost = if aged { Lost::Aged } else { Lost::Crowded };
