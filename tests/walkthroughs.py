@@ -7,6 +7,7 @@ A line of an `sh` block is a command; `# ends with N` after it is its exit code.
 what the commands of the block print; `...` stands for whatever is left out, a line, lines or a part of one.
 """
 
+import filecmp
 import os
 import pathlib
 import re
@@ -15,26 +16,24 @@ import subprocess
 import sys
 
 root = pathlib.Path(__file__).parents[1]
-copy = root / "target/tutorial/project"
+# Where `cargo sim mutants` builds: of the project's crates, what no mutant changes is built there already.
+copy = root / "target/mutants/project"
 CHANGING = "TUTORIAL.md"
-
-# Without the settings of cargo, which are read from the folders above. One build folder holds what is built of the
-# project, of this copy and of that for mutants, so each is built with debug information of its own: built alike, cargo
-# would take one for the other.
-APART = "\n".join(
-    f'[profile.dev.package.{crate}]\ndebug = "line-directives-only"'
-    for crate in ("signal-hub", "signal-hub-sim", "signal-hub-dst")
-)
 
 
 def make_copy():
-    shutil.rmtree(copy, ignore_errors=True)
-    names = subprocess.check_output(["git", "ls-files", "-z"], cwd=root, text=True).split("\0")
-    for name in filter(lambda name: name and not name.startswith(".cargo/") and (root / name).is_file(), names):
+    """Makes it a clone, with what is not committed yet. What is the same already keeps its time, so that cargo sees it."""
+    if not (copy.parent / ".cargo/config.toml").exists():
+        sys.exit("`cargo sim mutants --quick` comes first: the tutorial is played where that has built")
+    shutil.rmtree(copy / ".git", ignore_errors=True)
+    listed = subprocess.check_output(["git", "ls-files", "-z"], cwd=root, text=True).split("\0")
+    names = {name for name in listed if name and not name.startswith(".cargo/") and (root / name).is_file()}
+    for file in [file for file in copy.rglob("*") if file.is_file() and str(file.relative_to(copy)) not in names]:
+        file.unlink()
+    for name in names:
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(root / name, copy / name)
-    (copy.parent / ".cargo").mkdir(exist_ok=True)
-    (copy.parent / ".cargo/config.toml").write_text(APART)
+        if not (copy / name).exists() or not filecmp.cmp(root / name, copy / name, shallow=False):
+            shutil.copy(root / name, copy / name)
     git = ["git", "-c", "user.name=a reader", "-c", "user.email=reader@localhost"]
     for arguments in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "a clone"]):
         subprocess.run(git + arguments, cwd=copy, check=True)
@@ -60,9 +59,7 @@ def play(command, folder):
     expected = re.search(r"# ends with (\d+)", command)
     expected = int(expected[1]) if expected else 0
     print(f"$ {command}", flush=True)
-    programs, build = str(root / "target/tutorial/programs"), str(root / "target")
-    apart = {"CARGO_TARGET_DIR": programs, "CARGO_BUILD_BUILD_DIR": build} if folder == copy else {}
-    environment = os.environ | apart | {"CARGO_TERM_QUIET": "true"}
+    environment = os.environ | {"CARGO_TERM_QUIET": "true"}
     told = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     done = subprocess.run(["bash", "-c", command], cwd=folder, env=environment, **told)
     if done.returncode != expected:

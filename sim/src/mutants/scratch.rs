@@ -16,6 +16,22 @@ use super::patch::Mutant;
 const SIMULATOR: &str = "signal-hub-sim";
 /// What `cargo hub` runs.
 const HUB: &str = "signal-hub";
+/// How it is built there, for `cargo`. One build folder holds what is built there and by the project for
+/// itself: were the project's own crates built alike, cargo would take one for the other. Trials take less
+/// than optimising for them.
+const SETTINGS: &str = "\
+[build]
+build-dir = \"..\"
+target-dir = \"programs\"
+
+[profile.dev]
+opt-level = 0
+
+[profile.dev.package]
+signal-hub.debug = false
+signal-hub-dst.debug = false
+signal-hub-sim.debug = false
+";
 /// The tests that mutants are tried on, where the project has them.
 const TESTS: [&str; 2] = ["conversations", "properties"];
 
@@ -55,12 +71,14 @@ impl Scratch {
         ensure!(source.join("sim/mutants").is_dir(), "run this from the root of the project");
         let copy = source.join("target/mutants/project");
         fs::create_dir_all(&copy).with_context(|| format!("cannot make {}", copy.display()))?;
-        // Without the settings of cargo: it reads those of the folders above, and twice the same flags
+        let scratch = Self { source: source.to_owned(), copy };
+        scratch.write_settings()?;
+        // Without those of the project: cargo reads them in the folders above, and twice the same flags
         // are other flags, with which every dependency would be built again.
         for name in ["Cargo.toml", "Cargo.lock", "src", "sim", "tests"] {
-            copy_tree(&source.join(name), &copy.join(name))?;
+            copy_tree(&source.join(name), &scratch.copy.join(name))?;
         }
-        Ok(Self { source: source.to_owned(), copy })
+        Ok(scratch)
     }
 
     /// The root of the project itself.
@@ -71,6 +89,13 @@ impl Scratch {
     /// Where everything about mutants is left.
     pub fn folder(&self) -> PathBuf {
         self.source.join("target/mutants")
+    }
+
+    fn write_settings(&self) -> Result<()> {
+        let folder = self.folder().join(".cargo");
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let file = folder.join("config.toml");
+        fs::write(&file, SETTINGS).with_context(|| format!("cannot write {}", file.display()))
     }
 
     /// Plants the mutant, builds, and takes it out again. The programs stay until others are built in the
@@ -158,17 +183,9 @@ impl Scratch {
             .args(["build", "--quiet", "--locked", "--bin", program])
             .args(["--message-format", "json-render-diagnostics"])
             .current_dir(&self.copy)
-            .env("CARGO_TARGET_DIR", self.folder().join("programs"))
-            .env("CARGO_BUILD_BUILD_DIR", self.source.join("target"))
-            .stdin(Stdio::null());
-        // One build folder holds what is built here, in tests/walkthroughs.py and by the project for itself:
-        // built alike, cargo would take one for the other.
-        for package in ["signal-hub", "signal-hub-sim", "signal-hub-dst"] {
-            cargo.args(["--config", &format!("profile.dev.package.{package}.debug=false")]);
-        }
-        // The trials take less than optimising for them.
-        cargo.env("CARGO_PROFILE_DEV_OPT_LEVEL", "0");
-        cargo.args(tests.iter().flat_map(|test| ["--test", test]));
+            .env_remove("CARGO_TARGET_DIR")
+            .stdin(Stdio::null())
+            .args(tests.iter().flat_map(|test| ["--test", test]));
         let output = cargo.output().context("cannot run cargo")?;
         let told = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "does not build: {told}");
