@@ -29,10 +29,7 @@ impl Timestamp {
 
     /// The moment `duration` before this one, or the epoch; a fraction of a millisecond is ignored.
     pub const fn before(self, duration: Duration) -> Self {
-        let milliseconds = duration.as_millis();
-        let milliseconds =
-            if milliseconds > u64::MAX as u128 { u64::MAX } else { milliseconds as u64 };
-        Self(self.0.saturating_sub(milliseconds))
+        Self(self.0.saturating_sub(milliseconds(duration, duration.subsec_millis())))
     }
 
     /// The time since `earlier`; zero if this moment is not after it.
@@ -47,9 +44,15 @@ impl Add<Duration> for Timestamp {
     type Output = Timestamp;
 
     fn add(self, duration: Duration) -> Timestamp {
-        let milliseconds = duration.as_nanos().div_ceil(1_000_000);
-        Timestamp(self.0.saturating_add(u64::try_from(milliseconds).unwrap_or(u64::MAX)))
+        let rest = duration.subsec_nanos().div_ceil(1_000_000);
+        Timestamp(self.0.saturating_add(milliseconds(duration, rest)))
     }
+}
+
+/// Of whole seconds and the rest, without the wide arithmetic of [`Duration::as_millis`]: deadlines are
+/// counted for every copy of a message.
+const fn milliseconds(whole: Duration, rest: u32) -> u64 {
+    whole.as_secs().saturating_mul(1_000).saturating_add(rest as u64)
 }
 
 impl fmt::Display for Timestamp {
@@ -85,6 +88,12 @@ mod tests {
         let start = Timestamp::from_millis(10);
         assert_eq!(start + Duration::from_micros(1), Timestamp::from_millis(11));
         assert_eq!(start + Duration::MAX, Timestamp::from_millis(u64::MAX));
+        assert_eq!(start + Duration::new(1, 999_000_001), Timestamp::from_millis(2_010));
+        assert_eq!(
+            Timestamp::from_millis(2_010).before(Duration::new(1, 999_999_999)),
+            Timestamp::from_millis(11)
+        );
+        assert_eq!(start.before(Duration::MAX), Timestamp::default());
     }
 
     #[test]

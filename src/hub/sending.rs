@@ -269,6 +269,7 @@ impl Hub {
     }
 
     /// The message has joined the queue, whose slow consumer's clock runs if it `is_timed`.
+    #[inline]
     fn put_out(&mut self, key: SessionKey, outgoing: Outgoing, is_timed: bool) {
         self.counters.messages_sent += 1;
         self.outputs.push(Output::Send(key, outgoing));

@@ -84,6 +84,7 @@ pub struct Delivery {
     pub origin: MessageId,
     /// How long after its arrival it may still be written; none: for ever.
     pub ttl: Option<Duration>,
+    weight: usize,
     /// What many recipients share; written for the first.
     pub(super) shared: OnceLock<Shared>,
 }
@@ -100,12 +101,13 @@ impl Delivery {
         ttl: Option<Duration>,
     ) -> Self {
         let (kind, shared) = (kind.into(), OnceLock::new());
-        Self { from, kind, payload, metadata, route, origin, ttl, shared }
+        let weight = Outgoing::ENVELOPE_WEIGHT + kind.len() + payload.len() + metadata.len();
+        Self { from, kind, payload, metadata, route, origin, ttl, weight, shared }
     }
 
     /// What a copy weighs in a queue.
     pub fn weight(&self) -> usize {
-        Outgoing::ENVELOPE_WEIGHT + self.kind.len() + self.payload.len() + self.metadata.len()
+        self.weight
     }
 }
 
