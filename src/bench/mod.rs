@@ -86,6 +86,9 @@ struct Options {
     #[arg(long, value_name = "BYTES", default_value_t = 256, global = true,
           value_parser = clap::value_parser!(u32).range(PAYLOAD_BYTES_MIN as i64..=1 << 20))]
     payload: u32,
+    /// Register all addresses so that the hub keeps for them what they miss.
+    #[arg(long, global = true)]
+    recover: bool,
     /// Sessions that are opened at a time, except by a storm.
     #[arg(long, value_name = "COUNT", default_value_t = 256, global = true, value_parser = count())]
     opening: u32,
@@ -192,6 +195,7 @@ impl Bench {
             run: format!("{seed:08x}"),
             round: 0,
             payload_bytes: self.options.payload as usize,
+            recovers: self.options.recover,
             pattern: if self.workload.tells() { Pattern::Tell } else { Pattern::Ask },
             now: Tokio.now(),
         };
@@ -267,6 +271,12 @@ impl Bench {
     }
 
     fn settings(&self) -> Value {
+        let mut settings = self.workload_settings();
+        settings["recover"] = self.options.recover.into();
+        settings
+    }
+
+    fn workload_settings(&self) -> Value {
         let payload_bytes = self.options.payload;
         match &self.workload {
             Workload::Fanout { subscribers, flow, window } => {

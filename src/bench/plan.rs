@@ -1,6 +1,8 @@
 //! Who takes part in a workload, under which names, and what each says.
 
-use signal_hub::protocol::{ActorAddress, Json, Pattern, Publish, Register, Send, Topic, Verb};
+use signal_hub::protocol::{
+    ActorAddress, Json, Pattern, Publish, RecoveryWish, Register, Send, Topic, Verb,
+};
 use signal_hub::time::Timestamp;
 
 use super::frames::{KIND, NUMBER, Reader, Template, data, request};
@@ -20,6 +22,8 @@ pub struct Seat {
     pub address: ActorAddress,
     /// Whether the address is registered from the start.
     pub is_registered: bool,
+    /// Whether what it misses is kept for it.
+    pub recovers: bool,
     pub topic: Option<Topic>,
     /// The lane that it listens to.
     pub hears: Option<usize>,
@@ -39,6 +43,8 @@ pub struct Names {
     pub round: u32,
     pub payload_bytes: usize,
     pub pattern: Pattern,
+    /// Whether all addresses recover.
+    pub recovers: bool,
     pub now: Timestamp,
 }
 
@@ -107,7 +113,9 @@ impl Names {
     fn seat(&self, member: usize, address: ActorAddress) -> Seat {
         let ids = format!("{}-{:02x}-{member:08x}-", self.run, self.round);
         let reader = Reader::new(address.clone(), None, ids.clone(), self.payload_bytes);
-        Seat { address, is_registered: true, topic: None, hears: None, template: None, ids, reader }
+        let (topic, hears, template) = (None, None, None);
+        let (is_registered, recovers) = (true, self.recovers);
+        Seat { address, is_registered, recovers, topic, hears, template, ids, reader }
     }
 }
 
@@ -133,7 +141,7 @@ impl Seat {
     }
 
     fn registering(self, names: &Names, member: usize) -> Self {
-        let another = registration(names.address(&format!("{member}/{NUMBER}"), 0));
+        let another = registration(names.address(&format!("{member}/{NUMBER}"), 0), self.recovers);
         Self { is_registered: false, ..self.saying(names, Verb::Register(another)) }
     }
 
@@ -145,14 +153,14 @@ impl Seat {
 }
 
 /// A registration that outlives any run.
-pub fn registration(actor_address: ActorAddress) -> Register {
+pub fn registration(actor_address: ActorAddress, recovers: bool) -> Register {
     Register {
         actor_address,
         capabilities: vec!["bench".to_owned()],
         metadata: Json::EMPTY_OBJECT,
         ttl: Register::TTL_MAX,
         renew_on_heartbeat: false,
-        recovery: None,
+        recovery: recovers.then_some(RecoveryWish::Begin),
     }
 }
 
@@ -166,6 +174,7 @@ mod tests {
             round: 0,
             payload_bytes: 64,
             pattern: Pattern::Ask,
+            recovers: false,
             now: Timestamp::from_millis(1),
         }
     }

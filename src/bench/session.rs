@@ -47,7 +47,8 @@ impl Opener {
             auth_token: self.token.clone(),
             client_metadata: None,
         };
-        let register = seat.is_registered.then(|| registration(seat.address.clone()));
+        let register =
+            seat.is_registered.then(|| registration(seat.address.clone(), seat.recovers));
         let subscribe = seat.topic.clone().map(|topic| Subscribe { topic, durable: false });
         let verbs = [
             Some(Verb::Connect(connect)),
