@@ -123,6 +123,7 @@ const DST_ROOMS: &[&str] = &[
     "interrupt",
     "seeds",
     "net",
+    "disk",
     "runtime",
     "net/tests",
     "scenario",

@@ -50,6 +50,7 @@ impl System for SignalHub {
             Action::Renew { .. }
             | Action::Recover { .. }
             | Action::Register { recovery: Some(_), .. }
+            | Action::Subscribe { durable: true, .. }
             | Action::Unsubscribe { by_id: true, .. }
             | Action::Open
             | Action::Connect { .. }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Record;
+use super::{Entry, Record};
 use crate::protocol::{ActorAddress, ClientFrame, CloseReason, Malformed, MessageId, Outgoing};
 
 /// The number of an accepted connection in this process; never reused.
@@ -68,6 +68,9 @@ pub const LATE_MIN: Duration = Duration::from_secs(1);
 /// What happens to the hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
+    /// What a store holds; before all others, if there is a store. Every address is detached, and its
+    /// resume window runs from now. What is beyond the hub's bounds is dropped, as a full hub drops it.
+    Restored(Vec<Entry>),
     /// A WebSocket was accepted. The key is new.
     Opened(SessionKey, Peer),
     /// A text or binary frame arrived.
@@ -96,7 +99,7 @@ impl Input {
             | Input::Alive(key)
             | Input::Drained(key, _)
             | Input::Closed(key, _) => Some(*key),
-            Input::Tick | Input::Late(_) | Input::Shutdown => None,
+            Input::Restored(_) | Input::Tick | Input::Late(_) | Input::Shutdown => None,
         }
     }
 }

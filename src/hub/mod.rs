@@ -139,6 +139,7 @@ impl Hub {
         }
         self.expire(now);
         match input {
+            Input::Restored(entries) => self.restore(now, entries),
             Input::Opened(key, peer) => self.opened(now, key, peer),
             Input::Frame(key, frame) => self.frame(now, key, frame),
             Input::Alive(key) => self.alive(now, key),

@@ -21,11 +21,7 @@ impl Hub {
         std::mem::take(&mut self.journal)
     }
 
-    /// Begins with what a store holds, before the first input: every address is detached, and its
-    /// resume window runs from `now`. What is beyond the hub's bounds is dropped, as a full hub
-    /// drops it.
-    pub fn restore(&mut self, now: Timestamp, entries: Vec<Entry>) {
-        self.forget_touched();
+    pub(super) fn restore(&mut self, now: Timestamp, entries: Vec<Entry>) {
         let (mut logs, mut kept) = (Vec::new(), BTreeMap::<_, Vec<StoredMessage>>::new());
         for entry in entries {
             match entry {
@@ -54,7 +50,6 @@ impl Hub {
         {
             self.forget(&first, ForgetReason::Room);
         }
-        self.write_journal();
     }
 
     fn restore_address(&mut self, now: Timestamp, address: ActorAddress, stored: StoredAddress) {

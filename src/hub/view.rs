@@ -114,6 +114,8 @@ pub struct Sizes {
     pub deadlines: usize,
     /// Renewal tokens.
     pub tokens: usize,
+    /// Addresses of which only durable subscriptions are left.
+    pub dormant: usize,
 }
 
 impl fmt::Display for Queued {
@@ -186,6 +188,7 @@ impl Hub {
             topics: self.topics.len(),
             deadlines: self.deadlines.len(),
             tokens: self.registry.tokens(),
+            dormant: self.registry.dormant(),
         }
     }
 

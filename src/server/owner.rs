@@ -208,8 +208,9 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
     /// The same with a store, which holds these rows.
     pub(super) fn with_store(mut self, keeper: Keeper, entries: Vec<Entry>) -> Self {
         self.hub.change_storage(keeper.storage());
-        self.hub.restore(self.now, entries);
-        Self { keeper: Some(keeper), ..self }
+        self.keeper = Some(keeper);
+        self.handle(Input::Restored(entries));
+        self
     }
 
     /// Feeds the hub until all senders of events are gone, or its store fails.

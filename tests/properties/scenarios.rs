@@ -44,6 +44,7 @@ pub fn scenarios() -> impl Strategy<Value = Scenario> {
                     registration_ttl: Duration::from_secs(ttl),
                     tokens,
                     recovering: client_recovers.then(|| CLIENT.to_owned()).into_iter().collect(),
+                    store: None,
                 },
                 actors: std::iter::once(client).chain(raw).collect(),
                 races: Some("steps at random".to_owned()),
@@ -238,7 +239,7 @@ fn action() -> impl Strategy<Value = Action> {
         4 => (any::<bool>(), speech())
             .prop_map(|(exclude_self, speech)| Action::Broadcast { exclude_self, speech }),
         4 => (topic(), speech()).prop_map(|(topic, speech)| Action::Publish { topic, speech }),
-        4 => topic().prop_map(|topic| Action::Subscribe { topic }),
+        4 => topic().prop_map(|topic| Action::Subscribe { topic, durable: false }),
         1 => topic().prop_map(|topic| Action::Unsubscribe { topic, by_id: false }),
         5 => register,
         1 => of(name()).prop_map(|address| Action::Unregister { address }),

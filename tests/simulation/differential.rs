@@ -21,6 +21,7 @@ fn message_and_simulated_agree_on_every_seed() {
         (Profile::Restart, 4),
         (Profile::Crowd, 1),
         (Profile::Principals, 4),
+        (Profile::Store, 4),
     ] {
         let plan = Plan::of(profile, Backend::Both, 0..count);
         let findings = campaign::run(&plan, &Watcher::SILENT);

@@ -14,6 +14,7 @@
 //! - [`backend`]: plays one scenario with the server and its clients, on a simulated or a real network.
 //! - [`runtime`]: the world that processes live in, on madsim.
 //! - [`net`]: its network, and what can be done to it.
+//! - [`disk`]: what outlives a crash of the hub.
 //! - [`run`]: takes down what happens and has it judged at once.
 //! - [`history`]: what happened.
 //! - [`verdict`]: what must hold, who judges that, and what a violation says.
@@ -38,6 +39,7 @@ pub mod backend;
 pub mod campaign;
 pub mod commands;
 pub mod coverage;
+pub mod disk;
 pub mod duration_text;
 pub mod explain;
 pub mod failures;

@@ -41,8 +41,8 @@ impl testbed::Hub for Hub {
         }
     }
 
-    async fn shut_down(self) {
-        let Hub::Started(program, _) = self else { return };
+    async fn shut_down(self) -> bool {
+        let Hub::Started(program, _) = self else { return true };
         program.ask_to_end();
         let mut waited = Duration::ZERO;
         while program.ended().is_none() && waited < END_WITHIN {
@@ -50,6 +50,7 @@ impl testbed::Hub for Hub {
             waited += LOOK_EVERY;
         }
         program.kill();
+        true
     }
 }
 

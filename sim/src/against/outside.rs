@@ -110,7 +110,7 @@ impl Translator {
     fn event(&mut self, event: &history::Event) -> Option<Event> {
         let what = match &event.what {
             history::What::HubStarted { restarts } => What::HubStarted { restarts: *restarts },
-            history::What::HubStopped { abruptly } => What::HubStopped { abruptly: *abruptly },
+            history::What::HubStopped { how } => What::HubStopped { how: *how },
             history::What::Run(milestone) => What::Run(*milestone),
             history::What::Step { number, step } => {
                 let step: Step<AnyHub> = system::step(step);

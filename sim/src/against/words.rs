@@ -87,7 +87,7 @@ impl Words {
             Action::Publish { topic, speech } => {
                 Verb::Publish { topic: topic.to_string(), payload: said(speech), ttl: speech.ttl }
             }
-            Action::Subscribe { topic } => Verb::Subscribe { topic: topic.to_string() },
+            Action::Subscribe { topic, .. } => Verb::Subscribe { topic: topic.to_string() },
             Action::Unsubscribe { topic, by_id } => {
                 Verb::Unsubscribe { topic: topic.to_string(), by_id: *by_id }
             }

@@ -15,7 +15,7 @@ use crate::history::ClientName;
 use crate::invariants::{self, Agreement, Judge, Violation};
 use crate::lower::{self, Wishes};
 use crate::run::Recorder;
-use crate::scenario::{Action, Actor, Scenario, registration_ttl_max};
+use crate::scenario::{Action, Actor, Scenario, Store, registration_ttl_max};
 
 impl Deploy for SignalHub {
     type Wishes = Wishes;
@@ -58,6 +58,10 @@ impl Deploy for SignalHub {
 
     fn unanswered(payload: &str, within: Duration) -> Violation {
         invariants::probe_unanswered(payload, within)
+    }
+
+    fn holds_back(scenario: &Scenario) -> Duration {
+        scenario.clients.store.map_or(Duration::ZERO, Store::holds_back)
     }
 
     fn quiet(scenario: &Scenario) -> Duration {

@@ -152,7 +152,7 @@ impl Word {
             Word::Rewind => register(Some(WhichPosition::Start)),
             Word::Recover => Action::Recover { address: None, position: WhichPosition::Start },
             Word::Renew => Action::Renew { address: None, token: WhichToken::None },
-            Word::Subscribe => Action::Subscribe { topic },
+            Word::Subscribe => Action::Subscribe { topic, durable: false },
             Word::Unsubscribe => Action::Unsubscribe { topic, by_id: false },
             Word::Unregister => Action::Unregister { address: None },
             Word::Disconnect => Action::Disconnect,

@@ -71,6 +71,7 @@ impl AtClient for ClientEvent {
 impl AtHub for HubEvent {
     fn kind(&self) -> String {
         match &self.input {
+            Input::Restored(_) => "restored".to_owned(),
             Input::Opened(..) => "opened".to_owned(),
             Input::Frame(_, Ok(ClientFrame::Ping)) => "frame ping".to_owned(),
             Input::Frame(_, Ok(ClientFrame::Request(request))) => {

@@ -32,6 +32,7 @@ fn input_text(f: &mut fmt::Formatter<'_>, input: &Input) -> fmt::Result {
         Input::Frame(key, Err(Malformed::TooLarge { actual, .. })) => {
             write!(f, "{key} says too much: {actual} bytes")
         }
+        Input::Restored(rows) => write!(f, "finds {} rows in its store", rows.len()),
         Input::Alive(key) => write!(f, "{key} is alive"),
         Input::Drained(key, written) => {
             write!(f, "{key} took {} messages", written.messages)

@@ -216,6 +216,15 @@ invariants! {
     I58 [Input] "a pause ends"
         "A session is told to pause once, and to go on as soon as the queue that it was paused for is below resume_threshold or its session is over; nobody else is told to go on."
         "a sender that waits for one who died",
+    I59 [Input Client] "acknowledged is stored"
+        "A hub with a store begins with the addresses, subscriptions and kept messages of a moment of its last life, after all that anybody was told of it; unless it synced nothing and did not end in order, then with none of the kept messages."
+        "an acknowledgement that leaves before the sync; a row that a takeover does not write; a kept message that comes back",
+    I60 [Input Client] "no way back"
+        "No start brings an address back to a version, an epoch or a number before one that somebody was told."
+        "a start that numbers from 1; the log of an epoch that had ended; numbers that go on though nothing was synced",
+    I61 [Input Milestone] "full is no end"
+        "To a store that is full nothing is added; a hub with a full store or a full disk goes on, and gives up only if its disk fails."
+        "a bound that nobody looks at; a full disk that is taken for a broken one",
     Expected [Director] "as the scenario says"
         "An actor that a scenario expects to see something sees it, in time and in order."
         "a reply that never comes",

@@ -9,6 +9,7 @@ mod liveness;
 mod principals;
 mod resources;
 mod shadow;
+mod store;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
@@ -18,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dst::verdict;
-use signal_hub::hub::{Config, Counters, Hub, SessionKey};
+use signal_hub::hub::{Config, Counters, Hub, Input, SessionKey};
 
 pub use dst::verdict::{Time, check_same};
 
@@ -29,6 +30,7 @@ pub use liveness::{Agreement, check_agreement, check_rest_in_time, probe_unanswe
 pub use resources::{check_balance, check_rest};
 pub use shadow::Shadow;
 pub(crate) use shadow::{After, is_open};
+pub use store::cannot_start;
 
 use crate::SignalHub;
 use crate::history::{Event, HubEvent, What};
@@ -52,6 +54,9 @@ trait HubObserver: Send {
 
     /// The hub lost all state; what is remembered of it no longer binds.
     fn hub_restarted(&mut self) {}
+
+    /// The hub begins with what its store holds.
+    fn hub_restored(&mut self, _hub: &HubEvent) {}
 
     /// Whether it has something to look at when nothing is said and no address and no topic
     /// changes, as at most pings and reports of what was written.
@@ -84,6 +89,7 @@ pub struct Judge {
     /// Each with whether it watches silence.
     at_hub: Vec<(bool, Box<dyn HubObserver>)>,
     over_all: Vec<Box<dyn RunObserver>>,
+    store: Option<store::Store>,
 }
 
 impl Judge {
@@ -105,6 +111,7 @@ impl Judge {
         };
         let mut judge = Self::with(&scenario.hub, Shadow::of(scenario), delays);
         judge.over_all.push(Box::new(liveness::Shutdown::new(scenario)));
+        judge.store = scenario.clients.store.as_ref().map(store::Store::new);
         judge
     }
 
@@ -138,7 +145,7 @@ impl Judge {
             Box::new(resources::Timers::new(config)),
             Box::new(identity::Ownership),
             Box::new(identity::LastRegistration::new(config)),
-            Box::new(subscriptions::Subscriptions),
+            Box::new(subscriptions::Subscriptions::default()),
             Box::new(delivery::Handover::new(config)),
             Box::new(delivery::Recovery::new(config)),
             Box::new(delivery::Recipients::new(config)),
@@ -167,7 +174,7 @@ impl Judge {
         ];
         let (rate_limits, tally) =
             (resources::RateLimits::new(config), resources::Tally::default());
-        Self { shadow, rate_limits, tally, at_hub, over_all }
+        Self { shadow, rate_limits, tally, at_hub, over_all, store: None }
     }
 
     /// The hub as the history tells it.
@@ -202,11 +209,16 @@ impl Judge {
         for observer in &mut self.over_all {
             observer.observe(event, &self.shadow)?;
         }
+        self.store.as_mut().map_or(Ok(()), |store| store.observe(event))?;
         self.shadow.apply(event);
         Ok(())
     }
 
     fn hub(&mut self, hub: &HubEvent) -> Verdict {
+        if let Input::Restored(_) = hub.input {
+            self.at_hub.iter_mut().for_each(|(_, observer)| observer.hub_restored(hub));
+            return Ok(());
+        }
         let rate_limits = &mut self.rate_limits;
         let transition = Transition::read(hub, &self.shadow, |key, frame| {
             rate_limits.is_rate_limited(hub, key, frame)

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use signal_hub::auth::Principal;
-use signal_hub::hub::{Input, Record, SessionKey};
+use signal_hub::hub::{Entry, Input, Record, SessionKey};
 use signal_hub::protocol::{ActorAddress, AuthToken, ClientFrame, Verb};
 use signal_hub::time::Timestamp;
 
@@ -24,6 +24,8 @@ pub struct Principals {
     holders: BTreeMap<ActorAddress, Principal>,
     /// By address that the hub ever knew: the latest one.
     latest: BTreeMap<ActorAddress, Principal>,
+    /// By address: all that it had in earlier lives of the hub.
+    past: BTreeMap<ActorAddress, Vec<Principal>>,
 }
 
 impl Principals {
@@ -35,6 +37,7 @@ impl Principals {
             ends: BTreeSet::new(),
             holders: BTreeMap::new(),
             latest: BTreeMap::new(),
+            past: BTreeMap::new(),
         }
     }
 
@@ -64,12 +67,31 @@ impl Principals {
         self.reader.read(token, now)
     }
 
+    /// The hub begins anew.
     pub fn clear(&mut self) {
-        *self = Self::new(self.reader.clone());
+        let past = std::mem::take(&mut self.past);
+        *self = Self { past, ..Self::new(self.reader.clone()) };
+    }
+
+    /// The hub begins with what its store holds: it may be a little older, but nobody gets what was never
+    /// theirs.
+    fn restore(&mut self, entries: &[Entry]) {
+        for entry in entries {
+            let Entry::Address(address, Some(stored)) = entry else { continue };
+            let Some(past) = self.past.get(address) else { continue };
+            let known = past.iter().find(|known| Some(*known) == stored.principal.as_ref());
+            if let Some(holder) = known.or(past.last()) {
+                self.latest.insert(address.clone(), holder.clone());
+                self.holders.insert(address.clone(), holder.clone());
+            }
+        }
     }
 
     /// Takes over what the event changed.
     pub fn apply(&mut self, event: &HubEvent) {
+        if let Input::Restored(entries) = &event.input {
+            self.restore(entries);
+        }
         for record in event.records() {
             match record {
                 Record::SessionConnected { session, .. }
@@ -81,6 +103,9 @@ impl Principals {
                 Record::ActorRegistered { actor_address, session, .. } => {
                     if let Some(grant) = self.grants.get(session) {
                         let principal = grant.principal.clone();
+                        let past = self.past.entry(actor_address.clone()).or_default();
+                        past.retain(|known| *known != principal);
+                        past.push(principal.clone());
                         self.latest.insert(actor_address.clone(), principal.clone());
                         self.holders.insert(actor_address.clone(), principal);
                     }

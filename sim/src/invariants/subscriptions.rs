@@ -2,15 +2,34 @@
 
 use std::collections::BTreeSet;
 
-use signal_hub::hub::{AddressRow, ForgetReason, Record};
+use signal_hub::hub::{AddressRow, Entry, ForgetReason, Input, Record};
 use signal_hub::protocol::{ActorAddress, Reply, Subscription, Topic, Verb};
 
 use super::{HubObserver, Invariant, Transition, Verdict, broken};
+use crate::history::HubEvent;
 
 /// I13, I14, I15.
-pub struct Subscriptions;
+#[derive(Default)]
+pub struct Subscriptions {
+    /// Those that were acknowledged as durable.
+    durable: BTreeSet<(ActorAddress, Topic)>,
+}
 
 impl HubObserver for Subscriptions {
+    fn hub_restarted(&mut self) {
+        self.durable.clear();
+    }
+
+    fn hub_restored(&mut self, hub: &HubEvent) {
+        let Input::Restored(entries) = &hub.input else { return };
+        self.durable.extend(entries.iter().filter_map(|entry| match entry {
+            Entry::Subscription(address, topic, Some(subscription)) if subscription.durable => {
+                Some((address.clone(), topic.clone()))
+            }
+            _ => None,
+        }));
+    }
+
     fn observe(&mut self, transition: &Transition<'_>) -> Verdict {
         let touched = &transition.hub.touched;
         for (address, row) in &touched.addresses {
@@ -30,7 +49,48 @@ impl HubObserver for Subscriptions {
             return Ok(());
         }
         unsubscribe_takes_effect(transition)?;
+        self.durable_outlive_the_window(transition)?;
         resumed_with_all(transition)
+    }
+}
+
+impl Subscriptions {
+    /// What the window's end leaves of an address is what was acknowledged as durable.
+    fn durable_outlive_the_window(&mut self, transition: &Transition<'_>) -> Verdict {
+        for record in transition.records() {
+            let (address, why) = match record {
+                Record::ActorForgotten { actor_address, why } => (actor_address, Some(*why)),
+                Record::ActorDormant { actor_address } => (actor_address, None),
+                _ => continue,
+            };
+            let of = self.durable.iter().filter(|(of, _)| of == address);
+            let durable: BTreeSet<Topic> = of.map(|(_, topic)| topic.clone()).collect();
+            let left = transition.after.address(address).map(|row| row.topics.clone());
+            let lawful = match why {
+                Some(ForgetReason::ResumeWindowEnded) => durable.is_empty(),
+                Some(_) => true,
+                None => left.is_none_or(|left| left.is_superset(&durable)),
+            };
+            if !lawful {
+                let evidence = format!("{address} is away for too long and loses {durable:?}");
+                return broken(Invariant::I14, evidence);
+            } else if why.is_some() {
+                self.durable.retain(|(of, _)| of != address);
+            }
+        }
+        for (address, row) in &transition.hub.touched.addresses {
+            let has = |topic: &Topic| row.as_ref().is_some_and(|row| row.topics.contains(topic));
+            self.durable.retain(|(of, topic)| of != address || has(topic));
+        }
+        let Some(asked) = &transition.asked else { return Ok(()) };
+        if let (Some(Verb::Subscribe(_)), Some(Reply::Subscribed(told))) =
+            (asked.accepted(), asked.reply)
+            && told.durable == Some(true)
+        {
+            let actor = transition.before.acting_identity(asked.session, &asked.request.from);
+            self.durable.insert((actor, told.topic.clone()));
+        }
+        Ok(())
     }
 }
 
@@ -78,7 +138,11 @@ fn topics_change_by_request(
         }
         _ => false,
     });
-    if forgotten && after.topics.is_empty() {
+    let is_dormant = transition.records().any(|record| {
+        matches!(record, Record::ActorDormant { actor_address } if actor_address == address)
+    });
+    if forgotten && after.topics.is_empty() || is_dormant && after.topics.is_subset(&before.topics)
+    {
         return Ok(());
     }
     let gained: BTreeSet<&Topic> = after.topics.difference(&before.topics).collect();

@@ -4,8 +4,8 @@ use std::cell::OnceCell;
 
 use signal_hub::hub::{AddressRow, Input, Output, Record, SessionKey, SessionRow};
 use signal_hub::protocol::{
-    ActorAddress, Body, ClientFrame, CloseReason, ErrorCode, MessageId, Outgoing, Reply, Request,
-    Verb,
+    ActorAddress, Body, ClientFrame, CloseReason, ErrorCode, MessageId, Outgoing, Refusal, Reply,
+    Request, Verb,
 };
 use signal_hub::time::Timestamp;
 
@@ -56,6 +56,12 @@ impl<'a> RequestTransition<'a> {
     /// What is asked for, if the payload is that.
     pub fn verb(&self) -> Option<&'a Verb> {
         self.request.verb.as_ref().ok()
+    }
+
+    /// Whether the answer is that the store is full; none if there is no answer.
+    pub fn says_store_full(&self) -> Option<bool> {
+        let full = Refusal::store_full().message;
+        self.reply.map(|reply| matches!(reply, Reply::Error(refusal) if refusal.message == full))
     }
 
     /// What the hub carried out now.

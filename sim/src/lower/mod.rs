@@ -2,6 +2,7 @@
 
 mod issuer;
 mod raw_session;
+pub mod store;
 mod wishes;
 
 use std::time::Duration;
@@ -172,7 +173,7 @@ fn command(
     let named =
         |name: &Option<String>| name.as_deref().map_or_else(|| own.address.clone(), address);
     match action {
-        Action::Subscribe { topic } => {
+        Action::Subscribe { topic, .. } => {
             Some(Command::Subscribe { address: speaker, topic: topic.clone() })
         }
         Action::Unsubscribe { topic, .. } => {

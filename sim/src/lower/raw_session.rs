@@ -182,8 +182,8 @@ impl RawSession {
                 };
                 Verb::Renew(Renew { renewal_token })
             }
-            Action::Subscribe { topic } => {
-                Verb::Subscribe(Subscribe { topic: topic.clone(), durable: false })
+            Action::Subscribe { topic, durable } => {
+                Verb::Subscribe(Subscribe { topic: topic.clone(), durable: *durable })
             }
             Action::Unsubscribe { topic, by_id } => {
                 let id = self.subscriptions.get(topic).filter(|_| *by_id);

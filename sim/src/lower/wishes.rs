@@ -121,7 +121,7 @@ impl Wishes {
     }
 
     fn note(&mut self, action: &Action) {
-        if let Action::Subscribe { topic } = action {
+        if let Action::Subscribe { topic, .. } = action {
             self.topics.insert(topic.clone());
         } else if let Action::Unsubscribe { topic, .. } = action {
             self.topics.remove(topic);

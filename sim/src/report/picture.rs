@@ -8,7 +8,7 @@ use signal_hub::protocol::{ClientFrame, Malformed, Request, Subscription, Verb};
 
 use super::links::{Arrow, Carries, Fate, HubSession, Links, Place};
 use super::story::output;
-use crate::history::{ClientName, Event, HubEvent, What};
+use crate::history::{ClientName, Event, HubEvent, Stop, What};
 use crate::net::NetEventKind;
 use crate::scenario;
 
@@ -168,9 +168,15 @@ impl Painter<'_> {
                 self.mark(at.unwrap_or(self.columns.hub()), &format!("fault {fault}"));
             }
             What::Net(net) => self.mark(LEFT, &net.to_string()),
-            What::HubStarted { .. } => self.mark(self.columns.hub(), "starts, with empty tables"),
-            What::HubStopped { abruptly: true } => self.mark(self.columns.hub(), "crashes"),
-            What::HubStopped { abruptly: false } => self.mark(self.columns.hub(), "has shut down"),
+            What::HubStarted { .. } => self.mark(self.columns.hub(), "starts"),
+            What::HubStopped { how } => self.mark(
+                self.columns.hub(),
+                match how {
+                    Stop::InOrder => "has shut down",
+                    Stop::Crashed => "crashes",
+                    Stop::Failed => "gives up",
+                },
+            ),
             What::Step { step, .. } => {
                 let at = match &step.what {
                     scenario::What::Act { who, .. } => self.columns.host(who.actor()),
@@ -227,6 +233,9 @@ impl Painter<'_> {
             }
             Input::Opened(key, _) => {
                 self.arrow(lane(key), Towards::Hub, '╌', "opens", &key.to_string());
+            }
+            Input::Restored(rows) => {
+                self.mark(hub_at, &format!("finds {} rows in its store", rows.len()));
             }
             Input::Alive(key) => self.mark(hub_at, &format!("{key} is alive")),
             Input::Drained(key, _) => self.mark(hub_at, &format!("{key} took messages")),

@@ -142,9 +142,11 @@ impl Subjects {
             },
             Input::Alive(_) | Input::Drained(..) | Input::Frame(_, Ok(ClientFrame::Ping)) => false,
             Input::Tick | Input::Late(_) => !hub.outputs.is_empty(),
-            Input::Opened(..) | Input::Frame(_, Err(_)) | Input::Closed(..) | Input::Shutdown => {
-                true
-            }
+            Input::Restored(_)
+            | Input::Opened(..)
+            | Input::Frame(_, Err(_))
+            | Input::Closed(..)
+            | Input::Shutdown => true,
         };
         touches && weighs
     }

@@ -52,6 +52,7 @@ fn at_hub(hub: &HubEvent, links: &Links, place: &Place, changes: &Changes) -> Ve
         Input::Opened(key, _) => format!("{key} opens"),
         Input::Alive(key) => format!("{} is alive", who(key)),
         Input::Drained(key, written) => format!("{} took {} messages", who(key), written.messages),
+        Input::Restored(rows) => format!("the hub finds {} rows in its store", rows.len()),
         Input::Tick => "a deadline is due".to_owned(),
         Input::Late(_) => "the hub stood still".to_owned(),
         Input::Shutdown => "the hub is to shut down".to_owned(),
@@ -179,7 +180,8 @@ fn weighs(event: &Event) -> bool {
                 !matches!(request.verb, Ok(Verb::Connect(_)))
             }
             Input::Opened(..) | Input::Alive(_) => false,
-            Input::Frame(..)
+            Input::Restored(_)
+            | Input::Frame(..)
             | Input::Drained(..)
             | Input::Closed(..)
             | Input::Tick

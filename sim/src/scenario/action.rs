@@ -90,6 +90,9 @@ pub enum Action {
         /// Which topic.
         #[schemars(with = "String")]
         topic: Topic,
+        /// Whether a raw connection wants that it outlives the resume window, which a store does.
+        #[serde(default, skip_serializing_if = "is_false")]
+        durable: bool,
     },
     /// Wants it no more.
     Unsubscribe {

@@ -16,6 +16,7 @@ use dst::duration_text;
 use dst::scenario;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use signal_hub::server::StoreSync;
 
 pub use action::{Action, MESSAGE_TYPES, NOTE, Speech, WhichPosition, WhichToken};
 pub use bounds::doubts;
@@ -56,6 +57,42 @@ pub struct Clients {
     /// The names of the actors whose clients recover what they missed.
     #[serde(default)]
     pub recovering: BTreeSet<String>,
+    /// How the hub writes down what its next start has to know; without it, every start is empty.
+    #[serde(default)]
+    pub store: Option<Store>,
+}
+
+/// How the hub's store is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    /// When what was written is synced: `always`, `never`, or a time up to 1s.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub sync: StoreSync,
+    /// Bytes of rows from which on it is full.
+    #[serde(default = "store_bytes_max")]
+    pub bytes_max: u64,
+}
+
+impl Store {
+    /// For how long the hub waits with what it says.
+    pub fn holds_back(self) -> Duration {
+        match self.sync {
+            StoreSync::Within(time) => time,
+            StoreSync::Always | StoreSync::Never => Duration::ZERO,
+        }
+    }
+}
+
+fn store_bytes_max() -> u64 {
+    1024 * 1024 * 1024
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { sync: StoreSync::default(), bytes_max: store_bytes_max() }
+    }
 }
 
 fn registration_ttl() -> Duration {
@@ -64,8 +101,8 @@ fn registration_ttl() -> Duration {
 
 impl Default for Clients {
     fn default() -> Self {
-        let (tokens, recovering) = Default::default();
-        Self { registration_ttl: registration_ttl(), tokens, recovering }
+        let (tokens, recovering, store) = Default::default();
+        Self { registration_ttl: registration_ttl(), tokens, recovering, store }
     }
 }
 

@@ -85,7 +85,7 @@ impl Aimed {
                 }
             }
             Input::Closed(key, _) => drop(self.told.remove(key)),
-            Input::Alive(_) | Input::Tick | Input::Late(_) => {}
+            Input::Restored(_) | Input::Alive(_) | Input::Tick | Input::Late(_) => {}
         }
         for record in hub.records() {
             self.record(hub, record, shadow, saw);

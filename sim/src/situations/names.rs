@@ -156,6 +156,16 @@ situations! {
         "A client tells its user that what was missed is lost.",
     RecoverAccepted "hub:recover accepted"
         "A hub:recover is carried out.",
+    HubRestored "restored from its store"
+        "A hub begins with addresses that it knew before.",
+    RecoveredOverRestart "recovered over a restart"
+        "An address gets at least one message that the hub kept in an earlier life.",
+    StoreFull "store full"
+        "A message is dropped because it would have to be stored, and the store is full.",
+    DiskFailed "disk failed"
+        "The hub gives up because its disk fails: what it decided last was told to nobody.",
+    Dormant "dormant"
+        "The resume window of an address ends, and its durable subscriptions stay.",
     TopicsAtBound "subscription bound reached"
         "A subscribe is refused because the session has as many subscriptions as it may.",
     TopicsBelowBound "subscription bound left"
@@ -324,16 +334,16 @@ impl Situation {
     }
 
     /// That a copy was dropped for the reason.
-    pub const fn of_drop(why: DropReason) -> Option<Self> {
-        Some(match why {
+    pub const fn of_drop(why: DropReason) -> Self {
+        match why {
             DropReason::QueueFull => Situation::QueueFull,
             DropReason::UnknownActor => Situation::SentToUnknown,
             DropReason::Detached => Situation::SentToDetached,
             DropReason::Expired => Situation::MessageExpired,
             DropReason::Overflow => Situation::OverflowWhileAway,
             DropReason::Unclaimed => Situation::KeptInVain,
-            DropReason::StoreFull => return None,
-        })
+            DropReason::StoreFull => Situation::StoreFull,
+        }
     }
 }
 

@@ -53,6 +53,14 @@ pub fn required(profile: Profile) -> Vec<Situation> {
             S::RefreshAccepted,
             S::ClockSkewed,
         ],
+        Profile::Store => &[
+            S::HubRestored,
+            S::RecoveredOverRestart,
+            S::StoreFull,
+            S::DiskFailed,
+            S::HubCrashedWithClients,
+            S::HubShutDownWithClients,
+        ],
         Profile::Restart => &[S::HubCrashedWithClients, S::HubShutDownWithClients],
     };
     let mut required = usual.to_vec();

@@ -18,7 +18,7 @@ use super::aimed::Aimed;
 use super::tokens::Tokens;
 use super::{Shape, Sightings, Situation};
 use crate::SignalHub;
-use crate::history::{ClientEvent, ClientName, Event, HubEvent, Milestone, Told, What};
+use crate::history::{ClientEvent, ClientName, Event, HubEvent, Milestone, Stop, Told, What};
 use crate::invariants::{After, Judge, Shadow, is_open};
 use crate::net::{FaultId, NetEventKind};
 use crate::scenario::{Act, ProcessAct, Scenario, Step, What as Doing};
@@ -56,6 +56,8 @@ struct AtHub {
     expired: BTreeMap<ActorAddress, Timestamp>,
     /// Sessions not heard of since a copy of a broadcast went to them.
     unheard: BTreeSet<SessionKey>,
+    /// Addresses with kept messages of an earlier life.
+    restored: BTreeSet<ActorAddress>,
     tokens: Tokens,
 }
 
@@ -113,8 +115,9 @@ impl verdict::Watch<SignalHub> for Watch {
                     self.saw(how);
                 }
             }
-            What::HubStopped { abruptly } => {
-                if *abruptly && has_clients(shadow) {
+            What::HubStopped { how } => {
+                self.saw_if(*how == Stop::Failed, Situation::DiskFailed);
+                if *how == Stop::Crashed && has_clients(shadow) {
                     self.down = Some(Situation::HubCrashedWithClients);
                 }
             }
@@ -194,6 +197,10 @@ impl Watch {
                 }
             }
             Input::Late(_) => self.saw(Situation::HubLate),
+            Input::Restored(_) => {
+                self.saw_if(!hub.touched.addresses.is_empty(), Situation::HubRestored);
+                self.hub.restored.extend(hub.touched.logs.keys().cloned());
+            }
             Input::Opened(..) | Input::Drained(..) | Input::Tick => {}
         }
     }
@@ -273,14 +280,14 @@ impl Watch {
             Record::ActorDetached { actor_address, why: EndReason::Expired, .. } => {
                 self.hub.expired.insert(actor_address.clone(), now);
             }
-            Record::MessageDropped { why, .. } => {
-                Situation::of_drop(*why).into_iter().for_each(|one| self.saw(one))
-            }
+            Record::MessageDropped { why, .. } => self.saw(Situation::of_drop(*why)),
             Record::MessageQueued { to, .. } => {
                 let away = shadow.owner(to).is_none();
                 self.saw(if away { Situation::Queued } else { Situation::QueuedBehindFull });
             }
             Record::RecoveryAnswered { actor_address, session, replayed, reason, .. } => {
+                let restored = self.hub.restored.remove(actor_address);
+                self.saw_if(restored && *replayed > 0, Situation::RecoveredOverRestart);
                 let owner = shadow.owner(actor_address);
                 self.saw_if(
                     *replayed > 0,
@@ -300,6 +307,7 @@ impl Watch {
                 self.hub.registered.remove(actor_address);
             }
             Record::ActorDormant { actor_address } => {
+                self.saw(Situation::Dormant);
                 self.hub.registered.remove(actor_address);
             }
             Record::SessionOpened { .. }

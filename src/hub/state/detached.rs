@@ -40,6 +40,12 @@ impl Detached {
         self.ranks.last().map(|(_, Reverse((_, address)))| address)
     }
 
+    /// How many stay until this moment or longer.
+    pub fn until(&self, moment: Timestamp) -> usize {
+        let stays = |(until, _): &&Kept| *until >= moment;
+        self.of.values().map(|kept| kept.iter().rev().take_while(stays).count()).sum()
+    }
+
     fn change(&mut self, holder: &Holder, change: impl FnOnce(&mut BTreeSet<Kept>) -> bool) {
         let mut kept = self.of.remove(holder).unwrap_or_default();
         if let Some(rank) = rank(&kept) {

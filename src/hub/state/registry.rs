@@ -320,6 +320,11 @@ impl Registry {
         self.tokens.len()
     }
 
+    /// How many detached addresses stay until they are unsubscribed.
+    pub fn dormant(&self) -> usize {
+        self.detached.until(Timestamp::NEVER.before(self.stood_still))
+    }
+
     /// The detached address that gives way to a newcomer (protocol, section 5).
     pub fn first_to_go(&self) -> Option<&ActorAddress> {
         self.detached.first_to_go()

@@ -69,7 +69,7 @@ impl Life {
     fn crash(&mut self) {
         let mut hub = Hub::new(Config::default(), Ids::new([2; 32]));
         hub.change_storage(Storage::Open);
-        hub.restore(self.now, self.rows.entries());
+        hub.handle(self.now, Input::Restored(self.rows.entries())).for_each(drop);
         self.hub = hub;
     }
 
@@ -146,9 +146,11 @@ fn a_durable_subscription_alone_outlives_the_window() {
     assert_eq!(payload(&subscribed)["durable"], true);
     life.says(bob, "@(bob)", "hub:subscribe", json!({ "topic": "art" }));
     life.feed(Input::Closed(bob, CloseCause::Lost));
-    life.now = life.now + Duration::from_secs(31);
+    life.feed(Input::Late(Duration::from_secs(2)));
+    life.now = life.now + Duration::from_secs(33);
     life.feed(Input::Tick);
     assert_eq!(life.hub.next_deadline(), None, "nothing is to happen to it any more");
+    assert_eq!(life.hub.sizes().dormant, 1);
     life.crash();
     life.now = life.now + Duration::from_secs(3600);
     life.feed(Input::Tick);

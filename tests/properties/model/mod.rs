@@ -211,6 +211,7 @@ impl Model {
             Input::Alive(key) => self.alive(*key),
             Input::Drained(key, written) => self.drained(*key, written),
             Input::Closed(key, _) => self.gone(*key),
+            Input::Restored(_) => unreachable!("it has no store"),
             Input::Tick | Input::Late(_) => {}
             Input::Shutdown => self.shutdown(),
         }

@@ -82,6 +82,12 @@ pub trait Deploy: System {
         CALM_WITHIN
     }
 
+    /// For how long the hub may keep what it says to itself.
+    fn holds_back(scenario: &Scenario<Self>) -> Duration {
+        let _ = scenario;
+        Duration::ZERO
+    }
+
     /// For how long a connection that is dead can look alive.
     fn quiet(scenario: &Scenario<Self>) -> Duration {
         let _ = scenario;

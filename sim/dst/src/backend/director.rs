@@ -187,7 +187,7 @@ impl<S: Deploy, P: Platform<S>> Director<'_, S, P> {
     async fn probe(&self) -> Result<(), Violation<S>> {
         self.reach(Milestone::Probe);
         let usual = self.scenario.network.latency_max() * 2 + PROBE_SLACK;
-        let within = usual + P::LATE_MAX * 2;
+        let within = usual + P::LATE_MAX * 2 + S::holds_back(self.scenario);
         let attempts = S::probe_attempts(self.scenario);
         let clients = || {
             let actors = self.scenario.actors.iter();

@@ -8,6 +8,7 @@ use super::deploy::Deploy;
 use super::director;
 use super::testbed::{Doing, Platform, Testbed, awaited};
 use super::wire::{Wire, WireProcess};
+use crate::disk::Disk;
 use crate::history::{ClientName, What};
 use crate::net::{Fault, Sink};
 use crate::run::Recorder;
@@ -29,6 +30,7 @@ pub async fn play<S: Deploy, W: Wire>(
         wire: wire.clone(),
         recorder: recorder.clone(),
         left: Arc::default(),
+        disk: Disk::new(scenario.seed),
     };
     let testbed = Testbed::new(Arc::clone(scenario), stack, recorder.clone());
     director::direct(scenario, &testbed, recorder).await;
@@ -55,6 +57,8 @@ pub struct FullStack<S: Deploy, W: Wire> {
     /// Of the tasks that play steps: a process that nothing happens to.
     runner: W::Process,
     left: Arc<Mutex<Option<S::Left>>>,
+    /// Of the hub's machine.
+    pub disk: Disk,
 }
 
 impl<S: Deploy, W: Wire> Clone for FullStack<S, W> {
@@ -65,6 +69,7 @@ impl<S: Deploy, W: Wire> Clone for FullStack<S, W> {
             recorder: self.recorder.clone(),
             runner: self.runner.clone(),
             left: Arc::clone(&self.left),
+            disk: self.disk.clone(),
         }
     }
 }
@@ -110,6 +115,10 @@ impl<S: Deploy, W: Wire> Platform<S> for FullStack<S, W> {
 
     fn inject(&self, fault: Fault) {
         self.wire.net().inject(fault).expect("a fault names hosts of its scenario");
+    }
+
+    fn disk(&self) -> &Disk {
+        &self.disk
     }
 
     fn start_hub(&self) -> (W::Process, S::Hub) {

@@ -25,15 +25,15 @@ pub struct Event<S: System> {
 /// What an event is.
 #[derive(Debug, Clone)]
 pub enum What<S: System> {
-    /// A hub began, with empty tables.
+    /// A hub began, with empty tables; what its disk holds is its first input.
     HubStarted {
         /// How often that happened before.
         restarts: u32,
     },
     /// The hub's process ended.
     HubStopped {
-        /// Whether it crashed; otherwise it shut down in order.
-        abruptly: bool,
+        /// In which way.
+        how: Stop,
     },
     /// The hub handled one input.
     Hub(Box<S::HubEvent>),
@@ -55,6 +55,17 @@ pub enum What<S: System> {
         /// As the scenario has it.
         step: Arc<Step<S>>,
     },
+}
+
+/// How the hub's process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// It shut down.
+    InOrder,
+    /// Its machine went down.
+    Crashed,
+    /// It gave up by itself.
+    Failed,
 }
 
 /// Names one client or one raw connection: an actor may have several.

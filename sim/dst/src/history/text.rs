@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{ClientKind, ClientName, Event, Milestone, What};
+use super::{ClientKind, ClientName, Event, Milestone, Stop, What};
 use crate::System;
 
 impl<S: System> fmt::Display for Event<S> {
@@ -16,8 +16,9 @@ impl<S: System> fmt::Display for What<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             What::HubStarted { restarts } => write!(f, "hub       started ({restarts} restarts)"),
-            What::HubStopped { abruptly: true } => f.write_str("hub       crashed"),
-            What::HubStopped { abruptly: false } => f.write_str("hub       stopped"),
+            What::HubStopped { how: Stop::Crashed } => f.write_str("hub       crashed"),
+            What::HubStopped { how: Stop::Failed } => f.write_str("hub       gave up"),
+            What::HubStopped { how: Stop::InOrder } => f.write_str("hub       stopped"),
             What::Hub(event) => write!(f, "hub       {event}"),
             What::Client { client, event } => write!(f, "{client:<9} {event}"),
             What::Net(event) => write!(f, "net       {event}"),

@@ -133,9 +133,10 @@ fn within() -> Duration {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub enum HubAction {
-    /// The hub ends and, after a pause, begins again with empty tables.
+    /// The hub ends and, after a pause, begins again, with nothing but what its disk holds.
     Restart {
-        /// Whether its process dies; otherwise it shuts down in order.
+        /// Whether its machine goes down, with what the disk had not synced; otherwise the hub shuts
+        /// down in order.
         abruptly: bool,
         /// How long it is down.
         #[serde(with = "duration_text")]
@@ -150,6 +151,18 @@ pub enum HubAction {
         #[serde(with = "duration_text")]
         #[schemars(with = "String")]
         lasts: Duration,
+    },
+    /// The hub's disk takes nothing more for a while.
+    DiskFull {
+        /// How long.
+        #[serde(with = "duration_text")]
+        #[schemars(with = "String")]
+        lasts: Duration,
+    },
+    /// The hub's disk fails, in the middle of what it does, until the hub's next start.
+    DiskFails {
+        /// How many more writes and syncs succeed.
+        operations: u32,
     },
 }
 

@@ -236,7 +236,8 @@ fn line_of(text: &str, part: &RawValue) -> usize {
 fn lines<N: AsRef<str>>(scenario: &Value, names: &[N]) -> Vec<String> {
     let line = |name: &N| {
         let name = name.as_ref();
-        Some(format!("\"{name}\": {}", spaced(scenario.get(name)?)))
+        let value = scenario.get(name).filter(|value| !value.is_null())?;
+        Some(format!("\"{name}\": {}", spaced(value)))
     };
     names.iter().filter_map(line).collect()
 }

@@ -20,7 +20,7 @@ impl Wishes {
     /// Remembers what the actor wants from now on.
     pub fn note(&mut self, speaker: Option<&str>, action: &Action) {
         match action {
-            Action::Subscribe { topic } if speaker.is_none() => {
+            Action::Subscribe { topic, .. } if speaker.is_none() => {
                 self.topics.insert(topic.to_string());
             }
             Action::Unsubscribe { topic, .. } if speaker.is_none() => {

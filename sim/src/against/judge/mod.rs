@@ -309,6 +309,7 @@ impl Judge {
             }
             Doing::Network(Fault::ClockSkew { .. }) => known.skewed = true,
             Doing::Hub(HubAction::Pause { lasts }) => known.stood_still += *lasts,
+            Doing::Hub(HubAction::DiskFull { .. } | HubAction::DiskFails { .. }) => {}
             Doing::Act { .. } | Doing::Network(_) => {}
         }
     }

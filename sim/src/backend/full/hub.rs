@@ -1,15 +1,19 @@
 //! The real server, on the hub's host.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use dst::backend::testbed;
 use dst::backend::{Wire, WireProcess};
 use signal_hub::hub::{self, Input, Output};
 use signal_hub::runtime::Runtime;
-use signal_hub::server::{Observer, Server};
+use signal_hub::server::{Observer, Server, ServerLost};
 use signal_hub::time::Timestamp;
 use tokio::sync::oneshot;
 
 use crate::backend::FullStack;
-use crate::history::{HubEvent, What};
+use crate::history::{HubEvent, Stop, What};
+use crate::invariants;
 use crate::lower;
 use crate::run;
 use crate::runtime::Adapter;
@@ -19,6 +23,7 @@ use crate::scenario::HUB_HOST;
 pub struct Hub {
     stop: oneshot::Sender<()>,
     ended: oneshot::Receiver<()>,
+    has_failed: Arc<AtomicBool>,
 }
 
 impl Hub {
@@ -29,26 +34,46 @@ impl Hub {
         let (wire, runtime) = (stack.wire.clone(), Adapter(process.runtime()));
         let (config, access) = (stack.scenario.hub.clone(), lower::access(&stack.scenario));
         let tap = Tap { stack: stack.clone(), input: None, inputs: 0 };
+        let (stack, has_failed) = (stack.clone(), Arc::new(AtomicBool::new(false)));
+        let fails = Arc::clone(&has_failed);
+        let store = match lower::store::open(&stack.scenario, &stack.disk) {
+            Ok(store) => store,
+            Err(error) => {
+                stack.recorder.accuse(invariants::cannot_start(&error));
+                None
+            }
+        };
         Adapter(process.runtime()).spawn(async move {
             let bound = Server::bind(runtime, wire.hub_binds(), config, tap).await;
-            let server = bound.expect("the hub's host lets it listen").with_access(access);
+            let mut server = bound.expect("the hub's host lets it listen").with_access(access);
+            if let Some((opened, sync)) = store {
+                server = server.with_store(opened, sync);
+            }
             wire.hub_listens(server.local_address().expect("a listening server has an address"));
             let stopped = async move {
                 // Only dropped when the process is.
                 let _ = stopped.await;
             };
-            server.run(stopped).await.expect("a hub that is stopped ends well");
+            if let Err(ServerLost::Store(_)) = server.run(stopped).await {
+                fails.store(true, Ordering::Relaxed);
+                stack.record(What::HubStopped { how: Stop::Failed });
+            }
             let _ = end.send(());
         });
-        (process, Self { stop, ended })
+        (process, Self { stop, ended, has_failed })
     }
 }
 
 impl testbed::Hub for Hub {
-    async fn shut_down(self) {
+    fn has_failed(&self) -> bool {
+        self.has_failed.load(Ordering::Relaxed)
+    }
+
+    async fn shut_down(self) -> bool {
         // The receiver is gone only with the process.
         let _ = self.stop.send(());
         let _ = self.ended.await;
+        !self.has_failed.load(Ordering::Relaxed)
     }
 }
 

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use dst::backend::direct;
 use dst::backend::testbed::{self, Doing, Order, Platform, Testbed, done, ended};
+use dst::disk::Disk;
 use signal_hub::client::Command;
 use signal_hub::hub::Sizes;
 use tokio::sync::oneshot;
@@ -47,7 +48,8 @@ use crate::scenario::{HUB_HOST, HUB_PORT, Scenario};
 pub fn play(scenario: Arc<Scenario>, recorder: Recorder) -> Duration {
     let world = World::new(Arc::clone(&scenario), recorder.clone());
     let world = Arc::new(Mutex::new(world));
-    let platform = MessagePlatform { world, tasks: Tasks::default() };
+    let disk = Disk::new(scenario.seed);
+    let platform = MessagePlatform { world, tasks: Tasks::default(), disk };
     let testbed = Testbed::new(Arc::clone(&scenario), platform.clone(), recorder.clone());
     let root = direct(&scenario, &testbed, &recorder);
     executor::run(root, &platform.tasks, || platform.world().step());
@@ -59,6 +61,8 @@ pub fn play(scenario: Arc<Scenario>, recorder: Recorder) -> Duration {
 struct MessagePlatform {
     world: Arc<Mutex<World>>,
     tasks: Tasks,
+    /// Of the hub's machine.
+    disk: Disk,
 }
 
 impl MessagePlatform {
@@ -112,9 +116,13 @@ impl Platform<SignalHub> for MessagePlatform {
         self.world().settle();
     }
 
+    fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
     fn start_hub(&self) -> (MessageProcess, Hub) {
-        let life = self.world().start_hub();
-        (self.process(Role::Hub(life)), Hub(self.clone()))
+        let life = self.with(|world| world.start_hub(&self.disk));
+        (self.process(Role::Hub(life)), Hub { platform: self.clone(), life })
     }
 
     fn left(&self) -> Option<Sizes> {

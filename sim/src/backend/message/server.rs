@@ -8,7 +8,8 @@ use signal_hub::auth::Access;
 use signal_hub::hub::{Config, Hub, Ids, Input, LATE_MIN, Output, Peer, SessionKey, Sizes};
 use signal_hub::protocol::{ClientFrame, CloseReason, Outgoing};
 use signal_hub::runtime::{Alarm, Reading};
-use signal_hub::server::{Farewell, LOOK_EVERY, Manner, SessionState};
+use signal_hub::server::{Farewell, Keeper, LOOK_EVERY, Manner, SessionState};
+use signal_hub::store::StoreError;
 use signal_hub::time::Timestamp;
 use tokio::sync::oneshot;
 
@@ -17,7 +18,7 @@ use super::network::{HostId, Messages, Read};
 use super::session::{ServerEnd, Session};
 use super::websocket::Message;
 use super::world::World;
-use crate::history::{HubEvent, What};
+use crate::history::{HubEvent, Stop, What};
 use crate::net::{ById, ConnectionId, End};
 use crate::run;
 
@@ -43,19 +44,25 @@ pub struct Server {
     outputs: Vec<Output>,
     /// Whoever waits for the last connection to be gone.
     alone: Option<oneshot::Sender<()>>,
+    keeper: Option<Keeper>,
+    /// Its store did.
+    has_failed: bool,
 }
 
 impl Server {
     pub fn new(
         life: u32,
         (config, access): (Config, Access),
+        keeper: Option<Keeper>,
         seed: [u8; 32],
         clock: Reading,
         looked: Duration,
     ) -> Self {
+        let mut hub = Hub::with_access(config, Ids::new(seed), access);
+        hub.change_storage(keeper.as_ref().map(Keeper::storage).unwrap_or_default());
         Self {
             life,
-            hub: Hub::with_access(config, Ids::new(seed), access),
+            hub,
             clock,
             now: clock.timestamp(),
             looked,
@@ -67,7 +74,13 @@ impl Server {
             inputs: 0,
             outputs: Vec::new(),
             alone: None,
+            keeper,
+            has_failed: false,
         }
+    }
+
+    pub fn has_failed(&self) -> bool {
+        self.has_failed
     }
 
     pub fn life(&self) -> u32 {
@@ -198,8 +211,8 @@ impl World {
         }
     }
 
-    fn hand_to_hub(&mut self, input: Input) {
-        let Some(server) = &mut self.server else { return };
+    pub(super) fn hand_to_hub(&mut self, input: Input) {
+        let Some(server) = self.server.as_mut().filter(|server| !server.has_failed) else { return };
         let recorded = input.clone();
         let mut outputs = std::mem::take(&mut server.outputs);
         outputs.extend(server.hub.handle(server.now, input));
@@ -210,20 +223,61 @@ impl World {
         let mut outputs = event.outputs;
         server.inputs += 1;
         run::audit(&self.recorder, &server.hub, server.inputs);
-        for output in outputs.drain(..) {
-            match output {
-                Output::Send(key, message) => self.queue(key, message),
-                Output::Close(key, reason) => self.close(key, Farewell::at_once(reason)),
-                Output::Linger(key, reason) => {
-                    self.close(key, Farewell { reason, manner: Manner::Linger });
-                }
-                Output::Audit(_) => {}
+        let Some(keeper) = &mut server.keeper else {
+            outputs.drain(..).for_each(|output| self.carry_out_for_hub(output));
+            if let Some(server) = &mut self.server {
+                server.outputs = outputs;
             }
+            return self.set_hub_alarm();
+        };
+        keeper.take(now, server.hub.take_journal(), outputs);
+        self.settle_store(|keeper| keeper.settle(now));
+    }
+
+    /// Writes rows, then does what waited for them.
+    fn settle_store(
+        &mut self,
+        settle: impl FnOnce(&mut Keeper) -> Result<Vec<Output>, StoreError>,
+    ) {
+        let Some(server) = &mut self.server else { return };
+        let Some(keeper) = &mut server.keeper else { return };
+        let settled = settle(keeper);
+        server.hub.change_storage(keeper.storage());
+        match settled {
+            Ok(outputs) => {
+                outputs.into_iter().for_each(|output| self.carry_out_for_hub(output));
+                self.set_hub_alarm();
+            }
+            Err(_) => self.fail_hub(),
         }
-        if let Some(server) = &mut self.server {
-            server.outputs = outputs;
+    }
+
+    fn carry_out_for_hub(&mut self, output: Output) {
+        match output {
+            Output::Send(key, message) => self.queue(key, message),
+            Output::Close(key, reason) => self.close(key, Farewell::at_once(reason)),
+            Output::Linger(key, reason) => {
+                self.close(key, Farewell { reason, manner: Manner::Linger });
+            }
+            Output::Audit(_) => {}
         }
-        self.set_hub_alarm();
+    }
+
+    /// The server ends because its store has failed: what waited for that leaves no more.
+    fn fail_hub(&mut self) {
+        let Some(server) = &mut self.server else { return };
+        (server.has_failed, server.keeper) = (true, None);
+        self.recorder.record(self.now, What::HubStopped { how: Stop::Failed });
+        self.let_nobody_in();
+        self.close_sessions(CloseReason::InternalError);
+    }
+
+    /// The store ends in order.
+    pub(super) fn close_store(&mut self) {
+        let keeper = self.server.as_mut().and_then(|server| server.keeper.take());
+        if keeper.is_some_and(|keeper| keeper.close().is_err()) {
+            self.fail_hub();
+        }
     }
 
     fn queue(&mut self, key: SessionKey, message: Outgoing) {
@@ -239,7 +293,9 @@ impl World {
     fn set_hub_alarm(&mut self) {
         let Some(server) = &mut self.server else { return };
         let soon = server.now + LOOK_EVERY;
-        let deadline = server.hub.next_deadline().map(|deadline| deadline.min(soon));
+        let stores = server.keeper.as_ref().and_then(Keeper::next_deadline);
+        let next = server.hub.next_deadline().into_iter().chain(stores).min();
+        let deadline = next.map(|deadline| deadline.min(soon));
         server.alarm.set(deadline, |at| {
             let rings = self.now.saturating_add(at.since(server.now));
             self.agenda.plan(rings, Event::HubAlarm(server.life));
@@ -253,9 +309,12 @@ impl World {
             return;
         }
         self.look_at_hub_clock();
-        let Some(server) = &self.server else { return };
-        if server.hub.next_deadline().is_some_and(|deadline| deadline <= server.now) {
+        let Some(server) = self.server.as_ref().filter(|server| !server.has_failed) else { return };
+        let now = server.now;
+        if server.hub.next_deadline().is_some_and(|deadline| deadline <= now) {
             self.handle(Input::Tick);
+        } else if server.keeper.is_some() {
+            self.settle_store(|keeper| keeper.settle(now));
         } else {
             self.set_hub_alarm();
         }
@@ -270,15 +329,7 @@ impl World {
 
     /// The hub is told that it must end, and nobody new gets in.
     pub(super) fn shut_down(&mut self) {
-        if let Some(listener) = self.listener.take() {
-            self.network.unlisten(self.now, listener);
-        }
-        let Some(server) = &mut self.server else { return };
-        server.stopping = true;
-        let shaking = server.ends.iter().filter(|(_, end)| matches!(end, ServerEnd::Shaking));
-        for id in shaking.map(|(id, _)| id).collect::<Vec<_>>() {
-            self.drop_server_end(id);
-        }
+        self.let_nobody_in();
         let (now, server) = (self.now, self.server.as_mut());
         let ends = server.into_iter().flat_map(|server| server.ends.iter_mut());
         for (id, end) in ends {
@@ -290,13 +341,29 @@ impl World {
         self.handle(Input::Shutdown);
     }
 
+    fn let_nobody_in(&mut self) {
+        if let Some(listener) = self.listener.take() {
+            self.network.unlisten(self.now, listener);
+        }
+        let Some(server) = &mut self.server else { return };
+        server.stopping = true;
+        let shaking = server.ends.iter().filter(|(_, end)| matches!(end, ServerEnd::Shaking));
+        for id in shaking.map(|(id, _)| id).collect::<Vec<_>>() {
+            self.drop_server_end(id);
+        }
+    }
+
     /// Closes whatever session the hub left open, and every later one.
     pub(super) fn close_all(&mut self) {
+        self.settle_store(Keeper::settle_all);
         let Some(server) = &mut self.server else { return };
         server.closing_all = true;
-        for key in 0..server.keys.len() as u64 {
-            self.close(SessionKey(key), Farewell::at_once(CloseReason::ServerShutdown));
-        }
+        self.close_sessions(CloseReason::ServerShutdown);
+    }
+
+    fn close_sessions(&mut self, reason: CloseReason) {
+        let keys = self.server.as_ref().map_or(0, |server| server.keys.len() as u64);
+        (0..keys).for_each(|key| self.close(SessionKey(key), Farewell::at_once(reason)));
     }
 
     /// Ends when the hub has no connection left; at once if it has none.

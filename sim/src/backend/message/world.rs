@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use signal_hub::hub::{Config, Sizes};
+use dst::disk::Disk;
+use signal_hub::hub::{Config, Input, Sizes};
 use signal_hub::runtime::Reading;
 use signal_hub::server::Limits;
 use signal_hub::time::Timestamp;
@@ -18,6 +19,7 @@ use super::network::{self, HUB, HostId, Network};
 use super::raw::Raw;
 use super::server::Server;
 use crate::history::What;
+use crate::invariants;
 use crate::lower;
 use crate::net::{Awake, ById, End, Fault, ListenerId, Plan};
 use crate::run::Recorder;
@@ -185,8 +187,8 @@ impl World {
         }
     }
 
-    /// Starts a hub with empty tables; tells which life that is.
-    pub fn start_hub(&mut self) -> u32 {
+    /// Starts a hub that knows what its disk holds; tells which life that is.
+    pub fn start_hub(&mut self, disk: &Disk) -> u32 {
         self.lives += 1;
         let listener = self.network.listen(self.now, HUB.host, HUB.port);
         self.listener = Some(listener.expect("no other hub runs"));
@@ -194,7 +196,15 @@ impl World {
         let clock = Reading::new(self.now, self.wall(HostId::FIRST));
         self.hub_paused = false;
         let set = (self.scenario.hub.clone(), lower::access(&self.scenario));
-        self.server = Some(Server::new(self.lives, set, seed, clock, self.now));
+        let kept = lower::store::keep(&self.scenario, disk).unwrap_or_else(|error| {
+            self.recorder.accuse(invariants::cannot_start(&error));
+            None
+        });
+        let (keeper, entries) = kept.unzip();
+        self.server = Some(Server::new(self.lives, set, keeper, seed, clock, self.now));
+        if let Some(entries) = entries {
+            self.hand_to_hub(Input::Restored(entries));
+        }
         self.lives
     }
 
@@ -209,6 +219,10 @@ impl World {
     /// The life of the hub that runs, if one does.
     fn hub_life(&self) -> Option<u32> {
         self.server.as_ref().map(Server::life)
+    }
+
+    pub fn hub_has_failed(&self, life: u32) -> bool {
+        self.server.as_ref().is_some_and(|server| server.life() == life && server.has_failed())
     }
 
     pub fn pause_hub(&mut self, life: u32) {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use signal_hub::hub::{AddressRow, Config, ForgetReason, Record};
+use signal_hub::hub::{AddressRow, Config, Entry, ForgetReason, Input, Record};
 use signal_hub::protocol::{
     ActorAddress, Registered, Reply, Subscription, SubscriptionId, Topic, Unsubscribed, Verb,
 };
@@ -11,6 +11,7 @@ use signal_hub::protocol::{
 use super::super::shadow::is_open;
 use super::super::transition::RequestTransition;
 use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
+use crate::history::HubEvent;
 
 /// I57. Remembers the id of each subscription.
 pub struct Answers {
@@ -52,6 +53,16 @@ impl HubObserver for Answers {
 
     fn hub_restarted(&mut self) {
         self.subscriptions.clear();
+    }
+
+    fn hub_restored(&mut self, hub: &HubEvent) {
+        let Input::Restored(entries) = &hub.input else { return };
+        for entry in entries {
+            if let Entry::Subscription(address, topic, Some(subscription)) = entry {
+                let of = self.subscriptions.entry(address.clone()).or_default();
+                of.insert(topic.clone(), subscription.id);
+            }
+        }
     }
 }
 

@@ -61,7 +61,8 @@ impl HubObserver for Lateness {
                 self.drained(transition, *key, written)?;
             }
             // Of a session that is over nothing is remembered.
-            Input::Drained(..)
+            Input::Restored(_)
+            | Input::Drained(..)
             | Input::Opened(..)
             | Input::Frame(..)
             | Input::Alive(_)

@@ -10,6 +10,7 @@ use signal_hub::protocol::{
 
 use super::super::transition::RequestTransition;
 use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
+use crate::history::HubEvent;
 
 /// Bytes of what surrounds the data in a frame, at most: the keys, and the names, all escaped.
 const AROUND_MAX: usize = 4096;
@@ -17,11 +18,13 @@ const AROUND_MAX: usize = 4096;
 /// I25.
 pub struct Truth {
     config: Config,
+    /// Whether the hub has a store, which can be full: I61 judges when.
+    stores: bool,
 }
 
 impl Truth {
     pub fn new(config: &Config) -> Self {
-        Self { config: config.clone() }
+        Self { config: config.clone(), stores: false }
     }
 }
 
@@ -57,6 +60,10 @@ impl HubObserver for Truth {
             Some(code) if self.is_so(transition, asked, row, code) => Ok(()),
             Some(code) => said(&format!("was refused for {code:?}, and that is not so")),
         }
+    }
+
+    fn hub_restored(&mut self, _hub: &HubEvent) {
+        self.stores = true;
     }
 }
 
@@ -162,6 +169,10 @@ impl Truth {
         row: &SessionRow,
         verb: &Verb,
     ) -> bool {
+        let adds = matches!(verb, Verb::Send(_) | Verb::Register(_) | Verb::Subscribe(_));
+        if self.stores && adds && asked.says_store_full().unwrap_or(true) {
+            return true;
+        }
         match verb {
             Verb::Send(_) => transition.records().any(|record| {
                 matches!(record, Record::MessageDropped { message, why: DropReason::QueueFull, .. }

@@ -11,7 +11,7 @@ use signal_hub::protocol::MessageId;
 use super::super::{Invariant, Verdict, broken};
 use crate::history::ClientName;
 use crate::net::Fault;
-use crate::scenario::{Act, HUB_HOST, ProcessAct, Scenario, What};
+use crate::scenario::{Act, HUB_HOST, ProcessAct, Scenario, Store, What};
 
 /// What timers and turns of the writer may add.
 const SLACK: Duration = Duration::from_secs(1);
@@ -47,7 +47,9 @@ impl Delays {
                 },
             }
         }
-        let (latency_max, window_bytes) = (network.latency_max(), network.window_bytes.max(1));
+        let holds_back = scenario.clients.store.map_or(Duration::ZERO, Store::holds_back);
+        let (latency_max, window_bytes) =
+            (network.latency_max() + holds_back, network.window_bytes.max(1));
         let spared = !troubled.contains(HUB_HOST);
         spared.then_some(Self { latency_max, window_bytes, troubled })
     }

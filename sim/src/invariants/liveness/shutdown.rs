@@ -26,7 +26,12 @@ impl Shutdown {
     pub fn new(scenario: &Scenario) -> Self {
         let pauses = scenario.steps.iter().map(|step| match &step.what {
             Doing::Hub(HubAction::Pause { lasts }) => *lasts,
-            Doing::Hub(HubAction::Restart { .. } | HubAction::Shutdown)
+            Doing::Hub(
+                HubAction::Restart { .. }
+                | HubAction::Shutdown
+                | HubAction::DiskFull { .. }
+                | HubAction::DiskFails { .. },
+            )
             | Doing::Act { .. }
             | Doing::Network(_) => Duration::ZERO,
         });

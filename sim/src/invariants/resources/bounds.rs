@@ -37,7 +37,8 @@ impl HubObserver for Bounds {
             Input::Frame(..) => self.request(transition)?,
             Input::Closed(key, _) => drop(self.malformed.remove(key)),
             Input::Shutdown => self.stopping = true,
-            Input::Alive(_) | Input::Drained(..) | Input::Tick | Input::Late(_) => {}
+            Input::Restored(_) | Input::Alive(_) | Input::Drained(..) => {}
+            Input::Tick | Input::Late(_) => {}
         }
         Ok(())
     }

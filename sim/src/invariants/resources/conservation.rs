@@ -94,7 +94,8 @@ impl Tally {
             Input::Drained(_, written) => {
                 self.seen.messages_expired += written.expired.len() as u64
             }
-            Input::Alive(_) | Input::Tick | Input::Late(_) | Input::Shutdown => {}
+            Input::Restored(_) | Input::Alive(_) => {}
+            Input::Tick | Input::Late(_) | Input::Shutdown => {}
         }
     }
 

@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use signal_hub::auth::Principal;
-use signal_hub::hub::{Config, ForgetReason, Input, Record, SessionKey};
+use signal_hub::hub::{Config, Entry, ForgetReason, Input, Record, SessionKey};
 use signal_hub::protocol::ActorAddress;
 use signal_hub::time::Timestamp;
 
 use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
+use crate::history::HubEvent;
 
 /// I29.
 pub struct Room {
@@ -53,6 +54,12 @@ impl HubObserver for Room {
                         self.detached.insert(actor_address.clone(), (holder, transition.now));
                     }
                 }
+                // It goes last of its holder's.
+                Record::ActorDormant { actor_address } => {
+                    if let Some((_, since)) = self.detached.get_mut(actor_address) {
+                        *since = Timestamp::NEVER;
+                    }
+                }
                 Record::ActorForgotten { actor_address, why } => {
                     if *why == ForgetReason::Room {
                         self.is_full(actor_address, known)?;
@@ -76,6 +83,17 @@ impl HubObserver for Room {
     fn hub_restarted(&mut self) {
         self.peers.clear();
         self.detached.clear();
+    }
+
+    fn hub_restored(&mut self, hub: &HubEvent) {
+        let Input::Restored(entries) = &hub.input else { return };
+        for entry in entries {
+            let Entry::Address(address, Some(stored)) = entry else { continue };
+            let peer = Holder::Peer(stored.peer);
+            let holder = stored.principal.clone().map_or(peer, Holder::Principal);
+            let since = if stored.dormant { Timestamp::NEVER } else { hub.now };
+            self.detached.insert(address.clone(), (holder, since));
+        }
     }
 
     fn needs_the_past(&self) -> bool {

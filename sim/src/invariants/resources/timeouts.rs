@@ -72,7 +72,8 @@ impl HubObserver for Timeouts {
                 }
             }
             Input::Closed(key, _) => drop(self.heard.remove(key)),
-            Input::Drained(..) | Input::Late(_) | Input::Tick | Input::Shutdown => {}
+            Input::Restored(_) | Input::Drained(..) => {}
+            Input::Late(_) | Input::Tick | Input::Shutdown => {}
         }
         Ok(())
     }

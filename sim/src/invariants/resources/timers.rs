@@ -8,6 +8,7 @@ use signal_hub::hub::{
     SessionKey, SessionRow,
 };
 use signal_hub::protocol::{ActorAddress, Verb};
+use signal_hub::time::Timestamp;
 
 use super::super::shadow::is_open;
 use super::super::{HubObserver, Invariant, Transition, Verdict, broken, text};
@@ -61,6 +62,9 @@ impl Timers {
                 }
             };
         };
+        if registration.until == Timestamp::NEVER {
+            return dormant(transition, address, registration, row);
+        }
         if registration.until <= transition.now {
             let (invariant, what) = match registration.owner {
                 Some(_) => (Invariant::I33, "registered"),
@@ -139,7 +143,8 @@ impl Timers {
                     broken(Invariant::I32, format!("{actor_address} expires before its time"))
                 }
             }
-            Record::ActorForgotten { actor_address, why: ForgetReason::ResumeWindowEnded } => {
+            Record::ActorDormant { actor_address }
+            | Record::ActorForgotten { actor_address, why: ForgetReason::ResumeWindowEnded } => {
                 let row = transition.before.address(actor_address).and_then(|row| row.registration);
                 let over =
                     row.is_some_and(|row| row.owner.is_none() && row.until <= transition.now);
@@ -155,6 +160,23 @@ impl Timers {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether only a subscription is left of the address, since its resume window ended.
+fn dormant(
+    transition: &Transition<'_>,
+    address: &ActorAddress,
+    registration: &OwnerRow,
+    row: &AddressRow,
+) -> Verdict {
+    let before = transition.before.address(address).and_then(|row| row.registration);
+    let was = before.is_some_and(|before| before.until == Timestamp::NEVER);
+    let told = |record: &Record| matches!(record, Record::ActorDormant { actor_address } if actor_address == address);
+    let is_left = registration.owner.is_none() && row.deadline.is_none() && !row.topics.is_empty();
+    if is_left && (was || transition.records().any(told)) {
+        return Ok(());
+    }
+    broken(Invariant::I17, format!("{address} stays for ever, and is {row:?}"))
 }
 
 /// Whether somebody owns the address, in words.

@@ -11,7 +11,7 @@ use super::super::{
     probe_unanswered,
 };
 use super::{Story, at, register, request, send};
-use crate::history::{ClientEvent, Milestone, What};
+use crate::history::{ClientEvent, Milestone, Stop, What};
 
 fn broken(verdict: Result<(), Violation>) -> Option<Invariant> {
     verdict.err().map(|violation| violation.invariant)
@@ -116,7 +116,7 @@ fn a_shutdown_ends_within_its_deadline() {
         let mut story = Story::of(["alice"]);
         story.happens(Input::Shutdown);
         story.passes(time);
-        story.records(What::HubStopped { abruptly: false });
+        story.records(What::HubStopped { how: Stop::InOrder });
         story
     };
     ends_after(Duration::from_secs(5)).holds();

@@ -19,6 +19,7 @@ pub fn kind(event: &Event) -> String {
             Input::Opened(..) | Input::Closed(..) => CONNECTION.to_owned(),
             Input::Alive(_) => "(sign of life)".to_owned(),
             Input::Drained(..) => "(queue written)".to_owned(),
+            Input::Restored(_) => "(run)".to_owned(),
             Input::Tick | Input::Late(_) | Input::Shutdown => "(deadline)".to_owned(),
         },
         What::Client { event, .. } => match event {

@@ -7,7 +7,7 @@ use signal_hub::protocol::{Body, ClientFrame, Json, Malformed, Pattern, Reply, R
 
 use super::super::story::output;
 use super::about::{named_address, named_topic};
-use crate::history::{ClientEvent, ClientName, Event, What};
+use crate::history::{ClientEvent, ClientName, Event, Stop, What};
 
 /// Characters of the line that an event gets in the picture.
 const TEXT_LENGTH: usize = 160;
@@ -15,9 +15,10 @@ const TEXT_LENGTH: usize = 160;
 /// The line of an event.
 pub fn text(event: &Event) -> String {
     shortened(&match &event.what {
-        What::HubStarted { .. } => "a hub starts, with empty tables".to_owned(),
-        What::HubStopped { abruptly: true } => "the hub's process dies".to_owned(),
-        What::HubStopped { abruptly: false } => "the hub has shut down".to_owned(),
+        What::HubStarted { .. } => "a hub starts".to_owned(),
+        What::HubStopped { how: Stop::Crashed } => "the hub's process dies".to_owned(),
+        What::HubStopped { how: Stop::Failed } => "the hub gives up".to_owned(),
+        What::HubStopped { how: Stop::InOrder } => "the hub has shut down".to_owned(),
         What::Hub(hub) => input(&hub.input),
         What::Client { client, event } => of_client(client, event),
         What::Net(event) => event.to_string(),
@@ -28,6 +29,7 @@ pub fn text(event: &Event) -> String {
 
 fn input(input: &Input) -> String {
     match input {
+        Input::Restored(rows) => format!("the hub finds {} rows in its store", rows.len()),
         Input::Opened(key, _) => format!("{key} opens"),
         Input::Frame(key, Ok(ClientFrame::Ping)) => format!("ping from {key}"),
         Input::Frame(key, Ok(ClientFrame::Request(request))) => said(request, &key.to_string()),

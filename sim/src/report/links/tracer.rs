@@ -68,7 +68,8 @@ impl Tracer {
                     way.arrive(&mut self.arrows, client_id(frame), number);
                 }
                 Input::Closed(..) => self.end(number, connection, Way::FromHub),
-                Input::Opened(..)
+                Input::Restored(_)
+                | Input::Opened(..)
                 | Input::Frame(_, Err(_))
                 | Input::Alive(_)
                 | Input::Drained(..)

@@ -114,6 +114,11 @@ impl Weights {
                 let troubles = [(Kind::RestartHub, 3), (Kind::Reconnect, 1), (Kind::Leave, 1)];
                 some(&[Kind::RawSession], &troubles, (4, 8))
             }
+            Profile::Store => {
+                let troubles =
+                    [(Kind::Reconnect, 2), (Kind::Leave, 1), (Kind::Sever, 1), (Kind::Start, 1)];
+                some(&[Kind::RawSession], &troubles, (4, 8))
+            }
             Profile::Principals => {
                 let troubles = [
                     (Kind::Start, 2),

@@ -8,6 +8,7 @@ mod principals;
 mod rare;
 mod recovering;
 mod sizes;
+mod storing;
 mod stranger;
 mod traffic;
 mod trouble;
@@ -33,6 +34,8 @@ const SIZES: u64 = 1_001;
 const RECOVERING: u64 = 1_003;
 /// That of tokens.
 const PRINCIPALS: u64 = 1_002;
+/// That of a hub with a store.
+const STORING: u64 = 1_004;
 
 /// What kind of minute it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, ValueEnum)]
@@ -56,6 +59,8 @@ pub enum Profile {
     Swarm,
     /// The hub demands tokens, which expire, are refreshed, stolen and forged, while clocks differ.
     Principals,
+    /// The hub has a store, and its machine goes down, its disk fails and fills up.
+    Store,
 }
 
 /// The scenario of a seed. The same seed and profile always give the same one.
@@ -97,7 +102,13 @@ pub fn generate_lasting(profile: Profile, seed: u64, lasts: Duration) -> Scenari
         rare::plan(&mut Dice::new(seed, RARE, lasts), &mut scenario);
         sizes::plan(&mut Dice::new(seed, SIZES, lasts), &mut scenario);
         aimed::plan(seed, lasts, &mut scenario);
+    }
+    if matches!(profile, Profile::Swarm | Profile::Store) {
         recovering::plan(&mut Dice::new(seed, RECOVERING, lasts), &mut scenario);
+        let mut dice = Dice::new(seed, STORING, lasts);
+        if profile == Profile::Store || dice.one_in(8) {
+            storing::plan(&mut dice, lasts, &mut scenario);
+        }
     }
     let mut dice = Dice::new(seed, PRINCIPALS, lasts);
     if profile == Profile::Principals || profile == Profile::Swarm && dice.one_in(4) {

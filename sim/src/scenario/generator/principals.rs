@@ -224,7 +224,10 @@ fn claim(dice: &mut Dice, scenario: &mut Scenario) {
     let [mut first, mut named] = [94, 95].map(|number| Stranger::new(number, begin));
     first.does_at(begin, connect(token()));
     first.does_at(begin + dice.millis(200, 500), register(ADDRESS, None));
-    first.does_at(begin + dice.millis(600, 900), Action::Subscribe { topic: dice.topic() });
+    first.does_at(
+        begin + dice.millis(600, 900),
+        Action::Subscribe { topic: dice.topic(), durable: false },
+    );
     if dice.one_in(2) {
         let reconnect = ConnectionAct::Reconnect { hub_sees: Seen::Now };
         first.does_at(begin + dice.millis(1_000, 1_200), reconnect);

@@ -59,7 +59,12 @@ fn bound(dice: &mut Dice, scenario: &mut Scenario) {
         4 => scenario.hub.recovery_bytes_max = dice.between(1_024, 4_096),
         5 => scenario.hub.recovery_total_bytes_max = dice.between(1_024, 8_192),
         6 => scenario.hub.resume_window = dice.millis(500, 4_000),
-        7 => scenario.hub.queue_messages_max = dice.between(4, 12),
+        7 => {
+            let hub = &mut scenario.hub;
+            hub.queue_messages_max = dice.between(4, 12);
+            hub.pause_threshold = hub.pause_threshold.min(hub.queue_messages_max - 1);
+            hub.resume_threshold = hub.resume_threshold.min(hub.pause_threshold - 1);
+        }
         8 => scenario.hub.queue_bytes_max = NARROW,
         _ => {}
     }
@@ -91,7 +96,7 @@ fn talk(dice: &mut Dice, scenario: &Scenario, sender: &mut Stranger) {
             4..=6 => Action::Tell { to, speech },
             7 => Action::Broadcast { exclude_self: true, speech },
             _ => {
-                let Action::Subscribe { topic } = subscribe(TOPIC) else { return };
+                let Action::Subscribe { topic, .. } = subscribe(TOPIC) else { return };
                 Action::Publish { topic, speech: Speech { not_queued: false, ..speech } }
             }
         };

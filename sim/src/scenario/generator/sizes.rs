@@ -32,7 +32,7 @@ fn many(dice: &mut Dice, scenario: &mut Scenario) {
     }
     for number in 1..=dice.between(1, 30) {
         let topic = Topic::parse(&format!("mallory/{number}")).expect("a topic");
-        stranger.does(dice, Action::Subscribe { topic });
+        stranger.does(dice, Action::Subscribe { topic, durable: false });
     }
     for _ in 0..dice.between(2, 8) {
         let pattern = match dice.between(0, 4) {

@@ -88,7 +88,7 @@ pub fn register(address: &str, ttl: Option<Duration>) -> Action {
 }
 
 pub fn subscribe(topic: &str) -> Action {
-    Action::Subscribe { topic: Topic::parse(topic).expect("a topic") }
+    Action::Subscribe { topic: Topic::parse(topic).expect("a topic"), durable: false }
 }
 
 pub fn unsubscribe(topic: &str, by_id: bool) -> Action {

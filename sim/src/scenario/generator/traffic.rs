@@ -25,7 +25,7 @@ pub fn plan(dice: &mut Dice, weights: &Weights, scenario: &mut Scenario) {
         if actor.name == STRANGER || !weights.has(Kind::Subscribe) && dice.one_in(2) {
             continue;
         }
-        let subscribe = Action::Subscribe { topic: dice.topic() };
+        let subscribe = Action::Subscribe { topic: dice.topic(), durable: false };
         push(scenario, dice.millis(100, 3_000), Who::Client(actor.name), subscribe);
     }
     for _ in 0..dice.times_between(60, 200) {
@@ -55,7 +55,7 @@ fn operation(dice: &mut Dice, scenario: &mut Scenario, kind: Kind) {
         Kind::AskTwice => Action::AskTwice { to },
         Kind::Broadcast => Action::Broadcast { exclude_self: dice.one_in(2), speech },
         Kind::Publish => Action::Publish { topic: dice.topic(), speech },
-        Kind::Subscribe => Action::Subscribe { topic: dice.topic() },
+        Kind::Subscribe => Action::Subscribe { topic: dice.topic(), durable: false },
         Kind::Unsubscribe => Action::Unsubscribe { topic: dice.topic(), by_id: false },
         Kind::Register => {
             Action::Register { address: desk, ttl: None, renew_on_heartbeat: false, recovery: None }
@@ -150,7 +150,7 @@ fn session_word(dice: &mut Dice, scenario: &Scenario) -> Act {
         10 => Action::Ask { to, id: dice.one_in(2).then(|| "mallory-same".to_owned()), speech },
         11 => Action::Broadcast { exclude_self: false, speech },
         12 => Action::Publish { topic: dice.topic(), speech },
-        13 => Action::Subscribe { topic: dice.topic() },
+        13 => Action::Subscribe { topic: dice.topic(), durable: false },
         14 => Action::Unsubscribe { topic: dice.topic(), by_id: false },
         15 => Action::Ping,
         16 => return ConnectionAct::PauseReading { lasts: dice.millis(500, 8_000) }.into(),
@@ -175,7 +175,7 @@ fn rival_word(dice: &mut Dice, scenario: &Scenario) -> Action {
             recovery: None,
         },
         3 => Action::Unregister { address: Some(rival) },
-        4 => Action::Subscribe { topic: dice.topic() },
+        4 => Action::Subscribe { topic: dice.topic(), durable: false },
         _ => Action::Renew { address: Some(rival), token: WhichToken::Latest },
     }
 }

@@ -2,7 +2,7 @@
 
 use super::platform::{Hub, Platform, Process, Running};
 use crate::backend::Deploy;
-use crate::history::What;
+use crate::history::{Stop, What};
 use crate::net::{Fault, Peers};
 use crate::run::Recorder;
 use crate::scenario::HUB_HOST;
@@ -20,7 +20,7 @@ impl<S: Deploy, P: Platform<S>> HubProcess<S, P> {
         Self { platform, recorder, restarts: 0, running: None }
     }
 
-    /// Starts a hub with empty tables.
+    /// Starts a hub that knows nothing but what its disk holds.
     pub fn start(&mut self) {
         self.record(What::HubStarted { restarts: self.restarts });
         self.restarts += 1;
@@ -38,15 +38,19 @@ impl<S: Deploy, P: Platform<S>> HubProcess<S, P> {
     /// Shuts the hub down and waits until it has ended.
     pub async fn stop(&mut self) {
         let Some((process, hub)) = self.running.take() else { return };
-        hub.shut_down().await;
-        self.end(&process, false);
+        let is_well = hub.shut_down().await;
+        if !is_well {
+            self.platform.disk().lose_power();
+        }
+        self.end(&process, is_well.then_some(Stop::InOrder));
     }
 
-    /// Ends the hub in the middle of whatever it does.
+    /// Ends the hub in the middle of whatever it does, with its machine.
     pub fn crash(&mut self, peers: Peers) {
-        let Some((process, _)) = self.running.take() else { return };
+        let Some((process, hub)) = self.running.take() else { return };
         self.platform.inject(Fault::Crash { host: HUB_HOST.to_owned(), peers });
-        self.end(&process, true);
+        self.platform.disk().lose_power();
+        self.end(&process, (!hub.has_failed()).then_some(Stop::Crashed));
     }
 
     /// Its process, if it runs.
@@ -54,9 +58,19 @@ impl<S: Deploy, P: Platform<S>> HubProcess<S, P> {
         self.running.as_ref().map(|(process, _)| process.clone())
     }
 
-    fn end(&self, process: &P::Process, abruptly: bool) {
+    /// Ends what is left of a hub that gave up by itself.
+    pub fn bury(&mut self) {
+        if self.running.as_ref().is_some_and(|(_, hub)| hub.has_failed()) {
+            self.crash(Peers::SeeReset);
+        }
+    }
+
+    /// How it ended is taken down, unless it was.
+    fn end(&self, process: &P::Process, how: Option<Stop>) {
         process.kill();
-        self.record(What::HubStopped { abruptly });
+        if let Some(how) = how {
+            self.record(What::HubStopped { how });
+        }
         self.platform.settle();
     }
 

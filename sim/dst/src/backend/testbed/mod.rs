@@ -87,10 +87,12 @@ impl<S: Deploy, P: Platform<S>> Testbed<S, P> {
     /// Lifts all faults and ends all raw connections without a word. Ends when the hub is up.
     pub async fn heal(&self) {
         self.platform.inject(Fault::Heal);
+        self.platform.disk().mend();
         self.crash_raws();
         self.platform.settle();
         // A hub on its way down comes up again before the lock is free.
         let mut hub = self.hub.lock().await;
+        hub.bury();
         if hub.process().is_none() {
             hub.start();
         }
@@ -277,6 +279,15 @@ impl<S: Deploy, P: Platform<S>> Testbed<S, P> {
             }),
             HubAction::Shutdown => {
                 self.platform.spawn(move || async move { hub.lock().await.stop().await })
+            }
+            HubAction::DiskFull { lasts } => self.platform.spawn(move || async move {
+                platform.disk().fill(true);
+                platform.sleep(lasts).await;
+                platform.disk().fill(false);
+            }),
+            HubAction::DiskFails { operations } => {
+                platform.disk().fail_after(operations);
+                done()
             }
             HubAction::Pause { lasts } => {
                 let process = hub.try_lock().ok().and_then(|hub| hub.process());

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::backend::Deploy;
+use crate::disk::Disk;
 use crate::history::ClientName;
 use crate::net::Fault;
 use crate::runtime::EPOCH;
@@ -53,7 +54,10 @@ pub trait Platform<S: Deploy>: Clone + Send + Sync + 'static {
     /// Lets everybody see what has been done.
     fn settle(&self) {}
 
-    /// Starts a hub with empty tables.
+    /// The disk of the hub's machine.
+    fn disk(&self) -> &Disk;
+
+    /// Starts a hub that knows nothing but what its disk holds.
     fn start_hub(&self) -> Running<S, Self, Self::Hub>;
 
     /// What was left in the hub at its latest input.
@@ -88,8 +92,13 @@ pub trait Hub: Send + Sync + 'static {
         std::future::ready(())
     }
 
-    /// Shuts it down; ends when all is said. Its process is killed next.
-    fn shut_down(self) -> impl Future<Output = ()> + Send;
+    /// Whether it gave up by itself, which it took down as [`Stop::Failed`](crate::history::Stop::Failed).
+    fn has_failed(&self) -> bool {
+        false
+    }
+
+    /// Shuts it down; ends when all is said, with whether it has not failed. Its process is killed next.
+    fn shut_down(self) -> impl Future<Output = bool> + Send;
 }
 
 /// A client that has not been killed.

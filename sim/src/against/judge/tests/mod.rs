@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dst::history::{ClientKind, ClientName, Milestone};
+use dst::history::{ClientKind, ClientName, Milestone, Stop};
 use dst::verdict::Judge as _;
 use serde_json::{Value, json};
 

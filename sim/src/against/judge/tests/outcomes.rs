@@ -106,7 +106,7 @@ fn a_shutdown_is_told() {
 fn a_new_hub_knows_nothing() {
     let mut story = Story::of(["alice"]);
     story.subscribes("alice", "news");
-    story.happens(What::HubStopped { abruptly: true });
+    story.happens(What::HubStopped { how: Stop::Crashed });
     story.happens(What::HubStarted { restarts: 1 });
     story.loses("alice", None).connects("alice.2").registers("alice.2", "alice", 1).holds();
 }

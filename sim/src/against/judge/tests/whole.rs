@@ -108,7 +108,7 @@ proptest! {
                     story.client(who, ClientEvent::Lost { connection, code, own: false });
                 }
                 Deed::Restarts => {
-                    story.happens(What::HubStopped { abruptly: true });
+                    story.happens(What::HubStopped { how: Stop::Crashed });
                 }
                 Deed::Heals => {
                     story.happens(What::Run(Milestone::Heal));

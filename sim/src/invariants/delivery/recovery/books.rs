@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 
-use signal_hub::hub::{Input, LATE_MIN};
+use signal_hub::hub::{Entry, Input, LATE_MIN, StoredLog, StoredMessage};
 use signal_hub::protocol::{ActorAddress, Epoch, Json, MessageId, Unrecovered};
 use signal_hub::time::Timestamp;
 
 use super::super::super::Transition;
 use super::{Recovery, Seen};
+use crate::history::HubEvent;
 
 /// What an address that recovers was sent in this epoch.
 #[derive(Debug, Clone)]
@@ -37,6 +38,11 @@ impl Book {
     pub fn new(epoch: Epoch) -> Self {
         let (kept, lost) = (VecDeque::new(), Unrecovered::Overflow);
         Self { epoch, last: 0, floor: 0, lost, kept, cursor: None }
+    }
+
+    fn restored(stored: &StoredLog) -> Self {
+        let lost = if stored.aged { Unrecovered::Expired } else { Unrecovered::Overflow };
+        Self { last: stored.last, floor: stored.floor, lost, ..Self::new(stored.epoch) }
     }
 
     pub fn position(&self) -> u64 {
@@ -81,7 +87,43 @@ impl Book {
     }
 }
 
+impl Kept {
+    /// Its window begins anew.
+    fn restored(now: Timestamp, stored: &StoredMessage) -> Self {
+        Self {
+            seq: stored.seq.get(),
+            at: now,
+            until: stored.ttl.map(|ttl| stored.at + ttl),
+            message: stored.origin.clone(),
+            data: stored.payload.clone(),
+            owed: stored.owed,
+        }
+    }
+}
+
 impl Recovery {
+    /// The books of a hub that begins with what its store holds, as far as its rows have that.
+    pub(super) fn restore(&mut self, hub: &HubEvent) {
+        let Input::Restored(entries) = &hub.input else { return };
+        for entry in entries {
+            match entry {
+                Entry::Address(address, Some(stored)) => {
+                    self.taken.extend(stored.taken_over.map(|epoch| (address.clone(), epoch)));
+                }
+                Entry::Log(address, Some(stored)) => {
+                    drop(self.books.insert(address.clone(), Book::restored(stored)));
+                }
+                Entry::Kept(address, message) => {
+                    if let Some(book) = self.books.get_mut(address) {
+                        book.kept.push_back(Kept::restored(hub.now, message));
+                    }
+                }
+                Entry::Address(_, None) | Entry::Log(_, None) | Entry::Subscription(..) => {}
+            }
+        }
+        self.epochs.extend(self.books.values().map(|book| book.epoch));
+    }
+
     /// What is older than the window goes, but for what is to be replayed.
     pub(super) fn grow_old(&mut self, transition: &Transition<'_>, seen: &mut Seen<'_>) {
         let (now, window) = (transition.now, self.config.resume_window);

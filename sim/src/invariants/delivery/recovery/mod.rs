@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use signal_hub::hub::{Config, Output};
 use signal_hub::protocol::{ActorAddress, Epoch, Outgoing, RecoveryWish, Verb};
 
+use crate::history::HubEvent;
+
 use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
 pub(crate) use books::Book;
 use books::Kept;
@@ -88,6 +90,10 @@ impl HubObserver for Recovery {
     fn hub_restarted(&mut self) {
         self.books.clear();
         self.taken.clear();
+    }
+
+    fn hub_restored(&mut self, hub: &HubEvent) {
+        self.restore(hub);
     }
 }
 
