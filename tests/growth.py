@@ -17,6 +17,7 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
 
 SERVE = ["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--rate-limit-per-second", "0",
          "--connections-per-second-max", "0"]
@@ -37,7 +38,12 @@ GROWTHS = {
     "register": ("addresses", [1_000, 5_000, 10_000, 50_000], lambda n: n // 1_000,
                  lambda n, time: ["register", "--sessions", n // 1_000, "--addresses", 1_000],
                  [("CPU a registration", "us", DELIVERY[2])]),
+    "kept": ("100 subscribers", ["recover nothing", "recover", "never", "10ms", "always"], lambda _: 101,
+             lambda how, time: ["fanout", *time, *([] if how == "recover nothing" else ["--recover"])],
+             [DELIVERY, ("time a delivery", "us", lambda r: 1e6 / r["per_second"])]),
 }
+# Of what is kept, what lies in a store as well.
+SYNCS = ["never", "10ms", "always"]
 
 
 def on_core(core):
@@ -46,9 +52,15 @@ def on_core(core):
     return (lambda: os.sched_setaffinity(0, {cores[core]})) if len(cores) > 1 else None
 
 
-def run(program, arguments):
+def run(program, size, arguments):
     """The results of one run against a fresh hub."""
-    with subprocess.Popen([program, *SERVE], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    with tempfile.TemporaryDirectory() as folder:
+        store = ["--store", folder, "--store-sync", size] if size in SYNCS else []
+        return run_with(program, store, arguments)
+
+
+def run_with(program, store, arguments):
+    with subprocess.Popen([program, *SERVE, *store], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
                           preexec_fn=on_core(0)) as hub:
         try:
             url = re.search(r"ws://\S+", hub.stdout.readline()).group()
@@ -71,7 +83,7 @@ def measure(options, name):
     for round_ in range(options.rounds):
         for size in sizes:
             print(f"{name} {size}, round {round_ + 1} of {options.rounds}", file=sys.stderr)
-            found[size].append(run(options.program, arguments(size, time)))
+            found[size].append(run(options.program, size, arguments(size, time)))
     return found
 
 
@@ -85,7 +97,7 @@ def table(name, found):
     costs = {head: {size: statistics.median(map(cost, runs)) for size, runs in found.items()}
              for head, _, cost in columns}
     for size, runs in found.items():
-        cells = [f"{size:,}"]
+        cells = [f"{size:,}" if isinstance(size, int) else size]
         for head, _, _ in columns:
             cost, least = costs[head][size], min(costs[head].values())
             cells += [f"{cost:.2f}" if cost < 100 else f"{cost:.0f}", f"{cost / least:.2f}"]

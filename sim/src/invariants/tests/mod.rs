@@ -6,6 +6,7 @@ mod delivery;
 mod identity;
 mod liveness;
 mod resources;
+mod store;
 mod subscriptions;
 mod tokens;
 
@@ -25,7 +26,9 @@ use signal_hub::protocol::{
 use signal_hub::time::Timestamp;
 
 use super::{Invariant, Judge, Time};
-use crate::history::{ClientEvent, ClientKind, ClientName, Event, HubEvent, Milestone, What};
+use crate::history::{
+    ClientEvent, ClientKind, ClientName, Event, HubEvent, Milestone, Stop, What,
+};
 use crate::scenario::Scenario;
 
 const START: u64 = 1_000_000_000;

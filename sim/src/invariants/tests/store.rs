@@ -1,0 +1,122 @@
+//! I59 to I61.
+
+use dst::disk::Disk;
+use signal_hub::hub::{Entry, Storage};
+use signal_hub::store::Durable;
+
+use super::*;
+use crate::lower;
+use crate::scenario::{HubAction, Step, Store, What as Doing, When};
+
+impl Story {
+    /// A story of a hub whose store takes so much.
+    fn stored(bytes_max: u64) -> Self {
+        let mut story = Self::new();
+        story.scenario.clients.store = Some(Store { bytes_max, ..Store::default() });
+        story.begins_with(Vec::new());
+        story
+    }
+
+    /// The same, in which alice was told so many times that she has her address.
+    fn told(times: usize) -> Self {
+        let mut story = Self::stored(u64::MAX);
+        story.connected(1, "alice");
+        for _ in 0..times {
+            story.asks(1, "alice", register("alice"));
+            let reply = story.last().sent_to(1)[0].clone();
+            story.receives(&reply);
+        }
+        story
+    }
+
+    fn begins_with(&mut self, found: Vec<Entry>) {
+        self.hub.change_storage(Storage::Open);
+        self.happens(Input::Restored(found));
+    }
+
+    /// The machine goes down, and this is what the next hub finds.
+    fn crashes(&mut self, found: Vec<Entry>) {
+        self.records(What::HubStopped { how: Stop::Crashed });
+        self.records(What::HubStarted { restarts: 1 });
+        self.hub = Hub::new(self.scenario.hub.clone(), Ids::new([8; 32]));
+        self.begins_with(found);
+    }
+
+    /// What a store holds that has synced all.
+    fn synced(&mut self) -> Vec<Entry> {
+        let (scenario, disk) = (&self.scenario, Disk::new(1));
+        let open = || lower::store::open(scenario, &disk).unwrap().unwrap().0;
+        let mut store = open().store;
+        store.write(&self.hub.take_journal(), Durable::Yes).unwrap();
+        disk.lose_power();
+        open().entries
+    }
+}
+
+#[test]
+fn what_was_told_is_there_after_a_crash() {
+    let mut story = Story::told(1);
+    let found = story.synced();
+    story.crashes(found);
+    story.holds();
+
+    let mut story = Story::told(1);
+    story.crashes(Vec::new());
+    story.breaks(Invariant::I59);
+}
+
+#[test]
+fn what_nobody_was_told_of_may_be_lost() {
+    let mut story = Story::stored(u64::MAX);
+    story.connected(1, "alice");
+    story.asks(1, "alice", register("alice"));
+    story.crashes(Vec::new());
+    story.holds();
+}
+
+#[test]
+fn a_hub_with_a_store_begins_with_what_that_holds() {
+    let mut story = Story::new();
+    story.scenario.clients.store = Some(Store::default());
+    story.opens(1);
+    story.breaks(Invariant::I59);
+}
+
+#[test]
+fn no_start_goes_back_behind_what_was_told() {
+    let mut story = Story::told(2);
+    let mut found = story.synced();
+    for entry in &mut found {
+        if let Entry::Address(_, Some(stored)) = entry {
+            stored.version = 1;
+        }
+    }
+    story.crashes(found);
+    story.breaks(Invariant::I60);
+}
+
+#[test]
+fn nothing_is_added_to_a_store_that_is_full_beyond_doubt() {
+    let mut story = Story::stored(0);
+    for key in 1..=70 {
+        story.holds();
+        let name = format!("actor-{key}");
+        story.connected(key, &name);
+        story.asks(key, &name, register(&name));
+    }
+    story.breaks(Invariant::I61);
+}
+
+#[test]
+fn a_hub_gives_up_only_if_its_disk_fails() {
+    let mut story = Story::told(1);
+    let what = Doing::Hub(HubAction::DiskFails { operations: 0 });
+    let step = Arc::new(Step { when: When::Then, what });
+    story.records(What::Step { number: 1, step });
+    story.records(What::HubStopped { how: Stop::Failed });
+    story.holds();
+
+    let mut story = Story::told(1);
+    story.records(What::HubStopped { how: Stop::Failed });
+    story.breaks(Invariant::I61);
+}
