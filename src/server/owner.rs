@@ -218,6 +218,12 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
         let mut alarm = Alarm::default();
         let mut batch = Vec::new();
         loop {
+            let soon = self.now + LOOK_EVERY;
+            let stores = self.keeper.as_ref().and_then(Keeper::next_deadline);
+            let next = self.hub.next_deadline().into_iter().chain(stores).min();
+            alarm.set(next.map(|deadline| deadline.min(soon)), |at| {
+                Box::pin(self.runtime.sleep(at.since(self.now)))
+            });
             // Events go first: each batch expires what is due, so they cannot delay deadlines.
             select! {
                 biased;
@@ -230,12 +236,6 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
             // Else the 128th session would have to finish its own write: tokio has a budget for what
             // one task may do in a turn.
             unconstrained(async { self.write_all() }).await?;
-            let soon = self.now + LOOK_EVERY;
-            let stores = self.keeper.as_ref().and_then(Keeper::next_deadline);
-            let next = self.hub.next_deadline().into_iter().chain(stores).min();
-            alarm.set(next.map(|deadline| deadline.min(soon)), |at| {
-                Box::pin(self.runtime.sleep(at.since(self.now)))
-            });
         }
     }
 
