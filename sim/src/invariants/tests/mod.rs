@@ -26,9 +26,7 @@ use signal_hub::protocol::{
 use signal_hub::time::Timestamp;
 
 use super::{Invariant, Judge, Time};
-use crate::history::{
-    ClientEvent, ClientKind, ClientName, Event, HubEvent, Milestone, Stop, What,
-};
+use crate::history::{ClientEvent, ClientKind, ClientName, Event, HubEvent, Milestone, Stop, What};
 use crate::scenario::Scenario;
 
 const START: u64 = 1_000_000_000;
