@@ -60,6 +60,9 @@ fn needs(scenario: &Scenario, target: &Target) -> Result<(), String> {
     };
     let expects = |step: &Step<AnyHub>| matches!(&step.what, What::Act { act, .. } if act.expects().is_some());
     let steps = &scenario.steps;
+    if scenario.clients.store.is_some() && steps.iter().any(expects) {
+        return Err("it needs a hub with a store on a disk of the simulator's".to_owned());
+    }
     if has_small_queues && steps.iter().any(stops_reading) && steps.iter().any(expects) {
         return Err(
             "it fills a queue, and the system's own buffers are in front of that".to_owned()

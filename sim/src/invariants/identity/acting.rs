@@ -52,6 +52,7 @@ fn something_ended(transition: &Transition<'_>) -> bool {
             record,
             Record::ActorDetached { why: EndReason::Expired, .. }
                 | Record::ActorForgotten { why: ForgetReason::ResumeWindowEnded, .. }
+                | Record::ActorDormant { .. }
                 | Record::SessionClosed { .. }
         )
     })
