@@ -28,6 +28,7 @@ fn no_storm_of_this_hub_looks_broken_from_outside() {
             storm.clients.tokens.clear();
             // What a hub keeps is not judged from outside.
             scenario::leave_recovery_out(&mut storm);
+            storm.clients.store = None;
             let Ok(outcome) = backend::play(&storm, Backend::Message, Keep::All) else { continue };
             let seen = outside::judged(&storm, &outcome.events, PATIENCE);
             findings.merge(&seen.findings);
