@@ -11,7 +11,7 @@ use crate::net::Dice;
 const SECTOR: usize = 512;
 /// What is written where nothing was needs room that a full disk has not; what was set aside for that
 /// has this much.
-pub const BALLAST_BYTES: usize = 128 * 1024;
+pub const BALLAST_BYTES: usize = 1024 * 1024;
 /// A file that is larger is none of a run.
 const BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
