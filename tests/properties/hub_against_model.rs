@@ -131,6 +131,7 @@ fn without_store(mut scenario: Scenario) -> Scenario {
 
 #[test]
 fn in_a_storm_everybody_sees_what_the_model_says() {
+    // The model has no store.
     let modelled = |profile: &&Profile| **profile != Profile::Store;
     let profiles: Vec<Profile> =
         Profile::value_variants().iter().filter(modelled).copied().collect();

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use signal_hub::hub::{Input, LogRow, Output, View};
+use signal_hub::hub::{AddressRow, Input, LogRow, Output, View};
 use signal_hub::protocol::codec::HubFrame;
 use signal_hub::protocol::{ActorAddress, MessageId, Outgoing, Topic};
 use signal_hub::server::StoreSync;
@@ -230,8 +230,7 @@ fn put(rows: &mut BTreeMap<Row, Value>, row: Row, value: Option<Value>) {
 
 /// Of what was touched, what a store keeps.
 fn rows(touched: &View) -> Vec<(Row, Option<Value>)> {
-    let version =
-        |row: &signal_hub::hub::AddressRow| Some(Value::Version(row.registration?.version));
+    let version = |row: &AddressRow| Some(Value::Version(row.registration?.version));
     let addresses = touched.addresses.iter();
     let addresses = addresses
         .map(|(address, row)| (Row::Address(address.clone()), row.as_ref().and_then(version)));

@@ -54,9 +54,13 @@ impl Hub {
                 // Only dropped when the process is.
                 let _ = stopped.await;
             };
-            if let Err(ServerLost::Store(_)) = server.run(stopped).await {
-                fails.store(true, Ordering::Relaxed);
-                stack.record(What::HubStopped { how: Stop::Failed });
+            match server.run(stopped).await {
+                Ok(()) => {}
+                Err(ServerLost::Store(_)) => {
+                    fails.store(true, Ordering::Relaxed);
+                    stack.record(What::HubStopped { how: Stop::Failed });
+                }
+                Err(lost @ ServerLost::Owner) => panic!("{lost}"),
             }
             let _ = end.send(());
         });
