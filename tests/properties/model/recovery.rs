@@ -233,12 +233,12 @@ impl Model {
         delivery: &Arc<Delivery>,
         owed: bool,
     ) -> (Option<NonZeroU64>, bool) {
-        let (now, is_kept) = (self.now, self.make_room_in_log(to, delivery.weight()));
         let seq = self.with_log(to, |log| {
             log.last += 1;
             log.last
         });
         let Some(seq) = seq else { return (None, false) };
+        let (now, is_kept) = (self.now, self.make_room_in_log(to, delivery.weight()));
         if is_kept {
             let delivery = Arc::clone(delivery);
             let kept = Kept { seq, came: now, aged_from: now, delivery, owed };
