@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub fn simulator(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_signal-hub-sim"));
@@ -380,14 +380,19 @@ fn a_scenario_becomes_a_test_that_is_ready_to_paste() {
     assert_eq!(printed, here);
 }
 
+/// The run of a scenario for a viewer of traces, and how it ends.
+fn traced(folder: &Path) -> (Value, Option<i32>) {
+    let arguments = ["replay", "a.json", "--trace-format", "perfetto"];
+    let output = simulator(&arguments).current_dir(folder).output().expect("the simulator runs");
+    (serde_json::from_slice(&output.stdout).expect("it is JSON"), output.status.code())
+}
+
 #[test]
 fn a_run_becomes_a_trace_with_an_arrow_for_each_message() {
     let folder = folder("perfetto");
     let scenario = SCENARIO.replace("heartbeat", "metrics");
     fs::write(folder.join("a.json"), scenario).expect("it can be written");
-    let arguments = ["replay", "a.json", "--trace-format", "perfetto"];
-    let output = simulator(&arguments).current_dir(&folder).output().expect("the simulator runs");
-    let trace: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    let (trace, _) = traced(&folder);
     let events = trace["traceEvents"].as_array().expect("it has events");
     let of = |phase: &str| events.iter().filter(|event| event["ph"] == phase).collect::<Vec<_>>();
     let mut named: Vec<&str> = of("M").iter().filter_map(|m| m["args"]["name"].as_str()).collect();
@@ -401,4 +406,23 @@ fn a_run_becomes_a_trace_with_an_arrow_for_each_message() {
     let at = |event: &Value| [event["tid"].to_string(), event["ts"].to_string()];
     let happens: BTreeSet<_> = of("X").into_iter().map(at).collect();
     assert!(starts.iter().chain(&ends).all(|end| happens.contains(&at(end))));
+    // A viewer drops what lies partly in another event.
+    assert!(of("X").iter().all(|event| event["ts"].is_u64() && event["dur"] == 1));
+    assert_eq!(of("i").len(), 0, "nothing broke");
+}
+
+#[test]
+fn a_trace_marks_where_something_broke() {
+    let folder = folder("perfetto_broken");
+    fs::write(folder.join("a.json"), WRONG).expect("it can be written");
+    let (trace, code) = traced(&folder);
+    let events = trace["traceEvents"].as_array().expect("it has events");
+    let marks: Vec<_> = events.iter().filter(|event| event["ph"] == "i").collect();
+    let [mark] = marks[..] else { panic!("there is one: {marks:?}") };
+    assert_eq!(
+        (&mark["name"], &mark["s"]),
+        (&json!("✗ Expected as the scenario says"), &json!("g"))
+    );
+    assert!(mark["args"]["text"].as_str().is_some_and(|text| text.contains("bob/1")), "{mark}");
+    assert_eq!(code, Some(2));
 }

@@ -80,7 +80,7 @@ pub(super) fn play<S: System>(
     drop(ticker);
     match trace {
         Some(Trace::Text) => to_stdout(&S::transcript(&outcome.events))?,
-        Some(Trace::Perfetto) => to_stdout(&report::perfetto(&outcome.events))?,
+        Some(Trace::Perfetto) => to_stdout(&report::perfetto(&outcome))?,
         None => {}
     }
     if let Some(page) = page {

@@ -6,38 +6,49 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::System;
-use crate::history::{AtClient, AtHub, ClientKind, ClientName, Event, What};
+use crate::backend::Outcome;
+use crate::history::{AtClient, AtHub, ClientKind, ClientName, What};
 
 /// All tracks are of one process.
 const PROCESS: u32 = 1;
 /// What happens takes no time; what takes none cannot be seen, nor have an arrow.
 const LASTS_MICROSECONDS: u32 = 1;
 
-/// All events; times are microseconds of the run's own clock.
-pub fn perfetto<S: System>(events: &[Event<S>]) -> String {
+/// All events, each followed by its ends of arrows, and a mark across all tracks where something broke. Times are
+/// whole microseconds of the run's own clock: a viewer drops an event that lies partly in another one.
+pub fn perfetto<S: System>(outcome: &Outcome<S>) -> String {
+    let events = &outcome.events;
+    let mut arrows = vec![Vec::new(); events.len()];
+    for (number, (from, to)) in (1_u64..).zip(S::messages(events)) {
+        arrows[from].push(("s", number));
+        arrows[to].push(("f", number));
+    }
+    let broken = outcome.broken_at();
     let mut tracks = BTreeMap::new();
     let mut lines = vec![named("process_name", 0, S::NAME)];
-    let mut places = Vec::new();
-    for (number, event) in (1_u64..).zip(events) {
+    for (place, event) in events.iter().enumerate() {
         let (track, name) = (track(&event.what), name(&event.what));
         let next = tracks.len() + 1;
         let thread = *tracks.entry(track.clone()).or_insert_with(|| {
             lines.push(named("thread_name", next, &track));
             next
         });
-        let time = event.at.as_nanos() as f64 / 1e3;
-        places.push((thread, time));
+        let time = event.at.as_micros();
         lines.push(json!({
             "ph": "X", "pid": PROCESS, "tid": thread, "ts": time, "dur": LASTS_MICROSECONDS,
-            "name": name, "args": { "event": number, "text": event.to_string() },
+            "name": name, "args": { "event": place + 1, "text": event.to_string() },
         }));
-    }
-    for (number, (from, to)) in (1_u64..).zip(S::messages(events)) {
-        for (phase, at) in [("s", from), ("f", to)] {
-            let (thread, time) = places[at];
-            lines.push(json!({
+        lines.extend(arrows[place].iter().map(|(phase, number)| {
+            json!({
                 "ph": phase, "bp": "e", "id": number, "pid": PROCESS, "tid": thread, "ts": time,
                 "name": "message", "cat": "message",
+            })
+        }));
+        if let Some(violation) = outcome.violation.as_ref().filter(|_| broken == Some(place)) {
+            lines.push(json!({
+                "ph": "i", "s": "g", "pid": PROCESS, "tid": thread, "ts": time,
+                "name": format!("✗ {}", violation.invariant),
+                "args": { "event": place + 1, "text": violation.evidence },
             }));
         }
     }
