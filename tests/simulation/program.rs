@@ -313,6 +313,36 @@ fn a_failure_is_explained_the_same_every_time() {
 }
 
 #[test]
+fn a_failure_is_explained_to_programs() {
+    let folder = folder("explained_json");
+    let explained = |scenario: &str| -> (Value, Option<i32>) {
+        fs::write(folder.join("file.json"), scenario).expect("the build folder can be written");
+        let mut command = simulator(&["explain", "file.json", "--format", "json"]);
+        let output = command.current_dir(&folder).output().expect("the simulator runs");
+        (serde_json::from_slice(&output.stdout).expect("it is JSON"), output.status.code())
+    };
+    let (why, code) = explained(WRONG);
+    assert_eq!(
+        (&why["invariant"], &why["backend"], code),
+        (&json!("Expected"), &json!("message"), Some(2))
+    );
+    let jump = &why["when"]["jump"];
+    assert_eq!(
+        (&jump["after"]["broken"], &jump["step"]),
+        (&json!(20), &json!("alice: tell to bob"))
+    );
+    assert_eq!(why["what"]["changes"], json!(["without step 4, alice: tell to bob"]));
+    assert_eq!(why["what"]["scenario"]["steps"].as_array().map(Vec::len), Some(4));
+    let led = why["why"].as_array().expect("something led there");
+    let last = led.last().expect("the event that broke it");
+    assert_eq!(last["told"], json!([r#"bob/1 gets {"step":4} from @(alice) to @(bob)"#]));
+    assert_eq!(why["like"], json!({ "brokenBy": "the run as a whole", "bugs": [] }));
+    let passes = WRONG.replace("sees_no", "sees").replace(r#", "for": "1s""#, "");
+    let backends = json!(["message", "simulated", "message,simulated"]);
+    assert_eq!(explained(&passes), (json!({ "version": 1, "passedOn": backends }), Some(0)));
+}
+
+#[test]
 fn the_scenario_files_end_with_a_verdict() {
     let folder = folder("verdict");
     fs::write(folder.join("a.json"), SCENARIO).unwrap();

@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anstream::println;
 use anyhow::ensure;
 use clap::Args;
 
-use super::outputs::to_stdout;
+use super::outputs::{Format, to_stdout};
 use super::progress::Ticker;
 use crate::System;
 use crate::backend::{Backend, Outcome};
@@ -25,6 +24,9 @@ pub struct Explain {
     /// What it is played on; unless given, message, simulated or both, whichever fails first.
     #[arg(long, value_enum)]
     backend: Option<Backend>,
+    /// What stdout gets.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
 }
 
 impl Explain {
@@ -46,10 +48,18 @@ impl Explain {
         drop(ticker);
         let Some(explanation) = explained else {
             let names: Vec<String> = backends.iter().map(ToString::to_string).collect();
-            println!("passed on {}: there is nothing to explain", names.join(" and "));
+            to_stdout(&match self.format {
+                Format::Text => {
+                    format!("passed on {}: there is nothing to explain\n", names.join(" and "))
+                }
+                Format::Json => report::unexplained(&names),
+            })?;
             return Ok(ExitCode::SUCCESS);
         };
-        to_stdout(&report::explanation(&scenario, &explanation))?;
+        to_stdout(&match self.format {
+            Format::Text => report::explanation(&scenario, &explanation),
+            Format::Json => report::explained(&scenario, &explanation),
+        })?;
         Ok(ExitCode::from(super::exit_code_of(&explanation.outcome)))
     }
 }

@@ -27,7 +27,7 @@ pub struct Outputs {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// A summary for people.
     Text,
     /// All results, without times.

@@ -131,7 +131,7 @@ fn side(name: &str, line: Option<&Line>, shows: impl Fn(usize, &str) -> bool) ->
 }
 
 /// What is other in the second.
-fn changes<S: System>(one: &Scenario<S>, other: &Scenario<S>) -> Vec<String> {
+pub(super) fn changes<S: System>(one: &Scenario<S>, other: &Scenario<S>) -> Vec<String> {
     let mut changes = Vec::new();
     let gone = one.actors.iter().filter(|actor| !other.actors.iter().any(|o| o.name == actor.name));
     changes.extend(gone.map(|actor| format!("without {}", actor.name)));

@@ -1,5 +1,6 @@
 //! What people get to see: a failure as a story, a campaign as a few numbers.
 
+mod explained;
 mod explanation;
 mod github;
 mod junit;
@@ -12,6 +13,7 @@ mod summary;
 use std::path::Path;
 use std::time::Duration;
 
+pub use explained::{explained, unexplained};
 pub use explanation::explanation;
 pub use github::{annotations, step_summary};
 pub use junit::{junit, junit_of_all};
