@@ -188,6 +188,16 @@ mod tests {
     }
 
     #[test]
+    fn every_storm_is_of_a_hub_that_would_start() {
+        for profile in Profile::value_variants() {
+            for seed in (0..200).chain(1_000..1_212) {
+                let doubts = super::super::bounds::doubts(&generate(*profile, seed));
+                assert_eq!(doubts, Vec::<String>::new(), "{profile:?} {seed}");
+            }
+        }
+    }
+
+    #[test]
     fn a_scenario_goes_through_its_file_unaltered() {
         for seed in 0..20 {
             let scenario = generate(Profile::Swarm, seed);

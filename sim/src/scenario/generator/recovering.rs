@@ -65,7 +65,10 @@ fn bound(dice: &mut Dice, scenario: &mut Scenario) {
             hub.pause_threshold = hub.pause_threshold.min(hub.queue_messages_max - 1);
             hub.resume_threshold = hub.resume_threshold.min(hub.pause_threshold - 1);
         }
-        8 => scenario.hub.queue_bytes_max = NARROW,
+        8 => {
+            scenario.hub.queue_bytes_max = NARROW;
+            scenario.hub.message_bytes_max = scenario.hub.message_bytes_max.min(NARROW);
+        }
         _ => {}
     }
 }
