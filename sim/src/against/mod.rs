@@ -19,6 +19,7 @@ mod program;
 mod raw;
 pub mod report;
 mod results;
+mod shrinker;
 mod subject;
 mod system;
 mod target;
@@ -36,7 +37,7 @@ pub use results::{Break, Fate, Played, Results, Rule, replay_command};
 pub use subject::{Run, Subject};
 pub use system::{AnyHub, of_any_hub, of_this_hub};
 pub use target::{Place, Target, Times, Tongue, quoted, words};
-pub use trial::{LAST_TRIES, Shrinker, Small, Storms, at, breaks_again, play, play_all, read};
+pub use trial::{LAST_TRIES, Small, Storms, at, breaks_again, play, play_all, read, shrink};
 
 /// Who does what when.
 pub type Scenario = dst::scenario::Scenario<AnyHub>;

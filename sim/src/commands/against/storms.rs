@@ -12,7 +12,7 @@ use dst::scenario::Progress;
 use dst::verdict::Invariant as _;
 use dst::{failures, interrupt, report};
 use signal_hub_sim::against::{
-    self, AnyHub, Break, Outcome, Results, Scenario, Shrinker, Small, Storms, Target,
+    self, AnyHub, Break, Outcome, Results, Scenario, Small, Storms, Target,
 };
 use signal_hub_sim::invariants::Invariant;
 
@@ -139,7 +139,7 @@ impl Against {
             bar.tick();
             start.elapsed() >= self.shrink || interrupt::came()
         };
-        let small = Shrinker::new(target, self.tries).shrink(storm, outcome, &mut time_is_up);
+        let small = against::shrink(target, self.tries, storm, outcome, &mut time_is_up);
         bar.finish_and_clear();
         let small = small?;
         let (from, to) = (storm.steps.len(), small.shrunk.scenario.steps.len());
