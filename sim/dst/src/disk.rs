@@ -96,10 +96,13 @@ impl Disk {
         self.lock().fails_after.get_or_insert(operations);
     }
 
-    /// From now on it takes nothing more, or something again.
+    /// From now on it takes nothing more, or something again. What the ballast gave away on a full disk
+    /// stays the file's.
     pub fn fill(&self, is_full: bool) {
         let mut state = self.lock();
-        (state.is_full, state.spare) = (is_full, 0);
+        if state.is_full != is_full {
+            (state.is_full, state.spare) = (is_full, 0);
+        }
     }
 
     /// As good as new, with what it holds.
@@ -328,6 +331,8 @@ mod tests {
         assert_eq!(file.write(512, &[2]).unwrap_err().kind(), ErrorKind::StorageFull);
         disk.release_ballast();
         file.write(512, &[2]).unwrap();
+        disk.fill(true);
+        file.write(2 * 512, &[2]).unwrap();
         assert_eq!(disk.keep_ballast().unwrap_err().kind(), ErrorKind::StorageFull);
         disk.fill(false);
         disk.keep_ballast().unwrap();
