@@ -180,7 +180,12 @@ impl Keeper {
         if waits {
             return Ok(self.held.drain(..std::mem::take(&mut self.free)).collect());
         }
-        self.settle_all()
+        let held = self.settle_all()?;
+        // A write may have taken the last room.
+        if self.store.is_out_of_room() {
+            self.looks_for_room.get_or_insert(now + LOOK_FOR_ROOM_EVERY);
+        }
+        Ok(held)
     }
 
     /// Writes all rows; returns all that was held.
@@ -199,9 +204,7 @@ impl Keeper {
     }
 
     fn look_for_room(&mut self, now: Timestamp) {
-        if !self.store.is_out_of_room() {
-            self.looks_for_room = None;
-        } else if *self.looks_for_room.get_or_insert(now + LOOK_FOR_ROOM_EVERY) <= now {
+        if self.looks_for_room.is_some_and(|at| at <= now) {
             self.store.regain_room();
             self.looks_for_room = self.store.is_out_of_room().then(|| now + LOOK_FOR_ROOM_EVERY);
         }
