@@ -11,8 +11,8 @@ use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use signal_hub_sim::backend::Backend;
 use signal_hub_sim::mutants::{
-    Aim, Bench, Build, Expectation, Explained, Explanations, Fate, Gain, Kills, Matrix, Mutant,
-    Outside, Programs, Scratch, Trial, outside_markdown, worth_aiming,
+    Aim, Bench, Build, Expectation, Explained, Explanations, Fate, Fates, Gain, Kills, Matrix,
+    Mutant, Outside, Programs, Scratch, Trial, outside_markdown, worth_aiming,
 };
 use signal_hub_sim::scenario;
 
@@ -57,6 +57,10 @@ pub struct Mutants {
     /// A few mutants, and storms on the message backend alone.
     #[arg(long)]
     quick: bool,
+    /// Goes on where another run was ended: what became of a mutant holds as long as its patch and the
+    /// sources are the same.
+    #[arg(long, conflicts_with_all = ["quick", "explain", "guided", "outside"])]
+    resume: bool,
     /// Explains a failure of each, and sees whether that names what the patch touches.
     #[arg(long, conflicts_with = "quick")]
     explain: bool,
@@ -97,10 +101,15 @@ impl Mutants {
     /// While one is tried, the next is built.
     fn try_all(&self, scratch: &Scratch, chosen: &[Mutant]) -> Result<Matrix> {
         let build = if self.quick { Build::Simulator } else { Build::All };
+        let fates = Fates::of(scratch)?;
+        let known = |mutant| if self.resume { fates.known(mutant) } else { Ok(None) };
+        let known = chosen.iter().map(known).collect::<Result<Vec<_>>>()?;
         std::thread::scope(|scope| {
             let (built, next) = mpsc::sync_channel(0);
+            let left = chosen.iter().zip(&known).filter(|(_, known)| known.is_none());
+            let left: Vec<&Mutant> = left.map(|(mutant, _)| mutant).collect();
             scope.spawn(move || {
-                for (number, mutant) in chosen.iter().enumerate() {
+                for (number, mutant) in left.into_iter().enumerate() {
                     // Whoever waits for it may have given up.
                     if built.send(scratch.build_with(mutant, build, number % 2)).is_err() {
                         return;
@@ -108,10 +117,19 @@ impl Mutants {
                 }
             });
             let mut matrix = Matrix::default();
-            for (number, mutant) in (1..).zip(chosen) {
-                let programs = next.recv()??;
-                eprintln!("{number} of {}, {}: {}", chosen.len(), mutant.name, mutant.bug);
-                let fate = self.fate(&self.bench(scratch, mutant, programs))?;
+            for (number, (mutant, known)) in (1..).zip(chosen.iter().zip(known)) {
+                let fate = match known {
+                    Some(fate) => fate,
+                    None => {
+                        let programs = next.recv()??;
+                        eprintln!("{number} of {}, {}: {}", chosen.len(), mutant.name, mutant.bug);
+                        let fate = self.fate(&self.bench(scratch, mutant, programs))?;
+                        if !self.quick {
+                            fates.keep(mutant, &fate)?;
+                        }
+                        fate
+                    }
+                };
                 let is_as_expected = mutant.is_as_expected(&fate);
                 matrix.add(mutant.clone(), fate);
                 ensure!(

@@ -3,6 +3,7 @@
 
 mod explained;
 mod fate;
+mod fates;
 mod gain;
 mod known;
 mod matrix;
@@ -13,6 +14,7 @@ mod trials;
 
 pub use explained::{Explained, Explanations};
 pub use fate::{Fate, Kills, Trial};
+pub use fates::Fates;
 pub use gain::{Aim, Gain, worth_aiming};
 pub use known::known_bugs;
 pub use matrix::Matrix;
