@@ -96,13 +96,9 @@ impl Disk {
         self.lock().fails_after.get_or_insert(operations);
     }
 
-    /// From now on it takes nothing more, or something again. What the ballast gave away on a full disk
-    /// stays the file's.
+    /// From now on it takes nothing more, or something again. What the ballast gave away stays the file's.
     pub fn fill(&self, is_full: bool) {
-        let mut state = self.lock();
-        if state.is_full != is_full {
-            (state.is_full, state.spare) = (is_full, 0);
-        }
+        self.lock().is_full = is_full;
     }
 
     /// As good as new, with what it holds.
@@ -120,7 +116,9 @@ impl Disk {
         if state.is_full && !state.ballast {
             return Err(ErrorKind::StorageFull.into());
         }
-        state.ballast = true;
+        if !std::mem::replace(&mut state.ballast, true) {
+            state.spare = 0;
+        }
         Ok(())
     }
 
@@ -331,6 +329,7 @@ mod tests {
         assert_eq!(file.write(512, &[2]).unwrap_err().kind(), ErrorKind::StorageFull);
         disk.release_ballast();
         file.write(512, &[2]).unwrap();
+        disk.fill(false);
         disk.fill(true);
         file.write(2 * 512, &[2]).unwrap();
         assert_eq!(disk.keep_ballast().unwrap_err().kind(), ErrorKind::StorageFull);

@@ -56,7 +56,9 @@ trait HubObserver: Send {
     fn hub_restarted(&mut self) {}
 
     /// The hub begins with what its store holds.
-    fn hub_restored(&mut self, _hub: &HubEvent) {}
+    fn hub_restored(&mut self, _hub: &HubEvent) -> Verdict {
+        Ok(())
+    }
 
     /// Whether it has something to look at when nothing is said and no address and no topic
     /// changes, as at most pings and reports of what was written.
@@ -216,8 +218,8 @@ impl Judge {
 
     fn hub(&mut self, hub: &HubEvent) -> Verdict {
         if let Input::Restored(_) = hub.input {
-            self.at_hub.iter_mut().for_each(|(_, observer)| observer.hub_restored(hub));
-            return Ok(());
+            let mut observers = self.at_hub.iter_mut();
+            return observers.try_for_each(|(_, observer)| observer.hub_restored(hub));
         }
         let rate_limits = &mut self.rate_limits;
         let transition = Transition::read(hub, &self.shadow, |key, frame| {

@@ -2,6 +2,7 @@
 //! that anybody was told. Rows are held against rows; what lies on the disk is nobody's evidence.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use signal_hub::hub::{AddressRow, Input, LogRow, Output, View};
 use signal_hub::protocol::codec::HubFrame;
@@ -12,9 +13,6 @@ use signal_hub::store::StoreError;
 use super::{Invariant, Verdict, Violation, broken};
 use crate::history::{ClientEvent, Event, HubEvent, Stop, What};
 use crate::scenario::{self, HubAction, What as Doing};
-
-/// By how much inputs that are stored together may pass the bound of a store.
-const BEYOND: u64 = 12 * 1024;
 
 /// Whether each start is as good as it must be.
 pub struct Store {
@@ -33,6 +31,8 @@ pub struct Store {
     /// All, as they are, and what they take at least.
     rows: BTreeMap<Row, Value>,
     bytes: u64,
+    /// The same before the inputs of this moment, which are stored together.
+    bytes_before: (Duration, u64),
     disk_fails: bool,
 }
 
@@ -97,6 +97,7 @@ impl Store {
             bytes_max: settings.bytes_max,
             rows: BTreeMap::new(),
             bytes: 0,
+            bytes_before: (Duration::ZERO, 0),
             disk_fails: false,
             kept: BTreeMap::new(),
             open: VecDeque::new(),
@@ -110,9 +111,9 @@ impl Store {
     /// Reads one event, after everybody else.
     pub fn observe(&mut self, event: &Event) -> Verdict {
         match &event.what {
-            What::Hub(hub) => self.hub(hub),
+            What::Hub(hub) => self.hub(event.at, hub),
             What::HubStarted { .. } => {
-                self.began = false;
+                (self.began, self.disk_fails) = (false, false);
                 Ok(())
             }
             What::HubStopped { how } => self.stopped(*how),
@@ -133,7 +134,7 @@ impl Store {
         }
     }
 
-    fn hub(&mut self, hub: &HubEvent) -> Verdict {
+    fn hub(&mut self, at: Duration, hub: &HubEvent) -> Verdict {
         if let Input::Restored(_) = hub.input {
             return self.restored(hub);
         } else if !self.began {
@@ -146,16 +147,19 @@ impl Store {
         self.inputs += 1;
         let (input, said, rows) = (self.inputs, said.collect::<Vec<_>>(), rows(&hub.touched));
         self.said.extend(said.iter().map(|id| (id.clone(), input)));
-        let bounded = self.is_bounded(&rows);
+        let bounded = self.is_bounded(at, &rows);
         self.open.push_back(Change { input, said, rows });
         bounded
     }
 
     /// What a store that is full beyond doubt takes is no row more.
-    fn is_bounded(&mut self, rows: &[(Row, Option<Value>)]) -> Verdict {
+    fn is_bounded(&mut self, at: Duration, rows: &[(Row, Option<Value>)]) -> Verdict {
+        if self.bytes_before.0 < at {
+            self.bytes_before = (at, self.bytes);
+        }
         // What waits for a later sync is not counted yet.
         let counts = !matches!(self.sync, StoreSync::Within(_));
-        let full = counts && self.bytes > self.bytes_max.saturating_add(BEYOND);
+        let full = counts && self.bytes_before.1 > self.bytes_max;
         for (row, value) in rows {
             let before = self.rows.get(row);
             if full && adds(before, value.as_ref()) {

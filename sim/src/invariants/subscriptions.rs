@@ -20,14 +20,15 @@ impl HubObserver for Subscriptions {
         self.durable.clear();
     }
 
-    fn hub_restored(&mut self, hub: &HubEvent) {
-        let Input::Restored(entries) = &hub.input else { return };
+    fn hub_restored(&mut self, hub: &HubEvent) -> Verdict {
+        let Input::Restored(entries) = &hub.input else { return Ok(()) };
         self.durable.extend(entries.iter().filter_map(|entry| match entry {
             Entry::Subscription(address, topic, Some(subscription)) if subscription.durable => {
                 Some((address.clone(), topic.clone()))
             }
             _ => None,
         }));
+        Ok(())
     }
 
     fn observe(&mut self, transition: &Transition<'_>) -> Verdict {

@@ -55,14 +55,15 @@ impl HubObserver for Answers {
         self.subscriptions.clear();
     }
 
-    fn hub_restored(&mut self, hub: &HubEvent) {
-        let Input::Restored(entries) = &hub.input else { return };
+    fn hub_restored(&mut self, hub: &HubEvent) -> Verdict {
+        let Input::Restored(entries) = &hub.input else { return Ok(()) };
         for entry in entries {
             if let Entry::Subscription(address, topic, Some(subscription)) = entry {
                 let of = self.subscriptions.entry(address.clone()).or_default();
                 of.insert(topic.clone(), subscription.id);
             }
         }
+        Ok(())
     }
 }
 

@@ -62,8 +62,9 @@ impl HubObserver for Truth {
         }
     }
 
-    fn hub_restored(&mut self, _hub: &HubEvent) {
+    fn hub_restored(&mut self, _hub: &HubEvent) -> Verdict {
         self.stores = true;
+        Ok(())
     }
 }
 

@@ -85,8 +85,8 @@ impl HubObserver for Room {
         self.detached.clear();
     }
 
-    fn hub_restored(&mut self, hub: &HubEvent) {
-        let Input::Restored(entries) = &hub.input else { return };
+    fn hub_restored(&mut self, hub: &HubEvent) -> Verdict {
+        let Input::Restored(entries) = &hub.input else { return Ok(()) };
         for entry in entries {
             let Entry::Address(address, Some(stored)) = entry else { continue };
             let peer = Holder::Peer(stored.peer);
@@ -94,6 +94,7 @@ impl HubObserver for Room {
             let since = if stored.dormant { Timestamp::NEVER } else { hub.now };
             self.detached.insert(address.clone(), (holder, since));
         }
+        Ok(())
     }
 
     fn needs_the_past(&self) -> bool {

@@ -35,13 +35,12 @@ impl<S: Deploy, P: Platform<S>> HubProcess<S, P> {
         }
     }
 
-    /// Shuts the hub down and waits until it has ended.
+    /// Shuts the hub down and waits until it has ended. Its machine goes down after it: an end in order leaves
+    /// nothing to lose.
     pub async fn stop(&mut self) {
         let Some((process, hub)) = self.running.take() else { return };
         let is_well = hub.shut_down().await;
-        if !is_well {
-            self.platform.disk().lose_power();
-        }
+        self.platform.disk().lose_power();
         self.end(&process, is_well.then_some(Stop::InOrder));
     }
 

@@ -6,7 +6,7 @@ use signal_hub::hub::{Entry, Input, LATE_MIN, StoredLog, StoredMessage};
 use signal_hub::protocol::{ActorAddress, Epoch, Json, MessageId, Unrecovered};
 use signal_hub::time::Timestamp;
 
-use super::super::super::Transition;
+use super::super::super::{Invariant, Transition, Verdict, broken};
 use super::{Recovery, Seen};
 use crate::history::HubEvent;
 
@@ -103,8 +103,8 @@ impl Kept {
 
 impl Recovery {
     /// The books of a hub that begins with what its store holds, as far as its rows have that.
-    pub(super) fn restore(&mut self, hub: &HubEvent) {
-        let Input::Restored(entries) = &hub.input else { return };
+    pub(super) fn restore(&mut self, hub: &HubEvent) -> Verdict {
+        let Input::Restored(entries) = &hub.input else { return Ok(()) };
         for entry in entries {
             match entry {
                 Entry::Address(address, Some(stored)) => {
@@ -115,13 +115,18 @@ impl Recovery {
                 }
                 Entry::Kept(address, message) => {
                     if let Some(book) = self.books.get_mut(address) {
-                        book.kept.push_back(Kept::restored(hub.now, message));
+                        let found = Kept::restored(hub.now, message);
+                        let of_last_life = self.of_last_life.get(address);
+                        comes_back_as_it_was(address, of_last_life, book.epoch, &found)?;
+                        book.kept.push_back(found);
                     }
                 }
                 Entry::Address(_, None) | Entry::Log(_, None) | Entry::Subscription(..) => {}
             }
         }
         self.epochs.extend(self.books.values().map(|book| book.epoch));
+        self.of_last_life.clear();
+        Ok(())
     }
 
     /// What is older than the window goes, but for what is to be replayed.
@@ -151,5 +156,24 @@ impl Recovery {
         }
         seen.changed.insert(address.clone());
         seen.gone.extend(book.kept.into_iter().map(|kept| (address.clone(), kept)));
+    }
+}
+
+/// A stored message says what it said (I59).
+fn comes_back_as_it_was(
+    address: &ActorAddress,
+    book: Option<&Book>,
+    epoch: Epoch,
+    found: &Kept,
+) -> Verdict {
+    let book = book.filter(|book| book.epoch == epoch);
+    let was = book.and_then(|book| book.kept.iter().find(|kept| kept.seq == found.seq));
+    let said = |kept: &Kept| (kept.until, kept.message.clone(), kept.data.clone());
+    match was {
+        Some(was) if said(was) != said(found) => broken(
+            Invariant::I59,
+            format!("message {} for {address} comes back as another one", found.seq),
+        ),
+        Some(_) | None => Ok(()),
     }
 }

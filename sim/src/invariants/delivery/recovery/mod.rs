@@ -22,6 +22,8 @@ use books::Kept;
 pub struct Recovery {
     config: Config,
     books: BTreeMap<ActorAddress, Book>,
+    /// Those of the hub's last life, at its next start.
+    of_last_life: BTreeMap<ActorAddress, Book>,
     /// The latest epoch of each address that a takeover ended.
     taken: BTreeMap<ActorAddress, Epoch>,
     /// All that ever were.
@@ -41,8 +43,8 @@ struct Seen<'a> {
 
 impl Recovery {
     pub fn new(config: &Config) -> Self {
-        let (books, taken, epochs) = Default::default();
-        Self { config: config.clone(), books, taken, epochs }
+        let (books, of_last_life, taken, epochs) = Default::default();
+        Self { config: config.clone(), books, of_last_life, taken, epochs }
     }
 
     pub(crate) fn book(&self, address: &ActorAddress) -> Option<&Book> {
@@ -88,12 +90,12 @@ impl HubObserver for Recovery {
     }
 
     fn hub_restarted(&mut self) {
-        self.books.clear();
+        self.of_last_life = std::mem::take(&mut self.books);
         self.taken.clear();
     }
 
-    fn hub_restored(&mut self, hub: &HubEvent) {
-        self.restore(hub);
+    fn hub_restored(&mut self, hub: &HubEvent) -> Verdict {
+        self.restore(hub)
     }
 }
 
