@@ -15,8 +15,8 @@ use signal_hub::client::{
     SendOutcome, TokenSource, Trust,
 };
 use signal_hub::protocol::{
-    ActorAddress, AuthToken, DeliveryAck, Json, MessageId, Recipient, Route, Topic, Unrecovered,
-    UnregisterReason,
+    ActorAddress, AuthToken, DeliveryAck, DeliveryStatus, Json, MessageId, Recipient, Route, Topic,
+    Unrecovered, UnregisterReason,
 };
 use signal_hub::runtime::Tokio;
 use signal_hub::time::Timestamp;
@@ -52,7 +52,8 @@ pub struct Credentials {
     ca: Option<PathBuf>,
 }
 
-/// Send one message and print its outcome as JSON. Exit status: 0 delivered, 1 not.
+/// Send one message and print its outcome as JSON. Exit status: 0 delivered, or queued by the hub for
+/// a recipient that recovers; 1 neither.
 #[derive(Debug, Args)]
 pub struct Send {
     #[command(flatten)]
@@ -192,6 +193,7 @@ fn cannot_read(file: &Path) -> String {
 #[serde(tag = "outcome", rename_all = "snake_case")]
 enum SendReport {
     Delivered(DeliveryAck),
+    Queued(DeliveryAck),
     #[serde(rename_all = "camelCase")]
     UnknownActor {
         actor_address: Recipient,
@@ -205,7 +207,10 @@ enum SendReport {
 impl From<Result<SendOutcome, ClientError>> for SendReport {
     fn from(outcome: Result<SendOutcome, ClientError>) -> Self {
         match outcome {
-            Ok(SendOutcome::Delivered(ack)) => SendReport::Delivered(ack),
+            Ok(SendOutcome::Delivered(ack)) => match ack.status {
+                DeliveryStatus::Delivered => SendReport::Delivered(ack),
+                DeliveryStatus::Queued => SendReport::Queued(ack),
+            },
             Ok(SendOutcome::UnknownActor(unknown)) => SendReport::UnknownActor {
                 actor_address: unknown.actor_address,
                 message: unknown.message,

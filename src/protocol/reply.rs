@@ -239,7 +239,8 @@ pub struct DeliveryAck {
 pub enum DeliveryStatus {
     /// The recipient's session has it.
     Delivered,
-    /// The hub keeps it for the recipient, as long as this hub runs and the recovery window lasts.
+    /// The hub keeps it for the recipient, as long as the recovery window lasts; without a store, no
+    /// longer than it runs.
     Queued,
 }
 

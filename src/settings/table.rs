@@ -159,7 +159,7 @@ pub static SETTINGS: &[Setting] = &[
     process("audit", Kind::Path, "The file to append audit records to, one JSON object per line; `-` is stdout; off if not set."),
     process("audit_lines_max", count("lines", 1, 1_000_000), "Audit lines that may wait to be written; further ones are dropped and counted."),
     process("audit_bytes_max", count("bytes", 64 * 1024, 64 * GIBIBYTE), "Bytes of audit lines that may wait to be written."),
-    process("store", Kind::Directory, "The directory of the store, which outlives the hub: registrations' versions, detached addresses, durable subscriptions and kept messages; off if not set."),
+    process("store", Kind::Directory, "The directory of the store, which outlives the hub: registrations' versions, detached addresses, subscriptions and kept messages; off if not set."),
     process("store_sync", Kind::StoreSync, "When the store is synced: always, before anybody hears of what is in it; a time, the same but up to so much later and for all that comes meanwhile at once; never, only when the hub ends in order."),
     process("store_bytes_max", count("bytes", 64 * 1024, 64 * GIBIBYTE), "Bytes of rows in the store, whose file is larger; at the bound what adds to it is refused."),
     limits("allowed_origins", Kind::Origins, "Origins whose web pages may connect, * for all; others get 403. None named: all may connect if tokens are demanded, else those of this machine. A client that sends no Origin is no page and may connect."),

@@ -54,7 +54,7 @@ pub struct Against {
     #[arg(long, value_name = "TIME", default_value = "10s", requires = "exec", value_parser = humantime::parse_duration)]
     start_within: Duration,
     /// Operations a second, of all clients of a run together.
-    #[arg(long, default_value_t = 10_000, value_parser = RangedU64ValueParser::<u32>::new().range(1..))]
+    #[arg(long, default_value_t = RATE, value_parser = RangedU64ValueParser::<u32>::new().range(1..))]
     rate: u32,
     /// What the hub is called in reports; its URL or its command unless given.
     #[arg(long)]
@@ -101,6 +101,10 @@ pub struct Against {
     #[command(flatten)]
     pages: Pages,
 }
+
+/// Operations a second, unless told otherwise.
+const RATE: u32 = 10_000;
+const START_WITHIN: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
@@ -183,6 +187,18 @@ impl Against {
         let without: Vec<String> = self.without.iter().map(ToString::to_string).collect();
         if !without.is_empty() {
             add("--without", &without.join(","));
+        }
+        let times = [
+            ("--resume-window", self.resume_window),
+            ("--idle-timeout", self.idle_timeout),
+            ("--patience", self.patience),
+            ("--start-within", Some(self.start_within).filter(|time| *time != START_WITHIN)),
+        ];
+        for (flag, time) in times {
+            time.iter().for_each(|time| add(flag, &humantime::format_duration(*time).to_string()));
+        }
+        if self.rate != RATE {
+            add("--rate", &self.rate.to_string());
         }
         let url = self.url.iter().map(|url| format!(" {}", quoted(url))).collect::<String>();
         command + &url
