@@ -4,6 +4,9 @@ import json
 import re
 import time
 
+# What a machine may take that does much else beside.
+PATIENCE_MS = 180_000
+
 
 def check(truth, what):
     if not truth:
@@ -20,7 +23,9 @@ class Pages:
     def open(self, name, place="", **options):
         self.complaints, self.requests = [], []
         options.setdefault("viewport", {"width": 1440, "height": 900})
-        page = self.browser.new_context(**options).new_page()
+        context = self.browser.new_context(**options)
+        context.set_default_timeout(PATIENCE_MS)
+        page = context.new_page()
         page.on("console", lambda message: self.complaints.append(message.text))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", lambda request: self.requests.append(request.url))
