@@ -118,10 +118,13 @@ impl Bounds {
             }
             Some(Verb::Subscribe(_)) => self.subscribed(transition, asked.session),
             Some(Verb::Broadcast(_)) => {
+                // What gives way to a copy in a log is dropped, too, and none of them.
                 let copies = transition.records().filter(|record| {
                     matches!(
                         record,
-                        Record::MessageDelivered { .. } | Record::MessageDropped { .. }
+                        Record::MessageDelivered { message, .. }
+                        | Record::MessageQueued { message, .. }
+                        | Record::MessageDropped { message, .. } if *message == asked.request.id
                     )
                 });
                 let copies = copies.count();
