@@ -48,8 +48,8 @@ const USAGE: u8 = 2;
 /// Serve a hub until SIGINT or SIGTERM; a second one ends it at once.
 ///
 /// Exit status: 0 ended in order, 1 the environment failed (a port that is taken, a key or certificate
-/// that cannot be read), 2 wrong arguments or settings, or a settings file that cannot be read, 130 and 143 ended at once by a second SIGINT or
-/// SIGTERM.
+/// that cannot be read), 2 wrong arguments or settings, or a settings file that cannot be read, 130 and
+/// 143 ended at once by a second SIGINT or SIGTERM.
 #[derive(Debug, clap::Args)]
 pub struct Serve {
     /// Settings as TOML; flags and the environment override it.

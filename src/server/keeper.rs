@@ -177,15 +177,15 @@ impl Keeper {
         let waits = self.due.is_some_and(|due| now < due)
             && self.rows.len() + self.held.len() < WAITING_MAX
             && self.bytes < WAITING_BYTES_MAX;
-        if waits {
-            return Ok(self.held.drain(..std::mem::take(&mut self.free)).collect());
-        }
-        let held = self.settle_all()?;
-        // A write may have taken the last room.
+        let free = if waits {
+            self.held.drain(..std::mem::take(&mut self.free)).collect()
+        } else {
+            self.settle_all()?
+        };
         if self.store.is_out_of_room() {
             self.looks_for_room.get_or_insert(now + LOOK_FOR_ROOM_EVERY);
         }
-        Ok(held)
+        Ok(free)
     }
 
     /// Writes all rows; returns all that was held.
@@ -206,7 +206,7 @@ impl Keeper {
     fn look_for_room(&mut self, now: Timestamp) {
         if self.looks_for_room.is_some_and(|at| at <= now) {
             self.store.regain_room();
-            self.looks_for_room = self.store.is_out_of_room().then(|| now + LOOK_FOR_ROOM_EVERY);
+            self.looks_for_room = None;
         }
     }
 

@@ -1,6 +1,7 @@
 //! Campaigns: what they find depends on the seeds alone, and what they never met is told.
 
 mod guided;
+mod made_of_one;
 mod night;
 mod pasted;
 mod program;

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use signal_hub::hub::{Config, Sizes};
-use signal_hub::protocol::{Discover, Discovered, Glob, Page, Reply, Verb};
+use signal_hub::protocol::{
+    Broadcast, Discover, Discovered, Glob, Json, Page, RecoveryWish, Register, Reply, Verb,
+};
 
 use super::super::{Invariant, Violation, check_balance, check_rest, check_same};
 use super::{Story, discover, register, renew, send, subscribe};
@@ -96,6 +98,40 @@ fn addresses_of_one_session_are_bounded() {
     let mut story = Story::of(["alice"]);
     story.asks(1, "alice", register("alice/two"));
     breaks_with(story, Invariant::I29, |config| config.addresses_per_session_max = 1);
+}
+
+/// Alice recovers nothing of what waited for her, and gets what bob says to all.
+fn said_to_all() -> Story {
+    let mut story = Story::with(|config| config.recovery_messages_max = 1);
+    let recovering = || match register("alice") {
+        Verb::Register(register) => {
+            Verb::Register(Register { recovery: Some(RecoveryWish::Begin), ..register })
+        }
+        verb => verb,
+    };
+    story.all_registered(["alice", "bob"]);
+    story.asks(1, "alice", recovering());
+    story.closes(1);
+    story.asks(2, "bob", send("alice"));
+    story.connected(3, "alice");
+    story.asks(3, "alice", recovering());
+    let all = Broadcast { exclude_self: true, ..Broadcast::new("note", Json::NULL) };
+    story.asks(2, "bob", Verb::Broadcast(all));
+    story
+}
+
+#[test]
+fn a_broadcast_is_bounded() {
+    let mut story = Story::of(["alice", "bob"]);
+    story.asks(2, "bob", Verb::Broadcast(Broadcast::new("note", Json::NULL)));
+    breaks_with(story, Invariant::I29, |config| config.broadcast_recipients_max = 1);
+}
+
+#[test]
+fn what_gives_way_to_a_copy_is_no_copy() {
+    let mut story = said_to_all();
+    story.scenario.hub.broadcast_recipients_max = 1;
+    story.holds();
 }
 
 #[test]

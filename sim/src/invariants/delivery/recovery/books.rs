@@ -168,12 +168,12 @@ fn comes_back_as_it_was(
 ) -> Verdict {
     let book = book.filter(|book| book.epoch == epoch);
     let was = book.and_then(|book| book.kept.iter().find(|kept| kept.seq == found.seq));
-    let said = |kept: &Kept| (kept.until, kept.message.clone(), kept.data.clone());
-    match was {
-        Some(was) if said(was) != said(found) => broken(
-            Invariant::I59,
-            format!("message {} for {address} comes back as another one", found.seq),
-        ),
-        Some(_) | None => Ok(()),
+    let is_same = |was: &Kept| {
+        (was.until, &was.message, &was.data) == (found.until, &found.message, &found.data)
+    };
+    if was.is_none_or(is_same) {
+        return Ok(());
     }
+    let evidence = format!("message {} for {address} comes back as another one", found.seq);
+    broken(Invariant::I59, evidence)
 }
