@@ -40,9 +40,13 @@ impl Hub {
                 }
             }
         }
-        if self.config.recovers() {
-            for (address, stored) in logs {
-                self.restore_log(now, &address, stored, kept.remove(&address).unwrap_or_default());
+        for (address, stored) in logs {
+            let kept = kept.remove(&address).unwrap_or_default();
+            if self.config.recovers() && self.registry.get(&address).is_some() {
+                self.restore_log(now, &address, stored, kept);
+            } else {
+                // Nobody may find it at a later start.
+                self.logs.touched.note(address);
             }
         }
         while self.registry.len() > self.config.registrations_max
@@ -81,8 +85,9 @@ impl Hub {
         stored: StoredLog,
         kept: Vec<StoredMessage>,
     ) {
-        let Some(registration) = self.registry.get(address).cloned() else { return };
-        self.registry.insert(address.clone(), Registration { recovers: true, ..registration });
+        if let Some(registration) = self.registry.get(address).cloned() {
+            self.registry.insert(address.clone(), Registration { recovers: true, ..registration });
+        }
         self.logs.insert(address, Log::restored(StoredLog { last: stored.floor, ..stored }));
         let lived = self.deadlines.lived(now);
         for message in kept.into_iter().filter(|message| message.seq.get() > stored.floor) {
@@ -99,7 +104,7 @@ impl Hub {
         if self.storage == Storage::Full { Err(Refusal::store_full()) } else { Ok(()) }
     }
 
-    /// A message was numbered, and perhaps kept.
+    /// A message was numbered, and perhaps kept; or nobody is owed it any longer.
     pub(super) fn note_kept(&mut self, address: &ActorAddress, seq: Option<NonZeroU64>) {
         if self.storage != Storage::Off
             && let Some(seq) = seq

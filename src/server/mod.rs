@@ -111,7 +111,7 @@ pub enum ServerLost {
     /// The hub's owner did: our own defect, after which the process is useless.
     #[error("the hub's owner ended unexpectedly")]
     Owner,
-    /// The store failed. A new start finds all that was acknowledged.
+    /// The store failed. A new start finds all that was synced.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

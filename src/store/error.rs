@@ -36,7 +36,7 @@ pub enum StoreError {
     },
     /// The disk failed.
     #[error(
-        "cannot {operation} {name}: {error}; what was acknowledged is kept: see to the disk, then start the hub again"
+        "cannot {operation} {name}: {error}; what was synced is kept: see to the disk, then start the hub again"
     )]
     Io {
         /// What was tried.

@@ -139,12 +139,12 @@ impl Store {
         closed.map_err(|error| self.watch.explain(error))
     }
 
-    /// Whether it has room for nothing but changes and removals.
+    /// Returns whether it has room for nothing but changes and removals.
     pub fn is_full(&self) -> bool {
         self.watch.is_out_of_room() || self.bytes >= self.bytes_max
     }
 
-    /// Whether the disk ran out of room, so that [`Store::regain_room`] may help.
+    /// Returns whether the disk ran out of room, so that [`Store::regain_room`] may help.
     pub fn is_out_of_room(&self) -> bool {
         self.watch.is_out_of_room()
     }
@@ -198,12 +198,14 @@ fn bring_up(
 ) -> Result<Found, error::Unreadable> {
     let mut meta = Meta::open(transaction)?;
     if let Some(format) = meta.get("format")? {
-        let known = format.parse::<u64>().ok().filter(|format| *format <= FORMAT);
-        let Some(known) = known else {
-            let by = meta.get("written_by")?.unwrap_or_default();
-            return Err(error::Unreadable::Newer { format, by });
-        };
-        migrate(known);
+        match format.parse::<u64>() {
+            Ok(known @ 1..=FORMAT) => migrate(known),
+            Ok(0) => return Err(error::Unreadable::Row("there is no format 0".to_owned())),
+            Ok(_) | Err(_) => {
+                let by = meta.get("written_by")?.unwrap_or_default();
+                return Err(error::Unreadable::Newer { format, by });
+            }
+        }
     }
     let ended_well = meta.get("clean")?.is_none_or(|clean| clean == "yes");
     let was_durable = meta.get("durable")?.is_none_or(|durable| durable == "yes");

@@ -359,7 +359,7 @@ fn a_failed_sync_is_the_last_of_the_store() {
     let disk = Memory::default();
     let mut store = open(&disk, CONFIG).unwrap().store;
     disk.0.lock().unwrap().broken = true;
-    let told = "cannot sync memory: broken; what was acknowledged is kept: see to the disk, then \
+    let told = "cannot sync memory: broken; what was synced is kept: see to the disk, then \
                 start the hub again";
     assert_eq!(store.write(&all(), Durable::Yes).unwrap_err().to_string(), told);
     disk.0.lock().unwrap().broken = false;

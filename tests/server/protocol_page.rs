@@ -66,7 +66,7 @@ impl Meanings {
         }
     }
 
-    /// Whether the frame is what the page says; words that are new get their meaning.
+    /// Returns whether the frame is what the page says; words that are new get their meaning.
     fn matches(&mut self, page: &Value, frame: &Value) -> bool {
         match (page, frame) {
             (Value::Object(page), Value::Object(frame)) => {

@@ -43,7 +43,7 @@ impl Hub {
         assert_eq!(self.child.wait().unwrap().code(), Some(0), "{rest}");
     }
 
-    /// Whether the command line's own client gets as far as an answer to `hub:send`.
+    /// Returns whether the command line's own client gets as far as an answer to `hub:send`.
     fn answers(&self, scheme: &str, more: &[&str]) -> bool {
         let url = format!("{scheme}://localhost:{}/ws", self.port);
         let words = ["send", "--hub", &url, "--as", "@(a)", "--to", "@(b)", "--type", "note"];

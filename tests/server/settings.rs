@@ -200,10 +200,25 @@ fn with_files(limits: &str) -> (Child, String, String) {
     let mut command = Command::new("sh");
     let command = command.args(["-c", &line]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
+    let (address, admin) = addresses(&mut child);
+    (child, address, admin)
+}
+
+/// The address of a hub's port, and that of its admin listener.
+pub fn addresses(child: &mut Child) -> (String, String) {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut address = || lines.next().unwrap().unwrap().split_once("://").unwrap().1.to_owned();
     let (port, admin) = (address(), address());
-    (child, port.strip_suffix("/ws").unwrap().to_owned(), admin)
+    (port.strip_suffix("/ws").unwrap().to_owned(), admin)
+}
+
+/// What the admin listener answers.
+pub fn admin_says(admin: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(admin).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 #[test]
@@ -219,10 +234,7 @@ fn a_soft_limit_of_open_files_is_raised_to_the_hard_one() {
 fn where_files_are_few_the_admin_listener_keeps_its_share_and_the_log_says_so() {
     let (mut child, address, admin) = with_files("ulimit -n 50");
     let streams: Vec<_> = (0..60).map(|_| TcpStream::connect(&address).unwrap()).collect();
-    let mut stream = TcpStream::connect(&admin).unwrap();
-    stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    let answer = admin_says(&admin, "/health");
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
     drop(streams);
     signal(&child, "-TERM");

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Child;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use signal_hub::runtime::{Runtime, Tokio};
@@ -12,7 +13,7 @@ use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::fixture::{Client, within};
-use crate::settings::{running, serve, signal};
+use crate::settings::{addresses, admin_says, running, serve, signal};
 
 /// A folder of this test, without what an earlier run left.
 fn fresh(name: &str) -> PathBuf {
@@ -195,6 +196,73 @@ async fn a_kill_without_syncs_ends_all_epochs() {
     assert_eq!(answer["recovery"]["reason"], "epoch", "{answer}");
     let (_, log) = hub.end("-TERM");
     assert!(log.contains("the hub did not end in order while it synced nothing"), "{log}");
+}
+
+#[tokio::test]
+async fn a_durable_subscription_alone_outlives_its_window_and_the_killed_process() {
+    let (store, window) = (fresh("store-durable"), ["--resume-window", "1s"]);
+    let mut known = Known::default();
+    let hub = Process::start(&store, &window);
+    let (mut bob, _) = known.bob_comes_back(&hub).await;
+    for (topic, durable) in [("news", true), ("art", false)] {
+        let topic = json!({ "topic": topic, "durable": durable });
+        bob.ask("@(bob)", "hub:subscribe", topic, json!({})).await;
+        let heard = bob.hear().await;
+        assert_eq!(heard["payload"].get("durable").is_some_and(|told| *told == true), durable);
+    }
+    drop(bob);
+    hub.end("-KILL");
+    let hub = Process::start(&store, &window);
+    Tokio.sleep(Duration::from_millis(1_500)).await;
+    hub.end("-KILL");
+    let hub = Process::start(&store, &window);
+    let (_bob, answer) = known.bob_comes_back(&hub).await;
+    assert_eq!(answer["subscriptions"], json!(["news"]));
+    assert_eq!(answer["recovery"]["recovered"], false, "{answer}");
+}
+
+#[tokio::test]
+async fn a_full_store_says_so_and_the_hub_goes_on() {
+    let store = fresh("store-full");
+    let mut child = serve(&["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+        .args(["--store-bytes-max", "65536", "--store", store.to_str().unwrap()])
+        .spawn()
+        .unwrap();
+    let (address, admin) = addresses(&mut child);
+    let hub = Process { child, address };
+    assert!(admin_says(&admin, "/metrics").contains("signal_hub_store_full 0"));
+    let mut bob = hub.connect("@(bob)").await;
+    let mut registered = 0;
+    let refused = loop {
+        let large = json!({ "about": "x".repeat(4_000), "number": registered });
+        let register = json!({
+            "actorAddress": format!("@(bob/{registered})"), "capabilities": ["test"], "metadata": large,
+        });
+        bob.ask("@(bob)", "hub:register", register, json!({})).await;
+        let heard = bob.hear().await;
+        if heard["type"] != "hub:registered" {
+            break heard;
+        }
+        registered += 1;
+    };
+    assert!((10..20).contains(&registered), "{registered}");
+    assert_eq!(refused["payload"]["code"], "rate_limited", "{refused}");
+    bob.ask(
+        "@(bob)",
+        "hub:send",
+        json!({ "to": "@(bob/1)", "type": "note", "data": 1 }),
+        json!({}),
+    )
+    .await;
+    assert_eq!(bob.hear().await["type"], "note");
+    let metrics = admin_says(&admin, "/metrics");
+    assert!(metrics.contains("signal_hub_store_full 1"), "{metrics}");
+    let bytes = metrics.lines().find_map(|line| line.strip_prefix("signal_hub_store_bytes "));
+    assert!(bytes.unwrap().parse::<u64>().unwrap() > 65_536);
+    let health = admin_says(&admin, "/health");
+    let (_, health) = health.split_once("\r\n\r\n").unwrap();
+    let health: Value = serde_json::from_str(health).unwrap();
+    assert_eq!(health["store"]["full"], true, "{health}");
 }
 
 #[test]

@@ -164,6 +164,9 @@ impl Hub {
                 return;
             }
             self.logs.change(to, |log| log.pass(next.seq));
+            if next.owed {
+                self.note_kept(to, Some(next.seq));
+            }
         }
         self.stop_replay(to);
         if let Some(session) = self.sessions.open_mut(key) {

@@ -67,10 +67,13 @@ impl Life {
 
     /// The hub is gone at once; the next one has what was written.
     fn crash(&mut self) {
-        let mut hub = Hub::new(Config::default(), Ids::new([2; 32]));
-        hub.change_storage(Storage::Open);
-        hub.handle(self.now, Input::Restored(self.rows.entries())).for_each(drop);
-        self.hub = hub;
+        self.crash_into(Config::default());
+    }
+
+    fn crash_into(&mut self, config: Config) {
+        self.hub = Hub::new(config, Ids::new([2; 32]));
+        self.hub.change_storage(Storage::Open);
+        self.feed(Input::Restored(self.rows.entries()));
     }
 
     fn feed(&mut self, input: Input) -> Vec<Value> {
@@ -194,4 +197,38 @@ fn a_full_store_takes_nothing_new_and_keeps_what_it_has() {
     life.feed(Input::Closed(bob, CloseCause::Lost));
     let (_, heard) = life.comes("@(bob)", json!(true));
     assert_eq!(payload(&heard)["version"], 2);
+}
+
+#[test]
+fn what_a_hub_without_recovery_finds_nobody_gets_later() {
+    let mut life = Life::begin();
+    let (bob, registered) = life.comes("@(bob)", json!(true));
+    let epoch = payload(&registered)["recovery"]["epoch"].clone();
+    let (alice, _) = life.comes("@(alice)", json!(null));
+    life.feed(Input::Closed(bob, CloseCause::Lost));
+    let send = json!({ "to": "@(bob)", "type": "note", "data": "for bob" });
+    life.says(alice, "@(alice)", "hub:send", send);
+    life.crash_into(Config { recovery_messages_max: 0, ..Config::default() });
+    assert!(life.rows.logs.is_empty() && life.rows.kept.is_empty());
+    life.crash();
+    let (_, heard) = life.comes("@(bob)", json!({ "epoch": epoch, "after": 0 }));
+    let recovery = &payload(&heard)["recovery"];
+    assert_eq!((&recovery["recovered"], heard.len()), (&json!(false), 1), "{heard:?}");
+}
+
+#[test]
+fn what_was_replayed_is_owed_to_nobody_after_a_restart() {
+    let mut life = Life::begin();
+    let (bob, registered) = life.comes("@(bob)", json!(true));
+    let epoch = payload(&registered)["recovery"]["epoch"].clone();
+    let (alice, _) = life.comes("@(alice)", json!(null));
+    life.feed(Input::Closed(bob, CloseCause::Lost));
+    let send = json!({ "to": "@(bob)", "type": "note", "data": 1 });
+    life.says(alice, "@(alice)", "hub:send", send);
+    let (_, heard) = life.comes("@(bob)", json!({ "epoch": epoch, "after": 0 }));
+    assert_eq!(heard.len(), 2, "{heard:?}");
+    life.crash();
+    life.now = life.now + Duration::from_secs(3600);
+    life.feed(Input::Tick);
+    assert_eq!(life.hub.counters().messages_dropped, 0);
 }
