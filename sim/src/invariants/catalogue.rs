@@ -220,7 +220,7 @@ invariants! {
         "A hub with a store begins with the addresses, subscriptions and kept messages of a moment of its last life, after all that anybody was told of it; unless it synced nothing and did not end in order, then with none of the kept messages."
         "an acknowledgement that leaves before the sync; a row that a takeover does not write; a kept message that comes back",
     I60 [Input Client] "no way back"
-        "No start brings an address back to a version, an epoch or a number before one that somebody was told."
+        "No start brings an address back to an epoch or a number before one that somebody was told, nor to such a version unless the hub synced nothing and did not end in order."
         "a start that numbers from 1; the log of an epoch that had ended; numbers that go on though nothing was synced",
     I61 [Input Milestone] "full is no end"
         "To a store that is full nothing is added; a hub with a full store or a full disk goes on, and gives up only if its disk fails."
@@ -256,7 +256,7 @@ invariants! {
         "A copy for a recipient that nothing troubles arrives within the network's latency, whatever other recipients do."
         "a hub that waits for a slow socket",
     L8 [Input Milestone] "shutdown ends"
-        "A shutdown tells and closes every session at once, and the hub is gone within shutdown_timeout and close_timeout."
+        "A shutdown tells and closes every session at once, lets nobody in, and the hub is gone within shutdown_timeout and close_timeout."
         "waiting for a client that never reads",
     L9 [Input Client] "whoever comes back recovers"
         "After the faults, a client that comes back recovers, if the hub still keeps everything after what it has read."

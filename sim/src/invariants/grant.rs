@@ -23,18 +23,18 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// Whether its bearer may register the address.
+    /// Returns whether its bearer may register the address.
     pub fn allows(&self, address: &ActorAddress) -> bool {
         let covers = |pattern: &String| matches(pattern, address.path());
         self.principal.actor == *address || self.patterns.iter().any(covers)
     }
 
-    /// Whether its bearer may take the address from this principal.
+    /// Returns whether its bearer may take the address from this principal.
     pub fn may_take(&self, holder: &Principal, address: &ActorAddress) -> bool {
         self.principal == *holder || self.claims(holder, address)
     }
 
-    /// Whether the address is the very one that it names, and this other principal has it by a
+    /// Returns whether the address is the very one that it names, and this other principal has it by a
     /// pattern.
     pub fn claims(&self, holder: &Principal, address: &ActorAddress) -> bool {
         self.principal != *holder && self.principal.actor == *address && holder.actor != *address
@@ -140,8 +140,8 @@ fn moment(claim: &Value) -> Option<Timestamp> {
     Some(Timestamp::from_millis((seconds * 1_000.0) as u64))
 }
 
-/// Whether all of the name is what the pattern says; a star is any run of characters. Of what stands
-/// between two stars the first place is as good as any later one.
+/// Returns whether all of the name is what the pattern says; a star is any run of characters. Of what
+/// stands between two stars the first place is as good as any later one.
 fn matches(pattern: &str, name: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == name };
     let (between, last) = rest.rsplit_once('*').unwrap_or(("", rest));

@@ -33,7 +33,7 @@ pub(crate) use shadow::{After, is_open};
 pub use store::cannot_start;
 
 use crate::SignalHub;
-use crate::history::{Event, HubEvent, What};
+use crate::history::{Event, HubEvent, Stop, What};
 use crate::scenario::Scenario;
 use transition::Transition;
 
@@ -52,6 +52,9 @@ trait HubObserver: Send {
     /// Reads one input and what came of it; what breaks at it is the answer.
     fn observe(&mut self, transition: &Transition<'_>) -> Verdict;
 
+    /// The hub is no more.
+    fn hub_stopped(&mut self, _how: Stop) {}
+
     /// The hub lost all state; what is remembered of it no longer binds.
     fn hub_restarted(&mut self) {}
 
@@ -60,18 +63,18 @@ trait HubObserver: Send {
         Ok(())
     }
 
-    /// Whether it has something to look at when nothing is said and no address and no topic
+    /// Returns whether it has something to look at when nothing is said and no address and no topic
     /// changes, as at most pings and reports of what was written.
     fn watches_silence(&self) -> bool {
         false
     }
 
-    /// Whether it has something to say of hubs that demand tokens, and of no other.
+    /// Returns whether it has something to say of hubs that demand tokens, and of no other.
     fn needs_tokens(&self) -> bool {
         false
     }
 
-    /// Whether it would take a hub for broken whose earlier inputs it has not seen.
+    /// Returns whether it would take a hub for broken whose earlier inputs it has not seen.
     fn needs_the_past(&self) -> bool {
         false
     }
@@ -206,7 +209,10 @@ impl Judge {
                 self.shadow.put_off(&hub.input);
                 self.hub(hub)?;
             }
-            What::HubStopped { .. } | What::Client { .. } | What::Run(_) | What::Step { .. } => {}
+            What::HubStopped { how } => {
+                self.at_hub.iter_mut().for_each(|(_, observer)| observer.hub_stopped(*how));
+            }
+            What::Client { .. } | What::Run(_) | What::Step { .. } => {}
         }
         for observer in &mut self.over_all {
             observer.observe(event, &self.shadow)?;
@@ -231,7 +237,7 @@ impl Judge {
                 observer.observe(&transition)?;
             }
         }
-        self.tally.count(&transition);
+        self.tally.count(&transition)?;
         self.rate_limits.forget(&hub.input);
         Ok(())
     }

@@ -51,7 +51,7 @@ impl Principals {
         self.holders.get(address)
     }
 
-    /// Whether the session's principal is another one than the one that had the address last.
+    /// Returns whether the session's principal is another one than the one that had the address last.
     pub fn is_new_to(&self, key: SessionKey, address: &ActorAddress) -> bool {
         let principal = self.grant(key).map(|grant| &grant.principal);
         self.latest.get(address).is_some_and(|latest| Some(latest) != principal)

@@ -142,7 +142,7 @@ impl Shadow {
         self.session(key).is_some_and(is_open)
     }
 
-    /// Whether the text is the id of a session of this or an earlier hub.
+    /// Returns whether the text is the id of a session of this or an earlier hub.
     pub(crate) fn is_session_id(&self, id: SessionId) -> bool {
         self.session_ids.contains(&id)
     }
@@ -158,7 +158,7 @@ impl Shadow {
         }
     }
 
-    /// Whether the address's own deadline was due at `at`.
+    /// Returns whether the address's own deadline was due at `at`.
     pub(crate) fn address_due(&self, address: &ActorAddress, at: Timestamp) -> bool {
         self.address(address).and_then(|row| row.deadline).is_some_and(|deadline| deadline <= at)
     }
@@ -251,7 +251,7 @@ impl Shadow {
         stable_hash(rows.as_bytes())
     }
 
-    /// Whether these are the very rows of `all`.
+    /// Returns whether these are the very rows of `all`.
     pub(crate) fn equals(&self, all: &View) -> bool {
         same(&self.sessions, &all.sessions)
             && same(&self.addresses, &all.addresses)

@@ -72,7 +72,7 @@ impl Value {
     }
 }
 
-/// Whether rows are added, and not changed or removed.
+/// Returns whether rows are added, and not changed or removed.
 fn adds(before: Option<&Value>, after: Option<&Value>) -> bool {
     match (before, after) {
         (None, Some(Value::Version(_) | Value::Subscribers(_))) => true,

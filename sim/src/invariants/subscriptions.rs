@@ -168,7 +168,8 @@ fn topics_change_by_request(
     }
 }
 
-/// Whether the bearer of a token that names the address registers it in another principal's place.
+/// Returns whether the bearer of a token that names the address registers it in another principal's
+/// place.
 fn is_claimed(transition: &Transition<'_>, address: &ActorAddress) -> bool {
     transition.records().any(|record| {
         matches!(record, Record::ActorForgotten { actor_address, why: ForgetReason::Claimed }

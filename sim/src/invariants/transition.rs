@@ -126,29 +126,29 @@ impl<'a> Transition<'a> {
         }
     }
 
-    /// Whether the input is from the bearer of a token.
+    /// Returns whether the input is from the bearer of a token.
     pub fn is_by_token(&self) -> bool {
         let was = self.subject.as_ref().and_then(|subject| subject.was);
         was.is_some_and(|row| row.deadlines.token.is_some())
     }
 
-    /// Whether the session was open before the event.
+    /// Returns whether the session was open before the event.
     pub fn was_open(&self, key: SessionKey) -> bool {
         self.was(key).is_some_and(is_open)
     }
 
-    /// Whether a deadline of the session came before the input.
+    /// Returns whether a deadline of the session came before the input.
     pub fn session_due(&self, key: SessionKey) -> bool {
         let row = self.was(key);
         row.is_some_and(|row| row.deadlines.armed().any(|deadline| deadline <= self.now))
     }
 
-    /// Whether the session was open when the turn of the input came: deadlines come before it.
+    /// Returns whether the session was open when the turn of the input came: deadlines come before it.
     pub fn hears(&self, key: SessionKey) -> bool {
         self.was_open(key) && !self.timed_out(key)
     }
 
-    /// Whether a deadline of the session ended it in this event.
+    /// Returns whether a deadline of the session ended it in this event.
     pub fn timed_out(&self, key: SessionKey) -> bool {
         self.session_due(key)
             && self.closed().any(|(closed, reason)| {
@@ -177,7 +177,7 @@ impl<'a> Transition<'a> {
         row.and_then(|row| row.deadlines.slow_consumer).is_some_and(|deadline| deadline <= self.now)
     }
 
-    /// Whether the address's own deadline, or one of its session's, came before the input.
+    /// Returns whether the address's own deadline, or one of its session's, came before the input.
     pub fn is_due(&self, address: &ActorAddress) -> bool {
         self.before.address(address).is_some_and(|row| self.is_row_due(row))
     }
@@ -189,8 +189,8 @@ impl<'a> Transition<'a> {
             || owner.is_some_and(|owner| self.timed_out(owner))
     }
 
-    /// Whether the hub says nothing and keeps its addresses and topics as they are, at an input at
-    /// which that is no news.
+    /// Returns whether the hub says nothing and keeps its addresses and topics as they are, at an input
+    /// at which that is no news.
     pub fn is_silent(&self) -> bool {
         let touched = &self.hub.touched;
         matches!(self.hub.input, Input::Alive(_) | Input::Drained(..) | Input::Tick)
@@ -200,12 +200,12 @@ impl<'a> Transition<'a> {
             && touched.logs.is_empty()
     }
 
-    /// Whether the session began with this event.
+    /// Returns whether the session began with this event.
     pub fn opens(&self, key: SessionKey) -> bool {
         matches!(self.hub.input, Input::Opened(opened, _) if opened == key)
     }
 
-    /// Whether the session was open before the event and is not any more.
+    /// Returns whether the session was open before the event and is not any more.
     pub fn ended(&self, key: SessionKey) -> bool {
         self.was_open(key) && !self.is(key).is_some_and(is_open)
     }

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::super::liveness::Delays;
 use super::super::shadow::is_open;
 use super::super::{Invariant, RunObserver, Shadow, Verdict, broken};
+use super::metadata;
 use crate::history::{ClientEvent, ClientName, Event, HubEvent, Milestone, What};
 
 /// When what the hub has written has arrived, once the faults are over.
@@ -129,6 +130,7 @@ impl Arrival {
         let sent = &copy.delivery;
         if (&sent.from, &*sent.kind, &sent.payload, Some(&sent.origin), &copy.to)
             != (&message.from, kind.as_str(), payload, origin.as_ref(), &message.to)
+            || !metadata::is_same(&sent.metadata, &message.metadata, message.seq.is_some())
         {
             return invented(&message.to, "it was altered on the way");
         }

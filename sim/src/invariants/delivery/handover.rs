@@ -1,27 +1,31 @@
 //! I8, I18, I19 at the hub: each delivery is a copy of the request that the hub is handling.
 
+use std::sync::Arc;
+
 use signal_hub::hub::{Config, Record};
 use signal_hub::protocol::{ActorAddress, Body, Delivery, Pattern, Request, Route, Verb};
 
 use super::super::transition::RequestTransition;
 use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
+use super::metadata;
 use super::remembered::{Ask, Remembered, reached_nobody};
 
 /// I8, I15, I18, I19. Remembers whom the copies of each ask went to.
 pub struct Handover {
     asks: Remembered<Vec<ActorAddress>>,
+    hub_address: ActorAddress,
 }
 
 impl Handover {
     pub fn new(config: &Config) -> Self {
-        Self { asks: Remembered::new(config) }
+        Self { asks: Remembered::new(config), hub_address: config.hub_address.clone() }
     }
 }
 
 impl HubObserver for Handover {
     fn observe(&mut self, transition: &Transition<'_>) -> Verdict {
         self.asks.see(transition);
-        let mut copies = Vec::new();
+        let (mut copies, mut of_latest) = (Vec::new(), None::<&Arc<Delivery>>);
         for (_, message) in transition.sent() {
             let Body::Delivery(delivery) = &message.body else { continue };
             let asked = transition.asked.as_ref().filter(|a| a.request.id == delivery.origin);
@@ -38,6 +42,11 @@ impl HubObserver for Handover {
                 return broken(Invariant::I8, evidence);
             }
             carried_unaltered(transition, asked.request, delivery, &message.to)?;
+            // Many copies share one.
+            if !of_latest.is_some_and(|latest| Arc::ptr_eq(latest, delivery)) {
+                self.metadata_is_the_senders(asked.request, delivery, &message.to)?;
+                of_latest = Some(delivery);
+            }
             if asked.request.pattern == Pattern::Ask {
                 self.once(asked, &copies, delivery, &message.to)?;
                 copies.push(message.to.clone());
@@ -60,6 +69,36 @@ impl HubObserver for Handover {
 }
 
 impl Handover {
+    /// The sender's keys with their very values, and the hub's own (docs/PROTOCOL.md, section 4).
+    fn metadata_is_the_senders(
+        &self,
+        request: &Request,
+        delivery: &Delivery,
+        to: &ActorAddress,
+    ) -> Verdict {
+        let mut expected = metadata::entries(&request.metadata);
+        metadata::HUB_KEYS.iter().for_each(|key| drop(expected.remove(*key)));
+        let mut add = |key: &str, value: &str| {
+            let value = serde_json::to_string(value).unwrap_or_default();
+            expected.insert(key.to_owned(), value);
+        };
+        add("originalMessageId", delivery.origin.as_str());
+        add("via", self.hub_address.as_str());
+        let mark = match &delivery.route {
+            Route::Send => "forwarded",
+            Route::Broadcast => "broadcast",
+            Route::Publication { topic } => {
+                add("topic", topic.as_str());
+                "publication"
+            }
+        };
+        expected.insert(mark.to_owned(), "true".to_owned());
+        match metadata::entries(&delivery.metadata) == expected {
+            true => Ok(()),
+            false => invented(to, &format!("its metadata is {}", delivery.metadata.as_str())),
+        }
+    }
+
     /// What is asked again under its id is the same message; what is told again is another.
     fn once(
         &self,

@@ -5,6 +5,7 @@ mod answers;
 mod arrival;
 mod handover;
 mod lateness;
+mod metadata;
 mod outcomes;
 mod readers;
 mod recipients;

@@ -193,7 +193,7 @@ impl Recipients {
 }
 
 impl Recipients {
-    /// Whether the queue of the address's session may have been at its bound for one more copy.
+    /// Returns whether the queue of the address's session may have been at its bound for one more copy.
     fn is_full(&self, transition: &Transition<'_>, address: &ActorAddress) -> bool {
         let Some(owner) = transition.before.owner(address) else { return false };
         let row = transition.was(owner);
@@ -211,7 +211,7 @@ impl Recipients {
     }
 }
 
-/// Whether a broadcast is meant for an address that has an owner.
+/// Returns whether a broadcast is meant for an address that has an owner.
 fn wants(transition: &Transition<'_>, broadcast: &Broadcast, address: &ActorAddress) -> bool {
     broadcast.target_capability.as_ref().is_none_or(|wanted| {
         let registration = transition.before.registration(address);

@@ -143,7 +143,7 @@ impl<T> Remembered<T> {
     }
 }
 
-/// Whether the hub said that nobody was there: then there is nothing to know again.
+/// Returns whether the hub said that nobody was there: then there is nothing to know again.
 pub fn reached_nobody(transition: &Transition<'_>, request: &Request) -> bool {
     matches!(request.verb, Ok(Verb::Send(_)))
         && transition.records().any(|record| {

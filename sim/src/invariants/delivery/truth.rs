@@ -68,7 +68,7 @@ impl HubObserver for Truth {
     }
 }
 
-/// Whether the message is recorded as dropped, since its recipient is away.
+/// Returns whether the message is recorded as dropped, since its recipient is away.
 fn is_left_out(transition: &Transition<'_>, asked: &RequestTransition<'_>) -> bool {
     transition.records().any(|record| {
         matches!(record, Record::MessageDropped { message, why: DropReason::Detached, .. }
@@ -201,7 +201,7 @@ impl Truth {
         }
     }
 
-    /// Whether what comes of the request can be longer than clients were told to take.
+    /// Returns whether what comes of the request can be longer than clients were told to take.
     fn is_too_long(&self, asked: &RequestTransition<'_>, verb: &Verb) -> bool {
         let metadata = asked.request.metadata.len();
         let data = match verb {
@@ -225,8 +225,8 @@ impl Truth {
     }
 }
 
-/// Whether nobody can act in the request: the sender that it names is another's, or the session has
-/// no address.
+/// Returns whether nobody can act in the request: the sender that it names is another's, or the session
+/// has no address.
 fn lacks_identity(transition: &Transition<'_>, request: &Request, row: &SessionRow) -> bool {
     let some_due = row.addresses.iter().any(|address| transition.is_due(address));
     let others =
@@ -234,7 +234,7 @@ fn lacks_identity(transition: &Transition<'_>, request: &Request, row: &SessionR
     some_due || others || row.addresses.is_empty()
 }
 
-/// Whether the version is one that this protocol is a version of.
+/// Returns whether the version is one that this protocol is a version of.
 fn is_spoken(version: &str) -> bool {
     major(version) == major(PROTOCOL_VERSION)
 }

@@ -45,7 +45,7 @@ impl HubObserver for Acting {
     }
 }
 
-/// Whether a deadline that was due may have changed who is there.
+/// Returns whether a deadline that was due may have changed who is there.
 fn something_ended(transition: &Transition<'_>) -> bool {
     transition.records().any(|record| {
         matches!(

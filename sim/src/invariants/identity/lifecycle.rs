@@ -21,7 +21,7 @@ impl HubObserver for Resurrection {
     }
 }
 
-/// Whether the session was over before the event, or never was.
+/// Returns whether the session was over before the event, or never was.
 fn was_over(transition: &Transition<'_>, key: SessionKey) -> bool {
     !(transition.was_open(key) || transition.opens(key))
 }

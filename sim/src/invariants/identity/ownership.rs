@@ -48,7 +48,7 @@ fn owner_lists(transition: &Transition<'_>, address: &ActorAddress, owner: Sessi
     }
 }
 
-/// Whether what the session lists, or who owns what, is not as it was before.
+/// Returns whether what the session lists, or who owns what, is not as it was before.
 fn may_differ(transition: &Transition<'_>, key: SessionKey) -> bool {
     let (before, after) = (transition.was(key), transition.is(key));
     !transition.hub.touched.addresses.is_empty()

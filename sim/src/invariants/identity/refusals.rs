@@ -37,7 +37,7 @@ impl HubObserver for Refusals {
     }
 }
 
-/// Whether what became of the address is a matter of time, or of the asker's end.
+/// Returns whether what became of the address is a matter of time, or of the asker's end.
 fn is_excused(transition: &Transition<'_>, asker: SessionKey, address: &ActorAddress) -> bool {
     transition.is_due(address)
         || transition.before.owner(address) == Some(asker) && transition.ended(asker)

@@ -107,7 +107,7 @@ pub(super) fn registered_now(
     registered.last()
 }
 
-/// Whether the holder lost the address by right: by expiry, its own end or its own wish.
+/// Returns whether the holder lost the address by right: by expiry, its own end or its own wish.
 fn gives_up(transition: &Transition<'_>, holder: SessionKey, address: &ActorAddress) -> bool {
     if transition.before.address_due(address, transition.now) {
         return true;

@@ -307,7 +307,7 @@ fn changes(transition: &Transition<'_>, known: &Principals) -> Verdict {
     goes_to_its_principal(transition, known)
 }
 
-/// Whether the address is nobody's from now on.
+/// Returns whether the address is nobody's from now on.
 fn frees(record: &Record, address: &ActorAddress) -> bool {
     match record {
         Record::ActorForgotten { actor_address, why } => {

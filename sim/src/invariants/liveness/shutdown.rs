@@ -1,4 +1,4 @@
-//! L8: a shutdown tells everybody, closes everybody, and ends.
+//! L8: a shutdown tells everybody, closes everybody, lets nobody in, and ends.
 
 use std::time::Duration;
 
@@ -48,6 +48,7 @@ impl RunObserver for Shutdown {
                 self.since = Some(event.at);
                 everybody_is_told(hub, shadow)
             }
+            What::Hub(hub) if self.since.is_some() => nobody_is_let_in(hub),
             What::HubStopped { .. } | What::Run(Milestone::Calm) => {
                 let took = self.since.take().map(|since| event.at.saturating_sub(since));
                 match took.filter(|took| *took > self.within) {
@@ -73,6 +74,15 @@ fn everybody_is_told(hub: &HubEvent, shadow: &Shadow) -> Verdict {
         }
     }
     Ok(())
+}
+
+fn nobody_is_let_in(hub: &HubEvent) -> Verdict {
+    match hub.input {
+        Input::Opened(key, _) if closes(hub, key) != Some(CloseReason::ServerShutdown) => {
+            broken(Invariant::L8, format!("{key} is let in by a hub that shuts down"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn closes(hub: &HubEvent, key: SessionKey) -> Option<CloseReason> {

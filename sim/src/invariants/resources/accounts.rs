@@ -1,11 +1,12 @@
 //! I52: what the hub accounts for is what it was given to keep, and no more than its settings allow.
 
 use signal_hub::hub::weights::{self, Accounts};
-use signal_hub::hub::{AddressRow, Config, OwnerRow, SessionRow};
+use signal_hub::hub::{AddressRow, Config, LogRow, OwnerRow, SessionRow, View};
 use signal_hub::protocol::{ActorAddress, Register, Topic, Verb};
 
 use super::super::shadow::is_open;
-use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
+use super::super::{HubObserver, Invariant, Shadow, Transition, Verdict, broken};
+use crate::history::HubEvent;
 
 /// I52. The books are kept row by row; what was accounted before the event is in the shadow.
 pub struct Accounting {
@@ -13,13 +14,15 @@ pub struct Accounting {
     registration_max: usize,
     most: Accounts,
     accounted: Accounts,
+    /// Bytes of all messages that logs keep.
+    kept: usize,
 }
 
 impl Accounting {
     pub fn new(config: &Config) -> Self {
         let registration_max = weights::registration_max(config);
         let (most, accounted) = (Accounts::at_most(config), Accounts::default());
-        Self { config: config.clone(), registration_max, most, accounted }
+        Self { config: config.clone(), registration_max, most, accounted, kept: 0 }
     }
 }
 
@@ -43,10 +46,45 @@ impl HubObserver for Accounting {
             book(&mut self.accounted.sessions, sessions(was.is_some()), sessions(is.is_some()));
         }
         for (address, row) in &touched.addresses {
-            let (was, is) = (transition.before.address(address), row.as_ref());
-            book(&mut self.accounted.registrations, weight(was), weight(is));
-            book(&mut self.accounted.subscriptions, subscribed(was), subscribed(is));
-            self.registration(transition, address, is.and_then(|row| row.registration.as_ref()))?;
+            let row = row.as_ref().and_then(|row| row.registration.as_ref());
+            self.registration(transition, address, row)?;
+        }
+        self.stored(touched, Some(transition.before));
+        self.is_within()
+    }
+
+    fn hub_restarted(&mut self) {
+        (self.accounted, self.kept) = (Accounts::default(), 0);
+    }
+
+    fn hub_restored(&mut self, hub: &HubEvent) -> Verdict {
+        self.stored(&hub.touched, None);
+        self.is_within()
+    }
+}
+
+impl Accounting {
+    /// Books what outlives sessions.
+    fn stored(&mut self, touched: &View, before: Option<&Shadow>) {
+        for (address, row) in &touched.addresses {
+            let was = before.and_then(|before| before.address(address));
+            book(&mut self.accounted.registrations, weight(was), weight(row.as_ref()));
+            book(&mut self.accounted.subscriptions, subscribed(was), subscribed(row.as_ref()));
+        }
+        for (address, row) in &touched.logs {
+            let was = before.and_then(|before| before.log(address));
+            let log = |row: Option<&LogRow>| row.map_or(0, |row| weights::LOG + row.bytes);
+            let kept = |row: Option<&LogRow>| row.map_or(0, |row| row.bytes);
+            book(&mut self.accounted.logs, log(was), log(row.as_ref()));
+            book(&mut self.kept, kept(was), kept(row.as_ref()));
+        }
+    }
+
+    fn is_within(&self) -> Verdict {
+        let (kept, most) = (self.kept, self.config.recovery_total_bytes_max);
+        if kept > most {
+            let evidence = format!("logs keep {kept} bytes, and at most {most} may be kept");
+            return broken(Invariant::I52, evidence);
         }
         let mut pairs = self.accounted.iter().zip(self.most.iter());
         match pairs.find(|((_, accounted), (_, most))| accounted > most) {
@@ -58,12 +96,6 @@ impl HubObserver for Accounting {
         }
     }
 
-    fn hub_restarted(&mut self) {
-        self.accounted = Accounts::default();
-    }
-}
-
-impl Accounting {
     /// A registration weighs what was asked for, and no more than one may.
     fn registration(
         &self,

@@ -2,10 +2,14 @@
 //! gauges are the sizes of its sets.
 
 use signal_hub::hub::{Counters, DropReason, Hub, Input, Phase, Record, Totals, weights};
-use signal_hub::protocol::{ClientFrame, ErrorCode};
+use signal_hub::protocol::{Body, ClientFrame, ErrorCode, Metrics, Reply};
+use signal_hub::time::Timestamp;
 
 use super::super::shadow::is_open;
 use super::super::{Invariant, Shadow, Transition, Violation};
+
+/// The span of what `hub:metrics` tells (docs/PROTOCOL.md, section 4).
+const MINUTE_MILLIS: u64 = 60_000;
 
 /// Whether sessions and frames are accounted for; `sessions` are those with a row.
 ///
@@ -39,11 +43,21 @@ pub struct Tally {
     /// All but the refusals by code.
     seen: Counters,
     refused: [u64; ErrorCode::ALL.len()],
+    /// When the minute began whose figures clients may ask for, and what was seen before it.
+    minute: (Timestamp, Counters),
 }
 
 impl Tally {
     /// Counts one input and what came of it.
-    pub fn count(&mut self, transition: &Transition<'_>) {
+    ///
+    /// # Errors
+    /// If the figures that a client gets are others.
+    pub fn count(&mut self, transition: &Transition<'_>) -> Result<(), Violation> {
+        let minute = transition.now.as_millis() / MINUTE_MILLIS * MINUTE_MILLIS;
+        if self.minute.0 != Timestamp::from_millis(minute) {
+            self.minute = (Timestamp::from_millis(minute), self.seen);
+        }
+        let told = self.check_figures(transition);
         let mut refusals = 0;
         self.seen.messages_sent += transition.sent().count() as u64;
         // What expired in a queue is recorded first, and counted apart.
@@ -97,6 +111,31 @@ impl Tally {
             Input::Restored(_) | Input::Alive(_) => {}
             Input::Tick | Input::Late(_) | Input::Shutdown => {}
         }
+        told
+    }
+
+    /// What `hub:metrics` answers: this frame counts, its answer does not.
+    fn check_figures(&self, transition: &Transition<'_>) -> Result<(), Violation> {
+        for (nth, (_, message)) in transition.sent().enumerate() {
+            let Body::Reply { reply, .. } = &message.body else { continue };
+            let Reply::Metrics(told) = reply.as_ref() else { continue };
+            let ((start, before), seen) = (&self.minute, &self.seen);
+            let errors = |of: &Counters| of.requests_refused + of.frames_malformed;
+            let figures = Metrics {
+                messages_received: seen.frames_received + 1 - before.frames_received,
+                messages_sent: seen.messages_sent + nth as u64 - before.messages_sent,
+                errors: errors(seen) - errors(before),
+                connections_opened: seen.sessions_opened - before.sessions_opened,
+                connections_closed: seen.sessions_closed - before.sessions_closed,
+                window_start: *start,
+                timestamp: transition.now,
+            };
+            if *told != figures {
+                let evidence = format!("a client is told {told:?}, and it is {figures:?}");
+                return Err(Violation::new(Invariant::I28, evidence));
+            }
+        }
+        Ok(())
     }
 
     fn dropped(&mut self, why: DropReason) {

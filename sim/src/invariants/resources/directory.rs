@@ -158,14 +158,14 @@ impl Directory {
         registered(told.transition).map(compared).sum::<usize>() > self.config.scan_rows_max
     }
 
-    /// Whether a message that holds the actor is too large, or almost.
+    /// Returns whether a message that holds the actor is too large, or almost.
     fn is_too_large(&self, address: &ActorAddress, known: &Register) -> bool {
         const ENVELOPE: usize = 2_048;
         let weight = actor_weight(address, &known.capabilities, &known.metadata);
         weight + ENVELOPE > self.config.message_bytes_max
     }
 
-    /// Whether one actor more would have gone into a message and into the asker's queue.
+    /// Returns whether one actor more would have gone into a message and into the asker's queue.
     fn has_room(&self, told: &Told<'_>, address: &ActorAddress, known: &Registration) -> bool {
         let (asked, transition) = (told.asked, told.transition);
         let mut queued = transition.was(asked.session).map_or(0, |row| row.queued.bytes);

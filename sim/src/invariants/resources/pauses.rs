@@ -77,7 +77,7 @@ impl Pauses {
         }
     }
 
-    /// Whether the session is over, or its queue has just become short.
+    /// Returns whether the session is over, or its queue has just become short.
     fn takes_more(&self, transition: &Transition<'_>, recipient: SessionKey) -> bool {
         let queued = transition.was(recipient).map_or(0, |row| row.queued.messages);
         let is_short = match &transition.hub.input {

@@ -57,6 +57,24 @@ fn a_sender_is_who_it_says_it_is() {
 }
 
 #[test]
+fn a_copy_has_the_metadata_of_its_sender() {
+    let mut story = Story::of(["alice", "bob"]);
+    let id = MessageId::parse("with-metadata").unwrap();
+    let mut said = request(story.now(), id, "bob", Pattern::Ask, send("alice"));
+    said.metadata = Json::parse(r#"{"thread":1.0,"via":"bob"}"#).unwrap();
+    story.sends(2, said);
+    story.holds();
+    let copy = story.last().sent_to(1).remove(0);
+    story.at_client(ClientEvent::Opened { connection: 1 });
+    story.receives(&copy);
+    story.holds();
+    story.events.truncate(story.events.len() - 2);
+    let metadata = &mut story.last().delivery().metadata;
+    *metadata = Json::parse(&metadata.as_str().replace("1.0", "1")).unwrap();
+    story.breaks(Invariant::I19);
+}
+
+#[test]
 fn whoever_is_subscribed_gets_a_copy() {
     let mut story = Story::of(["alice", "bob"]);
     story.asks(1, "alice", subscribe("news"));

@@ -132,3 +132,13 @@ fn a_shutdown_closes_everybody() {
     story.last().without(|output| matches!(output, Output::Close(..)));
     story.breaks(Invariant::L8);
 }
+
+#[test]
+fn a_shutdown_lets_nobody_in() {
+    let mut story = Story::new();
+    story.happens(Input::Shutdown);
+    story.opens(1);
+    story.holds();
+    story.last().without(|output| matches!(output, Output::Close(..)));
+    story.breaks(Invariant::L8);
+}

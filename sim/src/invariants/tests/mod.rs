@@ -5,6 +5,7 @@ mod answers;
 mod delivery;
 mod identity;
 mod liveness;
+mod recovery;
 mod resources;
 mod store;
 mod subscriptions;

@@ -66,6 +66,21 @@ fn counters_balance() {
 }
 
 #[test]
+fn a_client_is_told_what_was_counted() {
+    let mut story = Story::of(["alice", "bob"]);
+    // Another minute of the clock.
+    story.passes(Duration::from_secs(21));
+    story.asks(2, "bob", send("alice"));
+    story.asks(2, "bob", Verb::Metrics);
+    story.holds();
+    match story.last().reply() {
+        Reply::Metrics(told) => told.messages_sent += 1,
+        other => panic!("{other:?}"),
+    }
+    story.breaks(Invariant::I28);
+}
+
+#[test]
 fn counters_and_gauges_are_what_the_history_shows() {
     let mut story = Story::of(["alice", "bob"]);
     story.asks(1, "alice", subscribe("news"));

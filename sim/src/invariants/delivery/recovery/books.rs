@@ -57,6 +57,10 @@ impl Book {
         }
     }
 
+    fn of(&self, seq: u64) -> Option<&Kept> {
+        self.kept.iter().find(|kept| kept.seq == seq)
+    }
+
     pub fn is_pinned(&self, seq: u64) -> bool {
         self.cursor.is_some_and(|next| next <= seq)
     }
@@ -88,6 +92,12 @@ impl Book {
 }
 
 impl Kept {
+    /// What a store brings back; what was owed has only to be so after an end in order.
+    fn is(&self, was: &Self, in_order: bool) -> bool {
+        (self.until, &self.message, &self.data) == (was.until, &was.message, &was.data)
+            && (!in_order || self.owed == was.owed)
+    }
+
     /// Its window begins anew.
     fn restored(now: Timestamp, stored: &StoredMessage) -> Self {
         Self {
@@ -117,7 +127,14 @@ impl Recovery {
                     if let Some(book) = self.books.get_mut(address) {
                         let found = Kept::restored(hub.now, message);
                         let of_last_life = self.of_last_life.get(address);
-                        comes_back_as_it_was(address, of_last_life, book.epoch, &found)?;
+                        let of_last_life = of_last_life.filter(|was| was.epoch == book.epoch);
+                        let was = of_last_life.and_then(|book| book.of(found.seq));
+                        if !was.is_none_or(|was| found.is(was, self.ended_in_order)) {
+                            let (seq, found) = (found.seq, found.message);
+                            let evidence =
+                                format!("message {seq} for {address}, {found}, is not what it was");
+                            return broken(Invariant::I59, evidence);
+                        }
                         book.kept.push_back(found);
                     }
                 }
@@ -157,23 +174,4 @@ impl Recovery {
         seen.changed.insert(address.clone());
         seen.gone.extend(book.kept.into_iter().map(|kept| (address.clone(), kept)));
     }
-}
-
-/// A stored message says what it said (I59).
-fn comes_back_as_it_was(
-    address: &ActorAddress,
-    book: Option<&Book>,
-    epoch: Epoch,
-    found: &Kept,
-) -> Verdict {
-    let book = book.filter(|book| book.epoch == epoch);
-    let was = book.and_then(|book| book.kept.iter().find(|kept| kept.seq == found.seq));
-    let is_same = |was: &Kept| {
-        (was.until, &was.message, &was.data) == (found.until, &found.message, &found.data)
-    };
-    if was.is_none_or(is_same) {
-        return Ok(());
-    }
-    let evidence = format!("message {} for {address} comes back as another one", found.seq);
-    broken(Invariant::I59, evidence)
 }

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use signal_hub::hub::{Config, Output};
 use signal_hub::protocol::{ActorAddress, Epoch, Outgoing, RecoveryWish, Verb};
 
-use crate::history::HubEvent;
+use crate::history::{HubEvent, Stop};
 
 use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
 pub(crate) use books::Book;
@@ -24,6 +24,8 @@ pub struct Recovery {
     books: BTreeMap<ActorAddress, Book>,
     /// Those of the hub's last life, at its next start.
     of_last_life: BTreeMap<ActorAddress, Book>,
+    /// Whether that ended in order.
+    ended_in_order: bool,
     /// The latest epoch of each address that a takeover ended.
     taken: BTreeMap<ActorAddress, Epoch>,
     /// All that ever were.
@@ -43,8 +45,8 @@ struct Seen<'a> {
 
 impl Recovery {
     pub fn new(config: &Config) -> Self {
-        let (books, of_last_life, taken, epochs) = Default::default();
-        Self { config: config.clone(), books, of_last_life, taken, epochs }
+        let (books, of_last_life, ended_in_order, taken, epochs) = Default::default();
+        Self { config: config.clone(), books, of_last_life, ended_in_order, taken, epochs }
     }
 
     pub(crate) fn book(&self, address: &ActorAddress) -> Option<&Book> {
@@ -87,6 +89,10 @@ impl HubObserver for Recovery {
                 format!("{} was queued for {address}, and nothing tells of its end", kept.message),
             ),
         }
+    }
+
+    fn hub_stopped(&mut self, how: Stop) {
+        self.ended_in_order = how == Stop::InOrder;
     }
 
     fn hub_restarted(&mut self) {

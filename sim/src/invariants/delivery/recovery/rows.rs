@@ -1,11 +1,14 @@
 //! The books against the hub: its rows are what they say, and a replay goes on as far as it can.
 
-use signal_hub::hub::{Input, Queued};
-use signal_hub::protocol::{ActorAddress, Unrecovered};
+use signal_hub::hub::{Config, Input, LogRow, Queued};
+use signal_hub::protocol::{ActorAddress, Json, Unrecovered, Verb};
 
 use super::super::super::{Invariant, Transition, Verdict, broken, is_open};
 use super::books::Kept;
 use super::{Recovery, Seen, weight_max};
+
+/// Bytes of a message's metadata, in storms.
+const METADATA_MAX: usize = 4096;
 
 impl Recovery {
     /// A replay goes on while the queue has room.
@@ -33,7 +36,7 @@ impl Recovery {
             let (Some(row), Some(cursor)) = (row, book.cursor) else { continue };
             let Queued { messages, bytes } = row.queued;
             let next = book.next().and_then(|at| book.kept.get(at));
-            let weight = next.map_or(0, |next| weight_max(next.data.len() + 4096));
+            let weight = next.map_or(0, |next| weight_max(next.data.len() + METADATA_MAX));
             if messages < self.config.queue_messages_max
                 && bytes + weight <= self.config.queue_bytes_max
             {
@@ -69,7 +72,11 @@ impl Recovery {
             return broken(Invariant::I37, evidence);
         }
         let config = &self.config;
-        let crowded = book.kept.len() > config.recovery_messages_max || carries(transition);
+        // The oldest go first, so what was not needed shows in the latest of those that went.
+        let latest_lost = book.kept.len().checked_sub(row.messages + 1);
+        let latest_lost = latest_lost.and_then(|at| book.kept.get(at));
+        let crowded = book.floor == book.last
+            || latest_lost.is_some_and(|lost| gives_way(lost, row, transition, config));
         while book.kept.len() > row.messages {
             let pinned = book.kept.front().is_some_and(|oldest| book.is_pinned(oldest.seq));
             // A replay that a deadline ends no longer keeps what is too old.
@@ -94,8 +101,16 @@ impl Recovery {
     }
 }
 
-/// Whether the event may have brought something that others give way to.
-fn carries(transition: &Transition<'_>) -> bool {
-    let asked = transition.asked.as_ref().and_then(|asked| asked.verb());
-    asked.is_some_and(|verb| verb.carries_data().is_some())
+/// Whether, with that, the log or all logs would be beyond a bound; by the most that it can weigh.
+fn gives_way(lost: &Kept, row: &LogRow, transition: &Transition<'_>, config: &Config) -> bool {
+    let Some(asked) = &transition.asked else { return false };
+    let Some((_, data)) = asked.verb().and_then(Verb::carries_data) else { return false };
+    let of = |data: &Json| data.len() + METADATA_MAX;
+    let weight = weight_max(of(&lost.data));
+    let copies = transition.hub.touched.logs.len();
+    let came = copies * weight_max(of(data).max(asked.request.frame_bytes.0));
+    let all = || transition.before.logs().map(|(_, row)| row.bytes).sum::<usize>();
+    row.messages >= config.recovery_messages_max
+        || row.bytes + weight > config.recovery_bytes_max
+        || all() + came > config.recovery_total_bytes_max
 }

@@ -1,0 +1,203 @@
+//! I36 to I45, L9, and what I52 says of logs.
+
+use std::num::NonZeroU64;
+
+use signal_hub::hub::{LogRow, Record};
+use signal_hub::protocol::{Epoch, Position, RecoveryWish, Unrecovered};
+
+use super::*;
+use crate::history::Told;
+
+fn recovers(name: &str, wish: RecoveryWish) -> Verb {
+    match register(name) {
+        Verb::Register(register) => Verb::Register(Register { recovery: Some(wish), ..register }),
+        verb => verb,
+    }
+}
+
+/// Alice recovers; Bob does not, and said this often something to her.
+fn heard(times: usize) -> Story {
+    let mut story = Story::new();
+    story.connected(1, "alice");
+    story.asks(1, "alice", recovers("alice", RecoveryWish::Begin));
+    story.connected(2, "bob");
+    story.asks(2, "bob", register("bob"));
+    for _ in 0..times {
+        story.asks(2, "bob", send("alice"));
+    }
+    story
+}
+
+/// The same, and she was away meanwhile and is connected again.
+fn missed(times: usize) -> (Story, Epoch) {
+    let mut story = heard(0);
+    let epoch = story.log("alice").epoch;
+    story.closes(1);
+    for _ in 0..times {
+        story.asks(2, "bob", send("alice"));
+    }
+    story.connected(3, "alice");
+    (story, epoch)
+}
+
+/// She is back, and was told what she missed.
+fn recovered(times: usize) -> Story {
+    let (mut story, epoch) = missed(times);
+    story.comes_back(Position { epoch, after: 0 });
+    story.holds();
+    story
+}
+
+impl Story {
+    fn log(&self, name: &str) -> LogRow {
+        self.hub.view().logs[&at(name)].expect("it recovers")
+    }
+
+    fn comes_back(&mut self, position: Position) {
+        self.asks(3, "alice", recovers("alice", RecoveryWish::From(position)));
+    }
+
+    /// Changes a row that the last event touched.
+    fn log_of_last(&mut self, change: impl FnOnce(&mut LogRow)) {
+        let mut logs = self.last().touched.logs.values_mut();
+        change(logs.next().and_then(Option::as_mut).expect("a log is touched"));
+    }
+
+    /// Changes what the last event says of a position.
+    fn answer(&mut self, change: impl Fn(&mut bool, &mut u64, &mut Option<Unrecovered>)) {
+        for output in &mut self.last().outputs {
+            if let Output::Audit(Record::RecoveryAnswered { recovered, replayed, reason, .. }) =
+                output
+            {
+                change(recovered, replayed, reason);
+            }
+        }
+    }
+
+    /// The client of the story hands this to its user.
+    fn tells_user(&mut self, told: Told) {
+        self.at_client(ClientEvent::Told { address: at("alice"), told });
+    }
+}
+
+#[test]
+fn copies_are_numbered_one_after_the_other() {
+    let mut story = heard(2);
+    story.holds();
+    for output in &mut story.last().outputs {
+        if let Output::Send(_, message) = output {
+            message.seq = message.seq.and(NonZeroU64::new(3));
+        }
+    }
+    story.breaks(Invariant::I36);
+}
+
+#[test]
+fn what_was_missed_comes_again_in_order() {
+    let mut story = recovered(2);
+    let is_copy = |output: &Output| {
+        is_delivery(output) || matches!(output, Output::Audit(Record::MessageReplayed { .. }))
+    };
+    let (mut copies, rest) =
+        std::mem::take(&mut story.last().outputs).into_iter().partition::<Vec<_>, _>(is_copy);
+    copies.rotate_left(2);
+    story.last().outputs = rest.into_iter().chain(copies).collect();
+    story.breaks(Invariant::I37);
+}
+
+#[test]
+fn a_position_that_nobody_had_does_not_count() {
+    let (mut story, epoch) = missed(1);
+    story.comes_back(Position { epoch, after: 7 });
+    story.holds();
+    story.answer(|recovered, _, reason| (*recovered, *reason) = (true, None));
+    story.breaks(Invariant::I38);
+}
+
+#[test]
+fn the_reason_of_a_refusal_is_so() {
+    let (mut story, epoch) = missed(1);
+    story.comes_back(Position { epoch, after: 7 });
+    story.answer(|_, _, reason| *reason = Some(Unrecovered::Expired));
+    story.breaks(Invariant::I39);
+}
+
+#[test]
+fn a_user_hears_of_a_hole() {
+    let mut story = heard(0);
+    let epoch = story.log("alice").epoch;
+    let number = |after| Told::Message(Position { epoch, after });
+    story.tells_user(number(1));
+    story.tells_user(Told::Recovered { replayed: 1, ttl_expired: 1 });
+    story.tells_user(number(3));
+    story.holds();
+    story.tells_user(number(5));
+    story.breaks(Invariant::I40);
+}
+
+#[test]
+fn a_user_gets_each_number_once() {
+    let mut story = heard(0);
+    let epoch = story.log("alice").epoch;
+    let number = |after| Told::Message(Position { epoch, after });
+    story.tells_user(number(1));
+    story.holds();
+    story.tells_user(number(1));
+    story.breaks(Invariant::I41);
+}
+
+#[test]
+fn a_log_gives_up_nothing_that_it_has_room_for() {
+    let mut story = heard(2);
+    story.holds();
+    story.log_of_last(|row| (row.floor, row.messages) = (1, 1));
+    story.breaks(Invariant::I42);
+
+    let mut story = Story::with(|config| config.recovery_messages_max = 1);
+    story.connected(1, "alice");
+    story.asks(1, "alice", recovers("alice", RecoveryWish::Begin));
+    story.asks(1, "alice", send("alice"));
+    story.asks(1, "alice", send("alice"));
+    story.holds();
+    story.scenario.hub.recovery_messages_max = 2;
+    story.breaks(Invariant::I42);
+}
+
+#[test]
+fn an_epoch_goes_on_over_a_loss() {
+    let mut story = recovered(1);
+    story.log_of_last(|row| row.epoch = Epoch::new(uuid::Uuid::nil()));
+    story.breaks(Invariant::I36);
+}
+
+#[test]
+fn who_does_not_ask_gets_no_number() {
+    let mut story = heard(0);
+    story.asks(1, "alice", send("bob"));
+    story.holds();
+    for output in &mut story.last().outputs {
+        if let Output::Send(_, message) = output
+            && let Body::Delivery(_) = message.body
+        {
+            message.seq = NonZeroU64::new(1);
+        }
+    }
+    story.breaks(Invariant::I44);
+}
+
+#[test]
+fn what_is_queued_ends_with_a_word() {
+    let (mut story, _) = missed(1);
+    story.asks(3, "alice", register("alice"));
+    story.holds();
+    story.last().without(|output| matches!(output, Output::Audit(Record::MessageDropped { .. })));
+    story.breaks(Invariant::I45);
+}
+
+#[test]
+fn all_logs_together_have_a_bound() {
+    let mut story = heard(1);
+    story.holds();
+    story.scenario.hub.recovery_total_bytes_max = story.log("alice").bytes - 1;
+    story.breaks(Invariant::I52);
+}
