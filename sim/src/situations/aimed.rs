@@ -29,6 +29,7 @@ pub struct Aimed {
     latest: Option<(ActorAddress, MessageId)>,
     /// When those of the latest window were carried out.
     outcomes: VecDeque<Timestamp>,
+    at_outcome_bound: bool,
     /// Of what each session told last.
     told: BTreeMap<SessionKey, MessageId>,
     /// Which addresses were renewed in the present millisecond, and for whom.
@@ -53,6 +54,7 @@ impl Aimed {
             asked: BTreeMap::new(),
             latest: None,
             outcomes: VecDeque::new(),
+            at_outcome_bound: false,
             told: BTreeMap::new(),
             renewed: Default::default(),
             lost: BTreeSet::new(),
@@ -158,7 +160,7 @@ impl Aimed {
     }
 }
 
-/// Whether a deadline that is due ends the session before its frame is read.
+/// Returns whether a deadline that is due ends the session before its frame is read.
 fn is_timed_out(hub: &HubEvent, shadow: &Shadow, key: SessionKey) -> bool {
     let row = shadow.session(key).filter(|row| is_open(row));
     row.is_some_and(|row| row.deadlines.armed().any(|due| due <= hub.now))
@@ -353,14 +355,18 @@ impl Aimed {
         while self.outcomes.front().is_some_and(|at| now.since(*at) >= window) {
             self.outcomes.pop_front();
         }
-        if self.outcomes.len() >= self.config.dedupe_entries_max {
+        let at_bound = self.outcomes.len() >= self.config.dedupe_entries_max;
+        let was_at_bound = std::mem::replace(&mut self.at_outcome_bound, at_bound);
+        if at_bound {
             saw(Situation::OutcomesAtBound);
+        } else if was_at_bound {
+            saw(Situation::OutcomesBelowBound);
         }
         self.outcomes.push_back(now);
     }
 }
 
-/// Whether the request names an address that expires, or is forgotten, before its turn comes.
+/// Returns whether the request names an address that expires, or is forgotten, before its turn comes.
 fn names_what_goes(hub: &HubEvent, request: &Request) -> bool {
     let is_named = |address: &ActorAddress| {
         *address == request.from

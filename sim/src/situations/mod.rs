@@ -2,6 +2,7 @@
 //! situation is counted on the history alone, as the invariants are judged.
 
 mod aimed;
+mod at_clients;
 mod names;
 mod required;
 mod shape;

@@ -124,6 +124,8 @@ situations! {
         "A message is kept for an address that is away and recovers.",
     QueuedBehindFull "kept behind a full queue"
         "A message is kept for a living session, whose queue is full or has a replay before it.",
+    LiveAfterReplay "live traffic behind a replay"
+        "A message is handed over or kept for an address within 50 ms of its replay.",
     Recovered "recovered"
         "An address that was away gets at least one message that it missed.",
     RecoveredAtTakeover "recovered at a takeover"
@@ -160,6 +162,8 @@ situations! {
         "A hub begins with addresses that it knew before.",
     RecoveredOverRestart "recovered over a restart"
         "An address gets at least one message that the hub kept in an earlier life.",
+    CrashedBeforeReply "crash between store and reply"
+        "A hub begins with an address that it registered just before a crash, and no client had read the answer.",
     StoreFull "store full"
         "A message is dropped because it would have to be stored, and the store is full.",
     DiskFailed "disk failed"
@@ -180,6 +184,8 @@ situations! {
         "A connection is let in by a hub that has turned one away.",
     OutcomesAtBound "outcome bound reached"
         "An ask is carried out while the hub remembers as many outcomes as it may.",
+    OutcomesBelowBound "outcome bound left"
+        "An ask is carried out by a hub that has room again for outcomes to remember.",
     TakeoverTooSoon "takeover beyond the rate"
         "A session registers what is another's, and is refused because it asks too much.",
     SearchTooCostly "search beyond the rate"

@@ -7,14 +7,13 @@ use std::time::Duration;
 use dst::verdict;
 use signal_hub::client::DisconnectReason;
 use signal_hub::hub::{CloseCause, EndReason, ForgetReason, Input, Output, Record, SessionKey};
-use signal_hub::protocol::codec::{HubBody, HubFrame};
 use signal_hub::protocol::{
-    ActorAddress, Body, ClientFrame, CloseReason, MessageId, Pattern, Recipient, Reply, Request,
-    Route, Verb,
+    ActorAddress, Body, ClientFrame, CloseReason, Reply, Request, Route, Verb,
 };
 use signal_hub::time::Timestamp;
 
 use super::aimed::Aimed;
+use super::at_clients::{Asked, AtClients};
 use super::tokens::Tokens;
 use super::{Shape, Sightings, Situation};
 use crate::SignalHub;
@@ -25,18 +24,15 @@ use crate::scenario::{Act, ProcessAct, Scenario, Step, What as Doing};
 
 /// How near to an expiry a renewal races it.
 const NEAR_EXPIRY: Duration = Duration::from_millis(250);
-
-const _: () = assert!(Situation::ALL.len() <= u128::BITS as usize, "each has a bit");
+/// How soon after a replay what follows it is live traffic behind it.
+const BEHIND_REPLAY: Duration = Duration::from_millis(50);
 
 /// Watches one run.
 pub struct Watch {
     queue_messages_max: usize,
     resume_window: Duration,
     round_trip: Duration,
-    times: [u64; Situation::ALL.len()],
-    /// For each situation those that came up next after it, a bit each.
-    next: [u128; Situation::ALL.len()],
-    latest: Option<Situation>,
+    seen: Seen,
     hub: AtHub,
     aimed: Aimed,
     clients: AtClients,
@@ -45,6 +41,16 @@ pub struct Watch {
     milestone: Milestone,
     /// How the hub went down while clients were connected.
     down: Option<Situation>,
+    /// Addresses that it registered then, and nobody knew.
+    unanswered: BTreeSet<ActorAddress>,
+}
+
+/// What came up.
+struct Seen {
+    times: [u64; Situation::ALL.len()],
+    /// Each that came up next after another.
+    pairs: BTreeSet<(Situation, Situation)>,
+    latest: Option<Situation>,
 }
 
 /// What is under way in one life of the hub.
@@ -58,21 +64,9 @@ struct AtHub {
     unheard: BTreeSet<SessionKey>,
     /// Addresses with kept messages of an earlier life.
     restored: BTreeSet<ActorAddress>,
+    /// When each address got again what it had missed.
+    replayed: BTreeMap<ActorAddress, Timestamp>,
     tokens: Tokens,
-}
-
-/// What is under way at the clients.
-#[derive(Default)]
-struct AtClients {
-    connected: BTreeSet<ClientName>,
-    registering: BTreeMap<ClientName, MessageId>,
-    asking: BTreeMap<ClientName, Vec<Asked>>,
-}
-
-struct Asked {
-    id: MessageId,
-    from: ActorAddress,
-    to: Recipient,
 }
 
 impl verdict::Watch<SignalHub> for Watch {
@@ -81,25 +75,20 @@ impl verdict::Watch<SignalHub> for Watch {
             queue_messages_max: scenario.hub.queue_messages_max,
             resume_window: scenario.hub.resume_window,
             round_trip: 2 * (scenario.network.latency + scenario.network.jitter),
-            times: [0; Situation::ALL.len()],
-            next: [0; Situation::ALL.len()],
-            latest: None,
+            seen: Seen { times: [0; Situation::ALL.len()], pairs: BTreeSet::new(), latest: None },
             hub: AtHub::default(),
             aimed: Aimed::new(&scenario.hub),
             clients: AtClients::default(),
             faults: BTreeMap::new(),
             milestone: Milestone::Storm,
             down: None,
+            unanswered: BTreeSet::new(),
         }
     }
 
     fn sightings(&self, seed: u64, _judge: &Judge) -> Sightings {
-        let pairs = Situation::ALL.iter().flat_map(|first| {
-            let is_next =
-                |second: &&Situation| self.next[*first as usize] >> **second as u32 & 1 == 1;
-            Situation::ALL.iter().filter(is_next).map(|second| (*first, *second))
-        });
-        Sightings::of_run(seed, |situation| self.times[situation as usize]).with_pairs(pairs)
+        let times = |situation| self.seen.times[situation as usize];
+        Sightings::of_run(seed, times).with_pairs(self.seen.pairs.iter().copied())
     }
 
     fn observe(&mut self, event: &Event, judge: &Judge) {
@@ -119,6 +108,7 @@ impl verdict::Watch<SignalHub> for Watch {
                 self.saw_if(*how == Stop::Failed, Situation::DiskFailed);
                 if *how == Stop::Crashed && has_clients(shadow) {
                     self.down = Some(Situation::HubCrashedWithClients);
+                    self.unanswered = self.clients.unanswered();
                 }
             }
             What::Hub(hub) => {
@@ -129,9 +119,9 @@ impl verdict::Watch<SignalHub> for Watch {
                 self.losses(hub, shadow);
                 let mut logs = hub.touched.logs.values().flatten();
                 self.saw_if(logs.any(|log| log.cursor.is_some()), Situation::ReplayWaits);
-                let times = &mut self.times;
-                self.aimed.observe(hub, shadow, &mut |seen| times[seen as usize] += 1);
-                self.hub.tokens.observe(hub, shadow, &mut |seen| times[seen as usize] += 1);
+                let seen = &mut self.seen;
+                self.aimed.observe(hub, shadow, &mut |situation| seen.note(situation));
+                self.hub.tokens.observe(hub, shadow, &mut |situation| seen.note(situation));
             }
             What::Client { client, event } => self.client(client, event),
             What::Net(NetEventKind::Injected { id, fault })
@@ -155,13 +145,17 @@ impl verdict::Watch<SignalHub> for Watch {
     }
 }
 
-impl Watch {
-    fn saw(&mut self, situation: Situation) {
+impl Seen {
+    fn note(&mut self, situation: Situation) {
         self.times[situation as usize] += 1;
         let before = self.latest.replace(situation).filter(|before| *before != situation);
-        if let Some(before) = before {
-            self.next[before as usize] |= 1 << situation as u32;
-        }
+        self.pairs.extend(before.map(|before| (before, situation)));
+    }
+}
+
+impl Watch {
+    fn saw(&mut self, situation: Situation) {
+        self.seen.note(situation);
     }
 
     fn saw_if(&mut self, seen: bool, situation: Situation) {
@@ -199,6 +193,9 @@ impl Watch {
             Input::Late(_) => self.saw(Situation::HubLate),
             Input::Restored(_) => {
                 self.saw_if(!hub.touched.addresses.is_empty(), Situation::HubRestored);
+                let unanswered = std::mem::take(&mut self.unanswered);
+                let known = hub.touched.addresses.keys().any(|known| unanswered.contains(known));
+                self.saw_if(known, Situation::CrashedBeforeReply);
                 self.hub.restored.extend(hub.touched.logs.keys().cloned());
             }
             Input::Opened(..) | Input::Drained(..) | Input::Tick => {}
@@ -260,6 +257,7 @@ impl Watch {
     fn record(&mut self, now: Timestamp, record: &Record, shadow: &Shadow) {
         match record {
             Record::ActorRegistered { actor_address, session, .. } => {
+                self.clients.registered(actor_address);
                 let now_by = (*session, now);
                 let before = self.hub.registered.insert(actor_address.clone(), now_by);
                 let rival = before.is_some_and(|(other, at)| {
@@ -281,11 +279,16 @@ impl Watch {
                 self.hub.expired.insert(actor_address.clone(), now);
             }
             Record::MessageDropped { why, .. } => self.saw(Situation::of_drop(*why)),
+            Record::MessageDelivered { to, .. } => self.live(now, to),
             Record::MessageQueued { to, .. } => {
+                self.live(now, to);
                 let away = shadow.owner(to).is_none();
                 self.saw(if away { Situation::Queued } else { Situation::QueuedBehindFull });
             }
             Record::RecoveryAnswered { actor_address, session, replayed, reason, .. } => {
+                if *replayed > 0 {
+                    self.hub.replayed.insert(actor_address.clone(), now);
+                }
                 let restored = self.hub.restored.remove(actor_address);
                 self.saw_if(restored && *replayed > 0, Situation::RecoveredOverRestart);
                 let owner = shadow.owner(actor_address);
@@ -316,12 +319,18 @@ impl Watch {
             | Record::RegistrationRenewed { .. }
             | Record::SubscriptionAdded { .. }
             | Record::SubscriptionRemoved { .. }
-            | Record::MessageDelivered { .. }
             | Record::MessageReplayed { .. }
             | Record::ActorDetached { .. }
             | Record::RequestRefused { .. }
             | Record::SessionClosed { .. } => {}
         }
+    }
+
+    /// A message is for the address.
+    fn live(&mut self, now: Timestamp, to: &ActorAddress) {
+        let replayed = self.hub.replayed.get(to);
+        let behind = replayed.is_some_and(|at| now.since(*at) <= BEHIND_REPLAY);
+        self.saw_if(behind, Situation::LiveAfterReplay);
     }
 
     fn resumed(&mut self, now: Timestamp, address: &ActorAddress, shadow: &Shadow) {
@@ -383,37 +392,6 @@ impl Watch {
         };
         let connected = self.clients.connected.iter().any(|client| client.who() == *who);
         self.saw_if(connected, situation);
-    }
-}
-
-impl AtClients {
-    fn sent(&mut self, client: &ClientName, frame: &ClientFrame) {
-        let ClientFrame::Request(request) = frame else { return };
-        match &request.verb {
-            Ok(Verb::Register(_)) => {
-                self.registering.insert(client.clone(), request.id.clone());
-            }
-            Ok(Verb::Send(send)) if request.pattern == Pattern::Ask => {
-                let asked = Asked {
-                    id: request.id.clone(),
-                    from: request.from.clone(),
-                    to: send.to.clone(),
-                };
-                self.asking.entry(client.clone()).or_default().push(asked);
-            }
-            Ok(_) | Err(_) => {}
-        }
-    }
-
-    fn received(&mut self, client: &ClientName, frame: &HubFrame) {
-        let HubFrame::Message(message) = frame else { return };
-        let HubBody::Reply { correlation: Some(id), .. } = &message.body else { return };
-        if self.registering.get(client) == Some(id) {
-            self.registering.remove(client);
-        }
-        if let Some(asking) = self.asking.get_mut(client) {
-            asking.retain(|asked| asked.id != *id);
-        }
     }
 }
 
