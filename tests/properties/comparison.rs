@@ -58,7 +58,7 @@ impl Failure {
         }
     }
 
-    /// Whether it is another one of the same: there is only one kind of difference.
+    /// Returns whether it is another one of the same: there is only one kind of difference.
     pub fn is_like(&self, other: &Failure) -> bool {
         match (self, other) {
             (Failure::Broken(one, _), Failure::Broken(other, _)) => {

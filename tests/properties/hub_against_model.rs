@@ -104,14 +104,25 @@ fn check(cases: &impl Strategy<Value = Scenario>) -> Seen {
     }
 }
 
+/// The scenario files with a store, which the model does not have.
+const STORED: [&str; 6] = [
+    "a_crash_loses_nothing_that_was_queued",
+    "a_disk_that_fails_answers_nobody",
+    "a_durable_subscription_outlives_everything",
+    "a_full_store_refuses_and_goes_on",
+    "an_answer_waits_for_its_sync",
+    "what_was_never_synced_begins_a_new_epoch",
+];
+
 #[test]
 fn every_scenario_file_shows_what_the_model_says() {
-    let (files, mut failures) = (regression::files(), Vec::new());
-    assert!(!files.is_empty(), "the project has scenarios");
-    for file in files {
+    let (mut stored, mut failures) = (Vec::new(), Vec::new());
+    for file in regression::files() {
         let scenario = scenario::read_file(&file).unwrap_or_else(|error| panic!("{error}"));
-        // The model has no store.
-        if scenario.expect_failure.is_some() || scenario.clients.store.is_some() {
+        if scenario.clients.store.is_some() {
+            stored.push(file.file_stem().unwrap_or_default().to_string_lossy().into_owned());
+            continue;
+        } else if scenario.expect_failure.is_some() {
             continue;
         }
         let failed = match judge(&scenario) {
@@ -120,6 +131,8 @@ fn every_scenario_file_shows_what_the_model_says() {
         };
         failures.extend(failed.map(|why| format!("{} {why}", file.display())));
     }
+    stored.sort();
+    assert_eq!(stored, STORED, "these are not compared");
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 

@@ -188,7 +188,7 @@ impl Model {
         }
     }
 
-    /// Whether a message holds the page, the cursor behind it included.
+    /// Returns whether a message holds the page, the cursor behind it included.
     fn is_message(&self, request: &Request, reply: Reply) -> bool {
         let hub = self.config.hub_address.as_str().len();
         weight(request, with_cursor(reply)) + hub <= self.config.message_bytes_max

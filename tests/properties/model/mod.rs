@@ -359,7 +359,7 @@ impl Model {
 }
 
 impl Session {
-    /// Whether the queue is below its bound, taken so many times, with such a message in it. An
+    /// Returns whether the queue is below its bound, taken so many times, with such a message in it. An
     /// empty one takes any.
     fn fits(&self, weight: usize, config: &Config, times: usize) -> bool {
         self.messages == 0
@@ -367,7 +367,7 @@ impl Session {
                 && self.bytes + weight <= times * config.queue_bytes_max
     }
 
-    /// Whether application data may join the queue.
+    /// Returns whether application data may join the queue.
     fn has_room(&self, weight: usize, config: &Config) -> bool {
         self.fits(weight, config, 1)
     }
