@@ -7,6 +7,7 @@ mod links;
 mod picture;
 mod story;
 mod told;
+mod words;
 
 use std::fmt::Write;
 use std::path::Path;

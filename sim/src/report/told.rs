@@ -11,8 +11,8 @@ use super::causes::Causes;
 use super::changes::{Changes, Tables};
 use super::html::about::request;
 use super::links::{Links, Place};
-use super::picture::{noted, said, why_gone};
 use super::story::output;
+use super::words::{noted, said, why_gone};
 use crate::backend::Outcome;
 use crate::history::{ClientEvent, ClientName, Event, HubEvent, What};
 use crate::net::NetEventKind;
@@ -163,7 +163,7 @@ fn last_seen(events: &[Event], step: usize) -> Option<usize> {
     events.iter().rposition(is_own)
 }
 
-/// Whether it tells more than that a connection came about, or than the other end of an arrow.
+/// Returns whether it tells more than that a connection came about, or than the other end of an arrow.
 fn weighs(event: &Event) -> bool {
     match &event.what {
         What::Client { event, .. } => {

@@ -48,29 +48,24 @@ impl Hub {
         if found == Found::Taken && epoch.is_some() && self.epoch_of(address) != epoch {
             taken_over = epoch;
         }
-        let recovers = self.epoch_of(address).is_some();
         let peer = self.sessions.get(key).map(|session| session.peer.address.ip());
-        let peer = peer.expect("a request comes from a session");
         let (expires_at, renewal_token) = (now + register.ttl, RenewalToken::new(self.ids.fresh()));
         let (token, first_token) = (renewal_token, renewal_token);
-        let state = RegistrationState::Live { owner: key, expires_at, token, first_token };
         self.dedupe.belong_to(address, principal.as_ref());
-        self.registry.insert(
-            address.clone(),
-            Registration {
-                version,
-                capabilities: register.capabilities.clone(),
-                metadata: register.metadata.clone(),
-                registered_at: now,
-                ttl: register.ttl,
-                principal,
-                peer,
-                renew_on_heartbeat: register.renew_on_heartbeat,
-                recovers,
-                taken_over,
-                state,
-            },
-        );
+        let registration = Registration {
+            version,
+            capabilities: register.capabilities.clone(),
+            metadata: register.metadata.clone(),
+            registered_at: now,
+            ttl: register.ttl,
+            principal,
+            peer: peer.expect("a request comes from a session"),
+            renew_on_heartbeat: register.renew_on_heartbeat,
+            recovers: self.epoch_of(address).is_some(),
+            taken_over,
+            state: RegistrationState::Live { owner: key, expires_at, token, first_token },
+        };
+        self.registry.insert(address.clone(), registration);
         self.deadlines.arm(Deadline::Address(address.clone()), expires_at);
         self.bind(key, address, version, resumed);
         if let Some(recovery) = &recovery {
@@ -145,15 +140,14 @@ impl Hub {
         if session.claimed.as_ref() == Some(address) {
             session.claimed = Some(address.clone());
         }
-        let session_id = session.id;
-        let actor_address = address.clone();
+        let (actor_address, session_id, session) = (address.clone(), session.id, key);
         if resumed {
             self.counters.resumes += 1;
-            self.audit(Record::ActorResumed { actor_address: address.clone(), session: key });
+            self.audit(Record::ActorResumed { actor_address: address.clone(), session });
         }
         self.audit(Record::ActorRegistered {
             actor_address,
-            session: key,
+            session,
             session_id,
             version,
             resumed,
