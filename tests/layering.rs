@@ -214,7 +214,7 @@ fn without_comment(line: &str) -> &str {
     line.split("//").next().unwrap_or_default()
 }
 
-/// Whether `word` stands in `line` and not inside a longer name.
+/// Returns whether `word` stands in `line` and not inside a longer name.
 fn says(line: &str, word: &str) -> bool {
     let is_name = |c: char| c.is_alphanumeric() || c == '_';
     line.match_indices(word).any(|(at, _)| {

@@ -162,7 +162,7 @@ impl Exchange {
         self.latest
     }
 
-    /// Whether nothing is under way, and no lane has a last message still to send.
+    /// Returns whether nothing is under way, and no lane has a last message still to send.
     pub fn is_settled(&self) -> bool {
         let last = match &self.phase {
             Phase::Sending(pace) => pace.messages_max.unwrap_or(u64::MAX),

@@ -76,7 +76,7 @@ impl Lane {
         }
     }
 
-    /// Whether the number is one that was sent.
+    /// Returns whether the number is one that was sent.
     pub fn knows(&self, number: u64) -> bool {
         number < self.sent
     }

@@ -150,7 +150,7 @@ impl Config {
         }
     }
 
-    /// Whether the hub keeps messages for addresses that recover.
+    /// Returns whether the hub keeps messages for addresses that recover.
     pub fn recovers(&self) -> bool {
         self.recovery_messages_max > 0 && !self.resume_window.is_zero()
     }

@@ -192,13 +192,13 @@ impl Verb {
         }
     }
 
-    /// Whether it carries data to other actors.
+    /// Returns whether it carries data to other actors.
     pub const fn is_delivery(&self) -> bool {
         self.carries_data().is_some()
     }
 
-    /// Whether it is about the acting identity, which the session must have registered (protocol,
-    /// section 2).
+    /// Returns whether it is about the acting identity, which the session must have registered
+    /// (protocol, section 2).
     pub const fn needs_identity(&self) -> bool {
         match self {
             Verb::Unregister(unregister) => unregister.actor_address.is_none(),

@@ -29,7 +29,7 @@ impl StoreSync {
     /// Nobody waits longer for an answer.
     pub const WITHIN_MAX: Duration = Duration::from_secs(1);
 
-    /// Whether what was acknowledged outlives a crash.
+    /// Returns whether what was acknowledged outlives a crash.
     pub fn is_durable(self) -> bool {
         self != Self::Never
     }

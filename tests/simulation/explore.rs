@@ -102,7 +102,7 @@ fn broken(size: Size, check: Check) -> Found {
     found.expect("the check is wrong")
 }
 
-/// Whether what is found shows on the backend, too, when its file is played there.
+/// Returns whether what is found shows on the backend, too, when its file is played there.
 fn shows(found: &Found, check: Check, backend: Backend) -> bool {
     let file = scenario::write(&found.scenario);
     let scenario = scenario::read(&file).unwrap_or_else(|error| panic!("{error}\n{file}"));

@@ -79,7 +79,7 @@ fn a_failure() -> (Scenario, Outcome) {
     (0..50).find_map(play).expect("some storm has a takeover of an address with topics")
 }
 
-/// Whether the register request at the end comes from a client that began after another one.
+/// Returns whether the register request at the end comes from a client that began after another one.
 fn by_a_second_client(events: &[Event]) -> bool {
     let Some(What::Hub(last)) = events.last().map(|event| &event.what) else { return false };
     let Input::Frame(_, Ok(ClientFrame::Request(taking))) = &last.input else { return false };

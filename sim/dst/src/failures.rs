@@ -271,7 +271,7 @@ pub fn play_file<S: System>(
     })
 }
 
-/// Whether what is seen may be something else there: races show the same only where time is
+/// Returns whether what is seen may be something else there: races show the same only where time is
 /// simulated to the byte.
 pub fn may_differ<S: System>(scenario: &Scenario<S>, backend: Backend) -> bool {
     scenario.races.is_some() && backend != Backend::Simulated

@@ -31,7 +31,7 @@ pub fn listen() {
     let _ = listens.recv();
 }
 
-/// Whether it came.
+/// Returns whether it came.
 pub fn came() -> bool {
     CAME.load(Ordering::Relaxed)
 }

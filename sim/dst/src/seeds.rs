@@ -97,7 +97,7 @@ impl FromStr for Seeds {
 }
 
 impl Seeds {
-    /// Whether they go on for ever, as far as anybody will know.
+    /// Returns whether they go on for ever, as far as anybody will know.
     pub fn is_endless(&self) -> bool {
         self.0.end == u64::MAX
     }

@@ -134,7 +134,8 @@ pub trait System: Debug + Default + Clone + Copy + PartialEq + Eq + Send + Sync 
         Self::generate(profile, seed)
     }
 
-    /// Whether everybody in it can come back once it is over: the bounds of the hub leave room for them.
+    /// Returns whether everybody in it can come back once it is over: the bounds of the hub leave room
+    /// for them.
     fn is_fair(scenario: &Scenario<Self>) -> bool {
         let _ = scenario;
         true

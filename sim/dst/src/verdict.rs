@@ -43,13 +43,13 @@ pub trait Invariant:
     /// What must hold, in one sentence.
     fn sentence(self) -> &'static str;
 
-    /// Whether it says that something good happens in the end, not that nothing bad ever does.
+    /// Returns whether it says that something good happens in the end, not that nothing bad ever does.
     fn is_liveness(self) -> bool;
 
-    /// Whether it can seem to be broken because the machine stood still.
+    /// Returns whether it can seem to be broken because the machine stood still.
     fn goes_by_time(self) -> bool;
 
-    /// Whether the last event of the history shows that it is broken, not the run as a whole.
+    /// Returns whether the last event of the history shows that it is broken, not the run as a whole.
     fn is_shown_by_event(self) -> bool;
 }
 

@@ -101,7 +101,7 @@ impl<W: Wire> Line<W> {
         &self.runtime
     }
 
-    /// Whether a connection is open.
+    /// Returns whether a connection is open.
     pub const fn is_open(&self) -> bool {
         self.open.is_some()
     }

@@ -112,7 +112,7 @@ fn needs_of_step(step: &Step<AnyHub>, target: &Target, promises: &Promises) -> O
     }
 }
 
-/// Whether it speaks, or registers, in another name than the actor's.
+/// Returns whether it speaks, or registers, in another name than the actor's.
 fn names_another(who: &Who, speaker: Option<&str>, action: &Action) -> bool {
     let registers = AnyHub::registers(action);
     [speaker, registers].into_iter().flatten().any(|name| name != who.actor())

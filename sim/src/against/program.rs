@@ -49,7 +49,7 @@ impl Program {
         self.0.address
     }
 
-    /// Whether it accepts connections.
+    /// Returns whether it accepts connections.
     pub fn listens(&self) -> bool {
         TcpStream::connect_timeout(&self.0.address, LOOK_EVERY).is_ok()
     }

@@ -153,7 +153,7 @@ impl Run {
         lock(&self.latest).insert(Arc::clone(&name.actor), name.number);
     }
 
-    /// Whether no later client of its actor has begun.
+    /// Returns whether no later client of its actor has begun.
     pub fn is_latest(&self, name: &ClientName) -> bool {
         lock(&self.latest).get(&name.actor).is_none_or(|latest| *latest <= name.number)
     }

@@ -114,13 +114,13 @@ impl Place {
         Ok(Self::Command { arguments, path: path.to_owned() })
     }
 
-    /// Whether the hub gets the settings of a scenario.
+    /// Returns whether the hub gets the settings of a scenario.
     pub fn takes_settings(&self) -> bool {
         matches!(self, Place::Command { arguments, .. }
             if arguments.iter().any(|argument| argument.contains("{config}")))
     }
 
-    /// Whether the hub can be stopped, restarted and paused.
+    /// Returns whether the hub can be stopped, restarted and paused.
     pub const fn is_ours(&self) -> bool {
         matches!(self, Place::Command { .. })
     }

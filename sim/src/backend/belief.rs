@@ -80,7 +80,7 @@ impl Belief {
         self.ended
     }
 
-    /// Whether the client tries to be at the address.
+    /// Returns whether the client tries to be at the address.
     pub fn wants(&self, address: &ActorAddress) -> bool {
         !self.ended && !self.given_up.contains(address)
     }

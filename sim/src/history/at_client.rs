@@ -118,7 +118,7 @@ fn payload_has(message: &HubMessage, wanted: &Value) -> bool {
     serde_json::from_str(&payload_text(&message.body)).is_ok_and(|payload| has(&payload, wanted))
 }
 
-/// Whether `value` is `wanted`, or an object with more keys.
+/// Returns whether `value` is `wanted`, or an object with more keys.
 pub(crate) fn has(value: &Value, wanted: &Value) -> bool {
     match (value, wanted) {
         (Value::Object(value), Value::Object(wanted)) => wanted

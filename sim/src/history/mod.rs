@@ -102,7 +102,7 @@ pub enum Told {
 }
 
 impl ClientEvent {
-    /// Whether the client did it, or met it, itself; what it says to the hub shows at the hub.
+    /// Returns whether the client did it, or met it, itself; what it says to the hub shows at the hub.
     pub const fn is_own_doing(&self) -> bool {
         match self {
             ClientEvent::Started { .. }

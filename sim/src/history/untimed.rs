@@ -117,7 +117,7 @@ fn named(value: &Value) -> String {
     value.to_string()
 }
 
-/// Whether it is a token whose text depends on when it was signed.
+/// Returns whether it is a token whose text depends on when it was signed.
 fn is_signed(token: &Value) -> bool {
     token.as_str().is_some_and(|text| text.starts_with("eyJ"))
 }

@@ -99,12 +99,12 @@ impl Fate {
         self.findings.get(&trial)
     }
 
-    /// Whether any trial found it.
+    /// Returns whether any trial found it.
     pub fn was_killed(&self) -> bool {
         self.findings.values().any(|kills| kills.failed > 0)
     }
 
-    /// Whether this broke in a storm.
+    /// Returns whether this broke in a storm.
     pub fn broke_in_storms(&self, invariant: &str) -> bool {
         let storms = [Trial::Message, Trial::Simulated, Trial::Differential];
         let mut kills = storms.into_iter().filter_map(|trial| self.kills(trial));

@@ -81,7 +81,7 @@ impl Tries {
         at(&self.storms, (1, 2)).flatten().unwrap_or(STORMS_MAX)
     }
 
-    /// Whether it needs no aim: in the median, it finds the mutant at once.
+    /// Returns whether it needs no aim: in the median, it finds the mutant at once.
     pub fn is_soon(&self) -> bool {
         self.median() <= SOON
     }

@@ -80,7 +80,7 @@ impl Outside {
         Ok(Self { mutant: mutant.clone(), files, storms })
     }
 
-    /// Whether it was found.
+    /// Returns whether it was found.
     pub const fn is_found(&self) -> bool {
         self.files.is_some() || self.storms.is_some()
     }

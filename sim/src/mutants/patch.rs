@@ -94,12 +94,12 @@ impl Mutant {
         }
     }
 
-    /// Whether it is here to see that the run itself is sound.
+    /// Returns whether it is here to see that the run itself is sound.
     pub fn is_guard(&self) -> bool {
         self.declared().is_none()
     }
 
-    /// Whether the mutant's fate is the expected one.
+    /// Returns whether the mutant's fate is the expected one.
     pub fn is_as_expected(&self, fate: &Fate) -> bool {
         match &self.expect {
             Expectation::Pass => !fate.was_killed(),

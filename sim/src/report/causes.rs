@@ -205,7 +205,8 @@ impl<'a> Causes<'a> {
     }
 }
 
-/// Whether the client does something because of it: not for a sign of life, nor for application data.
+/// Returns whether the client does something because of it: not for a sign of life, nor for application
+/// data.
 fn is_acted_upon(frame: &HubFrame) -> bool {
     let HubFrame::Message(message) = frame else { return false };
     match &message.body {

@@ -79,7 +79,7 @@ impl Changes {
 }
 
 impl Change<SessionKey, SessionRow> {
-    /// Whether more changed than its times and its queue.
+    /// Returns whether more changed than its times and its queue.
     pub fn is_more_than_time(&self) -> bool {
         let told = |row: &SessionRow| (row.phase, row.addresses.clone());
         self.was.as_ref().map(told) != self.is.as_ref().map(told)
@@ -87,7 +87,7 @@ impl Change<SessionKey, SessionRow> {
 }
 
 impl Change<ActorAddress, AddressRow> {
-    /// Whether more changed than its times.
+    /// Returns whether more changed than its times.
     pub fn is_more_than_time(&self) -> bool {
         let told = |row: &AddressRow| {
             (row.registration.map(|known| (known.owner, known.version)), row.topics.clone())

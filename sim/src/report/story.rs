@@ -152,7 +152,7 @@ impl Subjects {
     }
 }
 
-/// Whether the event is about application data.
+/// Returns whether the event is about application data.
 fn carries_data(hub: &HubEvent) -> bool {
     let Input::Frame(_, Ok(ClientFrame::Request(request))) = &hub.input else { return false };
     request.verb.as_ref().is_ok_and(Verb::is_delivery)

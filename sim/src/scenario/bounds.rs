@@ -58,7 +58,7 @@ fn check_beats(scenario: &Scenario, lasts: Duration) -> Result<(), String> {
     }
 }
 
-/// Whether the hub has room for every client with all its addresses, when others have left.
+/// Returns whether the hub has room for every client with all its addresses, when others have left.
 pub fn is_fair(scenario: &Scenario) -> bool {
     let clients = scenario.actors.iter().filter(|actor| actor.kind == ActorKind::Client);
     let addresses = clients.clone().map(|actor| 1 + actor.addresses.len());

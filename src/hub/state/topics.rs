@@ -87,7 +87,7 @@ impl Topics {
         self.remove_which(address, |subscription| !subscription.durable)
     }
 
-    /// Whether one of them outlives the resume window.
+    /// Returns whether one of them outlives the resume window.
     pub fn any_durable(&self, address: &ActorAddress) -> bool {
         let mut rows = self.of.get(address).into_iter().flat_map(Few::iter);
         rows.any(|(_, subscription)| subscription.durable)

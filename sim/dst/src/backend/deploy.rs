@@ -148,10 +148,10 @@ pub trait Wishes<S: Deploy>: Send + Sized + 'static {
 
 /// What a client knows of itself.
 pub trait Belief<S: Deploy>: Send + 'static {
-    /// Whether it has ended.
+    /// Returns whether it has ended.
     fn has_ended(&self) -> bool;
 
-    /// Whether it tries to be what the actor is above all.
+    /// Returns whether it tries to be what the actor is above all.
     fn wants(&self, wishes: &S::Wishes) -> bool;
 
     /// What the hub should agree with, as long as it has not ended.

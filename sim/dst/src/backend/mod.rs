@@ -145,8 +145,8 @@ pub fn play_for<S: System>(
     }
 }
 
-/// Whether a machine that stands still can have brought it about; it cannot make a hub do what is
-/// never right.
+/// Returns whether a machine that stands still can have brought it about; it cannot make a hub do what
+/// is never right.
 pub fn fails_by_time<S: System>(
     outcome: &Outcome<S>,
     expected: impl Fn(&Outcome<S>) -> bool,

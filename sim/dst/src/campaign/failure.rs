@@ -49,7 +49,7 @@ impl<S: System> Failure<S> {
         Some(Self { violation, broken_by, outcome: outcome.clone(), scenario: None, shrunk: None })
     }
 
-    /// Whether one of the two is enough to look at.
+    /// Returns whether one of the two is enough to look at.
     pub fn is_like(&self, other: &Failure<S>) -> bool {
         self.violation.invariant == other.violation.invariant && self.broken_by == other.broken_by
     }

@@ -179,7 +179,7 @@ impl Verdict {
         }
     }
 
-    /// Whether something broke.
+    /// Returns whether something broke.
     pub fn is_failure(self) -> bool {
         self >= Verdict::Differs
     }

@@ -173,7 +173,7 @@ pub fn read<S: System>(folder: &Path) -> anyhow::Result<Vec<Scenario<S>>> {
     read.collect()
 }
 
-/// Whether [`keep`] could have left it there: what somebody else did is nobody's to remove.
+/// Returns whether [`keep`] could have left it there: what somebody else did is nobody's to remove.
 fn is_kept_in(folder: &Path, file: &Path) -> bool {
     let name = file.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
     let is_hash = name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -93,7 +93,7 @@ impl Progress {
         now() - self.begun
     }
 
-    /// Whether the budget is used up.
+    /// Returns whether the budget is used up.
     pub fn time_is_up(&self) -> bool {
         self.budget.is_some_and(|budget| self.elapsed() >= budget)
     }

@@ -144,7 +144,7 @@ pub trait AtClient: Debug + Clone + Display + Send + Sync + 'static {
     /// What sort of event it is: violations that the same sort shows are alike.
     fn kind(&self) -> String;
 
-    /// Whether a connection is open from now on.
+    /// Returns whether a connection is open from now on.
     fn is_opening(&self) -> bool;
 
     /// The close code, if any, with which a connection came to its end, if one did.
@@ -153,7 +153,7 @@ pub trait AtClient: Debug + Clone + Display + Send + Sync + 'static {
     /// The type of the message that came, if one did.
     fn message_type(&self) -> Option<&str>;
 
-    /// Whether a message came that was to come.
+    /// Returns whether a message came that was to come.
     fn is_expected(&self, expectation: &Expectation) -> bool;
 
     /// What the probe says that came, if one did.

@@ -89,7 +89,7 @@ impl<P> Connection<P> {
         }
     }
 
-    /// Whether someone has this end and does not know that nothing comes from the other.
+    /// Returns whether someone has this end and does not know that nothing comes from the other.
     fn is_unaware(&self, end: End) -> bool {
         let gone = self.severed
             || self.ends[end.other()].owner == Owner::Crashed
@@ -159,7 +159,7 @@ impl<P> Endpoint<P> {
         }
     }
 
-    /// Whether someone has this end and does not know of its failure yet.
+    /// Returns whether someone has this end and does not know of its failure yet.
     pub(super) fn is_open(&self) -> bool {
         self.is_owned() && self.failure.is_none()
     }

@@ -127,7 +127,7 @@ impl Net {
         self.with(|shell, _| shell.world.faults.clone())
     }
 
-    /// Whether this fault has made a difference so far.
+    /// Returns whether this fault has made a difference so far.
     pub fn took_effect(&self, fault: FaultId) -> bool {
         self.with(|shell, _| {
             shell.world.record(fault).is_some_and(|record| record.took_effect.is_some())

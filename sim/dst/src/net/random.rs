@@ -21,7 +21,7 @@ impl Dice {
         (scaled >> 64) as u64
     }
 
-    /// Whether something with this many chances in a thousand happens.
+    /// Returns whether something with this many chances in a thousand happens.
     pub(crate) fn happens(&mut self, per_mille: u16) -> bool {
         per_mille > 0 && self.up_to(999) < u64::from(per_mille)
     }

@@ -55,7 +55,7 @@ impl<S: System> Inboxes<S> {
         self.probes.contains(payload)
     }
 
-    /// Whether what is expected has come; it and everything before it is then seen.
+    /// Returns whether what is expected has come; it and everything before it is then seen.
     pub fn take(&mut self, who: &Who, expected: &Expectation) -> bool {
         let Some(inbox) = self.inboxes.get_mut(who) else { return false };
         let Some(found) = inbox.unseen.iter().position(|seen| seen.is_expected(expected)) else {

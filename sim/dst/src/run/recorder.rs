@@ -176,7 +176,7 @@ impl<S: System> Recorder<S> {
         self.lock().count
     }
 
-    /// Whether an invariant is broken.
+    /// Returns whether an invariant is broken.
     pub fn is_violated(&self) -> bool {
         self.lock().violation.is_some()
     }
@@ -214,7 +214,7 @@ impl<S: System> Recorder<S> {
         self.lock().inboxes.unseen(who)
     }
 
-    /// Whether the probe has arrived.
+    /// Returns whether the probe has arrived.
     pub fn has_probe(&self, payload: &str) -> bool {
         self.lock().inboxes.has_probe(payload)
     }

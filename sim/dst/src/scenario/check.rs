@@ -58,7 +58,7 @@ fn check_actors<S: System>(scenario: &Scenario<S>) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether it can be the name of an actor, and not an address.
+/// Returns whether it can be the name of an actor, and not an address.
 fn is_plain(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte))
 }

@@ -39,8 +39,8 @@ pub struct Sources<'a, S: System> {
     pub fresh: &'a Scenario<S>,
 }
 
-/// Whether it can be changed: its steps have times, and when they are over everybody gets the time to
-/// come back.
+/// Returns whether it can be changed: its steps have times, and when they are over everybody gets the
+/// time to come back.
 pub fn is_storm<S: System>(scenario: &Scenario<S>) -> bool {
     scenario.ending == Ending::Calm
         && scenario.steps.iter().all(|step| step.begins_at().is_some())

@@ -253,7 +253,7 @@ fn round(time: Duration) -> Duration {
     Duration::from_nanos(u64::try_from(rounded).unwrap_or(u64::MAX))
 }
 
-/// Whether the step is of the actor or about its host.
+/// Returns whether the step is of the actor or about its host.
 fn names<S: System>(step: &Step<S>, actor: &str) -> bool {
     match &step.what {
         What::Act { who, speaker, act } => {

@@ -205,7 +205,7 @@ fn operation(number: usize, verb: Verb) -> Operation {
     Operation { id: number.to_string(), speaker: "alice".to_owned(), verb }
 }
 
-/// Whether nothing but a hub could have said so.
+/// Returns whether nothing but a hub could have said so.
 fn is_of_a_hub(report: &Report) -> bool {
     matches!(report, Report::Owned { .. } | Report::Done { .. } | Report::Delivered { .. })
 }

@@ -36,17 +36,18 @@ pub struct Agreement {
 }
 
 impl Belief {
-    /// Whether it has ended.
+    /// Returns whether it has ended.
     pub const fn has_ended(&self) -> bool {
         self.ended
     }
 
-    /// Whether it tries to be at the address.
+    /// Returns whether it tries to be at the address.
     pub fn wants(&self, address: &str) -> bool {
         !self.ended && !self.given_up.contains(address)
     }
 
-    /// Whether it wants a sign of life of the hub: whoever is asked whether it is back has to know.
+    /// Returns whether it wants a sign of life of the hub: whoever is asked whether it is back has to
+    /// know.
     pub(super) fn wants_proof(&self) -> bool {
         self.asked.load(Ordering::Relaxed) && !self.proved
     }

@@ -282,7 +282,8 @@ impl<W: Wire> Keeper<W> {
         }
     }
 
-    /// Whether nothing says that the connection is dead. Whoever is asked what it believes asks the hub.
+    /// Returns whether nothing says that the connection is dead. Whoever is asked what it believes asks
+    /// the hub.
     async fn is_proved(&mut self, now: Duration) -> bool {
         if !lock(&self.belief).wants_proof() {
             return true;

@@ -179,7 +179,7 @@ impl Verb {
         }
     }
 
-    /// Whether it is answered in any protocol.
+    /// Returns whether it is answered in any protocol.
     pub const fn wants_answer(&self) -> bool {
         !matches!(self, Verb::Tell { .. } | Verb::Ping | Verb::Heartbeat | Verb::Disconnect)
     }

@@ -50,7 +50,7 @@ pub struct Promises {
 }
 
 impl Promises {
-    /// Whether the hub promises it.
+    /// Returns whether the hub promises it.
     pub fn keep(&self, promise: Promise) -> bool {
         self.keeps.contains(&promise)
     }
@@ -60,7 +60,7 @@ impl Promises {
         self.patience.unwrap_or(PATIENCE)
     }
 
-    /// Whether the dialect has words for the operation.
+    /// Returns whether the dialect has words for the operation.
     pub fn knows(&self, word: &str) -> bool {
         self.verbs.as_ref().is_none_or(|verbs| verbs.contains(word))
     }

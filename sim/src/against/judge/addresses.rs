@@ -17,7 +17,7 @@ impl Known {
         self.addresses.entry(name.to_owned()).or_default()
     }
 
-    /// Whether the connection had the address at each moment since then.
+    /// Returns whether the connection had the address at each moment since then.
     pub fn is_surely(&self, name: &str, link: usize, since: Moment) -> bool {
         self.owner_since(name, since) == Some(link)
     }
@@ -31,7 +31,7 @@ impl Known {
         (from <= since && outlasts).then_some(link)
     }
 
-    /// Whether somebody may have had the address at some moment since then.
+    /// Returns whether somebody may have had the address at some moment since then.
     pub fn is_possible(&self, name: &str, since: Moment) -> bool {
         if since < self.hub_since || self.lawless {
             return true;
@@ -126,7 +126,7 @@ impl Known {
         }
     }
 
-    /// Whether the hub knew the address ever since the latest proof, and knows it still.
+    /// Returns whether the hub knew the address ever since the latest proof, and knows it still.
     pub fn is_known(&mut self, name: &str) -> bool {
         self.keep_proof(name);
         let now = self.now.at;
@@ -137,7 +137,7 @@ impl Known {
         address.leaving == 0 && address.proven.is_some_and(|proven| now < proven + window)
     }
 
-    /// Whether the connection asked for the address again since then.
+    /// Returns whether the connection asked for the address again since then.
     pub fn is_asked_again(&self, name: &str, link: usize, since: Moment) -> bool {
         let asked = self.addresses.get(name).and_then(|address| address.asked(link));
         asked.is_some_and(|asked| asked > since)

@@ -91,13 +91,13 @@ impl Known {
         }
     }
 
-    /// Whether it was done by the address that it names.
+    /// Returns whether it was done by the address that it names.
     pub fn surely_acted(&self, asked: usize) -> bool {
         let Asked { link, operation, at, acts, .. } = &self.asked[asked];
         *acts && self.is_surely(plain(&operation.speaker), *link, *at)
     }
 
-    /// Whether the connection surely has the address that the operation needs.
+    /// Returns whether the connection surely has the address that the operation needs.
     fn acts(&self, link: usize, operation: &Operation) -> bool {
         let name = match &operation.verb {
             Verb::Unregister { address } | Verb::Renew { address, .. } => plain(address),

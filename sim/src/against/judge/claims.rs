@@ -77,7 +77,7 @@ impl Owned {
         now + SLACK < self.alive_asked.saturating_add(self.ttl)
     }
 
-    /// Whether it was registered before the other surely.
+    /// Returns whether it was registered before the other surely.
     pub fn is_before(&self, other: &Owned, by_version: bool) -> bool {
         if self.heard.place < other.asked.place {
             return true;
@@ -88,7 +88,7 @@ impl Owned {
 }
 
 impl Address {
-    /// Whether a connection may have had it at some moment since then.
+    /// Returns whether a connection may have had it at some moment since then.
     pub fn is_possible(&self, since: Moment, lasts: impl Fn(&Claim) -> Option<Duration>) -> bool {
         self.past.is_some_and(|past| past >= since)
             || self.claims.values().any(|claim| lasts(claim).is_none_or(|end| end >= since.at))
@@ -113,7 +113,7 @@ impl Address {
         (is_last && claim.leaving == 0 && claim.until.is_none()).then_some(link)
     }
 
-    /// Whether only this connection may have had it since then.
+    /// Returns whether only this connection may have had it since then.
     pub fn is_alone(&self, link: usize) -> bool {
         self.claims.keys().all(|other| *other == link)
     }
@@ -122,18 +122,18 @@ impl Address {
         self.claims.get(&link)?.owned
     }
 
-    /// Whether another connection had it while this one asked for it.
+    /// Returns whether another connection had it while this one asked for it.
     pub fn is_held_by_other(&self, link: usize) -> bool {
         let held = |claim: &Claim| claim.owned.is_some() && claim.until.is_none();
         self.claims.iter().any(|(other, claim)| *other != link && held(claim))
     }
 
-    /// Whether the connection does not register it just now.
+    /// Returns whether the connection does not register it just now.
     pub fn is_calm_or_gone(&self, link: usize) -> bool {
         self.claims.get(&link).is_none_or(|claim| claim.pending == 0)
     }
 
-    /// Whether the connection neither registers nor renews it just now.
+    /// Returns whether the connection neither registers nor renews it just now.
     pub fn is_calm(&self, link: usize) -> bool {
         self.claims.get(&link).is_some_and(|claim| claim.pending + claim.renewing == 0)
     }
@@ -143,14 +143,15 @@ impl Address {
         self.owner
     }
 
-    /// Whether another connection may have registered it after this one's registrations were asked for.
+    /// Returns whether another connection may have registered it after this one's registrations were
+    /// asked for.
     pub fn has_rival(&self, link: usize) -> bool {
         let own = self.registers.get(&link).map(|own| own.since).unwrap_or_default();
         let mut others = self.registers.iter().rev().filter(|(other, _)| **other != link);
         others.any(|(_, other)| other.under_way > 0 || other.ended > own)
     }
 
-    /// Whether the hub may have forgotten it since then.
+    /// Returns whether the hub may have forgotten it since then.
     pub fn is_new_since(&self, since: Moment) -> bool {
         self.era.began() > since || self.leaving > 0
     }

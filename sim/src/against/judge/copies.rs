@@ -82,7 +82,8 @@ impl Known {
         }
     }
 
-    /// Whether it may be this address that speaks: the one that is named, or another of the connection.
+    /// Returns whether it may be this address that speaks: the one that is named, or another of the
+    /// connection.
     fn may_be_speaker(&self, asked: usize, name: &str) -> bool {
         let Asked { link, operation, .. } = &self.asked[asked];
         let has_other = || !self.surely_acted(asked) && self.links[*link].ever.contains(name);

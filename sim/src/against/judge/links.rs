@@ -185,7 +185,7 @@ impl Known {
         self.loose = self.loose.saturating_sub(weight);
     }
 
-    /// Whether what may wait for the connection has room.
+    /// Returns whether what may wait for the connection has room.
     pub fn has_room(&self, link: usize) -> bool {
         let Some(room) = self.promises.room else { return true };
         let link = &self.links[link];
@@ -195,7 +195,7 @@ impl Known {
         waiting.saturating_add(answers) < room
     }
 
-    /// Whether patience is over that began then.
+    /// Returns whether patience is over that began then.
     fn is_over(&self, since: Duration) -> bool {
         since + self.patience <= self.now.at
     }

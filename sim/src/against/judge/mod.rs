@@ -329,7 +329,8 @@ impl Judge {
     }
 }
 
-/// Whether a hub of this protocol may carry it out, whatever its bounds; in another protocol, nobody knows.
+/// Returns whether a hub of this protocol may carry it out, whatever its bounds; in another protocol,
+/// nobody knows.
 fn is_request(text: &str) -> bool {
     let Ok(frame) = decode_client_frame(text.as_bytes(), &UNBOUND) else { return false };
     matches!(frame, ClientFrame::Request(request) if request.verb.is_ok())
@@ -359,7 +360,7 @@ pub fn check_agreement(clients: &[Agreement]) -> Result<(), Violation> {
     }
 }
 
-/// Whether what the hub promises is enough to judge it.
+/// Returns whether what the hub promises is enough to judge it.
 pub fn is_judged(invariant: Invariant, promises: &Promises) -> bool {
     let promise = match invariant {
         Invariant::I2 => Promise::Versions,

@@ -122,7 +122,7 @@ impl Known {
         })
     }
 
-    /// Whether the address does not matter or the saying goes there.
+    /// Returns whether the address does not matter or the saying goes there.
     fn goes(&self, asked: usize, delivered: &Delivered<'_>, address: Option<&str>) -> bool {
         let Asked { operation, at, .. } = &self.asked[asked];
         let topic = delivered.topic;

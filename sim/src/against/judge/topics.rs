@@ -30,19 +30,19 @@ impl Topic {
         self.sure.filter(|(from, _)| *from <= since).map(|(_, by)| by)
     }
 
-    /// Whether it was subscribed then, and nothing is under way about it.
+    /// Returns whether it was subscribed then, and nothing is under way about it.
     pub fn is_sure_at(&self, moment: Moment) -> bool {
         self.pending == 0 && self.sure.is_some_and(|(from, _)| from <= moment)
     }
 
-    /// Whether it was subscribed at no moment since then.
+    /// Returns whether it was subscribed at no moment since then.
     pub fn never_since(&self, since: Moment) -> bool {
         self.never.is_some_and(|from| from <= since)
     }
 }
 
 impl Address {
-    /// Whether it may have been subscribed at some moment since then.
+    /// Returns whether it may have been subscribed at some moment since then.
     pub fn may_hear(&self, topic: &str, since: Moment) -> bool {
         self.topics.get(topic).is_some_and(|topic| !topic.never_since(since))
     }

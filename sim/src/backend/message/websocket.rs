@@ -54,7 +54,7 @@ impl Message {
         }
     }
 
-    /// Whether it is a hub:connect that can be read.
+    /// Returns whether it is a hub:connect that can be read.
     pub fn is_connect(&self) -> bool {
         let Message::Said(Ok(ClientFrame::Request(request))) = self else { return false };
         matches!(request.verb, Ok(Verb::Connect(_)))
@@ -103,7 +103,7 @@ fn token_bytes(token: &AuthToken) -> usize {
     token.as_str().len()
 }
 
-/// Whether the codec certainly reads the frame as it was said: what is frequent and simple.
+/// Returns whether the codec certainly reads the frame as it was said: what is frequent and simple.
 fn is_plain(frame: &ClientFrame, bounds: &Bounds) -> bool {
     let ClientFrame::Request(request) = frame else { return true };
     let whole = request.ttl.is_none_or(|ttl| ttl.subsec_nanos().is_multiple_of(1_000_000));

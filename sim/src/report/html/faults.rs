@@ -87,7 +87,7 @@ fn lasts(fault: &Fault, at: Duration) -> Option<Duration> {
     }
 }
 
-/// Whether it goes on until something ends it.
+/// Returns whether it goes on until something ends it.
 fn is_a_state(fault: &Fault) -> bool {
     match fault {
         Fault::Connects { mode, .. } => *mode != ConnectMode::Accept,

@@ -142,7 +142,7 @@ impl Weights {
         }
     }
 
-    /// Whether this kind can happen.
+    /// Returns whether this kind can happen.
     pub fn has(&self, kind: Kind) -> bool {
         let groups = [&self.operations, &self.strangers, &self.troubles];
         kind == Kind::Limits && self.limits

@@ -92,7 +92,8 @@ pub trait Hub: Send + Sync + 'static {
         std::future::ready(())
     }
 
-    /// Whether it gave up by itself, which it took down as [`Stop::Failed`](crate::history::Stop::Failed).
+    /// Returns whether it gave up by itself, which it took down as
+    /// [`Stop::Failed`](crate::history::Stop::Failed).
     fn has_failed(&self) -> bool {
         false
     }
