@@ -70,7 +70,7 @@ fn a_copy_has_the_metadata_of_its_sender() {
     story.holds();
     story.events.truncate(story.events.len() - 2);
     let metadata = &mut story.last().delivery().metadata;
-    *metadata = Json::parse(&metadata.as_str().replace("1.0", "1")).unwrap();
+    *metadata = Json::parse(metadata.as_str().replace("1.0", "1")).unwrap();
     story.breaks(Invariant::I19);
 }
 
