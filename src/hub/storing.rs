@@ -42,11 +42,10 @@ impl Hub {
         }
         for (address, stored) in logs {
             let kept = kept.remove(&address).unwrap_or_default();
-            if self.config.recovers() && self.registry.get(&address).is_some() {
-                self.restore_log(now, &address, stored, kept);
-            } else {
+            match self.registry.get(&address).filter(|_| self.config.recovers()).cloned() {
+                Some(known) => self.restore_log(now, (address, known), stored, kept),
                 // Nobody may find it at a later start.
-                self.logs.touched.note(address);
+                None => self.logs.touched.note(address),
             }
         }
         while self.registry.len() > self.config.registrations_max
@@ -81,13 +80,12 @@ impl Hub {
     fn restore_log(
         &mut self,
         now: Timestamp,
-        address: &ActorAddress,
+        (address, known): (ActorAddress, Registration),
         stored: StoredLog,
         kept: Vec<StoredMessage>,
     ) {
-        if let Some(registration) = self.registry.get(address).cloned() {
-            self.registry.insert(address.clone(), Registration { recovers: true, ..registration });
-        }
+        let address = &address;
+        self.registry.insert(address.clone(), Registration { recovers: true, ..known });
         self.logs.insert(address, Log::restored(StoredLog { last: stored.floor, ..stored }));
         let lived = self.deadlines.lived(now);
         for message in kept.into_iter().filter(|message| message.seq.get() > stored.floor) {

@@ -111,6 +111,20 @@ impl Life {
     }
 }
 
+/// Bob recovers and is away, and alice has sent him so many; and his epoch.
+fn missed(times: usize) -> (Life, Value) {
+    let mut life = Life::begin();
+    let (bob, registered) = life.comes("@(bob)", json!(true));
+    let epoch = payload(&registered)["recovery"]["epoch"].clone();
+    let (alice, _) = life.comes("@(alice)", json!(null));
+    life.feed(Input::Closed(bob, CloseCause::Lost));
+    for _ in 0..times {
+        let send = json!({ "to": "@(bob)", "type": "note", "data": 1 });
+        life.says(alice, "@(alice)", "hub:send", send);
+    }
+    (life, epoch)
+}
+
 fn payload(heard: &[Value]) -> &Value {
     &heard.first().expect("it is answered")["payload"]
 }
@@ -164,15 +178,7 @@ fn a_durable_subscription_alone_outlives_the_window() {
 
 #[test]
 fn a_number_that_was_lost_refuses_the_positions_before_it() {
-    let mut life = Life::begin();
-    let (bob, registered) = life.comes("@(bob)", json!(true));
-    let epoch = payload(&registered)["recovery"]["epoch"].clone();
-    let (alice, _) = life.comes("@(alice)", json!(null));
-    life.feed(Input::Closed(bob, CloseCause::Lost));
-    for _ in 0..3 {
-        let send = json!({ "to": "@(bob)", "type": "note", "data": 1 });
-        life.says(alice, "@(alice)", "hub:send", send);
-    }
+    let (mut life, epoch) = missed(3);
     life.rows.kept.retain(|(_, seq), _| seq.get() != 2);
     life.crash();
     let (bob, heard) = life.comes("@(bob)", json!({ "epoch": epoch, "after": 1 }));
@@ -201,13 +207,7 @@ fn a_full_store_takes_nothing_new_and_keeps_what_it_has() {
 
 #[test]
 fn what_a_hub_without_recovery_finds_nobody_gets_later() {
-    let mut life = Life::begin();
-    let (bob, registered) = life.comes("@(bob)", json!(true));
-    let epoch = payload(&registered)["recovery"]["epoch"].clone();
-    let (alice, _) = life.comes("@(alice)", json!(null));
-    life.feed(Input::Closed(bob, CloseCause::Lost));
-    let send = json!({ "to": "@(bob)", "type": "note", "data": "for bob" });
-    life.says(alice, "@(alice)", "hub:send", send);
+    let (mut life, epoch) = missed(1);
     life.crash_into(Config { recovery_messages_max: 0, ..Config::default() });
     assert!(life.rows.logs.is_empty() && life.rows.kept.is_empty());
     life.crash();
@@ -218,13 +218,7 @@ fn what_a_hub_without_recovery_finds_nobody_gets_later() {
 
 #[test]
 fn what_was_replayed_is_owed_to_nobody_after_a_restart() {
-    let mut life = Life::begin();
-    let (bob, registered) = life.comes("@(bob)", json!(true));
-    let epoch = payload(&registered)["recovery"]["epoch"].clone();
-    let (alice, _) = life.comes("@(alice)", json!(null));
-    life.feed(Input::Closed(bob, CloseCause::Lost));
-    let send = json!({ "to": "@(bob)", "type": "note", "data": 1 });
-    life.says(alice, "@(alice)", "hub:send", send);
+    let (mut life, epoch) = missed(1);
     let (_, heard) = life.comes("@(bob)", json!({ "epoch": epoch, "after": 0 }));
     assert_eq!(heard.len(), 2, "{heard:?}");
     life.crash();

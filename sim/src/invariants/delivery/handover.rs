@@ -93,9 +93,10 @@ impl Handover {
             }
         };
         expected.insert(mark.to_owned(), "true".to_owned());
-        match metadata::entries(&delivery.metadata) == expected {
-            true => Ok(()),
-            false => invented(to, &format!("its metadata is {}", delivery.metadata.as_str())),
+        if metadata::entries(&delivery.metadata) == expected {
+            Ok(())
+        } else {
+            invented(to, &format!("its metadata is {}", delivery.metadata.as_str()))
         }
     }
 

@@ -57,7 +57,7 @@ impl Tally {
         if self.minute.0 != Timestamp::from_millis(minute) {
             self.minute = (Timestamp::from_millis(minute), self.seen);
         }
-        let told = self.check_figures(transition);
+        self.check_figures(transition)?;
         let mut refusals = 0;
         self.seen.messages_sent += transition.sent().count() as u64;
         // What expired in a queue is recorded first, and counted apart.
@@ -111,7 +111,7 @@ impl Tally {
             Input::Restored(_) | Input::Alive(_) => {}
             Input::Tick | Input::Late(_) | Input::Shutdown => {}
         }
-        told
+        Ok(())
     }
 
     /// What `hub:metrics` answers: this frame counts, its answer does not.

@@ -8,6 +8,9 @@ use signal_hub::protocol::{Epoch, Position, RecoveryWish, Unrecovered};
 use super::*;
 use crate::history::Told;
 
+/// An epoch that never was.
+const NO_EPOCH: Epoch = Epoch::new(uuid::Uuid::nil());
+
 fn recovers(name: &str, wish: RecoveryWish) -> Verb {
     match register(name) {
         Verb::Register(register) => Verb::Register(Register { recovery: Some(wish), ..register }),
@@ -64,12 +67,11 @@ impl Story {
     }
 
     /// Changes what the last event says of a position.
-    fn answer(&mut self, change: impl Fn(&mut bool, &mut u64, &mut Option<Unrecovered>)) {
+    fn answer(&mut self, change: impl Fn(&mut bool, &mut Option<Epoch>, &mut Option<Unrecovered>)) {
         for output in &mut self.last().outputs {
-            if let Output::Audit(Record::RecoveryAnswered { recovered, replayed, reason, .. }) =
-                output
+            if let Output::Audit(Record::RecoveryAnswered { recovered, epoch, reason, .. }) = output
             {
-                change(recovered, replayed, reason);
+                change(recovered, epoch, reason);
             }
         }
     }
@@ -77,6 +79,11 @@ impl Story {
     /// The client of the story hands this to its user.
     fn tells_user(&mut self, told: Told) {
         self.at_client(ClientEvent::Told { address: at("alice"), told });
+    }
+
+    fn hands_over(&mut self, after: u64) {
+        let epoch = self.log("alice").epoch;
+        self.tells_user(Told::Message(Position { epoch, after }));
     }
 }
 
@@ -125,24 +132,20 @@ fn the_reason_of_a_refusal_is_so() {
 #[test]
 fn a_user_hears_of_a_hole() {
     let mut story = heard(0);
-    let epoch = story.log("alice").epoch;
-    let number = |after| Told::Message(Position { epoch, after });
-    story.tells_user(number(1));
+    story.hands_over(1);
     story.tells_user(Told::Recovered { replayed: 1, ttl_expired: 1 });
-    story.tells_user(number(3));
+    story.hands_over(3);
     story.holds();
-    story.tells_user(number(5));
+    story.hands_over(5);
     story.breaks(Invariant::I40);
 }
 
 #[test]
 fn a_user_gets_each_number_once() {
     let mut story = heard(0);
-    let epoch = story.log("alice").epoch;
-    let number = |after| Told::Message(Position { epoch, after });
-    story.tells_user(number(1));
+    story.hands_over(1);
     story.holds();
-    story.tells_user(number(1));
+    story.hands_over(1);
     story.breaks(Invariant::I41);
 }
 
@@ -166,8 +169,35 @@ fn a_log_gives_up_nothing_that_it_has_room_for() {
 #[test]
 fn an_epoch_goes_on_over_a_loss() {
     let mut story = recovered(1);
-    story.log_of_last(|row| row.epoch = Epoch::new(uuid::Uuid::nil()));
-    story.breaks(Invariant::I36);
+    story.answer(|_, epoch, _| *epoch = Some(NO_EPOCH));
+    story.breaks(Invariant::I43);
+}
+
+/// Alice's client lost its connection after its first answer, and registers with this epoch.
+fn returns_with(epoch: impl FnOnce(Epoch) -> Epoch) -> Story {
+    let mut story = Story::new();
+    story.reaches(Milestone::Heal);
+    story.connected(1, "alice");
+    story.asks(1, "alice", recovers("alice", RecoveryWish::Begin));
+    let registered = story.last().sent_to(1).remove(0);
+    story.receives(&registered);
+    let epoch = epoch(story.log("alice").epoch);
+    story.closes(1);
+    story.connected(3, "alice");
+    let connected = story.last().sent_to(3).remove(0);
+    story.receives(&connected);
+    story.comes_back(Position { epoch, after: 0 });
+    let request = ClientFrame::Request(Arc::new(story.last().request().clone()));
+    let asked = story.events.pop();
+    story.at_client(ClientEvent::Sent(request));
+    story.events.extend(asked);
+    story
+}
+
+#[test]
+fn who_comes_back_to_what_is_kept_recovers() {
+    returns_with(|epoch| epoch).holds();
+    returns_with(|_| NO_EPOCH).breaks(Invariant::L9);
 }
 
 #[test]

@@ -31,6 +31,8 @@ pub(crate) struct Kept {
     pub until: Option<Timestamp>,
     pub message: MessageId,
     pub data: Json,
+    /// Bytes of its data and its metadata.
+    pub bytes: usize,
     pub owed: bool,
 }
 
@@ -92,8 +94,8 @@ impl Book {
 }
 
 impl Kept {
-    /// What a store brings back; what was owed has only to be so after an end in order.
-    fn is(&self, was: &Self, in_order: bool) -> bool {
+    /// Whether a store brings it back; what is owed is certain only after an end in order.
+    fn is_still(&self, was: &Self, in_order: bool) -> bool {
         (self.until, &self.message, &self.data) == (was.until, &was.message, &was.data)
             && (!in_order || self.owed == was.owed)
     }
@@ -106,6 +108,7 @@ impl Kept {
             until: stored.ttl.map(|ttl| stored.at + ttl),
             message: stored.origin.clone(),
             data: stored.payload.clone(),
+            bytes: stored.payload.len() + stored.metadata.len(),
             owed: stored.owed,
         }
     }
@@ -129,7 +132,7 @@ impl Recovery {
                         let of_last_life = self.of_last_life.get(address);
                         let of_last_life = of_last_life.filter(|was| was.epoch == book.epoch);
                         let was = of_last_life.and_then(|book| book.of(found.seq));
-                        if !was.is_none_or(|was| found.is(was, self.ended_in_order)) {
+                        if !was.is_none_or(|was| found.is_still(was, self.ended_in_order)) {
                             let (seq, found) = (found.seq, found.message);
                             let evidence =
                                 format!("message {seq} for {address}, {found}, is not what it was");

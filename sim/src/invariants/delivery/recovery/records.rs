@@ -101,9 +101,10 @@ impl Recovery {
         let carried = asked.and_then(|asked| asked.verb()?.carries_data());
         let until = asked.and_then(|asked| asked.request.ttl).map(|ttl| transition.now + ttl);
         let data = carried.map_or(Json::NULL, |(_, data)| data.clone());
+        let bytes = data.len() + asked.map_or(0, |asked| asked.request.metadata.len());
         let (at, message) = (transition.now, message.clone());
         book.last = seq;
-        book.kept.push_back(Kept { seq, at, until, message, data, owed });
+        book.kept.push_back(Kept { seq, at, until, message, data, bytes, owed });
         Ok(())
     }
 

@@ -1,14 +1,14 @@
 //! The books against the hub: its rows are what they say, and a replay goes on as far as it can.
 
 use signal_hub::hub::{Config, Input, LogRow, Queued};
-use signal_hub::protocol::{ActorAddress, Json, Unrecovered, Verb};
+use signal_hub::protocol::{ActorAddress, Unrecovered, Verb};
 
 use super::super::super::{Invariant, Transition, Verdict, broken, is_open};
 use super::books::Kept;
 use super::{Recovery, Seen, weight_max};
 
-/// Bytes of a message's metadata, in storms.
-const METADATA_MAX: usize = 4096;
+/// Bytes of what the hub adds to a message's metadata, and of its type.
+const NAMES_MAX: usize = 1024;
 
 impl Recovery {
     /// A replay goes on while the queue has room.
@@ -36,7 +36,7 @@ impl Recovery {
             let (Some(row), Some(cursor)) = (row, book.cursor) else { continue };
             let Queued { messages, bytes } = row.queued;
             let next = book.next().and_then(|at| book.kept.get(at));
-            let weight = next.map_or(0, |next| weight_max(next.data.len() + METADATA_MAX));
+            let weight = next.map_or(0, |next| weight_max(next.bytes + NAMES_MAX));
             if messages < self.config.queue_messages_max
                 && bytes + weight <= self.config.queue_bytes_max
             {
@@ -105,10 +105,9 @@ impl Recovery {
 fn gives_way(lost: &Kept, row: &LogRow, transition: &Transition<'_>, config: &Config) -> bool {
     let Some(asked) = &transition.asked else { return false };
     let Some((_, data)) = asked.verb().and_then(Verb::carries_data) else { return false };
-    let of = |data: &Json| data.len() + METADATA_MAX;
-    let weight = weight_max(of(&lost.data));
+    let weight = weight_max(lost.bytes + NAMES_MAX);
     let copies = transition.hub.touched.logs.len();
-    let came = copies * weight_max(of(data).max(asked.request.frame_bytes.0));
+    let came = copies * weight_max(data.len() + asked.request.metadata.len() + NAMES_MAX);
     let all = || transition.before.logs().map(|(_, row)| row.bytes).sum::<usize>();
     row.messages >= config.recovery_messages_max
         || row.bytes + weight > config.recovery_bytes_max
