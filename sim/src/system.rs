@@ -90,11 +90,11 @@ impl System for SignalHub {
     }
 
     fn generate(profile: Profile, seed: u64) -> Scenario {
-        scenario::generate(profile, seed)
+        Self::generate_lasting(profile, seed, scenario::LASTS)
     }
 
     fn generate_lasting(profile: Profile, seed: u64, lasts: Duration) -> Scenario {
-        scenario::generate_lasting(profile, seed, lasts)
+        backend::generate(profile, seed, lasts)
     }
 
     fn is_fair(scenario: &Scenario) -> bool {

@@ -6,11 +6,13 @@ mod deploy;
 #[cfg(test)]
 mod differential_tests;
 mod full;
+mod generate;
 mod message;
 #[cfg(test)]
 mod tests;
 
 pub use dst::backend::{Backend, Skipped, play, play_for, play_once};
+pub use generate::generate;
 
 use crate::SignalHub;
 

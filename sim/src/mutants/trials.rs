@@ -12,6 +12,7 @@ use super::fate::{Kills, Trial};
 use super::patch::{Expectation, Mutant};
 use super::scratch::Programs;
 use crate::backend::Backend;
+use crate::scenario::Profile;
 
 /// Storms that each mutant gets on the message backend, until what it declares breaks.
 pub const MESSAGE_SEEDS: u64 = 200;
@@ -29,6 +30,8 @@ const SIZES: [[&str; 3]; 2] = [
     ["--actors=1", "--connections=2", "--sends=1"],
     ["--actors=2", "--connections=2", "--sends=0"],
 ];
+/// The same for what is wrong with tokens alone.
+const WITH_TOKENS: [&str; 3] = ["--actors=2", "--connections=1", "--principals"];
 /// How long each of these sizes is explored.
 const EXPLORE_BUDGET: Duration = Duration::from_secs(5);
 /// Generated cases of each property: a bug that a model sees at all, it sees in a few.
@@ -163,7 +166,8 @@ impl Bench<'_> {
         }
         let budget = format!("--budget={}s", EXPLORE_BUDGET.as_secs());
         let mut kills = Kills::default();
-        for size in SIZES {
+        let with_tokens = (self.mutant.profile == Profile::Principals).then_some(WITH_TOKENS);
+        for size in SIZES.into_iter().chain(with_tokens) {
             let mut explore = Command::new(&self.programs.simulator);
             explore.args(["explore", "--format=json", &budget]).args(size);
             let output = self.output(explore.current_dir(&self.folder))?;

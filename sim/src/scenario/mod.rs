@@ -26,7 +26,7 @@ pub use dst::scenario::{
     InvalidScenario, ProcessAct, Progress, SCHEMA_FILE, VERSION, When, Who, settings, shrink,
     write,
 };
-pub use generator::{Profile, generate, generate_lasting};
+pub use generator::{Due, LASTS, Profile, aim, generate, generate_lasting, is_aimed};
 pub(crate) use token::SECRET;
 pub use token::{Flaw, Shown, Token, secret};
 

@@ -18,6 +18,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use signal_hub::hub::Config;
 
+pub use self::aimed::Due;
 use self::dice::Dice;
 use self::kinds::{Kind, Weights};
 use super::{Actor, ActorKind, Clients, Ending, Scenario, Step, When};
@@ -25,7 +26,7 @@ use crate::net::{Fault, LinkConfig};
 
 const NAMES: [&str; 8] = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi"];
 /// How long steps are played, unless somebody wants otherwise.
-const LASTS: Duration = Duration::from_secs(60);
+pub const LASTS: Duration = Duration::from_secs(60);
 /// Of the streams of a seed, that of what is rare; the profiles have the lower ones.
 const RARE: u64 = 1_000;
 /// That of who is large.
@@ -36,6 +37,10 @@ const RECOVERING: u64 = 1_003;
 const PRINCIPALS: u64 = 1_002;
 /// That of a hub with a store.
 const STORING: u64 = 1_004;
+/// That of who has several addresses.
+const ADDRESSES: u64 = 1_005;
+/// That of what comes when something is due.
+const DEADLINES: u64 = 1_006;
 
 /// What kind of minute it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, ValueEnum)]
@@ -96,6 +101,10 @@ pub fn generate_lasting(profile: Profile, seed: u64, lasts: Duration) -> Scenari
     if profile == Profile::Principals {
         principals::more_addresses(&mut dice, &mut scenario);
     }
+    let mut addresses = Dice::new(seed, ADDRESSES, lasts);
+    if profile == Profile::Swarm && addresses.one_in(4) {
+        principals::more_addresses(&mut addresses, &mut scenario);
+    }
     traffic::plan(&mut dice, &weights, &mut scenario);
     trouble::plan(&mut dice, &weights, &mut scenario);
     if profile == Profile::Swarm {
@@ -117,12 +126,28 @@ pub fn generate_lasting(profile: Profile, seed: u64, lasts: Duration) -> Scenari
     for minute in 1..lasts.as_secs().div_ceil(LASTS.as_secs()) as u32 {
         scenario.steps.push(Step::fault(LASTS * minute, Fault::Heal));
     }
+    scenario.steps.push(Step::fault(lasts, Fault::Heal));
+    put_in_order(&mut scenario);
+    scenario
+}
+
+/// Returns whether the storm of a seed is to be aimed at the deadlines that the hub has in it.
+pub fn is_aimed(profile: Profile, seed: u64) -> bool {
+    matches!(profile, Profile::Swarm | Profile::Principals | Profile::Store)
+        && Dice::new(seed, DEADLINES, LASTS).one_in(8)
+}
+
+/// Aims the storm of a seed at some of these.
+pub fn aim(scenario: &mut Scenario, deadlines: &[Due], seed: u64, lasts: Duration) {
+    aimed::aim(&mut Dice::new(seed, DEADLINES, lasts), deadlines, scenario);
+    put_in_order(scenario);
+}
+
+fn put_in_order(scenario: &mut Scenario) {
     scenario.steps.sort_by_cached_key(|step| match step.when {
         When::At(at) => at,
         When::After(_) | When::Then => unreachable!("a storm knows its times"),
     });
-    scenario.steps.push(Step::fault(lasts, Fault::Heal));
-    scenario
 }
 
 fn actors(profile: Profile, dice: &mut Dice) -> Vec<Actor> {

@@ -6,7 +6,7 @@ use signal_hub::protocol::Topic;
 
 use super::dice::Dice;
 use crate::net::{Fault, LinkConfig};
-use crate::scenario::{Act, Action, HUB_HOST, Scenario, Speech, Step, Who};
+use crate::scenario::{Act, Action, HUB_HOST, Scenario, Shown, Speech, Step, Token, Who};
 
 /// The actor that has no client.
 pub const STRANGER: &str = "mallory";
@@ -37,9 +37,15 @@ impl Stranger {
 
     /// One that has connected on a steady link.
     pub fn connected(number: u32, at: Duration) -> Self {
+        Self::connected_with(number, at, None)
+    }
+
+    /// The same with a token.
+    pub fn connected_with(number: u32, at: Duration, token: Option<Token>) -> Self {
         let mut stranger = Self::new(number, at);
         stranger.steady(LinkConfig::default().window_bytes);
-        stranger.does_at(at, connect());
+        let token = token.map(Shown::from);
+        stranger.does_at(at, Action::Connect { protocol_version: None, token });
         stranger.at = at + Duration::from_millis(300);
         stranger
     }

@@ -3,11 +3,14 @@
 
 mod bounds;
 mod claims;
+mod deadlines;
 mod ids;
 mod moments;
 mod queues;
 
 use std::time::Duration;
+
+pub use self::deadlines::{Due, aim};
 
 use super::dice::Dice;
 use crate::scenario::Scenario;

@@ -9,7 +9,7 @@ use crate::net::Seen;
 use crate::scenario::{Act, Action, ConnectionAct, Scenario, WhichToken};
 
 /// A millisecond before, at, or after.
-fn about(dice: &mut Dice, at: Duration) -> Duration {
+pub fn about(dice: &mut Dice, at: Duration) -> Duration {
     at - Duration::from_millis(1) + dice.millis(0, 2)
 }
 
@@ -87,7 +87,7 @@ fn by_its_owner(dice: &mut Dice, name: &str) -> Act {
     }
 }
 
-fn by_another(dice: &mut Dice, name: &str) -> Act {
+pub fn by_another(dice: &mut Dice, name: &str) -> Act {
     match dice.between(0, 3) {
         0 => tell(name, 0).into(),
         1 => Action::Discover { pattern: Some(name.to_owned()) }.into(),
