@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use signal_hub::client::{DisconnectReason, Event, TransportChange};
+use signal_hub::client::{Command, DisconnectReason, Event, TransportChange};
 use signal_hub::protocol::{ActorAddress, SessionId, UnregisterReason};
 
 use crate::history::{ClientEvent, Told};
@@ -14,12 +14,27 @@ use crate::lower::Wishes;
 pub struct Belief {
     session: Option<SessionId>,
     registered: BTreeSet<ActorAddress>,
-    /// Addresses that it has lost for good.
+    /// Addresses that it has lost or left for good.
     given_up: BTreeSet<ActorAddress>,
     ended: bool,
 }
 
 impl Belief {
+    /// Notes what the client is told: no event says that its own user gives an address up.
+    pub fn is_told(&mut self, command: &Command) {
+        match command {
+            Command::Unregister(address) => {
+                self.registered.remove(address);
+                self.given_up.insert(address.clone());
+            }
+            Command::Register(config) => drop(self.given_up.remove(&config.address)),
+            Command::Request(_)
+            | Command::Subscribe { .. }
+            | Command::Unsubscribe { .. }
+            | Command::Disconnect { .. } => {}
+        }
+    }
+
     /// Follows an event, as the client's user would; what is worth recording is the answer.
     pub fn follow(&mut self, event: Event) -> Option<ClientEvent> {
         match event {

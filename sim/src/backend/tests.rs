@@ -93,3 +93,18 @@ fn a_session_ends_with_its_token_to_the_millisecond_of_the_hubs_clock() {
         assert_eq!(token_ends(ten, &format!("{skew}, {wait}"), backend), [10_000], "{backend}");
     }
 }
+
+#[test]
+fn an_actor_that_gave_its_address_up_is_back_in_the_end() {
+    for at in ["0s", "2ms", "5s"] {
+        let text = format!(
+            r#"{{ "version": 1, "actors": ["alice"], "ending": "calm",
+                "steps": [{{ "at": "{at}", "who": "alice", "do": "unregister" }}] }}"#
+        );
+        let scenario = scenario::read(&text).expect("it can be played");
+        for backend in [Backend::Message, Backend::Simulated] {
+            let outcome = play(&scenario, backend, Keep::Nothing).expect("it is played");
+            assert_eq!(outcome.violation, None, "{at}, {backend}");
+        }
+    }
+}

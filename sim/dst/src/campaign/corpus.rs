@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -131,9 +130,7 @@ pub struct Corpus<S: System> {
 
 impl<S: System> Corpus<S> {
     /// That of a campaign from this seed on, which begins with these.
-    pub fn new(profile: S::Profile, first_seed: u64, mut begun: Vec<Scenario<S>>) -> Self {
-        // Another seed shows something else first.
-        begun.shuffle(&mut dice(first_seed));
+    pub fn new(profile: S::Profile, first_seed: u64, begun: Vec<Scenario<S>>) -> Self {
         let (entries, known, met) = (Vec::new(), BTreeMap::new(), Vec::new());
         Self { profile, first_seed, begun, entries, known, met }
     }
@@ -153,13 +150,11 @@ impl<S: System> Corpus<S> {
         self.entries.iter().filter(|entry| entry.is_new).map(|entry| &entry.scenario)
     }
 
-    /// What is played under the seed: every other time what it began with, as far as that goes; else what was kept,
-    /// changed, or a storm of its own.
+    /// What is played under the seed: what it began with, as far as that goes; then what was kept, changed, or a
+    /// storm of its own.
     pub fn candidate(&self, seed: u64) -> Candidate<S> {
         let number = usize::try_from(seed - self.first_seed).unwrap_or(usize::MAX);
-        if number.is_multiple_of(2)
-            && let Some(begun) = self.begun.get(number / 2)
-        {
+        if let Some(begun) = self.begun.get(number) {
             return Candidate { scenario: begun.clone(), origin: Origin::Corpus };
         }
         let fresh = S::generate(self.profile, seed);

@@ -1,5 +1,6 @@
 //! The smallest set of scenarios that comes to what all of them come to.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use super::corpus::Feature;
@@ -22,9 +23,17 @@ pub struct Choice<T, H> {
     pub features: BTreeSet<Feature<T, H>>,
 }
 
-/// The places of those that are enough, in ascending order: again and again the one that brings most for its
-/// size, then without those that later ones made superfluous. Where the bounds leave no room for all, the rest
-/// is not covered.
+impl<T: Ord, H: Ord> Choice<T, H> {
+    /// What it is worth where this is covered.
+    fn gain(&self, covered: &BTreeSet<Feature<T, H>>) -> u64 {
+        let new = self.features.iter().filter(|feature| !covered.contains(*feature));
+        new.map(Feature::worth).sum()
+    }
+}
+
+/// The places of those that are enough: again and again the one that brings most for its size, then without
+/// those that later ones made superfluous. Where the bounds leave no room for all, the rest is not covered. They
+/// are in the order in which to play them, so that the first few come to most.
 pub fn distill<T: Ord + Copy, H: Ord + Copy>(
     choices: &[Choice<T, H>],
     bounds: Bounds,
@@ -35,11 +44,10 @@ pub fn distill<T: Ord + Copy, H: Ord + Copy>(
         let fits = |choice: &Choice<T, H>| bytes + choice.bytes <= bounds.bytes;
         let gains = choices.iter().enumerate().filter(|(_, choice)| fits(choice));
         let gains = gains.map(|(place, choice)| {
-            let new = choice.features.iter().filter(|feature| !covered.contains(*feature));
-            let gain: u64 = new.map(Feature::worth).sum();
-            (gain * 1_000_000 / choice.bytes.max(1) as u64, std::cmp::Reverse(place))
+            let gain = choice.gain(&covered);
+            (gain * 1_000_000 / choice.bytes.max(1) as u64, Reverse(place))
         });
-        let Some((1.., std::cmp::Reverse(best))) = gains.max() else { break };
+        let Some((1.., Reverse(best))) = gains.max() else { break };
         covered.extend(choices[best].features.iter().copied());
         bytes += choices[best].bytes;
         chosen.push(best);
@@ -55,8 +63,24 @@ pub fn distill<T: Ord + Copy, H: Ord + Copy>(
             place += 1;
         }
     }
-    chosen.sort_unstable();
-    chosen
+    ranked(choices, chosen)
+}
+
+/// Again and again the one that brings most, whatever its size.
+fn ranked<T: Ord + Copy, H: Ord + Copy>(
+    choices: &[Choice<T, H>],
+    mut chosen: Vec<usize>,
+) -> Vec<usize> {
+    let mut covered = BTreeSet::new();
+    let mut ranked = Vec::new();
+    while let Some(best) =
+        chosen.iter().copied().max_by_key(|place| (choices[*place].gain(&covered), Reverse(*place)))
+    {
+        chosen.retain(|place| *place != best);
+        covered.extend(choices[best].features.iter().copied());
+        ranked.push(best);
+    }
+    ranked
 }
 
 #[cfg(test)]
@@ -86,6 +110,6 @@ mod tests {
     fn where_there_is_no_room_for_all_what_brings_most_stays() {
         let choices = [choice(10, &[1]), choice(10, &[2, 3]), choice(900, &[4, 5, 6])];
         assert_eq!(distill(&choices, Bounds { files: 1, ..PLENTY }), [1]);
-        assert_eq!(distill(&choices, Bounds { bytes: 20, ..PLENTY }), [0, 1]);
+        assert_eq!(distill(&choices, Bounds { bytes: 20, ..PLENTY }), [1, 0]);
     }
 }

@@ -176,20 +176,22 @@ pub fn read<S: System>(folder: &Path) -> anyhow::Result<Vec<Scenario<S>>> {
 /// Returns whether [`keep`] could have left it there: what somebody else did is nobody's to remove.
 fn is_kept_in(folder: &Path, file: &Path) -> bool {
     let name = file.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
-    let is_hash = name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_hash && file.parent() == Some(folder)
+    let (rank, hash) = name.split_once('-').unwrap_or(("0", name));
+    let is_rank = rank.bytes().all(|byte| byte.is_ascii_digit());
+    let is_hash = hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_rank && is_hash && file.parent() == Some(folder)
 }
 
-/// Leaves each in a file that is named after what it is.
+/// Leaves each in a file that is named after its place and what it is.
 pub fn keep<'a, S: System>(
     folder: &Path,
     scenarios: impl Iterator<Item = &'a Scenario<S>>,
 ) -> anyhow::Result<()> {
     let failed = || format!("cannot write to {}", folder.display());
     fs::create_dir_all(folder).with_context(failed)?;
-    for scenario in scenarios {
+    for (place, scenario) in scenarios.enumerate() {
         let text = scenario::write(scenario);
-        let name = format!("{:016x}.json", stable_hash(text.as_bytes()));
+        let name = format!("{place:03}-{:016x}.json", stable_hash(text.as_bytes()));
         fs::write(folder.join(name), text).with_context(failed)?;
     }
     Ok(())

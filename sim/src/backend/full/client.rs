@@ -47,9 +47,10 @@ impl<W: Wire> Client<W> {
 
 impl<W: Wire> testbed::Client<SignalHub> for Client<W> {
     fn obey(&self, commands: Commands) -> Doing {
-        let client = self.client.clone();
+        let (client, belief) = (self.client.clone(), Arc::clone(&self.belief));
         spawn(&self.process, async move {
             for command in commands {
+                belief.lock().unwrap_or_else(PoisonError::into_inner).is_told(&command);
                 // Storms make calls fail; the history tells what became of each.
                 let _ = client.command(command).await;
             }

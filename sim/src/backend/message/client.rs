@@ -146,6 +146,7 @@ impl World {
             && !stands_still
             && let Some((command, caller)) = client.commands.pop_front()
         {
+            client.belief.is_told(&command);
             let number = client.state.take_command(caller);
             self.hand_in(id, Input::Command(number, command));
         }

@@ -30,7 +30,9 @@ struct Reader {
     at: Option<Position>,
     /// The epoch in which the latest gap began.
     before: Option<Epoch>,
-    /// Numbers that the latest recovery said not to come.
+    /// Messages that are to come by the latest recovery.
+    due: u64,
+    /// Numbers that it said not to come, among those or behind them.
     expired: u64,
     handed_over: BTreeSet<Position>,
     /// Its latest registration.
@@ -169,14 +171,15 @@ impl Reader {
     fn told(&mut self, told: &Told) -> Result<(), (Invariant, String)> {
         match told {
             Told::Message(position) => self.message(*position),
-            Told::Recovered { ttl_expired, .. } => {
-                self.expired = *ttl_expired;
+            Told::Recovered { replayed, ttl_expired } => {
+                (self.due, self.expired) = (*replayed, *ttl_expired);
+                self.skip_the_expired();
                 Ok(())
             }
             Told::Gap(position) => {
                 let from = self.at.or(self.first);
                 self.before = from.map(|from| from.epoch).or(self.before);
-                (self.at, self.expired) = (*position, 0);
+                (self.at, self.due, self.expired) = (*position, 0, 0);
                 Ok(())
             }
         }
@@ -205,6 +208,15 @@ impl Reader {
         }
         self.expired -= missing;
         self.at = Some(Position { epoch, after: after.max(at.after) });
+        self.due = self.due.saturating_sub(1);
+        self.skip_the_expired();
         Ok(())
+    }
+
+    /// Once nothing more is to come, it has read as far as the hub had got.
+    fn skip_the_expired(&mut self) {
+        if let Some(at) = self.at.as_mut().filter(|_| self.due == 0) {
+            at.after += std::mem::take(&mut self.expired);
+        }
     }
 }

@@ -141,6 +141,19 @@ fn a_user_hears_of_a_hole() {
 }
 
 #[test]
+fn what_expired_is_behind_whoever_has_read_all_else() {
+    let mut story = heard(0);
+    story.hands_over(1);
+    for _ in 0..2 {
+        story.tells_user(Told::Recovered { replayed: 0, ttl_expired: 1 });
+    }
+    story.hands_over(4);
+    story.holds();
+    story.hands_over(6);
+    story.breaks(Invariant::I40);
+}
+
+#[test]
 fn a_user_gets_each_number_once() {
     let mut story = heard(0);
     story.hands_over(1);
