@@ -92,10 +92,11 @@ fn what_was_changed_is_a_storm_within_bounds_that_heals() {
 #[test]
 fn a_corpus_keeps_no_more_than_it_may() {
     let mut corpus = Corpus::<SignalHub>::new(Profile::Swarm, 0, Vec::new());
+    let storm = scenario::generate(Profile::Calm, 0);
     for number in 0..600 {
         let all = Situation::ALL;
         let pair = Feature::Pair(all[number / all.len()], all[number % all.len()]);
-        let candidate = Candidate { scenario: Scenario::default(), origin: Origin::Fresh };
+        let candidate = Candidate { scenario: storm.clone(), origin: Origin::Fresh };
         corpus.take_in(candidate, BTreeSet::from([pair]), false);
     }
     corpus.settle();
@@ -106,9 +107,10 @@ fn a_corpus_keeps_no_more_than_it_may() {
 fn what_brought_nothing_new_or_failed_is_not_kept() {
     let mut corpus = Corpus::<SignalHub>::new(Profile::Swarm, 0, Vec::new());
     let situation = |situation| BTreeSet::from([Feature::Situation(situation)]);
+    let storm = scenario::generate(Profile::Calm, 0);
     let (paused, late) = (situation(Situation::HubPaused), situation(Situation::HubLate));
     for (brings, has_failed, kept) in [(&paused, false, 1), (&paused, false, 1), (&late, true, 1)] {
-        let candidate = Candidate { scenario: Scenario::default(), origin: Origin::Fresh };
+        let candidate = Candidate { scenario: storm.clone(), origin: Origin::Fresh };
         corpus.take_in(candidate, brings.clone(), has_failed);
         assert_eq!(corpus.kept(), kept);
     }

@@ -261,8 +261,8 @@ invariants! {
     L9 [Input Client] "whoever comes back recovers"
         "After the faults, a client that comes back recovers, if the hub still keeps everything after what it has read."
         "a client that shows no position until its first message",
-    L10 [Input] "a good token gets in"
-        "Whoever shows a good token is let in, and back in to what is its principal's; a token that is refreshed in time costs no session, and no address that the newer one allows."
+    L10 [Input Client] "a good token gets in"
+        "Whoever shows a good token is let in, and back in to what is its principal's; a token that is refreshed in time costs no session, and no address that the newer one allows; a client whose source has the next one shows it in time."
         "the end of the first token that ends a session with a newer one",
 }
 

@@ -116,6 +116,7 @@ impl Judge {
         };
         let mut judge = Self::with(&scenario.hub, Shadow::of(scenario), delays);
         judge.over_all.push(Box::new(liveness::Shutdown::new(scenario)));
+        judge.over_all.push(Box::new(liveness::Renewals::new(scenario)));
         judge.store = scenario.clients.store.as_ref().map(store::Store::new);
         judge
     }

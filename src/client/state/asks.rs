@@ -120,18 +120,8 @@ impl ClientState {
     pub(super) fn resolve_reply(&mut self, id: CommandId, reply: Reply) {
         let result = match reply {
             Reply::Error(refusal) => Err(ClientError::Refused(refusal)),
-            reply => {
-                self.keep_token(&reply);
-                Ok(Outcome::Replied(Box::new(reply)))
-            }
+            reply => Ok(Outcome::Replied(Box::new(reply))),
         };
         self.resolve(id, result);
-    }
-
-    /// Keeps a refreshed token: the next session must not begin with an older one.
-    fn keep_token(&mut self, reply: &Reply) {
-        if let Reply::TokenRefreshed(refreshed) = reply {
-            self.config.auth_token = Some(refreshed.token.clone());
-        }
     }
 }

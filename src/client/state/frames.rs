@@ -84,7 +84,12 @@ impl ClientState {
             Purpose::Unsubscribe { address, topic, command } => {
                 self.unsubscribe_answered(now, address, topic, command, reply);
             }
-            Purpose::Command(id) => self.resolve_reply(id, reply),
+            Purpose::Command(id) => {
+                if let Reply::TokenRefreshed(refreshed) = &reply {
+                    self.token_refreshed(now, hub_now, refreshed);
+                }
+                self.resolve_reply(id, reply);
+            }
             Purpose::Disconnect(id) => {
                 let acknowledged = matches!(reply, Reply::Disconnected(_));
                 self.resolve(id, Ok(Outcome::Disconnected { acknowledged }));

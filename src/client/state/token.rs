@@ -3,7 +3,7 @@
 use super::connection::ending_of;
 use super::{ClientState, Output, Owner, Phase, Purpose};
 use crate::client::{DisconnectReason, Ending, Event, NoToken};
-use crate::protocol::{AuthToken, Details, RefreshToken, Reply, Verb};
+use crate::protocol::{AuthToken, Details, RefreshToken, Reply, TokenRefreshed, Verb};
 use crate::time::Timestamp;
 
 /// What a client knows of its token beside the text.
@@ -83,11 +83,21 @@ impl ClientState {
         }
     }
 
+    /// The hub goes by a newer token, whoever asked for that: the next session must not begin with an older one.
+    pub(super) fn token_refreshed(
+        &mut self,
+        now: Timestamp,
+        hub_now: Timestamp,
+        refreshed: &TokenRefreshed,
+    ) {
+        self.token_accepted(now, hub_now, Some(refreshed.expires_at));
+        self.config.auth_token = Some(refreshed.token.clone());
+    }
+
     pub(super) fn token_answered(&mut self, now: Timestamp, hub_now: Timestamp, reply: Reply) {
         match reply {
             Reply::TokenRefreshed(refreshed) => {
-                self.token_accepted(now, hub_now, Some(refreshed.expires_at));
-                self.config.auth_token = Some(refreshed.token);
+                self.token_refreshed(now, hub_now, &refreshed);
                 self.emit(Event::TokenRefreshed { expires_at: refreshed.expires_at });
             }
             Reply::Error(refusal) => self.token_failed(now, refusal.to_string(), false),

@@ -189,7 +189,7 @@ impl<S: System> Corpus<S> {
     }
 
     /// Takes in what was played and what it came to, in the order of seeds; says what was new in it. A run that
-    /// failed is over too early to be worth changing.
+    /// failed is over too early to be worth changing, and what is no storm cannot be changed.
     pub fn take_in(
         &mut self,
         candidate: Candidate<S>,
@@ -215,7 +215,7 @@ impl<S: System> Corpus<S> {
                 numbers.push(*number);
             }
         }
-        if !new.is_empty() && !has_failed {
+        if !new.is_empty() && !has_failed && scenario::is_storm(&candidate.scenario) {
             let (scenario, is_new) = (candidate.scenario, candidate.origin != Origin::Corpus);
             self.entries.push(Entry { scenario, is_new, features: numbers, changed: 0, energy: 0 });
         }

@@ -12,6 +12,7 @@ use signal_hub::protocol::{
 
 use super::super::Invariant;
 use super::{START, Story, at, connect, is_notice, register, renew, send, subscribe, unregister};
+use crate::history::ClientEvent;
 use crate::scenario::{SECRET, Token};
 
 impl Story {
@@ -296,6 +297,26 @@ fn a_good_token_of_the_same_principal_is_taken() {
     story.asks(1, "team/a", refresh(token("bob", json!({}))));
     story.holds();
     story.shows(token("alice", json!({})));
+    story.breaks(Invariant::L10);
+}
+
+#[test]
+fn a_client_with_a_source_shows_the_next_token_in_time() {
+    let mut story = Story::with_tokens();
+    let lasts = Some(Duration::from_secs(60));
+    story.scenario.clients.tokens.insert("alice".to_owned(), Token { lasts, ..Token::default() });
+    story.comes(1, token("alice", json!({})), []);
+    let connected = story.last().sent_to(1).remove(0);
+    story.receives(&connected);
+    for _ in 0..2 {
+        story.passes(Duration::from_secs(25));
+        story.at_client(ClientEvent::Sent(ClientFrame::Ping));
+    }
+    story.passes(Duration::from_secs(1));
+    story.at_client(ClientEvent::Sent(ClientFrame::Ping));
+    story.holds();
+    story.passes(Duration::from_secs(1));
+    story.at_client(ClientEvent::Sent(ClientFrame::Ping));
     story.breaks(Invariant::L10);
 }
 

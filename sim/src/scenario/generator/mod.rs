@@ -126,8 +126,7 @@ pub fn generate_lasting(profile: Profile, seed: u64, lasts: Duration) -> Scenari
     for minute in 1..lasts.as_secs().div_ceil(LASTS.as_secs()) as u32 {
         scenario.steps.push(Step::fault(LASTS * minute, Fault::Heal));
     }
-    scenario.steps.push(Step::fault(lasts, Fault::Heal));
-    put_in_order(&mut scenario);
+    put_in_order(&mut scenario, lasts);
     scenario
 }
 
@@ -139,15 +138,18 @@ pub fn is_aimed(profile: Profile, seed: u64) -> bool {
 
 /// Aims the storm of a seed at some of these.
 pub fn aim(scenario: &mut Scenario, deadlines: &[Due], seed: u64, lasts: Duration) {
+    scenario.steps.pop();
     aimed::aim(&mut Dice::new(seed, DEADLINES, lasts), deadlines, scenario);
-    put_in_order(scenario);
+    put_in_order(scenario, lasts);
 }
 
-fn put_in_order(scenario: &mut Scenario) {
+/// By their times; then all faults are lifted.
+fn put_in_order(scenario: &mut Scenario, lasts: Duration) {
     scenario.steps.sort_by_cached_key(|step| match step.when {
         When::At(at) => at,
         When::After(_) | When::Then => unreachable!("a storm knows its times"),
     });
+    scenario.steps.push(Step::fault(lasts, Fault::Heal));
 }
 
 fn actors(profile: Profile, dice: &mut Dice) -> Vec<Actor> {
@@ -203,6 +205,7 @@ fn hub(dice: &mut Dice, weights: &Weights) -> Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::What;
 
     #[test]
     fn a_seed_always_gives_the_same_scenario() {
@@ -216,8 +219,11 @@ mod tests {
     fn every_storm_is_of_a_hub_that_would_start() {
         for profile in Profile::value_variants() {
             for seed in (0..200).chain(1_000..1_212) {
-                let doubts = super::super::bounds::doubts(&generate(*profile, seed));
+                let storm = generate(*profile, seed);
+                let doubts = super::super::bounds::doubts(&storm);
                 assert_eq!(doubts, Vec::<String>::new(), "{profile:?} {seed}");
+                let last = storm.steps.last().expect("it heals");
+                assert!(matches!(last.what, What::Network(Fault::Heal)), "{profile:?} {seed}");
             }
         }
     }

@@ -84,6 +84,19 @@ fn a_token_is_replaced_after_two_thirds_of_its_life_and_each_next_one_too() {
 }
 
 #[test]
+fn the_next_token_comes_before_the_end_of_one_that_the_user_had_shown() {
+    let mut talk = Conversation::authorized();
+    let token = AuthToken::new("by hand");
+    talk.ask(Verb::RefreshToken(RefreshToken { token: token.clone() }));
+    let [refresh] = talk.requests().try_into().unwrap();
+    let expires_at = talk.now + LIFE / 2;
+    talk.reply(&refresh, Reply::TokenRefreshed(TokenRefreshed { token, expires_at }));
+    talk.outputs();
+    talk.pass(LIFE / 3);
+    assert!(talk.outputs().contains(&Output::RequestToken));
+}
+
+#[test]
 fn a_source_that_gives_nothing_is_asked_again_while_the_session_goes_on() {
     let silent = "the token's source does not answer";
     for (answer, why) in [(true, "no"), (false, silent)] {
