@@ -31,8 +31,8 @@ pub struct Store {
     /// All, as they are, and what they take at least.
     rows: BTreeMap<Row, Value>,
     bytes: u64,
-    /// The same before the inputs of this moment, which are stored together.
-    bytes_before: (Duration, u64),
+    /// The fewest of this moment, whose inputs may be stored together or one by one.
+    fewest_bytes: (Duration, u64),
     disk_fails: bool,
 }
 
@@ -97,7 +97,7 @@ impl Store {
             bytes_max: settings.bytes_max,
             rows: BTreeMap::new(),
             bytes: 0,
-            bytes_before: (Duration::ZERO, 0),
+            fewest_bytes: (Duration::ZERO, 0),
             disk_fails: false,
             kept: BTreeMap::new(),
             open: VecDeque::new(),
@@ -154,12 +154,12 @@ impl Store {
 
     /// What a store that is full beyond doubt takes is no row more.
     fn is_bounded(&mut self, at: Duration, rows: &[(Row, Option<Value>)]) -> Verdict {
-        if self.bytes_before.0 < at {
-            self.bytes_before = (at, self.bytes);
-        }
+        let (moment, fewest) = self.fewest_bytes;
+        let fewest = if moment < at { self.bytes } else { fewest.min(self.bytes) };
+        self.fewest_bytes = (at, fewest);
         // What waits for a later sync is not counted yet.
         let counts = !matches!(self.sync, StoreSync::Within(_));
-        let full = counts && self.bytes_before.1 > self.bytes_max;
+        let full = counts && fewest > self.bytes_max;
         for (row, value) in rows {
             let before = self.rows.get(row);
             if full && adds(before, value.as_ref()) {

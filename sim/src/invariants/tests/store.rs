@@ -109,6 +109,17 @@ fn nothing_is_added_to_a_store_that_is_full_beyond_doubt() {
 }
 
 #[test]
+fn what_one_input_frees_the_next_may_use() {
+    let mut story = Story::stored(100);
+    story.connected(1, "alice");
+    story.asks(1, "alice", register("alice"));
+    story.passes(Duration::from_millis(1));
+    story.asks(1, "alice", unregister());
+    story.asks(1, "alice", register("desk"));
+    story.holds();
+}
+
+#[test]
 fn a_hub_gives_up_only_if_its_disk_fails() {
     let mut story = Story::told(1);
     let what = Doing::Hub(HubAction::DiskFails { operations: 0 });
