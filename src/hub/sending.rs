@@ -6,6 +6,7 @@ use super::state::Registration;
 use super::{Deadline, DropReason, Hub, Output, Record, SessionKey, Storage};
 use crate::protocol::{
     ActorAddress, Body, CloseReason, Delivery, MessageId, Outgoing, Recipient, Reply, Request,
+    Route,
 };
 use crate::time::Timestamp;
 
@@ -146,6 +147,10 @@ impl Hub {
     ) -> Handover {
         let handover = match destination.owner {
             _ if destination.recovers && self.storage == Storage::Full => {
+                // A send is refused as a whole; what others get is missing here.
+                if delivery.route != Route::Send {
+                    self.leave_out(to);
+                }
                 Handover::Dropped(DropReason::StoreFull)
             }
             Err(DropReason::Detached) if destination.may_wait() => {

@@ -131,7 +131,9 @@ impl Hub {
             }),
         );
         journal.extend(self.kept.drain(..).filter_map(|(address, seq)| {
-            let kept = self.logs.get(&address)?.after(seq.get() - 1).next()?;
+            let log = self.logs.get(&address)?;
+            // What is not above the floor is gone from the store.
+            let kept = log.after(log.floor().max(seq.get() - 1)).next()?;
             let stored = (kept.seq == seq).then(|| Box::new(stored_message(kept)))?;
             Some(Entry::Kept(address, stored))
         }));

@@ -26,6 +26,10 @@ pub struct Totals {
     pub queued_messages: usize,
     /// Bytes of the queued messages.
     pub queued_bytes: usize,
+    /// Messages kept for addresses that recover.
+    pub kept_messages: usize,
+    /// Bytes of the kept messages.
+    pub kept_bytes: usize,
     /// Armed deadlines.
     pub deadlines: usize,
     /// Remembered outcomes of asks.
@@ -42,6 +46,8 @@ impl Hub {
             outcomes: self.dedupe.len(),
             registrations: self.registry.live_len(),
             detached: self.registry.len() - self.registry.live_len(),
+            kept_messages: self.logs.kept_messages(),
+            kept_bytes: self.logs.kept_bytes(),
             ..Totals::default()
         };
         totals.accounted.outcomes = self.dedupe.bytes();

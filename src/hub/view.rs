@@ -3,12 +3,15 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use siphasher::sip::SipHasher13;
 
 use super::rows::Rows;
+use super::state::Registration;
 use super::{Deadline, Hub, Phase, SessionDeadlines, SessionKey};
 use crate::protocol::{ActorAddress, Epoch, SessionId, Topic};
 use crate::time::Timestamp;
@@ -73,6 +76,9 @@ pub struct OwnerRow {
     pub until: Timestamp,
     /// Bytes that it counts for in the hub's accounts.
     pub weight: usize,
+    /// What of it a store keeps beside the version, in a number: the same for the same.
+    #[serde(skip)]
+    pub content: u64,
 }
 
 /// The log of a recovering address.
@@ -84,6 +90,8 @@ pub struct LogRow {
     pub last: u64,
     /// The latest number that is lost; zero: none.
     pub floor: u64,
+    /// Whether age took it, and not a bound.
+    pub aged: bool,
     /// The next number to replay, if any waits.
     pub cursor: Option<u64>,
     /// Kept messages.
@@ -99,6 +107,9 @@ pub struct LogRow {
 pub struct TopicRow {
     /// The addresses, in order.
     pub subscribers: BTreeSet<ActorAddress>,
+    /// Those of them whose subscription outlives the resume window.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub durable: BTreeSet<ActorAddress>,
 }
 
 /// How many rows there are in every table.
@@ -203,10 +214,7 @@ impl Hub {
         View {
             sessions: Rows::of(sessions, |key| self.session_row(*key)),
             addresses: Rows::of(addresses, |address| self.address_row(address)),
-            topics: Rows::of(topics, |topic| {
-                let subscribers: BTreeSet<_> = self.topics.subscribers(topic).cloned().collect();
-                (!subscribers.is_empty()).then_some(TopicRow { subscribers })
-            }),
+            topics: Rows::of(topics, |topic| self.topic_row(topic)),
             logs: Rows::of(logs, |address| self.log_row(address)),
         }
     }
@@ -222,12 +230,22 @@ impl Hub {
         })
     }
 
+    fn topic_row(&self, topic: &Topic) -> Option<TopicRow> {
+        let subscribers: BTreeSet<_> = self.topics.subscribers(topic).cloned().collect();
+        let is_durable = |address: &&ActorAddress| {
+            self.topics.subscription(address, topic).is_some_and(|known| known.durable)
+        };
+        let durable = subscribers.iter().filter(is_durable).cloned().collect();
+        (!subscribers.is_empty()).then_some(TopicRow { subscribers, durable })
+    }
+
     fn log_row(&self, address: &ActorAddress) -> Option<LogRow> {
         let log = self.logs.get(address)?;
         Some(LogRow {
             epoch: log.epoch,
             last: log.last,
             floor: log.floor(),
+            aged: log.stored().aged,
             cursor: log.cursor(),
             messages: log.len(),
             bytes: log.bytes(),
@@ -241,12 +259,21 @@ impl Hub {
             version: row.version,
             until: self.registry.until(row),
             weight: row.weight(address),
+            content: content(row),
         });
         let topics: BTreeSet<_> = self.topics.of(address).cloned().collect();
         let deadline = self.deadlines.of_address(address);
         let known = registration.is_some() || !topics.is_empty() || deadline.is_some();
         known.then_some(AddressRow { registration, topics, deadline })
     }
+}
+
+/// Not its key's: a run's rows are those of any other.
+fn content(row: &Registration) -> u64 {
+    let mut hasher = SipHasher13::new();
+    (&row.capabilities, &row.metadata, &row.principal).hash(&mut hasher);
+    (row.peer, row.taken_over).hash(&mut hasher);
+    hasher.finish()
 }
 
 fn session_of(deadline: &Deadline) -> Option<SessionKey> {

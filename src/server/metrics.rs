@@ -110,6 +110,8 @@ impl Page {
             subscriptions,
             queued_messages,
             queued_bytes,
+            kept_messages,
+            kept_bytes,
             deadlines,
             outcomes,
             accounted,
@@ -127,6 +129,8 @@ impl Page {
             ("subscriptions", "Subscriptions of all addresses.", subscriptions),
             ("queue_messages", "Messages in the outgoing queues of all sessions.", queued_messages),
             ("queue_bytes", "Bytes in the outgoing queues of all sessions.", queued_bytes),
+            ("kept_messages", "Messages kept for actors that recover.", kept_messages),
+            ("kept_bytes", "Bytes of the kept messages.", kept_bytes),
             ("deadlines", "Deadlines that are armed.", deadlines),
             ("outcomes", "Outcomes of asks that may come again.", outcomes),
         ] {

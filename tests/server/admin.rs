@@ -211,6 +211,8 @@ async fn a_thousand_sessions_come_and_vanish_and_nothing_is_left() {
         "subscriptions",
         "queue_messages",
         "queue_bytes",
+        "kept_messages",
+        "kept_bytes",
     ] {
         assert_eq!(hub.metric(sample).await, 0.0, "{sample}");
     }

@@ -218,7 +218,7 @@ invariants! {
         "a sender that waits for one who died",
     I59 [Input Client] "acknowledged is stored"
         "A hub with a store begins with the addresses, subscriptions and kept messages of a moment of its last life, after all that anybody was told of it; unless it synced nothing and did not end in order, then with none of the kept messages."
-        "an acknowledgement that leaves before the sync; a row that a takeover does not write; a kept message that comes back",
+        "an acknowledgement that leaves before the sync; a row that a takeover does not write; a kept message that comes back; a start that forgets what was registered",
     I60 [Input Client] "no way back"
         "No start brings an address back to an epoch or a number before one that somebody was told, nor to such a version unless the hub synced nothing and did not end in order."
         "a start that numbers from 1; the log of an epoch that had ended; numbers that go on though nothing was synced",

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use signal_hub::hub::{AddressRow, Input, LogRow, Output, View};
+use signal_hub::hub::{AddressRow, Input, LogRow, Output, OwnerRow, TopicRow, View};
 use signal_hub::protocol::codec::HubFrame;
 use signal_hub::protocol::{ActorAddress, MessageId, Outgoing, Topic};
 use signal_hub::server::StoreSync;
@@ -31,8 +31,8 @@ pub struct Store {
     /// All, as they are, and what they take at least.
     rows: BTreeMap<Row, Value>,
     bytes: u64,
-    /// The same before the inputs of this moment, which are stored together.
-    bytes_before: (Duration, u64),
+    /// The fewest of this moment, whose inputs may be stored together or one by one.
+    fewest_bytes: (Duration, u64),
     disk_fails: bool,
 }
 
@@ -52,17 +52,24 @@ enum Row {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Value {
-    Version(u64),
-    Subscribers(BTreeSet<ActorAddress>),
+    Address(Known),
+    Topic(TopicRow),
     Log(LogRow),
+}
+
+/// An address, whoever owns it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Known {
+    version: u64,
+    content: u64,
 }
 
 impl Value {
     /// The bytes of its rows, at least.
     fn bytes_min(&self) -> u64 {
         let bytes = match self {
-            Value::Version(_) => 180,
-            Value::Subscribers(addresses) => 120 * addresses.len(),
+            Value::Address(_) => 180,
+            Value::Topic(topic) => 120 * topic.subscribers.len(),
             Value::Log(log) => {
                 let data = log.bytes.saturating_sub(Outgoing::ENVELOPE_WEIGHT * log.messages);
                 120 + data + 200 * log.messages
@@ -75,9 +82,9 @@ impl Value {
 /// Returns whether rows are added, and not changed or removed.
 fn adds(before: Option<&Value>, after: Option<&Value>) -> bool {
     match (before, after) {
-        (None, Some(Value::Version(_) | Value::Subscribers(_))) => true,
-        (Some(Value::Subscribers(before)), Some(Value::Subscribers(after))) => {
-            after.len() > before.len()
+        (None, Some(Value::Address(_) | Value::Topic(_))) => true,
+        (Some(Value::Topic(before)), Some(Value::Topic(after))) => {
+            after.subscribers.len() > before.subscribers.len()
         }
         (Some(Value::Log(before)), Some(Value::Log(after))) => after.messages > before.messages,
         _ => false,
@@ -97,7 +104,7 @@ impl Store {
             bytes_max: settings.bytes_max,
             rows: BTreeMap::new(),
             bytes: 0,
-            bytes_before: (Duration::ZERO, 0),
+            fewest_bytes: (Duration::ZERO, 0),
             disk_fails: false,
             kept: BTreeMap::new(),
             open: VecDeque::new(),
@@ -154,12 +161,12 @@ impl Store {
 
     /// What a store that is full beyond doubt takes is no row more.
     fn is_bounded(&mut self, at: Duration, rows: &[(Row, Option<Value>)]) -> Verdict {
-        if self.bytes_before.0 < at {
-            self.bytes_before = (at, self.bytes);
-        }
+        let (moment, fewest) = self.fewest_bytes;
+        let fewest = if moment < at { self.bytes } else { fewest.min(self.bytes) };
+        self.fewest_bytes = (at, fewest);
         // What waits for a later sync is not counted yet.
         let counts = !matches!(self.sync, StoreSync::Within(_));
-        let full = counts && self.bytes_before.1 > self.bytes_max;
+        let full = counts && fewest > self.bytes_max;
         for (row, value) in rows {
             let before = self.rows.get(row);
             if full && adds(before, value.as_ref()) {
@@ -234,14 +241,17 @@ fn put(rows: &mut BTreeMap<Row, Value>, row: Row, value: Option<Value>) {
 
 /// Of what was touched, what a store keeps.
 fn rows(touched: &View) -> Vec<(Row, Option<Value>)> {
-    let version = |row: &AddressRow| Some(Value::Version(row.registration?.version));
+    let known = |row: &AddressRow| {
+        let OwnerRow { version, content, .. } = row.registration?;
+        Some(Value::Address(Known { version, content }))
+    };
     let addresses = touched.addresses.iter();
     let addresses = addresses
-        .map(|(address, row)| (Row::Address(address.clone()), row.as_ref().and_then(version)));
-    let topics = touched.topics.iter().map(|(topic, row)| {
-        let subscribers = row.as_ref().map(|row| Value::Subscribers(row.subscribers.clone()));
-        (Row::Topic(topic.clone()), subscribers)
-    });
+        .map(|(address, row)| (Row::Address(address.clone()), row.as_ref().and_then(known)));
+    let topics = touched
+        .topics
+        .iter()
+        .map(|(topic, row)| (Row::Topic(topic.clone()), row.clone().map(Value::Topic)));
     let logs =
         touched.logs.iter().map(|(address, row)| (Row::Log(address.clone()), row.map(Value::Log)));
     addresses.chain(topics).chain(logs).collect()
@@ -263,16 +273,26 @@ fn differing(
             log_differs(address, was, found)
         }
         (_, was, found) if was == found => None,
-        (Row::Address(address), Some(Value::Version(was)), Some(Value::Version(found)))
-            if found < was =>
-        {
-            Some((Invariant::I60, format!("{address} was at version {was} and is at {found}")))
+        (Row::Address(address), Some(Value::Address(was)), Some(Value::Address(found))) => {
+            Some(address_differs(address, was, found))
         }
         (row, was, found) => {
             Some((Invariant::I59, format!("{row:?} was {was:?} and is {found:?}")))
         }
     };
     both.into_iter().filter_map(differs).collect()
+}
+
+fn address_differs(address: &ActorAddress, was: &Known, found: &Known) -> (Invariant, String) {
+    let [before, after] = [was.version, found.version];
+    if after < before {
+        (Invariant::I60, format!("{address} was at version {before} and is at {after}"))
+    } else if after == before {
+        let what = "its capabilities, metadata, principal, peer or the epoch that was taken over";
+        (Invariant::I59, format!("{address} comes back, and of {what} not all are what they were"))
+    } else {
+        (Invariant::I59, format!("{address} was at version {before} and is at {after}"))
+    }
 }
 
 /// It goes on where it was, and its window begins anew.
@@ -288,7 +308,9 @@ fn log_differs(
         );
         return Some((Invariant::I60, evidence));
     }
-    let [before, after] = [was, found].map(|row| (row.last, row.floor, row.messages));
+    // What a replay waits for may lie below the floor: that is nobody's after a restart.
+    let counts = |row: &LogRow| (row.messages as u64).min(row.last - row.floor);
+    let [before, after] = [was, found].map(|row| (row.last, row.floor, row.aged, counts(row)));
     let evidence = || format!("{address} kept {was:?} and keeps {found:?}");
     (before != after).then(|| (Invariant::I59, evidence()))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use signal_hub::hub::{AddressRow, Entry, ForgetReason, Input, Record};
+use signal_hub::hub::{AddressRow, ForgetReason, Record, TopicRow};
 use signal_hub::protocol::{ActorAddress, Reply, Subscription, Topic, Verb};
 
 use super::{HubObserver, Invariant, Transition, Verdict, broken};
@@ -21,13 +21,11 @@ impl HubObserver for Subscriptions {
     }
 
     fn hub_restored(&mut self, hub: &HubEvent) -> Verdict {
-        let Input::Restored(entries) = &hub.input else { return Ok(()) };
-        self.durable.extend(entries.iter().filter_map(|entry| match entry {
-            Entry::Subscription(address, topic, Some(subscription)) if subscription.durable => {
-                Some((address.clone(), topic.clone()))
-            }
-            _ => None,
-        }));
+        // I59 holds them against the last life.
+        for (topic, row) in &hub.touched.topics {
+            let durable = row.iter().flat_map(|row| &row.durable);
+            self.durable.extend(durable.map(|address| (address.clone(), topic.clone())));
+        }
         Ok(())
     }
 
@@ -89,6 +87,14 @@ impl Subscriptions {
             && told.durable == Some(true)
         {
             let actor = transition.before.acting_identity(asked.session, &asked.request.from);
+            let row = transition.after.topic(&told.topic);
+            let passes =
+                |row: &TopicRow| row.subscribers.contains(&actor) && !row.durable.contains(&actor);
+            if row.is_some_and(passes) && !transition.is_due(&actor) {
+                let evidence =
+                    format!("{actor} is told that {} is durable, and it is not", told.topic);
+                return broken(Invariant::I14, evidence);
+            }
             self.durable.insert((actor, told.topic.clone()));
         }
         Ok(())

@@ -182,7 +182,7 @@ mod tests {
         let owner = owner.map(SessionKey);
         let topics: BTreeSet<Topic> =
             topics.iter().map(|topic| Topic::parse(topic).expect("a topic")).collect();
-        let registration = Some(OwnerRow { owner, version: 1, until, weight: 9 });
+        let registration = Some(OwnerRow { owner, version: 1, until, weight: 9, content: 0 });
         AddressRow { registration, topics, deadline: Some(until) }
     }
 

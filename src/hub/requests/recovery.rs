@@ -235,20 +235,35 @@ impl Hub {
     ) -> (Option<NonZeroU64>, bool) {
         let (weight, mut lost) = (delivery.weight(), Vec::new());
         let has_room = self.logs.make_room(to, weight, &self.config, &mut lost);
-        let seq = self.logs.change(to, |log| {
-            let seq = log.number();
-            if has_room {
-                log.push(Kept { seq, at, lived, weight, delivery, owed });
-            } else {
-                log.leave_out_latest();
-                lost.extend(log.lose_all().map(|kept| (to.clone(), kept)));
-            }
-            seq
-        });
         for (address, kept) in lost {
             self.settle(&address, &kept, DropReason::Overflow);
         }
-        (seq, has_room)
+        if !has_room {
+            return (self.leave_out(to), false);
+        }
+        let seq = self.logs.change(to, |log| {
+            let seq = log.number();
+            log.push(Kept { seq, at, lived, weight, delivery, owed });
+            seq
+        });
+        (seq, true)
+    }
+
+    /// Numbers a copy that is not kept, so that its recipient sees that it is missing: no position before
+    /// it counts. A full store takes that too, since it adds no row.
+    #[cold]
+    pub(in crate::hub) fn leave_out(&mut self, to: &ActorAddress) -> Option<NonZeroU64> {
+        let mut lost = Vec::new();
+        let seq = self.logs.change(to, |log| {
+            let seq = log.number();
+            log.leave_out_latest();
+            lost.extend(log.lose_all());
+            seq
+        });
+        for kept in lost {
+            self.settle(to, &kept, DropReason::Overflow);
+        }
+        seq
     }
 
     /// The oldest message of a log may be too old (I42).

@@ -14,7 +14,9 @@ const RANK_STEP: usize = 4096;
 #[derive(Debug, Clone)]
 pub(crate) struct Logs {
     of: Table<ActorAddress, Box<Log>>,
-    /// The weight of all kept messages.
+    /// How many messages are kept.
+    messages: usize,
+    /// What they weigh.
     bytes: usize,
     /// The logs that can give way, by size.
     ranks: BTreeSet<(usize, ActorAddress)>,
@@ -25,7 +27,7 @@ impl Logs {
     /// `secret` is the hub's key for the places of addresses.
     pub fn new(secret: [u8; 16]) -> Self {
         let (ranks, touched) = (BTreeSet::new(), Touched::default());
-        Self { of: Table::new(secret), bytes: 0, ranks, touched }
+        Self { of: Table::new(secret), messages: 0, bytes: 0, ranks, touched }
     }
 
     pub fn get(&self, address: &ActorAddress) -> Option<&Log> {
@@ -39,6 +41,16 @@ impl Logs {
 
     pub fn is_empty(&self) -> bool {
         self.of.len() == 0
+    }
+
+    /// How many messages all logs keep.
+    pub fn kept_messages(&self) -> usize {
+        self.messages
+    }
+
+    /// What these weigh.
+    pub fn kept_bytes(&self) -> usize {
+        self.bytes
     }
 
     /// The weight of all logs.
@@ -57,6 +69,7 @@ impl Logs {
         if let Some(rank) = rank(&log) {
             self.ranks.remove(&(rank, address.clone()));
         }
+        self.messages -= log.len();
         self.bytes -= log.bytes();
         Some(*log)
     }
@@ -69,8 +82,9 @@ impl Logs {
     ) -> Option<R> {
         let log = self.of.get_mut(address)?;
         self.touched.note(address.clone());
-        let (rank_before, bytes_before) = (rank(log), log.bytes());
+        let (rank_before, messages_before, bytes_before) = (rank(log), log.len(), log.bytes());
         let changed = change(log);
+        self.messages = self.messages - messages_before + log.len();
         self.bytes = self.bytes - bytes_before + log.bytes();
         let rank_after = rank(log);
         if rank_before != rank_after {

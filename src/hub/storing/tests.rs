@@ -206,6 +206,39 @@ fn a_full_store_takes_nothing_new_and_keeps_what_it_has() {
 }
 
 #[test]
+fn a_publication_that_a_full_store_cannot_keep_leaves_a_number_out() {
+    let mut life = Life::begin();
+    let (bob, registered) = life.comes("@(bob)", json!(true));
+    let epoch = payload(&registered)["recovery"]["epoch"].clone();
+    life.says(bob, "@(bob)", "hub:subscribe", json!({ "topic": "news" }));
+    let (alice, _) = life.comes("@(alice)", json!(null));
+    let published = |life: &mut Life, storage| {
+        life.hub.change_storage(storage);
+        let news = json!({ "topic": "news", "type": "note", "data": 1 });
+        life.says(alice, "@(alice)", "hub:publish", news)
+    };
+    let heard = published(&mut life, Storage::Full);
+    assert_eq!((payload(&heard)["subscriberCount"].clone(), heard.len()), (json!(0), 1));
+    let heard = published(&mut life, Storage::Open);
+    assert_eq!(heard[0]["metadata"]["seq"], 2, "bob sees that the first is missing");
+    life.feed(Input::Closed(bob, CloseCause::Lost));
+    published(&mut life, Storage::Open);
+    published(&mut life, Storage::Full);
+    assert_eq!(life.hub.counters().messages_dropped, 3, "what was queued before is of no use");
+    let send = json!({ "to": "@(bob)", "type": "note", "data": 1 });
+    assert_eq!(payload(&life.says(alice, "@(alice)", "hub:send", send))["code"], "rate_limited");
+    assert!(life.rows.kept.is_empty(), "a full store is not added to");
+    published(&mut life, Storage::Open);
+    life.crash();
+    let (bob, heard) = life.comes("@(bob)", json!({ "epoch": epoch, "after": 3 }));
+    let recovery = &payload(&heard)["recovery"];
+    assert_eq!((&recovery["reason"], &recovery["after"]), (&json!("overflow"), &json!(5)));
+    let heard = life.says(bob, "@(bob)", "hub:recover", json!({ "after": 4 }));
+    assert_eq!(payload(&heard)["recovery"]["recovered"], true);
+    assert_eq!(heard[1]["metadata"]["seq"], 5);
+}
+
+#[test]
 fn what_a_hub_without_recovery_finds_nobody_gets_later() {
     let (mut life, epoch) = missed(1);
     life.crash_into(Config { recovery_messages_max: 0, ..Config::default() });

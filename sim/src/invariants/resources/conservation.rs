@@ -282,6 +282,8 @@ fn totals(shadow: &Shadow, told: &Totals) -> Totals {
         armed += usize::from(row.deadline.is_some());
     }
     for (_, row) in shadow.logs() {
+        totals.kept_messages += row.messages;
+        totals.kept_bytes += row.bytes;
         totals.accounted.logs += weights::LOG + row.bytes;
         armed += usize::from(row.due.is_some());
     }

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use signal_hub::hub::{LogRow, Record};
+use signal_hub::hub::{LogRow, Record, Storage};
 use signal_hub::protocol::{Epoch, Position, RecoveryWish, Unrecovered};
 
 use super::*;
@@ -96,6 +96,20 @@ fn copies_are_numbered_one_after_the_other() {
             message.seq = message.seq.and(NonZeroU64::new(3));
         }
     }
+    story.breaks(Invariant::I36);
+}
+
+#[test]
+fn a_publication_that_a_full_store_leaves_out_has_a_number() {
+    let mut story = heard(0);
+    story.asks(1, "alice", subscribe("news"));
+    story.closes(1);
+    story.hub.change_storage(Storage::Full);
+    story.happens(Input::Restored(Vec::new()));
+    story.asks(2, "bob", send("alice"));
+    story.asks(2, "bob", publish("news"));
+    story.holds();
+    story.log_of_last(|row| (row.last, row.floor) = (0, 0));
     story.breaks(Invariant::I36);
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use signal_hub::hub::{Entry, Storage};
+use signal_hub::hub::{Entry, Storage, StoredAddress};
 
 use super::*;
 use crate::scenario::{HubAction, Step, Store, What as Doing, When};
@@ -41,15 +41,32 @@ impl Story {
         self.begins_with(found);
     }
 
-    /// The addresses that a store holds that has synced all.
+    /// The addresses and subscriptions that a store holds that has synced all.
     fn synced(&mut self) -> Vec<Entry> {
         let mut rows = BTreeMap::new();
         for entry in self.hub.take_journal() {
-            if let Entry::Address(address, Some(_)) = &entry {
-                rows.insert(address.clone(), entry);
-            }
+            let key = match &entry {
+                Entry::Address(address, Some(_)) => (address.clone(), None),
+                Entry::Subscription(address, topic, Some(_)) => {
+                    (address.clone(), Some(topic.clone()))
+                }
+                _ => continue,
+            };
+            rows.insert(key, entry);
         }
         rows.into_values().collect()
+    }
+
+    /// The same, but what is found is not quite what was synced.
+    fn crashes_and_finds(&mut self, other: impl Fn(&mut Entry)) {
+        let mut found = self.synced();
+        found.iter_mut().for_each(other);
+        self.crashes(found);
+    }
+
+    fn subscribes_for_good(&mut self) {
+        let subscribe = Subscribe { topic: topic("news"), durable: true };
+        self.asks(1, "alice", Verb::Subscribe(subscribe));
     }
 }
 
@@ -85,14 +102,55 @@ fn a_hub_with_a_store_begins_with_what_that_holds() {
 #[test]
 fn no_start_goes_back_behind_what_was_told() {
     let mut story = Story::told(2);
-    let mut found = story.synced();
-    for entry in &mut found {
+    story.crashes_and_finds(|entry| {
         if let Entry::Address(_, Some(stored)) = entry {
             stored.version = 1;
         }
-    }
-    story.crashes(found);
+    });
     story.breaks(Invariant::I60);
+}
+
+#[test]
+fn an_address_comes_back_with_what_it_was_registered_with() {
+    let others: [fn(&mut StoredAddress); 3] = [
+        |stored| stored.capabilities.clear(),
+        |stored| stored.metadata = Json::NULL,
+        |stored| stored.peer = Ipv4Addr::UNSPECIFIED.into(),
+    ];
+    for other in others {
+        let mut story = Story::told(1);
+        story.crashes_and_finds(|entry| {
+            if let Entry::Address(_, Some(stored)) = entry {
+                other(stored);
+            }
+        });
+        story.breaks(Invariant::I59);
+    }
+}
+
+#[test]
+fn a_subscription_that_was_durable_comes_back_durable() {
+    for durable in [true, false] {
+        let mut story = Story::told(1);
+        story.subscribes_for_good();
+        let reply = story.last().sent_to(1)[0].clone();
+        story.receives(&reply);
+        story.crashes_and_finds(|entry| {
+            if let Entry::Subscription(_, _, Some(stored)) = entry {
+                stored.durable = durable;
+            }
+        });
+        if durable { story.holds() } else { story.breaks(Invariant::I59) }
+    }
+}
+
+#[test]
+fn what_is_told_to_be_durable_is() {
+    let mut story = Story::told(1);
+    story.subscribes_for_good();
+    story.holds();
+    story.last().touched.topics.values_mut().flatten().for_each(|row| row.durable.clear());
+    story.breaks(Invariant::I14);
 }
 
 #[test]
@@ -106,6 +164,17 @@ fn nothing_is_added_to_a_store_that_is_full_beyond_doubt() {
         story.asks(key, &name, register(&name));
     }
     story.breaks(Invariant::I61);
+}
+
+#[test]
+fn what_one_input_frees_the_next_may_use() {
+    let mut story = Story::stored(100);
+    story.connected(1, "alice");
+    story.asks(1, "alice", register("alice"));
+    story.passes(Duration::from_millis(1));
+    story.asks(1, "alice", unregister());
+    story.asks(1, "alice", register("desk"));
+    story.holds();
 }
 
 #[test]

@@ -167,18 +167,24 @@ impl Recovery {
             DropReason::QueueFull | DropReason::Detached => {
                 let asked = transition.asked.as_ref().and_then(|asked| asked.verb());
                 if !matches!(asked, Some(Verb::Send(send)) if !send.queue) {
-                    seen.changed.insert(to.clone());
-                    return self.left_out(transition, to, message);
+                    self.found_no_room(transition, to, message)?;
+                    self.leave_out(to, seen);
                 }
             }
-            DropReason::UnknownActor | DropReason::StoreFull => {}
+            DropReason::StoreFull => {
+                let asked = transition.asked.as_ref().and_then(|asked| asked.verb());
+                if !matches!(asked, Some(Verb::Send(_))) {
+                    self.leave_out(to, seen);
+                }
+            }
+            DropReason::UnknownActor => {}
         }
         Ok(())
     }
 
-    /// A copy that found no room at all has a number, and no position before it counts.
-    fn left_out(
-        &mut self,
+    /// Only a copy that is too large, or that replays leave no room, is not kept.
+    fn found_no_room(
+        &self,
         transition: &Transition<'_>,
         to: &ActorAddress,
         message: &MessageId,
@@ -190,13 +196,19 @@ impl Recovery {
         let room = self.config.recovery_bytes_max.min(self.config.recovery_total_bytes_max);
         let others = self.books.iter().filter(|(address, _)| *address != to);
         let pinned = others.filter(|(_, book)| book.cursor.is_some()).count();
-        let Some(book) = self.books.get_mut(to) else { return Ok(()) };
-        if book.cursor.is_none() && weight_max <= room && pinned == 0 {
+        let waits = self.books.get(to).is_some_and(|book| book.cursor.is_some());
+        if !waits && weight_max <= room && pinned == 0 {
             let evidence = format!("{message} is not kept for {to}, and could have been");
             return broken(Invariant::I42, evidence);
         }
+        Ok(())
+    }
+
+    /// A copy that is not kept has a number, and no position before it counts.
+    fn leave_out(&mut self, to: &ActorAddress, seen: &mut Seen<'_>) {
+        let Some(book) = self.books.get_mut(to) else { return };
+        seen.changed.insert(to.clone());
         book.last += 1;
         (book.floor, book.lost) = (book.last, Unrecovered::Overflow);
-        Ok(())
     }
 }
