@@ -138,6 +138,7 @@ const DST_ROOMS: &[&str] = &[
     "report",
     "commands",
     "system",
+    "service",
     "lib",
 ];
 

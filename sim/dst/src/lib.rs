@@ -1,13 +1,14 @@
 //! Deterministic simulation testing of a server that many clients talk to, called the hub here. One
-//! implements the trait [`System`]: what can be done and seen, what must hold, what must come up; and
-//! [`Deploy`](backend::Deploy): how a server and its clients start on a [`Runtime`](runtime::Runtime). One
-//! gets a network with faults, scenarios as files and from seeds, runs that are judged event by event,
+//! implements the trait [`Service`]: a server and its client as functions on a
+//! [`Runtime`](runtime::Runtime), what must hold of what they note, and the scenario of a seed; or, for whoever has
+//! more to say, [`System`] and [`Deploy`](backend::Deploy). One gets a network with faults, scenarios as files and from seeds, runs that are judged event by event,
 //! campaigns on all cores, failures shrunk to a few steps, reports, and the commands of a simulator.
 //! Nothing here knows which hub it is.
 //!
 //! The map, in the order in which a run travels:
 //!
-//! - [`system`]: what is under test.
+//! - [`service`]: what is under test, the short way: two functions, what they note, what must hold of it.
+//! - [`system`]: the same, with all that can be said.
 //! - [`scenario`]: who does what when, as a value and as a file; the shrinker.
 //! - [`seeds`]: which seeds to play.
 //! - [`campaign`]: plays many of them, on many threads.
@@ -52,7 +53,13 @@ pub mod run;
 pub mod runtime;
 pub mod scenario;
 pub mod seeds;
+pub mod service;
 pub mod system;
 pub mod verdict;
 
+pub use service::Service;
 pub use system::System;
+
+/// For [`invariants!`].
+#[doc(hidden)]
+pub use serde as __serde;

@@ -140,3 +140,98 @@ pub fn check_same<S: System>(here: &str, there: &str) -> Result<(), Violation<S>
     );
     Err(Violation::new(S::Invariant::DETERMINISTIC, evidence))
 }
+
+/// Makes an enum of what must hold, with the four that the engine itself finds broken. A `safety` is
+/// broken by the event that shows it, a `liveness` by a wait in vain.
+///
+/// ```
+/// dst::invariants! {
+///     /// What must hold of an echo server.
+///     pub enum Invariant {
+///         safety EveryLineComesBack: "What a client says comes back to it, line by line, in order.",
+///     }
+/// }
+/// use dst::verdict::Invariant as _;
+/// assert_eq!(Invariant::ALL, [Invariant::EveryLineComesBack]);
+/// assert!(Invariant::EXPECTED.is_liveness());
+/// ```
+#[macro_export]
+macro_rules! invariants {
+    (@is_liveness safety) => {
+        false
+    };
+    (@is_liveness liveness) => {
+        true
+    };
+    ($(#[$meta:meta])* $vis:vis enum $name:ident {
+        $($sort:ident $variant:ident: $sentence:literal,)*
+    }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        $vis enum $name {
+            $(#[doc = $sentence] $variant,)*
+            /// What a step or a probe waits for comes.
+            Expected,
+            /// Nothing panics.
+            NoPanic,
+            /// A run is the same wherever it is played.
+            Deterministic,
+            /// Two backends show the same.
+            SameOnBackends,
+        }
+
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                ::std::fmt::Debug::fmt(self, f)
+            }
+        }
+
+        impl $crate::__serde::Serialize for $name {
+            fn serialize<S: $crate::__serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> ::std::result::Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl $crate::verdict::Invariant for $name {
+            const ALL: &'static [Self] = &[$(Self::$variant,)*];
+            const EXPECTED: Self = Self::Expected;
+            const NO_PANIC: Self = Self::NoPanic;
+            const DETERMINISTIC: Self = Self::Deterministic;
+            const SAME_ON_BACKENDS: Self = Self::SameOnBackends;
+
+            fn sentence(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $sentence,)*
+                    Self::Expected => "What a step or a probe waits for comes.",
+                    Self::NoPanic => "Nothing panics.",
+                    Self::Deterministic => "A run is the same wherever it is played.",
+                    Self::SameOnBackends => "Two backends show the same.",
+                }
+            }
+
+            fn is_liveness(self) -> bool {
+                match self {
+                    $(Self::$variant => $crate::invariants!(@is_liveness $sort),)*
+                    Self::Expected => true,
+                    Self::NoPanic | Self::Deterministic | Self::SameOnBackends => false,
+                }
+            }
+
+            fn goes_by_time(self) -> bool {
+                self.is_liveness()
+            }
+
+            fn is_shown_by_event(self) -> bool {
+                match self {
+                    $(Self::$variant => !self.is_liveness(),)*
+                    Self::Expected | Self::NoPanic | Self::Deterministic | Self::SameOnBackends => {
+                        false
+                    }
+                }
+            }
+        }
+    };
+}

@@ -1,7 +1,9 @@
-//! The commands that every simulator has, for its command line: results on stdout, everything else on
-//! stderr, the exit code tells the kind of failure.
+//! The commands that every simulator has: [`main`] is the whole of a simulator that has no others,
+//! [`Commands`] what one with others begins with. Results go to stdout, everything else to stderr; the exit
+//! code tells the kind of failure.
 
 mod bench;
+mod cli;
 mod corpus;
 mod explain;
 mod files;
@@ -17,6 +19,7 @@ mod test;
 use std::time::{Duration, Instant};
 
 pub use bench::Bench;
+pub use cli::{Commands, main, main_of};
 pub use corpus::Distill;
 pub use explain::Explain;
 pub use files::{Adopt, Scenarios, Shrink, shrink};
@@ -26,7 +29,7 @@ pub use progress::Ticker;
 pub use replay::{PrintScenario, Replay};
 pub use run::Run;
 pub use show::Show;
-pub use test::PrintTest;
+pub use test::{PrintTest, rust_test};
 
 use crate::System;
 use crate::backend::Outcome;

@@ -1,0 +1,138 @@
+//! The short way: a server and its client as two functions, what must hold of what they note, and the
+//! scenario of a seed. Every [`Service`] is a [`System`](crate::System) that can be deployed. Raw connections,
+//! a disk, agreement at the end, a model by messages: who wants these implements `System` and
+//! [`Deploy`](crate::backend::Deploy), as the whole of this folder does.
+
+mod client;
+mod deploy;
+mod seen;
+
+use std::fmt::{Debug, Display};
+use std::future::Future;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+pub use client::{Order, Orders};
+pub use deploy::{Client, Memory, Nobody, Presence, Running, Watch, Wishes};
+pub use seen::{Got, Nothing, Seen, Sight};
+
+use crate::history::Event;
+use crate::runtime::Runtime;
+use crate::scenario::Scenario;
+use crate::system::{Profile, Values};
+use crate::verdict::{Invariant, Violation};
+
+/// A server with its clients, in as few words as there can be.
+pub trait Service: Debug + Default + Clone + Copy + PartialEq + Eq + Send + Sync + 'static {
+    /// How the server is set: `"hub"` in a scenario file.
+    type Settings: Values;
+    /// What a step can tell a client to do; `"do"` in a file names it.
+    type Action: Debug
+        + Clone
+        + PartialEq
+        + Eq
+        + Send
+        + Sync
+        + Serialize
+        + DeserializeOwned
+        + JsonSchema
+        + 'static;
+    /// What server and clients note.
+    type Note: Note;
+    /// What must hold; [`invariants!`](crate::invariants) makes one.
+    type Invariant: Invariant;
+    /// What has to be remembered to judge that.
+    type Memory: Default + Send + 'static;
+    /// What kinds of scenarios there are.
+    type Profile: Profile;
+
+    /// What it is called.
+    const NAME: &str;
+    /// How its simulator is started from a shell.
+    const COMMAND: &str;
+    /// What has to be noted in every campaign, by [`Note::kind`]: without it, that nothing failed proves
+    /// nothing. `connected` and `lost` are a client's connections.
+    const MUST_COME_UP: &[&str] = &[];
+
+    /// The server: serves for as long as it is polled.
+    fn serve<R: Runtime>(
+        runtime: R,
+        listener: R::Listener,
+        settings: Self::Settings,
+        log: Log<Self::Note>,
+    ) -> impl Future<Output = ()> + Send;
+
+    /// A client on one connection, until that ends or there are no more orders. It is called again with the
+    /// next connection, unless the orders are over.
+    fn talk<S: Stream>(
+        stream: S,
+        orders: &mut Orders<Self::Action>,
+        log: Log<Self::Note>,
+    ) -> impl Future<Output = ()> + Send;
+
+    /// Judges one event.
+    ///
+    /// # Errors
+    /// What breaks at it.
+    fn judge(memory: &mut Self::Memory, event: &Event<Self>) -> Result<(), Violation<Self>>;
+
+    /// The scenario of a seed. The same seed and profile always give the same one.
+    fn generate(profile: Self::Profile, seed: u64) -> Scenario<Self>;
+
+    /// What makes some client note this as a [message](Note::message), in the end; nothing if there is no
+    /// such action.
+    fn probe(payload: &str) -> Option<Self::Action> {
+        let _ = payload;
+        None
+    }
+}
+
+/// A connected byte stream of any world.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
+
+/// What server and clients note.
+pub trait Note: Debug + Display + Clone + Send + Sync + 'static {
+    /// What sort of note it is: of an enum, the variant in lower case.
+    fn kind(&self) -> String {
+        let text = format!("{self:?}");
+        let word = text.split(|c: char| !c.is_alphanumeric()).next();
+        word.unwrap_or_default().to_lowercase()
+    }
+
+    /// The message that came to a client, if one did: what `sees` and probes wait for.
+    fn message(&self) -> Option<&str> {
+        None
+    }
+
+    /// By what a message is known wherever it comes: it is drawn as an arrow from a client that notes it to the
+    /// server, and from there to each client to which it is a [message](Self::message).
+    fn carries(&self) -> Option<&str> {
+        None
+    }
+}
+
+/// Takes notes. Cloning gives another handle.
+pub struct Log<N>(Arc<dyn Fn(N) + Send + Sync>);
+
+impl<N> Clone for Log<N> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<N> Log<N> {
+    fn new(sink: impl Fn(N) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(sink))
+    }
+
+    /// Takes down what happened now.
+    pub fn note(&self, note: N) {
+        (self.0)(note);
+    }
+}
