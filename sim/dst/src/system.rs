@@ -59,7 +59,8 @@ pub trait System: Debug + Default + Clone + Copy + PartialEq + Eq + Send + Sync 
     const NAME: &str;
     /// How the simulator is started from a shell.
     const COMMAND: &str;
-    /// What `use` begins with in its tests; there are `backend`, `run`, `report` and `scenario`.
+    /// What `use` begins with in its tests; there are `backend`, `run`, `report` and `scenario`, of this system
+    /// alone unless they are the engine's.
     const RUST_PATH: &str = "dst";
     /// The fields of an action that the shrinker leaves as they are: they say what the action is.
     const FIXED_FIELDS: &[&str] = &[];

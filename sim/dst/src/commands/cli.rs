@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anstream::{eprintln, print};
+use anyhow::bail;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::{
@@ -64,6 +65,9 @@ impl<S: System> Commands<S> {
     /// # Errors
     /// What kept it from being done.
     pub fn run(self) -> anyhow::Result<ExitCode> {
+        if let Some(what) = scenario::clash::<S>() {
+            bail!("{what}");
+        }
         match self {
             Self::Run(run) => run.run(),
             Self::Merge(merge) => merge.run::<S>(),

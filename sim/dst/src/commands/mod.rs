@@ -29,7 +29,7 @@ pub use progress::Ticker;
 pub use replay::{PrintScenario, Replay};
 pub use run::Run;
 pub use show::Show;
-pub use test::PrintTest;
+pub use test::{PrintTest, rust_test};
 
 use crate::System;
 use crate::backend::Outcome;

@@ -1,5 +1,6 @@
 //! `test`: a scenario file as a Rust test.
 
+use std::any;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,6 +12,9 @@ use crate::System;
 use crate::backend::Backend;
 use crate::report;
 use crate::scenario::{self, Scenario};
+
+/// How the engine itself is named.
+const ENGINE: &str = "dst";
 
 /// Prints a Rust test that plays a scenario file, ready to paste.
 #[derive(Args)]
@@ -25,17 +29,25 @@ impl PrintTest {
     /// # Errors
     /// If the file is no scenario.
     pub fn run<S: System>(&self) -> anyhow::Result<ExitCode> {
-        let scenario = scenario::read_file::<S>(&self.file)?;
-        let text = std::fs::read_to_string(&self.file)
-            .with_context(|| format!("cannot read {}", self.file.display()))?;
-        to_stdout(&test(&scenario, &text, &self.file))?;
+        to_stdout(&rust_test::<S>(&self.file)?)?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
+/// A scenario file as a Rust test.
+///
+/// # Errors
+/// If the file is no scenario.
+pub fn rust_test<S: System>(file: &Path) -> anyhow::Result<String> {
+    let scenario = scenario::read_file::<S>(file)?;
+    let text =
+        std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(test(&scenario, &text, file))
+}
+
 /// It needs nothing around it: whoever pastes it may paste it anywhere among the simulator's tests.
 fn test<S: System>(scenario: &Scenario<S>, text: &str, file: &Path) -> String {
-    let (name, path) = (name(&scenario.title, file), S::RUST_PATH);
+    let (name, path, of) = (name(&scenario.title, file), S::RUST_PATH, of_whom::<S>());
     let replay = report::replay_file_command::<S>(file, Backend::default());
     let text = text.replace('\r', "");
     // As many as no quote in the text is followed by.
@@ -50,7 +62,7 @@ fn {name}() {{
     use {path}::{{report, scenario}};
 
     let text = r{fence}"{text}"{fence};
-    let scenario = scenario::read(text).expect("it is a scenario");
+    let scenario = scenario::read{of}(text).expect("it is a scenario");
     let outcome =
         backend::play(&scenario, Backend::Simulated, Keep::All).expect("it can be played");
     let replay = {replay:?};
@@ -59,6 +71,12 @@ fn {name}() {{
 }}
 "##
     )
+}
+
+/// Whose scenario the engine reads, from within the crate that says so.
+fn of_whom<S: System>() -> String {
+    let path = any::type_name::<S>().split_once("::").filter(|_| S::RUST_PATH == ENGINE);
+    path.map_or_else(String::new, |(_, path)| format!("::<{}>", ["crate", path].join("::")))
 }
 
 /// A name for a function: the title's words, or those of the file's name.

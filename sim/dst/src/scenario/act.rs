@@ -268,6 +268,13 @@ where
     Ok(done)
 }
 
+/// Says which word of the system's actions is one of the engine's, too: what it means in a file, nobody could tell.
+pub(crate) fn clash<S: System>() -> Option<String> {
+    let own = words::<S::Action>();
+    let word = own.iter().find(|word| WORDS.iter().flatten().any(|other| other == *word))?;
+    Some(format!("the action `{word}` is a word of the engine's own: give it another name"))
+}
+
 fn takes_nothing<T: JsonSchema>(word: &str) -> bool {
     variants::<T>().iter().any(|variant| {
         let fields = variant["properties"].as_object();

@@ -11,6 +11,7 @@ use serde_json::Value;
 use serde_json::ser::Formatter;
 use serde_json::value::RawValue;
 
+use super::act::clash;
 use super::check::check;
 use super::mistake::{self, explained, nearest_word};
 use super::{Scenario, Step, VERSION};
@@ -66,6 +67,9 @@ pub fn read_file<S: System>(path: &Path) -> Result<Scenario<S>, InvalidScenario>
 pub fn read<S: System>(text: &str) -> Result<Scenario<S>, InvalidScenario> {
     if text.starts_with('\u{feff}') {
         return Err(at(1, "the file begins with a byte order mark: save it as UTF-8 without one"));
+    }
+    if let Some(what) = clash::<S>() {
+        return Err(at(1, what));
     }
     let fields: Fields<'_> = serde_json::from_str(text)
         .map_err(|error| at(error.line(), format!("no JSON object: {}", explained(&error))))?;

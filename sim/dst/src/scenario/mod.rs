@@ -16,6 +16,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+pub(crate) use act::clash;
 pub use act::{Act, ConnectionAct, Expect, Expectation, HubAction, ProcessAct};
 pub use bounds::at_most;
 pub(crate) use check::check;

@@ -112,8 +112,63 @@ fn step(generator: &SchemaGenerator, variant: Value, who: &Value) -> Value {
 fn properties<T: Default + Serialize>() -> Map<String, Value> {
     let defaults = serde_json::to_value(T::default()).unwrap_or_default();
     let property = |(name, default): (&String, &Value)| {
-        let kind = if default.is_string() { "string" } else { "integer" };
-        (name.clone(), json!({ "type": kind, "default": default }))
+        let mut schema = json!({ "default": default });
+        if let Some(kind) = kind_of(default) {
+            schema["type"] = kind.into();
+        }
+        (name.clone(), schema)
     };
     defaults.as_object().into_iter().flatten().map(property).collect()
+}
+
+/// The type of all values like this one; what is absent can be of any.
+fn kind_of(value: &Value) -> Option<&'static str> {
+    match value {
+        Value::Null => None,
+        Value::Bool(_) => Some("boolean"),
+        Value::Number(number) if number.is_f64() => Some("number"),
+        Value::Number(_) => Some("integer"),
+        Value::String(_) => Some("string"),
+        Value::Array(_) => Some("array"),
+        Value::Object(_) => Some("object"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default, Serialize)]
+    struct Settings {
+        careful: bool,
+        share: f64,
+        rows: u64,
+        name: String,
+        names: Vec<String>,
+        limits: Limits,
+        key: Option<u64>,
+    }
+
+    #[derive(Default, Serialize)]
+    struct Limits {
+        rows: u64,
+    }
+
+    #[test]
+    fn a_setting_is_of_the_type_of_its_default() {
+        let kinds: Vec<(String, Value)> = properties::<Settings>()
+            .into_iter()
+            .map(|(name, schema)| (name, schema.get("type").cloned().unwrap_or_default()))
+            .collect();
+        let expected = [
+            ("careful", json!("boolean")),
+            ("key", Value::Null),
+            ("limits", json!("object")),
+            ("name", json!("string")),
+            ("names", json!("array")),
+            ("rows", json!("integer")),
+            ("share", json!("number")),
+        ];
+        assert_eq!(kinds, expected.map(|(name, kind)| (name.to_owned(), kind)));
+    }
 }

@@ -1,5 +1,7 @@
 //! A hub that nobody here wrote: what it takes to put it under test is in examples/template.
 
+mod mute;
+mod pasted;
 #[path = "../../../../examples/template/src/server.rs"]
 mod server;
 #[path = "../../../../examples/template/src/simulated.rs"]
@@ -11,12 +13,22 @@ use dst::backend::{self, Backend};
 use dst::campaign::{self, Plan, Watcher};
 use dst::history::Milestone;
 use dst::run::Keep;
-use dst::scenario::Step;
-use dst::{System, explain, failures, report, scenario};
+use dst::scenario::{Actor, Ending, Scenario, Step};
+use dst::{System, commands, explain, failures, report, scenario};
 
+use mute::Mute;
 use simulated::{Echo, Invariant, Profile};
 
 const COMMAND: &str = "echo-sim";
+
+/// What was told is what the file says, which `SIGNAL_HUB_UPDATE=1` writes.
+fn assert_kept(told: &str, file: &str) {
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/echo").join(file);
+    if std::env::var_os("SIGNAL_HUB_UPDATE").is_some() {
+        std::fs::write(&kept, told).expect("the sources can be written");
+    }
+    assert_eq!(told, std::fs::read_to_string(kept).expect("it is there"), "{file}");
+}
 
 #[test]
 fn a_sound_server_passes_a_campaign_in_which_all_comes_up() {
@@ -69,11 +81,7 @@ fn a_failure_is_explained_by_when_what_and_why() {
     };
     let text = explain();
     assert_eq!(text, explain());
-    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/echo/explained.txt");
-    if std::env::var_os("SIGNAL_HUB_UPDATE").is_some() {
-        std::fs::write(&kept, &text).expect("the sources can be written");
-    }
-    assert_eq!(text, std::fs::read_to_string(kept).expect("it is there"));
+    assert_kept(&text, "explained.txt");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("explained");
     let file = failures::leave(&folder, &shrunk).expect("the build folder can be written");
     assert_eq!(failures::storm_beside(&file).expect("a scenario"), Some(storm));
@@ -150,4 +158,31 @@ fn a_service_has_no_raw_connections() {
     let text = r#"{ "version": 1, "actors": [{ "name": "alice", "kind": "raw" }], "steps": [] }"#;
     let refused = scenario::read::<Echo>(text).expect_err("nobody would play it").to_string();
     assert!(refused.contains("`actors`: alice has no raw connections"), "{refused}");
+}
+
+#[test]
+fn a_scenario_becomes_a_test_that_compiles() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = root.join("../../examples/template/scenarios/a_line_comes_back.json");
+    let text = commands::rust_test::<Echo>(&file).expect("it is a scenario");
+    // How the file is called depends on where this is built.
+    let text = text.replace(&file.display().to_string(), "FILE");
+    assert_kept(&text, "pasted.rs");
+}
+
+#[test]
+fn nobody_waits_for_probes_that_nobody_sends() {
+    let actors = vec![Actor::client("alice")];
+    let scenario = Scenario::<Mute> { actors, ending: Ending::Calm, ..Scenario::default() };
+    let outcome = backend::play(&scenario, Backend::Simulated, Keep::All).expect("it is played");
+    assert!(outcome.violation.is_none(), "{}", report::verdict(&outcome, ""));
+}
+
+#[test]
+fn an_action_cannot_have_a_word_of_the_engine() {
+    let said = "the action `pause` is a word of the engine's own: give it another name";
+    let read = scenario::read::<Mute>(r#"{ "version": 1, "actors": [], "steps": [] }"#);
+    assert_eq!(read.expect_err("it is refused").to_string(), format!("1: {said}"));
+    let done = commands::Commands::<Mute>::Schema.run();
+    assert_eq!(done.expect_err("it is refused").to_string(), said);
 }
