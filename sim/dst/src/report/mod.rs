@@ -8,6 +8,7 @@ mod ledger;
 mod merge;
 mod perfetto;
 mod results;
+mod sequence;
 mod summary;
 
 use std::path::Path;
@@ -26,7 +27,7 @@ pub use summary::{Detail, Pace, summary};
 use crate::System;
 use crate::backend::{Backend, Outcome};
 use crate::campaign::{Failure, Plan};
-use crate::history::Event;
+use crate::history::{Event, What};
 use crate::scenario::Scenario;
 use crate::verdict::Invariant;
 
@@ -140,7 +141,7 @@ pub fn earlier_tries(standstills: &[Duration]) -> Option<String> {
     Some(format!("after {count} {tries} in which the machine stood still for up to {longest:.1?}"))
 }
 
-/// How many events a plain story has.
+/// How many events a story has, unless the system tells its own.
 const LAST_EVENTS: usize = 20;
 
 /// All events, one or more lines each.
@@ -148,22 +149,33 @@ pub fn lines<S: System>(events: &[Event<S>]) -> String {
     events.iter().map(|event| format!("{event}\n")).collect()
 }
 
-/// The events around the one that broke something, under a head of its own.
+/// The events around the one that broke something, under a head of its own: as a picture, if clients take
+/// part in them.
 pub fn last_events<S: System>(outcome: &Outcome<S>) -> String {
+    let places = last_places(outcome);
+    if let Some(picture) = sequence::sequence(outcome, &places) {
+        return picture;
+    }
     let broken = outcome.broken_at();
     let mut text = "(seconds; ✗ marks the event that broke it)\n".to_owned();
-    for place in last_places(outcome) {
+    for place in places {
         let mark = if Some(place) == broken { '✗' } else { ' ' };
         text.push_str(&format!("{mark} {}\n", outcome.events[place]));
     }
     text
 }
 
-/// The places of these events.
+/// The places of these events. That bytes move and connections stand is left out: it would crowd out the rest.
 pub fn last_places<S: System>(outcome: &Outcome<S>) -> Vec<usize> {
-    let count = outcome.events.len();
-    let first = count.saturating_sub(LAST_EVENTS).min(outcome.broken_at().unwrap_or(usize::MAX));
-    (first..count).take(LAST_EVENTS).collect()
+    let broken = outcome.broken_at().unwrap_or(usize::MAX);
+    let events = outcome.events.iter().enumerate();
+    let told = events
+        .filter(|(place, event)| *place == broken || !matches!(event.what, What::Net(_)))
+        .map(|(place, _)| place)
+        .collect::<Vec<_>>();
+    let from_broken = told.partition_point(|place| *place < broken);
+    let first = told.len().saturating_sub(LAST_EVENTS).min(from_broken);
+    told[first..].iter().take(LAST_EVENTS).copied().collect()
 }
 
 /// The run as a page that is nothing but text.
