@@ -8,6 +8,7 @@ mod auth;
 mod bench;
 mod clients;
 mod command;
+mod examples;
 mod faulty;
 mod fixture;
 mod http;
