@@ -10,11 +10,8 @@ use std::error::Error;
 use std::io::BufRead;
 use std::process::ExitCode;
 
-use signal_hub::client::{
-    ActorConfig, Client, ClientConfig, ClientError, Event, Events, HubUrl, Message, SendOutcome,
-};
-use signal_hub::protocol::{ActorAddress, DeliveryStatus, InvalidJson, Json, Topic};
-use signal_hub::runtime::Tokio;
+use signal_hub::prelude::*;
+use signal_hub::protocol::{DeliveryStatus, InvalidJson};
 use tokio::sync::mpsc;
 
 /// The type of a message, the application's own.
@@ -42,8 +39,8 @@ async fn chat(hub: &str, me: &str, room: &str) -> Result<(), Box<dyn Error>> {
     let (hub, me): (HubUrl, ActorAddress) = (hub.parse()?, me.parse()?);
     let room: Topic = room.parse()?;
     // What is wanted of each connection: the client sees to it again whenever it comes back.
-    let actor = ActorConfig { topics: vec![room.clone()], ..ActorConfig::new(me.clone()) };
-    let (client, mut events) = Client::connect(Tokio, ClientConfig::new(hub, vec![actor]));
+    let actor = ActorConfig::from(me.clone()).with_topics([room.clone()]);
+    let (client, mut events) = Client::connect(Tokio, ClientConfig::for_actor(hub, actor));
     tokio::select! {
         biased;
         () = listen(&me, &mut events) => Ok(()),

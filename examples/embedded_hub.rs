@@ -11,12 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use signal_hub::client::{
-    ActorConfig, Client, ClientConfig, ClientError, Event, Events, SendOutcome,
-};
 use signal_hub::hub::{Config, Hub, Output};
-use signal_hub::protocol::{ActorAddress, Json};
-use signal_hub::runtime::Tokio;
+use signal_hub::prelude::*;
 use signal_hub::server::{Limits, Observer, Server};
 use signal_hub::time::Timestamp;
 use tokio::sync::oneshot;
@@ -67,8 +63,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn talk(hub: SocketAddr) -> Result<(), Box<dyn Error>> {
     let connect = |address: &ActorAddress| -> Result<_, Box<dyn Error>> {
         let url = format!("ws://{hub}/ws").parse()?;
-        let actor = ActorConfig::new(address.clone());
-        Ok(Client::connect(Tokio, ClientConfig::new(url, vec![actor])))
+        Ok(Client::connect(Tokio, ClientConfig::for_actor(url, address.clone())))
     };
     let (alice, bob): (ActorAddress, ActorAddress) = ("@(alice)".parse()?, "@(bob)".parse()?);
     let (receiver, mut events) = connect(&bob)?;
@@ -76,11 +71,8 @@ async fn talk(hub: SocketAddr) -> Result<(), Box<dyn Error>> {
     let (sender, _unread) = connect(&alice)?;
     let outcome = sender.ask_send(bob, "greeting", Json::from_value(&"hi")?).await?;
     assert!(matches!(outcome, SendOutcome::Delivered(_)), "{outcome:?}");
-    while let Some(event) = events.next().await {
-        if let Event::Delivered(message) = event {
-            println!("{} says {}", message.from, message.payload);
-            break;
-        }
+    if let Some(message) = events.messages().next().await {
+        println!("{} says {}", message.from, message.payload);
     }
     sender.disconnect(None).await?;
     receiver.disconnect(None).await?;

@@ -41,3 +41,14 @@ pub mod settings;
 
 #[cfg(feature = "client")]
 pub mod client;
+
+/// What a client's program names, for one `use`.
+#[cfg(feature = "client")]
+pub mod prelude {
+    pub use crate::client::{
+        ActorConfig, Client, ClientConfig, ClientError, Event, Events, HubUrl, Message, Messages,
+        SendOutcome,
+    };
+    pub use crate::protocol::{ActorAddress, Json, Topic};
+    pub use crate::runtime::{Runtime, Tokio};
+}

@@ -11,15 +11,14 @@ use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 use signal_hub::client::{
-    ActorConfig, Client, ClientConfig, ClientError, Event, Events, HubUrl, Message, NoToken,
-    SendOutcome, TokenSource, Trust,
+    ActorConfig, Client, ClientConfig, ClientError, Event, Events, HubUrl, NoToken, SendOutcome,
+    TokenSource, Trust,
 };
 use signal_hub::protocol::{
-    ActorAddress, AuthToken, DeliveryAck, DeliveryStatus, Json, MessageId, Recipient, Route, Topic,
-    Unrecovered, UnregisterReason,
+    ActorAddress, AuthToken, DeliveryAck, DeliveryStatus, Json, Recipient, Topic, Unrecovered,
+    UnregisterReason,
 };
 use signal_hub::runtime::Tokio;
-use signal_hub::time::Timestamp;
 
 use super::serve::EndSignals;
 
@@ -117,7 +116,7 @@ impl Listen {
                 event = events.next() => event,
             };
             match event {
-                Some(Event::Delivered(message)) => print_line(&Delivery::from(*message))?,
+                Some(Event::Delivered(message)) => print_line(&message)?,
                 Some(Event::RegistrationRefused { refusal, retry_in: None, .. }) => {
                     take_leave(&client, &mut events).await;
                     return Err(refusal).context("the hub will not have this address");
@@ -216,39 +215,6 @@ impl From<Result<SendOutcome, ClientError>> for SendReport {
                 message: unknown.message,
             },
             Err(error) => SendReport::Failed { message: error.to_string() },
-        }
-    }
-}
-
-/// A message as a line of output.
-#[derive(Debug, Serialize)]
-struct Delivery {
-    id: MessageId,
-    from: ActorAddress,
-    to: ActorAddress,
-    #[serde(rename = "type")]
-    kind: String,
-    payload: Json,
-    metadata: Json,
-    topic: Option<Topic>,
-    timestamp: Timestamp,
-}
-
-impl From<Message> for Delivery {
-    fn from(message: Message) -> Self {
-        let topic = match message.route {
-            Route::Send | Route::Broadcast => None,
-            Route::Publication { topic } => Some(topic),
-        };
-        Self {
-            id: message.id,
-            from: message.from,
-            to: message.to,
-            kind: message.kind,
-            payload: message.payload,
-            metadata: message.metadata,
-            topic,
-            timestamp: message.timestamp,
         }
     }
 }

@@ -97,6 +97,11 @@ impl ClientConfig {
             frame_bytes_max: 4 * 1024 * 1024,
         }
     }
+
+    /// The defaults for a client of `hub` that is one actor.
+    pub fn for_actor(hub: HubUrl, actor: impl Into<ActorConfig>) -> Self {
+        Self::new(hub, vec![actor.into()])
+    }
 }
 
 /// One address that a client registers, and how.
@@ -128,6 +133,25 @@ impl ActorConfig {
             topics: Vec::new(),
             recovery: false,
         }
+    }
+
+    /// The same, subscribed to these topics as well.
+    #[must_use]
+    pub fn with_topics(mut self, topics: impl IntoIterator<Item = Topic>) -> Self {
+        self.topics.extend(topics);
+        self
+    }
+
+    /// The same, with what was missed while the connection was lost.
+    #[must_use]
+    pub fn recovering(self) -> Self {
+        Self { recovery: true, ..self }
+    }
+}
+
+impl From<ActorAddress> for ActorConfig {
+    fn from(address: ActorAddress) -> Self {
+        Self::new(address)
     }
 }
 

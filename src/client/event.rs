@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
+
 use super::NoToken;
 use crate::protocol::{
     ActorAddress, Json, MessageId, Position, Refusal, RenewalToken, Route, SessionId, Topic,
@@ -165,8 +167,9 @@ pub enum Event {
     },
 }
 
-/// An application message as the hub delivered it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An application message as the hub delivered it. Written as JSON, it has a `type`, and a `topic` if it was
+/// published; what `metadata` says as well is left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Message {
     /// Fresh for each recipient.
     pub id: MessageId,
@@ -175,21 +178,34 @@ pub struct Message {
     /// The client's address that it is for.
     pub to: ActorAddress,
     /// The application's type.
+    #[serde(rename = "type")]
     pub kind: String,
     /// The sender's `data`, never the envelope around it.
     pub payload: Json,
     /// A JSON object that includes the hub's own keys.
     pub metadata: Json,
     /// How the message came here.
+    #[serde(rename = "topic", serialize_with = "topic_of")]
     pub route: Route,
     /// The id of the request that carried it.
+    #[serde(skip)]
     pub origin: Option<MessageId>,
     /// The hub's time of the delivery.
     pub timestamp: Timestamp,
     /// How long the sender allowed for the delivery.
+    #[serde(skip)]
     pub ttl: Option<Duration>,
     /// Where its address stands with it; none: the address does not recover.
+    #[serde(skip)]
     pub position: Option<Position>,
+}
+
+fn topic_of<S: Serializer>(route: &Route, serializer: S) -> Result<S::Ok, S::Error> {
+    match route {
+        Route::Send | Route::Broadcast => None,
+        Route::Publication { topic } => Some(topic),
+    }
+    .serialize(serializer)
 }
 
 /// Why a transport ended.

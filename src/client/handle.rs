@@ -1,14 +1,17 @@
 //! The async client: cheap handles that give orders to one task, and the events that the task
 //! reports.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
+use futures_util::Stream;
 use tokio::sync::{mpsc, oneshot};
 
 use super::driver::{Driver, Order};
 use super::{
-    ActorConfig, ClientConfig, ClientError, Command, Event, Observer, Outcome, RequestCommand,
-    SendOutcome,
+    ActorConfig, ClientConfig, ClientError, Command, Event, Message, Observer, Outcome,
+    RequestCommand, SendOutcome,
 };
 use crate::protocol::{
     ActorAddress, ActorList, AuthToken, Broadcast, Discover, Discovered, Heartbeat, HeartbeatAck,
@@ -34,6 +37,44 @@ impl Events {
     /// The next event; none after [`Event::Ended`], once the connection is closed.
     pub async fn next(&mut self) -> Option<Event> {
         self.0.recv().await
+    }
+
+    /// The messages alone; all else that the client tells is dropped.
+    pub fn messages(self) -> Messages {
+        Messages(self)
+    }
+}
+
+impl Stream for Events {
+    type Item = Event;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.0.poll_recv(context)
+    }
+}
+
+/// The messages for a client, in order. They must be read, as [`Events`] must.
+#[derive(Debug)]
+pub struct Messages(Events);
+
+impl Messages {
+    /// The next message; none once the client has ended.
+    pub async fn next(&mut self) -> Option<Message> {
+        std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
+    }
+}
+
+impl Stream for Messages {
+    type Item = Message;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Message>> {
+        loop {
+            match ready!(self.0.0.poll_recv(context)) {
+                Some(Event::Delivered(message)) => return Poll::Ready(Some(*message)),
+                Some(_) => {}
+                None => return Poll::Ready(None),
+            }
+        }
     }
 }
 
@@ -237,4 +278,53 @@ fn reply_in(outcome: Outcome) -> Result<Reply, ClientError> {
 
 fn unexpected(reply: &Reply) -> ClientError {
     ClientError::Unexpected(reply.type_name())
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::StreamExt;
+    use serde_json::json;
+
+    use super::*;
+    use crate::protocol::{MessageId, Route};
+    use crate::time::Timestamp;
+
+    fn message() -> Message {
+        Message {
+            id: MessageId::parse("m1").unwrap(),
+            from: "@(alice)".parse().unwrap(),
+            to: "@(bob)".parse().unwrap(),
+            kind: "note".to_owned(),
+            payload: Json::from_value(&"hi").unwrap(),
+            metadata: Json::EMPTY_OBJECT,
+            route: Route::Publication { topic: "news".parse().unwrap() },
+            origin: None,
+            timestamp: Timestamp::from_millis(7),
+            ttl: None,
+            position: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stream_of_messages_leaves_out_all_else() {
+        let (sender, receiver) = mpsc::channel(4);
+        for event in [Event::Resumed, Event::Delivered(Box::new(message())), Event::Resumed] {
+            sender.try_send(event).unwrap();
+        }
+        drop(sender);
+        let messages: Vec<Message> = Events(receiver).messages().collect().await;
+        assert_eq!(messages, [message()]);
+    }
+
+    #[test]
+    fn a_message_is_written_with_its_type_and_topic() {
+        let written = serde_json::to_value(message()).unwrap();
+        assert_eq!(
+            written,
+            json!({
+                "id": "m1", "from": "@(alice)", "to": "@(bob)", "type": "note", "payload": "hi",
+                "metadata": {}, "topic": "news", "timestamp": 7,
+            })
+        );
+    }
 }

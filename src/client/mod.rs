@@ -5,6 +5,23 @@
 //! of calls and of events. [`Client`] is their shell: one task that owns the state, the WebSocket and
 //! one timer, generic over the [`Runtime`](crate::runtime::Runtime).
 //!
+//! ```no_run
+//! use signal_hub::prelude::*;
+//!
+//! # async fn chat() -> Result<(), Box<dyn std::error::Error>> {
+//! let bob = ActorConfig::from(ActorAddress::try_from("@(bob)")?).with_topics(["news".parse()?]);
+//! let config = ClientConfig::for_actor("ws://127.0.0.1:9000/ws".parse()?, bob);
+//! let (client, events) = Client::connect(Tokio, config);
+//! let outcome = client.ask_send("@(alice)".parse()?, "chat:hello", Json::from_value(&"hi")?).await?;
+//! assert!(matches!(outcome, SendOutcome::Delivered(_)), "alice is not there");
+//! let mut messages = events.messages();
+//! while let Some(message) = messages.next().await {
+//!     println!("{} says {}", message.from, message.payload);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # What a call promises
 //!
 //! At most once: a request is written to one connection, once, and never repeated. A reply, a
@@ -42,7 +59,7 @@ pub use command::{ClientError, Command, CommandId, Outcome, RequestCommand, Send
 pub use config::{ActorConfig, ClientConfig, HubUrl, InvalidUrl};
 pub use dice::Dice;
 pub use event::{DisconnectReason, Ending, Event, Message};
-pub use handle::{Client, Events};
+pub use handle::{Client, Events, Messages};
 pub use observer::{Observer, TransportChange};
 pub use raw::{RawArrival, RawTransport};
 pub use reading::{Place, Reading};

@@ -1,5 +1,14 @@
 //! The core: a function from (state, now, input) to (state, outputs). It opens no socket, reads no
 //! clock and cannot fail; all that can surprise it is an input.
+//!
+//! ```
+//! use signal_hub::hub::{Config, Hub, Ids, Input, Output};
+//! use signal_hub::time::Timestamp;
+//!
+//! let mut hub = Hub::new(Config::default(), Ids::new([7; 32]));
+//! let outputs: Vec<Output> = hub.handle(Timestamp::from_millis(1_000), Input::Tick).collect();
+//! assert!(outputs.is_empty(), "nobody is there, so that nothing is due");
+//! ```
 
 pub mod weights;
 

@@ -36,6 +36,22 @@ macro_rules! read_as_text {
             }
         }
 
+        impl TryFrom<&str> for $name {
+            type Error = InvalidName;
+
+            fn try_from(text: &str) -> Result<Self, InvalidName> {
+                Self::parse(text)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidName;
+
+            fn try_from(text: String) -> Result<Self, InvalidName> {
+                Self::parse(&text)
+            }
+        }
+
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = String::deserialize(deserializer)?;
@@ -374,5 +390,13 @@ mod tests {
         assert!(Topic::parse(&"t".repeat(256)).is_ok());
         assert!(MessageId::parse("").is_err() && MessageId::parse(&"m".repeat(129)).is_err());
         assert!(MessageId::parse(&"m".repeat(128)).is_ok());
+    }
+
+    #[test]
+    fn text_becomes_a_name_if_it_is_one() {
+        let alice: Result<ActorAddress, InvalidName> = "@(alice)".try_into();
+        assert_eq!(alice, ActorAddress::parse("@(alice)"));
+        assert_eq!(Topic::try_from("news".to_owned()), Topic::parse("news"));
+        assert!(ActorAddress::try_from("alice").is_err());
     }
 }

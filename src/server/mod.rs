@@ -4,6 +4,22 @@
 //! One task owns the hub ([`Observer`] taps it), and one task serves each connection. A bounded queue
 //! leads to the owner and pushes back on readers. The owner writes to the sessions' streams by
 //! itself, never waits, and leaves what does not go at once to the session's task.
+//!
+//! ```
+//! use signal_hub::hub::Config;
+//! use signal_hub::runtime::Tokio;
+//! use signal_hub::server::Server;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // Port 0: the system chooses one.
+//! let server = Server::bind(Tokio, "127.0.0.1:0".parse()?, Config::default(), ()).await?;
+//! println!("listening on ws://{}/ws", server.local_address()?);
+//! // It serves until this ends: a signal, a channel, or as here at once.
+//! server.run(async {}).await?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod accept;
 mod admin;

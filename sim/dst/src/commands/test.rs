@@ -76,7 +76,7 @@ fn {name}() {{
 /// Whose scenario the engine reads, from within the crate that says so.
 fn of_whom<S: System>() -> String {
     let path = any::type_name::<S>().split_once("::").filter(|_| S::RUST_PATH == ENGINE);
-    path.map_or_else(String::new, |(_, path)| format!("::<crate::{path}>"))
+    path.map_or_else(String::new, |(_, path)| format!("::<{}>", ["crate", path].join("::")))
 }
 
 /// A name for a function: the title's words, or those of the file's name.

@@ -2,6 +2,31 @@
 //! [`Fault`] strikes what travels. A [`Net`] is a world of bytes with a clock and tasks: its [`Host`]s
 //! listen and connect, and what they get are [`SimStream`]s.
 //!
+//! ```
+//! use std::time::Duration;
+//!
+//! use dst::net::{Fault, LinkConfig, Net};
+//! use dst::runtime::{Listener, Runtime, SimRuntime, simulate};
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//!
+//! let seed = 1;
+//! let came_after = simulate(seed, async move || {
+//!     let net = Net::new(seed, LinkConfig::default(), Box::new(|_event| {}));
+//!     let [hub, alice] = ["hub", "alice"].map(|host| SimRuntime::new(net.host(host)));
+//!     let mut listener = hub.listen(([0, 0, 0, 0], 9000).into()).await.unwrap();
+//!     let mut to_hub = alice.connect("hub:9000").await.unwrap();
+//!     let (mut from_alice, _) = listener.accept().await.unwrap();
+//!     let lasts = Duration::from_secs(2);
+//!     net.inject(Fault::Stall { from: "alice".to_owned(), to: "hub".to_owned(), lasts }).unwrap();
+//!     to_hub.write_all(b"hello").await.unwrap();
+//!     from_alice.read_exact(&mut [0; 5]).await.unwrap();
+//!     let came_after = hub.monotonic();
+//!     net.stop();
+//!     came_after
+//! });
+//! assert!(came_after > Duration::from_secs(2), "it waits for as long as the link does");
+//! ```
+//!
 //! Nothing here draws from madsim's randomness or reads another clock than it is given, so the events of
 //! a run depend on nothing but its seed, the time and what the hosts do.
 
