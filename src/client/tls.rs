@@ -18,6 +18,7 @@ pub struct Trust(Arc<rustls::ClientConfig>);
 
 /// Why a client cannot trust these certificates.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TrustError {
     /// Not PEM.
     #[error("the certificates are not PEM: {0}")]

@@ -17,6 +17,7 @@ pub struct TokenSource(Arc<dyn Fn() -> TokenRequest + Send + Sync>);
 
 /// Why a source gives no token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum NoToken {
     /// Not now; the client asks again.
     #[error("{0}")]

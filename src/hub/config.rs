@@ -117,6 +117,7 @@ pub struct Config {
 
 /// Why two settings contradict each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum InvalidConfig {
     /// `resume_threshold` is zero, below which no queue can be.
     #[error("resume_threshold must be at least 1: no queue is below 0")]

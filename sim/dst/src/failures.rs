@@ -41,6 +41,7 @@ pub struct Shrunk<S: System> {
 
 /// Why a scenario cannot be shrunk.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum NotShrunk {
     /// The backend cannot play it.
     #[error(transparent)]
@@ -52,6 +53,7 @@ pub enum NotShrunk {
 
 /// Why a file cannot be adopted.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum NotAdopted {
     /// It is no scenario.
     #[error(transparent)]

@@ -213,7 +213,7 @@ pub trait System: Debug + Default + Clone + Copy + PartialEq + Eq + Send + Sync 
         outcome: &Outcome<Self>,
         explanation: Option<&str>,
     ) -> String {
-        report::plain_page(scenario, command, outcome, explanation)
+        report::page(scenario, command, outcome, explanation)
     }
 
     /// Two such pages side by side.

@@ -51,6 +51,7 @@ pub struct Findings<S: System> {
 /// Why a campaign ended before its last seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub enum Stopped {
     /// The first failure was to be the last.
     Failure,
@@ -65,6 +66,7 @@ pub enum Stopped {
 /// What the findings mean, the worst last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub enum Verdict {
     /// Nothing failed.
     Passed,

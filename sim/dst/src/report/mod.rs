@@ -4,8 +4,10 @@ mod explained;
 mod explanation;
 mod github;
 mod junit;
+mod lanes;
 mod ledger;
 mod merge;
+mod page;
 mod perfetto;
 mod results;
 mod sequence;
@@ -20,6 +22,7 @@ pub use github::{annotations, step_summary};
 pub use junit::{junit, junit_of_all};
 pub use ledger::{Sweep, night};
 pub use merge::NotMerged;
+pub use page::page;
 pub use perfetto::perfetto;
 pub use results::{Alike, FailedRun, Results, Seen};
 pub use summary::{Detail, Pace, summary};
@@ -28,7 +31,6 @@ use crate::System;
 use crate::backend::{Backend, Outcome};
 use crate::campaign::{Failure, Plan};
 use crate::history::{Event, What};
-use crate::scenario::Scenario;
 use crate::verdict::Invariant;
 
 /// The command that plays a seed again and prints everything.
@@ -176,18 +178,4 @@ pub fn last_places<S: System>(outcome: &Outcome<S>) -> Vec<usize> {
     let from_broken = told.partition_point(|place| *place < broken);
     let first = told.len().saturating_sub(LAST_EVENTS).min(from_broken);
     told[first..].iter().take(LAST_EVENTS).copied().collect()
-}
-
-/// The run as a page that is nothing but text.
-pub fn plain_page<S: System>(
-    scenario: &Scenario<S>,
-    command: &str,
-    outcome: &Outcome<S>,
-    explanation: Option<&str>,
-) -> String {
-    let (verdict, explanation) = (verdict(outcome, command), explanation.unwrap_or_default());
-    let text = format!("{verdict}\n\n{explanation}\n{}", lines(&outcome.events));
-    let escaped = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;");
-    let (title, text) = (escaped(&scenario.title), escaped(&text));
-    format!("<!doctype html><meta charset=\"utf-8\"><title>{title}</title><pre>{text}</pre>\n")
 }

@@ -19,6 +19,7 @@ use crate::System;
 
 /// A scenario that cannot be played.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum InvalidScenario {
     /// The file cannot be read.
     #[error("cannot read {file}: {error}")]

@@ -61,7 +61,9 @@ fn a_bug_is_found_shrunk_to_what_it_takes_and_told() {
     let story = report::failure(&shrunk.outcome, "echo-sim replay FILE");
     assert_kept(&story, "story.txt");
     let page = Echo::page(&shrunk.scenario, "echo-sim replay FILE", &shrunk.outcome, None);
-    assert!(page.contains("bob#1     says line 7") && page.ends_with("</pre>\n"), "{page}");
+    assert!(page.contains("bob#1     says line 7"), "{page}");
+    let drawn = ["class=\"arrow\"", "class=\"all\"", "class=\"broken\""];
+    assert_eq!(drawn.map(|class| page.matches(class).count()), [4, 1, 1], "{page}");
     assert_eq!(
         scenario::read::<Echo>(&scenario::write(&shrunk.scenario)).expect("a file"),
         shrunk.scenario
