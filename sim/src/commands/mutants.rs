@@ -11,8 +11,9 @@ use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use signal_hub_sim::backend::Backend;
 use signal_hub_sim::mutants::{
-    Aim, Bench, Build, Expectation, Explained, Explanations, Fate, Fates, Gain, Kills, Matrix,
-    Mutant, Outside, Programs, Scratch, Trial, outside_markdown, worth_aiming,
+    Aim, Bench, Build, Expectation, Explained, Explanations, Fate, Fates, Gain, Kills,
+    MESSAGE_SEEDS, Matrix, Mutant, Outside, Programs, QUICK_SEEDS, Scratch, Trial,
+    outside_markdown, worth_aiming,
 };
 use signal_hub_sim::scenario;
 
@@ -191,6 +192,7 @@ impl Mutants {
             source: scratch.source(),
             folder: scratch.folder(),
             jobs: self.jobs.unwrap_or_else(cores),
+            message_seeds: if self.quick { QUICK_SEEDS } else { MESSAGE_SEEDS },
         }
     }
 

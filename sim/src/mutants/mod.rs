@@ -21,4 +21,4 @@ pub use matrix::Matrix;
 pub use outside::{Outside, markdown as outside_markdown};
 pub use patch::{Expectation, Mutant};
 pub use scratch::{Build, Programs, Scratch};
-pub use trials::Bench;
+pub use trials::{Bench, MESSAGE_SEEDS, QUICK_SEEDS};

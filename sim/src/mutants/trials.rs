@@ -16,6 +16,8 @@ use crate::scenario::Profile;
 
 /// Storms that each mutant gets on the message backend, until what it declares breaks.
 pub const MESSAGE_SEEDS: u64 = 200;
+/// The same where few mutants are tried quickly.
+pub const QUICK_SEEDS: u64 = 20;
 /// Storms that it gets on the whole server, of which each takes several times as long.
 pub const SIMULATED_SEEDS: u64 = 100;
 /// So many are played at a time.
@@ -53,6 +55,8 @@ pub struct Bench<'a> {
     pub folder: PathBuf,
     /// Threads of a campaign.
     pub jobs: usize,
+    /// Storms on the message backend, at most.
+    pub message_seeds: u64,
 }
 
 #[derive(Deserialize)]
@@ -84,7 +88,7 @@ impl Bench<'_> {
     /// If the trial itself fails, so that nothing is known.
     pub fn make(&self, trial: Trial) -> Result<Option<Kills>> {
         let made = match trial {
-            Trial::Message => self.storms(Backend::Message, MESSAGE_SEEDS),
+            Trial::Message => self.storms(Backend::Message, self.message_seeds),
             Trial::Simulated => self.storms(Backend::Simulated, SIMULATED_SEEDS),
             Trial::Exhaustive => self.exploration(),
             Trial::Scenarios => self.scenarios().map(Some),
