@@ -222,6 +222,7 @@ mod tests {
                 let storm = generate(*profile, seed);
                 let doubts = super::super::bounds::doubts(&storm);
                 assert_eq!(doubts, Vec::<String>::new(), "{profile:?} {seed}");
+                assert!(super::super::is_fair(&storm), "{profile:?} {seed}");
                 let last = storm.steps.last().expect("it heals");
                 assert!(matches!(last.what, What::Network(Fault::Heal)), "{profile:?} {seed}");
             }

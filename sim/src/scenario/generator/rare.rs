@@ -98,7 +98,7 @@ fn fill_the_hub(dice: &mut Dice, scenario: &mut Scenario) {
         return;
     }
     let clients = scenario.actors.iter().filter(|actor| actor.kind == ActorKind::Client);
-    let addresses: usize = clients.map(|actor| actor.addresses.len().max(1)).sum();
+    let addresses: usize = clients.map(|actor| 1 + actor.addresses.len()).sum();
     scenario.hub.registrations_max = addresses + 3;
     scenario.actors.push(Actor { kind: ActorKind::Raw, ..Actor::client(NEWCOMER) });
     let begin = dice.millis(3_000, 50_000);
