@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 
 use super::driver::{Driver, Order};
@@ -60,7 +60,7 @@ pub struct Messages(Events);
 impl Messages {
     /// The next message; none once the client has ended.
     pub async fn next(&mut self) -> Option<Message> {
-        std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
+        StreamExt::next(self).await
     }
 }
 
@@ -282,7 +282,6 @@ fn unexpected(reply: &Reply) -> ClientError {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::StreamExt;
     use serde_json::json;
 
     use super::*;

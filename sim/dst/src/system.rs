@@ -27,15 +27,7 @@ pub trait System: Debug + Default + Clone + Copy + PartialEq + Eq + Send + Sync 
     type Clients: Values + JsonSchema;
     /// What an actor can be told to do beyond what every process and connection can; `"do"` in a file
     /// names it.
-    type Action: Debug
-        + Clone
-        + PartialEq
-        + Eq
-        + Send
-        + Sync
-        + Serialize
-        + DeserializeOwned
-        + JsonSchema;
+    type Action: Action;
 
     /// What the hub did at one input.
     type HubEvent: AtHub;
@@ -230,6 +222,17 @@ pub trait Values:
 
 impl<T> Values for T where
     T: Debug + Clone + PartialEq + Eq + Default + Send + Sync + Serialize + DeserializeOwned
+{
+}
+
+/// What an actor can be told to do: an enum with a tag `do`, as scenario files have it.
+pub trait Action:
+    Debug + Clone + PartialEq + Eq + Send + Sync + Serialize + DeserializeOwned + JsonSchema
+{
+}
+
+impl<T> Action for T where
+    T: Debug + Clone + PartialEq + Eq + Send + Sync + Serialize + DeserializeOwned + JsonSchema
 {
 }
 

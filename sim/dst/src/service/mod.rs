@@ -11,9 +11,6 @@ use std::fmt::{Debug, Display};
 use std::future::Future;
 use std::sync::Arc;
 
-use schemars::JsonSchema;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use client::{Order, Orders};
@@ -23,7 +20,7 @@ pub use seen::{Got, Nothing, Seen, Sight};
 use crate::history::Event;
 use crate::runtime::Runtime;
 use crate::scenario::Scenario;
-use crate::system::{Profile, Values};
+use crate::system::{Action, Profile, Values};
 use crate::verdict::{Invariant, Violation};
 
 /// A server with its clients, in as few words as there can be.
@@ -31,16 +28,7 @@ pub trait Service: Debug + Default + Clone + Copy + PartialEq + Eq + Send + Sync
     /// How the server is set: `"hub"` in a scenario file.
     type Settings: Values;
     /// What a step can tell a client to do; `"do"` in a file names it.
-    type Action: Debug
-        + Clone
-        + PartialEq
-        + Eq
-        + Send
-        + Sync
-        + Serialize
-        + DeserializeOwned
-        + JsonSchema
-        + 'static;
+    type Action: Action + 'static;
     /// What server and clients note.
     type Note: Note;
     /// What must hold; [`invariants!`](crate::invariants) makes one.

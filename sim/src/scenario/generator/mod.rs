@@ -133,13 +133,20 @@ pub fn generate_lasting(profile: Profile, seed: u64, lasts: Duration) -> Scenari
 /// Returns whether the storm of a seed is to be aimed at the deadlines that the hub has in it.
 pub fn is_aimed(profile: Profile, seed: u64) -> bool {
     matches!(profile, Profile::Swarm | Profile::Principals | Profile::Store)
-        && Dice::new(seed, DEADLINES, LASTS).one_in(8)
+        && deadline_dice(seed, LASTS).is_some()
+}
+
+/// The dice of one storm in eight.
+fn deadline_dice(seed: u64, lasts: Duration) -> Option<Dice> {
+    let mut dice = Dice::new(seed, DEADLINES, lasts);
+    dice.one_in(8).then_some(dice)
 }
 
 /// Aims the storm of a seed at some of these.
 pub fn aim(scenario: &mut Scenario, deadlines: &[Due], seed: u64, lasts: Duration) {
+    let Some(mut dice) = deadline_dice(seed, lasts) else { return };
     scenario.steps.pop();
-    aimed::aim(&mut Dice::new(seed, DEADLINES, lasts), deadlines, scenario);
+    aimed::aim(&mut dice, deadlines, scenario);
     put_in_order(scenario, lasts);
 }
 

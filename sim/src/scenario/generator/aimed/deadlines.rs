@@ -9,9 +9,6 @@ use super::super::stranger::{LATENCY, STRANGER, Stranger};
 use super::moments::{about, by_another};
 use crate::scenario::{Scenario, Token};
 
-/// Strangers that a storm gets.
-const AIMS_MAX: usize = 4;
-
 /// A deadline that the hub had.
 #[derive(Debug)]
 pub struct Due {
@@ -24,20 +21,18 @@ pub struct Due {
 /// Somebody speaks to an address, looks for it or takes it, a millisecond before, when, or after something
 /// is due there.
 pub fn aim(dice: &mut Dice, deadlines: &[Due], scenario: &mut Scenario) {
+    if deadlines.is_empty() {
+        return;
+    }
     let has_tokens = scenario.clients.tokens.contains_key(STRANGER);
     let token =
         has_tokens.then(|| Token { actors: Some(vec!["*".to_owned()]), ..Token::default() });
-    for number in 100..100 + dice.between(1, AIMS_MAX) as u32 {
-        if deadlines.is_empty() {
-            return;
-        }
-        let Due { at, address } = dice.pick(deadlines);
-        let begin = *at - Duration::from_secs(1);
-        let mut stranger = Stranger::connected_with(number, begin, token.clone());
-        for _ in 0..dice.between(1, 3) {
-            let at = about(dice, *at - LATENCY);
-            stranger.does_at(at, by_another(dice, address.as_str()));
-        }
-        stranger.joins(scenario);
+    let Due { at, address } = dice.pick(deadlines);
+    let begin = *at - Duration::from_secs(1);
+    let mut stranger = Stranger::connected_with(100, begin, token);
+    for _ in 0..dice.between(1, 3) {
+        let at = about(dice, *at - LATENCY);
+        stranger.does_at(at, by_another(dice, address.as_str()));
     }
+    stranger.joins(scenario);
 }
