@@ -130,6 +130,8 @@ impl Runtime for SimRuntime {
     type Sleep = SimSleep;
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        // Boxed: the executor is compiled once, not for each kind of task.
+        let task: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(task);
         match &self.node {
             Some(node) => node.spawn(task),
             None => madsim::task::spawn(task),

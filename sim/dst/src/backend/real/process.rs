@@ -99,12 +99,12 @@ impl Process for RealProcess {
 }
 
 /// A task of a process: runs only while the process does, and does not panic unseen.
-struct Task<F> {
+struct Task {
     process: RealProcess,
-    future: Pin<Box<F>>,
+    future: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
-impl<F: Future<Output = ()>> Future for Task<F> {
+impl Future for Task {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
