@@ -122,6 +122,7 @@ const DST_ROOMS: &[&str] = &[
     "hash",
     "interrupt",
     "seeds",
+    "executor",
     "net",
     "disk",
     "runtime",

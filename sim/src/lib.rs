@@ -22,6 +22,13 @@
 
 #![warn(missing_docs)]
 
+#[cfg(not(madsim))]
+compile_error!(
+    "this simulator needs `--cfg madsim`, which .cargo/config.toml sets: build from inside this \
+     project, and add `--cfg madsim` to RUSTFLAGS if you set that variable, because it replaces \
+     the flags of the file"
+);
+
 pub mod scenario;
 
 mod system;

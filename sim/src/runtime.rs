@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use dst::net::Host;
 pub use dst::runtime::simulate;
-use madsim::runtime::NodeHandle;
 use signal_hub::runtime::{Listener, Runtime};
 use signal_hub::time::Timestamp;
 
@@ -19,14 +18,9 @@ pub type SimRuntime = Adapter<dst::runtime::SimRuntime>;
 pub struct Adapter<R>(pub R);
 
 impl SimRuntime {
-    /// Tasks run on the madsim node of whoever spawns them.
+    /// Tasks run on the node of whoever spawns them.
     pub fn new(host: Host) -> Self {
         Self(dst::runtime::SimRuntime::new(host))
-    }
-
-    /// Tasks run on `node`.
-    pub fn on(host: Host, node: NodeHandle) -> Self {
-        Self(dst::runtime::SimRuntime::on(host, node))
     }
 }
 
@@ -87,6 +81,7 @@ impl<L: dst::runtime::Listener> Listener for Adapter<L> {
 
 #[cfg(test)]
 mod tests {
+    use dst::executor::{Current, Executor, Node};
     use dst::net::{LinkConfig, Net, SimStream};
     use signal_hub::hub::Config;
     use signal_hub::server::Server;
@@ -106,16 +101,15 @@ mod tests {
     fn the_server_that_users_run_serves_a_simulated_client() {
         simulate(1, async || {
             let net = Net::new(1, LinkConfig::default(), Box::new(|_| {}));
-            let handle = madsim::runtime::Handle::current();
-            let node = handle.create_node().name("hub").build();
+            let node = Current::current().node("hub");
             let runtime = SimRuntime::new(net.host("hub"));
-            node.spawn(async move {
+            node.spawn(Box::pin(async move {
                 let address = SocketAddr::from(([0, 0, 0, 0], 80));
                 let server = Server::bind(runtime, address, Config::default(), ()).await.unwrap();
                 server.run(std::future::pending()).await.unwrap();
-            });
-            madsim::time::sleep(Duration::from_millis(1)).await;
+            }));
             let client = SimRuntime::new(net.host("alice"));
+            client.sleep(Duration::from_millis(1)).await;
             let mut stream = client.connect("hub:80").await.unwrap();
             let health = ask(&mut stream, "/health", "").await;
             assert!(health.starts_with("HTTP/1.1 200 OK\r\n"), "{health}");
@@ -126,7 +120,7 @@ mod tests {
             let mut rest = Vec::new();
             stream.read_to_end(&mut rest).await.unwrap();
             assert!(rest.starts_with(&[0x88]), "a silent client is not closed: {rest:?}");
-            handle.kill(node.id());
+            node.kill();
             net.stop();
         });
     }

@@ -5,8 +5,12 @@ use std::path::Path;
 use dst::backend::{self, Backend};
 use dst::campaign::{self, Plan, Watcher};
 use dst::run::Keep;
+use dst::runtime::{Listener, Runtime, Tokio};
 use dst::{System, failures, report, scenario};
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::server;
 use crate::simulated::{Echo, Invariant, Profile};
 
 #[test]
@@ -44,4 +48,19 @@ fn every_scenario_file_passes_on_both_networks() {
             assert!(outcome.violation.is_none(), "{} on {backend}: {told}", path.display());
         }
     }
+}
+
+#[test]
+fn the_same_server_serves_real_sockets() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("tokio starts").block_on(async {
+        let listener = Tokio.listen(([127, 0, 0, 1], 0).into()).await.expect("a port is free");
+        let authority = listener.local_address().expect("it is known").to_string();
+        Tokio.spawn(server::serve(Tokio, listener, server::Settings::default(), |_| {}));
+        let mut stream = Tokio.connect(&authority).await.expect("it listens");
+        stream.write_all(b"hello\n").await.expect("it reads");
+        let mut echoed = [0; 6];
+        stream.read_exact(&mut echoed).await.expect("it answers");
+        assert_eq!(&echoed, b"hello\n");
+    });
 }

@@ -13,7 +13,8 @@
 //! - [`seeds`]: which seeds to play.
 //! - [`campaign`]: plays many of them, on many threads.
 //! - [`backend`]: plays one scenario with the server and its clients, on a simulated or a real network.
-//! - [`runtime`]: the world that processes live in, on madsim.
+//! - [`runtime`]: the world that processes live in, simulated or real.
+//! - [`executor`]: what runs the tasks of a simulation: madsim, or one of our own that asks for no flag.
 //! - [`net`]: its network, and what can be done to it.
 //! - [`disk`]: what outlives a crash of the hub.
 //! - [`run`]: takes down what happens and has it judged at once.
@@ -29,19 +30,13 @@
 
 #![warn(missing_docs)]
 
-#[cfg(not(madsim))]
-compile_error!(
-    "the simulator needs `--cfg madsim`, which .cargo/config.toml sets: build from inside this \
-     project, and add `--cfg madsim` to RUSTFLAGS if you set that variable, because it replaces \
-     the flags of the file"
-);
-
 pub mod backend;
 pub mod campaign;
 pub mod commands;
 pub mod coverage;
 pub mod disk;
 pub mod duration_text;
+pub mod executor;
 pub mod explain;
 pub mod failures;
 pub mod hash;

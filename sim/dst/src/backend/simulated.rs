@@ -1,4 +1,4 @@
-//! The simulated backend: the full stack on madsim and our own network.
+//! The simulated backend: the full stack on an executor of virtual time and our own network.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -8,11 +8,11 @@ use super::deploy::Deploy;
 use super::stack;
 use super::testbed::Process;
 use super::wire::{Wire, WireProcess};
+use crate::executor::{Current, CurrentNode, Executor, Node};
 use crate::net::{Host, Net};
 use crate::run::Recorder;
 use crate::runtime::SimRuntime;
 use crate::scenario::{HUB_HOST, HUB_PORT, Scenario};
-use madsim::runtime::{Handle, NodeHandle};
 
 /// Plays the scenario to its end or to the first violation; tells how long that took.
 pub async fn play<S: Deploy>(scenario: Arc<Scenario<S>>, recorder: Recorder<S>) -> Duration {
@@ -36,7 +36,7 @@ impl Wire for SimWire {
     }
 
     fn process(&self, host: &str, name: &str) -> SimProcess {
-        let node = Handle::current().create_node().name(name).build();
+        let node = Current::current().node(name);
         SimProcess { host: self.net.host(host), node }
     }
 
@@ -51,11 +51,11 @@ impl Wire for SimWire {
     }
 }
 
-/// A node of madsim on a host of ours.
+/// A node of the executor on a host of ours.
 #[derive(Clone)]
 struct SimProcess {
     host: Host,
-    node: NodeHandle,
+    node: CurrentNode,
 }
 
 impl WireProcess for SimProcess {
@@ -68,14 +68,14 @@ impl WireProcess for SimProcess {
 
 impl Process for SimProcess {
     fn kill(&self) {
-        Handle::current().kill(self.node.id());
+        self.node.kill();
     }
 
     fn pause(&self) {
-        Handle::current().pause(self.node.id());
+        self.node.pause();
     }
 
     fn resume(&self) {
-        Handle::current().resume(self.node.id());
+        self.node.resume();
     }
 }

@@ -1,10 +1,9 @@
 //! The time that a network goes by, and the alarms that wake its driver.
 
-use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::task::Waker;
+use std::time::Duration;
 
-use madsim::time::TimeHandle;
+use crate::executor::{Current, Executor};
 
 /// A clock that the network is driven by.
 pub trait Clock: Send {
@@ -18,7 +17,7 @@ pub trait Clock: Send {
 /// Nothing but what it takes to ring.
 pub type Alarm = Box<dyn Send>;
 
-/// Few alarms: madsim never cancels one, so one is set only if none rings earlier.
+/// Few alarms: an executor never takes one back, so one is set only if none rings earlier.
 pub(super) struct Alarms {
     clock: Box<dyn Clock>,
     driver: Option<Waker>,
@@ -66,36 +65,23 @@ impl Alarms {
     }
 }
 
-/// Madsim's virtual time.
-pub(super) struct VirtualClock {
-    time: TimeHandle,
-    origin: Instant,
-}
+/// An executor's virtual time.
+pub(super) struct VirtualClock(Current);
 
 impl VirtualClock {
-    /// The clock of the madsim runtime that the caller runs in.
+    /// The clock of the simulation that the caller runs in.
     pub(super) fn current() -> Self {
-        let time = TimeHandle::current();
-        let origin = time.now_instant() - time.elapsed();
-        Self { time, origin }
+        Self(Current::current())
     }
 }
 
 impl Clock for VirtualClock {
     fn now(&self) -> Duration {
-        self.time.elapsed()
+        self.0.elapsed()
     }
 
     fn alarm(&self, at: Duration, driver: &Waker) -> Option<Alarm> {
-        if let Some(deadline) = self.origin.checked_add(at) {
-            let mut sleep = self.time.sleep(Duration::ZERO);
-            // A new sleep lasts at least 1 ms; one that is reset is exact.
-            Pin::new(&mut sleep).reset(deadline);
-            match Future::poll(Pin::new(&mut sleep), &mut Context::from_waker(driver)) {
-                Poll::Ready(()) => return None,
-                Poll::Pending => {}
-            }
-        }
-        Some(Box::new(()))
+        // Nothing takes it back: what is kept is nothing.
+        self.0.wake_at(at, driver).then(|| Box::new(()) as Alarm)
     }
 }

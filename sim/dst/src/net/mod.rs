@@ -27,7 +27,7 @@
 //! assert!(came_after > Duration::from_secs(2), "it waits for as long as the link does");
 //! ```
 //!
-//! Nothing here draws from madsim's randomness or reads another clock than it is given, so the events of
+//! Nothing here draws from the executor's randomness or reads another clock than it is given, so the events of
 //! a run depend on nothing but its seed, the time and what the hosts do.
 
 use std::fmt;
@@ -78,6 +78,7 @@ pub use world::{Awake, Effects, Plan, Waits, World};
 
 pub(crate) use random::Dice;
 
+use crate::executor::{Current, Executor};
 use clock::VirtualClock;
 use shell::Shell;
 
@@ -93,12 +94,12 @@ struct Shared {
 }
 
 impl Net {
-    /// A network whose links all carry bytes as `default_link` says. It has to be created in a madsim
-    /// runtime, by a task that outlives the network: the run's main task.
+    /// A network whose links all carry bytes as `default_link` says. It has to be created in a
+    /// simulation, by a task that outlives the network: the run's main task.
     pub fn new(seed: u64, default_link: LinkConfig, sink: Sink) -> Self {
         let clock = Box::new(VirtualClock::current());
         let (net, driver) = Self::driven(seed, default_link, sink, clock);
-        madsim::task::spawn(driver);
+        Current::current().spawn(Box::pin(driver));
         net
     }
 
@@ -180,7 +181,7 @@ impl Net {
     }
 
     /// Ends the network: nothing moves and nothing is told any more, whoever waits waits for ever, and
-    /// no waker is kept. A run calls it last, beside killing its nodes: madsim never frees a task that
+    /// no waker is kept. A run calls it last, beside killing its nodes: an executor may never free a task that
     /// has neither ended nor been killed.
     pub fn stop(&self) {
         let (driver, wakers) = self.lock().stop();

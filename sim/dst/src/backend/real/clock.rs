@@ -3,9 +3,8 @@
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use super::tokio_runtime::Tokio;
-
 use crate::net::{Alarm, Clock};
+use crate::runtime::{Runtime, Tokio};
 
 pub struct RealClock {
     began: Duration,

@@ -8,7 +8,6 @@ mod network;
 mod process;
 mod pulse;
 mod sockets;
-mod tokio_runtime;
 mod wire;
 
 #[cfg(test)]

@@ -7,13 +7,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::tokio_runtime::Tokio;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::bridge::bridge;
 use super::clock::RealClock;
 use super::sockets::{ANYWHERE, connect, listen, reset};
 use crate::net::{Host, LinkConfig, Net, SimListener, SimStream, Sink};
+use crate::runtime::{Runtime, Tokio};
 use crate::scenario::{HUB_HOST, HUB_PORT};
 
 /// A handle to the network and the proxies of one run.

@@ -16,11 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::network::Network;
 use super::sockets::{connect, listen};
-use super::tokio_runtime::Tokio;
 use crate::backend::testbed::Process;
 use crate::backend::wire::{Program, WireProcess};
 use crate::net::Host;
-use crate::runtime::{Listener, Runtime, skewed};
+use crate::runtime::{Listener, Runtime, Tokio, skewed};
 use crate::scenario::HUB_HOST;
 
 /// Hears of the panics of tasks.

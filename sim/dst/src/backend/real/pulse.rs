@@ -4,7 +4,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::tokio_runtime::Tokio;
+use crate::runtime::{Runtime, Tokio};
 
 /// How often it beats.
 const BEAT: Duration = Duration::from_millis(10);

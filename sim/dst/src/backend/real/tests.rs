@@ -4,8 +4,6 @@ use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::tokio_runtime::Tokio;
-use crate::runtime::Runtime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -17,6 +15,7 @@ use super::sockets::{ANYWHERE, connect, listen, reset};
 use crate::backend::testbed::Process;
 use crate::backend::wire::WireProcess;
 use crate::net::{Choice, ConnectMode, CutDetection, Fault, LinkConfig, NetEventKind, Peers, Seen};
+use crate::runtime::{Runtime, Tokio};
 
 const HOST: &str = "alice";
 const MS: fn(u64) -> Duration = Duration::from_millis;

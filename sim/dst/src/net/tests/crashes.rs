@@ -28,15 +28,15 @@ fn the_streams_and_listeners_of_a_host_that_crashed_are_dead() {
 fn a_killed_node_tells_its_peers_nothing_after_the_crash() {
     simulate(1, async || {
         let pair = Pair::new();
-        let node = madsim::runtime::Handle::current().create_node().name("hub").build();
+        let node = Current::current().node("hub");
         let listener = pair.listen();
-        node.spawn(async move {
+        node.spawn(Box::pin(async move {
             let (mut server, _) = listener.accept().await.unwrap();
             read_some(&mut server).await.unwrap();
-        });
+        }));
         let mut client = pair.connect().await.unwrap();
         crash_hub(&pair, Peers::SeeNothing);
-        madsim::runtime::Handle::current().kill(node.id());
+        node.kill();
         assert!(within(Duration::from_secs(99), read_some(&mut client)).await.is_none());
     });
 }

@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use madsim::time::sleep;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::runtime::simulate;
+use crate::executor::{Current, Executor, Node};
+use crate::runtime::{SimSleep, simulate};
 
 mod connecting;
 mod crashes;
@@ -87,9 +87,18 @@ impl Drop for Pair {
     }
 }
 
+/// Ends after a virtual time.
+async fn sleep(duration: Duration) {
+    SimSleep::new(duration).await;
+}
+
 /// What comes of a future within a virtual time, nothing if it is not done by then.
 async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
-    madsim::time::timeout(limit, future).await.ok()
+    tokio::select! {
+        biased;
+        outcome = future => Some(outcome),
+        () = sleep(limit) => None,
+    }
 }
 
 async fn read_some(stream: &mut SimStream) -> io::Result<Vec<u8>> {

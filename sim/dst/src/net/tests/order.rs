@@ -16,14 +16,14 @@ async fn storm(seed: u64) -> (Vec<NetEvent>, Vec<u8>) {
     };
     let pair = Pair::with(seed, rough);
     let (mut client, mut server) = pair.connected().await;
-    let node = madsim::runtime::Handle::current().create_node().build();
-    node.spawn(async move {
+    let node = Current::current().node("alice");
+    node.spawn(Box::pin(async move {
         for number in 0_u32..5000 {
             client.write_all(&number.to_be_bytes()).await.unwrap();
         }
-    });
+    }));
     let net = pair.net.clone();
-    node.spawn(async move {
+    node.spawn(Box::pin(async move {
         let (from, to) = ("alice".to_owned(), "hub".to_owned());
         sleep(millis(300)).await;
         net.inject(Fault::Stall { from, to, lasts: millis(500) }).unwrap();
@@ -31,7 +31,7 @@ async fn storm(seed: u64) -> (Vec<NetEvent>, Vec<u8>) {
         net.inject(partition(Ways::BothWays)).unwrap();
         sleep(millis(900)).await;
         net.heal();
-    });
+    }));
     let mut bytes = Vec::new();
     server.read_to_end(&mut bytes).await.unwrap();
     (pair.events.lock().unwrap().clone(), bytes)
@@ -61,7 +61,9 @@ fn the_same_seed_gives_the_same_events_and_another_seed_others() {
 fn the_events_of_a_seed_never_change() {
     let (events, _) = simulate(7, || storm(7));
     let text: String = events.iter().map(|event| format!("{event}\n")).collect();
-    assert_eq!(stable_hash(text.as_bytes()), 0x9e00_8e58_b32f_9c31);
+    // Another executor has tasks in another order.
+    let hash = if cfg!(madsim) { 0x9e00_8e58_b32f_9c31 } else { 0x9bf1_accf_eb40_f3d4 };
+    assert_eq!(stable_hash(text.as_bytes()), hash);
 }
 
 #[test]

@@ -20,11 +20,11 @@ fn split_halves_echo_a_megabyte() {
     simulate(1, async || {
         let pair = Pair::with(1, LinkConfig { window_bytes: 1000, ..Default::default() });
         let (client, server) = pair.connected().await;
-        madsim::task::spawn(async move {
+        Current::current().spawn(Box::pin(async move {
             let (mut reader, mut writer) = tokio::io::split(server);
             tokio::io::copy(&mut reader, &mut writer).await.unwrap();
             writer.shutdown().await.unwrap();
-        });
+        }));
         let sent: Vec<u8> = (0..1_000_000_u32).map(|n| (n % 251) as u8).collect();
         let (mut reader, mut writer) = tokio::io::split(client);
         let mut echoed = Vec::new();
@@ -99,15 +99,15 @@ fn once_stopped_and_killed_a_run_leaves_nothing_behind() {
         let (client, mut server) = pair.connected().await;
         let token = Arc::new(());
         let watched = Arc::downgrade(&token);
-        let node = madsim::runtime::Handle::current().create_node().build();
-        node.spawn(async move {
+        let node = Current::current().node("alice");
+        node.spawn(Box::pin(async move {
             let _token = token;
             let _client = client;
             read_some(&mut server).await.unwrap();
-        });
+        }));
         sleep(millis(5)).await;
         let world = Arc::downgrade(&pair.net.shared);
-        madsim::runtime::Handle::current().kill(node.id());
+        node.kill();
         drop(pair);
         move || (watched.strong_count(), world.strong_count())
     });

@@ -1,5 +1,4 @@
-//! What processes need from the world: tasks, a clock, randomness, byte streams; and the simulated world:
-//! madsim's tasks and virtual clock, our network, each host's own seed.
+//! The simulated world: an executor's tasks and virtual clock, our network, each host's own seed.
 
 use std::future::Future;
 use std::io;
@@ -8,72 +7,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use madsim::runtime::NodeHandle;
-use madsim::time::TimeHandle;
-use tokio::io::{AsyncRead, AsyncWrite};
-
+use super::{Listener, Runtime, wall_clock};
+use crate::executor::{Current, CurrentNode, Executor, Node, Task};
 use crate::net::{Host, SimListener, SimStream};
-
-/// What all wall clocks show when a run begins, since the Unix epoch.
-pub const EPOCH: Duration = Duration::from_millis(1_700_000_000_000);
-
-/// The world that a process lives in. A clone is another handle to the same world.
-pub trait Runtime: Clone + Send + Sync + 'static {
-    /// A connected byte stream.
-    type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
-    /// A listening socket.
-    type Listener: Listener<Stream = Self::Stream>;
-    /// Ends once a duration has passed.
-    type Sleep: Future<Output = ()> + Send + 'static;
-
-    /// Runs `task` in the background until it ends or its process does.
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
-
-    /// Ends no earlier than `duration` from now.
-    fn sleep(&self, duration: Duration) -> Self::Sleep;
-
-    /// What the host's wall clock shows, since the Unix epoch. It may jump.
-    fn wall_clock(&self) -> Duration;
-
-    /// How long the world has been running. It never goes back.
-    fn monotonic(&self) -> Duration;
-
-    /// A fresh seed for a random generator.
-    fn random_seed(&self) -> [u8; 32];
-
-    /// Starts to listen; port 0 lets the world choose one.
-    ///
-    /// # Errors
-    /// If the address is not this host's, or the port is taken.
-    fn listen(
-        &self,
-        address: SocketAddr,
-    ) -> impl Future<Output = io::Result<Self::Listener>> + Send;
-
-    /// Connects to `authority`, which is `host:port`.
-    ///
-    /// # Errors
-    /// What the world says: nobody of that name, nobody who listens, a connection that broke.
-    fn connect(&self, authority: &str) -> impl Future<Output = io::Result<Self::Stream>> + Send;
-}
-
-/// Accepts byte streams.
-pub trait Listener: Send + 'static {
-    /// An accepted connection.
-    type Stream;
-
-    /// Waits for the next stream; returns it and where it comes from.
-    ///
-    /// # Errors
-    /// If this one stream is lost, or nothing can be accepted here any more.
-    fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
-
-    /// The address that this listens on, with the chosen port.
-    ///
-    /// # Errors
-    /// If the world does not tell.
-    fn local_address(&self) -> io::Result<SocketAddr>;
-}
 
 /// Runs `body` as the main task of a simulation of its own, on a thread of its own: std seeds its
 /// hash maps once for each thread.
@@ -85,10 +21,8 @@ where
     T: Send + 'static,
     F: Future<Output = T>,
 {
-    let run = move || {
-        let config = madsim::Config::default();
-        madsim::runtime::Runtime::with_seed_and_config(seed, config).block_on(body())
-    };
+    let run = move || Current::run(seed, body());
+
     #[expect(clippy::disallowed_methods, reason = "the simulation itself knows no threads")]
     let thread = std::thread::spawn(run);
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -98,30 +32,19 @@ where
 #[derive(Clone)]
 pub struct SimRuntime {
     host: Host,
-    node: Option<NodeHandle>,
+    node: Option<CurrentNode>,
 }
 
 impl SimRuntime {
-    /// Tasks run on the madsim node of whoever spawns them.
+    /// Tasks run on the node of whoever spawns them.
     pub fn new(host: Host) -> Self {
         Self { host, node: None }
     }
 
     /// Tasks run on `node`.
-    pub fn on(host: Host, node: NodeHandle) -> Self {
+    pub fn on(host: Host, node: CurrentNode) -> Self {
         Self { host, node: Some(node) }
     }
-}
-
-/// What a wall clock shows so long after the beginning that is so many milliseconds ahead.
-pub fn wall_clock(elapsed: Duration, skew: i64) -> Duration {
-    skewed(EPOCH.saturating_add(elapsed), skew)
-}
-
-/// The time that is so many milliseconds ahead of the right one.
-pub(crate) fn skewed(right: Duration, skew: i64) -> Duration {
-    let ahead = Duration::from_millis(skew.unsigned_abs());
-    if skew < 0 { right.saturating_sub(ahead) } else { right.saturating_add(ahead) }
 }
 
 impl Runtime for SimRuntime {
@@ -131,11 +54,11 @@ impl Runtime for SimRuntime {
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         // Boxed: the executor is compiled once, not for each kind of task.
-        let task: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(task);
+        let task: Task = Box::pin(task);
         match &self.node {
             Some(node) => node.spawn(task),
-            None => madsim::task::spawn(task),
-        };
+            None => Current::current().spawn(task),
+        }
     }
 
     fn sleep(&self, duration: Duration) -> SimSleep {
@@ -148,7 +71,7 @@ impl Runtime for SimRuntime {
     }
 
     fn monotonic(&self) -> Duration {
-        TimeHandle::current().elapsed()
+        Current::current().elapsed()
     }
 
     fn random_seed(&self) -> [u8; 32] {
@@ -176,19 +99,21 @@ impl Listener for SimListener {
     }
 }
 
-/// A sleep in virtual time, at least 1 ms long. It sets one timer for each waker, where madsim's own
-/// sets one at every poll and never takes one back.
-#[derive(Debug)]
+/// A sleep in virtual time, at least 1 ms long. It asks to be woken once for each waker, not at every poll: that
+/// cannot be taken back.
 pub struct SimSleep {
-    sleep: madsim::time::Sleep,
-    /// Whom the timer wakes. Only compared: a waker kept here would keep the task that owns this
-    /// sleep alive. The timer holds the waker itself, so the address stays its own.
+    executor: Current,
+    until: Duration,
+    /// Who is woken. Only compared: a waker kept here would keep the task that owns this sleep alive. The
+    /// executor holds the waker itself, so the address stays its own.
     timed: Option<(usize, usize)>,
 }
 
 impl SimSleep {
-    fn new(duration: Duration) -> Self {
-        Self { sleep: madsim::time::sleep(duration), timed: None }
+    pub(crate) fn new(duration: Duration) -> Self {
+        let executor = Current::current();
+        let until = executor.elapsed().saturating_add(duration.max(Duration::from_millis(1)));
+        Self { executor, until, timed: None }
     }
 }
 
@@ -196,15 +121,15 @@ impl Future for SimSleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if self.sleep.is_elapsed() {
+        if self.executor.elapsed() >= self.until {
             return Poll::Ready(());
         }
         let waker = Some(identity(context.waker()));
-        if self.timed == waker {
-            return Poll::Pending;
+        if self.timed != waker {
+            self.timed = waker;
+            self.executor.wake_at(self.until, context.waker());
         }
-        self.timed = waker;
-        Pin::new(&mut self.sleep).poll(context)
+        Poll::Pending
     }
 }
 
