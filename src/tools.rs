@@ -207,7 +207,7 @@ impl From<Result<SendOutcome, ClientError>> for SendReport {
     fn from(outcome: Result<SendOutcome, ClientError>) -> Self {
         match outcome {
             Ok(SendOutcome::Delivered(ack)) => match ack.status {
-                DeliveryStatus::Delivered => SendReport::Delivered(ack),
+                DeliveryStatus::Delivered | DeliveryStatus::Other => SendReport::Delivered(ack),
                 DeliveryStatus::Queued => SendReport::Queued(ack),
             },
             Ok(SendOutcome::UnknownActor(unknown)) => SendReport::UnknownActor {

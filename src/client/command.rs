@@ -133,7 +133,7 @@ pub enum ClientError {
 /// What became of a message to one actor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendOutcome {
-    /// It was handed to the recipient's session.
+    /// The hub has it: handed to the recipient's session, or kept for the recipient, as the ack's status says.
     Delivered(DeliveryAck),
     /// Nobody is registered there.
     UnknownActor(UnknownActor),

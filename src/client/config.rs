@@ -50,7 +50,8 @@ pub struct ClientConfig {
     pub backoff_reset_after: Duration,
     /// Commands that may wait for a connection or a registration.
     pub waiting_commands_max: usize,
-    /// Callers' asks that may be under way at once.
+    /// Asks that may be under way at once, callers' and the client's own. At this bound callers' requests are
+    /// refused.
     pub asks_max: usize,
     /// Commands on their way from the handles to the client's task; further ones block their
     /// callers.

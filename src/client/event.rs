@@ -115,7 +115,7 @@ pub enum Event {
         /// Messages that wait for its session.
         queue_depth: usize,
     },
-    /// `hub:resume`: the cause of the latest [`Event::Paused`] is gone; the hub does not name it.
+    /// The latest [`Event::Paused`] is over: the hub said `hub:resume`, or the session is lost.
     Resumed,
     /// A `hub:error` that answers no ask under way: it is for a tell, an ask that timed out, or a
     /// frame without a valid id.
@@ -263,4 +263,7 @@ pub enum Ending {
     /// The hub cannot read what this client writes (close code 1008).
     #[error("the hub cannot read what this client writes")]
     TooManyMalformed,
+    /// `hub:connect` is larger than the hub takes before it knows a client (close code 1009).
+    #[error("hub:connect is too large: give it a smaller token or less client_metadata")]
+    ConnectTooLarge,
 }

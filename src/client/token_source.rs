@@ -28,8 +28,8 @@ pub enum NoToken {
 }
 
 impl TokenSource {
-    /// A source that calls `request` for each token. The client drops a request that takes longer
-    /// than its timeout.
+    /// A source that calls `request` for each token. An answer that takes longer than the client's
+    /// timeout counts no more.
     pub fn new<F, R>(request: F) -> Self
     where
         F: Fn() -> R + Send + Sync + 'static,

@@ -68,7 +68,7 @@ pub struct Config {
     pub queue_messages_max: usize,
     /// Bytes in one session's outgoing queue.
     pub queue_bytes_max: usize,
-    /// Open sessions.
+    /// Sessions, also those whose closing handshake is under way.
     pub sessions_max: usize,
     /// Registered and detached addresses.
     pub registrations_max: usize,

@@ -33,10 +33,13 @@ pub enum ErrorCode {
     /// More recipients than a broadcast may have.
     #[serde(rename = "BROADCAST_LIMIT_EXCEEDED")]
     BroadcastLimitExceeded,
+    /// A code that only newer hubs know.
+    #[serde(other)]
+    Other,
 }
 
 impl ErrorCode {
-    /// Every code, in the order of the variants.
+    /// Every code that this hub says, in the order of the variants.
     pub const ALL: [ErrorCode; 10] = [
         ErrorCode::VersionMismatch,
         ErrorCode::Unauthorized,
@@ -63,6 +66,7 @@ impl ErrorCode {
             ErrorCode::InternalError => "internal_error",
             ErrorCode::InvalidToken => "invalid_token",
             ErrorCode::BroadcastLimitExceeded => "BROADCAST_LIMIT_EXCEEDED",
+            ErrorCode::Other => "other",
         }
     }
 
@@ -72,7 +76,9 @@ impl ErrorCode {
         match self {
             ErrorCode::VersionMismatch => CloseReason::VersionMismatch,
             ErrorCode::Unauthorized | ErrorCode::InvalidToken => CloseReason::Unauthorized,
-            ErrorCode::RateLimited | ErrorCode::Timeout => CloseReason::InternalError,
+            ErrorCode::RateLimited | ErrorCode::Timeout | ErrorCode::Other => {
+                CloseReason::InternalError
+            }
             ErrorCode::UnknownActor
             | ErrorCode::MessageTooLarge
             | ErrorCode::MessageExpired
@@ -258,6 +264,24 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// Every reason, in the order of their codes.
+    pub const ALL: [CloseReason; 14] = [
+        CloseReason::ClientDisconnect,
+        CloseReason::ServerShutdown,
+        CloseReason::TooManyMalformed,
+        CloseReason::InvalidConnect,
+        CloseReason::MessageTooLarge,
+        CloseReason::InternalError,
+        CloseReason::SlowConsumer,
+        CloseReason::HubFull,
+        CloseReason::Unauthorized,
+        CloseReason::TokenExpired,
+        CloseReason::VersionMismatch,
+        CloseReason::DuplicateConnection,
+        CloseReason::IdleTimeout,
+        CloseReason::ConnectTimeout,
+    ];
+
     /// The close code of the WebSocket close frame.
     pub const fn code(self) -> u16 {
         match self {

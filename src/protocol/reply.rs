@@ -242,6 +242,9 @@ pub enum DeliveryStatus {
     /// The hub keeps it for the recipient, as long as the recovery window lasts; without a store, no
     /// longer than it runs.
     Queued,
+    /// What only newer hubs do with a message.
+    #[serde(other)]
+    Other,
 }
 
 /// Nobody is registered there.
@@ -262,7 +265,7 @@ pub struct BroadcastAck {
     pub message_id: MessageId,
     /// Copies handed to sessions.
     pub delivered_count: usize,
-    /// Copies dropped because a recipient's queue was full.
+    /// Copies dropped because a recipient's queue or the store was full, or too large to be kept.
     pub failed_count: usize,
     /// Copies kept for recipients that are to recover them.
     #[serde(default, skip_serializing_if = "is_zero")]

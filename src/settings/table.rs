@@ -201,7 +201,7 @@ pub static SETTINGS: &[Setting] = &[
     hub("capability_bytes_max", count("bytes", 1, GIBIBYTE), "The longest capability of a registration."),
     hub("queue_messages_max", count("messages", 1, MANY), "Messages in one session's outgoing queue."),
     hub("queue_bytes_max", count("bytes", 1024, 64 * GIBIBYTE), "Bytes in one session's outgoing queue."),
-    hub("sessions_max", count("sessions", 1, MANY), "Open sessions."),
+    hub("sessions_max", count("sessions", 1, MANY), "Sessions, also those whose closing handshake is under way."),
     hub("registrations_max", count("addresses", 1, MANY), "Registered and detached addresses."),
     hub("addresses_per_session_max", count("addresses", 1, MANY), "Addresses that one session may register."),
     hub("scan_rows_max", count("rows", 1, MANY), "Registrations that one hub:discover or hub:list_actors may look at; its answer says where to continue. 128 bytes of compared metadata count as one."),

@@ -1,4 +1,4 @@
-//! Silence and its deadlines (protocol, section 8).
+//! Silence and its deadlines (protocol, section 3).
 
 use serde_json::json;
 use signal_hub::protocol::CloseReason;

@@ -1,4 +1,4 @@
-//! The end of the hub (protocol, section 8), and what is left when everyone is gone (I34).
+//! The end of the hub (protocol, section 4), and what is left when everyone is gone (I34).
 
 use serde_json::{Value, json};
 use signal_hub::hub::Sizes;

@@ -7,14 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use insta::assert_snapshot;
 use serde_json::json;
-use signal_hub::protocol::codec::{HubFrame, decode_hub_frame, encode_hub_frame};
+use signal_hub::protocol::codec::{HubBody, HubFrame, decode_hub_frame, encode_hub_frame};
 use signal_hub::protocol::{
-    ActorList, AuthToken, Body, BroadcastAck, Connected, Cursor, Delivery, DeliveryAck,
-    DeliveryStatus, Details, DisconnectNotice, Disconnected, Discovered, DiscoveredActor,
-    ErrorCode, HeartbeatAck, HubCapabilities, Json, ListedActor, Metrics, Notice, Outgoing,
-    PauseNotice, Published, QueueStats, Refusal, Registered, RenewalToken, Renewed, Reply, Route,
-    SessionId, Subscribed, SubscriptionId, TokenRefreshed, UnknownActor, UnregisterReason,
-    Unregistered, UnregisteredNotice, Unsubscribed,
+    ActorList, AuthToken, Body, BroadcastAck, CloseReason, Connected, Cursor, Delivery,
+    DeliveryAck, DeliveryStatus, Details, DisconnectNotice, Disconnected, Discovered,
+    DiscoveredActor, ErrorCode, HeartbeatAck, HubCapabilities, Json, ListedActor, Metrics, Notice,
+    Outgoing, PauseNotice, Published, QueueStats, Refusal, Registered, RenewalToken, Renewed,
+    Reply, Route, SessionId, Subscribed, SubscriptionId, TokenRefreshed, UnknownActor,
+    UnregisterReason, Unregistered, UnregisteredNotice, Unsubscribed,
 };
 
 use super::{NOW, address, data, hub, message_id, pretty, topic, uuid};
@@ -231,6 +231,48 @@ fn every_error_code_has_its_name() {
         codes.iter().map(|code| serde_json::to_string(code).unwrap()).collect();
     assert_snapshot!("error_codes", names.join("\n"));
     assert!(codes.iter().zip(&names).all(|(code, name)| format!("\"{}\"", code.as_str()) == *name));
+}
+
+#[test]
+fn the_page_for_who_writes_a_client_tells_of_every_close() {
+    let page = include_str!("../../docs/CLIENTS.md");
+    let (_, table) = page.split_once("<!-- close codes -->\n").expect("it has a table");
+    let (table, _) = table.split_once("<!-- end of close codes -->").expect("it ends");
+    let told: Vec<String> =
+        table.lines().skip(2).map(|row| row.split(" | ").take(2).collect()).collect();
+    let told: Vec<&str> = told.iter().map(|row| row.trim_start_matches("| ")).collect();
+    let said = CloseReason::ALL.map(|reason| format!("{}`{}`", reason.code(), reason.text()));
+    assert_eq!(told, said);
+}
+
+/// What a client reads in place of the reply once `word` of it is one that only newer hubs know.
+fn read_with_a_new_word(said: Reply, word: &str) -> Reply {
+    let (correlation, reply) = (Some(message_id()), Box::new(said));
+    let text = frame(Body::Reply { correlation, trace_id: None, reply });
+    assert!(text.contains(word), "{text}");
+    let newer = Bytes::from(text.replace(word, "\"quarantined\""));
+    let Ok(HubFrame::Message(message)) = decode_hub_frame(&newer) else {
+        panic!("clients cannot read {newer:?}")
+    };
+    match message.body {
+        HubBody::Reply { reply, .. } => reply,
+        body => panic!("no reply: {body:?}"),
+    }
+}
+
+#[test]
+fn what_only_newer_hubs_answer_is_an_answer_all_the_same() {
+    let refusal = Refusal::new(ErrorCode::RateLimited, "what is wrong", "What to try.");
+    match read_with_a_new_word(Reply::Error(Box::new(refusal)), "\"rate_limited\"") {
+        Reply::Error(refusal) => assert_eq!(refusal.code, ErrorCode::Other),
+        other => panic!("{other:?}"),
+    }
+    let (message_id, status) = (message_id(), DeliveryStatus::Delivered);
+    let ack = Reply::DeliveryAck(DeliveryAck { message_id, delivered_at: NOW, status });
+    match read_with_a_new_word(ack, "\"delivered\"") {
+        Reply::DeliveryAck(ack) => assert_eq!(ack.status, DeliveryStatus::Other),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

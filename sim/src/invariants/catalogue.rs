@@ -106,7 +106,7 @@ invariants! {
         "A publication is handed over to every address that is subscribed to its topic, or its drop is recorded; an accepted subscribe takes effect."
         "a publication to the first subscribers only",
     I17 [Input] "grace is exclusive"
-        "An address has a grace deadline exactly while it is detached; it begins with the detachment, ends with the resume, and forgets only the detachment that set it."
+        "An address has a grace deadline exactly while it is detached, unless only durable subscriptions are left of it; it begins with the detachment, ends with the resume, and forgets only the detachment that set it."
         "a grace deadline that is not cancelled by the resume",
     I18 [Input Client] "at most once"
         "A message reaches a recipient address at most once."
@@ -157,7 +157,7 @@ invariants! {
         "What discover and list answer is exactly who is registered and not expired, with what they registered; a page that ends early ends at its bound and leads on."
         "expiry that never sweeps",
     I34 [Director] "no leak"
-        "With all clients gone and all deadlines past, every table is empty."
+        "With all clients gone and all deadlines past, every table is empty, but for durable subscriptions."
         "a deadline without an owner",
     I35 [Runs] "determinism"
         "The same scenario and seed give the same run, byte by byte, in another process and on another number of threads."

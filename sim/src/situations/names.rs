@@ -299,7 +299,7 @@ impl Situation {
             ErrorCode::InternalError => Some(Situation::RefusedInternal),
             ErrorCode::InvalidToken => Some(Situation::RefusedToken),
             ErrorCode::BroadcastLimitExceeded => Some(Situation::RefusedBroadcast),
-            ErrorCode::UnknownActor | ErrorCode::Timeout => None,
+            ErrorCode::UnknownActor | ErrorCode::Timeout | ErrorCode::Other => None,
         }
     }
 

@@ -74,6 +74,7 @@ impl ClientState {
             heard: now,
             part_began: now,
             settled: self.actors.is_empty().then_some(now),
+            is_paused: false,
         };
         self.phase = Phase::Connected(session);
         self.deadlines.set(Owner::Heartbeat, now + heartbeat_interval);
@@ -172,6 +173,7 @@ impl ClientState {
             return;
         }
         let ending = self.ending_after(&why);
+        let was_paused = matches!(&self.phase, Phase::Connected(session) if session.is_paused);
         let (session, ending) = match &self.phase {
             Phase::New | Phase::Pausing | Phase::Ended(_) => return,
             Phase::Authorizing | Phase::Connecting | Phase::Greeting => (None, ending),
@@ -192,6 +194,9 @@ impl ClientState {
             Some(session) => Event::Disconnected { session, why, retry_in },
             None => Event::ConnectFailed { why, retry_in },
         });
+        if was_paused {
+            self.emit(Event::Resumed);
+        }
         if let Some(why) = ending {
             self.end(why);
         }
@@ -262,6 +267,12 @@ pub(super) fn ending_of(why: &DisconnectReason) -> Option<Ending> {
         | DisconnectReason::NoAnswer
         | DisconnectReason::Dropped => None,
     }
+}
+
+/// Returns whether something that was written is larger than the hub takes.
+pub(super) fn is_too_large(why: &DisconnectReason) -> bool {
+    const MESSAGE_TOO_LARGE: u16 = CloseReason::MessageTooLarge.code();
+    matches!(why, DisconnectReason::Closed { code: Some(MESSAGE_TOO_LARGE), .. })
 }
 
 fn ending_of_close(code: u16) -> Option<Ending> {

@@ -3,7 +3,7 @@
 use super::{ClientState, Owner, Phase, Purpose};
 use crate::client::{Ending, Event, Message, Outcome};
 use crate::protocol::codec::{HubBody, HubFrame, HubMessage, InvalidHubFrame};
-use crate::protocol::{DisconnectNotice, MessageId, Notice, Reply};
+use crate::protocol::{DisconnectNotice, MessageId, Notice, PauseNotice, Reply};
 use crate::time::Timestamp;
 
 impl ClientState {
@@ -30,12 +30,8 @@ impl ClientState {
             HubBody::Reply { correlation, reply } => self.reply(now, timestamp, correlation, reply),
             HubBody::Notice(Notice::Disconnect(notice)) => self.close_announced(now, notice),
             HubBody::Notice(Notice::Unregistered(notice)) => self.unregistered(now, notice),
-            HubBody::Notice(Notice::Pause(pause)) => self.emit(Event::Paused {
-                reason: pause.reason,
-                address: pause.actor_address,
-                queue_depth: pause.queue_depth,
-            }),
-            HubBody::Notice(Notice::Resume) => self.emit(Event::Resumed),
+            HubBody::Notice(Notice::Pause(pause)) => self.paused(pause),
+            HubBody::Notice(Notice::Resume) => self.resumed(),
             HubBody::Delivery { kind, payload, route, origin } => {
                 let message = Message {
                     id,
@@ -54,6 +50,24 @@ impl ClientState {
             }
             HubBody::Unknown { kind, payload } => self.emit(Event::Unknown { kind, payload }),
         }
+    }
+
+    fn paused(&mut self, pause: PauseNotice) {
+        if let Phase::Connected(session) = &mut self.phase {
+            session.is_paused = true;
+        }
+        self.emit(Event::Paused {
+            reason: pause.reason,
+            address: pause.actor_address,
+            queue_depth: pause.queue_depth,
+        });
+    }
+
+    fn resumed(&mut self) {
+        if let Phase::Connected(session) = &mut self.phase {
+            session.is_paused = false;
+        }
+        self.emit(Event::Resumed);
     }
 
     fn reply(

@@ -142,6 +142,8 @@ struct Session {
     part_began: Timestamp,
     /// When the session was first ready: registered, if an address is wanted.
     settled: Option<Timestamp>,
+    /// The hub asked that nothing be sent.
+    is_paused: bool,
 }
 
 impl ClientState {

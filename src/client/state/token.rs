@@ -1,6 +1,6 @@
 //! The client's token: asked from its source, shown to the hub, replaced before it expires.
 
-use super::connection::ending_of;
+use super::connection::{ending_of, is_too_large};
 use super::{ClientState, Output, Owner, Phase, Purpose};
 use crate::client::{DisconnectReason, Ending, Event, NoToken};
 use crate::protocol::{AuthToken, Details, RefreshToken, Reply, TokenRefreshed, Verb};
@@ -122,6 +122,9 @@ impl ClientState {
     /// Why the client must not come back after `why`, if it must not. With a source, a refused
     /// token ends it only if that was a new one, and not for its time.
     pub(super) fn ending_after(&mut self, why: &DisconnectReason) -> Option<Ending> {
+        if matches!(self.phase, Phase::Greeting) && is_too_large(why) {
+            return Some(Ending::ConnectTooLarge);
+        }
         let ending = ending_of(why)?;
         let has_source = self.config.token_source.is_some();
         if ending != Ending::Unauthorized || !has_source {

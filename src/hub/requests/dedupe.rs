@@ -81,7 +81,7 @@ impl Hub {
     ) {
         let outcome = match reply {
             Reply::DeliveryAck(told) => match told.status {
-                DeliveryStatus::Delivered => Outcome::Delivered,
+                DeliveryStatus::Delivered | DeliveryStatus::Other => Outcome::Delivered,
                 DeliveryStatus::Queued => Outcome::Queued,
             },
             Reply::Published(told) => Outcome::Published {

@@ -136,7 +136,10 @@ impl Truth {
             ErrorCode::BroadcastLimitExceeded => self.is_broadcast_too_wide(transition, verb),
             ErrorCode::MessageTooLarge => self.is_too_long(asked, verb),
             // Reserved, or said of payloads that are wrong.
-            ErrorCode::InternalError | ErrorCode::UnknownActor | ErrorCode::Timeout => false,
+            ErrorCode::InternalError
+            | ErrorCode::UnknownActor
+            | ErrorCode::Timeout
+            | ErrorCode::Other => false,
         }
     }
 

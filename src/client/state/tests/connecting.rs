@@ -93,6 +93,7 @@ fn a_refused_connect_ends_the_client_only_if_it_would_be_refused_again() {
         (ErrorCode::Unauthorized, Some(Ending::Unauthorized)),
         (ErrorCode::InternalError, Some(Ending::TooManyMalformed)),
         (ErrorCode::RateLimited, None),
+        (ErrorCode::Other, None),
     ] {
         let mut talk = Conversation::new(alice());
         talk.input(Input::Start);

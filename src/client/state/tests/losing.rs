@@ -182,3 +182,26 @@ fn what_is_due_at_the_moment_of_a_loss_is_not_sent_any_more() {
         })]
     ));
 }
+
+#[test]
+fn a_pause_ends_with_its_session() {
+    let mut talk = Conversation::registered(alice());
+    talk.lose();
+    assert!(!talk.outputs().contains(&Output::Event(Event::Resumed)), "nobody was paused");
+    let mut talk = Conversation::registered(alice());
+    let (reason, actor_address) = ("slow_consumer".to_owned(), "@(bob)".parse().unwrap());
+    talk.notice(Notice::Pause(PauseNotice { reason, actor_address, queue_depth: 800 }));
+    talk.outputs();
+    talk.lose();
+    let said = talk.outputs();
+    assert!(matches!(said[..], [.., Output::Event(Event::Resumed)]), "{said:?}");
+}
+
+#[test]
+fn a_connect_that_is_too_large_ends_the_client() {
+    let mut talk = Conversation::new(alice());
+    talk.input(Input::Start);
+    talk.input(Input::Opened);
+    talk.lose_by_close(1009);
+    assert_eq!(talk.client.ending(), Some(Ending::ConnectTooLarge));
+}

@@ -10,8 +10,8 @@ use crate::client::{ActorConfig, Message, RequestCommand};
 use crate::protocol::codec::{HubBody, HubMessage};
 use crate::protocol::{
     AuthToken, Connect, Connected, DeliveryAck, DeliveryStatus, DisconnectNotice, Disconnected,
-    ErrorCode, HubCapabilities, Notice, Recovery, RefreshToken, Refusal, Registered, Renewed,
-    Reply, Route, Send, Subscribed, SubscriptionId, TokenRefreshed, Topic, Unsubscribed,
+    ErrorCode, HubCapabilities, Notice, PauseNotice, Recovery, RefreshToken, Refusal, Registered,
+    Renewed, Reply, Route, Send, Subscribed, SubscriptionId, TokenRefreshed, Topic, Unsubscribed,
 };
 use crate::protocol::{Json, RenewalToken, Subscription};
 

@@ -182,6 +182,7 @@ fn write_delivery_ack(frame: &mut Vec<u8>, ack: &DeliveryAck) {
     let status = match status {
         DeliveryStatus::Delivered => r#","status":"delivered"}"#,
         DeliveryStatus::Queued => r#","status":"queued"}"#,
+        DeliveryStatus::Other => r#","status":"other"}"#,
     };
     push(frame, [status]);
 }
