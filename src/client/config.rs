@@ -64,7 +64,8 @@ pub struct ClientConfig {
     /// Bytes of messages after a gap that are kept for each recovering address until the hub
     /// answers.
     pub held_back_bytes_max: usize,
-    /// The longest frame that is read, in bytes.
+    /// The longest frame that is read, in bytes: no less than the hub's `message_bytes_max`, or what it may send
+    /// breaks the connection.
     pub frame_bytes_max: usize,
 }
 

@@ -253,7 +253,8 @@ impl Client {
         reply_in(self.request(RequestCommand::new(Pattern::Ask, verb)).await?)
     }
 
-    /// Makes any request.
+    /// Makes any request. A durable subscription that is made so is given up at the next registration, unless its
+    /// topic is wanted as well.
     pub async fn request(&self, request: RequestCommand) -> Result<Outcome, ClientError> {
         self.command(Command::Request(Box::new(request))).await
     }

@@ -56,7 +56,11 @@ pub enum Commands<S: System> {
     /// Plays every scenario file on every backend and compares what their actors see.
     Scenarios(Scenarios),
     /// Prints the JSON Schema of scenario files.
-    Schema,
+    Schema {
+        /// As a page for people.
+        #[arg(long)]
+        markdown: bool,
+    },
 }
 
 impl<S: System> Commands<S> {
@@ -81,8 +85,10 @@ impl<S: System> Commands<S> {
             Self::Shrink(shrink) => shrink.run::<S>(),
             Self::Adopt(adopt) => adopt.run::<S>(),
             Self::Scenarios(scenarios) => scenarios.run::<S>(),
-            Self::Schema => {
-                print!("{}", scenario::schema::<S>());
+            Self::Schema { markdown } => {
+                let format =
+                    if markdown { scenario::reference::<S> } else { scenario::schema::<S> };
+                print!("{}", format());
                 Ok(ExitCode::SUCCESS)
             }
         }

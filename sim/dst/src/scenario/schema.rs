@@ -41,24 +41,38 @@ pub fn schema<S: System>() -> String {
         "additionalProperties": false,
         "properties": {
             "$schema": { "type": "string" },
-            "version": { "const": VERSION },
-            "title": { "type": "string" },
-            "why": { "type": "string" },
-            "seed": { "type": "integer", "minimum": 0 },
+            "version": { "const": VERSION, "description": "Of this format." },
+            "title": { "type": "string", "description": "What happens." },
+            "why": { "type": "string", "description": "What would break in which kind of hub." },
+            "seed": {
+                "type": "integer",
+                "minimum": 0,
+                "default": 0,
+                "description": "What the network, the clients and the order of tasks are drawn from.",
+            },
             "hub": {
                 "type": "object",
+                "description": "How the hub is set; what is left out has its default.",
                 "properties": properties::<S::Settings>(),
                 "additionalProperties": false,
             },
             "network": network,
             "actors": {
                 "type": "array",
+                "description": "Who takes part: a name is an actor with a client.",
                 "items": { "anyOf": [{ "type": "string" }, actor] },
             },
             "ending": ending,
-            "races": { "type": "string" },
+            "races": {
+                "type": "string",
+                "description": "Why what actors see depends on who is first: it is compared on the simulated network alone.",
+            },
             "expect_failure": expected,
-            "steps": { "type": "array", "items": { "anyOf": steps } },
+            "steps": {
+                "type": "array",
+                "description": "What happens, in the order in which it begins.",
+                "items": { "anyOf": steps },
+            },
         },
         "$defs": definitions,
     });
@@ -94,9 +108,14 @@ fn step(generator: &SchemaGenerator, variant: Value, who: &Value) -> Value {
     }
     let properties = variant.entry("properties").or_insert_with(|| Value::Object(Map::new()));
     for (name, schema) in [
-        ("at", json!({ "type": "string" })),
-        ("after", json!({ "type": "string" })),
-        ("as", json!({ "type": "string" })),
+        (
+            "at",
+            told(
+                "When it happens, after the start. Without `at` and `after`: once the step before is done.",
+            ),
+        ),
+        ("after", told("How long after the step before is done.")),
+        ("as", told("The address that it speaks for; the actor's own unless given.")),
         ("who", who.clone()),
     ] {
         properties[name] = schema;
@@ -106,6 +125,11 @@ fn step(generator: &SchemaGenerator, variant: Value, who: &Value) -> Value {
     }
     variant.insert("additionalProperties".to_owned(), Value::Bool(false));
     Value::Object(variant)
+}
+
+/// A text, and what it says.
+fn told(what: &str) -> Value {
+    json!({ "type": "string", "description": what })
 }
 
 /// What can be set, as the defaults show it.

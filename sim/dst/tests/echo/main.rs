@@ -184,6 +184,6 @@ fn an_action_cannot_have_a_word_of_the_engine() {
     let said = "the action `pause` is a word of the engine's own: give it another name";
     let read = scenario::read::<Mute>(r#"{ "version": 1, "actors": [], "steps": [] }"#);
     assert_eq!(read.expect_err("it is refused").to_string(), format!("1: {said}"));
-    let done = commands::Commands::<Mute>::Schema.run();
+    let done = commands::Commands::<Mute>::Schema { markdown: false }.run();
     assert_eq!(done.expect_err("it is refused").to_string(), said);
 }
