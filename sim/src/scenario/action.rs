@@ -1,10 +1,11 @@
 //! What a step can do: the words of a scenario.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use dst::duration_text;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use signal_hub::protocol::{ErrorCode, Topic};
 
 use super::Shown;
@@ -193,6 +194,7 @@ pub enum Action {
     /// Waits for `hub:error` of this code.
     Refused {
         /// As the wire has it.
+        #[serde(deserialize_with = "error_code")]
         #[schemars(schema_with = "error_codes")]
         code: ErrorCode,
     },
@@ -282,6 +284,23 @@ pub enum WhichPosition {
 }
 
 /// The codes of errors, as the wire has them.
+const ERROR_CODES: [&str; ErrorCode::ALL.len()] = {
+    let mut names = [""; ErrorCode::ALL.len()];
+    let mut index = 0;
+    while index < names.len() {
+        names[index] = ErrorCode::ALL[index].as_str();
+        index += 1;
+    }
+    names
+};
+
 fn error_codes(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "enum": ErrorCode::ALL.map(ErrorCode::as_str) })
+    json_schema!({ "enum": ERROR_CODES })
+}
+
+/// On the wire a code may be one that only newer hubs know; in a file that is a mistake.
+fn error_code<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ErrorCode, D::Error> {
+    let name = Cow::<str>::deserialize(deserializer)?;
+    let code = ErrorCode::ALL.into_iter().find(|code| code.as_str() == name);
+    code.ok_or_else(|| de::Error::unknown_variant(&name, &ERROR_CODES))
 }

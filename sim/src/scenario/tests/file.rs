@@ -117,6 +117,12 @@ fn an_unknown_word_is_told_with_the_one_that_was_meant() {
 }
 
 #[test]
+fn a_code_that_no_hub_says_is_an_error() {
+    let said = error(r#"{ "who": "alice", "do": "refused", "code": "rate_limitd" }"#);
+    assert!(said.contains("rate_limitd") && said.contains("rate_limited"), "{said}");
+}
+
+#[test]
 fn an_unknown_field_is_an_error() {
     let error = error(r#"{ "who": "alice", "do": "leave", "pause": "1s", "puase": "2s" }"#);
     assert!(error.contains("unknown field `puase`"), "{error}");
