@@ -1,5 +1,6 @@
 //! What a client tells its user unasked.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -11,8 +12,10 @@ use crate::protocol::{
 };
 use crate::time::Timestamp;
 
-/// Something happened to the client.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Something happened to the client. Written as JSON, its `event` is the variant's name in snake case; reasons
+/// are texts, pauses milliseconds, and renewal tokens are left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum Event {
     /// The hub accepted `hub:connect`. Addresses are not registered yet.
     Connected {
@@ -35,6 +38,7 @@ pub enum Event {
         /// When the registration ends, by the hub's clock.
         expires_at: Timestamp,
         /// Renews the registration; the client does so by itself.
+        #[serde(skip)]
         renewal_token: RenewalToken,
     },
     /// The registration lives longer.
@@ -44,6 +48,7 @@ pub enum Event {
         /// When the registration ends now, by the hub's clock.
         expires_at: Timestamp,
         /// Renews the registration next time; the client does so by itself.
+        #[serde(skip)]
         renewal_token: RenewalToken,
     },
     /// What was missed follows, as far as it did not come before, and nothing is lost.
@@ -71,6 +76,7 @@ pub enum Event {
         /// Why the hub refused.
         refusal: Box<Refusal>,
         /// The pause until the client asks again; none: the address is no longer wanted.
+        #[serde(rename = "retryInMs", serialize_with = "milliseconds")]
         retry_in: Option<Duration>,
     },
     /// The hub refused to restore a subscription; the topic is no longer wanted.
@@ -93,6 +99,7 @@ pub enum Event {
         /// What went wrong.
         why: String,
         /// The pause until the client asks again; none: not in this session.
+        #[serde(rename = "retryInMs", serialize_with = "milliseconds")]
         retry_in: Option<Duration>,
     },
     /// An application message for one of the client's addresses.
@@ -149,20 +156,25 @@ pub enum Event {
         /// The session that ended.
         session: SessionId,
         /// How it ended.
+        #[serde(serialize_with = "text_of")]
         why: DisconnectReason,
         /// The pause until the client connects again; none: [`Event::Ended`] follows.
+        #[serde(rename = "retryInMs", serialize_with = "milliseconds")]
         retry_in: Option<Duration>,
     },
     /// An attempt to open a session failed.
     ConnectFailed {
         /// How it failed.
+        #[serde(serialize_with = "text_of")]
         why: DisconnectReason,
         /// The pause until the client connects again; none: [`Event::Ended`] follows.
+        #[serde(rename = "retryInMs", serialize_with = "milliseconds")]
         retry_in: Option<Duration>,
     },
     /// The client does not connect again. This is the last event.
     Ended {
         /// Why it ended.
+        #[serde(serialize_with = "text_of")]
         why: Ending,
     },
 }
@@ -206,6 +218,14 @@ fn topic_of<S: Serializer>(route: &Route, serializer: S) -> Result<S::Ok, S::Err
         Route::Publication { topic } => Some(topic),
     }
     .serialize(serializer)
+}
+
+fn milliseconds<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)).serialize(serializer)
+}
+
+fn text_of<T: fmt::Display, S: Serializer>(what: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(what)
 }
 
 /// Why a transport ended.
@@ -266,4 +286,48 @@ pub enum Ending {
     /// `hub:connect` is larger than the hub takes before it knows a client (close code 1009).
     #[error("hub:connect is too large: give it a smaller token or less client_metadata")]
     ConnectTooLarge,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Details, ErrorCode};
+
+    fn json(event: &Event) -> String {
+        serde_json::to_string(event).expect("it is JSON")
+    }
+
+    #[test]
+    fn an_event_is_an_object_with_its_name() {
+        let address: ActorAddress = "@(bob)".parse().unwrap();
+        let why = DisconnectReason::Closed { code: Some(4004), reason: "silent".to_owned() };
+        let failed = Event::ConnectFailed { why, retry_in: Some(Duration::from_millis(1500)) };
+        let details = Details::RetryAfter { wait: Duration::from_secs(2), limit: 100 };
+        let refusal = Refusal::new(ErrorCode::RateLimited, "too many", "Wait.").with(details);
+        let (refusal, retry_in) = (Box::new(refusal), None);
+        let refused = Event::RegistrationRefused { address: address.clone(), refusal, retry_in };
+        let message = Message {
+            id: MessageId::parse("m-1").unwrap(),
+            from: address.clone(),
+            to: address,
+            kind: "note".to_owned(),
+            payload: Json::EMPTY_OBJECT,
+            metadata: Json::EMPTY_OBJECT,
+            route: Route::Publication { topic: "news".parse().unwrap() },
+            origin: None,
+            timestamp: Timestamp::from_millis(7),
+            ttl: None,
+            position: None,
+        };
+        let told = [failed, refused, Event::Delivered(Box::new(message)), Event::Resumed];
+        assert_eq!(
+            told.each_ref().map(json),
+            [
+                r#"{"event":"connect_failed","why":"closed by the hub: 4004 silent","retryInMs":1500}"#,
+                r#"{"event":"registration_refused","address":"@(bob)","refusal":{"code":"rate_limited","message":"too many","resolution":"Wait.","details":{"limit":100,"retryAfter":2,"retryAfterMs":2000}},"retryInMs":null}"#,
+                r#"{"event":"delivered","id":"m-1","from":"@(bob)","to":"@(bob)","type":"note","payload":{},"metadata":{},"topic":"news","timestamp":7}"#,
+                r#"{"event":"resumed"}"#,
+            ]
+        );
+    }
 }

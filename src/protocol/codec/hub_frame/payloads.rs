@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::protocol::{ActorAddress, Details, ErrorCode, Refusal, RenewalToken};
 use crate::time::Timestamp;
@@ -61,6 +61,12 @@ fn details_json(details: &Details) -> serde_json::Value {
         }
         Details::Limit { limit } => serde_json::json!({ "limit": limit }),
         Details::Reason { reason } => serde_json::json!({ "reason": reason }),
+    }
+}
+
+impl Serialize for Refusal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        ErrorPayload::from(self).serialize(serializer)
     }
 }
 
