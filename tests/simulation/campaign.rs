@@ -1,5 +1,6 @@
 //! Campaigns: what they find depends on the seeds alone, and what they never met is told.
 
+mod examples;
 mod guided;
 mod made_of_one;
 mod night;

@@ -234,6 +234,9 @@ invariants! {
     SameOnBackends [Runs] "backends agree"
         "A scenario passes or fails alike on message and on simulated, and its actors see the same, as far as chance has no part in it."
         "a model of the clients that gets another clock than the client that ships",
+    Own [Input Client Milestone] "as somebody else says"
+        "What a program adds with judge_also holds."
+        "what only those know who build on the hub",
     L1 [Director] "whoever keeps trying is registered"
         "Within 120 s after the faults, a client that keeps trying is registered, and the hub and the client agree on it."
         "two owners taking an address from each other for ever",

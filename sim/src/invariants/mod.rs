@@ -81,9 +81,23 @@ trait HubObserver: Send {
 }
 
 /// Watches the clients, too, or the run as a whole.
-trait RunObserver: Send {
+pub trait RunObserver: Send {
     /// Reads one event that is none of the network's. `shadow` is the hub before it.
-    fn observe(&mut self, event: &Event, shadow: &Shadow) -> Verdict;
+    ///
+    /// # Errors
+    /// What breaks at it; of an invariant of a program's own, [`Invariant::Own`].
+    fn observe(&mut self, event: &Event, shadow: &Shadow) -> Result<(), Violation>;
+}
+
+/// Makes the observer of a run.
+pub type MakeObserver = fn(&Scenario) -> Box<dyn RunObserver>;
+
+static ALSO: Mutex<Vec<MakeObserver>> = Mutex::new(Vec::new());
+
+/// Judges each run of this process by an invariant of its own, too. To be called before the first run: later ones
+/// would be judged otherwise than earlier ones.
+pub fn judge_also(make: MakeObserver) {
+    ALSO.lock().unwrap_or_else(PoisonError::into_inner).push(make);
 }
 
 /// All observers, and the shadow that they share.
@@ -117,6 +131,8 @@ impl Judge {
         let mut judge = Self::with(&scenario.hub, Shadow::of(scenario), delays);
         judge.over_all.push(Box::new(liveness::Shutdown::new(scenario)));
         judge.over_all.push(Box::new(liveness::Renewals::new(scenario)));
+        let also = ALSO.lock().unwrap_or_else(PoisonError::into_inner);
+        judge.over_all.extend(also.iter().map(|make| make(scenario)));
         judge.store = scenario.clients.store.as_ref().map(store::Store::new);
         judge
     }
