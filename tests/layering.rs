@@ -164,6 +164,7 @@ const SIM_ROOMS: &[&str] = &[
     "mutants",
     "system",
     "against",
+    "scripted",
     "lib",
     "commands",
     "main",

@@ -17,6 +17,7 @@
 //! - [`report`]: a run as a story, a transcript and a page.
 //! - [`mutants`]: known bugs, planted to see the invariants find them.
 //! - [`against`]: any other hub, from outside.
+//! - [`scripted`]: a hub that behaves badly on purpose, for the tests of any client.
 //!
 //! [`seeds`], [`campaign`], [`net`], [`failures`] and [`hash`] are those of [`dst`].
 
@@ -64,5 +65,7 @@ pub mod report;
 pub mod mutants;
 
 pub mod against;
+
+pub mod scripted;
 
 pub use dst::hash;

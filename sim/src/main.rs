@@ -32,6 +32,8 @@ enum Command {
     Matrix(commands::Matrix),
     /// Plants known bugs in a scratch copy and sees that the invariants find them.
     Mutants(commands::Mutants),
+    /// Serves clients as a hub that behaves badly on purpose, by a script.
+    Hub(commands::Hub),
     /// Tests a dialect that is a process, without a hub.
     DialectCheck(commands::DialectCheck),
 }
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         Command::Against(against) => against.run(),
         Command::Matrix(matrix) => matrix.run(),
         Command::Mutants(mutants) => mutants.run(),
+        Command::Hub(hub) => hub.run(),
         Command::DialectCheck(check) => check.run(),
     })
 }

@@ -62,6 +62,11 @@ impl RawTransport {
         self.outgoing.push_back(text);
     }
 
+    /// Messages that are queued and not written yet.
+    pub fn queued(&self) -> usize {
+        self.outgoing.len()
+    }
+
     /// Writes what is queued and meanwhile waits for what arrives. Cancel safe.
     pub async fn next(&mut self) -> RawArrival {
         loop {

@@ -22,6 +22,7 @@ pub use act::{Act, ConnectionAct, Expect, Expectation, HubAction, ProcessAct};
 pub use bounds::at_most;
 pub(crate) use check::check;
 pub use file::{InvalidScenario, read, read_file, settings, write};
+pub use mistake::{explained, nearest};
 pub use mutator::{Sources, is_storm, mutate};
 pub use reference::reference;
 pub use schema::{FILE as SCHEMA_FILE, schema};
