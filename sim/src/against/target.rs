@@ -222,14 +222,14 @@ impl Target {
 
 /// The words of a command, as a shell takes them apart; no shell runs.
 pub fn words(command: &str) -> anyhow::Result<Vec<String>> {
-    let words = shlex::split(command).unwrap_or_default();
+    let words = shell_words::split(command).unwrap_or_default();
     ensure!(!words.is_empty(), "{command:?} is no command: are all quotes closed?");
     Ok(words)
 }
 
 /// The text as one word for a shell.
 pub fn quoted(text: &str) -> String {
-    shlex::try_quote(text).map_or_else(|_| format!("{text:?}"), |quoted| quoted.into_owned())
+    shell_words::quote(text).into_owned()
 }
 
 /// The settings as the hub of this project reads them.
