@@ -39,11 +39,12 @@ impl Aim {
     /// All of them.
     pub const ALL: [Aim; 3] = [Aim::Blind, Aim::Empty, Aim::Kept];
 
-    const fn flags(self) -> &'static [&'static str] {
+    fn flags(self, source: &Path) -> Vec<String> {
+        let corpus = || format!("--corpus={}", source.join(dst::failures::CORPUS).display());
         match self {
-            Aim::Blind => &[],
-            Aim::Empty => &["--guided"],
-            Aim::Kept => &["--guided", "--corpus", dst::failures::CORPUS],
+            Aim::Blind => Vec::new(),
+            Aim::Empty => vec!["--guided".to_owned()],
+            Aim::Kept => vec!["--guided".to_owned(), corpus()],
         }
     }
 }
@@ -178,8 +179,9 @@ impl Bench<'_> {
         let mut child = Command::new(&self.programs.simulator)
             .args(["run", "--backend=message", "--format=json", "--shrink=0s", "--fail-fast"])
             .args(["--jobs=1", "--seeds", &seeds, "--profile", &profile])
-            .args(aim.flags())
-            .current_dir(self.source)
+            .args(aim.flags(self.source))
+            // What fails is left here, and not among the project's own failures.
+            .current_dir(&self.folder)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
