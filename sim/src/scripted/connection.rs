@@ -101,14 +101,14 @@ impl<'a, T: Fn(&str)> Connection<'a, T> {
                 }
             };
             let next = match heard {
-                Heard::Hub(RawArrival::Frame(bytes)) => self.from_hub(bytes).await,
+                Heard::Hub(RawArrival::Frame(bytes)) => self.hub_said(bytes).await,
                 Heard::Hub(RawArrival::Lost(why)) => return self.end_client(why).await,
                 Heard::Client(Some(Ok(message))) if message.is_close() => {
                     self.shared.tell(self.number, "> close");
                     return self.hub.finish().await;
                 }
                 Heard::Client(Some(Ok(message))) => match message.as_text() {
-                    Some(text) => self.from_client(text).await,
+                    Some(text) => self.client_said(text).await,
                     // Pings are answered already, and a hub takes no other frames.
                     None => Ok(Next::On),
                 },
@@ -132,7 +132,7 @@ impl<'a, T: Fn(&str)> Connection<'a, T> {
         }
     }
 
-    async fn from_client(&mut self, text: &str) -> Result<Next, Error> {
+    async fn client_said(&mut self, text: &str) -> Result<Next, Error> {
         let envelope = Envelope::of(text.as_bytes());
         self.shared.tell(self.number, &format!("> {}", envelope.kind));
         let (next, copies) = self.play(&envelope).await?;
@@ -140,7 +140,7 @@ impl<'a, T: Fn(&str)> Connection<'a, T> {
         Ok(next)
     }
 
-    async fn from_hub(&mut self, bytes: Bytes) -> Result<Next, Error> {
+    async fn hub_said(&mut self, bytes: Bytes) -> Result<Next, Error> {
         let envelope = Envelope::of(&bytes);
         let (next, copies) = self.play(&envelope).await?;
         for _ in 0..copies {
