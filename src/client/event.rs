@@ -289,9 +289,25 @@ pub enum Ending {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::protocol::{Details, ErrorCode};
+
+    pub(in crate::client) fn message() -> Message {
+        Message {
+            id: MessageId::parse("m1").unwrap(),
+            from: "@(alice)".parse().unwrap(),
+            to: "@(bob)".parse().unwrap(),
+            kind: "note".to_owned(),
+            payload: Json::from_value(&"hi").unwrap(),
+            metadata: Json::EMPTY_OBJECT,
+            route: Route::Publication { topic: "news".parse().unwrap() },
+            origin: None,
+            timestamp: Timestamp::from_millis(7),
+            ttl: None,
+            position: None,
+        }
+    }
 
     fn json(event: &Event) -> String {
         serde_json::to_string(event).expect("it is JSON")
@@ -305,27 +321,14 @@ mod tests {
         let details = Details::RetryAfter { wait: Duration::from_secs(2), limit: 100 };
         let refusal = Refusal::new(ErrorCode::RateLimited, "too many", "Wait.").with(details);
         let (refusal, retry_in) = (Box::new(refusal), None);
-        let refused = Event::RegistrationRefused { address: address.clone(), refusal, retry_in };
-        let message = Message {
-            id: MessageId::parse("m-1").unwrap(),
-            from: address.clone(),
-            to: address,
-            kind: "note".to_owned(),
-            payload: Json::EMPTY_OBJECT,
-            metadata: Json::EMPTY_OBJECT,
-            route: Route::Publication { topic: "news".parse().unwrap() },
-            origin: None,
-            timestamp: Timestamp::from_millis(7),
-            ttl: None,
-            position: None,
-        };
-        let told = [failed, refused, Event::Delivered(Box::new(message)), Event::Resumed];
+        let refused = Event::RegistrationRefused { address, refusal, retry_in };
+        let told = [failed, refused, Event::Delivered(Box::new(message())), Event::Resumed];
         assert_eq!(
             told.each_ref().map(json),
             [
                 r#"{"event":"connect_failed","why":"closed by the hub: 4004 silent","retryInMs":1500}"#,
                 r#"{"event":"registration_refused","address":"@(bob)","refusal":{"code":"rate_limited","message":"too many","resolution":"Wait.","details":{"limit":100,"retryAfter":2,"retryAfterMs":2000}},"retryInMs":null}"#,
-                r#"{"event":"delivered","id":"m-1","from":"@(bob)","to":"@(bob)","type":"note","payload":{},"metadata":{},"topic":"news","timestamp":7}"#,
+                r#"{"event":"delivered","id":"m1","from":"@(alice)","to":"@(bob)","type":"note","payload":"hi","metadata":{},"topic":"news","timestamp":7}"#,
                 r#"{"event":"resumed"}"#,
             ]
         );

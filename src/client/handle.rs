@@ -283,27 +283,8 @@ fn unexpected(reply: &Reply) -> ClientError {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-    use crate::protocol::{MessageId, Route};
-    use crate::time::Timestamp;
-
-    fn message() -> Message {
-        Message {
-            id: MessageId::parse("m1").unwrap(),
-            from: "@(alice)".parse().unwrap(),
-            to: "@(bob)".parse().unwrap(),
-            kind: "note".to_owned(),
-            payload: Json::from_value(&"hi").unwrap(),
-            metadata: Json::EMPTY_OBJECT,
-            route: Route::Publication { topic: "news".parse().unwrap() },
-            origin: None,
-            timestamp: Timestamp::from_millis(7),
-            ttl: None,
-            position: None,
-        }
-    }
+    use crate::client::event::tests::message;
 
     #[tokio::test]
     async fn a_stream_of_messages_leaves_out_all_else() {
@@ -314,17 +295,5 @@ mod tests {
         drop(sender);
         let messages: Vec<Message> = Events(receiver).messages().collect().await;
         assert_eq!(messages, [message()]);
-    }
-
-    #[test]
-    fn a_message_is_written_with_its_type_and_topic() {
-        let written = serde_json::to_value(message()).unwrap();
-        assert_eq!(
-            written,
-            json!({
-                "id": "m1", "from": "@(alice)", "to": "@(bob)", "type": "note", "payload": "hi",
-                "metadata": {}, "topic": "news", "timestamp": 7,
-            })
-        );
     }
 }

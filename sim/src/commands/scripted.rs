@@ -8,6 +8,7 @@ use std::time::Duration;
 use anstream::{eprintln, println};
 use anyhow::{Context, Error, Result, ensure};
 use clap::Args;
+use dst::campaign::Verdict;
 use dst::interrupt;
 use signal_hub::runtime::{Runtime, Tokio};
 use signal_hub_sim::scripted::{ScriptedHub, read_file};
@@ -16,8 +17,6 @@ use super::now;
 
 /// How often Ctrl-C is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// As a campaign in which not everything came up that had to.
-const VOID: u8 = 5;
 
 /// Serves clients over real sockets as the real hub does, but for what a script says: refusals, resets, late
 /// closes, takeovers and more.
@@ -58,7 +57,7 @@ impl Hub {
         }
         let left: Vec<String> = left.iter().map(usize::to_string).collect();
         eprintln!("not played, or less often than they say: rule {}", left.join(", "));
-        Ok(ExitCode::from(VOID))
+        Ok(ExitCode::from(Verdict::Void.exit_code()))
     }
 
     async fn end(&self) {

@@ -8,13 +8,14 @@ use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
 use serde_json::json;
 use signal_hub::client::{DisconnectReason, RawArrival, RawTransport};
+use signal_hub::protocol::{Details, ErrorCode, Refusal};
 use signal_hub::runtime::{Runtime, Tokio};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::select;
 use tokio_websockets::{CloseCode, Error, Limits, Message, ServerBuilder, WebSocketStream};
 
-use super::{CONNECT, Deed, Shared};
+use super::{CONNECT, Deed, Shared, within};
 
 /// The largest frame.
 const FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -22,8 +23,6 @@ const FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
 const FRAMES_MAX: usize = 64;
 /// Of an upgrade that is refused.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
-/// For the upgrade, and for the answer to a close frame.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Both ends.
 pub(super) struct Connection<'a, T> {
@@ -198,14 +197,11 @@ impl Envelope {
     }
 
     fn refused<T>(&self, shared: &Shared<T>, code: &str, retry_after: Option<Duration>) -> String {
-        let details = retry_after.map_or(json!({}), |wait| {
-            let (whole, part) = (wait.as_secs(), u64::from(wait.subsec_nanos() > 0));
-            json!({ "retryAfterMs": wait.as_millis(), "retryAfter": whole + part, "limit": 0 })
-        });
-        let payload = json!({
-            "code": code, "message": "the script says so", "resolution": "None is known.",
-            "details": details,
-        });
+        let details =
+            retry_after.map_or(Details::None, |wait| Details::RetryAfter { wait, limit: 0 });
+        let refusal = Refusal::new(ErrorCode::Other, "the script says so", "None is known.");
+        let mut payload = json!(refusal.with(details));
+        payload["code"] = code.into();
         let error = json!({
             "id": format!("script-{}", self.id), "from": shared.hub_address, "to": self.from,
             "type": "hub:error", "pattern": "tell", "timestamp": Tokio.now().as_millis(),
@@ -213,14 +209,6 @@ impl Envelope {
             "signature": null,
         });
         error.to_string()
-    }
-}
-
-async fn within<T>(what: impl Future<Output = T>) -> Option<T> {
-    select! {
-        biased;
-        done = what => Some(done),
-        () = Tokio.sleep(PATIENCE) => None,
     }
 }
 

@@ -27,7 +27,7 @@ pub use script::{CONNECT, Deed, Play, Rule, Script, read, read_file};
 
 /// Connections at a time; others wait in the backlog.
 const CONNECTIONS_MAX: usize = 256;
-/// For what another session needs to register.
+/// For an upgrade, the answer to a close frame, and what another session needs to register.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A hub with a script.
@@ -133,11 +133,7 @@ impl<T: Fn(&str)> Shared<T> {
             }
             false
         };
-        let is_registered = select! {
-            biased;
-            is_registered = registered => is_registered,
-            () = Tokio.sleep(PATIENCE) => false,
-        };
+        let is_registered = within(registered).await.unwrap_or_default();
         if !is_registered {
             self.tell(connection, "! take_over failed: the hub does not give the address away");
             return;
@@ -146,5 +142,14 @@ impl<T: Fn(&str)> Shared<T> {
             let _client = client;
             while events.next().await.is_some() {}
         });
+    }
+}
+
+/// What comes of it in time.
+async fn within<T>(what: impl Future<Output = T>) -> Option<T> {
+    select! {
+        biased;
+        done = what => Some(done),
+        () = Tokio.sleep(PATIENCE) => None,
     }
 }
