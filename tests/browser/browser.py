@@ -97,6 +97,8 @@ def a_failure_says_what_broke_where(pages, screenshot):
     if screenshot:
         page.screenshot(path=screenshot)
     page.locator("#state summary").click()
+    # Its content is made once the browser has told that it is open, which may be after the click.
+    page.locator("#state table").nth(2).wait_for()
     check(page.locator("#state table").count() == 3, "the whole state opens")
     page.keyboard.press("Home")
     page.locator("#show-violation").click()
