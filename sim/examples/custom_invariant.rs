@@ -4,6 +4,9 @@
 //! ```sh
 //! cargo run --package signal-hub-sim --example custom_invariant -- run --backend message --profile takeover
 //! ```
+//!
+//! The command that it tells for a replay is that of `cargo sim`, which knows nothing of this invariant: give `replay
+//! FILE` to this program instead.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
