@@ -207,8 +207,8 @@ impl From<Result<SendOutcome, ClientError>> for SendReport {
     fn from(outcome: Result<SendOutcome, ClientError>) -> Self {
         match outcome {
             Ok(SendOutcome::Delivered(ack)) => match ack.status {
-                DeliveryStatus::Delivered | DeliveryStatus::Other => SendReport::Delivered(ack),
                 DeliveryStatus::Queued => SendReport::Queued(ack),
+                _ => SendReport::Delivered(ack),
             },
             Ok(SendOutcome::UnknownActor(unknown)) => SendReport::UnknownActor {
                 actor_address: unknown.actor_address,
@@ -265,10 +265,6 @@ fn tell(event: &Event) {
         Event::Connected { session, .. } => eprintln!("connected as {session}"),
         Event::Registered { address, resumed: false, .. } => eprintln!("registered {address}"),
         Event::Registered { address, resumed: true, .. } => eprintln!("resumed {address}"),
-        Event::Renewed { .. }
-        | Event::TokenRefreshed { .. }
-        | Event::Delivered(_)
-        | Event::Unknown { .. } => {}
         Event::Recovered { address, replayed, ttl_expired } => {
             eprintln!("recovered {address}: {replayed} messages come again, {ttl_expired} expired");
         }
@@ -303,5 +299,6 @@ fn tell(event: &Event) {
             eprintln!("{why}{}", then(*retry_in));
         }
         Event::Ended { why } => eprintln!("ended: {why}"),
+        _ => {}
     }
 }

@@ -4,9 +4,6 @@
 //! ```sh
 //! cargo run --package signal-hub-sim --example custom_invariant -- run --backend message --profile takeover
 //! ```
-//!
-//! The command that it tells for a replay is that of `cargo sim`, which knows nothing of this invariant: give `replay
-//! FILE` to this program instead.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -16,6 +13,9 @@ use signal_hub::protocol::ActorAddress;
 use signal_hub_sim::SignalHub;
 use signal_hub_sim::history::{Event, What};
 use signal_hub_sim::invariants::{Invariant, RunObserver, Shadow, Violation, judge_also};
+
+/// What failures tell for a replay.
+const COMMAND: &str = "cargo run --package signal-hub-sim --example custom_invariant --";
 
 /// An address is taken over once at most.
 #[derive(Default)]
@@ -40,6 +40,6 @@ impl RunObserver for TakenOverOnce {
 }
 
 fn main() -> ExitCode {
-    judge_also(|_scenario| Box::new(TakenOverOnce::default()));
+    judge_also(COMMAND, |_scenario| Box::new(TakenOverOnce::default()));
     dst::commands::main::<SignalHub>()
 }

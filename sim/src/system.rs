@@ -9,7 +9,7 @@ use signal_hub::hub::Config;
 
 use crate::backend::{self, Backend, Outcome, Skipped};
 use crate::history::{self, ClientEvent, ClientName, Event, HubEvent, Milestone};
-use crate::invariants::{Invariant, Judge};
+use crate::invariants::{self, Invariant, Judge};
 use crate::mutants;
 use crate::report;
 use crate::run::Keep;
@@ -38,6 +38,10 @@ impl System for SignalHub {
     const RUST_PATH: &str = "signal_hub_sim";
     const FIXED_FIELDS: &[&str] = &["to", "topic"];
     const NAMING_FIELDS: &[&str] = &["to", "address"];
+
+    fn command() -> &'static str {
+        invariants::own_command().unwrap_or(Self::COMMAND)
+    }
 
     fn awaits(action: &Action) -> Option<Expectation> {
         let Action::Refused { code } = action else { return None };

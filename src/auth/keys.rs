@@ -21,6 +21,7 @@ enum Key {
 
 /// Why a key cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum KeyError {
     /// The secret is shorter than [`Keys::SECRET_BYTES_MIN`].
     #[error("the shared secret must have at least {} bytes", Keys::SECRET_BYTES_MIN)]

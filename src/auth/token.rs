@@ -51,6 +51,7 @@ impl Grant {
 
 /// Why a token grants nothing. It shows nothing of the token but the name of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TokenError {
     /// Not a signed JWT.
     #[error("the token is not a signed JWT")]

@@ -92,6 +92,7 @@ pub enum Outcome {
 
 /// Why a command failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ClientError {
     /// The hub said no; nothing changed.
     #[error("{0}")]

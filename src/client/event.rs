@@ -16,6 +16,7 @@ use crate::time::Timestamp;
 /// are texts, pauses milliseconds, and renewal tokens are left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case", rename_all_fields = "camelCase")]
+#[non_exhaustive]
 pub enum Event {
     /// The hub accepted `hub:connect`. Addresses are not registered yet.
     Connected {
@@ -230,6 +231,7 @@ fn text_of<T: fmt::Display, S: Serializer>(what: &T, serializer: S) -> Result<S:
 
 /// Why a transport ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum DisconnectReason {
     /// No WebSocket was opened: refused, unreachable, or not a hub.
     #[error("cannot connect: {0}")]
@@ -264,6 +266,7 @@ pub enum DisconnectReason {
 
 /// Why a client does not connect again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Ending {
     /// `disconnect` was called.
     #[error("disconnected on request")]

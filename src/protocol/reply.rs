@@ -236,6 +236,7 @@ pub struct DeliveryAck {
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum DeliveryStatus {
     /// The recipient's session has it.
     Delivered,

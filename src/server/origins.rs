@@ -29,6 +29,7 @@ pub struct Origin {
 
 /// Why a text is not the origin of any page that could connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum InvalidOrigin {
     /// Not `scheme://host` or `scheme://host:port`.
     #[error("an origin is scheme://host or scheme://host:port")]

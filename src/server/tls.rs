@@ -23,6 +23,7 @@ pub struct Tls {
 
 /// Why a certificate and a key cannot be served.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TlsError {
     /// The certificate is not PEM.
     #[error("the certificate is not PEM: {0}")]

@@ -5,6 +5,7 @@ use super::guard::Watch;
 
 /// The store cannot be used; says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum StoreError {
     /// Another process has it.
     #[error("{name} is in use: end the other hub, or give this one a store of its own")]

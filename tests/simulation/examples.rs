@@ -25,6 +25,9 @@ fn an_invariant_of_ones_own_is_found_shrunk_told_and_drawn() {
         told.contains("Own as somebody else says") && told.contains("taken over 2 times"),
         "{told}"
     );
+    let again =
+        "\nreplay   cargo run --package signal-hub-sim --example custom_invariant -- replay ";
+    assert!(told.contains(again), "{told}");
     let mut files = fs::read_dir(folder.join("failures")).expect("the failure is kept").flatten();
     let file =
         files.find(|file| !text(file.path().as_os_str().as_encoded_bytes()).contains("storm"));

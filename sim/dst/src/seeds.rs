@@ -58,6 +58,7 @@ impl FromStr for Shard {
 
 /// Text that names no seeds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum InvalidSeeds {
     /// Neither `A..B` with A below B nor `A..`.
     #[error("expected A..B with A below B, such as 0..200, or A.. for all from A on")]

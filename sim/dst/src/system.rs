@@ -59,6 +59,11 @@ pub trait System: Debug + Default + Clone + Copy + PartialEq + Eq + Send + Sync 
     /// The fields of an action that name an actor, or an address.
     const NAMING_FIELDS: &[&str] = &[];
 
+    /// How this program is started, if it is another than that of [`COMMAND`](Self::COMMAND).
+    fn command() -> &'static str {
+        Self::COMMAND
+    }
+
     /// The message that the action waits for, if it does nothing else.
     fn awaits(action: &Self::Action) -> Option<Expectation> {
         let _ = action;

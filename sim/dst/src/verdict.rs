@@ -51,6 +51,11 @@ pub trait Invariant:
 
     /// Returns whether the last event of the history shows that it is broken, not the run as a whole.
     fn is_shown_by_event(self) -> bool;
+
+    /// Returns whether this program judges it, so that a report has a case for it.
+    fn is_judged(self) -> bool {
+        true
+    }
 }
 
 /// An invariant that does not hold, and how that shows.

@@ -77,16 +77,7 @@ impl Belief {
             Event::Invalid { why } => {
                 return Some(ClientEvent::Said(format!("cannot read: {why}")));
             }
-            Event::Renewed { .. }
-            | Event::TokenRefreshed { .. }
-            | Event::TokenRefreshFailed { .. }
-            | Event::SubscriptionRefused { .. }
-            | Event::Paused { .. }
-            | Event::Resumed
-            | Event::HubError { .. }
-            | Event::CloseAnnounced { .. }
-            | Event::Unknown { .. }
-            | Event::ConnectFailed { .. } => {}
+            _ => {}
         }
         None
     }

@@ -38,13 +38,7 @@ impl AtClient for ClientEvent {
         let ClientEvent::Lost { why, .. } = self else { return None };
         Some(match why {
             DisconnectReason::Closed { code, .. } => *code,
-            DisconnectReason::ConnectFailed(_)
-            | DisconnectReason::Broken(_)
-            | DisconnectReason::Silent
-            | DisconnectReason::NoAnswer
-            | DisconnectReason::Refused(_)
-            | DisconnectReason::NoToken(_)
-            | DisconnectReason::Dropped => None,
+            _ => None,
         })
     }
 

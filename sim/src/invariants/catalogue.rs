@@ -291,6 +291,10 @@ impl verdict::Invariant for Invariant {
     fn is_shown_by_event(self) -> bool {
         !matches!(self.judged(), [When::Director | When::Runs, ..])
     }
+
+    fn is_judged(self) -> bool {
+        self != Invariant::Own || super::own_command().is_some()
+    }
 }
 
 impl fmt::Display for Invariant {

@@ -92,12 +92,18 @@ pub trait RunObserver: Send {
 /// Makes the observer of a run.
 pub type MakeObserver = fn(&Scenario) -> Box<dyn RunObserver>;
 
-static ALSO: Mutex<Vec<MakeObserver>> = Mutex::new(Vec::new());
+static ALSO: Mutex<Vec<(&str, MakeObserver)>> = Mutex::new(Vec::new());
 
-/// Judges each run of this process by an invariant of its own, too. To be called before the first run: later ones
-/// would be judged otherwise than earlier ones.
-pub fn judge_also(make: MakeObserver) {
-    ALSO.lock().unwrap_or_else(PoisonError::into_inner).push(make);
+/// Judges each run of this process by an invariant of its own, too. Reports tell `command`, which starts this program,
+/// for whoever wants to see it again. To be called before the first run: later ones would be judged otherwise than
+/// earlier ones.
+pub fn judge_also(command: &'static str, make: MakeObserver) {
+    ALSO.lock().unwrap_or_else(PoisonError::into_inner).push((command, make));
+}
+
+/// How a program is started that has invariants of its own.
+pub(crate) fn own_command() -> Option<&'static str> {
+    ALSO.lock().unwrap_or_else(PoisonError::into_inner).first().map(|(command, _)| *command)
 }
 
 /// All observers, and the shadow that they share.
@@ -132,7 +138,7 @@ impl Judge {
         judge.over_all.push(Box::new(liveness::Shutdown::new(scenario)));
         judge.over_all.push(Box::new(liveness::Renewals::new(scenario)));
         let also = ALSO.lock().unwrap_or_else(PoisonError::into_inner);
-        judge.over_all.extend(also.iter().map(|make| make(scenario)));
+        judge.over_all.extend(also.iter().map(|(_, make)| make(scenario)));
         judge.store = scenario.clients.store.as_ref().map(store::Store::new);
         judge
     }

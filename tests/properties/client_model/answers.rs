@@ -47,7 +47,7 @@ impl Model {
                 (false, !is_request || speaker.is_some_and(|who| self.topics(&who).is_none()))
             }
             Err(ClientError::Ended) => return Ok(()),
-            Err(ClientError::Unexpected(_)) => bail!("the hub answers what it was asked"),
+            Err(_) => bail!("the hub answers what it was asked"),
         };
         ensure!(holds, "{command:?} does not end so");
         ensure!(written == message.is_some(), "was it written? {message:?}");

@@ -181,6 +181,7 @@ pub struct FaultRecord {
 
 /// Why a fault cannot be injected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum FaultError {
     /// It names a host that the network does not have.
     #[error("no host is called {0:?}")]

@@ -6,6 +6,7 @@ use crate::seeds::Shard;
 
 /// Why results cannot be taken together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum NotMerged {
     /// There are none.
     #[error("there are no results")]

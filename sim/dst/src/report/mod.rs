@@ -60,7 +60,7 @@ fn command<S: System>(what: &str, backend: impl ToString) -> String {
     let backend = backend.to_string();
     let usual = backend == Backend::default().to_string();
     let backend = if usual { String::new() } else { format!(" --backend {backend}") };
-    format!("{} {what}{backend}", S::COMMAND)
+    format!("{} {what}{backend}", S::command())
 }
 
 /// As the command line has it.

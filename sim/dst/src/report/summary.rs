@@ -158,7 +158,7 @@ fn next<S: System>(results: &Results) -> String {
     match results.verdict {
         Verdict::Passed if results.shard.is_some() => format!(
             "{} merge judges the shards together: give it what each wrote with --format json",
-            S::COMMAND
+            S::command()
         ),
         Verdict::Passed => {
             let begun = results.runs + results.skipped.len() as u64;
@@ -181,7 +181,7 @@ fn next<S: System>(results: &Results) -> String {
             let first = results.distinct_failures.first();
             let (command, file) = first.map_or(("", None), |f| (&*f.command, f.file.as_ref()));
             let keep = file.map_or_else(String::new, |file| {
-                format!("; {} adopt {} keeps it as a test", S::COMMAND, file.display())
+                format!("; {} adopt {} keeps it as a test", S::command(), file.display())
             });
             format!("{command} plays it again{keep}")
         }
