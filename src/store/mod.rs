@@ -210,10 +210,11 @@ fn bring_up(
     let ended_well = meta.get("clean")?.is_none_or(|clean| clean == "yes");
     let was_durable = meta.get("durable")?.is_none_or(|durable| durable == "yes");
     let mut tables = Tables::open(transaction)?;
-    let why = match config.repair {
-        true => Some("after a repair nobody can tell which numbers were handed out"),
-        false => (!ended_well && !was_durable)
-            .then_some("the hub did not end in order while it synced nothing"),
+    let why = if config.repair {
+        Some("after a repair nobody can tell which numbers were handed out")
+    } else {
+        (!ended_well && !was_durable)
+            .then_some("the hub did not end in order while it synced nothing")
     };
     if let Some(why) = why {
         let logs = tables.end_epochs()?;

@@ -6,6 +6,7 @@ mod client_against_model;
 mod hub_against_model;
 
 mod scenarios;
+mod tokens;
 
 mod client_model;
 mod client_moves;

@@ -14,13 +14,15 @@ use signal_hub::hub::Config;
 use signal_hub::protocol::Topic;
 use signal_hub_sim::net::{Choice, End, Fault, LinkConfig, Seen};
 use signal_hub_sim::scenario::{
-    Act, Action, Actor, ActorKind, Clients, ConnectionAct, Flaw, HUB_HOST, HubAction, ProcessAct,
-    Scenario, Shown, Speech, Step, Token, What, When, WhichPosition, WhichToken, Who,
+    Act, Action, Actor, ActorKind, Clients, ConnectionAct, HUB_HOST, HubAction, ProcessAct,
+    Scenario, Speech, Step, Token, What, When, WhichPosition, WhichToken, Who,
 };
 
+use super::tokens::{shown, tokens};
+
 /// Who has a client, and who only connections.
-const CLIENT: &str = "alice";
-const RAW: [&str; 2] = ["bob", "carol"];
+pub const CLIENT: &str = "alice";
+pub const RAW: [&str; 2] = ["bob", "carol"];
 const CONNECTIONS: u32 = 2;
 const NAMES: [&str; 6] = ["alice", "bob", "carol", "bob/desk", "carol/desk", "nobody"];
 const TOPICS: [&str; 3] = ["news", "sports", "chess"];
@@ -79,51 +81,12 @@ fn steps(recovery: Option<WhichPosition>, done: Vec<(Duration, What)>) -> Vec<St
     steps
 }
 
-/// One for each actor, if not all of them good, or for long.
-fn tokens() -> impl Strategy<Value = BTreeMap<String, Token>> {
-    let one = || (claims(), weighted(0.2, millis(0..20_000)));
-    let one = || one().prop_map(|(token, exp)| Token { exp, ..token });
-    [one(), one(), one()].prop_map(|tokens| {
-        let names = std::iter::once(CLIENT).chain(RAW).map(str::to_owned);
-        names.zip(tokens).collect()
-    })
-}
-
-/// What an actor may be beside itself.
-fn claims() -> impl Strategy<Value = Token> {
-    let patterns = vec(select(vec!["*", "bob*", "*/desk", "nobody", "alice", "desk"]), 0..3);
-    (of(patterns), weighted(0.1, select(vec!["alice", "bob/desk"]))).prop_map(
-        |(patterns, actor_id)| Token {
-            actors: patterns.map(|patterns| patterns.into_iter().map(str::to_owned).collect()),
-            actor_id: actor_id.map(str::to_owned),
-            ..Token::default()
-        },
-    )
-}
-
-/// One that is shown: mostly one's own, and good.
-fn shown() -> impl Strategy<Value = Shown> {
-    let of = weighted(0.2, select(RAW.to_vec()));
-    let flaws = vec![Flaw::Tampered, Flaw::OtherKey, Flaw::OtherAlgorithm, Flaw::Unsigned];
-    let times = (weighted(0.5, millis(0..30_000)), weighted(0.1, millis(0..20_000)));
-    let token = (claims(), of, times, weighted(0.1, select(flaws)));
-    let token = token.prop_map(|(token, of, (exp, nbf), flaw)| Token {
-        of: of.map(str::to_owned),
-        exp,
-        nbf,
-        flaw,
-        ..token
-    });
-    let own = Just(Token::default()).prop_map(Shown::from);
-    prop_oneof![3 => own, 3 => token.prop_map(Shown::from), 1 => Just(Shown::from("none"))]
-}
-
 fn connections() -> Vec<Who> {
     let raw = |name: &str, number| Who::Raw(name.to_owned(), number);
     RAW.iter().flat_map(|name| (1..=CONNECTIONS).map(move |number| raw(name, number))).collect()
 }
 
-fn millis(range: std::ops::Range<u64>) -> impl Strategy<Value = Duration> {
+pub fn millis(range: std::ops::Range<u64>) -> impl Strategy<Value = Duration> {
     range.prop_map(Duration::from_millis)
 }
 

@@ -163,10 +163,11 @@ impl State {
                 Change::Length(length) => self.synced.resize(length, 0),
                 Change::Write(from, data) => {
                     for (sector, bytes) in data.chunks(SECTOR).enumerate() {
-                        let is_kept = match in_order {
+                        let is_kept = if in_order {
                             // The last one may be torn.
-                            true => number < all || number == all && self.dice.happens(500),
-                            false => self.dice.happens(kept),
+                            number < all || number == all && self.dice.happens(500)
+                        } else {
+                            self.dice.happens(kept)
                         };
                         let at = from + sector * SECTOR;
                         if is_kept && at + bytes.len() <= self.synced.len() {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use dst::report::canvas::{Arrow as Line, Canvas, cut, legend};
 use signal_hub::hub::{Input, Output, SessionKey};
 use signal_hub::protocol::{ClientFrame, Malformed};
 
@@ -16,17 +17,10 @@ use crate::scenario;
 /// Columns beside the hub's; what others say and hear is noted beside the hub.
 const CLIENTS_MAX: usize = 3;
 const LINES_MAX: usize = 40;
+/// Characters behind the hub's column: three columns, the time and a note are 140.
+const NOTE: usize = 34;
 /// Rows whose changes are told.
 const CHANGES_MAX: usize = 6;
-/// Where the first column stands: the time is before it.
-const LEFT: usize = 14;
-/// Characters from one client's column to the next: three, the time and a note are 140.
-const COLUMN: usize = 30;
-/// Characters from the first column to the hub's, at least.
-const SPAN_MIN: usize = 50;
-/// Characters behind the hub's column.
-const NOTE_LENGTH: usize = 34;
-
 /// The chosen events, if any client takes part in them; under the one that broke something, what it
 /// changed.
 pub fn picture(
@@ -37,7 +31,8 @@ pub fn picture(
 ) -> Option<String> {
     let links = Links::of(events);
     let columns = Columns::of(events, chosen, &links)?;
-    let mut painter = Painter { links: &links, columns, lines: Vec::new() };
+    let canvas = Canvas::new(columns.clients.len(), NOTE);
+    let mut painter = Painter { links: &links, columns, canvas, lines: Vec::new() };
     let mut place = Place::default();
     let mut next = chosen.iter().peekable();
     for (number, event) in events.iter().enumerate() {
@@ -50,21 +45,15 @@ pub fn picture(
         }
     }
     let shown = painter.lines.len().saturating_sub(LINES_MAX);
-    let marked = match broken + 1 == events.len() {
-        true => "the event that broke it",
-        false => "where a wait in vain began",
-    };
-    let mut text =
-        format!("(seconds; s1, s2, ... are sessions of the hub; {BROKEN} marks {marked})\n");
-    text.push_str(&painter.columns.heading());
+    let legend = legend(Some(broken), events.len());
+    let mut text = format!("(seconds; s1, s2, ... are sessions of the hub; {legend})\n");
+    text.push_str(&painter.canvas.heading(painter.columns.names()));
     for line in &painter.lines[shown..] {
-        text.push_str(line.trim_end());
+        text.push_str(line);
         text.push('\n');
     }
     Some(text)
 }
-
-const BROKEN: char = '✗';
 
 /// Who has a column: the clients that came last into the story.
 struct Columns {
@@ -104,39 +93,18 @@ impl Columns {
         (!clients.is_empty()).then_some(Self { clients })
     }
 
-    fn at(&self, column: usize) -> usize {
-        LEFT + column * COLUMN
-    }
-
-    fn hub(&self) -> usize {
-        LEFT + self.span()
-    }
-
-    fn span(&self) -> usize {
-        (self.clients.len() * COLUMN).max(SPAN_MIN)
-    }
-
     fn client(&self, client: &ClientName) -> Option<usize> {
-        self.clients.iter().position(|known| known == client).map(|column| self.at(column))
+        self.clients.iter().position(|known| known == client)
     }
 
     /// The column of a host: that of its actor's youngest client.
     fn host(&self, host: &str) -> Option<usize> {
         let own = |client: &ClientName| *client.actor == *host;
-        self.clients.iter().rposition(own).map(|column| self.at(column))
+        self.clients.iter().rposition(own)
     }
 
-    fn heading(&self) -> String {
-        let mut line = format!("{:>13}", "seconds");
-        let names = self.clients.iter().map(ToString::to_string).enumerate();
-        let columns = names.map(|(column, name)| (self.at(column), name));
-        for (at, name) in columns.chain([(self.hub(), "hub".to_owned())]) {
-            let gap = at.saturating_sub(line.chars().count());
-            line.push_str(&" ".repeat(gap));
-            line.push_str(&name);
-        }
-        line.push('\n');
-        line
+    fn names(&self) -> impl Iterator<Item = String> {
+        self.clients.iter().map(ToString::to_string).chain(["hub".to_owned()])
     }
 }
 
@@ -152,6 +120,7 @@ enum Towards {
 struct Painter<'a> {
     links: &'a Links,
     columns: Columns,
+    canvas: Canvas,
     lines: Vec<String>,
 }
 
@@ -162,16 +131,16 @@ impl Painter<'_> {
             What::Hub(hub) => self.hub(number, hub, place),
             What::Client { client, event } => match self.columns.client(client) {
                 Some(at) => self.mark(at, &event.to_string()),
-                None => self.mark(self.columns.hub(), &format!("{client} {event}")),
+                None => self.mark(self.canvas.hub(), &format!("{client} {event}")),
             },
             What::Net(NetEventKind::Injected { fault, .. }) => {
                 let at = fault.hosts().iter().find_map(|host| self.columns.host(host));
-                self.mark(at.unwrap_or(self.columns.hub()), &format!("fault {fault}"));
+                self.mark(at.unwrap_or(self.canvas.hub()), &format!("fault {fault}"));
             }
-            What::Net(net) => self.mark(LEFT, &net.to_string()),
-            What::HubStarted { .. } => self.mark(self.columns.hub(), "starts"),
+            What::Net(net) => self.mark(0, &net.to_string()),
+            What::HubStarted { .. } => self.mark(self.canvas.hub(), "starts"),
             What::HubStopped { how } => self.mark(
-                self.columns.hub(),
+                self.canvas.hub(),
                 match how {
                     Stop::InOrder => "has shut down",
                     Stop::Crashed => "crashes",
@@ -186,35 +155,32 @@ impl Painter<'_> {
                     }
                     scenario::What::Hub(_) => None,
                 };
-                self.mark(at.unwrap_or(self.columns.hub()), &step.in_short());
+                self.mark(at.unwrap_or(self.canvas.hub()), &step.in_short());
             }
             What::Run(milestone) => {
-                let line = format!("═══ {milestone} {}", "═".repeat(self.columns.span()));
-                self.lines.push(line.chars().take(self.columns.span()).collect());
+                self.lines.push(self.canvas.across(&milestone.to_string()));
             }
         }
-        let time = format!("{:>12.6}", event.at.as_secs_f64());
+        let time = format!("{:.6}", event.at.as_secs_f64());
         for (place, line) in self.lines[begin..].iter_mut().enumerate() {
-            let sign = if is_last && place == 0 { BROKEN } else { ' ' };
             let time = if place == 0 { time.as_str() } else { "" };
-            *line =
-                format!("{sign}{time:>12} {}{line}", if line.starts_with('═') { " " } else { "" });
+            *line = self.canvas.timed(time, is_last && place == 0, line);
         }
     }
 
     /// Where the columns would be, so that nothing is cut that need not be.
     fn changes(&mut self, changes: &[String]) {
-        let room = self.columns.span() + NOTE_LENGTH;
+        let room = self.canvas.width();
         let shown = changes.iter().take(CHANGES_MAX);
-        self.lines.extend(shown.map(|change| format!("{:LEFT$}{}", "", cut(change, room))));
+        self.lines.extend(shown.map(|change| self.canvas.timed("", false, &cut(change, room))));
         if let Some(more) = changes.len().checked_sub(CHANGES_MAX + 1) {
-            self.lines.push(format!("{:LEFT$}and {} more rows", "", more + 1));
+            self.lines.push(self.canvas.timed("", false, &format!("and {} more rows", more + 1)));
         }
     }
 
     fn hub(&mut self, number: usize, hub: &HubEvent, place: &Place) {
         let lane = |key: &SessionKey| self.lane(place.session(*key));
-        let hub_at = self.columns.hub();
+        let hub_at = self.canvas.hub();
         match &hub.input {
             Input::Frame(key, frame) => {
                 let (label, id) = match frame {
@@ -283,58 +249,18 @@ impl Painter<'_> {
         label: &str,
         note: &str,
     ) {
-        let hub = self.columns.hub();
-        let Some(at) = lane else {
+        let hub = self.canvas.hub();
+        let Some(client) = lane else {
             let verb = if towards == Towards::Hub { "" } else { "to " };
             return self.mark(hub, &format!("{verb}{note}: {label}"));
         };
-        let mut line = self.empty();
-        for cell in &mut line[at - LEFT + 1..hub - LEFT] {
-            *cell = if *cell == '│' { '┼' } else { stroke };
-        }
-        (line[at - LEFT], line[hub - LEFT]) = ('├', '┤');
-        match towards {
-            Towards::Hub => line[hub - LEFT - 1] = '▶',
-            Towards::Client => line[at - LEFT + 1] = '◀',
-            Towards::Nobody => line[at - LEFT + 1] = '✕',
-        }
-        let room = hub - at - 6;
-        let label = cut(label, room);
-        if !label.is_empty() {
-            write(&mut line, at - LEFT + 3, &format!(" {label} "));
-        }
-        write(&mut line, hub - LEFT + 2, &cut(note, NOTE_LENGTH));
-        self.lines.push(line.into_iter().collect());
+        let (from, to) = if towards == Towards::Hub { (client, hub) } else { (hub, client) };
+        let is_lost = towards == Towards::Nobody;
+        self.lines.push(self.canvas.arrow(Line { from, to, is_lost, stroke, label, note }));
     }
 
     /// One line of somebody alone.
-    fn mark(&mut self, at: usize, text: &str) {
-        let mut line = self.empty();
-        let room = if at == self.columns.hub() { NOTE_LENGTH } else { self.columns.hub() - at - 4 };
-        line[at - LEFT] = '●';
-        write(&mut line, at - LEFT + 1, &format!(" {} ", cut(text, room)));
-        self.lines.push(line.into_iter().collect());
-    }
-
-    fn empty(&self) -> Vec<char> {
-        let mut line = vec![' '; self.columns.span() + NOTE_LENGTH + 4];
-        for column in 0..self.columns.clients.len() {
-            line[self.columns.at(column) - LEFT] = '│';
-        }
-        line[self.columns.span()] = '│';
-        line
-    }
-}
-
-fn write(line: &mut [char], at: usize, text: &str) {
-    line[at..].iter_mut().zip(text.chars()).for_each(|(cell, c)| *cell = c);
-}
-
-/// So many characters of it, each of which leaves the line whole.
-fn cut(text: &str, length: usize) -> String {
-    let plain = text.chars().map(|c| if c.is_control() { '·' } else { c });
-    match text.chars().nth(length) {
-        Some(_) => plain.take(length.saturating_sub(1)).chain(['…']).collect(),
-        None => plain.collect(),
+    fn mark(&mut self, column: usize, text: &str) {
+        self.lines.push(self.canvas.mark(column, text));
     }
 }

@@ -62,10 +62,10 @@ fn at_hub(hub: &HubEvent, links: &Links, place: &Place, changes: &Changes) -> Ve
     let outputs: Vec<String> =
         outputs.map(|(key, what)| format!("{}: {what}", who(&key))).collect();
     let is_ask = request(hub).is_some_and(|request| request.pattern == Pattern::Ask);
-    match outputs.is_empty() {
-        true if is_ask => lines.push("=> nothing".to_owned()),
-        true => {}
-        false => lines.push(format!("=> {}", outputs.join(", "))),
+    if !outputs.is_empty() {
+        lines.push(format!("=> {}", outputs.join(", ")));
+    } else if is_ask {
+        lines.push("=> nothing".to_owned());
     }
     lines.extend(hub.outputs.iter().filter_map(|output| match output {
         // Its id is random.

@@ -1,6 +1,7 @@
 //! A failure explained, on one screen: when it became likely, what differs from what passes, what led to it,
 //! and what else breaks like that.
 
+use super::canvas::cut;
 use crate::System;
 use crate::campaign::broken_by;
 use crate::explain::{Explanation, Jump, Likelihood, Line, Moment, Nearest};
@@ -47,7 +48,7 @@ pub fn explanation<S: System>(scenario: &Scenario<S>, explanation: &Explanation<
     if bugs.len() > BUGS_MAX {
         lines.push(format!("{INDENT}and {} more", bugs.len() - BUGS_MAX));
     }
-    lines.iter().map(|line| cut(line) + "\n").collect()
+    lines.iter().map(|line| cut(line, WIDTH) + "\n").collect()
 }
 
 fn no_likelihood() -> Vec<String> {
@@ -55,9 +56,10 @@ fn no_likelihood() -> Vec<String> {
 }
 
 fn when<S: System>(likelihood: &Likelihood<S>) -> Vec<String> {
-    let of = match likelihood.is_of_storm {
-        true => "the storm before shrinking",
-        false => "the scenario itself (no storm is beside it)",
+    let of = if likelihood.is_of_storm {
+        "the storm before shrinking"
+    } else {
+        "the scenario itself (no storm is beside it)"
     };
     let draws = likelihood.moments.iter().map(|moment| moment.draws).max().unwrap_or_default();
     let mut lines = vec![format!(
@@ -217,12 +219,4 @@ fn event<S: System>(
         lines.push(format!("{:14}{}", "", rest.join("; ")));
     }
     lines
-}
-
-fn cut(line: &str) -> String {
-    let plain = line.chars().map(|c| if c.is_control() { '·' } else { c });
-    match line.chars().nth(WIDTH) {
-        Some(_) => plain.take(WIDTH - 1).chain(['…']).collect(),
-        None => plain.collect(),
-    }
 }

@@ -1,5 +1,6 @@
 //! What people get to see: a failure as a story, a campaign as a few numbers.
 
+pub mod canvas;
 mod explained;
 mod explanation;
 mod github;

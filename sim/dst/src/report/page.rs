@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use super::canvas::cut;
 use super::lanes::Lanes;
 use super::{lines, verdict};
 use crate::System;
@@ -95,7 +96,7 @@ fn drawn(
     row: usize,
     hub: usize,
 ) -> String {
-    let (short, whole) = (escaped(&cut(&text)), escaped(&text));
+    let (short, whole) = (escaped(&cut(&text, TEXT_MAX)), escaped(&text));
     let (at, down) = (x(lane.unwrap_or(hub)), y(row));
     let mark = match (lane, from) {
         (None, _) => format!("<path class=\"all\" d=\"M{} {down}H{at}\"/>", x(0)),
@@ -119,13 +120,6 @@ fn y(row: usize) -> usize {
 
 fn put(text: &mut String, more: std::fmt::Arguments<'_>) {
     text.write_fmt(more).expect("a string takes all");
-}
-
-fn cut(text: &str) -> String {
-    match text.chars().nth(TEXT_MAX) {
-        Some(_) => text.chars().take(TEXT_MAX - 1).chain(['…']).collect(),
-        None => text.to_owned(),
-    }
 }
 
 fn escaped(text: &str) -> String {

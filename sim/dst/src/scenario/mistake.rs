@@ -42,9 +42,9 @@ pub fn field(value: &Value, error: &dyn Fn(Value) -> Option<String>) -> Option<S
                 whole.insert(name.clone(), part);
                 error(Value::Object(whole))
             });
-            Some(within.map_or(name.clone(), |within| match within.starts_with('[') {
-                true => format!("{name}{within}"),
-                false => format!("{name}.{within}"),
+            Some(within.map_or(name.clone(), |within| {
+                let dot = if within.starts_with('[') { "" } else { "." };
+                format!("{name}{dot}{within}")
             }))
         }
         Value::Array(elements) => {

@@ -1,5 +1,7 @@
 //! The rows for a terminal, and below them the smallest story of each rule that does not hold.
 
+use dst::report::canvas::cut;
+
 use super::super::results::{Results, Rule};
 use super::matrix::{Cell, Row, files, rules};
 
@@ -50,11 +52,4 @@ pub(super) fn failure(hub: &Results, rule: &Rule) -> Option<String> {
     let smallest = rule.broken.first()?;
     let tries = smallest.tries.map(|(broke, of)| format!("tries    broke in {broke} of {of}\n"));
     Some(format!("\nhub      {}\n{}{}", hub.hub, smallest.story, tries.unwrap_or_default()))
-}
-
-fn cut(text: &str, length: usize) -> String {
-    if text.chars().count() <= length {
-        return text.to_owned();
-    }
-    text.chars().take(length - 1).chain(['…']).collect()
 }

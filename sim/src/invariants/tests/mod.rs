@@ -3,8 +3,10 @@
 
 mod answers;
 mod delivery;
+mod directory;
 mod identity;
 mod liveness;
+mod narrowed;
 mod recovery;
 mod resources;
 mod store;

@@ -11,7 +11,7 @@ use signal_hub::protocol::{
 };
 
 use super::super::Invariant;
-use super::{START, Story, at, connect, is_notice, register, renew, send, subscribe, unregister};
+use super::{START, Story, at, connect, register, renew, send, subscribe, unregister};
 use crate::history::ClientEvent;
 use crate::scenario::{SECRET, Token};
 
@@ -36,7 +36,7 @@ impl Story {
     }
 
     /// Alice has team/a by a pattern, and is subscribed to news as that. Bob may have it, too.
-    fn of_alice_and_bob() -> Self {
+    pub(super) fn of_alice_and_bob() -> Self {
         let mut story = Self::with_tokens();
         story.comes(1, token("alice", json!({ "actors": ["team/*"] })), ["team/a"]);
         story.asks(1, "team/a", subscribe("news"));
@@ -51,7 +51,7 @@ impl Story {
     }
 
     /// The token of the last request, which shows one.
-    fn shows(&mut self, token: AuthToken) {
+    pub(super) fn shows(&mut self, token: AuthToken) {
         match &mut self.last().request().verb {
             Ok(Verb::Connect(connect)) => connect.auth_token = Some(token),
             Ok(Verb::RefreshToken(refresh)) => refresh.token = token,
@@ -61,7 +61,7 @@ impl Story {
 }
 
 /// A token of a minute for `@(name)`, with other claims; moments are seconds from the begin.
-fn token(name: &str, changes: Value) -> AuthToken {
+pub(super) fn token(name: &str, changes: Value) -> AuthToken {
     signed(name, changes, SECRET)
 }
 
@@ -85,7 +85,7 @@ fn shown(token: AuthToken) -> Verb {
     Verb::Connect(Connect { auth_token: Some(token), ..connect })
 }
 
-fn refresh(token: AuthToken) -> Verb {
+pub(super) fn refresh(token: AuthToken) -> Verb {
     Verb::RefreshToken(RefreshToken { token })
 }
 
@@ -254,40 +254,6 @@ fn a_newer_token_gives_the_session_another_end() {
     story.holds();
     let close = Output::Close(SessionKey(1), CloseReason::TokenExpired);
     story.last().outputs.push(close);
-    story.breaks(Invariant::L10);
-}
-
-/// Alice, who has team/a, shows a token that does not allow it.
-fn narrowed() -> Story {
-    let mut story = Story::of_alice_and_bob();
-    story.asks(1, "team/a", refresh(token("alice", json!({}))));
-    story
-}
-
-#[test]
-fn what_a_newer_token_does_not_allow_is_detached() {
-    let mut story = narrowed();
-    story.holds();
-    story.last().row("team/a").registration.as_mut().unwrap().owner = Some(SessionKey(1));
-    story.breaks(Invariant::I54);
-    *story.last().row_or_none("team/a") = None;
-    story.breaks(Invariant::I54);
-}
-
-#[test]
-fn the_loss_of_what_a_newer_token_does_not_allow_is_told_once() {
-    let mut story = narrowed();
-    let notice = story.last().outputs.iter().position(is_notice).unwrap();
-    let told = story.last().outputs.remove(notice);
-    story.breaks(Invariant::I55);
-    story.last().outputs.splice(0..0, [told.clone(), told]);
-    story.breaks(Invariant::I55);
-}
-
-#[test]
-fn what_a_newer_token_allows_is_kept() {
-    let mut story = narrowed();
-    story.shows(token("alice", json!({ "actors": ["team/*"] })));
     story.breaks(Invariant::L10);
 }
 
