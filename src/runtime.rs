@@ -1,5 +1,30 @@
 //! What the shells need from the world: tasks, a clock, randomness, byte streams. [`Tokio`] is the
 //! real world; the simulator has its own.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use signal_hub::runtime::{Listener, Runtime, Tokio};
+//!
+//! /// Whatever is generic over the world runs in each of them.
+//! async fn how_long<R: Runtime>(world: &R, pause: Duration) -> Duration {
+//!     let before = world.monotonic();
+//!     world.sleep(pause).await;
+//!     world.monotonic() - before
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! let pause = Duration::from_millis(5);
+//! assert!(how_long(&Tokio, pause).await >= pause);
+//!
+//! let mut listener = Tokio.listen(([127, 0, 0, 1], 0).into()).await?;
+//! let dialled = Tokio.connect(&listener.local_address()?.to_string()).await?;
+//! let (_accepted, from) = listener.accept().await?;
+//! assert_eq!(from, dialled.local_addr()?);
+//! # Ok(())
+//! # }
+//! ```
 
 use std::future::Future;
 use std::io;

@@ -1,4 +1,16 @@
 //! Time as the core knows it: a number that the caller passes in, never a clock that is read.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use signal_hub::time::Timestamp;
+//!
+//! let now = Timestamp::from_millis(1_700_000_000_000);
+//! let deadline = now + Duration::from_micros(1_500);
+//! assert_eq!(deadline.as_millis(), 1_700_000_000_002, "a deadline is never early");
+//! assert_eq!(deadline.since(now), Duration::from_millis(2));
+//! assert_eq!(now.since(deadline), Duration::ZERO);
+//! ```
 
 use std::fmt;
 use std::ops::Add;

@@ -9,6 +9,23 @@ use super::{TokenSource, Trust};
 use crate::protocol::{ActorAddress, AuthToken, Json, Register, Topic};
 
 /// The configuration of a client.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use signal_hub::prelude::*;
+/// use signal_hub::protocol::AuthToken;
+///
+/// let hub: HubUrl = "ws://127.0.0.1:9000/ws".parse()?;
+/// let config = ClientConfig {
+///     auth_token: Some(AuthToken::new("bearer ey...")),
+///     ask_timeout: Duration::from_secs(3),
+///     ..ClientConfig::for_actor(hub, ActorAddress::try_from("@(bob)")?)
+/// };
+/// assert_eq!(config.actors[0].address.path(), "bob");
+/// assert!(!format!("{config:?}").contains("ey..."), "a token is never printed");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientConfig {
     /// Where the hub listens.
@@ -107,6 +124,22 @@ impl ClientConfig {
 }
 
 /// One address that a client registers, and how.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use signal_hub::prelude::*;
+///
+/// let bob: ActorAddress = "@(bob)".parse()?;
+/// let bob = ActorConfig {
+///     capabilities: vec!["chat".to_owned()],
+///     metadata: Json::parse(r#"{ "room": "kitchen" }"#)?,
+///     ttl: Duration::from_secs(60),
+///     ..ActorConfig::from(bob).with_topics(["news".parse()?]).recovering()
+/// };
+/// assert!(bob.recovery && bob.topics.len() == 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActorConfig {
     /// The address to register.
@@ -159,6 +192,15 @@ impl From<ActorAddress> for ActorConfig {
 
 /// Where a hub listens: `ws://host[:port][/path]`, by default port 80 and path `/`; with TLS `wss`
 /// and port 443.
+///
+/// ```
+/// use signal_hub::client::{HubUrl, InvalidUrl};
+///
+/// let hub: HubUrl = "wss://hub.example/ws".parse()?;
+/// assert_eq!((hub.authority(), hub.path(), hub.speaks_tls()), ("hub.example:443", "/ws", true));
+/// assert_eq!("https://hub.example".parse::<HubUrl>(), Err(InvalidUrl));
+/// # Ok::<(), InvalidUrl>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HubUrl {
     speaks_tls: bool,

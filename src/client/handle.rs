@@ -22,6 +22,40 @@ use crate::runtime::Runtime;
 
 /// A handle to a client. Clones share the client. When the last one is dropped, the client closes
 /// its connection without a goodbye, so the hub keeps its addresses for a while.
+///
+/// ```
+/// # #[cfg(not(feature = "server"))]
+/// # fn main() {}
+/// # #[cfg(feature = "server")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use signal_hub::{hub::Config, server::Server};
+/// # let server = Server::bind(Tokio, "127.0.0.1:0".parse()?, Config::default(), ()).await?;
+/// # let hub: HubUrl = format!("ws://{}/ws", server.local_address()?).parse()?;
+/// # tokio::spawn(server.run(std::future::pending()));
+/// use signal_hub::prelude::*;
+/// use signal_hub::protocol::{Discover, Glob, Reply, Verb};
+///
+/// let (client, _events) = Client::connect(Tokio, ClientConfig::new(hub, Vec::new()));
+/// let bob: ActorAddress = "@(berlin/bob)".parse()?;
+/// client.register(bob.clone().into()).await?;
+/// client.subscribe("news".parse()?).await?;
+///
+/// // The first address is the sender; a publication comes back to who subscribes.
+/// let published = client.ask_publish("news".parse()?, "text", Json::NULL).await?;
+/// assert_eq!(published.subscriber_count, 1);
+///
+/// let search = Discover { pattern: Glob::new("berlin/*"), ..Discover::default() };
+/// let found = client.discover(search).await?;
+/// assert_eq!(found.actors[0].address, bob);
+///
+/// // A verb that has no method of its own, or any other.
+/// let Reply::Metrics(_) = client.ask(Verb::Metrics).await? else { panic!("an ask has its reply") };
+/// client.unregister(bob).await?;
+/// assert_eq!(client.subscribe("news".parse()?).await, Err(ClientError::NoAddress));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Client {
     orders: mpsc::Sender<Order>,
@@ -30,6 +64,33 @@ pub struct Client {
 /// A client's events, in order. They must be read, or dropped: while
 /// [`ClientConfig::event_queue_max`] are unread, the client reads nothing from the hub, not even
 /// replies.
+///
+/// ```
+/// # #[cfg(not(feature = "server"))]
+/// # fn main() {}
+/// # #[cfg(feature = "server")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use signal_hub::{hub::Config, server::Server};
+/// # let server = Server::bind(Tokio, "127.0.0.1:0".parse()?, Config::default(), ()).await?;
+/// # let hub: HubUrl = format!("ws://{}/ws", server.local_address()?).parse()?;
+/// # tokio::spawn(server.run(std::future::pending()));
+/// use futures_util::StreamExt;
+/// use signal_hub::prelude::*;
+///
+/// let bob: ActorAddress = "@(bob)".parse()?;
+/// let (client, events) = Client::connect(Tokio, ClientConfig::for_actor(hub, bob.clone()));
+/// client.ask_send(bob.clone(), "note", Json::NULL).await?;
+/// client.disconnect(None).await?;
+///
+/// // A stream, which ends with the client.
+/// let events: Vec<Event> = events.collect().await;
+/// assert!(matches!(&events[..2], [Event::Connected { .. }, Event::Registered { .. }]));
+/// assert!(matches!(&events[2], Event::Delivered(message) if message.from == bob));
+/// assert!(matches!(events.last(), Some(Event::Ended { .. })));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Events(mpsc::Receiver<Event>);
 

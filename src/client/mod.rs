@@ -5,19 +5,33 @@
 //! of calls and of events. [`Client`] is their shell: one task that owns the state, the WebSocket and
 //! one timer, generic over the [`Runtime`](crate::runtime::Runtime).
 //!
-//! ```no_run
+//! ```
+//! # #[cfg(not(feature = "server"))]
+//! # fn main() {}
+//! # #[cfg(feature = "server")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # use signal_hub::{hub::Config, server::Server};
+//! # let server = Server::bind(Tokio, "127.0.0.1:0".parse()?, Config::default(), ()).await?;
+//! # let hub: HubUrl = format!("ws://{}/ws", server.local_address()?).parse()?;
+//! # tokio::spawn(server.run(std::future::pending()));
 //! use signal_hub::prelude::*;
 //!
-//! # async fn chat() -> Result<(), Box<dyn std::error::Error>> {
+//! // `hub` is a URL such as ws://127.0.0.1:9000/ws, read as a `HubUrl`.
+//! // What is wanted of each connection: the client sees to it again whenever it comes back.
 //! let bob = ActorConfig::from(ActorAddress::try_from("@(bob)")?).with_topics(["news".parse()?]);
-//! let config = ClientConfig::for_actor("ws://127.0.0.1:9000/ws".parse()?, bob);
-//! let (client, events) = Client::connect(Tokio, config);
-//! let outcome = client.ask_send("@(alice)".parse()?, "chat:hello", Json::from_value(&"hi")?).await?;
-//! assert!(matches!(outcome, SendOutcome::Delivered(_)), "alice is not there");
+//! let (client, events) = Client::connect(Tokio, ClientConfig::for_actor(hub, bob));
+//!
+//! // The outcome is the hub's word, not a guess.
+//! let hi = Json::from_value(&"hi")?;
+//! let outcome = client.ask_send("@(alice)".parse()?, "chat:hello", hi.clone()).await?;
+//! assert!(matches!(outcome, SendOutcome::UnknownActor(_)), "alice is not there");
+//! client.publish("news".parse()?, "chat:hello", hi).await?;
+//!
 //! let mut messages = events.messages();
-//! while let Some(message) = messages.next().await {
-//!     println!("{} says {}", message.from, message.payload);
-//! }
+//! let message = messages.next().await.ok_or("the client has ended")?;
+//! assert_eq!((message.from.as_str(), message.payload.to::<String>()?), ("@(bob)", "hi".to_owned()));
+//! client.disconnect(None).await?;
 //! # Ok(())
 //! # }
 //! ```

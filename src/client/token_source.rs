@@ -12,6 +12,26 @@ pub type TokenRequest = Pin<Box<dyn Future<Output = Result<AuthToken, NoToken>> 
 
 /// Gives a client a token whenever it needs one: before the first session, when two thirds of a
 /// token's life are over, and after the hub has refused one. Copies are one source.
+///
+/// ```
+/// use signal_hub::client::{NoToken, TokenSource};
+/// use signal_hub::protocol::AuthToken;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), NoToken> {
+/// /// Asks whoever signs the application's tokens.
+/// async fn login(user: &str) -> Result<AuthToken, NoToken> {
+///     match user {
+///         "bob" => Ok(AuthToken::new("ey...")),
+///         other => Err(NoToken::Denied(format!("nobody is {other}"))),
+///     }
+/// }
+///
+/// let source = TokenSource::new(|| login("bob"));
+/// assert_eq!(source.request().await?.as_str(), "ey...");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct TokenSource(Arc<dyn Fn() -> TokenRequest + Send + Sync>);
 

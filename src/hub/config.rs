@@ -9,6 +9,20 @@ use crate::protocol::codec::Bounds;
 use crate::time::duration_text;
 
 /// The hub's bounds and timeouts. Durations are written like `30s` or `500ms`.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use signal_hub::hub::Config;
+///
+/// let config = Config { idle_timeout: Duration::from_secs(20), ..Config::default() };
+/// config.check()?;
+/// let read: Config = serde_json::from_str(r#"{ "idle_timeout": "20s" }"#)?;
+/// assert_eq!(read, config);
+/// let why = Config { resume_threshold: 0, ..config }.check().unwrap_err();
+/// assert_eq!(why.to_string(), "resume_threshold must be at least 1: no queue is below 0");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {

@@ -2,12 +2,23 @@
 //! clock and cannot fail; all that can surprise it is an input.
 //!
 //! ```
-//! use signal_hub::hub::{Config, Hub, Ids, Input, Output};
+//! use signal_hub::hub::{Config, Hub, Ids, Input, Output, Peer, SessionKey};
+//! use signal_hub::protocol::CloseReason;
 //! use signal_hub::time::Timestamp;
 //!
+//! // A seed that nobody knows, in earnest: renewal tokens come from it.
 //! let mut hub = Hub::new(Config::default(), Ids::new([7; 32]));
-//! let outputs: Vec<Output> = hub.handle(Timestamp::from_millis(1_000), Input::Tick).collect();
-//! assert!(outputs.is_empty(), "nobody is there, so that nothing is due");
+//! hub.change_audit(false);
+//! let (start, session) = (Timestamp::from_millis(1_000), SessionKey(0));
+//! let peer = Peer { address: ([127, 0, 0, 1], 40_000).into() };
+//! assert_eq!(hub.handle(start, Input::Opened(session, peer)).count(), 0);
+//!
+//! // Nobody says `hub:connect`. Time is an input as well.
+//! let deadline = hub.next_deadline().ok_or("nothing is due")?;
+//! assert_eq!(deadline, start + hub.config().connect_timeout);
+//! let outputs: Vec<Output> = hub.handle(deadline, Input::Tick).collect();
+//! assert_eq!(outputs, [Output::Close(session, CloseReason::ConnectTimeout)]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 pub mod weights;

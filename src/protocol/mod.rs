@@ -1,6 +1,28 @@
 //! The messages on the wire (docs/PROTOCOL.md) as types whose values are always valid.
 //!
 //! [`codec`] is the only place where bytes become these types and these types become bytes.
+//!
+//! ```
+//! use signal_hub::protocol::{ActorAddress, Criteria, Glob, Json, Topic};
+//!
+//! // Names are checked where they are read.
+//! let bob: ActorAddress = "@(berlin/bob)".parse()?;
+//! assert_eq!(bob.path(), "berlin/bob");
+//! let mistake = "bob".parse::<ActorAddress>().unwrap_err();
+//! assert!(mistake.to_string().starts_with("expected an address: @(path)"));
+//! assert!(Topic::try_from("").is_err(), "a topic has 1 to 256 bytes");
+//!
+//! // A pattern matches whole names; only `*` is special.
+//! assert!(Glob::new("berlin/*").matches(bob.path()));
+//!
+//! // JSON is checked, carried as text, and read by whoever wants it.
+//! let metadata = Json::parse(r#"{"role": "guest", "seat": 4}"#)?;
+//! let wanted = Criteria::from_iter([("seat".to_owned(), Json::from_value(&4.0)?)]);
+//! assert!(wanted.fit(&metadata), "4 and 4.0 are one number");
+//! let role = metadata.to::<serde_json::Value>()?["role"].clone();
+//! assert_eq!(role, "guest");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod address;
 mod criteria;

@@ -8,15 +8,28 @@
 //! ```
 //! use signal_hub::hub::Config;
 //! use signal_hub::runtime::Tokio;
-//! use signal_hub::server::Server;
+//! use signal_hub::server::{Limits, Server};
+//! # use tokio::io::{AsyncReadExt, AsyncWriteExt};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! // Port 0: the system chooses one.
+//! // Port 0: the system chooses one. `with_access` demands tokens, `with_tls` speaks TLS.
 //! let server = Server::bind(Tokio, "127.0.0.1:0".parse()?, Config::default(), ()).await?;
-//! println!("listening on ws://{}/ws", server.local_address()?);
-//! // It serves until this ends: a signal, a channel, or as here at once.
-//! server.run(async {}).await?;
+//! let server = server.with_limits(Limits { connections_max: 1_000, ..Limits::default() });
+//! let address = server.local_address()?;
+//! println!("listening on ws://{address}/ws");
+//! // It serves until this ends: a signal, or a channel as here.
+//! let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+//! let served = tokio::spawn(server.run(async { stopped.await.unwrap_or_default() }));
+//!
+//! let mut browser = tokio::net::TcpStream::connect(address).await?;
+//! browser.write_all(b"GET /health HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n").await?;
+//! let mut answer = String::new();
+//! browser.read_to_string(&mut answer).await?;
+//! assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+//!
+//! drop(stop);
+//! served.await??;
 //! # Ok(())
 //! # }
 //! ```

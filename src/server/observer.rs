@@ -5,6 +5,34 @@ use crate::hub::{Hub, Input, Output};
 use crate::time::Timestamp;
 
 /// Watches every step of a hub, in the owner's task. `()` ignores everything.
+///
+/// ```
+/// use std::sync::mpsc;
+///
+/// use signal_hub::hub::{Config, Hub, Input};
+/// use signal_hub::runtime::Tokio;
+/// use signal_hub::server::{Observer, Server};
+/// use signal_hub::time::Timestamp;
+///
+/// /// Tells of each input; whoever watches must not wait.
+/// struct Inputs(mpsc::Sender<Input>);
+///
+/// impl Observer for Inputs {
+///     fn before(&mut self, _now: Timestamp, input: &Input, _hub: &Hub) {
+///         let _ = self.0.send(input.clone());
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (told, inputs) = mpsc::channel();
+/// let address = "127.0.0.1:0".parse()?;
+/// let server = Server::bind(Tokio, address, Config::default(), Inputs(told)).await?;
+/// server.run(async {}).await?;
+/// assert!(inputs.iter().any(|input| input == Input::Shutdown));
+/// # Ok(())
+/// # }
+/// ```
 pub trait Observer: Send + 'static {
     /// Whether it looks at what it is shown; if not, the hub makes no audit records for it.
     const WATCHES: bool = true;

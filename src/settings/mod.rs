@@ -1,5 +1,25 @@
 //! Every setting of a hub and its process, with its range and its default (docs/OPERATIONS.md). The
 //! command line decides where values come from.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use signal_hub::hub::Config;
+//! use signal_hub::settings;
+//!
+//! let setting = settings::find("idle_timeout").ok_or("no such setting")?;
+//! assert_eq!(setting.flag(), "idle-timeout");
+//! assert_eq!(setting.variable(), "SIGNAL_HUB_IDLE_TIMEOUT");
+//! assert_eq!(settings::parse(setting.kind, "90s")?, "1m 30s");
+//! assert!(settings::parse(setting.kind, "2days").is_err(), "a day is the most");
+//!
+//! // What a program sets by itself is held to the same ranges and rules.
+//! assert_eq!(settings::check(&Config::default()), Ok(()));
+//! let config = Config { idle_timeout: Duration::ZERO, ..Config::default() };
+//! let why = settings::check(&config).unwrap_err();
+//! assert!(why.starts_with("idle_timeout = 0s: expected a duration"), "{why}");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod process;
 pub mod rules;

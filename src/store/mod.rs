@@ -1,6 +1,32 @@
 //! What a hub with a store keeps on its disk, so that its next start finds it again
 //! (docs/OPERATIONS.md). Synchronous, without a clock: when rows are written and synced is its
 //! caller's to decide.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use signal_hub::hub::{Entry, StoredLog};
+//! use signal_hub::protocol::Epoch;
+//! use signal_hub::store::{Durable, Folder, Store, StoreConfig};
+//!
+//! # let path = std::env::temp_dir().join(format!("signal-hub-store-{}", std::process::id()));
+//! let disk = Arc::new(Folder::new(&path)?);
+//! let config = StoreConfig { bytes_max: 1 << 30, is_durable: true, repair: false };
+//! let mut store = Store::open(disk.clone(), config)?.store;
+//! let epoch = Epoch::new(uuid::Uuid::nil());
+//! let log = StoredLog { epoch, last: 7, floor: 0, aged: false };
+//! let row = Entry::Log("@(bob)".parse()?, Some(log));
+//! store.write(&[row.clone()], Durable::Yes)?;
+//! store.close()?;
+//!
+//! // The next start of the hub finds it; `Server::with_store` takes what was opened.
+//! let opened = Store::open(disk, config)?;
+//! assert_eq!(opened.entries, [row]);
+//! assert!(opened.losses.is_empty());
+//! # drop(opened);
+//! # std::fs::remove_dir_all(&path)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod disk;
 mod error;

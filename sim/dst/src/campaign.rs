@@ -1,5 +1,29 @@
 //! Many seeds on many threads. The results are those of the seeds alone: neither the number of
 //! threads nor their order shows, because each run counts only after all before it.
+//!
+//! The seeds of [`Echo`](crate::service#all-of-one), which has a bug:
+//!
+//! ```
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/service/echo.rs"));
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use dst::backend::Backend;
+//! use dst::campaign::{self, Plan, Verdict, Watcher};
+//!
+//! let quiet = Plan::<Echo>::of(Profile::Quiet, Backend::Simulated, 0..50);
+//! let findings = campaign::run(&quiet, &Watcher::SILENT);
+//! assert_eq!((findings.runs, findings.verdict(&quiet)), (50, Verdict::Passed));
+//! assert_eq!(findings.missing(&quiet), [], "lines came back in them");
+//!
+//! // Up to the first failure, on four threads.
+//! let all = Plan::of(Profile::Stalls, Backend::Simulated, 0..500);
+//! let plan = Plan { jobs: 4, fail_fast: true, ..all };
+//! let findings = campaign::run::<Echo>(&plan, &Watcher::SILENT);
+//! assert_eq!(findings.verdict(&plan), Verdict::Unsafe);
+//! assert_eq!(findings.failures.len(), 1);
+//! assert!(findings.runs < 500);
+//! # Ok(())
+//! # }
+//! ```
 
 mod corpus;
 mod distilled;

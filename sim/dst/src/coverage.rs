@@ -1,4 +1,42 @@
 //! How often each situation came up, in one run and in many, and which came right after which.
+//!
+//! ```
+//! use dst::coverage::{Situation, Sightings};
+//!
+//! #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+//! enum Trouble {
+//!     Reset,
+//!     Stall,
+//! }
+//!
+//! # impl std::fmt::Display for Trouble {
+//! #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+//! #         write!(f, "{self:?}")
+//! #     }
+//! # }
+//! #
+//! impl Situation for Trouble {
+//!     const ALL: &'static [Self] = &[Trouble::Reset, Trouble::Stall];
+//!
+//!     fn index(self) -> usize {
+//!         self as usize
+//!     }
+//!
+//!     fn sentence(self) -> &'static str {
+//!         "A connection had it."
+//!     }
+//! }
+//!
+//! let run = |seed, resets| {
+//!     Sightings::of_run(seed, |trouble| if trouble == Trouble::Reset { resets } else { 0 })
+//! };
+//! let mut campaign = run(1, 0);
+//! campaign.merge(&run(2, 3));
+//! let resets = campaign.of(Trouble::Reset);
+//! assert_eq!((resets.times, resets.runs, resets.first_seed), (3, 1, Some(2)));
+//! // That no run failed says nothing of stalls.
+//! assert_eq!(campaign.missing(Trouble::ALL), [Trouble::Stall]);
+//! ```
 
 use std::collections::BTreeSet;
 use std::fmt::{Debug, Display};

@@ -1,5 +1,30 @@
 //! The disk of the hub's machine: one file in memory. What was not synced may be lost when the power
 //! fails, and a disk can fill up or fail.
+//!
+//! ```
+//! use std::collections::BTreeSet;
+//!
+//! use dst::disk::Disk;
+//!
+//! /// What is there after a crash.
+//! fn after_a_crash(seed: u64) -> std::io::Result<[u8; 4]> {
+//!     let disk = Disk::new(seed);
+//!     let file = disk.open();
+//!     file.set_length(4)?;
+//!     file.write(0, b"safe")?;
+//!     file.sync()?;
+//!     file.write(0, b"new?")?;
+//!     disk.lose_power();
+//!     assert!(file.sync().is_err(), "the machine is down");
+//!     let mut found = [0; 4];
+//!     disk.open().read(0, &mut found)?;
+//!     Ok(found)
+//! }
+//!
+//! let found = (0..20).map(after_a_crash).collect::<Result<BTreeSet<_>, _>>()?;
+//! assert_eq!(found, BTreeSet::from([*b"new?", *b"safe"]));
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};

@@ -1,4 +1,21 @@
 //! Durations in files as people write them, `1m 30s`, for `#[serde(with = ...)]`.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! #[derive(serde::Serialize, serde::Deserialize)]
+//! struct Pause {
+//!     #[serde(with = "dst::duration_text")]
+//!     lasts: Duration,
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let pause: Pause = serde_json::from_str(r#"{"lasts": "1m 30s"}"#)?;
+//! assert_eq!(pause.lasts, Duration::from_secs(90));
+//! assert_eq!(serde_json::to_string(&pause)?, r#"{"lasts":"1m 30s"}"#);
+//! # Ok(())
+//! # }
+//! ```
 
 use std::time::Duration;
 

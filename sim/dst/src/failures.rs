@@ -1,5 +1,32 @@
 //! Failures as files: shrunk to what they take, named after the invariant, ready to be replayed
 //! anywhere. A seed means another storm as soon as the generator changes; a file means the same.
+//!
+//! One that [`Echo`](crate::service#all-of-one) has:
+//!
+//! ```
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/service/echo.rs"));
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use dst::backend::{self, Backend};
+//! use dst::failures;
+//! use dst::run::Keep;
+//!
+//! let fails = |scenario: &Scenario<Echo>| {
+//!     let played = backend::play(scenario, Backend::Simulated, Keep::Nothing);
+//!     played.is_ok_and(|outcome| outcome.violation.is_some())
+//! };
+//! let mut storms = (0..1_000).map(|seed| Echo::generate(Profile::Stalls, seed));
+//! let storm = storms.find(fails).ok_or("all pass")?;
+//! let shrunk = failures::shrink(&storm, Backend::Simulated, &mut |_progress| false)?;
+//! assert_eq!(shrunk.scenario.steps.len(), 4, "a stall, two lines in it, one after it");
+//!
+//! # let directory = std::env::temp_dir().join(format!("dst-failures-{}", std::process::id()));
+//! let file = failures::leave(&directory, &shrunk)?;
+//! assert_eq!(failures::scenarios_in(&directory)?, [file.clone()]);
+//! assert_eq!(failures::storm_beside::<Echo>(&file)?.as_ref(), Some(&storm));
+//! # std::fs::remove_dir_all(&directory)?;
+//! # Ok(())
+//! # }
+//! ```
 
 use std::fs;
 use std::path::{Path, PathBuf};

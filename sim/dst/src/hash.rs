@@ -1,4 +1,12 @@
 //! A hash that is the same for ever.
+//!
+//! ```
+//! use dst::hash::{mix, stable_hash};
+//!
+//! // For the name of a file, or for the seed of one thing out of another's.
+//! assert_eq!(stable_hash(b"alice"), 1_632_372_329_074_772_925);
+//! assert_ne!(mix(7, 1), mix(7, 2));
+//! ```
 
 /// A stable 64-bit hash of bytes, the same in every process and build: FNV-1a over words of eight
 /// bytes, each followed by a shift that lets high bits reach low ones.

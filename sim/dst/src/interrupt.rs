@@ -1,4 +1,26 @@
 //! Ctrl-C: whoever presses it wants to see what there is so far.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use dst::interrupt;
+//!
+//! interrupt::listen();
+//! let mut runs = 0;
+//! while !interrupt::came() {
+//!     runs += 1; // plays one more
+//! #   std::thread::sleep(Duration::from_millis(1));
+//! #   #[cfg(unix)]
+//! #   if runs == 3 {
+//! #       let (this, signal) = (rustix::process::getpid(), rustix::process::Signal::INT);
+//! #       rustix::process::kill_process(this, signal)?;
+//! #   }
+//! #   if cfg!(not(unix)) { break }
+//! }
+//! println!("interrupted after {runs} runs");
+//! assert!(runs >= 3);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::io;
 use std::process;

@@ -1,5 +1,22 @@
 //! Which seeds to play: a range on the command line, perhaps dealt out to several machines, or
 //! variables of the environment for `cargo test`.
+//!
+//! ```
+//! use dst::seeds::{InvalidSeeds, Seeds, Shard};
+//!
+//! // `--seeds 0..10 --shard 2/4`: the second of four machines.
+//! let Seeds(seeds) = "0..10".parse()?;
+//! let shard: Shard = "2/4".parse()?;
+//! let mine: Vec<u64> = (0..).map_while(|number| shard.seed(&seeds, number)).collect();
+//! assert_eq!(mine, [1, 5, 9]);
+//!
+//! // `SIM_SEED=42 cargo test`; without a variable a test plays its own.
+//! let asked = |name: &str| (name == "SIM_SEED").then(|| "42".to_owned());
+//! assert_eq!(Seeds::from_environment(asked, 0..100)?, Seeds(42..43));
+//! assert_eq!(Seeds::from_environment(|_| None, 0..100)?, Seeds(0..100));
+//! assert_eq!("9..1".parse::<Seeds>(), Err(InvalidSeeds::Range));
+//! # Ok::<(), InvalidSeeds>(())
+//! ```
 
 use std::fmt;
 use std::ops::Range;

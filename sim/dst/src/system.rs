@@ -1,4 +1,25 @@
 //! What is under test.
+//!
+//! Every [`Service`](crate::Service) is one. Whatever is written for all of them names none:
+//!
+//! ```
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/service/echo.rs"));
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use dst::System;
+//! use dst::verdict::Invariant as _;
+//!
+//! /// What must hold, a line each.
+//! fn rules<S: System>() -> Vec<String> {
+//!     S::Invariant::ALL.iter().map(|rule| format!("{rule}: {}", rule.sentence())).collect()
+//! }
+//!
+//! let rule = "LinesComeBack: What a client says on a connection comes back to it, in order.";
+//! assert_eq!(rules::<Echo>(), [rule]);
+//! // What can break in a run: that, and what the engine itself finds.
+//! assert_eq!(Echo::codes(), ["LinesComeBack", "Expected", "NoPanic"]);
+//! # Ok(())
+//! # }
+//! ```
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;

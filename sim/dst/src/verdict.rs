@@ -1,5 +1,25 @@
 //! What must hold and what must have come up, as far as the engine knows: who judges, who watches, and
 //! what a violation says.
+//!
+//! [`Echo`](crate::service#all-of-one)'s judge, and an event that is wrong:
+//!
+//! ```
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/service/echo.rs"));
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use dst::System;
+//! use dst::history::ClientKind;
+//! use dst::verdict::{Judge, Time};
+//!
+//! let mut judge = <Echo as System>::Judge::new(&Scenario::default(), Time::Virtual);
+//! let client = ClientName { actor: "alice".into(), kind: ClientKind::Client, number: 1 };
+//! let event = Seen::Noted(Note::Hears("hi".to_owned()));
+//! let heard = Event { at: Duration::from_secs(1), what: What::Client { client, event } };
+//! let violation = judge.observe(&heard).unwrap_err();
+//! assert_eq!(violation.invariant, Invariant::LinesComeBack);
+//! assert_eq!(violation.evidence, r#"alice#1 hears "hi", "" was to come"#);
+//! # Ok(())
+//! # }
+//! ```
 
 use std::any::Any;
 use std::fmt::{Debug, Display};

@@ -3,6 +3,21 @@
 //! `meter`: headers, and what they tell of a message before its bytes come.
 //! `reader`: what a server reads.
 //! `writer`: what a server writes.
+//!
+//! ```
+//! use signal_hub::protocol::framing::{FrameReader, Received, write_text};
+//!
+//! // A client masks what it sends, here with zeros; it may come in pieces.
+//! let (mut first, mut rest) = ([0x81, 0x82, 0, 0], [0, 0, b'h', b'i']);
+//! let mut reader = FrameReader::default();
+//! assert_eq!(reader.read(&mut first, 1024), (4, None));
+//! let (taken, received) = reader.read(&mut rest, 1024);
+//! assert_eq!((taken, received), (4, Some(Received::Message(b"hi".into()))));
+//!
+//! let mut out = Vec::new();
+//! write_text(&mut out, |message| message.extend_from_slice(b"hi"));
+//! assert_eq!(out, [0x81, 2, b'h', b'i']);
+//! ```
 
 mod meter;
 mod reader;

@@ -1,4 +1,32 @@
 //! What a scenario can be played on, and what a run of it comes to.
+//!
+//! [`Echo`](crate::service#all-of-one), in virtual time and on real sockets:
+//!
+//! ```
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/service/echo.rs"));
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use dst::backend::{self, Backend};
+//! use dst::history::untimed;
+//! use dst::run::Keep;
+//! use dst::scenario;
+//!
+//! let scenario = scenario::read::<Echo>(
+//!     r#"{ "version": 1, "actors": ["alice"], "steps": [
+//!       { "at": "100ms", "who": "alice", "do": "say", "text": "hi" },
+//!       { "who": "alice", "do": "sees", "type": "hi" }
+//!     ] }"#,
+//! )?;
+//! let simulated = backend::play(&scenario, Backend::Simulated, Keep::All)?;
+//! assert_eq!(simulated.violation, None);
+//! // Real sockets show the same, at times of their own.
+//! let real = backend::play(&scenario, Backend::Real, Keep::All)?;
+//! assert_eq!(untimed(&real.events), untimed(&simulated.events));
+//! // Another backend needs more than a service says.
+//! let skipped = backend::play(&scenario, Backend::Message, Keep::All).unwrap_err();
+//! assert_eq!(skipped.to_string(), "skipped: echo has no model by messages");
+//! # Ok(())
+//! # }
+//! ```
 
 mod deploy;
 pub mod differential;

@@ -1,6 +1,37 @@
 //! The commands that every simulator has: [`main`] is the whole of a simulator that has no others,
 //! [`Commands`] what one with others begins with. Results go to stdout, everything else to stderr; the exit
 //! code tells the kind of failure.
+//!
+//! A simulator of [`Echo`](crate::service#all-of-one):
+//!
+//! ```
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/service/echo.rs"));
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use clap::{Parser, Subcommand};
+//! use dst::commands::Commands;
+//!
+//! /// A simulator with a command of its own.
+//! #[derive(Parser)]
+//! struct Cli {
+//!     #[command(subcommand)]
+//!     command: Command,
+//! }
+//!
+//! #[derive(Subcommand)]
+//! enum Command {
+//!     #[command(flatten)]
+//!     Every(Commands<Echo>),
+//!     /// Says hello.
+//!     Hello,
+//! }
+//!
+//! // Its `main` is `main_of(|cli: Cli| ..)`; that of one without commands of its own, `main::<Echo>()`.
+//! let cli = Cli::try_parse_from(["echo", "run", "--profile", "quiet", "--seeds", "0..20"])?;
+//! assert!(matches!(cli.command, Command::Every(Commands::Run(_))));
+//! assert!(Cli::try_parse_from(["echo", "run", "--profile", "careless"]).is_err());
+//! # Ok(())
+//! # }
+//! ```
 
 mod bench;
 mod cli;

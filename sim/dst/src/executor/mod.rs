@@ -5,6 +5,38 @@
 //! What madsim has beyond it: it answers libc's `clock_gettime` and `getrandom`, so that code which asks the
 //! system for the time, for random bytes or for the seeds of a hash map is the same in each run, too. Under
 //! ours such code is not; `run --check-determinism` finds out. A seed is another run under each of them.
+//!
+//! ```
+//! use std::future::poll_fn;
+//! use std::task::Poll;
+//! use std::time::Duration;
+//!
+//! use dst::executor::{Current, Executor, Node};
+//!
+//! /// Ends at that time of the simulation.
+//! async fn until(at: Duration) {
+//!     poll_fn(|context| {
+//!         let is_to_come = Current::current().wake_at(at, context.waker());
+//!         if is_to_come { Poll::Pending } else { Poll::Ready(()) }
+//!     })
+//!     .await
+//! }
+//!
+//! let hour = Duration::from_secs(3600);
+//! let elapsed = Current::run(1, async move {
+//!     let executor = Current::current();
+//!     let hub = executor.node("hub");
+//!     hub.spawn(Box::pin(async move {
+//!         until(hour / 2).await;
+//!         panic!("it was killed before");
+//!     }));
+//!     until(hour / 4).await;
+//!     hub.kill();
+//!     until(hour).await;
+//!     executor.elapsed()
+//! });
+//! assert!(elapsed >= hour && elapsed < hour + Duration::from_secs(1));
+//! ```
 
 use std::pin::Pin;
 use std::task::Waker;

@@ -1,5 +1,32 @@
 //! Why a scenario fails: when that became likely, and what differs from the nearest scenario that passes.
 //! The history says the rest: what the event that broke something goes back to.
+//!
+//! Why [`Echo`](crate::service#all-of-one) fails:
+//!
+//! ```
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/service/echo.rs"));
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use dst::backend::Backend;
+//! use dst::explain::explain;
+//! use dst::scenario;
+//!
+//! let scenario = scenario::read::<Echo>(
+//!     r#"{ "version": 1, "actors": ["alice"], "steps": [
+//!       { "at": "1s", "who": "network", "do": "stall", "from": "alice", "to": "hub", "lasts": "2s" },
+//!       { "at": "2s", "who": "alice", "do": "say", "text": "one" },
+//!       { "at": "2s", "who": "alice", "do": "say", "text": "two" },
+//!       { "at": "5s", "who": "alice", "do": "say", "text": "three" },
+//!       { "who": "alice", "do": "sees", "type": "three", "within": "1s" }
+//!     ] }"#,
+//! )?;
+//! let explanation = explain(&scenario, None, &[Backend::Simulated])?.ok_or("it passes")?;
+//! let nearest = explanation.nearest.as_ref().ok_or("nothing near passes")?;
+//! assert_eq!(nearest.scenario.steps.len(), 4);
+//! let told = dst::report::explanation(&scenario, &explanation);
+//! assert!(told.contains("it passes without step 3, alice: say text two"));
+//! # Ok(())
+//! # }
+//! ```
 
 mod likelihood;
 mod nearest;

@@ -1,5 +1,26 @@
 //! What happened in a run: the only thing that invariants, reports and people read. Compact values
 //! are recorded; text is made only for those who want to see it.
+//!
+//! Of a client of [`Echo`](crate::service#all-of-one):
+//!
+//! ```
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/service/echo.rs"));
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use dst::history::{self, ClientKind};
+//!
+//! let alice = ClientName { actor: "alice".into(), kind: ClientKind::Client, number: 1 };
+//! let event = |at, event| Event::<Echo> {
+//!     at: Duration::from_millis(at),
+//!     what: What::Client { client: alice.clone(), event },
+//! };
+//! let says = Seen::Noted(Note::Says("hi".to_owned()));
+//! let events = [event(3, Seen::Connected), event(1_500, says)];
+//! assert_eq!(events[1].to_string(), "    1.500000  alice#1   says hi");
+//! // Without times: what two runs are compared by.
+//! assert_eq!(history::untimed(&events), "alice#1\n  connects\n  says hi\n");
+//! # Ok(())
+//! # }
+//! ```
 
 mod text;
 

@@ -1,4 +1,29 @@
 //! What people get to see: a failure as a story, a campaign as a few numbers.
+//!
+//! On a campaign of [`Echo`](crate::service#all-of-one), which has a bug:
+//!
+//! ```
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/service/echo.rs"));
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use dst::backend::{self, Backend};
+//! use dst::campaign::{self, Plan, Watcher};
+//! use dst::report::{self, Results};
+//!
+//! let plan = Plan::<Echo>::of(Profile::Stalls, Backend::Simulated, 0..20);
+//! let findings = campaign::run(&plan, &Watcher::SILENT);
+//! let (seed, failure) = findings.failures.first_key_value().ok_or("all pass")?;
+//! let replay = report::replay_command::<Echo>(plan.profile, plan.backend, *seed);
+//! assert_eq!(replay, format!("cargo run -- run --profile stalls --seed {seed} --trace"));
+//!
+//! // For people: what does not hold, how to see it again, and what led there.
+//! let told = report::verdict(&failure.outcome, &replay);
+//! assert!(told.starts_with("FAILED   LinesComeBack\n"));
+//! // For CI.
+//! let results = Results::of(&findings, &plan);
+//! assert!(report::junit::<Echo>(&results, None)?.contains("<failure"));
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod canvas;
 mod explained;

@@ -1,5 +1,39 @@
 //! What processes need from the world: tasks, a clock, randomness, byte streams; and the two worlds there are, the
 //! simulated one and the real one.
+//!
+//! ```
+//! use std::io;
+//! use std::net::SocketAddr;
+//!
+//! use dst::net::{LinkConfig, Net};
+//! use dst::runtime::{Listener, Runtime, SimRuntime, Tokio, simulate};
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//!
+//! /// One process greets another that connects to it.
+//! async fn greet<R: Runtime>(hub: R, at: SocketAddr, alice: R, host: &str) -> io::Result<[u8; 2]> {
+//!     let mut listener = hub.listen(at).await?;
+//!     let port = listener.local_address()?.port();
+//!     let mut to_hub = alice.connect(&format!("{host}:{port}")).await?;
+//!     let (mut to_alice, _) = listener.accept().await?;
+//!     to_alice.write_all(b"hi").await?;
+//!     let mut heard = [0; 2];
+//!     to_hub.read_exact(&mut heard).await?;
+//!     Ok(heard)
+//! }
+//!
+//! let simulated = simulate(1, async || {
+//!     let net = Net::new(1, LinkConfig::default(), Box::new(|_event| {}));
+//!     let [hub, alice] = ["hub", "alice"].map(|name| SimRuntime::new(net.host(name)));
+//!     let heard = greet(hub, ([0, 0, 0, 0], 9000).into(), alice, "hub").await;
+//!     net.stop();
+//!     heard
+//! })?;
+//! let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! let here = ([127, 0, 0, 1], 0).into();
+//! let real = tokio.block_on(greet(Tokio, here, Tokio, "127.0.0.1"))?;
+//! assert_eq!((simulated, real), (*b"hi", *b"hi"));
+//! # Ok::<(), io::Error>(())
+//! ```
 
 use std::future::Future;
 use std::io;

@@ -1,5 +1,44 @@
 //! A scenario is the whole input of a run: who takes part, how the hub and the network are set,
 //! and who does what when. It is data; the same scenario always plays the same.
+//!
+//! As a file, of [`Echo`](crate::service#all-of-one):
+//!
+//! ```
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/service/echo.rs"));
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use dst::scenario;
+//!
+//! let text = r#"{
+//!   "version": 1,
+//!   "title": "a line comes back",
+//!   "actors": ["alice"],
+//!   "steps": [
+//!     { "at": "1s", "who": "alice", "do": "say", "text": "hi" },
+//!     { "who": "alice", "do": "sees", "type": "hi", "within": "2s" },
+//!     { "at": "5s", "who": "network", "do": "stall", "from": "alice", "to": "hub", "lasts": "3s" }
+//!   ]
+//! }"#;
+//! let scenario = scenario::read::<Echo>(text)?;
+//! assert_eq!(scenario.steps[0].begins_at(), Some(Duration::from_secs(1)));
+//! // What is written has every setting in full, and is the same scenario.
+//! assert_eq!(scenario::read::<Echo>(&scenario::write(&scenario))?, scenario);
+//!
+//! // What cannot be played is told with its line, and the word that was meant.
+//! let mistake = scenario::read::<Echo>(&text.replace("stall", "stal")).unwrap_err().to_string();
+//! assert!(mistake.starts_with("8: step 3: `do`: unknown word `stal`"));
+//! assert!(mistake.ends_with("did you mean `stall`?"));
+//!
+//! // The shrinker keeps what a failure takes; whoever asks says what fails, and when.
+//! let mut fails = |candidate: &Scenario<Echo>| {
+//!     let stall = candidate.steps.iter().find(|step| step.in_short().contains("stall"))?;
+//!     stall.begins_at()
+//! };
+//! let shrunk = scenario::shrink(&scenario, Duration::from_secs(5), &mut fails, &mut |_| false);
+//! assert_eq!(shrunk.scenario.steps.len(), 1);
+//! assert!(shrunk.finished);
+//! # Ok(())
+//! # }
+//! ```
 
 mod act;
 mod bounds;

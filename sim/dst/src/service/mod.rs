@@ -2,6 +2,23 @@
 //! scenario of a seed. Every [`Service`] is a [`System`](crate::System) that can be deployed. Raw connections,
 //! a disk, agreement at the end, a model by messages: who wants these implements `System` and
 //! [`Deploy`](crate::backend::Deploy), as the whole of this folder does.
+//!
+//! # All of one
+//!
+//! A server that sends lines back, with a bug. The examples of other modules are about it.
+//!
+//! ```
+#![doc = include_str!("echo.rs")]
+//!
+//! // A hundred runs, each in a world of its own.
+//! use dst::backend::Backend;
+//! use dst::campaign::{self, Plan, Watcher};
+//!
+//! let plan = Plan::<Echo>::of(Profile::Stalls, Backend::Simulated, 0..100);
+//! let findings = campaign::run(&plan, &Watcher::SILENT);
+//! assert_eq!(findings.runs, 100);
+//! assert!(!findings.failures.is_empty(), "some stall made two lines arrive at once");
+//! ```
 
 mod client;
 mod deploy;
