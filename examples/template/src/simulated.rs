@@ -10,7 +10,7 @@ use dst::history::{ClientName, Event, What};
 use dst::net::{Choice, Fault};
 use dst::runtime::Runtime;
 use dst::scenario::{Act, Actor, Ending, HUB_HOST, Scenario, Step, Who};
-use dst::service::{self, Log, Orders, Seen, Service, Stream};
+use dst::service::{self, Log, Orders, Seen, Service};
 use dst::verdict::Violation;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -95,6 +95,7 @@ impl Service for Echo {
     type Invariant = Invariant;
     /// What each client has said on its connection and not heard yet.
     type Memory = BTreeMap<ClientName, VecDeque<String>>;
+    type Kept = ();
     type Profile = Profile;
 
     const NAME: &str = "echo";
@@ -111,7 +112,13 @@ impl Service for Echo {
         server::serve(runtime, listener, settings, heard).await;
     }
 
-    async fn talk<S: Stream>(stream: S, orders: &mut Orders<Action>, log: Log<Note>) {
+    async fn talk<R: Runtime>(
+        _runtime: R,
+        stream: R::Stream,
+        _kept: &mut (),
+        orders: &mut Orders<Action>,
+        log: Log<Note>,
+    ) {
         let (read, mut write) = tokio::io::split(stream);
         let mut lines = BufReader::new(read).lines();
         loop {

@@ -5,9 +5,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use dst::report;
 use serde::Deserialize;
 
 use super::patch::Mutant;
+use crate::SignalHub;
 
 /// The first seed.
 const FIRST: u64 = 1;
@@ -72,7 +74,7 @@ impl Outside {
             return Ok(Self { mutant: mutant.clone(), files, storms: None });
         }
         let seeds = format!("{FIRST}..{}", FIRST + STORMS);
-        let profile = format!("{:?}", mutant.profile).to_lowercase();
+        let profile = report::profile_word::<SignalHub>(mutant.profile);
         let mut storms = vec!["--profile", &profile, "--seeds", &seeds, "--lasts", LASTS];
         storms.extend(["--shrink", "0s", "--fail-fast"]);
         let storms = against(hub, source, &storms)?;

@@ -6,11 +6,13 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use dst::report;
 use serde::Deserialize;
 
 use super::fate::{Kills, Trial};
 use super::patch::{Expectation, Mutant};
 use super::scratch::Programs;
+use crate::SignalHub;
 use crate::backend::Backend;
 use crate::scenario::Profile;
 
@@ -248,7 +250,7 @@ impl Bench<'_> {
 
     /// As the command line has it.
     pub(super) fn profile(&self) -> String {
-        format!("{:?}", self.mutant.profile).to_lowercase()
+        report::profile_word::<SignalHub>(self.mutant.profile)
     }
 
     fn simulator(&self, arguments: &[&str]) -> Result<Output> {

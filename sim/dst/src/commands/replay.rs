@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anstream::{eprintln, print};
+use anstream::{eprint, eprintln, print};
 use clap::{Args, ValueEnum};
 
 use super::explain;
@@ -78,17 +78,19 @@ pub(super) fn play<S: System>(
     let ticker = Ticker::begin(|elapsed| format!("{:.0} s: it goes on", elapsed.as_secs_f64()));
     let outcome = backend::play(scenario, backend, Keep::All)?;
     drop(ticker);
-    match trace {
-        Some(Trace::Text) => to_stdout(&S::transcript(&outcome.events))?,
-        Some(Trace::Perfetto) => to_stdout(&report::perfetto(&outcome))?,
-        None => {}
-    }
+    let verdict = report::verdict(&outcome, command) + "\n";
+    let (result, beside) = match trace {
+        Some(Trace::Text) => (S::transcript(&outcome.events), verdict),
+        Some(Trace::Perfetto) => (report::perfetto(&outcome), verdict),
+        None => (verdict, String::new()),
+    };
     if let Some(page) = page {
         let explain = |file| explain::for_page(file, scenario, backend, &outcome);
         let explanation = file.map(explain).transpose()?.flatten();
         page.write(&S::page(scenario, command, &outcome, explanation.as_deref()))?;
     }
-    eprintln!("{}", report::verdict(&outcome, command));
+    to_stdout(&result)?;
+    eprint!("{beside}");
     Ok(ExitCode::from(super::exit_code_of(&outcome)))
 }
 

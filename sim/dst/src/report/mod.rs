@@ -39,6 +39,7 @@ mod results;
 mod sequence;
 mod summary;
 
+use clap::ValueEnum;
 use std::path::Path;
 use std::time::Duration;
 
@@ -91,7 +92,8 @@ fn command<S: System>(what: &str, backend: impl ToString) -> String {
 
 /// As the command line has it.
 pub fn profile_word<S: System>(profile: S::Profile) -> String {
-    format!("{profile:?}").to_lowercase()
+    let value = profile.to_possible_value();
+    value.map_or_else(|| format!("{profile:?}"), |value| value.get_name().to_owned())
 }
 
 /// A failed run: what does not hold, the seed, what happened around it, and the command

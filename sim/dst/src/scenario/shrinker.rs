@@ -174,7 +174,7 @@ impl<S: System> Shrinker<'_, S> {
         self.attempt(Scenario { hub: plain.hub.clone(), ..self.best.clone() });
         self.attempt(Scenario { network: plain.network.clone(), ..self.best.clone() });
         self.attempt(Scenario { clients: plain.clients, ..self.best.clone() });
-        while simpler(&self.best.clients, &[])
+        while simpler(&self.best.clients)
             .into_iter()
             .any(|clients| self.attempt(Scenario { clients, ..self.best.clone() }))
         {}

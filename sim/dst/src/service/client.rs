@@ -13,7 +13,8 @@ use crate::runtime::Runtime;
 /// How long it waits before it connects again.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// What a client is told to do, in order.
+/// What a client is told to do, in order. What comes between two connections waits for the next one; what comes while
+/// no client of the actor runs is dropped.
 #[derive(Debug)]
 pub struct Orders<A> {
     client: ClientName,
@@ -69,10 +70,11 @@ pub(super) async fn run<T: Service, R: Runtime, W: Wire>(
     let tell = Arc::new(tell);
     let note = Arc::clone(&tell);
     let log = Log::new(move |said| note(Seen::Noted(said)));
+    let mut kept = T::Kept::default();
     while !orders.are_over {
         if let Ok(stream) = runtime.connect(&hub).await {
             tell(Seen::Connected);
-            T::talk(stream, &mut orders, log.clone()).await;
+            T::talk(runtime.clone(), stream, &mut kept, &mut orders, log.clone()).await;
             tell(Seen::Lost);
         }
         runtime.sleep(RETRY).await;

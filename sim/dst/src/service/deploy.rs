@@ -16,7 +16,7 @@ use crate::coverage::{Sightings, Situation};
 use crate::history::{AtClient, AtHub, ClientName, Event, What};
 use crate::run::Keep;
 use crate::runtime::{Listener, Runtime};
-use crate::scenario::{Actor, ActorKind, HUB_HOST, Scenario};
+use crate::scenario::{self, Actor, ActorKind, HUB_HOST, Scenario, Who};
 use crate::verdict::{self, Judge, Time, Violation};
 
 impl<T: Service> System for T {
@@ -36,10 +36,20 @@ impl<T: Service> System for T {
     const COMMAND: &str = <T as Service>::COMMAND;
 
     fn check(scenario: &Scenario<T>, _lasts: Duration) -> Result<(), String> {
-        match scenario.actors.iter().find(|actor| actor.kind == ActorKind::Raw) {
-            Some(raw) => Err(format!("`actors`: {} has no raw connections", raw.name)),
-            None => Ok(()),
+        if let Some(raw) = scenario.actors.iter().find(|actor| actor.kind == ActorKind::Raw) {
+            return Err(format!("`actors`: {}: {} has no raw connections", raw.name, Self::NAME));
         }
+        let raw = scenario.steps.iter().find_map(|step| match &step.what {
+            scenario::What::Act { who: who @ Who::Raw(..), .. } => Some(who),
+            _ => None,
+        });
+        raw.map_or(Ok(()), |who| {
+            let client = who.actor();
+            Err(format!(
+                "`who`: {who}: {} has no raw connections; {client:?} is a client",
+                Self::NAME
+            ))
+        })
     }
 
     fn generate(profile: T::Profile, seed: u64) -> Scenario<T> {

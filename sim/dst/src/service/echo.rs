@@ -6,7 +6,7 @@ use dst::history::{ClientName, Event, What};
 use dst::net::Fault;
 use dst::runtime::{Listener, Runtime};
 use dst::scenario::{Act, Actor, HUB_HOST, Scenario, Step, Who};
-use dst::service::{self, Log, Nothing, Orders, Seen, Service, Stream};
+use dst::service::{self, Log, Nothing, Orders, Seen, Service};
 use dst::verdict::Violation;
 use rand::{RngExt, SeedableRng};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -67,6 +67,7 @@ impl Service for Echo {
     type Invariant = Invariant;
     /// What each client has said on its connection and not heard yet.
     type Memory = BTreeMap<ClientName, VecDeque<String>>;
+    type Kept = ();
     type Profile = Profile;
 
     const NAME: &str = "echo";
@@ -88,7 +89,13 @@ impl Service for Echo {
         }
     }
 
-    async fn talk<S: Stream>(stream: S, orders: &mut Orders<Action>, log: Log<Note>) {
+    async fn talk<R: Runtime>(
+        _runtime: R,
+        stream: R::Stream,
+        _kept: &mut (),
+        orders: &mut Orders<Action>,
+        log: Log<Note>,
+    ) {
         let (read, mut write) = tokio::io::split(stream);
         let mut lines = BufReader::new(read).lines();
         loop {

@@ -28,8 +28,6 @@ use std::fmt::{Debug, Display};
 use std::future::Future;
 use std::sync::Arc;
 
-use tokio::io::{AsyncRead, AsyncWrite};
-
 pub use client::{Order, Orders};
 pub use deploy::{Client, Memory, Nobody, Presence, Running, Watch, Wishes};
 pub use seen::{Got, Nothing, Seen, Sight};
@@ -52,6 +50,8 @@ pub trait Service: Debug + Default + Clone + Copy + PartialEq + Eq + Send + Sync
     type Invariant: Invariant;
     /// What has to be remembered to judge that.
     type Memory: Default + Send + 'static;
+    /// What a client keeps from one connection to the next, until its process ends; `()` if nothing.
+    type Kept: Default + Send + 'static;
     /// What kinds of scenarios there are.
     type Profile: Profile;
 
@@ -59,11 +59,12 @@ pub trait Service: Debug + Default + Clone + Copy + PartialEq + Eq + Send + Sync
     const NAME: &str;
     /// How its simulator is started from a shell.
     const COMMAND: &str;
-    /// What has to be noted in every campaign, by [`Note::kind`]: without it, that nothing failed proves
-    /// nothing. `connected` and `lost` are a client's connections.
+    /// What has to be noted in every campaign of [a thousand runs](crate::campaign::ENFORCED_FROM) or more, by
+    /// [`Note::kind`]: without it, that nothing failed proves nothing. `connected` and `lost` are a client's
+    /// connections.
     const MUST_COME_UP: &[&str] = &[];
 
-    /// The server: serves for as long as it is polled.
+    /// The server: serves for as long as it is polled. It is not told of its end: a restart, in order or not, drops it.
     fn serve<R: Runtime>(
         runtime: R,
         listener: R::Listener,
@@ -72,14 +73,18 @@ pub trait Service: Debug + Default + Clone + Copy + PartialEq + Eq + Send + Sync
     ) -> impl Future<Output = ()> + Send;
 
     /// A client on one connection, until that ends or there are no more orders. It is called again with the
-    /// next connection, unless the orders are over.
-    fn talk<S: Stream>(
-        stream: S,
+    /// next connection, unless the orders are over. Time, for heartbeats, leases and answers that do not come, is
+    /// the `runtime`'s; tokio's own knows nothing of the simulated one, and panics.
+    fn talk<R: Runtime>(
+        runtime: R,
+        stream: R::Stream,
+        kept: &mut Self::Kept,
         orders: &mut Orders<Self::Action>,
         log: Log<Self::Note>,
     ) -> impl Future<Output = ()> + Send;
 
-    /// Judges one event.
+    /// Judges one event. A client whose process crashes notes nothing more, its lost connection neither: that it
+    /// crashed is a step ([`ProcessAct::Crash`](crate::scenario::ProcessAct::Crash)).
     ///
     /// # Errors
     /// What breaks at it.
@@ -88,29 +93,24 @@ pub trait Service: Debug + Default + Clone + Copy + PartialEq + Eq + Send + Sync
     /// The scenario of a seed. The same seed and profile always give the same one.
     fn generate(profile: Self::Profile, seed: u64) -> Scenario<Self>;
 
-    /// What makes some client note this as a [message](Note::message), in the end; nothing if there is no
-    /// such action.
+    /// What makes the client that does it note this as a [message](Note::message), in the end; nothing if there is
+    /// no such action. The payload has spaces: `alice to alice`.
     fn probe(payload: &str) -> Option<Self::Action> {
         let _ = payload;
         None
     }
 }
 
-/// A connected byte stream of any world.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
-
 /// What server and clients note.
 pub trait Note: Debug + Display + Clone + Send + Sync + 'static {
-    /// What sort of note it is: of an enum, the variant in lower case.
+    /// What sort of note it is: of an enum, the variant in lower case; of `LetsGo`, `letsgo`.
     fn kind(&self) -> String {
         let text = format!("{self:?}");
         let word = text.split(|c: char| !c.is_alphanumeric()).next();
         word.unwrap_or_default().to_lowercase()
     }
 
-    /// The message that came to a client, if one did: what `sees` and probes wait for.
+    /// The message that came to a client, if one did: what `sees` and probes wait for, word by word.
     fn message(&self) -> Option<&str> {
         None
     }

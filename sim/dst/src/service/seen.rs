@@ -33,7 +33,7 @@ impl<N: Note> AtHub for Got<N> {
 pub enum Seen<N> {
     /// It has a new connection.
     Connected,
-    /// Its connection is gone.
+    /// Its connection is gone; not noted if its process is.
     Lost,
     /// What it noted itself.
     Noted(N),

@@ -2,6 +2,7 @@
 
 mod mute;
 mod pasted;
+mod patient;
 #[path = "../../../../examples/template/src/server.rs"]
 mod server;
 #[path = "../../../../examples/template/src/simulated.rs"]
@@ -17,6 +18,7 @@ use dst::scenario::{Actor, Ending, Scenario, Step};
 use dst::{System, commands, explain, failures, report, scenario};
 
 use mute::Mute;
+use patient::Patient;
 use simulated::{Echo, Invariant, Profile};
 
 const COMMAND: &str = "echo-sim";
@@ -158,7 +160,35 @@ fn a_message_is_an_arrow_to_the_server_and_one_back() {
 fn a_service_has_no_raw_connections() {
     let text = r#"{ "version": 1, "actors": [{ "name": "alice", "kind": "raw" }], "steps": [] }"#;
     let refused = scenario::read::<Echo>(text).expect_err("nobody would play it").to_string();
-    assert!(refused.contains("`actors`: alice has no raw connections"), "{refused}");
+    assert!(refused.contains("`actors`: alice: echo has no raw connections"), "{refused}");
+    let text = r#"{ "version": 1, "actors": ["alice"], "steps": [
+        { "who": "alice/1", "do": "say", "text": "hello" }
+    ] }"#;
+    let refused = scenario::read::<Echo>(text).expect_err("nobody would do it").to_string();
+    assert!(refused.contains("alice/1: echo has no raw connections"), "{refused}");
+}
+
+#[test]
+fn a_client_has_the_worlds_time_and_keeps_what_it_knows_from_one_connection_to_the_next() {
+    let text = r#"{ "version": 1, "actors": ["alice"], "steps": [
+        { "at": "2500ms", "who": "network", "do": "heal" }
+    ], "ending": "stop" }"#;
+    let scenario = scenario::read::<Patient>(text).expect("it is a scenario");
+    for backend in [Backend::Simulated, Backend::Real] {
+        let outcome = backend::play(&scenario, backend, Keep::All).expect("it is played");
+        assert!(outcome.violation.is_none(), "{}", report::verdict(&outcome, ""));
+        let lanes = Patient::untimed_lanes(&outcome.events, Milestone::Heal);
+        let lane: String = lanes.into_values().collect();
+        let connection =
+            |number| format!("  connects\n  gives up {number}\n  loses its connection\n");
+        assert_eq!(lane, connection(1) + &connection(2) + "  connects\n", "{backend}");
+    }
+}
+
+#[test]
+fn a_command_names_a_profile_as_the_command_line_has_it() {
+    let replay = report::replay_command::<Patient>(Default::default(), Backend::Simulated, 7);
+    assert_eq!(replay, "patient run --profile all-silent --seed 7 --trace");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use dst::history::Event;
 use dst::runtime::Runtime;
 use dst::scenario::Scenario;
-use dst::service::{Log, Note, Nothing, Orders, Service, Stream};
+use dst::service::{Log, Note, Nothing, Orders, Service};
 use dst::verdict::Violation;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,7 @@ impl Service for Mute {
     type Note = Silence;
     type Invariant = Invariant;
     type Memory = ();
+    type Kept = ();
     type Profile = Profile;
 
     const NAME: &str = "mute";
@@ -63,7 +64,13 @@ impl Service for Mute {
         std::future::pending().await
     }
 
-    async fn talk<S: Stream>(_stream: S, orders: &mut Orders<Action>, _log: Log<Silence>) {
+    async fn talk<R: Runtime>(
+        _runtime: R,
+        _stream: R::Stream,
+        _kept: &mut (),
+        orders: &mut Orders<Action>,
+        _log: Log<Silence>,
+    ) {
         while orders.next().await.is_some() {}
     }
 

@@ -56,3 +56,21 @@ fn what_is_left_can_be_read_again_and_no_setting_goes_round_in_circles() {
     assert!(shrunk.finished && shrunk.tries < 100, "{} tries", shrunk.tries);
     assert_eq!(read(&write(&shrunk.scenario)).ok(), Some(shrunk.scenario));
 }
+
+#[test]
+fn what_a_step_waits_for_inside_is_shortened_too() {
+    let text = r#"{ "version": 1, "title": "", "seed": 0, "actors": ["alice"], "steps": [
+        { "who": "alice", "do": "reconnect", "hub_sees": { "after": "3s 440ms" } }
+    ] }"#;
+    let scenario = read(text).expect("a scenario");
+    // Only a second or more breaks anything.
+    let fails = &mut |candidate: &Scenario| {
+        let last = candidate.steps.last()?.to_string();
+        let long = ["\"3s 440ms\"", "\"1s\""].iter().any(|after| last.contains(after));
+        long.then_some(Duration::ZERO)
+    };
+    let shrunk = shrink(&scenario, Duration::ZERO, fails, &mut |progress| progress.tries == 100);
+    assert!(
+        shrunk.finished && write(&shrunk.scenario).contains(r#""hub_sees": { "after": "1s" }"#)
+    );
+}

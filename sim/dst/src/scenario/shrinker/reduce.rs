@@ -8,22 +8,31 @@ use serde_json::{Map, Value};
 use crate::System;
 use crate::scenario::Step;
 
-/// What is never touched: it says what the step is.
+/// What is never touched of a step: it says what that is.
 const FIXED: [&str; 4] = ["do", "who", "at", "after"];
 /// Durations worth trying in place of a longer one.
 const DURATIONS: [&str; 5] = ["1ms", "100ms", "1s", "5s", "10s"];
 
 /// Steps that say the same with less.
 pub fn simpler_steps<S: System>(step: &Step<S>) -> Vec<Step<S>> {
-    simpler(step, &[&FIXED, S::FIXED_FIELDS].concat())
+    simpler_but(step, &[&FIXED, S::FIXED_FIELDS].concat(), S::FIXED_FIELDS)
 }
 
-/// Values that say the same with less, whatever is in the `fixed` fields. A field with its default is as
-/// simple as can be: no two values are each simpler than the other.
-pub fn simpler<T: Serialize + DeserializeOwned + PartialEq>(value: &T, fixed: &[&str]) -> Vec<T> {
+/// Values that say the same with less. A field with its default is as simple as can be: no two values are each
+/// simpler than the other.
+pub fn simpler<T: Serialize + DeserializeOwned + PartialEq>(value: &T) -> Vec<T> {
+    simpler_but(value, &[], &[])
+}
+
+/// Whatever is in the `fixed` fields, and in those that are fixed `inside` others, stays.
+fn simpler_but<T: Serialize + DeserializeOwned + PartialEq>(
+    value: &T,
+    fixed: &[&str],
+    inside: &[&str],
+) -> Vec<T> {
     let read = |fields| serde_json::from_value::<T>(Value::Object(fields)).ok();
     let mut simpler = Vec::new();
-    for Reduction { without, reduced } in reductions(&fields(value), fixed) {
+    for Reduction { without, reduced } in reductions(&fields(value), fixed, inside) {
         let without = read(without);
         if without.as_ref() != Some(value) {
             simpler.extend(without);
@@ -76,7 +85,7 @@ struct Reduction {
 }
 
 /// For each field, however deep.
-fn reductions(object: &Map<String, Value>, fixed: &[&str]) -> Vec<Reduction> {
+fn reductions(object: &Map<String, Value>, fixed: &[&str], inside: &[&str]) -> Vec<Reduction> {
     let mut all = Vec::new();
     for (name, value) in object.iter().filter(|(name, _)| !fixed.contains(&name.as_str())) {
         let changed = |value| {
@@ -89,7 +98,7 @@ fn reductions(object: &Map<String, Value>, fixed: &[&str]) -> Vec<Reduction> {
         let reduced = simpler_values(value).into_iter().map(changed).collect();
         all.push(Reduction { without, reduced });
         let Value::Object(fields) = value else { continue };
-        all.extend(reductions(fields, fixed).into_iter().map(|inner| Reduction {
+        all.extend(reductions(fields, inside, inside).into_iter().map(|inner| Reduction {
             without: changed(Value::Object(inner.without)),
             reduced: inner.reduced.into_iter().map(Value::Object).map(changed).collect(),
         }));
