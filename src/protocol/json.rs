@@ -198,6 +198,21 @@ fn below(word: u64, limit: u64) -> u64 {
     word.wrapping_sub(ONES * limit) & !word & HIGHS
 }
 
+/// Bytes until a quote. Most are near, and a call takes longer than a look at a few words.
+#[inline(always)]
+pub(super) fn until_quote(text: &[u8]) -> Option<usize> {
+    const WORDS_MAX: usize = 5;
+    let mut seen = 0;
+    for word in text.as_chunks::<8>().0.iter().take(WORDS_MAX) {
+        let quotes = below(u64::from_le_bytes(*word) ^ (ONES * u64::from(b'"')), 1);
+        if quotes != 0 {
+            return Some(seen + quotes.trailing_zeros() as usize / 8);
+        }
+        seen += 8;
+    }
+    memchr(b'"', &text[seen..]).map(|more| seen + more)
+}
+
 /// Bytes until one that is not itself in a JSON string: a quote, a backslash, a control character.
 /// Looks at eight at once.
 pub(super) fn plain_len(text: &[u8]) -> usize {
@@ -252,6 +267,11 @@ mod tests {
                 assert_eq!(is_plain(&text.as_bytes()[..=filling.len()]), end == "\"", "{text:?}");
             }
             assert_eq!(plain_len(filling.as_bytes()), filling.len());
+            for more in ["", "!", "and a text that is longer than a few words of eight bytes"] {
+                let text = format!("{filling}{more}\"\"");
+                assert_eq!(until_quote(text.as_bytes()), Some(text.len() - 2), "{text:?}");
+                assert_eq!(until_quote(&text.as_bytes()[..text.len() - 2]), None);
+            }
         }
     }
 
