@@ -165,7 +165,7 @@ impl<'de> Deserialize<'de> for Json {
 
 /// Appends `text` as a JSON string. Names seldom have anything to escape, and are copied whole then.
 pub(crate) fn push_text(json: &mut Vec<u8>, text: &str) {
-    if plain_len(text.as_bytes()) < text.len() {
+    if !is_wholly_plain(text.as_bytes()) {
         return serde_json::to_writer(json, text).expect("a string is JSON");
     }
     json.reserve(text.len() + 2);
@@ -176,7 +176,7 @@ pub(crate) fn push_text(json: &mut Vec<u8>, text: &str) {
 
 /// Bytes of `text` as a JSON string, its quotes included.
 pub(super) fn text_len(text: &str) -> usize {
-    if plain_len(text.as_bytes()) == text.len() {
+    if is_wholly_plain(text.as_bytes()) {
         return text.len() + 2;
     }
     serde_json::to_string(text).expect("a string is JSON").len()
@@ -198,6 +198,25 @@ fn below(word: u64, limit: u64) -> u64 {
     word.wrapping_sub(ONES * limit) & !word & HIGHS
 }
 
+/// The lowest byte with its high bit set is not itself in a JSON string.
+#[inline]
+fn odd(word: [u8; 8]) -> u64 {
+    let word = u64::from_le_bytes(word);
+    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    below(word, 0x20) | is(b'"') | is(b'\\')
+}
+
+/// Returns whether [`plain_len`] is all of it. The last word may overlap the one before.
+fn is_wholly_plain(text: &[u8]) -> bool {
+    match text.last_chunk() {
+        None => plain_len(text) == text.len(),
+        Some(last) => {
+            let words = text.as_chunks().0.iter();
+            words.fold(odd(*last), |all, word| all | odd(*word)) == 0
+        }
+    }
+}
+
 /// Bytes until a quote. Most are near, and a call takes longer than a look at a few words.
 #[inline(always)]
 pub(super) fn until_quote(text: &[u8]) -> Option<usize> {
@@ -216,11 +235,6 @@ pub(super) fn until_quote(text: &[u8]) -> Option<usize> {
 /// Bytes until one that is not itself in a JSON string: a quote, a backslash, a control character.
 /// Looks at eight at once.
 pub(super) fn plain_len(text: &[u8]) -> usize {
-    let is = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    let odd = |word: [u8; 8]| {
-        let word = u64::from_le_bytes(word);
-        below(word, 0x20) | is(word, b'"') | is(word, b'\\')
-    };
     let (words, rest) = text.as_chunks::<8>();
     for (nth, word) in words.iter().enumerate() {
         let odd = odd(*word);
@@ -264,9 +278,11 @@ mod tests {
             for end in ["\"", "\\", "\u{0}", "\n", "\u{1f}"] {
                 let text = format!("{filling}{end}\u{1}\"behind\\ it");
                 assert_eq!(plain_len(text.as_bytes()), filling.len(), "{text:?}");
+                assert!(!is_wholly_plain(&text.as_bytes()[..=filling.len()]), "{text:?}");
                 assert_eq!(is_plain(&text.as_bytes()[..=filling.len()]), end == "\"", "{text:?}");
             }
             assert_eq!(plain_len(filling.as_bytes()), filling.len());
+            assert!(is_wholly_plain(filling.as_bytes()));
             for more in ["", "!", "and a text that is longer than a few words of eight bytes"] {
                 let text = format!("{filling}{more}\"\"");
                 assert_eq!(until_quote(text.as_bytes()), Some(text.len() - 2), "{text:?}");
