@@ -60,7 +60,7 @@ pub struct Hub {
     access: Access,
     ids: Ids,
     /// The key for digests of asks.
-    hash_key: [u8; 16],
+    digest_key: [u64; 4],
     sessions: Sessions,
     registry: Registry,
     topics: Topics,
@@ -93,7 +93,7 @@ impl Hub {
         Self {
             config,
             access,
-            hash_key,
+            digest_key: ids.digest_key(),
             ids,
             sessions: Sessions::new(hash_key),
             registry: Registry::new(hash_key),
