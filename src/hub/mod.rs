@@ -78,7 +78,9 @@ pub struct Hub {
     /// What the input kept.
     kept: Vec<(ActorAddress, NonZeroU64)>,
     /// Room for a text that is put together; empty between messages.
-    text: Vec<u8>,
+    text: String,
+    /// The same for what a digest is made of.
+    digested: Vec<u8>,
 }
 
 impl Hub {
@@ -110,7 +112,8 @@ impl Hub {
             storage: Storage::Off,
             journal: Vec::new(),
             kept: Vec::new(),
-            text: Vec::new(),
+            text: String::new(),
+            digested: Vec::new(),
         }
     }
 

@@ -42,9 +42,9 @@ impl Json {
 
     /// Copies what its caller put together from JSON values.
     #[cfg(feature = "server")]
-    pub(crate) fn put_together(text: &[u8]) -> Self {
+    pub(crate) fn put_together(text: &str) -> Self {
         debug_assert!(Self::parse(text).is_ok(), "it is no JSON value");
-        Self::copy(std::str::from_utf8(text).expect("JSON values are UTF-8"))
+        Self::copy(text)
     }
 
     /// The JSON of any value that serde can write as JSON.
@@ -163,15 +163,21 @@ impl<'de> Deserialize<'de> for Json {
     }
 }
 
-/// Appends `text` as a JSON string. Names seldom have anything to escape, and are copied whole then.
-pub(crate) fn push_text(json: &mut Vec<u8>, text: &str) {
-    if !is_wholly_plain(text.as_bytes()) {
-        return serde_json::to_writer(json, text).expect("a string is JSON");
-    }
+/// Appends `text` as a JSON string.
+pub(super) fn push_text(json: &mut Vec<u8>, text: &str) {
     json.reserve(text.len() + 2);
-    json.push(b'"');
-    json.extend_from_slice(text.as_bytes());
-    json.push(b'"');
+    say_text(text, |part| json.extend_from_slice(part.as_bytes()));
+}
+
+/// Says the parts of `text` as a JSON string. Names seldom have anything to escape, and are said
+/// whole then.
+#[inline]
+pub(crate) fn say_text(text: &str, mut say: impl FnMut(&str)) {
+    if is_wholly_plain(text.as_bytes()) {
+        ["\"", text, "\""].into_iter().for_each(say);
+    } else {
+        say(&serde_json::to_string(text).expect("a string is JSON"));
+    }
 }
 
 /// Bytes of `text` as a JSON string, its quotes included.

@@ -111,7 +111,7 @@ impl<'a> Envelope<'a> {
     }
 
     fn request(self, bounds: &Bounds, frame_bytes: FrameBytes) -> Option<Request> {
-        let to = ActorAddress::parse(self.to?).ok()?;
+        let to = bounds.recipient(self.to?)?;
         let metadata = self.metadata.flatten();
         let verb = match self.kind? {
             Kind::Connect => Verb::Connect(connect(metadata?)?),
