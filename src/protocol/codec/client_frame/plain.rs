@@ -110,7 +110,7 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    fn request(self, bounds: &Bounds, frame_bytes: FrameBytes) -> Option<Request> {
+    fn request(&mut self, bounds: &Bounds, frame_bytes: FrameBytes) -> Option<Request> {
         let to = bounds.recipient(self.to?)?;
         let metadata = self.metadata.flatten();
         let verb = match self.kind? {
@@ -162,7 +162,7 @@ impl<'a> Payload<'a> {
 
     /// `to` and `metadata` are the envelope's.
     fn verb(
-        self,
+        &mut self,
         kind: Kind,
         to: &ActorAddress,
         metadata: Option<&str>,
@@ -206,7 +206,7 @@ impl<'a> Payload<'a> {
         Some(kind.into())
     }
 
-    fn register(self, envelope: Option<&str>, bounds: &Bounds) -> Option<Register> {
+    fn register(&mut self, envelope: Option<&str>, bounds: &Bounds) -> Option<Register> {
         bounds.check_registration(self.metadata.flatten()).ok()?;
         let metadata = object_json("metadata", self.metadata.flatten()).ok()?;
         let envelope = object_json("metadata", envelope).ok()?;
@@ -214,7 +214,7 @@ impl<'a> Payload<'a> {
         let ttl = self.ttl_seconds.flatten().map_or(Register::TTL_DEFAULT, Duration::from_secs);
         let register = Register {
             actor_address: ActorAddress::parse(self.actor_address.flatten()?).ok()?,
-            capabilities: self.capabilities?,
+            capabilities: self.capabilities.take()?,
             renew_on_heartbeat: renews(&metadata) || renews(&envelope),
             recovery: None,
             metadata,
