@@ -156,6 +156,7 @@ impl Config {
     /// The bounds of a request's fields.
     pub fn bounds(&self) -> Bounds {
         Bounds {
+            hub_address: Some(self.hub_address.clone()),
             type_bytes_max: self.type_bytes_max,
             metadata_bytes_max: self.metadata_bytes_max,
             registration_metadata_bytes_max: self.registration_metadata_bytes_max,

@@ -24,6 +24,13 @@ impl Ids {
         stream.random::<u128>().to_le_bytes()
     }
 
+    /// The key for digests of asks, as secret as the other.
+    pub fn digest_key(&self) -> [u64; 4] {
+        let mut stream = ChaCha12Rng::from_seed(self.0.get_seed());
+        stream.set_stream(2);
+        stream.random()
+    }
+
     /// An id that was never given before.
     pub fn fresh(&mut self) -> Uuid {
         uuid::Builder::from_random_bytes(self.0.random::<u128>().to_le_bytes()).into_uuid()

@@ -71,7 +71,7 @@ pub struct Hub {
     access: Access,
     ids: Ids,
     /// The key for digests of asks.
-    hash_key: [u8; 16],
+    digest_key: [u64; 4],
     sessions: Sessions,
     registry: Registry,
     topics: Topics,
@@ -89,7 +89,9 @@ pub struct Hub {
     /// What the input kept.
     kept: Vec<(ActorAddress, NonZeroU64)>,
     /// Room for a text that is put together; empty between messages.
-    text: Vec<u8>,
+    text: String,
+    /// The same for what a digest is made of.
+    digested: Vec<u8>,
 }
 
 impl Hub {
@@ -104,7 +106,7 @@ impl Hub {
         Self {
             config,
             access,
-            hash_key,
+            digest_key: ids.digest_key(),
             ids,
             sessions: Sessions::new(hash_key),
             registry: Registry::new(hash_key),
@@ -121,7 +123,8 @@ impl Hub {
             storage: Storage::Off,
             journal: Vec::new(),
             kept: Vec::new(),
-            text: Vec::new(),
+            text: String::new(),
+            digested: Vec::new(),
         }
     }
 

@@ -42,9 +42,9 @@ impl Json {
 
     /// Copies what its caller put together from JSON values.
     #[cfg(feature = "server")]
-    pub(crate) fn put_together(text: &[u8]) -> Self {
+    pub(crate) fn put_together(text: &str) -> Self {
         debug_assert!(Self::parse(text).is_ok(), "it is no JSON value");
-        Self::copy(std::str::from_utf8(text).expect("JSON values are UTF-8"))
+        Self::copy(text)
     }
 
     /// The JSON of any value that serde can write as JSON.
@@ -163,20 +163,26 @@ impl<'de> Deserialize<'de> for Json {
     }
 }
 
-/// Appends `text` as a JSON string. Names seldom have anything to escape, and are copied whole then.
-pub(crate) fn push_text(json: &mut Vec<u8>, text: &str) {
-    if plain_len(text.as_bytes()) < text.len() {
-        return serde_json::to_writer(json, text).expect("a string is JSON");
-    }
+/// Appends `text` as a JSON string.
+pub(super) fn push_text(json: &mut Vec<u8>, text: &str) {
     json.reserve(text.len() + 2);
-    json.push(b'"');
-    json.extend_from_slice(text.as_bytes());
-    json.push(b'"');
+    say_text(text, |part| json.extend_from_slice(part.as_bytes()));
+}
+
+/// Says the parts of `text` as a JSON string. Names seldom have anything to escape, and are said
+/// whole then.
+#[inline]
+pub(crate) fn say_text(text: &str, mut say: impl FnMut(&str)) {
+    if is_wholly_plain(text.as_bytes()) {
+        ["\"", text, "\""].into_iter().for_each(say);
+    } else {
+        say(&serde_json::to_string(text).expect("a string is JSON"));
+    }
 }
 
 /// Bytes of `text` as a JSON string, its quotes included.
 pub(super) fn text_len(text: &str) -> usize {
-    if plain_len(text.as_bytes()) == text.len() {
+    if is_wholly_plain(text.as_bytes()) {
         return text.len() + 2;
     }
     serde_json::to_string(text).expect("a string is JSON").len()
@@ -198,14 +204,43 @@ fn below(word: u64, limit: u64) -> u64 {
     word.wrapping_sub(ONES * limit) & !word & HIGHS
 }
 
+/// The lowest byte with its high bit set is not itself in a JSON string.
+#[inline]
+fn odd(word: [u8; 8]) -> u64 {
+    let word = u64::from_le_bytes(word);
+    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    below(word, 0x20) | is(b'"') | is(b'\\')
+}
+
+/// Returns whether [`plain_len`] is all of it. The last word may overlap the one before.
+fn is_wholly_plain(text: &[u8]) -> bool {
+    match text.last_chunk() {
+        None => plain_len(text) == text.len(),
+        Some(last) => {
+            let words = text.as_chunks().0.iter();
+            words.fold(odd(*last), |all, word| all | odd(*word)) == 0
+        }
+    }
+}
+
+/// Bytes until a quote. Most are near, and a call takes longer than a look at a few words.
+#[inline(always)]
+pub(super) fn until_quote(text: &[u8]) -> Option<usize> {
+    const WORDS_MAX: usize = 5;
+    let mut seen = 0;
+    for word in text.as_chunks::<8>().0.iter().take(WORDS_MAX) {
+        let quotes = below(u64::from_le_bytes(*word) ^ (ONES * u64::from(b'"')), 1);
+        if quotes != 0 {
+            return Some(seen + quotes.trailing_zeros() as usize / 8);
+        }
+        seen += 8;
+    }
+    memchr(b'"', &text[seen..]).map(|more| seen + more)
+}
+
 /// Bytes until one that is not itself in a JSON string: a quote, a backslash, a control character.
 /// Looks at eight at once.
 pub(super) fn plain_len(text: &[u8]) -> usize {
-    let is = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    let odd = |word: [u8; 8]| {
-        let word = u64::from_le_bytes(word);
-        below(word, 0x20) | is(word, b'"') | is(word, b'\\')
-    };
     let (words, rest) = text.as_chunks::<8>();
     for (nth, word) in words.iter().enumerate() {
         let odd = odd(*word);
@@ -249,9 +284,16 @@ mod tests {
             for end in ["\"", "\\", "\u{0}", "\n", "\u{1f}"] {
                 let text = format!("{filling}{end}\u{1}\"behind\\ it");
                 assert_eq!(plain_len(text.as_bytes()), filling.len(), "{text:?}");
+                assert!(!is_wholly_plain(&text.as_bytes()[..=filling.len()]), "{text:?}");
                 assert_eq!(is_plain(&text.as_bytes()[..=filling.len()]), end == "\"", "{text:?}");
             }
             assert_eq!(plain_len(filling.as_bytes()), filling.len());
+            assert!(is_wholly_plain(filling.as_bytes()));
+            for more in ["", "!", "and a text that is longer than a few words of eight bytes"] {
+                let text = format!("{filling}{more}\"\"");
+                assert_eq!(until_quote(text.as_bytes()), Some(text.len() - 2), "{text:?}");
+                assert_eq!(until_quote(&text.as_bytes()[..text.len() - 2]), None);
+            }
         }
     }
 

@@ -52,7 +52,8 @@ pub use directory::{
 use envelope::Shared;
 pub use envelope::{Body, Delivery, Outgoing, Pattern, Route};
 pub use glob::Glob;
-pub(crate) use json::push_text;
+use json::push_text;
+pub(crate) use json::say_text;
 pub use json::{InvalidJson, Json};
 pub use notice::{DisconnectNotice, Notice, PauseNotice, UnregisterReason, UnregisteredNotice};
 pub use recovery::{

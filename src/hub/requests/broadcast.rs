@@ -18,10 +18,11 @@ impl Hub {
         now: Timestamp,
         key: SessionKey,
         request: &Request,
+        from: Option<&ActorAddress>,
         broadcast: &Broadcast,
     ) -> Result<Reply, Refusal> {
-        let from = self.acting_identity(key, request)?;
-        self.check_expiry(now, request, request.to.clone())?;
+        let from = from.cloned().map_or_else(|| self.acting_identity(key, request), Ok)?;
+        self.check_expiry(now, request, &request.to)?;
         let delivery = Arc::new(Delivery::new(
             from.clone(),
             broadcast.kind.clone(),

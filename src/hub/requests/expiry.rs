@@ -19,13 +19,13 @@ impl Hub {
         &mut self,
         now: Timestamp,
         request: &Request,
-        to: impl Into<Recipient>,
+        to: &(impl Into<Recipient> + Clone),
     ) -> Result<(), Refusal> {
         let Some(ttl) = request.ttl else { return Ok(()) };
         if now <= request.timestamp + ttl + self.config.clock_skew {
             return Ok(());
         }
-        self.record_drop(to, &request.id, DropReason::Expired);
+        self.record_drop(to.clone(), &request.id, DropReason::Expired);
         Err(Refusal::new(
             ErrorCode::MessageExpired,
             "the message's time to live was over when it arrived",

@@ -1,7 +1,7 @@
 //! The metadata of a delivered message: its sender's, and the hub's own keys (protocol, section 4).
 
 use crate::hub::Hub;
-use crate::protocol::{Json, Request, Route, push_text};
+use crate::protocol::{Json, Request, Route, say_text};
 
 /// The hub's own keys in every delivery; a sender's values under them are dropped.
 const HUB_KEYS: [&str; 7] =
@@ -18,20 +18,20 @@ impl Hub {
         let (id, via) = (request.id.as_str(), self.config.hub_address.as_str());
         // Kept from one message to the next.
         let mut text = std::mem::take(&mut self.text);
-        text.push(b'{');
+        text.push('{');
         let senders = request.metadata.each_entry(|key, value| {
             if !HUB_KEYS.contains(&key) {
-                push_text(&mut text, key);
+                say_text(key, |part| text.push_str(part));
                 push(&mut text, &[":", value, ","]);
             }
         });
         senders.expect("an envelope's metadata is an object");
         push(&mut text, &[marks]);
         if let Some(topic) = topic {
-            push_text(&mut text, topic.as_str());
+            say_text(topic.as_str(), |part| text.push_str(part));
         }
         push(&mut text, &[",\"originalMessageId\":"]);
-        push_text(&mut text, id);
+        say_text(id, |part| text.push_str(part));
         push(&mut text, &[",\"via\":\"", via, "\"}"]);
         let metadata = Json::put_together(&text);
         text.clear();
@@ -40,6 +40,6 @@ impl Hub {
     }
 }
 
-fn push(text: &mut Vec<u8>, parts: &[&str]) {
-    parts.iter().for_each(|part| text.extend_from_slice(part.as_bytes()));
+fn push(text: &mut String, parts: &[&str]) {
+    parts.iter().for_each(|part| text.push_str(part));
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::hub::sending::{Destination, Handover};
 use crate::hub::{DropReason, Hub, SessionKey};
 use crate::protocol::{
-    Delivery, DeliveryAck, DeliveryStatus, Details, ErrorCode, Recipient, Refusal, Reply, Request,
-    Route, Send, UnknownActor,
+    ActorAddress, Delivery, DeliveryAck, DeliveryStatus, Details, ErrorCode, Recipient, Refusal,
+    Reply, Request, Route, Send, UnknownActor,
 };
 use crate::time::Timestamp;
 
@@ -16,10 +16,11 @@ impl Hub {
         now: Timestamp,
         key: SessionKey,
         request: &Request,
+        from: Option<&ActorAddress>,
         send: &Send,
     ) -> Result<Reply, Refusal> {
-        let from = self.acting_identity(key, request)?;
-        self.check_expiry(now, request, send.to.clone())?;
+        let from = from.cloned().map_or_else(|| self.acting_identity(key, request), Ok)?;
+        self.check_expiry(now, request, &send.to)?;
         let delivery = Arc::new(Delivery::new(
             from,
             send.kind.clone(),

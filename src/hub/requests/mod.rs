@@ -19,8 +19,8 @@ mod sizes;
 
 use super::{Hub, Phase, Record, SessionKey};
 use crate::protocol::{
-    Body, ClientFrame, CloseReason, Details, ErrorCode, Malformed, Pattern, Refusal, Reply,
-    Request, Verb,
+    ActorAddress, Body, ClientFrame, CloseReason, Details, ErrorCode, Malformed, Pattern, Refusal,
+    Reply, Request, Verb,
 };
 use crate::time::Timestamp;
 
@@ -103,18 +103,21 @@ impl Hub {
         {
             return Ok(outcome);
         }
-        let outcome = self.apply(now, key, request)?;
+        let from = ask.as_ref().map(|ask| &ask.from);
+        let outcome = self.apply(now, key, request, from)?;
         if let Some(ask) = ask {
             self.remember_outcome(now, key, ask, &outcome);
         }
         Ok(outcome)
     }
 
+    /// `from` is the acting identity, if it is known.
     fn apply(
         &mut self,
         now: Timestamp,
         key: SessionKey,
         request: &Request,
+        from: Option<&ActorAddress>,
     ) -> Result<Reply, Refusal> {
         match request.verb.as_ref().map_err(Refusal::clone)? {
             Verb::Connect(connect) => self.connect(now, key, connect),
@@ -126,11 +129,11 @@ impl Hub {
             Verb::Recover(recover) => self.recover(now, key, request, recover),
             Verb::Discover(discover) => Ok(self.discover(key, request, discover)),
             Verb::ListActors(list) => Ok(self.list_actors(key, request, list)),
-            Verb::Send(send) => self.send(now, key, request, send),
-            Verb::Broadcast(broadcast) => self.broadcast(now, key, request, broadcast),
+            Verb::Send(send) => self.send(now, key, request, from, send),
+            Verb::Broadcast(broadcast) => self.broadcast(now, key, request, from, broadcast),
             Verb::Subscribe(subscribe) => self.subscribe(key, request, subscribe),
             Verb::Unsubscribe(unsubscribe) => self.unsubscribe(now, key, request, unsubscribe),
-            Verb::Publish(publish) => self.publish(now, key, request, publish),
+            Verb::Publish(publish) => self.publish(now, key, request, from, publish),
             Verb::RefreshToken(refresh) => self.refresh_token(now, key, refresh),
             Verb::QueueStats => Ok(self.queue_stats(now, key)),
             Verb::Metrics => Ok(self.metrics(now)),

@@ -112,10 +112,11 @@ impl Hub {
         now: Timestamp,
         key: SessionKey,
         request: &Request,
+        from: Option<&ActorAddress>,
         publish: &Publish,
     ) -> Result<Reply, Refusal> {
-        let from = self.acting_identity(key, request)?;
-        self.check_expiry(now, request, request.to.clone())?;
+        let from = from.cloned().map_or_else(|| self.acting_identity(key, request), Ok)?;
+        self.check_expiry(now, request, &request.to)?;
         let route = Route::Publication { topic: publish.topic.clone() };
         let delivery = Arc::new(Delivery::new(
             from,

@@ -1,11 +1,13 @@
 //! The bounds of a request's fields. A field is measured before anything is made of it.
 
-use crate::protocol::Refusal;
+use crate::protocol::{ActorAddress, Refusal};
 
 /// The bounds of single fields; each is a setting of the hub (docs/OPERATIONS.md). Fields without
 /// one are bounded by their frame or by the rule of their name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bounds {
+    /// The hub's own address, if it is known: most envelopes are to it, and share it.
+    pub hub_address: Option<ActorAddress>,
     /// Bytes of the envelope's type and of the application's.
     pub type_bytes_max: usize,
     /// Bytes of an envelope's metadata, except hub:connect's.
@@ -21,6 +23,12 @@ pub struct Bounds {
 }
 
 impl Bounds {
+    /// The address that an envelope is to.
+    pub(super) fn recipient(&self, text: &str) -> Option<ActorAddress> {
+        let hub = self.hub_address.as_ref().filter(|hub| hub.as_str() == text);
+        hub.cloned().or_else(|| ActorAddress::parse(text).ok())
+    }
+
     /// Refuses an envelope's metadata that is too long.
     pub(super) fn check_metadata(&self, metadata: Option<&str>) -> Result<(), Refusal> {
         check_bytes("metadata", self.metadata_bytes_max, metadata)
@@ -59,6 +67,7 @@ impl Bounds {
 impl Default for Bounds {
     fn default() -> Self {
         Self {
+            hub_address: None,
             type_bytes_max: 256,
             metadata_bytes_max: 64 * 1024,
             registration_metadata_bytes_max: 16 * 1024,

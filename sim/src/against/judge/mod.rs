@@ -40,6 +40,7 @@ use sayings::Delivered;
 const GOING_AWAY: u16 = 1001;
 /// What a hub without bounds of its own takes.
 const UNBOUND: Bounds = Bounds {
+    hub_address: None,
     type_bytes_max: usize::MAX,
     metadata_bytes_max: usize::MAX,
     registration_metadata_bytes_max: usize::MAX,

@@ -32,7 +32,9 @@ struct Envelope<'a> {
     kind: Option<Kind>,
     pattern: Option<Pattern>,
     timestamp: Option<u64>,
-    payload: Option<Option<Payload<'a>>>,
+    /// Whether there is one, and whether it is null.
+    has_payload: Option<Option<()>>,
+    payload: Payload<'a>,
     metadata: Option<Option<&'a str>>,
     ttl: Option<Option<u64>>,
     correlation_id: Option<Option<&'a str>>,
@@ -81,42 +83,41 @@ impl Kind {
 }
 
 impl<'a> Envelope<'a> {
-    fn read(&mut self, key: &str, scanner: &mut Scanner<'a>, bounds: &Bounds) -> Option<()> {
+    fn read(&mut self, key: &[u8], scanner: &mut Scanner<'a>, bounds: &Bounds) -> Option<()> {
         match key {
-            "id" => set(&mut self.id, scanner.string()?),
-            "from" => set(&mut self.from, scanner.string()?),
-            "to" => set(&mut self.to, scanner.string()?),
-            "type" => set(&mut self.kind, Kind::parse(scanner.string()?)?),
-            "pattern" => match scanner.string()? {
+            b"id" => set(&mut self.id, scanner.string()?),
+            b"from" => set(&mut self.from, scanner.string()?),
+            b"to" => set(&mut self.to, scanner.string()?),
+            b"type" => set(&mut self.kind, Kind::parse(scanner.string()?)?),
+            b"pattern" => match scanner.string()? {
                 "tell" => set(&mut self.pattern, Pattern::Tell),
                 "ask" => set(&mut self.pattern, Pattern::Ask),
                 _ => None,
             },
-            "timestamp" => set(&mut self.timestamp, scanner.number()?),
-            "payload" => {
-                let payload = scanner.optional(|scanner| {
-                    let mut payload = Payload::default();
-                    scanner.object(|scanner, key| payload.read(key, scanner, bounds))?;
-                    Some(payload)
-                });
-                set(&mut self.payload, payload?)
+            b"timestamp" => set(&mut self.timestamp, scanner.number()?),
+            b"payload" => {
+                let payload = &mut self.payload;
+                let read = |scanner: &mut Scanner<'a>| {
+                    scanner.object(|scanner, key| payload.read(key, scanner, bounds))
+                };
+                set(&mut self.has_payload, scanner.optional(read)?)
             }
-            "metadata" => set(&mut self.metadata, scanner.optional(Scanner::value)?),
-            "ttl" => set(&mut self.ttl, scanner.optional(Scanner::number)?),
-            "correlationId" => set(&mut self.correlation_id, scanner.optional(Scanner::string)?),
-            "signature" => set(&mut self.signature, scanner.optional(Scanner::string)?),
+            b"metadata" => set(&mut self.metadata, scanner.optional(Scanner::value)?),
+            b"ttl" => set(&mut self.ttl, scanner.optional(Scanner::number)?),
+            b"correlationId" => set(&mut self.correlation_id, scanner.optional(Scanner::string)?),
+            b"signature" => set(&mut self.signature, scanner.optional(Scanner::string)?),
             _ => scanner.value().map(drop),
         }
     }
 
-    fn request(self, bounds: &Bounds, frame_bytes: FrameBytes) -> Option<Request> {
-        let to = ActorAddress::parse(self.to?).ok()?;
+    fn request(&mut self, bounds: &Bounds, frame_bytes: FrameBytes) -> Option<Request> {
+        let to = bounds.recipient(self.to?)?;
         let metadata = self.metadata.flatten();
         let verb = match self.kind? {
             Kind::Connect => Verb::Connect(connect(metadata?)?),
             kind => {
                 bounds.check_metadata(metadata).ok()?;
-                self.payload.flatten().unwrap_or_default().verb(kind, &to, metadata, bounds)?
+                self.payload.verb(kind, &to, metadata, bounds)?
             }
         };
         let type_name = verb.type_name();
@@ -137,31 +138,31 @@ impl<'a> Envelope<'a> {
 }
 
 impl<'a> Payload<'a> {
-    fn read(&mut self, key: &str, scanner: &mut Scanner<'a>, bounds: &Bounds) -> Option<()> {
+    fn read(&mut self, key: &[u8], scanner: &mut Scanner<'a>, bounds: &Bounds) -> Option<()> {
         match key {
-            "to" => set(&mut self.to, scanner.optional(Scanner::string)?),
-            "topic" => set(&mut self.topic, scanner.optional(Scanner::string)?),
-            "type" => set(&mut self.kind, scanner.optional(Scanner::string)?),
-            "data" => set(&mut self.data, scanner.optional(Scanner::value)?),
-            "timestamp" => set(&mut self.timestamp, scanner.optional(Scanner::value)?),
-            "durable" => set(&mut self.durable, scanner.optional(Scanner::flag)?),
-            "queue" => set(&mut self.queue, scanner.optional(Scanner::flag)?),
+            b"to" => set(&mut self.to, scanner.optional(Scanner::string)?),
+            b"topic" => set(&mut self.topic, scanner.optional(Scanner::string)?),
+            b"type" => set(&mut self.kind, scanner.optional(Scanner::string)?),
+            b"data" => set(&mut self.data, scanner.optional(Scanner::value)?),
+            b"timestamp" => set(&mut self.timestamp, scanner.optional(Scanner::value)?),
+            b"durable" => set(&mut self.durable, scanner.optional(Scanner::flag)?),
+            b"queue" => set(&mut self.queue, scanner.optional(Scanner::flag)?),
             // Rare: whoever recovers registers with it once a connection.
-            "recovery" => None,
-            "actorAddress" => set(&mut self.actor_address, scanner.optional(Scanner::string)?),
-            "capabilities" => {
+            b"recovery" => None,
+            b"actorAddress" => set(&mut self.actor_address, scanner.optional(Scanner::string)?),
+            b"capabilities" => {
                 let (items_max, bytes_max) = (bounds.capabilities_max, bounds.capability_bytes_max);
                 set(&mut self.capabilities, scanner.strings(items_max, bytes_max)?)
             }
-            "metadata" => set(&mut self.metadata, scanner.optional(Scanner::value)?),
-            "ttlSeconds" => set(&mut self.ttl_seconds, scanner.optional(Scanner::number)?),
+            b"metadata" => set(&mut self.metadata, scanner.optional(Scanner::value)?),
+            b"ttlSeconds" => set(&mut self.ttl_seconds, scanner.optional(Scanner::number)?),
             _ => scanner.value().map(drop),
         }
     }
 
     /// `to` and `metadata` are the envelope's.
     fn verb(
-        self,
+        &mut self,
         kind: Kind,
         to: &ActorAddress,
         metadata: Option<&str>,
@@ -205,7 +206,7 @@ impl<'a> Payload<'a> {
         Some(kind.into())
     }
 
-    fn register(self, envelope: Option<&str>, bounds: &Bounds) -> Option<Register> {
+    fn register(&mut self, envelope: Option<&str>, bounds: &Bounds) -> Option<Register> {
         bounds.check_registration(self.metadata.flatten()).ok()?;
         let metadata = object_json("metadata", self.metadata.flatten()).ok()?;
         let envelope = object_json("metadata", envelope).ok()?;
@@ -213,7 +214,7 @@ impl<'a> Payload<'a> {
         let ttl = self.ttl_seconds.flatten().map_or(Register::TTL_DEFAULT, Duration::from_secs);
         let register = Register {
             actor_address: ActorAddress::parse(self.actor_address.flatten()?).ok()?,
-            capabilities: self.capabilities?,
+            capabilities: self.capabilities.take()?,
             renew_on_heartbeat: renews(&metadata) || renews(&envelope),
             recovery: None,
             metadata,
@@ -227,10 +228,10 @@ impl<'a> Payload<'a> {
 fn connect(metadata: &str) -> Option<Connect> {
     let (mut version, mut capabilities, mut token, mut client) = (None, None, None, None);
     Scanner::new(metadata).object(|scanner, key| match key {
-        "protocolVersion" => set(&mut version, scanner.string()?),
-        "capabilities" => set(&mut capabilities, scanner.strings(usize::MAX, usize::MAX)?),
-        "authToken" => set(&mut token, scanner.optional(Scanner::string)?),
-        "clientMetadata" => set(&mut client, scanner.optional(Scanner::value)?),
+        b"protocolVersion" => set(&mut version, scanner.string()?),
+        b"capabilities" => set(&mut capabilities, scanner.strings(usize::MAX, usize::MAX)?),
+        b"authToken" => set(&mut token, scanner.optional(Scanner::string)?),
+        b"clientMetadata" => set(&mut client, scanner.optional(Scanner::value)?),
         _ => scanner.value().map(drop),
     })?;
     let client_metadata = match client.flatten() {

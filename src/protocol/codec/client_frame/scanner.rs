@@ -1,18 +1,18 @@
 //! Goes over JSON text once and borrows what it finds. It gives up (`None`) on what is no JSON, and
 //! on what is seldom written: escapes in names, numbers that are not whole, repeated keys.
 
-use memchr::memchr;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::protocol::json::{is_plain, plain_len};
+use crate::protocol::json::{is_plain, plain_len, until_quote};
 
 /// How deep a value may be nested that serde need not read.
 const DEPTH_MAX: usize = 16;
 
 pub(super) struct Scanner<'a> {
     text: &'a str,
-    at: usize,
+    /// What is left of it.
+    rest: &'a [u8],
     /// [`is_plain`].
     is_plain: bool,
 }
@@ -24,16 +24,17 @@ pub(super) fn set<T>(field: &mut Option<T>, value: T) -> Option<()> {
 
 impl<'a> Scanner<'a> {
     pub fn new(text: &'a str) -> Self {
-        Self { text, at: 0, is_plain: is_plain(text.as_bytes()) }
+        Self { text, rest: text.as_bytes(), is_plain: is_plain(text.as_bytes()) }
     }
 
     /// Reads an object; `field` reads the value of each key.
+    #[inline]
     pub fn object(
         &mut self,
-        mut field: impl FnMut(&mut Self, &'a str) -> Option<()>,
+        mut field: impl FnMut(&mut Self, &'a [u8]) -> Option<()>,
     ) -> Option<()> {
         self.list([b'{', b'}'], |scanner| {
-            let key = scanner.string()?;
+            let key = scanner.quoted()?;
             scanner.take(b':')?;
             field(scanner, key)
         })
@@ -51,6 +52,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads null, or what `read` reads.
+    #[inline]
     pub fn optional<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
         match self.peek()? {
             b'n' => self.word("null").map(|()| None),
@@ -59,27 +61,38 @@ impl<'a> Scanner<'a> {
     }
 
     pub fn string(&mut self) -> Option<&'a str> {
+        let len = self.quoted()?.len();
+        let end = self.at() - 1;
+        self.text.get(end - len..end)
+    }
+
+    /// The same as bytes. Inlined, as all that is done for each key: a call takes as long.
+    #[inline(always)]
+    fn quoted(&mut self) -> Option<&'a [u8]> {
         self.take(b'"')?;
-        let begin = self.at;
-        let len = memchr(b'"', self.text.as_bytes().get(begin..)?)?;
-        let text = self.text.get(begin..begin + len)?;
-        self.at = begin + len + 1;
-        (self.is_plain || plain_len(text.as_bytes()) == len).then_some(text)
+        let len = until_quote(self.rest)?;
+        let (text, rest) = self.rest.split_at_checked(len)?;
+        self.rest = rest.get(1..)?;
+        (self.is_plain || plain_len(text) == len).then_some(text)
     }
 
     /// Reads a whole number that surely fits.
     pub fn number(&mut self) -> Option<u64> {
         const DIGITS_MAX: usize = 19;
         self.peek()?;
-        let rest = &self.text.as_bytes()[self.at..];
-        let digits = rest.iter().position(|byte| !byte.is_ascii_digit())?;
-        let is_plain = 0 < digits && digits <= DIGITS_MAX && (rest[0] != b'0' || digits == 1);
-        let ends = matches!(rest[digits], b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t');
-        if !is_plain || !ends {
-            return None;
-        }
-        self.at += digits;
-        Some(rest[..digits].iter().fold(0, |number, digit| 10 * number + u64::from(digit - b'0')))
+        let (mut number, mut digits) = (0_u64, 0);
+        let end = loop {
+            let byte = *self.rest.get(digits)?;
+            if !byte.is_ascii_digit() {
+                break byte;
+            }
+            number = number.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+            digits += 1;
+        };
+        let is_plain = 0 < digits && digits <= DIGITS_MAX && (self.rest[0] != b'0' || digits == 1);
+        let ends = matches!(end, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t');
+        self.rest = &self.rest[digits..];
+        (is_plain && ends).then_some(number)
     }
 
     pub fn flag(&mut self) -> Option<bool> {
@@ -89,19 +102,20 @@ impl<'a> Scanner<'a> {
     /// Reads any value.
     pub fn value(&mut self) -> Option<&'a str> {
         self.peek()?;
-        let begin = self.at;
+        let begin = self.at();
         if self.pass(DEPTH_MAX).is_none() {
             let mut reader = serde_json::Deserializer::from_str(self.text.get(begin..)?);
-            self.at = begin + <&RawValue>::deserialize(&mut reader).ok()?.get().len();
+            let end = begin + <&RawValue>::deserialize(&mut reader).ok()?.get().len();
+            self.rest = &self.text.as_bytes()[end..];
         }
-        self.text.get(begin..self.at)
+        self.text.get(begin..self.at())
     }
 
     /// Passes a value that is as most are: shallow, without escapes, signs and fractions.
     fn pass(&mut self, depth_max: usize) -> Option<()> {
         let depth_max = depth_max.checked_sub(1)?;
         match self.peek()? {
-            b'"' => self.string().map(drop),
+            b'"' => self.quoted().map(drop),
             b'{' => self.object(|scanner, _| scanner.pass(depth_max)),
             b'[' => self.list([b'[', b']'], |scanner| scanner.pass(depth_max)),
             b't' => self.word("true"),
@@ -117,6 +131,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads what stands between two brackets with commas between; `item` reads one of it.
+    #[inline]
     fn list(
         &mut self,
         [begin, end]: [u8; 2],
@@ -136,30 +151,43 @@ impl<'a> Scanner<'a> {
     }
 
     fn word(&mut self, word: &str) -> Option<()> {
-        let rest = self.text.as_bytes().get(self.at..)?;
-        rest.starts_with(word.as_bytes()).then(|| self.at += word.len())
+        self.rest = self.rest.strip_prefix(word.as_bytes())?;
+        Some(())
     }
 
     /// The byte that is next after whitespace.
+    #[inline(always)]
     fn peek(&mut self) -> Option<u8> {
-        let next = self.next()?;
-        self.at -= 1;
-        Some(next)
+        match *self.rest.first()? {
+            next if next > b' ' => Some(next),
+            _ => self.peek_behind_space(),
+        }
     }
 
+    #[cold]
+    fn peek_behind_space(&mut self) -> Option<u8> {
+        while let [b' ' | b'\n' | b'\r' | b'\t', rest @ ..] = self.rest {
+            self.rest = rest;
+        }
+        self.rest.first().copied()
+    }
+
+    #[inline(always)]
     fn take(&mut self, byte: u8) -> Option<()> {
         (self.next()? == byte).then_some(())
     }
 
     /// Takes the byte that is next after whitespace.
+    #[inline(always)]
     fn next(&mut self) -> Option<u8> {
-        loop {
-            let next = *self.text.as_bytes().get(self.at)?;
-            self.at += 1;
-            if !matches!(next, b' ' | b'\n' | b'\r' | b'\t') {
-                return Some(next);
-            }
-        }
+        let next = self.peek()?;
+        self.rest = self.rest.get(1..)?;
+        Some(next)
+    }
+
+    /// How much was read.
+    fn at(&self) -> usize {
+        self.text.len() - self.rest.len()
     }
 }
 

@@ -3,6 +3,8 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::payloads::{ErrorPayload, ReplyMetadata};
 use crate::protocol::codec::write::{push, push_json, text};
 use crate::protocol::{
@@ -107,6 +109,7 @@ fn write_seq(frame: &mut Vec<u8>, seq: Option<NonZeroU64>) {
 /// What precedes the recipient's address, with room for the id.
 const PREFIX: &str = r#"{"id":"00000000-0000-0000-0000-000000000000","to":""#;
 const ID_AT: usize = r#"{"id":""#.len();
+const ID_LEN: usize = 36;
 /// Bytes of [`write_prefix`] without the recipient's address.
 const PREFIX_LEN: usize = PREFIX.len() + r#"","#.len();
 const METADATA: &str = r#","metadata":"#;
@@ -118,7 +121,31 @@ pub const SEQ_LEN_MAX: usize = SEQ.len() + 20;
 fn write_prefix(frame: &mut Vec<u8>, message: &Outgoing) {
     let at = frame.len() + ID_AT;
     push(frame, [PREFIX, message.to.as_str(), r#"","#]);
-    message.id.hyphenated().encode_lower(&mut frame[at..]);
+    frame[at..at + ID_LEN].copy_from_slice(&id_text(message.id));
+}
+
+/// An id with its hyphens, as `uuid` writes it digit by digit: each copy of a message has one.
+fn id_text(id: Uuid) -> [u8; ID_LEN] {
+    let [a, b, c, d] = [96, 64, 32, 0].map(|bits| digits((id.as_u128() >> bits) as u32));
+    let mut text = [b'-'; ID_LEN];
+    text[..8].copy_from_slice(&a);
+    text[9..13].copy_from_slice(&b[..4]);
+    text[14..18].copy_from_slice(&b[4..]);
+    text[19..23].copy_from_slice(&c[..4]);
+    text[24..28].copy_from_slice(&c[4..]);
+    text[28..].copy_from_slice(&d);
+    text
+}
+
+/// The eight hexadecimal digits of a number, made at once.
+fn digits(number: u32) -> [u8; 8] {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let mut nibbles = u64::from(number);
+    nibbles = (nibbles << 16 | nibbles) & 0x0000_ffff_0000_ffff;
+    nibbles = (nibbles << 8 | nibbles) & 0x00ff_00ff_00ff_00ff;
+    nibbles = (nibbles << 4 | nibbles) & (0x0f * ONES);
+    let letters = (nibbles + 6 * ONES) >> 4 & ONES;
+    (nibbles + u64::from(b'0') * ONES + letters * u64::from(b'a' - b'0' - 10)).to_be_bytes()
 }
 
 /// What precedes the payload.
@@ -214,5 +241,18 @@ pub(super) fn write_notice_payload(frame: &mut Vec<u8>, notice: &Notice) {
         Notice::Unregistered(payload) => push_json(frame, payload),
         Notice::Pause(payload) => push_json(frame, payload),
         Notice::Resume => push(frame, ["{}"]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_written_as_its_library_writes_it() {
+        let spread = |nth: u32| Uuid::from_u128(u128::from(nth) * 0x0123_4567_89ab_cdef_0f1e_2d3c);
+        for id in (0..1_000).map(spread).chain([Uuid::max(), Uuid::from_u128(0x0f << 32)]) {
+            assert_eq!(id_text(id), id.to_string().as_bytes());
+        }
     }
 }
