@@ -163,8 +163,8 @@ pub mod client;
 pub mod prelude {
     pub use crate::client::{
         ActorConfig, Client, ClientConfig, ClientError, Event, Events, HubUrl, Message, Messages,
-        SendOutcome,
+        SendOutcome, TokenSource,
     };
-    pub use crate::protocol::{ActorAddress, Json, Topic};
+    pub use crate::protocol::{ActorAddress, AuthToken, Discover, Glob, Json, Topic};
     pub use crate::runtime::{Runtime, Tokio};
 }

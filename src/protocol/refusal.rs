@@ -211,9 +211,10 @@ impl Refusal {
 }
 
 /// A frame that is not a request (protocol, section 6).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// Not JSON, or not an envelope.
+    #[error("{}", refusal.message)]
     Frame {
         /// The frame's id, where it had a valid one.
         id: Option<MessageId>,
@@ -221,6 +222,7 @@ pub enum Malformed {
         refusal: Box<Refusal>,
     },
     /// A message beyond `max_message_size`, never parsed.
+    #[error("{actual} bytes are more than the {max} that are read")]
     TooLarge {
         /// Bytes of the message, as its headers declare.
         actual: usize,

@@ -14,6 +14,10 @@ impl ClientState {
         match command {
             Command::Request(request) => {
                 let address = self.speaker(&request);
+                let is_nobodys = request.from.is_none() && address.is_none();
+                if is_nobodys && request.verb.needs_identity() {
+                    return self.resolve(id, Err(ClientError::NoAddress));
+                }
                 self.submit(now, id, Errand::Request { address, request });
             }
             Command::Register(config) => self.want(now, id, config),

@@ -44,7 +44,11 @@ impl Model {
             Err(ClientError::TooLarge { bytes, max }) => (false, is_request && bytes > max),
             Err(ClientError::UnderWay) => (false, self.is_under_way(&command)),
             Err(ClientError::NoAddress) => {
-                (false, !is_request || speaker.is_some_and(|who| self.topics(&who).is_none()))
+                let is_nobodys = match &command {
+                    Command::Request(request) => request.verb.needs_identity(),
+                    _ => true,
+                };
+                (false, speaker.map_or(is_nobodys, |who| self.topics(&who).is_none()))
             }
             Err(ClientError::Ended) => return Ok(()),
             Err(_) => bail!("the hub answers what it was asked"),

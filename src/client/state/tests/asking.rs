@@ -163,6 +163,17 @@ fn an_address_that_is_not_the_clients_is_for_the_hub_to_judge() {
 }
 
 #[test]
+fn whoever_has_no_address_says_nothing_for_one() {
+    for pattern in [Pattern::Ask, Pattern::Tell] {
+        let mut talk = Conversation::greeted(alice());
+        talk.command(Command::Unregister(address("alice")));
+        talk.outputs();
+        let id = talk.command(Command::Request(Box::new(RequestCommand::new(pattern, say("hi")))));
+        assert_eq!(talk.outputs(), [Output::Resolve(id, Err(ClientError::NoAddress))]);
+    }
+}
+
+#[test]
 fn an_ask_may_be_repeated_under_its_id_once_it_has_ended() {
     let mut talk = Conversation::registered(alice());
     talk.outputs();
