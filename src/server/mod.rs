@@ -72,7 +72,7 @@ pub use keeper::{Keeper, StoreFigures, StoreSync};
 pub use limits::Limits;
 pub use observer::Observer;
 pub use origins::{AllowedOrigin, InvalidOrigin, Origin};
-pub use owner::LOOK_EVERY;
+pub use owner::{LOOK_EVERY, OwnerState};
 pub use session::{Farewell, Heard, Manner, Next, Reads, SessionState, Write};
 pub use tls::{Tls, TlsError};
 

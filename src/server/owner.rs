@@ -2,6 +2,8 @@
 //! then writes to each session that got something. It never waits for a session: what does not go at
 //! once is left to the session's task, so a slow session delays nobody.
 
+mod state;
+
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,14 +15,16 @@ use tokio::task::unconstrained;
 
 use super::keeper::{Keeper, StoreFigures};
 use super::metrics::Histogram;
-use super::session::{Farewell, Manner};
+use super::session::Farewell;
 use super::{Observer, audit};
 use crate::auth::Access;
-use crate::hub::{Entry, Hub, Input, LATE_MIN, Output, Peer, SessionKey, Table};
+use crate::hub::{Entry, Hub, Input, Output, Peer, SessionKey, Table};
 use crate::protocol::{CloseReason, Outgoing};
 use crate::runtime::{Alarm, Runtime, SteadyClock};
 use crate::store::StoreError;
 use crate::time::Timestamp;
+
+pub use state::{LOOK_EVERY, OwnerState};
 
 /// What a connection or the server tells the owner.
 pub(super) enum Event {
@@ -121,11 +125,11 @@ impl Outboxes {
                     self.dirty.push(key);
                 }
             }
-            Output::Close(key, reason) => self.close(key, Farewell::at_once(reason)),
-            Output::Linger(key, reason) => {
-                self.close(key, Farewell { reason, manner: Manner::Linger });
-            }
             Output::Audit(record) => audit::write(now, &record),
+            closing => {
+                let closed = Farewell::of(&closing);
+                closed.into_iter().for_each(|(key, farewell)| self.close(key, farewell));
+            }
         }
     }
 
@@ -160,25 +164,15 @@ impl Outboxes {
 pub(super) struct Owner<R: Runtime, O> {
     runtime: R,
     clock: SteadyClock<R>,
-    hub: Hub,
+    state: OwnerState,
     observer: O,
-    keeper: Option<Keeper>,
     outboxes: Outboxes,
     events_max: usize,
     handling: Histogram,
     storing: Histogram,
     /// Inputs that were handled since `handling` was told.
     handled: u32,
-    /// The steady clock when it was last read.
-    now: Timestamp,
-    /// The monotonic clock when it was last read.
-    looked: Duration,
-    closing_all: bool,
 }
-
-/// While any deadline is set, the owner reads the clock at least this often. Time that it misses is
-/// time for which the process stood still.
-pub const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Events that are handled before what comes of them is written.
 const BATCH_EVENTS_MAX: usize = 128;
@@ -191,24 +185,20 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
         Self {
             runtime,
             clock,
-            hub,
+            state: OwnerState::new(hub, None, now, looked),
             observer,
-            keeper: None,
             outboxes: Outboxes::new(),
             events_max,
             handling: Histogram::default(),
             storing: Histogram::default(),
             handled: 0,
-            now,
-            looked,
-            closing_all: false,
         }
     }
 
     /// The same with a store, which holds these rows.
     pub(super) fn with_store(mut self, keeper: Keeper, entries: Vec<Entry>) -> Self {
-        self.hub.change_storage(keeper.storage());
-        self.keeper = Some(keeper);
+        let (now, looked) = (self.state.now(), self.state.looked());
+        self.state = OwnerState::new(self.state.hub, Some(keeper), now, looked);
         self.handle(Input::Restored(entries));
         self
     }
@@ -218,17 +208,14 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
         let mut alarm = Alarm::default();
         let mut batch = Vec::new();
         loop {
-            let soon = self.now + LOOK_EVERY;
-            let stores = self.keeper.as_ref().and_then(Keeper::next_deadline);
-            let next = self.hub.next_deadline().into_iter().chain(stores).min();
-            alarm.set(next.map(|deadline| deadline.min(soon)), |at| {
-                Box::pin(self.runtime.sleep(at.since(self.now)))
+            alarm.set(self.state.next_look(), |at| {
+                Box::pin(self.runtime.sleep(at.since(self.state.now())))
             });
             // Events go first: each batch expires what is due, so they cannot delay deadlines.
             select! {
                 biased;
                 taken = events.recv_many(&mut batch, self.events_max) => match taken {
-                    0 => return self.keeper.map_or(Ok(()), Keeper::close),
+                    0 => return self.state.take_keeper().map_or(Ok(()), Keeper::close),
                     _ => self.take_all(&mut batch)?,
                 },
                 () = alarm.ring() => self.tick()?,
@@ -241,40 +228,41 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
 
     fn take_all(&mut self, events: &mut Vec<Event>) -> Result<(), StoreError> {
         self.look();
-        self.hub.change_audit(O::WATCHES || audit::is_read());
+        self.state.hub.change_audit(O::WATCHES || audit::is_read());
         for event in events.drain(..) {
             self.take(event)?;
         }
-        self.tell_handling(self.looked);
-        self.store(Keeper::settle)
+        self.tell_handling(self.state.looked());
+        self.store(|state| state.settle(Keeper::settle))
     }
 
     /// Writes rows, then does what waited for them.
     fn store(
         &mut self,
-        settle: impl FnOnce(&mut Keeper, Timestamp) -> Result<Vec<Output>, StoreError>,
+        settle: impl FnOnce(&mut OwnerState) -> Result<Vec<Output>, StoreError>,
     ) -> Result<(), StoreError> {
-        let Some(keeper) = &mut self.keeper else { return Ok(()) };
-        let (begin, writes) = (self.runtime.monotonic(), keeper.figures().writes);
-        let outputs = settle(keeper, self.now)?;
-        if keeper.figures().writes > writes {
+        let writes = |state: &OwnerState| state.keeper().map(|keeper| keeper.figures().writes);
+        let Some(before) = writes(&self.state) else { return Ok(()) };
+        let begin = self.runtime.monotonic();
+        let outputs = settle(&mut self.state)?;
+        if writes(&self.state) > Some(before) {
             self.storing.observe(self.runtime.monotonic().saturating_sub(begin), 1);
         }
-        self.hub.change_storage(keeper.storage());
-        outputs.into_iter().for_each(|output| self.outboxes.carry_out(self.now, output));
+        let now = self.state.now();
+        outputs.into_iter().for_each(|output| self.outboxes.carry_out(now, output));
         Ok(())
     }
 
     /// Writes to each session that got something, and tells the hub what left.
     fn write_all(&mut self) -> Result<(), StoreError> {
         while !self.outboxes.dirty.is_empty() {
-            let left = self.outboxes.write(self.looked, self.now);
+            let left = self.outboxes.write(self.state.looked(), self.state.now());
             let begin = self.runtime.monotonic();
             for input in left {
                 self.handle(input);
             }
             self.tell_handling(begin);
-            self.store(Keeper::settle)?;
+            self.store(|state| state.settle(Keeper::settle))?;
         }
         Ok(())
     }
@@ -284,8 +272,8 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
             Event::Opened(key, peer, outbox) => {
                 self.outboxes.by_key.insert(key, outbox);
                 self.handle(Input::Opened(key, peer));
-                if self.closing_all {
-                    self.outboxes.close(key, Farewell::at_once(CloseReason::ServerShutdown));
+                if let Some(farewell) = self.state.farewell() {
+                    self.outboxes.close(key, farewell);
                 }
             }
             Event::Input(input) => {
@@ -294,19 +282,18 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
                 }
                 self.handle(input);
             }
-            Event::Access(access) => self.hub.change_access(access),
+            Event::Access(access) => self.state.hub.change_access(access),
             Event::CloseAll => {
-                self.closing_all = true;
-                self.store(|keeper, _| keeper.settle_all())?;
+                self.store(OwnerState::close_all)?;
                 self.outboxes.close_all(Farewell::at_once(CloseReason::ServerShutdown));
             }
             Event::Inspect(question) => {
                 let now = self.clock.now();
                 question(&Facts {
                     now,
-                    hub: &self.hub,
+                    hub: &self.state.hub,
                     handling: &self.handling,
-                    store: self.keeper.as_ref().map(Keeper::figures),
+                    store: self.state.keeper().map(Keeper::figures),
                     storing: &self.storing,
                 });
             }
@@ -314,26 +301,24 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
         Ok(())
     }
 
-    /// The alarm may be early: its deadline can have moved since.
     fn tick(&mut self) -> Result<(), StoreError> {
         self.look();
-        if self.hub.next_deadline().is_some_and(|deadline| deadline <= self.now) {
-            self.handle(Input::Tick);
+        if let Some(tick) = self.state.tick() {
+            self.handle(tick);
         }
-        self.tell_handling(self.looked);
-        self.store(Keeper::settle)
+        self.tell_handling(self.state.looked());
+        self.store(|state| state.settle(Keeper::settle))
     }
 
     /// Reads the clock. If that comes much too late, the hub hears of it first.
     fn look(&mut self) {
-        self.now = self.clock.now();
-        let at = self.runtime.monotonic();
-        let late = at.saturating_sub(self.looked + LOOK_EVERY);
-        self.looked = at;
-        if late > LATE_MIN && self.hub.next_deadline().is_some() {
-            let milliseconds = u64::try_from(late.as_millis()).unwrap_or(u64::MAX);
-            tracing::warn!(milliseconds, "the process stood still: deadlines are put off");
-            self.handle(Input::Late(Duration::from_millis(milliseconds)));
+        let (now, at) = (self.clock.now(), self.runtime.monotonic());
+        if let Some(input) = self.state.look(now, at) {
+            if let Input::Late(late) = &input {
+                let milliseconds = late.as_millis() as u64;
+                tracing::warn!(milliseconds, "the process stood still: deadlines are put off");
+            }
+            self.handle(input);
         }
     }
 
@@ -345,19 +330,16 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
 
     fn handle(&mut self, input: Input) {
         self.handled += 1;
-        if !O::WATCHES && self.keeper.is_none() {
-            let outputs = self.hub.handle(self.now, input);
-            return outputs.for_each(|output| self.outboxes.carry_out(self.now, output));
+        let now = self.state.now();
+        if !O::WATCHES && self.state.keeper().is_none() {
+            let outputs = self.state.hub.handle(now, input);
+            return outputs.for_each(|output| self.outboxes.carry_out(now, output));
         }
-        self.observer.before(self.now, &input, &self.hub);
-        let outputs: Vec<Output> = self.hub.handle(self.now, input).collect();
-        self.observer.after(self.now, &outputs, &self.hub);
-        match &mut self.keeper {
-            Some(keeper) => keeper.take(self.now, self.hub.take_journal(), outputs),
-            None => {
-                outputs.into_iter().for_each(|output| self.outboxes.carry_out(self.now, output))
-            }
-        }
+        self.observer.before(now, &input, &self.state.hub);
+        let outputs: Vec<Output> = self.state.hub.handle(now, input).collect();
+        self.observer.after(now, &outputs, &self.state.hub);
+        let outputs = self.state.pass(outputs);
+        outputs.into_iter().for_each(|output| self.outboxes.carry_out(now, output));
     }
 }
 

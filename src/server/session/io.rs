@@ -27,6 +27,11 @@ impl Farewell {
     pub fn at_once(reason: CloseReason) -> Self {
         Self { reason, manner: Manner::AtOnce }
     }
+
+    /// A close when the client closes, or later.
+    pub fn lingering(reason: CloseReason) -> Self {
+        Self { reason, manner: Manner::Linger }
+    }
 }
 
 /// What came from the client.

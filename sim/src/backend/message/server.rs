@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use signal_hub::auth::Access;
-use signal_hub::hub::{Config, Hub, Ids, Input, LATE_MIN, Output, Peer, SessionKey, Sizes};
+use signal_hub::hub::{Config, Hub, Ids, Input, Output, Peer, SessionKey, Sizes};
 use signal_hub::protocol::{ClientFrame, CloseReason, Outgoing};
 use signal_hub::runtime::{Alarm, Reading};
-use signal_hub::server::{Farewell, Keeper, LOOK_EVERY, Manner, SessionState};
+use signal_hub::server::{Farewell, Keeper, OwnerState, SessionState};
 use signal_hub::store::StoreError;
 use signal_hub::time::Timestamp;
 use tokio::sync::oneshot;
@@ -25,18 +25,13 @@ use crate::run;
 /// One life of the hub.
 pub struct Server {
     life: u32,
-    hub: Hub,
+    state: OwnerState,
     clock: Reading,
-    /// By its clock, when it was last looked at.
-    now: Timestamp,
-    /// Since the run began, when it was last looked at.
-    looked: Duration,
     /// By the hub's clock, and when that is.
     alarm: Alarm<Timestamp, Duration>,
     pub(super) ends: ById<ServerEnd>,
     /// The connection of each session, by its key.
     pub(super) keys: Vec<ConnectionId>,
-    closing_all: bool,
     /// Nobody new gets in.
     pub(super) stopping: bool,
     inputs: u64,
@@ -44,7 +39,6 @@ pub struct Server {
     outputs: Vec<Output>,
     /// Whoever waits for the last connection to be gone.
     alone: Option<oneshot::Sender<()>>,
-    keeper: Option<Keeper>,
     /// Its store did.
     has_failed: bool,
 }
@@ -58,23 +52,18 @@ impl Server {
         clock: Reading,
         looked: Duration,
     ) -> Self {
-        let mut hub = Hub::with_access(config, Ids::new(seed), access);
-        hub.change_storage(keeper.as_ref().map(Keeper::storage).unwrap_or_default());
+        let hub = Hub::with_access(config, Ids::new(seed), access);
         Self {
             life,
-            hub,
+            state: OwnerState::new(hub, keeper, clock.timestamp(), looked),
             clock,
-            now: clock.timestamp(),
-            looked,
             alarm: Alarm::default(),
             ends: ById::default(),
             keys: Vec::new(),
-            closing_all: false,
             stopping: false,
             inputs: 0,
             outputs: Vec::new(),
             alone: None,
-            keeper,
             has_failed: false,
         }
     }
@@ -89,7 +78,7 @@ impl Server {
 
     /// What is left in the hub.
     pub fn left(&self) -> Sizes {
-        self.hub.sizes()
+        self.state.hub.sizes()
     }
 
     pub(super) fn session(&mut self, id: ConnectionId) -> Option<&mut Session> {
@@ -152,13 +141,13 @@ impl World {
         let state = SessionState::new(key, &self.config, &self.limits, self.now);
         let session = Session::new(key, state);
         server.ends.insert(id, ServerEnd::Session(Box::new(session)));
-        let closing_all = server.closing_all;
+        let farewell = server.state.farewell();
         let client = self.network.place(id, End::Client);
         let host = client.map_or(HostId::FIRST, |client| client.host);
         let address = SocketAddr::new(host.address(), 49152);
         self.handle(Input::Opened(key, Peer { address }));
-        if closing_all {
-            self.close(key, Farewell::at_once(CloseReason::ServerShutdown));
+        if let Some(farewell) = farewell {
+            self.close(key, farewell);
         }
     }
 
@@ -202,12 +191,8 @@ impl World {
     fn look_at_hub_clock(&mut self) {
         let (at, reading) = (self.now, self.read_hub_clock());
         let (Some((clock, _)), Some(server)) = (reading, &mut self.server) else { return };
-        server.now = clock.timestamp();
-        let late = at.saturating_sub(server.looked + LOOK_EVERY);
-        server.looked = at;
-        if late > LATE_MIN && server.hub.next_deadline().is_some() {
-            let milliseconds = u64::try_from(late.as_millis()).unwrap_or(u64::MAX);
-            self.hand_to_hub(Input::Late(Duration::from_millis(milliseconds)));
+        if let Some(input) = server.state.look(clock.timestamp(), at) {
+            self.hand_to_hub(input);
         }
     }
 
@@ -215,35 +200,34 @@ impl World {
         let Some(server) = self.server.as_mut().filter(|server| !server.has_failed) else { return };
         let recorded = input.clone();
         let mut outputs = std::mem::take(&mut server.outputs);
-        outputs.extend(server.hub.handle(server.now, input));
-        let (now, touched, work) = (server.now, server.hub.touched(), server.hub.work());
+        let now = server.state.now();
+        outputs.extend(server.state.hub.handle(now, input));
+        let (touched, work) = (server.state.hub.touched(), server.state.hub.work());
         let event = HubEvent { now, input: recorded, outputs, touched, work };
         let told = self.recorder.record_and_return(self.now, What::Hub(Box::new(event)));
         let What::Hub(event) = told else { unreachable!("it is what was recorded") };
-        let mut outputs = event.outputs;
         server.inputs += 1;
-        run::audit(&self.recorder, &server.hub, server.inputs);
-        let Some(keeper) = &mut server.keeper else {
-            outputs.drain(..).for_each(|output| self.carry_out_for_hub(output));
-            if let Some(server) = &mut self.server {
-                server.outputs = outputs;
-            }
-            return self.set_hub_alarm();
-        };
-        keeper.take(now, server.hub.take_journal(), outputs);
-        self.settle_store(|keeper| keeper.settle(now));
+        run::audit(&self.recorder, &server.state.hub, server.inputs);
+        let mut outputs = server.state.pass(event.outputs);
+        let has_store = server.state.keeper().is_some();
+        outputs.drain(..).for_each(|output| self.carry_out_for_hub(output));
+        if let Some(server) = &mut self.server {
+            server.outputs = outputs;
+        }
+        if has_store {
+            self.settle_store(|state| state.settle(Keeper::settle));
+        } else {
+            self.set_hub_alarm();
+        }
     }
 
     /// Writes rows, then does what waited for them.
     fn settle_store(
         &mut self,
-        settle: impl FnOnce(&mut Keeper) -> Result<Vec<Output>, StoreError>,
+        settle: impl FnOnce(&mut OwnerState) -> Result<Vec<Output>, StoreError>,
     ) {
         let Some(server) = &mut self.server else { return };
-        let Some(keeper) = &mut server.keeper else { return };
-        let settled = settle(keeper);
-        server.hub.change_storage(keeper.storage());
-        match settled {
+        match settle(&mut server.state) {
             Ok(outputs) => {
                 outputs.into_iter().for_each(|output| self.carry_out_for_hub(output));
                 self.set_hub_alarm();
@@ -255,18 +239,18 @@ impl World {
     fn carry_out_for_hub(&mut self, output: Output) {
         match output {
             Output::Send(key, message) => self.queue(key, message),
-            Output::Close(key, reason) => self.close(key, Farewell::at_once(reason)),
-            Output::Linger(key, reason) => {
-                self.close(key, Farewell { reason, manner: Manner::Linger });
+            other => {
+                let closed = Farewell::of(&other);
+                closed.into_iter().for_each(|(key, farewell)| self.close(key, farewell));
             }
-            Output::Audit(_) => {}
         }
     }
 
     /// The server ends because its store has failed: what waited for that leaves no more.
     fn fail_hub(&mut self) {
         let Some(server) = &mut self.server else { return };
-        (server.has_failed, server.keeper) = (true, None);
+        server.has_failed = true;
+        drop(server.state.take_keeper());
         self.recorder.record(self.now, What::HubStopped { how: Stop::Failed });
         self.let_nobody_in();
         self.close_sessions(CloseReason::InternalError);
@@ -274,7 +258,7 @@ impl World {
 
     /// The store ends in order.
     pub(super) fn close_store(&mut self) {
-        let keeper = self.server.as_mut().and_then(|server| server.keeper.take());
+        let keeper = self.server.as_mut().and_then(|server| server.state.take_keeper());
         if keeper.is_some_and(|keeper| keeper.close().is_err()) {
             self.fail_hub();
         }
@@ -292,12 +276,8 @@ impl World {
 
     fn set_hub_alarm(&mut self) {
         let Some(server) = &mut self.server else { return };
-        let soon = server.now + LOOK_EVERY;
-        let stores = server.keeper.as_ref().and_then(Keeper::next_deadline);
-        let next = server.hub.next_deadline().into_iter().chain(stores).min();
-        let deadline = next.map(|deadline| deadline.min(soon));
-        server.alarm.set(deadline, |at| {
-            let rings = self.now.saturating_add(at.since(server.now));
+        server.alarm.set(server.state.next_look(), |at| {
+            let rings = self.now.saturating_add(at.since(server.state.now()));
             self.agenda.plan(rings, Event::HubAlarm(server.life));
             rings
         });
@@ -310,11 +290,10 @@ impl World {
         }
         self.look_at_hub_clock();
         let Some(server) = self.server.as_ref().filter(|server| !server.has_failed) else { return };
-        let now = server.now;
-        if server.hub.next_deadline().is_some_and(|deadline| deadline <= now) {
-            self.handle(Input::Tick);
-        } else if server.keeper.is_some() {
-            self.settle_store(|keeper| keeper.settle(now));
+        if let Some(tick) = server.state.tick() {
+            self.handle(tick);
+        } else if server.state.keeper().is_some() {
+            self.settle_store(|state| state.settle(Keeper::settle));
         } else {
             self.set_hub_alarm();
         }
@@ -355,9 +334,7 @@ impl World {
 
     /// Closes whatever session the hub left open, and every later one.
     pub(super) fn close_all(&mut self) {
-        self.settle_store(Keeper::settle_all);
-        let Some(server) = &mut self.server else { return };
-        server.closing_all = true;
+        self.settle_store(OwnerState::close_all);
         self.close_sessions(CloseReason::ServerShutdown);
     }
 
