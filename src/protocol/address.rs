@@ -1,12 +1,11 @@
-//! The names on the wire. A session id and an actor address are different types: neither can stand
-//! where the other belongs (invariant I7).
+//! The names on the wire that somebody chose.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 /// The longest path of an address, in bytes.
@@ -60,6 +59,8 @@ macro_rules! read_as_text {
         }
     };
 }
+
+pub(super) use read_as_text;
 
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident) => {
@@ -267,95 +268,6 @@ impl From<Uuid> for MessageId {
     }
 }
 
-macro_rules! number {
-    ($(#[$doc:meta])* $name:ident, $prefix:literal, $expected:literal) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Uuid);
-
-        impl $name {
-            /// The name with `id` in it.
-            pub const fn new(id: Uuid) -> Self {
-                Self(id)
-            }
-
-            /// Reads the name as the hub writes it.
-            pub fn parse(text: &str) -> Result<Self, InvalidName> {
-                let id = text.strip_prefix($prefix).and_then(|id| Uuid::try_parse(id).ok());
-                let name = id.map(Self).filter(|name| name.to_string() == text);
-                name.ok_or(InvalidName { expected: $expected })
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!($prefix, "{}"), self.0.hyphenated())
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(self, f)
-            }
-        }
-
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-
-        read_as_text!($name);
-    };
-}
-
-number! {
-    /// Names one accepted connection, `session-<uuid>`, and ends with it (protocol, section 2).
-    SessionId, "session-", "a session id: session-<uuid>"
-}
-
-number! {
-    /// Names one subscription of one address to one topic, `sub-<uuid>`.
-    SubscriptionId, "sub-", "a subscription id: sub-<uuid>"
-}
-
-number! {
-    /// Names a run of numbered messages to one address, `epoch-<uuid>`; never used twice.
-    Epoch, "epoch-", "an epoch as hub:registered bore it: epoch-<uuid>"
-}
-
-/// Proves the right to renew one registration, once (protocol, section 4). Never printed.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
-pub struct RenewalToken(Uuid);
-
-impl RenewalToken {
-    /// The token with `id` in it.
-    pub const fn new(id: Uuid) -> Self {
-        Self(id)
-    }
-
-    /// Reads a token.
-    pub fn parse(text: &str) -> Result<Self, InvalidName> {
-        Uuid::try_parse(text)
-            .map(Self)
-            .map_err(|_| InvalidName { expected: "a renewal token as hub:registered bore it" })
-    }
-}
-
-impl fmt::Debug for RenewalToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RenewalToken(..)")
-    }
-}
-
-impl<'de> Deserialize<'de> for RenewalToken {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).map_err(serde::de::Error::custom)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -384,14 +296,6 @@ mod tests {
         assert_eq!(recipient, Recipient::from(address));
         assert_eq!(Recipient::parse("bob").map(|nobody| nobody.address()), Ok(None));
         assert!(Recipient::parse("").is_err() && Recipient::parse(&"b".repeat(259)).is_err());
-    }
-
-    #[test]
-    fn a_session_id_is_never_an_address() {
-        let session = SessionId::new(Uuid::nil());
-        assert!(ActorAddress::parse(&session.to_string()).is_err());
-        assert_eq!(SessionId::parse(&session.to_string()), Ok(session));
-        assert!(SessionId::parse("session-00000000000000000000000000000000").is_err());
     }
 
     #[test]

@@ -29,6 +29,7 @@ mod criteria;
 mod directory;
 mod envelope;
 mod glob;
+mod id;
 mod json;
 mod notice;
 mod recovery;
@@ -41,8 +42,8 @@ pub mod codec;
 pub mod framing;
 
 pub use address::{
-    ADDRESS_BYTES_MAX, ActorAddress, Epoch, InvalidName, MESSAGE_ID_BYTES_MAX, MessageId,
-    PATH_BYTES_MAX, Recipient, RenewalToken, SessionId, SubscriptionId, TOPIC_BYTES_MAX, Topic,
+    ADDRESS_BYTES_MAX, ActorAddress, InvalidName, MESSAGE_ID_BYTES_MAX, MessageId, PATH_BYTES_MAX,
+    Recipient, TOPIC_BYTES_MAX, Topic,
 };
 pub use criteria::Criteria;
 pub use directory::{
@@ -52,6 +53,7 @@ pub use directory::{
 use envelope::Shared;
 pub use envelope::{Body, Delivery, Outgoing, Pattern, Route};
 pub use glob::Glob;
+pub use id::{Epoch, RenewalToken, SessionId, SubscriptionId};
 use json::push_text;
 pub(crate) use json::say_text;
 pub use json::{InvalidJson, Json};

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::address::RenewalToken;
+use super::id::RenewalToken;
 use super::{
     ActorAddress, ActorList, AuthToken, Discovered, Json, MessageId, Recipient, Recovered,
     Recovery, Refusal, SessionId, SubscriptionId, Topic,

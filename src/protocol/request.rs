@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::address::RenewalToken;
+use super::id::RenewalToken;
 use super::{
     ActorAddress, AuthToken, Discover, Json, ListActors, MessageId, Pattern, Recipient, Recover,
     RecoveryWish, Refusal, SubscriptionId, Topic,

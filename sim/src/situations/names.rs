@@ -4,7 +4,7 @@ use std::fmt;
 
 use dst::coverage;
 use serde::{Serialize, Serializer};
-use signal_hub::hub::DropReason;
+use signal_hub::hub::{DropReason, SessionKey};
 use signal_hub::protocol::{ErrorCode, Unrecovered, Verb};
 
 use crate::net::Fault;
@@ -323,6 +323,15 @@ impl Situation {
             Verb::QueueStats => Situation::QueueStatsAccepted,
             Verb::Metrics => Situation::MetricsAccepted,
             Verb::RefreshToken(_) => Situation::RefreshAccepted,
+        }
+    }
+
+    /// That the session got what an address of this owner had missed.
+    pub fn of_replay(owner: Option<SessionKey>, session: SessionKey) -> Self {
+        match owner {
+            None => Situation::Recovered,
+            Some(owner) if owner == session => Situation::RecoveredOnTheSpot,
+            Some(_) => Situation::RecoveredAtTakeover,
         }
     }
 

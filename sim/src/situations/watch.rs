@@ -286,20 +286,13 @@ impl Watch {
                 self.saw(if away { Situation::Queued } else { Situation::QueuedBehindFull });
             }
             Record::RecoveryAnswered { actor_address, session, replayed, reason, .. } => {
+                if self.hub.restored.remove(actor_address) {
+                    self.saw_if(*replayed > 0, Situation::RecoveredOverRestart);
+                }
                 if *replayed > 0 {
                     self.hub.replayed.insert(actor_address.clone(), now);
+                    self.saw(Situation::of_replay(shadow.owner(actor_address), *session));
                 }
-                let restored = self.hub.restored.remove(actor_address);
-                self.saw_if(restored && *replayed > 0, Situation::RecoveredOverRestart);
-                let owner = shadow.owner(actor_address);
-                self.saw_if(
-                    *replayed > 0,
-                    match owner {
-                        None => Situation::Recovered,
-                        Some(owner) if owner == *session => Situation::RecoveredOnTheSpot,
-                        Some(_) => Situation::RecoveredAtTakeover,
-                    },
-                );
                 reason.and_then(Situation::of_unrecovered).into_iter().for_each(|s| self.saw(s));
             }
             Record::RetryAnswered { .. } => self.saw(Situation::RetryAnswered),

@@ -7,8 +7,8 @@ use crate::hub::{
     Storage, Written,
 };
 use crate::protocol::{
-    Body, CloseReason, Connect, Connected, DisconnectNotice, Disconnected, Heartbeat, HeartbeatAck,
-    HubCapabilities, Notice, Refusal, Reply, SessionId, check_version,
+    ActorAddress, Body, CloseReason, Connect, Connected, DisconnectNotice, Disconnected, Heartbeat,
+    HeartbeatAck, HubCapabilities, Notice, Refusal, Reply, SessionId, check_version,
 };
 use crate::time::Timestamp;
 
@@ -205,6 +205,18 @@ impl Hub {
             | EndReason::Connection(_)
             | EndReason::Expired
             | EndReason::TokenNarrowed => None,
+        }
+    }
+
+    fn forget_detached(&mut self, why: ForgetReason) {
+        let detached: Vec<ActorAddress> = self
+            .registry
+            .iter()
+            .filter(|(_, registration)| registration.state.owner().is_none())
+            .map(|(address, _)| address.clone())
+            .collect();
+        for address in detached {
+            self.forget(&address, why);
         }
     }
 }

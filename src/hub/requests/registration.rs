@@ -393,16 +393,4 @@ impl Hub {
         let actor_address = address.clone();
         self.audit(Record::SubscriptionRemoved { actor_address, topic, subscriber_count });
     }
-
-    pub(super) fn forget_detached(&mut self, why: ForgetReason) {
-        let detached: Vec<ActorAddress> = self
-            .registry
-            .iter()
-            .filter(|(_, registration)| registration.state.owner().is_none())
-            .map(|(address, _)| address.clone())
-            .collect();
-        for address in detached {
-            self.forget(&address, why);
-        }
-    }
 }
