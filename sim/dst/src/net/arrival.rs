@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::connection::{Owner, Piece};
 use super::event::NetEventKind;
-use super::fault::Ending;
+use super::fault::SeenAs;
 use super::ids::{ConnectionId, End, FaultId};
 use super::link_config::ConnectMode;
 use super::payload::Payload;
@@ -126,7 +126,7 @@ impl<P: Payload> World<P> {
             }
             Piece::Fin if endpoint.owner == Owner::Crashed => self.answer_with_reset(now, id, end),
             Piece::Reset => {
-                self.tell(id, end, Ending::Reset);
+                self.tell(id, end, SeenAs::Reset);
             }
             Piece::Accepted | Piece::Refused | Piece::Fin => {}
         }
@@ -180,21 +180,21 @@ impl<P: Payload> World<P> {
     }
 
     /// `end` learns that its connection is gone; returns whether it did not know.
-    pub(super) fn tell(&mut self, id: ConnectionId, end: End, ending: Ending) -> bool {
+    pub(super) fn tell(&mut self, id: ConnectionId, end: End, ending: SeenAs) -> bool {
         let Some(connection) = self.connections.get_mut(id) else { return false };
         let endpoint = &mut connection.ends[end];
         if !endpoint.is_open() {
             return false;
         }
         match ending {
-            Ending::Reset => {
+            SeenAs::Reset => {
                 endpoint.failure = Some(io::ErrorKind::ConnectionReset);
                 endpoint.unread.clear();
                 connection.sent[end].lose_all();
                 connection.sent[end.other()].lose_all();
                 self.emit(NetEventKind::ResetSeen { connection: id, by: end });
             }
-            Ending::EndOfStream => {
+            SeenAs::EndOfStream => {
                 endpoint.ended = true;
                 endpoint.knows_of_cut = true;
                 self.emit(NetEventKind::FinSeen { connection: id, by: end });

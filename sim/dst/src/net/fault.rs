@@ -203,7 +203,7 @@ pub enum Ways {
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
-pub enum Ending {
+pub enum SeenAs {
     /// An orderly end: what has arrived is read first, then the end of the stream; writes fail.
     EndOfStream,
     /// A reset: what has arrived is lost.
@@ -217,18 +217,18 @@ pub struct CutDetection {
     /// When, counted from the cut.
     pub when: Seen,
     /// As what it is seen.
-    pub ending: Ending,
+    pub ending: SeenAs,
 }
 
 impl CutDetection {
     /// It is seen as a reset.
     pub const fn reset(when: Seen) -> Self {
-        Self { when, ending: Ending::Reset }
+        Self { when, ending: SeenAs::Reset }
     }
 
     /// It is seen as an orderly end.
     pub const fn end_of_stream(when: Seen) -> Self {
-        Self { when, ending: Ending::EndOfStream }
+        Self { when, ending: SeenAs::EndOfStream }
     }
 
     /// The end never learns of the cut.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::connection::{Owner, Piece};
 use super::event::NetEventKind;
-use super::fault::{Choice, CutDetection, Ending, Fault, FaultError, FaultRecord, Peers, Ways};
+use super::fault::{Choice, CutDetection, Fault, FaultError, FaultRecord, Peers, SeenAs, Ways};
 use super::ids::{ConnectionId, End, FaultId, HostId, Place};
 use super::link::{Blamed, Link, Span};
 use super::link_config::{ConnectMode, Seen};
@@ -119,7 +119,7 @@ impl<P: Payload> World<P> {
         let chosen = self.chosen(choice);
         for id in &chosen {
             for end in End::BOTH {
-                self.tell(*id, end, Ending::Reset);
+                self.tell(*id, end, SeenAs::Reset);
             }
             self.cut(*id);
         }

@@ -65,7 +65,7 @@ pub use by_id::ById;
 pub use clock::{Alarm, Clock};
 pub use connection::{ConnectionInfo, ConnectionState};
 pub use event::{NetEvent, NetEventKind, Sink};
-pub use fault::{Choice, CutDetection, Ending, Fault, FaultError, FaultRecord, Peers, Ways};
+pub use fault::{Choice, CutDetection, Fault, FaultError, FaultRecord, Peers, SeenAs, Ways};
 pub use host::Host;
 pub use ids::{ConnectionId, End, FaultId};
 pub use ids::{HostId, ListenerId, Place};

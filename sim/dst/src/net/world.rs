@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::by_id::ById;
 use super::connection::{Connection, Fin, Piece};
 use super::event::NetEventKind;
-use super::fault::{Ending, FaultRecord};
+use super::fault::{FaultRecord, SeenAs};
 use super::ids::{ConnectionId, End, FaultId, HostId, Place};
 use super::link::{Blamed, Link};
 use super::link_config::{LinkConfig, Seen};
@@ -50,7 +50,7 @@ pub enum Plan {
     /// The first segment that this end sent arrives at the other end, if that is still its time.
     Arrive(ConnectionId, End, Duration),
     /// This end learns that its connection is gone.
-    Tell(ConnectionId, End, Ending),
+    Tell(ConnectionId, End, SeenAs),
     /// The pause of this end's reading may be over.
     ResumeReading(ConnectionId, End),
     /// The pause of all reading on this host may be over.

@@ -13,12 +13,13 @@ const OF_EVERY_STEP: [&str; 4] = ["who", "at", "after", "as"];
 /// The format of scenario files, in Markdown: the fields of a file, its steps, and what these are made of.
 pub fn reference<S: System>() -> String {
     let schema: Value = serde_json::from_str(&schema::<S>()).expect("a schema is JSON");
-    let mut page = String::from(
+    let mut page = format!(
         "# The scenario format\n\n\
-         What a scenario file can say, made from the types that read it: `schema --markdown` prints this page, `schema` the\n\
-         JSON Schema for editors. A time is text, such as `250ms` or `1m 30s`. A field without a default that is not\n\
-         *optional* has to be there.\n\n\
+         What a scenario file of {} can say, made from the types that read it: `schema --markdown` prints this page, that\n\
+         of each simulator its own, and `schema` the JSON Schema for editors. A time is text, such as `250ms` or `1m 30s`. A\n\
+         field without a default that is not *optional* has to be there.\n\n\
          ## A file\n\n",
+        S::NAME
     );
     fields(&mut page, &schema, "", &["hub", "steps"]);
     steps(&mut page, &schema["properties"]["steps"]["items"]["anyOf"]);
