@@ -27,6 +27,8 @@ pub use script::{CONNECT, Deed, Play, Rule, Script, read, read_file};
 
 /// Connections at a time; others wait in the backlog.
 const CONNECTIONS_MAX: usize = 256;
+/// How long it accepts nothing after an accept that failed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// For an upgrade, the answer to a close frame, and what another session needs to register.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -87,8 +89,11 @@ impl<T: Fn(&str)> ScriptedHub<T> {
                 () = &mut stop => return shared.play().left(),
                 Some(()) = connections.next() => {}
                 accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => {
-                    // A connection that is gone again is none.
-                    let Ok((stream, _)) = accepted else { continue };
+                    let Ok((stream, _)) = accepted else {
+                        // It is gone again, or there are no more files: until one is free, there is nothing to do.
+                        Tokio.sleep(ACCEPT_PAUSE).await;
+                        continue;
+                    };
                     number += 1;
                     connections.push(Connection::serve(shared, number, stream));
                 }
