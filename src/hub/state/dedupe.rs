@@ -1,7 +1,7 @@
 //! The first outcomes of asks that may be repeated, each kept for the window. They belong to
 //! addresses, which have a bound each; at the hub's own bound the address with the most gives way.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::hash::{Hash, Hasher};
 use std::iter;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use hashbrown::HashTable;
 use slab::Slab;
 
-use super::Table;
+use super::{Seat, Seats};
 use crate::auth::Principal;
 use crate::hub::{Config, weights};
 use crate::protocol::{ActorAddress, MessageId};
@@ -37,9 +37,9 @@ pub(crate) enum Outcome {
 #[derive(Debug, Clone)]
 pub(crate) struct DedupeCache {
     outcomes: Outcomes,
-    of: Table<ActorAddress, OfAddress>,
-    /// The addresses by their ranks.
-    ranks: BTreeSet<(usize, ActorAddress)>,
+    of: Seats<ActorAddress, OfAddress>,
+    /// The addresses by their ranks, and their seats.
+    ranks: BTreeMap<(usize, ActorAddress), Seat>,
 }
 
 /// All outcomes, in a list from the oldest to the newest.
@@ -59,7 +59,8 @@ struct Outcomes {
 #[derive(Debug, Clone)]
 struct Row {
     digest: u128,
-    from: ActorAddress,
+    /// The seat of its address, which has one as long as it has an outcome.
+    of: Seat,
     at: Timestamp,
     outcome: Outcome,
     /// The neighbours in the list.
@@ -78,12 +79,6 @@ fn rank(count: usize) -> usize {
 
 /// No row has this number.
 const NOBODY: u32 = u32::MAX;
-
-impl Row {
-    fn weight(&self) -> usize {
-        weights::outcome(&self.from)
-    }
-}
 
 /// The outcomes of one address.
 #[derive(Debug, Clone, Default)]
@@ -108,7 +103,7 @@ impl Hash for DedupeCache {
 impl DedupeCache {
     /// `secret` is the hub's key for the places of addresses.
     pub fn new(secret: [u8; 16]) -> Self {
-        Self { outcomes: Outcomes::new(), of: Table::new(secret), ranks: BTreeSet::new() }
+        Self { outcomes: Outcomes::new(), of: Seats::new(secret), ranks: BTreeMap::new() }
     }
 
     /// The outcome, and when it was.
@@ -129,26 +124,28 @@ impl DedupeCache {
         config: &Config,
     ) {
         let DedupeKey { from, digest, .. } = ask;
-        let mut of = self.of.or_default(&from);
+        let seat = self.of.find(&from).map(|(seat, _)| seat).unwrap_or_default();
+        let (seat, of) = self.of.or_default(seat, &from);
         if of.numbers.len() >= config.dedupe_entries_per_address_max.max(1) {
             if let Some(oldest) = of.numbers.pop_front() {
-                self.outcomes.remove(oldest);
+                self.outcomes.remove(oldest, &from);
             }
-        } else if self.outcomes.len() >= config.dedupe_entries_max.max(1) {
-            if let Some(most) = self.whoever_has_most() {
-                self.forget_oldest_of(&most);
-            }
-            of = self.of.or_default(&from);
+        } else if self.outcomes.len() >= config.dedupe_entries_max.max(1)
+            && let Some(most) = self.whoever_has_most()
+        {
+            self.forget_oldest_of(most);
         }
+        // Its only outcome may have given way.
+        let (seat, of) = self.of.or_default(seat, &from);
         let (older, newer) = (self.outcomes.newest, NOBODY);
-        let row = Row { digest, from: from.clone(), at: now, outcome, older, newer };
-        of.numbers.push_back(self.outcomes.push(row));
+        let row = Row { digest, of: seat, at: now, outcome, older, newer };
+        of.numbers.push_back(self.outcomes.push(row, &from));
         if of.principal.as_ref() != principal {
             of.principal = principal.cloned();
         }
         let count = of.numbers.len();
         if of.rank < count {
-            rank_anew(&mut self.ranks, of, from);
+            rank_anew(&mut self.ranks, (seat, of), from);
         }
     }
 
@@ -157,14 +154,14 @@ impl DedupeCache {
         while let Some(row) = self.outcomes.oldest()
             && now.since(row.at) >= window
         {
-            self.forget_oldest_of(&row.from.clone());
+            self.forget_oldest_of(row.of);
         }
     }
 
     /// Forgets the outcomes of an address.
     pub fn forget(&mut self, address: &ActorAddress) {
-        while self.of.get(address).is_some() {
-            self.forget_oldest_of(address);
+        while let Some((seat, _)) = self.of.find(address) {
+            self.forget_oldest_of(seat);
         }
     }
 
@@ -192,41 +189,44 @@ impl DedupeCache {
     /// The last address in order of those that have most. Nobody has more than its rank, so whoever
     /// is ranked last and has as much is it; a rank is corrected on the way only if outcomes came or
     /// went since it was.
-    fn whoever_has_most(&mut self) -> Option<ActorAddress> {
+    fn whoever_has_most(&mut self) -> Option<Seat> {
         loop {
-            let (rank, last) = self.ranks.last()?;
-            let of = self.of.get_mut(last).filter(|of| of.numbers.len() < *rank);
-            let Some(of) = of else { return Some(last.clone()) };
+            let last = self.ranks.last_entry()?;
+            let ((rank, _), seat) = (last.key(), *last.get());
+            let (_, of) = self.of.row_mut(seat);
+            if of.numbers.len() == *rank {
+                return Some(seat);
+            }
             of.rank = of.numbers.len();
-            let rank = of.rank;
-            let (_, address) = self.ranks.pop_last()?;
-            self.ranks.insert((rank, address));
+            let ((_, address), seat) = last.remove_entry();
+            self.ranks.insert((of.rank, address), seat);
         }
     }
 
-    fn forget_oldest_of(&mut self, address: &ActorAddress) {
-        let Some(of) = self.of.get_mut(address) else { return };
+    fn forget_oldest_of(&mut self, seat: Seat) {
+        let (address, of) = self.of.row_mut(seat);
         let oldest = of.numbers.pop_front().expect("an address here has an outcome");
-        self.outcomes.remove(oldest);
+        self.outcomes.remove(oldest, address);
         let count = of.numbers.len();
         if count == 0 {
-            self.ranks.remove(&(of.rank, address.clone()));
-            self.of.remove(address);
+            let (rank, address) = (of.rank, address.clone());
+            self.of.remove(&address);
+            self.ranks.remove(&(rank, address));
         } else if of.rank > count && (count <= RANK_STEP || of.rank - count >= 2 * RANK_STEP) {
-            rank_anew(&mut self.ranks, of, address.clone());
+            rank_anew(&mut self.ranks, (seat, of), address.clone());
         }
     }
 }
 
 fn rank_anew(
-    ranks: &mut BTreeSet<(usize, ActorAddress)>,
-    of: &mut OfAddress,
+    ranks: &mut BTreeMap<(usize, ActorAddress), Seat>,
+    (seat, of): (Seat, &mut OfAddress),
     address: ActorAddress,
 ) {
     let rank = rank(of.numbers.len());
     let before = (std::mem::replace(&mut of.rank, rank), address);
     ranks.remove(&before);
-    ranks.insert((rank, before.1));
+    ranks.insert((rank, before.1), seat);
 }
 
 impl Outcomes {
@@ -244,10 +244,10 @@ impl Outcomes {
         self.slots.find(slot(digest), is_it).map(|number| &self.rows[*number as usize])
     }
 
-    /// Returns the number of the row, which is the newest now.
-    fn push(&mut self, row: Row) -> u32 {
+    /// Returns the number of the row, which is `from`'s and the newest now.
+    fn push(&mut self, row: Row, from: &ActorAddress) -> u32 {
         let (older, digest) = (row.older, row.digest);
-        self.bytes += row.weight();
+        self.bytes += weights::outcome(from);
         let number = self.rows.insert(row) as u32;
         self.link(older, number);
         self.link(number, NOBODY);
@@ -256,10 +256,10 @@ impl Outcomes {
         number
     }
 
-    fn remove(&mut self, number: u32) {
+    fn remove(&mut self, number: u32, from: &ActorAddress) {
         let row = self.rows.remove(number as usize);
         self.link(row.older, row.newer);
-        self.bytes -= row.weight();
+        self.bytes -= weights::outcome(from);
         if let Ok(entry) = self.slots.find_entry(slot(row.digest), |other| *other == number) {
             entry.remove();
         }

@@ -59,6 +59,29 @@ impl<K: Place, V> Seats<K, V> {
         }
     }
 
+    /// The row that sits there, which must be known to.
+    pub fn row_mut(&mut self, seat: Seat) -> (&K, &mut V) {
+        let (key, row) = &mut self.rows[seat.0 as usize];
+        (key, row)
+    }
+
+    /// The row of the key and its seat, found at once if that is `seat`; a default one if there was
+    /// none.
+    pub fn or_default(&mut self, seat: Seat, key: &K) -> (Seat, &mut V)
+    where
+        K: Clone,
+        V: Default,
+    {
+        let seat = match self.rows.get(seat.0 as usize) {
+            Some((other, _)) if other == key => seat,
+            Some(_) | None => match self.find(key) {
+                Some((seat, _)) => seat,
+                None => self.seat(key.clone(), V::default()),
+            },
+        };
+        (seat, &mut self.rows[seat.0 as usize].1)
+    }
+
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         let (Seat(seat), _) = self.find(key)?;
         Some(&mut self.rows[seat as usize].1)
@@ -69,11 +92,16 @@ impl<K: Place, V> Seats<K, V> {
         if let Some(before) = self.get_mut(&key) {
             return Some(std::mem::replace(before, row));
         }
+        self.seat(key, row);
+        None
+    }
+
+    fn seat(&mut self, key: K, row: V) -> Seat {
         let place = key.place(&self.secret);
         let seat = u32::try_from(self.rows.insert((key, row))).expect("rows are fewer than 2^32");
         let (rows, secret) = (&self.rows, &self.secret);
         self.seats.insert_unique(place, seat, |other| rows[*other as usize].0.place(secret));
-        None
+        Seat(seat)
     }
 
     pub fn remove(&mut self, key: &K) -> Option<V> {
@@ -138,6 +166,11 @@ mod tests {
         assert_eq!(seats.insert(SessionKey(5), 5), Some(6));
         assert_eq!(seats.at(seat, &SessionKey(5)), Some(&5), "200 has the seat now");
         assert_eq!((seats.get(&SessionKey(200)), seats.len()), (Some(&200), 101));
+        let (seat, row) = seats.or_default(seat, &SessionKey(300));
+        *row += 1;
+        assert_eq!(seats.row_mut(seat), (&SessionKey(300), &mut 1));
+        assert_eq!(seats.or_default(seat, &SessionKey(5)).1, &5);
+        assert_eq!(seats.remove(&SessionKey(300)), Some(1));
         let keys: Vec<u64> = seats.sorted().into_iter().map(|(key, _)| key.0).collect();
         assert_eq!(keys, (0..100).chain([200]).collect::<Vec<_>>());
     }
