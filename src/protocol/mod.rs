@@ -55,6 +55,7 @@ pub use envelope::{Body, Delivery, Outgoing, Pattern, Route};
 pub use glob::Glob;
 pub use id::{Epoch, RenewalToken, SessionId, SubscriptionId};
 use json::push_text;
+#[cfg(feature = "server")]
 pub(crate) use json::say_text;
 pub use json::{InvalidJson, Json};
 pub use notice::{DisconnectNotice, Notice, PauseNotice, UnregisterReason, UnregisteredNotice};
