@@ -37,6 +37,7 @@ fn an_invariant_of_ones_own_is_found_shrunk_told_and_drawn() {
     assert!(steps <= 6, "{steps} steps: {told}");
     let output = run("custom_invariant", &folder, &["replay", file, "--html", "page.html"]);
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).starts_with("FAILED   Own"), "a result goes to stdout");
     let page = fs::read_to_string(folder.join("page.html")).expect("it is drawn");
     assert!(page.contains("was taken over 2 times"));
 }
