@@ -21,6 +21,7 @@ const LINES_MAX: usize = 40;
 const NOTE: usize = 34;
 /// Rows whose changes are told.
 const CHANGES_MAX: usize = 6;
+
 /// The chosen events, if any client takes part in them; under the one that broke something, what it
 /// changed.
 pub fn picture(

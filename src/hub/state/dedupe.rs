@@ -124,8 +124,7 @@ impl DedupeCache {
         config: &Config,
     ) {
         let DedupeKey { from, digest, .. } = ask;
-        let seat = self.of.find(&from).map(|(seat, _)| seat).unwrap_or_default();
-        let (seat, of) = self.of.or_default(seat, &from);
+        let (seat, of) = self.of.or_default(Seat::default(), &from);
         if of.numbers.len() >= config.dedupe_entries_per_address_max.max(1) {
             if let Some(oldest) = of.numbers.pop_front() {
                 self.outcomes.remove(oldest, &from);

@@ -9,8 +9,8 @@ use slab::Slab;
 
 use super::table::Place;
 
-/// Where a row was when it was last seen. It is a hint, not a part of the state, so any two are
-/// equal.
+/// Where a row was when it was last seen. It is no part of the state, so any two are equal: a hint, unless whoever
+/// remembers it knows that the row is still there.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Seat(u32);
 

@@ -39,17 +39,14 @@ impl<T: Service> System for T {
         if let Some(raw) = scenario.actors.iter().find(|actor| actor.kind == ActorKind::Raw) {
             return Err(format!("`actors`: {}: {} has no raw connections", raw.name, Self::NAME));
         }
-        let raw = scenario.steps.iter().find_map(|step| match &step.what {
-            scenario::What::Act { who: who @ Who::Raw(..), .. } => Some(who),
-            _ => None,
-        });
-        raw.map_or(Ok(()), |who| {
-            let client = who.actor();
-            Err(format!(
-                "`who`: {who}: {} has no raw connections; {client:?} is a client",
-                Self::NAME
-            ))
-        })
+        for step in &scenario.steps {
+            if let scenario::What::Act { who: who @ Who::Raw(client, _), .. } = &step.what {
+                let name = Self::NAME;
+                let why = format!("{name} has no raw connections; {client:?} is a client");
+                return Err(format!("`who`: {who}: {why}"));
+            }
+        }
+        Ok(())
     }
 
     fn generate(profile: T::Profile, seed: u64) -> Scenario<T> {
