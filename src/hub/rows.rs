@@ -11,9 +11,17 @@ pub struct Rows<K, V>(Vec<(K, Option<V>)>);
 impl<K: Ord, V> Rows<K, V> {
     /// The row of each of these keys, which may repeat.
     pub(super) fn of(keys: impl Iterator<Item = K>, look: impl Fn(&K) -> Option<V>) -> Self {
-        let mut rows: Vec<(K, Option<V>)> = keys.map(|key| (key, None)).collect();
-        rows.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        rows.dedup_by(|(one, _), (other, _)| one == other);
+        let mut rows: Vec<(K, Option<V>)> = Vec::new();
+        for key in keys {
+            // Most inputs touch one row, and again and again.
+            if rows.last().is_none_or(|(latest, _)| *latest != key) {
+                rows.push((key, None));
+            }
+        }
+        if rows.len() > 1 {
+            rows.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+            rows.dedup_by(|(one, _), (other, _)| one == other);
+        }
         for (key, row) in &mut rows {
             *row = look(key);
         }

@@ -33,7 +33,7 @@ fn no_storm_of_this_hub_looks_broken_from_outside() {
             let seen = outside::judged(&storm, &outcome.events, PATIENCE);
             findings.merge(&seen.findings);
             if let Some((place, violation)) = seen.violation {
-                let (invariant, evidence) = (violation.invariant, violation.evidence);
+                let (invariant, evidence) = (violation.invariant, violation.evidence.clone());
                 failures.push(format!("{profile:?} {seed} event {place}: {invariant}: {evidence}"));
             }
         }

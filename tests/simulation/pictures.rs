@@ -150,7 +150,7 @@ fn a_page_of_a_failure_names_the_invariant_and_survives_hostile_data() {
     say_something_hostile(&mut outcome.events);
     let violation = outcome.violation.clone().expect("it failed");
     let evidence = format!("{} {HOSTILE}", violation.evidence);
-    outcome.violation = Some(Violation { evidence, ..violation });
+    outcome.violation = Some(Violation::new(violation.invariant, evidence));
     let scenario = Scenario { title: format!("A title {HOSTILE}"), ..scenario };
     let page = report::html(&scenario, "cargo sim replay </script>", &outcome, Some(HOSTILE));
     assert_eq!(page.matches("</script>").count(), plain.matches("</script>").count());

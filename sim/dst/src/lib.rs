@@ -65,7 +65,7 @@
 //! - [`executor`]: what runs the tasks of a simulation: madsim, or one of our own that asks for no flag.
 //! - [`net`]: its network, and what can be done to it.
 //! - [`disk`]: what outlives a crash of the hub.
-//! - [`run`]: takes down what happens and has it judged at once.
+//! - [`run`]: takes down what happens and has it judged.
 //! - [`history`]: what happened.
 //! - [`verdict`]: what must hold, who judges that, and what a violation says.
 //! - [`coverage`]: how often each situation came up: what never happened was not tested.

@@ -24,6 +24,7 @@
 use std::any::Any;
 use std::fmt::{Debug, Display};
 use std::hash::Hash;
+use std::ops::Deref;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -78,9 +79,14 @@ pub trait Invariant:
     }
 }
 
-/// An invariant that does not hold, and how that shows.
+/// An invariant that does not hold, and how that shows. No larger than a pointer: whoever judges says at every event
+/// that there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Violation<S: System> {
+pub struct Violation<S: System>(Box<Broken<S>>);
+
+/// What a [`Violation`] says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken<S: System> {
     /// What does not hold.
     pub invariant: S::Invariant,
     /// What was seen, with names and numbers.
@@ -91,13 +97,15 @@ pub struct Violation<S: System> {
 
 impl<S: System> Violation<S> {
     /// That the invariant does not hold.
+    #[cold]
     pub fn new(invariant: S::Invariant, evidence: impl Into<String>) -> Self {
-        Self { invariant, evidence: evidence.into(), waited_since: None }
+        Self(Box::new(Broken { invariant, evidence: evidence.into(), waited_since: None }))
     }
 
     /// The same, found by a wait in vain that began then.
-    pub fn waited_since(self, at: Duration) -> Self {
-        Self { waited_since: Some(at), ..self }
+    pub fn waited_since(mut self, at: Duration) -> Self {
+        self.0.waited_since = Some(at);
+        self
     }
 
     /// What a panic breaks.
@@ -108,6 +116,14 @@ impl<S: System> Violation<S> {
             .or(payload.downcast_ref::<&str>().copied())
             .unwrap_or("(no message)");
         Self::new(S::Invariant::NO_PANIC, message)
+    }
+}
+
+impl<S: System> Deref for Violation<S> {
+    type Target = Broken<S>;
+
+    fn deref(&self) -> &Broken<S> {
+        &self.0
     }
 }
 

@@ -43,6 +43,8 @@ pub type Violation = verdict::Violation<SignalHub>;
 /// What an observer says of an event.
 type Verdict = Result<(), Violation>;
 
+/// Cold: what only a failure needs lies apart from what every event runs through.
+#[cold]
 fn broken(invariant: Invariant, evidence: impl Into<String>) -> Verdict {
     Err(Violation::new(invariant, evidence))
 }
@@ -111,8 +113,9 @@ pub struct Judge {
     shadow: Shadow,
     rate_limits: resources::RateLimits,
     tally: resources::Tally,
-    /// Each with whether it watches silence.
-    at_hub: Vec<(bool, Box<dyn HubObserver>)>,
+    at_hub: Vec<Box<dyn HubObserver>>,
+    /// Which of them watch silence.
+    at_silence: Vec<usize>,
     over_all: Vec<Box<dyn RunObserver>>,
     store: Option<store::Store>,
 }
@@ -147,13 +150,15 @@ impl Judge {
     /// this.
     pub fn from_here(config: &Config, shadow: Shadow) -> Self {
         let mut judge = Self { over_all: Vec::new(), ..Self::with(config, shadow, None) };
-        judge.at_hub.retain(|(_, observer)| !observer.needs_the_past());
+        judge.at_hub.retain(|observer| !observer.needs_the_past());
+        judge.at_silence = at_silence(&judge.at_hub);
         judge
     }
 
     /// The same with what it needs to know of the past to judge recovery.
     pub(crate) fn remembering(mut self, past: Arc<Mutex<Recovery>>) -> Self {
-        self.at_hub.push((true, Box::new(Lent(past))));
+        self.at_silence.push(self.at_hub.len());
+        self.at_hub.push(Box::new(Lent(past)));
         self
     }
 
@@ -193,7 +198,7 @@ impl Judge {
         ];
         let demands_tokens = shadow.principals().is_some();
         let at_hub = at_hub.into_iter().filter(|o| demands_tokens || !o.needs_tokens());
-        let at_hub = at_hub.map(|o| (o.watches_silence(), o)).collect();
+        let at_hub: Vec<_> = at_hub.collect();
         let over_all: Vec<Box<dyn RunObserver>> = vec![
             Box::new(delivery::Arrival::new(delays)),
             Box::new(delivery::Readers::default()),
@@ -202,7 +207,8 @@ impl Judge {
         ];
         let (rate_limits, tally) =
             (resources::RateLimits::new(config), resources::Tally::default());
-        Self { shadow, rate_limits, tally, at_hub, over_all, store: None }
+        let at_silence = at_silence(&at_hub);
+        Self { shadow, rate_limits, tally, at_hub, at_silence, over_all, store: None }
     }
 
     /// The hub as the history tells it.
@@ -226,14 +232,14 @@ impl Judge {
             What::HubStarted { .. } => {
                 self.rate_limits.hub_restarted();
                 self.tally = resources::Tally::default();
-                self.at_hub.iter_mut().for_each(|(_, observer)| observer.hub_restarted());
+                self.at_hub.iter_mut().for_each(|observer| observer.hub_restarted());
             }
             What::Hub(hub) => {
                 self.shadow.put_off(&hub.input);
                 self.hub(hub)?;
             }
             What::HubStopped { how } => {
-                self.at_hub.iter_mut().for_each(|(_, observer)| observer.hub_stopped(*how));
+                self.at_hub.iter_mut().for_each(|observer| observer.hub_stopped(*how));
             }
             What::Client { .. } | What::Run(_) | What::Step { .. } => {}
         }
@@ -248,15 +254,18 @@ impl Judge {
     fn hub(&mut self, hub: &HubEvent) -> Verdict {
         if let Input::Restored(_) = hub.input {
             let mut observers = self.at_hub.iter_mut();
-            return observers.try_for_each(|(_, observer)| observer.hub_restored(hub));
+            return observers.try_for_each(|observer| observer.hub_restored(hub));
         }
         let rate_limits = &mut self.rate_limits;
         let transition = Transition::read(hub, &self.shadow, |key, frame| {
             rate_limits.is_rate_limited(hub, key, frame)
         });
-        let silent = transition.is_silent();
-        for (watches_silence, observer) in &mut self.at_hub {
-            if !silent || *watches_silence {
+        if transition.is_silent() {
+            for nth in &self.at_silence {
+                self.at_hub[*nth].observe(&transition)?;
+            }
+        } else {
+            for observer in &mut self.at_hub {
                 observer.observe(&transition)?;
             }
         }
@@ -284,6 +293,11 @@ impl Judge {
         check_balance(sessions, counters)?;
         self.tally.check(counters)
     }
+}
+
+/// The places of those that watch silence.
+fn at_silence(observers: &[Box<dyn HubObserver>]) -> Vec<usize> {
+    (0..observers.len()).filter(|nth| observers[*nth].watches_silence()).collect()
 }
 
 /// An observer that outlives its judge.

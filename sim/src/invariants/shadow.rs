@@ -199,16 +199,13 @@ impl Shadow {
     }
 
     fn apply_rows(&mut self, touched: &View) {
-        for (key, row) in &touched.sessions {
-            let known = self.sessions.get(key).map(|known| &known.id);
-            if let Some(row) = row.as_ref().filter(|row| known != Some(&row.id)) {
-                self.session_ids.insert(row.id);
-            }
-        }
-        put(&mut self.sessions, &touched.sessions);
-        put(&mut self.addresses, &touched.addresses);
-        put(&mut self.topics, &touched.topics);
-        put(&mut self.logs, &touched.logs);
+        let Self { sessions, session_ids, .. } = self;
+        put(sessions, &touched.sessions, |row| {
+            session_ids.insert(row.id);
+        });
+        put(&mut self.addresses, &touched.addresses, |_| {});
+        put(&mut self.topics, &touched.topics, |_| {});
+        put(&mut self.logs, &touched.logs, |_| {});
     }
 
     fn apply_registration(&mut self, event: &HubEvent) {
@@ -305,12 +302,20 @@ impl<'a> After<'a> {
     }
 }
 
-fn put<K: Ord + Clone, V: Clone>(rows: &mut BTreeMap<K, V>, touched: &Rows<K, V>) {
+/// `is_new` sees each row that was not there.
+fn put<K: Ord + Clone, V: Clone>(
+    rows: &mut BTreeMap<K, V>,
+    touched: &Rows<K, V>,
+    mut is_new: impl FnMut(&V),
+) {
     for (key, row) in touched {
         match row {
             Some(row) => match rows.get_mut(key) {
                 Some(known) => known.clone_from(row),
-                None => drop(rows.insert(key.clone(), row.clone())),
+                None => {
+                    is_new(row);
+                    rows.insert(key.clone(), row.clone());
+                }
             },
             None => drop(rows.remove(key)),
         }

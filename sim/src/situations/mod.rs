@@ -5,6 +5,7 @@ mod aimed;
 mod at_clients;
 mod names;
 mod required;
+mod seen;
 mod shape;
 mod tokens;
 mod watch;

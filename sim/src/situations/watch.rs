@@ -14,6 +14,7 @@ use signal_hub::time::Timestamp;
 
 use super::aimed::Aimed;
 use super::at_clients::{Asked, AtClients};
+use super::seen::Seen;
 use super::tokens::Tokens;
 use super::{Shape, Sightings, Situation};
 use crate::SignalHub;
@@ -45,14 +46,6 @@ pub struct Watch {
     unanswered: BTreeSet<ActorAddress>,
 }
 
-/// What came up.
-struct Seen {
-    times: [u64; Situation::ALL.len()],
-    /// Each that came up next after another.
-    pairs: BTreeSet<(Situation, Situation)>,
-    latest: Option<Situation>,
-}
-
 /// What is under way in one life of the hub.
 #[derive(Default)]
 struct AtHub {
@@ -75,7 +68,7 @@ impl verdict::Watch<SignalHub> for Watch {
             queue_messages_max: scenario.hub.queue_messages_max,
             resume_window: scenario.hub.resume_window,
             round_trip: 2 * (scenario.network.latency + scenario.network.jitter),
-            seen: Seen { times: [0; Situation::ALL.len()], pairs: BTreeSet::new(), latest: None },
+            seen: Seen::default(),
             hub: AtHub::default(),
             aimed: Aimed::new(&scenario.hub),
             clients: AtClients::default(),
@@ -87,8 +80,7 @@ impl verdict::Watch<SignalHub> for Watch {
     }
 
     fn sightings(&self, seed: u64, _judge: &Judge) -> Sightings {
-        let times = |situation| self.seen.times[situation as usize];
-        Sightings::of_run(seed, times).with_pairs(self.seen.pairs.iter().copied())
+        self.seen.sightings(seed)
     }
 
     fn observe(&mut self, event: &Event, judge: &Judge) {
@@ -142,14 +134,6 @@ impl verdict::Watch<SignalHub> for Watch {
 
     fn shape(&self, judge: &Judge) -> Shape {
         Shape::of(judge.shadow(), self.queue_messages_max)
-    }
-}
-
-impl Seen {
-    fn note(&mut self, situation: Situation) {
-        self.times[situation as usize] += 1;
-        let before = self.latest.replace(situation).filter(|before| *before != situation);
-        self.pairs.extend(before.map(|before| (before, situation)));
     }
 }
 

@@ -59,7 +59,7 @@ fn record<S: Deploy>(
         hub_inputs: recording.hub_inputs,
         sightings: recording.sightings,
         shapes: recording.shapes,
-        simulated: lasted.run,
+        simulated: recording.ended.unwrap_or(lasted.run),
         standstills: Vec::new(),
         compared_steps: 0,
     };
@@ -71,9 +71,15 @@ fn caught<S: Deploy>(
     recorder: &Recorder<S>,
     play: impl FnOnce() -> Result<Duration, Skipped>,
 ) -> Result<Lasted, Skipped> {
-    let run = panic::catch_unwind(AssertUnwindSafe(play)).unwrap_or_else(|payload| {
-        recorder.accuse(Violation::of_panic(&*payload));
-        Ok(Duration::ZERO)
-    })?;
+    let played = panic::catch_unwind(AssertUnwindSafe(play));
+    // What waits for the judge happened before whatever ended the run.
+    let judged = panic::catch_unwind(AssertUnwindSafe(|| recorder.is_violated()));
+    let run = match (judged, played) {
+        (Err(payload), _) | (Ok(_), Err(payload)) => {
+            recorder.accuse(Violation::of_panic(&*payload));
+            Duration::ZERO
+        }
+        (Ok(_), Ok(played)) => played?,
+    };
     Ok(Lasted { run, standstill: Duration::ZERO })
 }

@@ -1,5 +1,5 @@
-//! A run under way: each event is judged, counted and kept before the next one happens. Whoever expects
-//! something of the run waits here for it.
+//! A run under way: its events are judged, counted and kept one after the other. Whoever expects something of the run
+//! waits here for it.
 //!
 //! Of [`Echo`](crate::service#all-of-one), by hand:
 //!

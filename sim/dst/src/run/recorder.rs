@@ -1,4 +1,5 @@
-//! Takes down the events of a run and has each judged at once.
+//! Takes down the events of a run and has them judged, some at a time: what plays a run and what judges it are so much
+//! code that a processor holds close by only one of them.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +16,9 @@ use crate::verdict::{Judge, Time, Violation, Watch};
 
 /// After so many hub inputs the shape of the hub is looked at again.
 const SHAPE_EVERY: u64 = 16;
+
+/// So many events and looks wait for the judge, where time is virtual: nobody can tell when they were judged.
+const WAITING_MAX: usize = 512;
 
 /// How much of a history is kept after it was judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +40,21 @@ struct Shared<S: System> {
     inner: Mutex<Inner<S>>,
 }
 
+/// Looks at something beside the history.
+type Look<S> = Box<dyn FnOnce(&<S as System>::Judge) -> Result<(), Violation<S>> + Send>;
+
+/// What waits for the judge.
+enum Waiting<S: System> {
+    Event(Event<S>),
+    Look(Look<S>),
+}
+
 struct Inner<S: System> {
     keep: Keep,
+    waiting: Vec<Waiting<S>>,
+    waiting_max: usize,
+    /// When the latest event happened that was judged.
+    judged: Duration,
     seed: u64,
     judge: S::Judge,
     watch: S::Watch,
@@ -47,6 +64,8 @@ struct Inner<S: System> {
     count: u64,
     hub_inputs: u64,
     violation: Option<Violation<S>>,
+    /// When the event happened that shows it.
+    ended: Option<Duration>,
 }
 
 impl<S: System> Clone for Recorder<S> {
@@ -56,7 +75,33 @@ impl<S: System> Clone for Recorder<S> {
 }
 
 impl<S: System> Inner<S> {
+    /// Has judged what waits; returns whether that shows the first violation.
+    fn judge(&mut self) -> bool {
+        let before = self.violation.is_some();
+        let mut waiting = std::mem::take(&mut self.waiting);
+        for one in waiting.drain(..) {
+            // After a violation nothing more is part of the history.
+            if self.violation.is_some() {
+                break;
+            }
+            let verdict = match one {
+                Waiting::Event(event) => {
+                    let verdict = self.take_down(&event);
+                    self.keep(event);
+                    verdict
+                }
+                Waiting::Look(look) => look(&self.judge),
+            };
+            if let Err(violation) = verdict {
+                (self.violation, self.ended) = (Some(violation), Some(self.judged));
+            }
+        }
+        self.waiting = waiting;
+        self.violation.is_some() && !before
+    }
+
     fn take_down(&mut self, event: &Event<S>) -> Result<(), Violation<S>> {
+        self.judged = event.at;
         self.count += 1;
         self.watch.observe(event, &self.judge);
         let verdict = self.judge.observe(event);
@@ -93,6 +138,8 @@ pub struct Recording<S: System> {
     pub shapes: BTreeSet<S::Shape>,
     /// The first violation; the last event is the one that broke it.
     pub violation: Option<Violation<S>>,
+    /// When that event happened, if one did: the run ended with it.
+    pub ended: Option<Duration>,
 }
 
 impl<S: System> Recorder<S> {
@@ -113,72 +160,73 @@ impl<S: System> Recorder<S> {
             count: 0,
             hub_inputs: 0,
             violation: None,
+            ended: None,
+            waiting: Vec::new(),
+            waiting_max: if time == Time::Virtual { WAITING_MAX } else { 1 },
+            judged: Duration::ZERO,
         };
         let (violated, arrived) = (Notify::new(), Notify::new());
         Self(Arc::new(Shared { violated, arrived, inner: Mutex::new(inner) }))
     }
 
-    /// Takes down and judges one event. After a violation nothing more is taken down.
+    /// Takes down one event, which is judged before anybody asks for what came of it. After a violation nothing more
+    /// is taken down.
     pub fn record(&self, at: Duration, what: What<S>) {
         let event = Event { at, what };
         let mut inner = self.lock();
-        if self.judge(&mut inner, &event) {
-            inner.keep(event);
-        }
-    }
-
-    /// The same for whoever still needs what it tells: a copy is made only if it is kept.
-    pub fn record_and_return(&self, at: Duration, what: What<S>) -> What<S> {
-        let event = Event { at, what };
-        let mut inner = self.lock();
-        if self.judge(&mut inner, &event) && inner.keep != Keep::Nothing {
-            inner.keep(event.clone());
-        }
-        event.what
-    }
-
-    /// Returns whether the event is part of the history.
-    fn judge(&self, inner: &mut Inner<S>, event: &Event<S>) -> bool {
-        if inner.violation.is_some() {
-            return false;
-        }
-        let verdict = inner.take_down(event);
-        if inner.inboxes.observe(event) {
+        if inner.inboxes.observe(&event) {
             self.0.arrived.notify_waiters();
         }
-        if let Err(violation) = verdict {
-            inner.violation = Some(violation);
-            self.0.violated.notify_waiters();
-        }
-        true
+        self.wait(&mut inner, Waiting::Event(event));
     }
 
-    /// Has the judge look at something beside the history.
-    pub fn check(&self, look: impl FnOnce(&S::Judge) -> Result<(), Violation<S>>) {
-        let mut inner = self.lock();
+    /// Has the judge look at something beside the history, once it has judged the events so far.
+    pub fn check(&self, look: impl FnOnce(&S::Judge) -> Result<(), Violation<S>> + Send + 'static) {
+        self.wait(&mut self.lock(), Waiting::Look(Box::new(look)));
+    }
+
+    fn wait(&self, inner: &mut Inner<S>, what: Waiting<S>) {
+        if inner.violation.is_some() {
+            return;
+        }
+        inner.waiting.push(what);
+        if inner.waiting.len() >= inner.waiting_max {
+            self.judge(inner);
+        }
+    }
+
+    fn judge(&self, inner: &mut Inner<S>) {
+        if inner.judge() {
+            self.0.violated.notify_waiters();
+        }
+    }
+
+    /// Has the judge look at once at something beside the history.
+    pub fn check_now(&self, look: impl FnOnce(&S::Judge) -> Result<(), Violation<S>>) {
+        let mut inner = self.judged();
         if inner.violation.is_some() {
             return;
         }
         if let Err(violation) = look(&inner.judge) {
-            inner.violation = Some(violation);
+            (inner.violation, inner.ended) = (Some(violation), Some(inner.judged));
             self.0.violated.notify_waiters();
         }
     }
 
     /// Adds a violation that no single event shows.
     pub fn accuse(&self, violation: Violation<S>) {
-        self.lock().violation.get_or_insert(violation);
+        self.judged().violation.get_or_insert(violation);
         self.0.violated.notify_waiters();
     }
 
     /// How many events there were so far.
     pub fn count(&self) -> u64 {
-        self.lock().count
+        self.judged().count
     }
 
     /// Returns whether an invariant is broken.
     pub fn is_violated(&self) -> bool {
-        self.lock().violation.is_some()
+        self.judged().violation.is_some()
     }
 
     /// Ends with the first violation.
@@ -231,12 +279,12 @@ impl<S: System> Recorder<S> {
 
     /// What the judge knows of the run so far.
     pub fn look<T>(&self, look: impl FnOnce(&S::Judge) -> T) -> T {
-        look(&self.lock().judge)
+        look(&self.judged().judge)
     }
 
     /// Ends the recording.
     pub fn finish(&self) -> Recording<S> {
-        let mut inner = self.lock();
+        let mut inner = self.judged();
         Recording {
             events: std::mem::take(&mut inner.events).into(),
             count: inner.count,
@@ -244,7 +292,15 @@ impl<S: System> Recorder<S> {
             sightings: inner.watch.sightings(inner.seed, &inner.judge),
             shapes: std::mem::take(&mut inner.shapes),
             violation: inner.violation.clone(),
+            ended: inner.ended,
         }
+    }
+
+    /// With everything judged that has happened.
+    fn judged(&self) -> MutexGuard<'_, Inner<S>> {
+        let mut inner = self.lock();
+        self.judge(&mut inner);
+        inner
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<S>> {

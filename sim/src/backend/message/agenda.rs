@@ -40,34 +40,46 @@ pub struct Agenda {
 }
 
 struct Entry {
-    at: Duration,
-    number: u64,
+    /// When it is due, and its place among those that are due then: one number compares faster.
+    turn: u128,
     event: Event,
 }
 
 impl Agenda {
     pub fn plan(&mut self, at: Duration, event: Event) {
         self.planned += 1;
-        self.events.push(Reverse(Entry { at, number: self.planned, event }));
+        let turn = u128::from(nanos(at)) << u64::BITS | u128::from(self.planned);
+        self.events.push(Reverse(Entry { turn, event }));
     }
 
     pub fn pop(&mut self) -> Option<(Duration, Event)> {
-        self.events.pop().map(|Reverse(Entry { at, event, .. })| (at, event))
+        self.events.pop().map(|Reverse(entry)| (entry.at(), entry.event))
     }
 
     /// The next event, if it is the network's and due by `now`.
     pub fn pop_network(&mut self, now: Duration) -> Option<Plan> {
         let next = self.events.peek_mut()?;
-        let Entry { at, event: Event::Network(plan), .. } = &next.0 else { return None };
-        let plan = (*at <= now).then_some(*plan)?;
+        let Event::Network(plan) = next.0.event else { return None };
+        let plan = (next.0.at() <= now).then_some(plan)?;
         PeekMut::pop(next);
         Some(plan)
     }
 }
 
+/// What is due after some centuries never is.
+fn nanos(at: Duration) -> u64 {
+    u64::try_from(at.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Entry {
+    fn at(&self) -> Duration {
+        Duration::from_nanos((self.turn >> u64::BITS) as u64)
+    }
+}
+
 impl Ord for Entry {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.number).cmp(&(other.at, other.number))
+        self.turn.cmp(&other.turn)
     }
 }
 

@@ -99,19 +99,10 @@ impl World {
         let Some(client) = self.client(id).filter(|client| client.link == Some(from)) else {
             return;
         };
-        let name = client.name.clone();
-        let input = match input {
-            Input::Frame(Ok(frame)) => {
-                let event = ClientEvent::Received(frame);
-                let event = What::Client { client: name, event };
-                let told = self.recorder.record_and_return(self.now, event);
-                let What::Client { event: ClientEvent::Received(frame), .. } = told else {
-                    unreachable!("it is what was recorded")
-                };
-                Input::Frame(Ok(frame))
-            }
-            other => other,
-        };
+        if let Input::Frame(Ok(frame)) = &input {
+            let (client, event) = (client.name.clone(), ClientEvent::Received(frame.clone()));
+            self.recorder.record(self.now, What::Client { client, event });
+        }
         self.hand_in(id, input);
         self.obey(id);
     }

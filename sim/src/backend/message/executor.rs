@@ -50,7 +50,8 @@ pub fn run(root: impl Future<Output = ()>, tasks: &Tasks, mut step: impl FnMut()
     let mut running: FuturesUnordered<Task> = FuturesUnordered::new();
     let mut root = pin!(root);
     loop {
-        while flag.0.swap(false, Ordering::Relaxed) {
+        while flag.0.load(Ordering::Relaxed) {
+            flag.0.store(false, Ordering::Relaxed);
             if root.as_mut().poll(&mut context).is_ready() {
                 // A task holds a handle to where it waits: one that never ran would keep itself.
                 return drop(tasks.take());

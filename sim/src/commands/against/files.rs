@@ -103,7 +103,7 @@ impl Against {
         eprintln!("{story}\ntries    broke in {} of {} tries\n", tries.0, tries.1);
         let broken = Break {
             run: file.display().to_string(),
-            evidence: violation.evidence,
+            evidence: violation.evidence.clone(),
             count: 1,
             command,
             file: Some(file.to_owned()),

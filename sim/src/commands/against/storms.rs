@@ -115,7 +115,7 @@ impl Against {
         }
         let told = Break {
             run: format!("seed {seed}"),
-            evidence: violation.evidence,
+            evidence: violation.evidence.clone(),
             count: failure.seeds.len(),
             command,
             steps: Some(shrunk.scenario.steps.len()),

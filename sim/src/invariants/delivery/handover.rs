@@ -7,7 +7,7 @@ use signal_hub::protocol::{ActorAddress, Body, Delivery, Pattern, Request, Route
 
 use super::super::transition::RequestTransition;
 use super::super::{HubObserver, Invariant, Transition, Verdict, broken};
-use super::metadata;
+use super::metadata::{self, Entry};
 use super::remembered::{Ask, Remembered, reached_nobody};
 
 /// I8, I15, I18, I19. Remembers whom the copies of each ask went to.
@@ -78,21 +78,18 @@ impl Handover {
     ) -> Verdict {
         let mut expected = metadata::entries(&request.metadata);
         metadata::HUB_KEYS.iter().for_each(|key| drop(expected.remove(*key)));
-        let mut add = |key: &str, value: &str| {
-            let value = serde_json::to_string(value).unwrap_or_default();
-            expected.insert(key.to_owned(), value);
-        };
-        add("originalMessageId", delivery.origin.as_str());
-        add("via", self.hub_address.as_str());
+        let mut add = |key: &'static str, value| expected.insert(key.into(), value);
+        add("originalMessageId", Entry::Text(delivery.origin.as_str().into()));
+        add("via", Entry::Text(self.hub_address.as_str().into()));
         let mark = match &delivery.route {
             Route::Send => "forwarded",
             Route::Broadcast => "broadcast",
             Route::Publication { topic } => {
-                add("topic", topic.as_str());
+                add("topic", Entry::Text(topic.as_str().into()));
                 "publication"
             }
         };
-        expected.insert(mark.to_owned(), "true".to_owned());
+        add(mark, Entry::Written("true"));
         if metadata::entries(&delivery.metadata) == expected {
             Ok(())
         } else {

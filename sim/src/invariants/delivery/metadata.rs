@@ -1,8 +1,9 @@
 //! The metadata of copies.
 
+use std::borrow::{Borrow, Cow};
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use signal_hub::protocol::Json;
 
@@ -10,15 +11,56 @@ use signal_hub::protocol::Json;
 pub const HUB_KEYS: [&str; 7] =
     ["broadcast", "forwarded", "originalMessageId", "publication", "seq", "topic", "via"];
 
-/// Each key with the text of its value; a text's own form is left out of account.
-pub fn entries(metadata: &Json) -> BTreeMap<String, String> {
-    let entries: BTreeMap<String, Box<RawValue>> =
-        serde_json::from_str(metadata.as_str()).unwrap_or_default();
-    let text = |value: &RawValue| match serde_json::from_str(value.get()) {
-        Ok(Value::String(text)) => serde_json::to_string(&text).unwrap_or_default(),
-        Ok(_) | Err(_) => value.get().to_owned(),
-    };
-    entries.into_iter().map(|(key, value)| (key, text(&value))).collect()
+/// What stands under a key.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Entry<'a> {
+    /// A text, however it is escaped.
+    Text(Cow<'a, str>),
+    /// Anything else, as it is written.
+    Written(&'a str),
+}
+
+/// A key, which serde borrows only if told to.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+pub struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Borrow<str> for Key<'_> {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'a> From<&'a str> for Key<'a> {
+    fn from(key: &'a str) -> Self {
+        Self(key.into())
+    }
+}
+
+/// Each key with what stands under it.
+pub fn entries(metadata: &Json) -> BTreeMap<Key<'_>, Entry<'_>> {
+    if *metadata == Json::EMPTY_OBJECT {
+        return BTreeMap::new();
+    }
+    serde_json::from_str(metadata.as_str()).unwrap_or_default()
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Entry<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&RawValue>::deserialize(deserializer).map(|value| Self::of(value.get()))
+    }
+}
+
+impl<'a> Entry<'a> {
+    fn of(value: &'a str) -> Self {
+        let text = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        match text {
+            None => Entry::Written(value),
+            Some(text) if !text.contains('\\') => Entry::Text(text.into()),
+            // Half a character is no text.
+            Some(_) => serde_json::from_str(value)
+                .map_or(Entry::Written(value), |text: String| Entry::Text(text.into())),
+        }
+    }
 }
 
 /// Returns whether a copy arrived with what it was sent with, and its number.

@@ -21,5 +21,5 @@ pub fn probe_unanswered(probe: &str, within: Duration) -> Violation {
 pub fn check_rest_in_time(left: Sizes, later: Sizes) -> Result<(), Violation> {
     let Err(violation) = check_rest(left) else { return Ok(()) };
     check_rest(later)?;
-    Err(Violation::new(Invariant::L5, violation.evidence))
+    Err(Violation::new(Invariant::L5, violation.evidence.clone()))
 }
