@@ -11,7 +11,7 @@ use signal_hub::protocol::{ActorAddress, Outgoing};
 use signal_hub::time::Timestamp;
 
 /// What is counted. The first four are parts of the others.
-pub const NAMES: [&str; 12] = [
+pub const NAMES: [&str; 13] = [
     "decode a send",
     "decode a publication",
     "encode a copy of a publication",
@@ -20,6 +20,7 @@ pub const NAMES: [&str; 12] = [
     "register and unregister",
     "subscribe and unsubscribe",
     "an ask, its delivery and its ack",
+    "the same where an outcome gives way",
     "a publication to 100",
     "a heartbeat",
     "a refused request",
@@ -30,7 +31,7 @@ const CLIENTS: u64 = 100;
 
 /// Plays one of [`NAMES`].
 pub fn play(name: &str, rounds: u64) {
-    let mut play = Play::new();
+    let mut play = Play::new(Config::default());
     let data = format!(r#"{{"n":7,"text":"{}"}}"#, "x".repeat(239));
     let send = format!(r#"{{"to":"@(actor/2)","type":"bench:msg","data":{data}}}"#);
     let send = frame(1, "hub:send", &send, "{}");
@@ -63,6 +64,11 @@ pub fn play(name: &str, rounds: u64) {
             play.every_round(rounds, frames);
         }
         "an ask, its delivery and its ack" => play.every_round(rounds, [send]),
+        "the same where an outcome gives way" => {
+            // Fewer than the rounds of the shorter run.
+            let config = Config { dedupe_entries_max: 100, ..Config::default() };
+            Play::new(config).every_round(rounds, [send]);
+        }
         "a publication to 100" => play.every_round(rounds, [publish]),
         "a heartbeat" => {
             let heartbeat = frame(1, "hub:heartbeat", r#"{"timestamp":1700000000000}"#, "{}");
@@ -108,8 +114,8 @@ struct Play {
 }
 
 impl Play {
-    fn new() -> Self {
-        let hub = Hub::new(Config::default(), Ids::new([7; 32]));
+    fn new(config: Config) -> Self {
+        let hub = Hub::new(config, Ids::new([7; 32]));
         let mut play = Self {
             address: hub.config().hub_address.clone(),
             hub,
