@@ -116,17 +116,17 @@ impl DedupeCache {
 
     /// Remembers the outcome of an ask that is not remembered yet. At the bound of its address,
     /// that address loses its oldest; at the hub's bound, the address with the most does, and of
-    /// several the last in order.
+    /// several the last in order. Returns where the outcomes of the address are, for the next time.
     pub fn insert(
         &mut self,
         now: Timestamp,
-        ask: DedupeKey,
+        (ask, hint): (DedupeKey, Seat),
         principal: Option<&Principal>,
         outcome: Outcome,
         config: &Config,
-    ) {
+    ) -> Seat {
         let DedupeKey { from, digest, .. } = ask;
-        let (seat, of) = self.of.or_default(Seat::default(), &from);
+        let (seat, of) = self.of.or_default(hint, &from);
         if of.numbers.len() >= config.dedupe_entries_per_address_max.max(1) {
             if let Some(oldest) = of.numbers.pop_front() {
                 self.outcomes.remove(oldest, &from);
@@ -148,6 +148,7 @@ impl DedupeCache {
         if of.rank < count {
             rank_anew(&mut self.ranks, (seat, of), from);
         }
+        seat
     }
 
     /// Forgets outcomes as old as the window.

@@ -20,7 +20,8 @@ fn ask(from: &str, id: &str) -> DedupeKey {
 }
 
 fn insert(cache: &mut DedupeCache, from: &str, id: &str, config: &Config) {
-    cache.insert(Timestamp::default(), ask(from, id), None, Outcome::Delivered, config);
+    let ask = (ask(from, id), Seat::default());
+    cache.insert(Timestamp::default(), ask, None, Outcome::Delivered, config);
 }
 
 /// Those of these asks that are known.
