@@ -188,14 +188,6 @@ pub(super) fn text_len(text: &str) -> usize {
     serde_json::to_string(text).expect("a string is JSON").len()
 }
 
-/// Returns whether no byte of a JSON string would be escaped, but for quotes.
-pub(super) fn is_plain(text: &[u8]) -> bool {
-    let (words, rest) = text.as_chunks::<8>();
-    // Without an end before the last word, the compiler looks at several at once.
-    let controls = words.iter().fold(0, |odd, word| odd | below(u64::from_le_bytes(*word), 0x20));
-    controls == 0 && rest.iter().all(|byte| *byte >= 0x20) && memchr(b'\\', text).is_none()
-}
-
 const ONES: u64 = 0x0101_0101_0101_0101;
 
 /// The lowest byte with its high bit set is below `limit`; those above it say nothing.
@@ -223,19 +215,30 @@ fn is_wholly_plain(text: &[u8]) -> bool {
     }
 }
 
-/// Bytes until a quote. Most are near, and a call takes longer than a look at a few words.
+/// Bytes until the quote that ends a JSON string; none if something in it is not itself. Most quotes are near, and a
+/// call takes longer than a look at a few words.
 #[inline(always)]
-pub(super) fn until_quote(text: &[u8]) -> Option<usize> {
+pub(super) fn plain_until_quote(text: &[u8]) -> Option<usize> {
     const WORDS_MAX: usize = 5;
     let mut seen = 0;
     for word in text.as_chunks::<8>().0.iter().take(WORDS_MAX) {
-        let quotes = below(u64::from_le_bytes(*word) ^ (ONES * u64::from(b'"')), 1);
-        if quotes != 0 {
-            return Some(seen + quotes.trailing_zeros() as usize / 8);
+        let odd = odd(*word);
+        if odd != 0 {
+            let at = odd.trailing_zeros() / 8;
+            return (word[at as usize] == b'"').then_some(seen + at as usize);
         }
         seen += 8;
     }
-    memchr(b'"', &text[seen..]).map(|more| seen + more)
+    far_quote(text, seen)
+}
+
+/// The same from `seen` on.
+fn far_quote(text: &[u8], seen: usize) -> Option<usize> {
+    let len = memchr(b'"', &text[seen..])?;
+    // Without an end before the last byte, the compiler looks at many at once.
+    let is_odd = |byte: &u8| u8::from(*byte < 0x20) | u8::from(*byte == b'\\');
+    let odd = text[seen..seen + len].iter().fold(0, |odd, byte| odd | is_odd(byte));
+    (odd == 0).then_some(seen + len)
 }
 
 /// Bytes until one that is not itself in a JSON string: a quote, a backslash, a control character.
@@ -285,14 +288,15 @@ mod tests {
                 let text = format!("{filling}{end}\u{1}\"behind\\ it");
                 assert_eq!(plain_len(text.as_bytes()), filling.len(), "{text:?}");
                 assert!(!is_wholly_plain(&text.as_bytes()[..=filling.len()]), "{text:?}");
-                assert_eq!(is_plain(&text.as_bytes()[..=filling.len()]), end == "\"", "{text:?}");
+                let until = (end == "\"").then_some(filling.len());
+                assert_eq!(plain_until_quote(text.as_bytes()), until, "{text:?}");
             }
             assert_eq!(plain_len(filling.as_bytes()), filling.len());
             assert!(is_wholly_plain(filling.as_bytes()));
             for more in ["", "!", "and a text that is longer than a few words of eight bytes"] {
                 let text = format!("{filling}{more}\"\"");
-                assert_eq!(until_quote(text.as_bytes()), Some(text.len() - 2), "{text:?}");
-                assert_eq!(until_quote(&text.as_bytes()[..text.len() - 2]), None);
+                assert_eq!(plain_until_quote(text.as_bytes()), Some(text.len() - 2), "{text:?}");
+                assert_eq!(plain_until_quote(&text.as_bytes()[..text.len() - 2]), None);
             }
         }
     }

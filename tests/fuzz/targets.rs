@@ -100,7 +100,8 @@ fn read(stream: &[u8], step: usize) -> Vec<Said> {
             let (taken, received) = reader.read(&mut piece[at..], FRAME_BYTES_MAX);
             at += taken;
             said.push(match received {
-                Some(Received::Message(says)) => Said::Message(says.into_owned()),
+                Some(Received::Text(says)) => Said::Message(says.into_owned().into_bytes()),
+                Some(Received::Binary(says)) => Said::Message(says.into_owned()),
                 Some(Received::Ping(says)) => Said::Ping(says.into_owned()),
                 Some(Received::Pong) => Said::Pong,
                 Some(Received::Close(_)) => Said::Close,

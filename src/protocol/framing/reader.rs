@@ -31,8 +31,10 @@ pub struct FrameReader {
 /// What a client sent.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Received<'a> {
-    /// A whole message, text or binary; text is UTF-8.
-    Message(Cow<'a, [u8]>),
+    /// A whole message of text.
+    Text(Cow<'a, str>),
+    /// A whole message that need not be text.
+    Binary(Cow<'a, [u8]>),
     /// A ping, and what its pong must say.
     Ping(Cow<'a, [u8]>),
     /// A pong.
@@ -139,10 +141,11 @@ impl FrameReader {
                 PING => Received::Ping(payload),
                 PONG => Received::Pong,
                 CLOSE => close(payload),
-                _ if self.is_text && !is_utf8(&payload[mem::take(&mut self.text_bytes)..]) => {
-                    Received::Violation(Violation::Utf8)
+                _ if self.is_text => {
+                    self.text_bytes = 0;
+                    text(payload)
                 }
-                _ => Received::Message(payload),
+                _ => Received::Binary(payload),
             };
             return (at, Some(received));
         }
@@ -210,8 +213,12 @@ impl FrameReader {
     }
 }
 
-fn is_utf8(bytes: &[u8]) -> bool {
-    bytes.is_ascii() || str::from_utf8(bytes).is_ok()
+fn text(payload: Cow<'_, [u8]>) -> Received<'_> {
+    let text = match payload {
+        Cow::Borrowed(bytes) => str::from_utf8(bytes).map(Cow::Borrowed).ok(),
+        Cow::Owned(bytes) => String::from_utf8(bytes).map(Cow::Owned).ok(),
+    };
+    text.map_or(Received::Violation(Violation::Utf8), Received::Text)
 }
 
 fn check(header: &Header, is_in_message: bool) -> Result<(), Violation> {
@@ -242,7 +249,7 @@ fn close(payload: Cow<'_, [u8]>) -> Received<'_> {
     let Some((code, reason)) = payload.split_first_chunk() else { return Received::Close(payload) };
     match u16::from_be_bytes(*code) {
         1004..=1006 | 1015 => Received::Violation(Violation::CloseCode),
-        1000..=1014 | 3000..=4999 if is_utf8(reason) => Received::Close(payload),
+        1000..=1014 | 3000..=4999 if str::from_utf8(reason).is_ok() => Received::Close(payload),
         1000..=1014 | 3000..=4999 => Received::Violation(Violation::Utf8),
         _ => Received::Violation(Violation::CloseCode),
     }

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use super::io::Heard;
 use super::socket::{Socket, lock};
-use crate::protocol::codec::decode_client_frame;
+use crate::protocol::codec::{decode_client_frame, decode_client_text};
 use crate::protocol::framing::Received;
-use crate::protocol::{ClientFrame, Verb};
+use crate::protocol::{ClientFrame, Malformed, Verb};
 use crate::runtime::Runtime;
 use crate::server::Shell;
 
@@ -16,11 +16,12 @@ pub(super) fn heard<R: Runtime, S>(
     socket: &Mutex<Socket<S>>,
     received: Received<'_>,
 ) -> Heard {
+    let heard = |frame: Result<ClientFrame, Malformed>| {
+        Heard::Frame(frame.map(|frame| dated(shell, frame)))
+    };
     match received {
-        Received::Message(bytes) => {
-            let frame = decode_client_frame(&bytes, &shell.bounds);
-            Heard::Frame(frame.map(|frame| dated(shell, frame)))
-        }
+        Received::Text(text) => heard(decode_client_text(&text, &shell.bounds)),
+        Received::Binary(bytes) => heard(decode_client_frame(&bytes, &shell.bounds)),
         Received::Ping(says) => {
             lock(socket).answer_ping(&says);
             Heard::Ping

@@ -17,11 +17,15 @@ use crate::time::Timestamp;
 /// Reads a frame that has nothing unusual. None: [`decode_thoroughly`](super::decode_thoroughly)
 /// has to tell.
 pub fn decode_plain_frame(frame: &[u8], bounds: &Bounds) -> Option<Request> {
-    let mut scanner = Scanner::new(std::str::from_utf8(frame).ok()?);
-    let mut envelope = Envelope::default();
+    read(std::str::from_utf8(frame).ok()?, bounds)
+}
+
+/// The same of text.
+pub(super) fn read(text: &str, bounds: &Bounds) -> Option<Request> {
+    let (mut scanner, mut envelope) = (Scanner::new(text), Envelope::default());
     scanner.object(|scanner, key| envelope.read(key, scanner, bounds))?;
     scanner.end()?;
-    envelope.request(bounds, FrameBytes(frame.len()))
+    envelope.request(bounds, FrameBytes(text.len()))
 }
 
 #[derive(Default)]
