@@ -1,18 +1,22 @@
 //! A hub with a hundred clients, and a few things that they do again and again. Each message that
 //! the hub sends is written and reported as drained.
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use signal_hub::hub::{CloseCause, Config, Hub, Ids, Input, Output, Peer, SessionKey, Written};
-use signal_hub::protocol::codec::{Bounds, decode_client_frame, write_hub_frame};
+use signal_hub::protocol::codec::{
+    Bounds, Template, decode_client_frame, decode_client_text, write_hub_frame,
+};
 use signal_hub::protocol::{ActorAddress, Outgoing};
 use signal_hub::time::Timestamp;
 
-/// What is counted. The first four are parts of the others.
-pub const NAMES: [&str; 13] = [
+/// What is counted. The first five are parts of the others.
+pub const NAMES: [&str; 14] = [
     "decode a send",
+    "decode a send like the last one",
     "decode a publication",
     "encode a copy of a publication",
     "encode a delivery and its ack",
@@ -40,6 +44,11 @@ pub fn play(name: &str, rounds: u64) {
     let decode = |text: &[u8]| black_box(decode_client_frame(black_box(text), &Bounds::default()));
     match name {
         "decode a send" => repeat(rounds, || drop(decode(&send))),
+        "decode a send like the last one" => {
+            let (text, mut template) = (str::from_utf8(&send).expect("text"), Template::default());
+            let bounds = Bounds::default();
+            repeat(rounds, || drop(decode_client_text(black_box(text), &bounds, &mut template)));
+        }
         "decode a publication" => repeat(rounds, || drop(decode(&publish))),
         "encode a copy of a publication" => {
             let copies = play.answers(&publish);
@@ -109,6 +118,7 @@ struct Play {
     address: ActorAddress,
     now: Timestamp,
     frames: u32,
+    templates: BTreeMap<u64, Template>,
     buffer: Vec<u8>,
     sent: Vec<(SessionKey, Outgoing)>,
 }
@@ -121,6 +131,7 @@ impl Play {
             hub,
             now: Timestamp::from_millis(1_700_000_000_000),
             frames: 0,
+            templates: BTreeMap::new(),
             buffer: Vec::new(),
             sent: Vec::new(),
         };
@@ -149,6 +160,7 @@ impl Play {
             self.now = self.now + Duration::from_millis(100);
             self.open(session);
             frames.iter_mut().for_each(|frame| self.hear(session, frame));
+            self.templates.remove(&session);
             self.handle(Input::Closed(SessionKey(session), CloseCause::Lost));
         }
     }
@@ -168,7 +180,9 @@ impl Play {
                 frame[digits + at] = b"0123456789abcdef"[usize::from(*digit)];
             }
         }
-        let decoded = decode_client_frame(frame, &self.hub.config().bounds());
+        let text = str::from_utf8(frame).expect("clients write text");
+        let template = self.templates.entry(session).or_default();
+        let decoded = decode_client_text(text, &self.hub.config().bounds(), template);
         self.handle(Input::Frame(SessionKey(session), decoded));
     }
 

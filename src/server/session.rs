@@ -20,6 +20,7 @@ use super::Shell;
 use super::intake::{Intake, Skimmed, Unread};
 use super::owner::{Event, Outbox};
 use crate::hub::{CloseCause, Input, SessionKey};
+use crate::protocol::codec::Template;
 use crate::runtime::{Alarm, Runtime};
 
 mod hearing;
@@ -44,6 +45,7 @@ pub(super) struct Session<'a, R: Runtime, S> {
     shell: &'a Shell<R>,
     socket: Arc<Mutex<Socket<S>>>,
     intake: Intake,
+    template: Template,
     /// Inputs for which the owner has no room yet, which is how the hub's load slows clients down.
     /// They get it together, so that under load the hub's answers go together too.
     pending_inputs: Vec<Input>,
@@ -68,6 +70,7 @@ where
             shell,
             socket: Arc::new(Mutex::new(socket)),
             intake: Intake::new(config.connect_bytes_max(), limits.excess_bytes_max),
+            template: Template::default(),
             pending_inputs: Vec::new(),
             room: None,
             alarm: Alarm::default(),
@@ -265,7 +268,7 @@ where
             at += taken;
             let is_nothing = received.is_none();
             let heard = match received {
-                Some(received) => heard(shell, &self.socket, received),
+                Some(received) => heard(shell, &self.socket, &mut self.template, received),
                 // What a message was before was told then.
                 None if is_whole => break,
                 None => match self.intake.part() {

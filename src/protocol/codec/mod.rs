@@ -44,7 +44,7 @@ mod write;
 
 pub use bounds::Bounds;
 pub use client_frame::{
-    decode_client_frame, decode_client_text, decode_plain_frame, decode_thoroughly,
+    Template, decode_client_frame, decode_client_text, decode_plain_frame, decode_thoroughly,
     encode_client_frame,
 };
 pub use hub_frame::{

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use super::io::Heard;
 use super::socket::{Socket, lock};
-use crate::protocol::codec::{decode_client_frame, decode_client_text};
+use crate::protocol::codec::{Template, decode_client_frame, decode_client_text};
 use crate::protocol::framing::Received;
 use crate::protocol::{ClientFrame, Malformed, Verb};
 use crate::runtime::Runtime;
@@ -14,13 +14,14 @@ use crate::server::Shell;
 pub(super) fn heard<R: Runtime, S>(
     shell: &Shell<R>,
     socket: &Mutex<Socket<S>>,
+    template: &mut Template,
     received: Received<'_>,
 ) -> Heard {
     let heard = |frame: Result<ClientFrame, Malformed>| {
         Heard::Frame(frame.map(|frame| dated(shell, frame)))
     };
     match received {
-        Received::Text(text) => heard(decode_client_text(&text, &shell.bounds)),
+        Received::Text(text) => heard(decode_client_text(&text, &shell.bounds, template)),
         Received::Binary(bytes) => heard(decode_client_frame(&bytes, &shell.bounds)),
         Received::Ping(says) => {
             lock(socket).answer_ping(&says);

@@ -3,6 +3,7 @@
 mod directory;
 mod plain;
 mod scanner;
+mod template;
 mod verbs;
 mod write;
 
@@ -22,6 +23,7 @@ use crate::protocol::{
 use crate::time::Timestamp;
 
 pub use plain::decode_plain_frame;
+pub use template::Template;
 pub use write::encode_client_frame;
 
 const ADDRESS: &str = "an address: @(path)";
@@ -33,15 +35,27 @@ const PING_BYTES_MAX: usize = 1024;
 
 /// Reads one frame. The result keeps none of the frame's bytes.
 pub fn decode_client_frame(frame: &[u8], bounds: &Bounds) -> Result<ClientFrame, Malformed> {
-    decode_client_text(utf8(frame)?, bounds)
-}
-
-/// The same of a frame that is known to be text.
-pub fn decode_client_text(text: &str, bounds: &Bounds) -> Result<ClientFrame, Malformed> {
+    let text = utf8(frame)?;
     match plain::read(text, bounds) {
-        Some(request) => Ok(ClientFrame::Request(Arc::new(request))),
+        Some((_, request)) => Ok(ClientFrame::Request(Arc::new(request))),
         None => thorough(text, bounds),
     }
+}
+
+/// The same of text, faster if the frame is like those that were read with this template.
+pub fn decode_client_text(
+    text: &str,
+    bounds: &Bounds,
+    template: &mut Template,
+) -> Result<ClientFrame, Malformed> {
+    if let Some(request) = template.read(text, bounds) {
+        return Ok(ClientFrame::Request(request));
+    }
+    let Some((envelope, request)) = plain::read(text, bounds) else {
+        return thorough(text, bounds);
+    };
+    template.learn(text, &envelope, &request);
+    Ok(ClientFrame::Request(Arc::new(request)))
 }
 
 /// Reads one frame field by field, so that a refusal names what is wrong with it.

@@ -75,7 +75,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Passes this very text.
-    fn literal(&mut self, text: &[u8]) -> Option<()> {
+    pub fn literal(&mut self, text: &[u8]) -> Option<()> {
         self.rest = self.rest.strip_prefix(text)?;
         Some(())
     }
@@ -185,7 +185,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// How much was read.
-    fn at(&self) -> usize {
+    pub fn at(&self) -> usize {
         self.text.len() - self.rest.len()
     }
 }
