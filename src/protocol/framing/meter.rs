@@ -103,6 +103,10 @@ impl FrameMeter {
     /// whole.
     pub(super) fn begin(&mut self, bytes: &[u8]) -> (usize, Option<Header>) {
         let mut taken = 0;
+        if let (0, Some(whole)) = (self.header_bytes, bytes.first_chunk()) {
+            self.header = *whole;
+            return (header_len(whole), Some(self.begin_frame()));
+        }
         loop {
             let wanted = self.header_bytes_wanted() - self.header_bytes;
             let come = &bytes[taken..bytes.len().min(taken + wanted)];
@@ -157,16 +161,7 @@ impl FrameMeter {
     }
 
     fn header_bytes_wanted(&self) -> usize {
-        if self.header_bytes < 2 {
-            return 2;
-        }
-        let length = match self.header[1] & !MASKED {
-            126 => 2,
-            127 => 8,
-            _ => 0,
-        };
-        let mask = if self.header[1] & MASKED == 0 { 0 } else { 4 };
-        2 + length + mask
+        if self.header_bytes < 2 { 2 } else { header_len(&self.header) }
     }
 
     fn begin_frame(&mut self) -> Header {
@@ -191,6 +186,17 @@ impl FrameMeter {
             self.messages += 1;
         }
     }
+}
+
+/// Bytes of a header, of which two are enough to tell.
+fn header_len(header: &[u8; HEADER_BYTES_MAX]) -> usize {
+    let length = match header[1] & !MASKED {
+        126 => 2,
+        127 => 8,
+        _ => 0,
+    };
+    let mask = if header[1] & MASKED == 0 { 0 } else { 4 };
+    2 + length + mask
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! From what the stream brought to what the session's state hears.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::io::Heard;
-use super::socket::{Socket, lock};
+use super::socket::Socket;
 use crate::protocol::codec::{Template, decode_client_frame, decode_client_text};
 use crate::protocol::framing::Received;
 use crate::protocol::{ClientFrame, Malformed, Verb};
@@ -13,7 +13,7 @@ use crate::server::Shell;
 /// What was received, decoded; pings, close frames and violations are answered.
 pub(super) fn heard<R: Runtime, S>(
     shell: &Shell<R>,
-    socket: &Mutex<Socket<S>>,
+    socket: &mut Socket<S>,
     template: &mut Template,
     received: Received<'_>,
 ) -> Heard {
@@ -24,16 +24,16 @@ pub(super) fn heard<R: Runtime, S>(
         Received::Text(text) => heard(decode_client_text(&text, &shell.bounds, template)),
         Received::Binary(bytes) => heard(decode_client_frame(&bytes, &shell.bounds)),
         Received::Ping(says) => {
-            lock(socket).answer_ping(&says);
+            socket.answer_ping(&says);
             Heard::Ping
         }
         Received::Pong => Heard::Pong,
         Received::Close(says) => {
-            lock(socket).say_close(says.get(..2).unwrap_or_default(), "");
+            socket.say_close(says.get(..2).unwrap_or_default(), "");
             Heard::Close
         }
         Received::Violation(violation) => {
-            lock(socket).say_close(&violation.code().to_be_bytes(), violation.reason());
+            socket.say_close(&violation.code().to_be_bytes(), violation.reason());
             Heard::Violation
         }
         Received::TooLarge { declared, max } => {
