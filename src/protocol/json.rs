@@ -188,23 +188,19 @@ pub(super) fn text_len(text: &str) -> usize {
     serde_json::to_string(text).expect("a string is JSON").len()
 }
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-
-/// The lowest byte with its high bit set is below `limit`; those above it say nothing.
-fn below(word: u64, limit: u64) -> u64 {
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    word.wrapping_sub(ONES * limit) & !word & HIGHS
-}
-
-/// The lowest byte with its high bit set is not itself in a JSON string.
+/// The lowest byte with its high bit set is not itself in a JSON string; those above it say nothing.
 #[inline]
 fn odd(word: [u8; 8]) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x80 * ONES;
     let word = u64::from_le_bytes(word);
-    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    below(word, 0x20) | is(b'"') | is(b'\\')
+    let is = |byte: u8| (word ^ (ONES * u64::from(byte))).wrapping_sub(ONES);
+    let is_control = word.wrapping_sub(ONES * 0x20);
+    (is_control | is(b'"') | is(b'\\')) & !word & HIGHS
 }
 
-/// Returns whether [`plain_len`] is all of it. The last word may overlap the one before.
+/// Returns whether [`plain_len`] is all of it. The last word may overlap the one before. Without an end before it, the
+/// compiler looks at several words at once.
 fn is_wholly_plain(text: &[u8]) -> bool {
     match text.last_chunk() {
         None => plain_len(text) == text.len(),
@@ -229,16 +225,9 @@ pub(super) fn plain_until_quote(text: &[u8]) -> Option<usize> {
         }
         seen += 8;
     }
-    far_quote(text, seen)
-}
-
-/// The same from `seen` on.
-fn far_quote(text: &[u8], seen: usize) -> Option<usize> {
-    let len = memchr(b'"', &text[seen..])?;
-    // Without an end before the last byte, the compiler looks at many at once.
-    let is_odd = |byte: &u8| u8::from(*byte < 0x20) | u8::from(*byte == b'\\');
-    let odd = text[seen..seen + len].iter().fold(0, |odd, byte| odd | is_odd(byte));
-    (odd == 0).then_some(seen + len)
+    let far = &text[seen..];
+    let len = memchr(b'"', far)?;
+    is_wholly_plain(&far[..len]).then_some(seen + len)
 }
 
 /// Bytes until one that is not itself in a JSON string: a quote, a backslash, a control character.

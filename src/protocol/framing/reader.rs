@@ -215,7 +215,7 @@ impl FrameReader {
 
 fn text(payload: Cow<'_, [u8]>) -> Received<'_> {
     let text = match payload {
-        Cow::Borrowed(bytes) => str::from_utf8(bytes).map(Cow::Borrowed).ok(),
+        Cow::Borrowed(bytes) => simdutf8::basic::from_utf8(bytes).map(Cow::Borrowed).ok(),
         Cow::Owned(bytes) => String::from_utf8(bytes).map(Cow::Owned).ok(),
     };
     text.map_or(Received::Violation(Violation::Utf8), Received::Text)
