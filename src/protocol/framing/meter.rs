@@ -30,10 +30,28 @@ pub enum Noted {
     Close,
 }
 
-/// The header of a frame.
+/// The first byte of a header.
 #[derive(Debug, Clone, Copy, Default)]
+pub(super) struct First(pub u8);
+
+impl First {
+    pub(super) fn opcode(self) -> u8 {
+        self.0 & 0x0f
+    }
+
+    pub(super) fn is_control(self) -> bool {
+        self.opcode() >= CLOSE
+    }
+
+    pub(super) fn is_final(self) -> bool {
+        self.0 & FINAL != 0
+    }
+}
+
+/// The header of a frame.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Header {
-    pub first: u8,
+    pub first: First,
     /// Bytes of the frame after its header.
     pub length: u64,
     /// Whether no shorter form could write the length.
@@ -54,24 +72,12 @@ impl Header {
         };
         let mask = bytes[mask_at..].first_chunk().copied();
         Self {
-            first: bytes[0],
+            first: First(bytes[0]),
             length,
             is_shortest: length >= least,
             mask: mask.filter(|_| bytes[1] & MASKED != 0),
             declared: 0,
         }
-    }
-
-    pub(super) fn opcode(&self) -> u8 {
-        self.first & 0x0f
-    }
-
-    pub(super) fn is_control(&self) -> bool {
-        self.opcode() >= CLOSE
-    }
-
-    pub(super) fn is_final(&self) -> bool {
-        self.first & FINAL != 0
     }
 }
 
@@ -90,7 +96,7 @@ impl FrameMeter {
             let (taken, header) = self.begin(&bytes[at..]);
             at += taken;
             let header = header?;
-            if header.opcode() == CLOSE {
+            if header.first.opcode() == CLOSE {
                 return Some((at, Noted::Close));
             }
             if header.declared > bytes_max {
@@ -168,10 +174,10 @@ impl FrameMeter {
         let mut header = Header::parse(&self.header);
         self.header_bytes = 0;
         self.missing = header.length;
-        if header.is_control() {
+        if header.first.is_control() {
             self.is_last = !self.is_in_message;
         } else {
-            self.is_last = header.is_final();
+            self.is_last = header.first.is_final();
             self.is_in_message = !self.is_last;
             self.declared = self.declared.saturating_add(header.length);
             header.declared = self.declared;
