@@ -1,18 +1,22 @@
 //! A hub with a hundred clients, and a few things that they do again and again. Each message that
 //! the hub sends is written and reported as drained.
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use signal_hub::hub::{CloseCause, Config, Hub, Ids, Input, Output, Peer, SessionKey, Written};
-use signal_hub::protocol::codec::{Bounds, decode_client_frame, write_hub_frame};
+use signal_hub::protocol::codec::{
+    Bounds, Template, decode_client_frame, decode_client_text, write_hub_frame,
+};
 use signal_hub::protocol::{ActorAddress, Outgoing};
 use signal_hub::time::Timestamp;
 
-/// What is counted. The first four are parts of the others.
-pub const NAMES: [&str; 12] = [
+/// What is counted. The first five are parts of the others.
+pub const NAMES: [&str; 14] = [
     "decode a send",
+    "decode a send like the last one",
     "decode a publication",
     "encode a copy of a publication",
     "encode a delivery and its ack",
@@ -20,6 +24,7 @@ pub const NAMES: [&str; 12] = [
     "register and unregister",
     "subscribe and unsubscribe",
     "an ask, its delivery and its ack",
+    "the same where an outcome gives way",
     "a publication to 100",
     "a heartbeat",
     "a refused request",
@@ -30,7 +35,7 @@ const CLIENTS: u64 = 100;
 
 /// Plays one of [`NAMES`].
 pub fn play(name: &str, rounds: u64) {
-    let mut play = Play::new();
+    let mut play = Play::new(Config::default());
     let data = format!(r#"{{"n":7,"text":"{}"}}"#, "x".repeat(239));
     let send = format!(r#"{{"to":"@(actor/2)","type":"bench:msg","data":{data}}}"#);
     let send = frame(1, "hub:send", &send, "{}");
@@ -39,6 +44,11 @@ pub fn play(name: &str, rounds: u64) {
     let decode = |text: &[u8]| black_box(decode_client_frame(black_box(text), &Bounds::default()));
     match name {
         "decode a send" => repeat(rounds, || drop(decode(&send))),
+        "decode a send like the last one" => {
+            let (text, mut template) = (str::from_utf8(&send).expect("text"), Template::default());
+            let bounds = Bounds::default();
+            repeat(rounds, || drop(decode_client_text(black_box(text), &bounds, &mut template)));
+        }
         "decode a publication" => repeat(rounds, || drop(decode(&publish))),
         "encode a copy of a publication" => {
             let copies = play.answers(&publish);
@@ -63,6 +73,11 @@ pub fn play(name: &str, rounds: u64) {
             play.every_round(rounds, frames);
         }
         "an ask, its delivery and its ack" => play.every_round(rounds, [send]),
+        "the same where an outcome gives way" => {
+            // Fewer than the rounds of the shorter run.
+            let config = Config { dedupe_entries_max: 100, ..Config::default() };
+            Play::new(config).every_round(rounds, [send]);
+        }
         "a publication to 100" => play.every_round(rounds, [publish]),
         "a heartbeat" => {
             let heartbeat = frame(1, "hub:heartbeat", r#"{"timestamp":1700000000000}"#, "{}");
@@ -103,18 +118,20 @@ struct Play {
     address: ActorAddress,
     now: Timestamp,
     frames: u32,
+    templates: BTreeMap<u64, Template>,
     buffer: Vec<u8>,
     sent: Vec<(SessionKey, Outgoing)>,
 }
 
 impl Play {
-    fn new() -> Self {
-        let hub = Hub::new(Config::default(), Ids::new([7; 32]));
+    fn new(config: Config) -> Self {
+        let hub = Hub::new(config, Ids::new([7; 32]));
         let mut play = Self {
             address: hub.config().hub_address.clone(),
             hub,
             now: Timestamp::from_millis(1_700_000_000_000),
             frames: 0,
+            templates: BTreeMap::new(),
             buffer: Vec::new(),
             sent: Vec::new(),
         };
@@ -143,6 +160,7 @@ impl Play {
             self.now = self.now + Duration::from_millis(100);
             self.open(session);
             frames.iter_mut().for_each(|frame| self.hear(session, frame));
+            self.templates.remove(&session);
             self.handle(Input::Closed(SessionKey(session), CloseCause::Lost));
         }
     }
@@ -162,7 +180,9 @@ impl Play {
                 frame[digits + at] = b"0123456789abcdef"[usize::from(*digit)];
             }
         }
-        let decoded = decode_client_frame(frame, &self.hub.config().bounds());
+        let text = str::from_utf8(frame).expect("clients write text");
+        let template = self.templates.entry(session).or_default();
+        let decoded = decode_client_text(text, &self.hub.config().bounds(), template);
         self.handle(Input::Frame(SessionKey(session), decoded));
     }
 

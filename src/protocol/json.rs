@@ -188,31 +188,19 @@ pub(super) fn text_len(text: &str) -> usize {
     serde_json::to_string(text).expect("a string is JSON").len()
 }
 
-/// Returns whether no byte of a JSON string would be escaped, but for quotes.
-pub(super) fn is_plain(text: &[u8]) -> bool {
-    let (words, rest) = text.as_chunks::<8>();
-    // Without an end before the last word, the compiler looks at several at once.
-    let controls = words.iter().fold(0, |odd, word| odd | below(u64::from_le_bytes(*word), 0x20));
-    controls == 0 && rest.iter().all(|byte| *byte >= 0x20) && memchr(b'\\', text).is_none()
-}
-
-const ONES: u64 = 0x0101_0101_0101_0101;
-
-/// The lowest byte with its high bit set is below `limit`; those above it say nothing.
-fn below(word: u64, limit: u64) -> u64 {
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    word.wrapping_sub(ONES * limit) & !word & HIGHS
-}
-
-/// The lowest byte with its high bit set is not itself in a JSON string.
+/// The lowest byte with its high bit set is not itself in a JSON string; those above it say nothing.
 #[inline]
 fn odd(word: [u8; 8]) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x80 * ONES;
     let word = u64::from_le_bytes(word);
-    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    below(word, 0x20) | is(b'"') | is(b'\\')
+    let is = |byte: u8| (word ^ (ONES * u64::from(byte))).wrapping_sub(ONES);
+    let is_control = word.wrapping_sub(ONES * 0x20);
+    (is_control | is(b'"') | is(b'\\')) & !word & HIGHS
 }
 
-/// Returns whether [`plain_len`] is all of it. The last word may overlap the one before.
+/// Returns whether [`plain_len`] is all of it. The last word may overlap the one before. Without an end before it, the
+/// compiler looks at several words at once.
 fn is_wholly_plain(text: &[u8]) -> bool {
     match text.last_chunk() {
         None => plain_len(text) == text.len(),
@@ -223,19 +211,23 @@ fn is_wholly_plain(text: &[u8]) -> bool {
     }
 }
 
-/// Bytes until a quote. Most are near, and a call takes longer than a look at a few words.
+/// Bytes until the quote that ends a JSON string; none if something in it is not itself. Most quotes are near, and a
+/// call takes longer than a look at a few words.
 #[inline(always)]
-pub(super) fn until_quote(text: &[u8]) -> Option<usize> {
+pub(super) fn plain_until_quote(text: &[u8]) -> Option<usize> {
     const WORDS_MAX: usize = 5;
     let mut seen = 0;
     for word in text.as_chunks::<8>().0.iter().take(WORDS_MAX) {
-        let quotes = below(u64::from_le_bytes(*word) ^ (ONES * u64::from(b'"')), 1);
-        if quotes != 0 {
-            return Some(seen + quotes.trailing_zeros() as usize / 8);
+        let odd = odd(*word);
+        if odd != 0 {
+            let at = odd.trailing_zeros() / 8;
+            return (word[at as usize] == b'"').then_some(seen + at as usize);
         }
         seen += 8;
     }
-    memchr(b'"', &text[seen..]).map(|more| seen + more)
+    let far = &text[seen..];
+    let len = memchr(b'"', far)?;
+    is_wholly_plain(&far[..len]).then_some(seen + len)
 }
 
 /// Bytes until one that is not itself in a JSON string: a quote, a backslash, a control character.
@@ -285,14 +277,15 @@ mod tests {
                 let text = format!("{filling}{end}\u{1}\"behind\\ it");
                 assert_eq!(plain_len(text.as_bytes()), filling.len(), "{text:?}");
                 assert!(!is_wholly_plain(&text.as_bytes()[..=filling.len()]), "{text:?}");
-                assert_eq!(is_plain(&text.as_bytes()[..=filling.len()]), end == "\"", "{text:?}");
+                let until = (end == "\"").then_some(filling.len());
+                assert_eq!(plain_until_quote(text.as_bytes()), until, "{text:?}");
             }
             assert_eq!(plain_len(filling.as_bytes()), filling.len());
             assert!(is_wholly_plain(filling.as_bytes()));
             for more in ["", "!", "and a text that is longer than a few words of eight bytes"] {
                 let text = format!("{filling}{more}\"\"");
-                assert_eq!(until_quote(text.as_bytes()), Some(text.len() - 2), "{text:?}");
-                assert_eq!(until_quote(&text.as_bytes()[..text.len() - 2]), None);
+                assert_eq!(plain_until_quote(text.as_bytes()), Some(text.len() - 2), "{text:?}");
+                assert_eq!(plain_until_quote(&text.as_bytes()[..text.len() - 2]), None);
             }
         }
     }

@@ -58,8 +58,8 @@ pub(super) struct Facts<'a> {
 pub(super) trait Line: Send + Sync {
     /// Queues `messages`, and writes a batch of what is queued as far as it goes; `now` is monotonic,
     /// `time` the hub's. Returns what left; the session's task sees to the rest. If the connection is
-    /// gone, its `Closed` is on the way.
-    fn write(&self, messages: Vec<Outgoing>, now: Duration, time: Timestamp) -> Option<Input>;
+    /// gone, its `Closed` is on the way. Room that is not needed comes back in `messages`.
+    fn write(&self, messages: &mut Vec<Outgoing>, now: Duration, time: Timestamp) -> Option<Input>;
 
     /// Queues `messages`, and closes the session after them.
     fn close(&self, messages: Vec<Outgoing>, farewell: Farewell);
@@ -86,7 +86,7 @@ impl Outbox {
 
     /// [`Line::write`].
     pub(super) fn write(&mut self, now: Duration, time: Timestamp) -> Option<Input> {
-        self.line.write(mem::take(&mut self.queued), now, time)
+        self.line.write(&mut self.queued, now, time)
     }
 
     /// Closes the session after the queued messages.
@@ -110,18 +110,27 @@ struct Outboxes {
     by_key: Table<SessionKey, Outbox>,
     /// Sessions with something to write, in the order in which they got it.
     dirty: Vec<SessionKey>,
+    /// Room for what sessions get, which they do not hold between two writes.
+    room: Vec<Vec<Outgoing>>,
 }
+
+/// The queues whose room is kept, and the messages that each has room for.
+const ROOM_MAX: usize = 64;
 
 impl Outboxes {
     fn new() -> Self {
         // The server counts its sessions: nobody chooses a place.
-        Self { by_key: Table::new([0; 16]), dirty: Vec::new() }
+        Self { by_key: Table::new([0; 16]), dirty: Vec::new(), room: Vec::new() }
     }
 
     fn carry_out(&mut self, now: Timestamp, output: Output) {
         match output {
             Output::Send(key, message) => {
-                if self.by_key.get_mut(&key).is_some_and(|outbox| outbox.queue(message)) {
+                let Some(outbox) = self.by_key.get_mut(&key) else { return };
+                if outbox.queued.is_empty() {
+                    outbox.queued = self.room.pop().unwrap_or_default();
+                }
+                if outbox.queue(message) {
                     self.dirty.push(key);
                 }
             }
@@ -141,7 +150,14 @@ impl Outboxes {
             // Our own defect in one session's writing ends that session, not the hub.
             match catch_unwind(AssertUnwindSafe(|| outbox.write(now, time))) {
                 Ok(input) => left.extend(input),
-                Err(_) => drop(self.by_key.remove(&key)),
+                Err(_) => {
+                    self.by_key.remove(&key);
+                    continue;
+                }
+            }
+            let room = mem::take(&mut outbox.queued);
+            if self.room.len() < ROOM_MAX && (1..=ROOM_MAX).contains(&room.capacity()) {
+                self.room.push(room);
             }
         }
         left

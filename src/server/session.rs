@@ -20,6 +20,7 @@ use super::Shell;
 use super::intake::{Intake, Skimmed, Unread};
 use super::owner::{Event, Outbox};
 use crate::hub::{CloseCause, Input, SessionKey};
+use crate::protocol::codec::Template;
 use crate::runtime::{Alarm, Runtime};
 
 mod hearing;
@@ -44,6 +45,7 @@ pub(super) struct Session<'a, R: Runtime, S> {
     shell: &'a Shell<R>,
     socket: Arc<Mutex<Socket<S>>>,
     intake: Intake,
+    template: Template,
     /// Inputs for which the owner has no room yet, which is how the hub's load slows clients down.
     /// They get it together, so that under load the hub's answers go together too.
     pending_inputs: Vec<Input>,
@@ -68,6 +70,7 @@ where
             shell,
             socket: Arc::new(Mutex::new(socket)),
             intake: Intake::new(config.connect_bytes_max(), limits.excess_bytes_max),
+            template: Template::default(),
             pending_inputs: Vec::new(),
             room: None,
             alarm: Alarm::default(),
@@ -146,6 +149,7 @@ where
             self.poll_wanted(&mut socket, task, now),
             socket.poll_write(task, now, || shell.clock.now()),
         ];
+        drop(socket.state.take_room());
         if self.pending_inputs.is_empty() {
             self.pending_inputs.extend(socket.state.report());
         }
@@ -197,12 +201,19 @@ where
             Some(room) => ready!(room.as_mut().poll(task)),
         };
         self.room = None;
-        let inputs = mem::take(&mut self.pending_inputs);
         // A lost owner's end of the session is dropped, which closes the session.
-        for (permit, input) in permits.into_iter().flatten().zip(inputs) {
+        for (permit, input) in permits.into_iter().flatten().zip(self.pending_inputs.drain(..)) {
             permit.send(Event::Input(input));
         }
+        self.give_room_back();
         Poll::Ready(())
+    }
+
+    /// An idle session holds no room for inputs.
+    fn give_room_back(&mut self) {
+        if self.pending_inputs.is_empty() && self.pending_inputs.capacity() > 0 {
+            INPUTS.set(mem::take(&mut self.pending_inputs));
+        }
     }
 
     fn poll_read(&mut self, task: &mut Context<'_>, now: Duration) -> Poll<()> {
@@ -238,6 +249,7 @@ where
         };
         let (mut at, mut is_whole) = (unread.at, false);
         loop {
+            self.pending_inputs = INPUTS.take();
             at += self.read_messages(&mut bytes[at..], now, is_whole);
             let is_full = self.pending_inputs.len() == self.inputs_max();
             let _ = self.poll_enqueue_inputs(task);
@@ -246,6 +258,7 @@ where
             }
             is_whole = true;
         }
+        self.give_room_back();
         if at < bytes.len() {
             self.intake.leave(match is_fresh {
                 true => Unread { bytes: bytes[at..].to_vec(), at: 0 },
@@ -259,13 +272,14 @@ where
     /// messages came whole right before. Returns the bytes that were read.
     fn read_messages(&mut self, bytes: &mut [u8], now: Duration, mut is_whole: bool) -> usize {
         let (shell, inputs_max) = (self.shell, self.inputs_max());
-        let (mut at, mut reads) = (0, lock(&self.socket).state.reads());
+        let mut socket = lock(&self.socket);
+        let (mut at, mut reads) = (0, socket.state.reads());
         while self.pending_inputs.len() < inputs_max && reads == Reads::Messages {
             let (taken, received) = self.intake.read(&mut bytes[at..]);
             at += taken;
             let is_nothing = received.is_none();
             let heard = match received {
-                Some(received) => heard(shell, &self.socket, received),
+                Some(received) => heard(shell, &mut socket, &mut self.template, received),
                 // What a message was before was told then.
                 None if is_whole => break,
                 None => match self.intake.part() {
@@ -276,7 +290,6 @@ where
             if says_connect(&heard) {
                 self.intake.allow(shell.config.message_bytes_max);
             }
-            let mut socket = lock(&self.socket);
             self.pending_inputs.extend(socket.state.hear(now, heard));
             reads = socket.state.reads();
             if is_nothing {
@@ -345,6 +358,8 @@ const READ_BYTES: usize = 16 * 1024;
 thread_local! {
     /// Nothing stays in it from one read to the next.
     static BYTES: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
+    /// Room for the inputs of a read.
+    static INPUTS: RefCell<Vec<Input>> = const { RefCell::new(Vec::new()) };
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use signal_hub::hub::{
     CloseCause, Config, Hub, Ids, Input, Output, Peer, SessionKey, Sizes, View, Written,
 };
 use signal_hub::protocol::codec::{
-    Bounds, HubFrame, decode_client_frame, decode_hub_frame, decode_plain_frame, decode_thoroughly,
-    encode_client_frame, encode_hub_frame,
+    Bounds, HubFrame, Template, decode_client_frame, decode_client_text, decode_hub_frame,
+    decode_plain_frame, decode_thoroughly, encode_client_frame, encode_hub_frame,
 };
 use signal_hub::protocol::framing::{FrameReader, Received};
 use signal_hub::protocol::{AuthToken, ClientFrame, Json, Malformed, Request, Verb};
@@ -20,14 +20,21 @@ use tokio::io::AsyncWriteExt;
 use tokio_websockets::{Error, Message, ServerBuilder};
 
 /// Any bytes can be read or refused, from either side; what was read can be written and read again,
-/// and what is read in one pass is what is read thoroughly.
+/// and what is read in one pass, or with a template, is what is read thoroughly.
 pub fn codec(bytes: &[u8]) {
     let frame = Bytes::copy_from_slice(bytes);
     if let Some(request) = decode_plain_frame(bytes, &Bounds::default()) {
         let thorough = decode_thoroughly(bytes, &Bounds::default());
         assert_eq!(thorough, Ok(ClientFrame::Request(Arc::new(request))));
     }
-    if let Ok(read) = decode_client_frame(&frame, &Bounds::default()) {
+    let read = decode_client_frame(&frame, &Bounds::default());
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let mut template = Template::default();
+        for _ in 0..2 {
+            assert_eq!(decode_client_text(text, &Bounds::default(), &mut template), read);
+        }
+    }
+    if let Ok(read) = read {
         comes_back(&read);
     }
     if let Ok(HubFrame::Message(message)) = decode_hub_frame(&frame) {
@@ -100,7 +107,8 @@ fn read(stream: &[u8], step: usize) -> Vec<Said> {
             let (taken, received) = reader.read(&mut piece[at..], FRAME_BYTES_MAX);
             at += taken;
             said.push(match received {
-                Some(Received::Message(says)) => Said::Message(says.into_owned()),
+                Some(Received::Text(says)) => Said::Message(says.into_owned().into_bytes()),
+                Some(Received::Binary(says)) => Said::Message(says.into_owned()),
                 Some(Received::Ping(says)) => Said::Ping(says.into_owned()),
                 Some(Received::Pong) => Said::Pong,
                 Some(Received::Close(_)) => Said::Close,

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use signal_hub::protocol::codec::{Bounds, decode_plain_frame, decode_thoroughly};
+use signal_hub::protocol::codec::{
+    Bounds, Template, decode_client_frame, decode_client_text, decode_plain_frame,
+    decode_thoroughly,
+};
 use signal_hub::protocol::{ClientFrame, Request};
 
 /// The entries of an object, each value as its JSON.
@@ -193,8 +196,46 @@ fn frames() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
+/// Frames of one client, which differ by an edit or two.
+fn alike() -> impl Strategy<Value = Vec<String>> {
+    let edits = |most| proptest::collection::vec(Edit::any(), 0..most);
+    let each = proptest::collection::vec((edits(2), edits(2)), 2..6);
+    (select(&KINDS[..2]), select(&METADATA[..]), edits(2), edits(2), select(&SPACES[..]), each)
+        .prop_map(|(kind, metadata, outer, inner, space, each)| {
+            let (mut of_all, mut data) = (envelope(kind), payload());
+            of_all[7].1 = metadata.to_owned();
+            outer.iter().for_each(|edit| edit.apply(&mut of_all));
+            inner.iter().for_each(|edit| edit.apply(&mut data));
+            let frames = each.iter().map(|(outer, inner)| {
+                let (mut envelope, mut payload) = (of_all.clone(), data.clone());
+                inner.iter().for_each(|edit| edit.apply(&mut payload));
+                let payload = object(&payload, space);
+                envelope.iter_mut().filter(|(key, _)| key == "payload").for_each(|entry| {
+                    entry.1.clone_from(&payload);
+                });
+                outer.iter().for_each(|edit| edit.apply(&mut envelope));
+                object(&envelope, space)
+            });
+            frames.collect()
+        })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn what_is_read_with_a_template_is_what_is_read_without(
+        frames in alike(),
+        type_bytes_max in 7..15_usize,
+        metadata_bytes_max in 0..30_usize,
+    ) {
+        let bounds = Bounds { type_bytes_max, metadata_bytes_max, ..Bounds::default() };
+        let mut template = Template::default();
+        for frame in frames.iter().chain(&frames) {
+            let with = decode_client_text(frame, &bounds, &mut template);
+            prop_assert_eq!(with, decode_client_frame(frame.as_bytes(), &bounds));
+        }
+    }
 
     #[test]
     fn what_is_read_in_one_pass_is_what_is_read_thoroughly(
@@ -229,6 +270,37 @@ fn frames_as_clients_write_them_are_read_in_one_pass() {
         let request = plain(&object(&envelope, "")).expect("neither order nor more keys matter");
         assert_eq!(request.type_name, kind);
     }
+}
+
+/// A frame with this id, recipient and data.
+fn send(id: &str, to: &str, data: &str) -> String {
+    let (mut envelope, mut payload) = (envelope("hub:send"), payload());
+    (envelope[0].1, payload[0].1, payload[3].1) = (text(id), text(to), data.to_owned());
+    envelope[6].1 = object(&payload, "");
+    object(&envelope, "")
+}
+
+#[test]
+fn names_that_come_again_are_shared() {
+    let mut template = Template::default();
+    let mut read = |frame: &str| match decode_client_text(frame, &Bounds::default(), &mut template)
+    {
+        Ok(ClientFrame::Request(request)) => request,
+        other => panic!("{frame}: {other:?}"),
+    };
+    let is_shared =
+        |one: &Request, other: &Request| one.from.as_str().as_ptr() == other.from.as_str().as_ptr();
+    let [first, second] = [send("1", "@(bob)", "[1]"), send("2", "@(eve)", "null")];
+    let (first, second) = (read(&first), read(&second));
+    assert!(is_shared(&first, &second), "they are alike");
+    let other = read(&send("3", "@(bob)", "1").replace("@(alice)", "@(mallory)"));
+    assert_eq!(other.from.as_str(), "@(mallory)");
+    let third = read(&send("4", "@(bob)", "2"));
+    assert!(is_shared(&first, &third), "one other frame is forgotten at once");
+    let long = format!(r#"{{"priority":"{}","#, "x".repeat(2_000));
+    let long = send("5", "@(bob)", "[]").replacen('{', &long, 1);
+    let requests = [1, 2, 3, 4].map(|_| read(&long));
+    assert!(!is_shared(&requests[2], &requests[3]), "a long frame is not remembered");
 }
 
 #[test]

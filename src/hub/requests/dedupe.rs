@@ -96,9 +96,13 @@ impl Hub {
             _ => return,
         };
         let session = self.sessions.get(key);
+        let hint = session.map(|session| session.asked).unwrap_or_default();
         let grant = session.and_then(|session| session.grant.as_ref());
         let principal = grant.map(|grant| &grant.principal);
-        self.dedupe.insert(now, ask, principal, outcome, &self.config);
+        let seat = self.dedupe.insert(now, (ask, hint), principal, outcome, &self.config);
+        if let Some(session) = self.sessions.unchanged_mut(key) {
+            session.asked = seat;
+        }
         if self.deadlines.of_dedupe().is_none() {
             self.deadlines.arm(Deadline::Dedupe, now + self.config.dedupe_window);
         }

@@ -31,9 +31,8 @@ impl Hub {
             request.ttl,
         ));
         self.work.bytes += delivery.metadata.len();
-        let handover = match send.to.address() {
-            Some(to) => {
-                let destination = Destination::of(self.registry.get(&to), send.queue);
+        let handover = match self.destination(key, send) {
+            Some((to, destination)) => {
                 self.check_copy(now, &delivery, to.as_str().len(), destination.recovers)?;
                 self.deliver(now, key, (&to, destination), &delivery)
             }
@@ -54,6 +53,18 @@ impl Hub {
                 actor_address: send.to.clone(),
                 message: format!("Actor not registered: {}", send.to),
             })),
+        }
+    }
+
+    /// Where a send goes, unless its recipient can be nobody.
+    fn destination(&mut self, key: SessionKey, send: &Send) -> Option<(ActorAddress, Destination)> {
+        let sender = self.sessions.unchanged_mut(key).expect("a request comes from a session");
+        match self.registry.addressed(sender.addressed, &send.to) {
+            Some((seat, to, known)) => {
+                sender.addressed = seat;
+                Some((to.clone(), Destination::of(Some(known), send.queue)))
+            }
+            None => Some((send.to.address()?, Destination::of(None, send.queue))),
         }
     }
 

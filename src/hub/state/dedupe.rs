@@ -1,14 +1,16 @@
 //! The first outcomes of asks that may be repeated, each kept for the window. They belong to
 //! addresses, which have a bound each; at the hub's own bound the address with the most gives way.
 
+mod slots;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{Hash, Hasher};
 use std::iter;
 use std::time::Duration;
 
-use hashbrown::HashTable;
 use slab::Slab;
 
+use self::slots::Slots;
 use super::{Seat, Seats};
 use crate::auth::Principal;
 use crate::hub::{Config, weights};
@@ -46,8 +48,8 @@ pub(crate) struct DedupeCache {
 #[derive(Debug, Clone)]
 struct Outcomes {
     rows: Slab<Row>,
-    /// Finds a row by its digest, which is keyed already.
-    slots: HashTable<u32>,
+    /// Finds a row by its digest.
+    slots: Slots,
     /// The ends of the list.
     oldest: u32,
     newest: u32,
@@ -107,24 +109,24 @@ impl DedupeCache {
     }
 
     /// The outcome, and when it was.
-    pub fn get(&self, ask: &DedupeKey) -> Option<(Timestamp, Outcome)> {
+    pub fn get(&mut self, ask: &DedupeKey) -> Option<(Timestamp, Outcome)> {
         let row = self.outcomes.get(ask.digest)?;
         Some((row.at, row.outcome))
     }
 
     /// Remembers the outcome of an ask that is not remembered yet. At the bound of its address,
     /// that address loses its oldest; at the hub's bound, the address with the most does, and of
-    /// several the last in order.
+    /// several the last in order. Returns where the outcomes of the address are, for the next time.
     pub fn insert(
         &mut self,
         now: Timestamp,
-        ask: DedupeKey,
+        (ask, hint): (DedupeKey, Seat),
         principal: Option<&Principal>,
         outcome: Outcome,
         config: &Config,
-    ) {
+    ) -> Seat {
         let DedupeKey { from, digest, .. } = ask;
-        let (seat, of) = self.of.or_default(Seat::default(), &from);
+        let (seat, of) = self.of.or_default(hint, &from);
         if of.numbers.len() >= config.dedupe_entries_per_address_max.max(1) {
             if let Some(oldest) = of.numbers.pop_front() {
                 self.outcomes.remove(oldest, &from);
@@ -146,6 +148,7 @@ impl DedupeCache {
         if of.rank < count {
             rank_anew(&mut self.ranks, (seat, of), from);
         }
+        seat
     }
 
     /// Forgets outcomes as old as the window.
@@ -230,7 +233,7 @@ fn rank_anew(
 
 impl Outcomes {
     fn new() -> Self {
-        let (rows, slots) = (Slab::new(), HashTable::new());
+        let (rows, slots) = (Slab::new(), Slots::default());
         Self { rows, slots, oldest: NOBODY, newest: NOBODY, bytes: 0 }
     }
 
@@ -238,9 +241,10 @@ impl Outcomes {
         self.rows.len()
     }
 
-    fn get(&self, digest: u128) -> Option<&Row> {
-        let is_it = |number: &u32| self.rows[*number as usize].digest == digest;
-        self.slots.find(slot(digest), is_it).map(|number| &self.rows[*number as usize])
+    fn get(&mut self, digest: u128) -> Option<&Row> {
+        let rows = &self.rows;
+        let is_it = |number| rows.get(number as usize).is_some_and(|row| row.digest == digest);
+        self.slots.find(digest, is_it).map(|number| &rows[number as usize])
     }
 
     /// Returns the number of the row, which is `from`'s and the newest now.
@@ -250,8 +254,7 @@ impl Outcomes {
         let number = self.rows.insert(row) as u32;
         self.link(older, number);
         self.link(number, NOBODY);
-        let rows = &self.rows;
-        self.slots.insert_unique(slot(digest), number, |other| slot(rows[*other as usize].digest));
+        self.slots.insert(digest, number);
         number
     }
 
@@ -259,9 +262,7 @@ impl Outcomes {
         let row = self.rows.remove(number as usize);
         self.link(row.older, row.newer);
         self.bytes -= weights::outcome(from);
-        if let Ok(entry) = self.slots.find_entry(slot(row.digest), |other| *other == number) {
-            entry.remove();
-        }
+        self.slots.remove(row.digest, number);
         if self.rows.is_empty() {
             // What a burst of asks took is given back.
             *self = Self::new();
@@ -287,11 +288,6 @@ impl Outcomes {
             None => self.newest = older,
         }
     }
-}
-
-/// The digest is as good as a hash of it.
-fn slot(digest: u128) -> u64 {
-    digest as u64
 }
 
 #[cfg(test)]

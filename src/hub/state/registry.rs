@@ -10,7 +10,7 @@ use super::detached::{Detached, Holder};
 use super::{Seat, Seats, Table, Touched};
 use crate::auth::Principal;
 use crate::hub::{SessionKey, Visits, weights};
-use crate::protocol::{ActorAddress, Epoch, Json, RenewalToken};
+use crate::protocol::{ActorAddress, Epoch, Json, Recipient, RenewalToken};
 use crate::time::Timestamp;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -170,6 +170,20 @@ impl Registry {
 
     pub fn owner(&self, address: &ActorAddress) -> Option<SessionKey> {
         self.get(address)?.state.owner()
+    }
+
+    /// The registration of a recipient, its seat, and its address as it was registered first; found
+    /// faster by an earlier seat.
+    pub fn addressed(
+        &self,
+        hint: Seat,
+        recipient: &Recipient,
+    ) -> Option<(Seat, &ActorAddress, &Registration)> {
+        let seat = match self.rows.sitting(hint) {
+            Some((address, _)) if recipient == address => hint,
+            Some(_) | None => self.rows.find(&recipient.address()?)?.0,
+        };
+        self.rows.sitting(seat).map(|(address, row)| (seat, address, row.as_ref()))
     }
 
     /// The seat of the registration, and the address as it was registered first: whoever keeps it

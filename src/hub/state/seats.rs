@@ -46,6 +46,19 @@ impl<K: Place, V> Seats<K, V> {
         Some((Seat(seat), &self.rows[seat as usize].0))
     }
 
+    /// The seat of the row, at once if it is this one.
+    pub fn seat(&self, hint: Seat, key: &K) -> Option<Seat> {
+        match self.sitting(hint) {
+            Some((other, _)) if other == key => Some(hint),
+            Some(_) | None => self.find(key).map(|(seat, _)| seat),
+        }
+    }
+
+    /// Whoever sits there.
+    pub fn sitting(&self, seat: Seat) -> Option<(&K, &V)> {
+        self.rows.get(seat.0 as usize).map(|(key, row)| (key, row))
+    }
+
     pub fn get(&self, key: &K) -> Option<&V> {
         let (Seat(seat), _) = self.find(key)?;
         Some(&self.rows[seat as usize].1)
@@ -53,7 +66,7 @@ impl<K: Place, V> Seats<K, V> {
 
     /// The same, at once if the seat still is the row's.
     pub fn at(&self, seat: Seat, key: &K) -> Option<&V> {
-        match self.rows.get(seat.0 as usize) {
+        match self.sitting(seat) {
             Some((other, row)) if other == key => Some(row),
             Some(_) | None => self.get(key),
         }
@@ -72,12 +85,9 @@ impl<K: Place, V> Seats<K, V> {
         K: Clone,
         V: Default,
     {
-        let seat = match self.rows.get(seat.0 as usize) {
-            Some((other, _)) if other == key => seat,
-            Some(_) | None => match self.find(key) {
-                Some((seat, _)) => seat,
-                None => self.seat(key.clone(), V::default()),
-            },
+        let seat = match self.seat(seat, key) {
+            Some(seat) => seat,
+            None => self.sit(key.clone(), V::default()),
         };
         (seat, &mut self.rows[seat.0 as usize].1)
     }
@@ -92,11 +102,11 @@ impl<K: Place, V> Seats<K, V> {
         if let Some(before) = self.get_mut(&key) {
             return Some(std::mem::replace(before, row));
         }
-        self.seat(key, row);
+        self.sit(key, row);
         None
     }
 
-    fn seat(&mut self, key: K, row: V) -> Seat {
+    fn sit(&mut self, key: K, row: V) -> Seat {
         let place = key.place(&self.secret);
         let seat = u32::try_from(self.rows.insert((key, row))).expect("rows are fewer than 2^32");
         let (rows, secret) = (&self.rows, &self.secret);

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use serde::Serialize;
 
 use super::owned::Owned;
-use super::{RateLimiter, Table, Touched};
+use super::{RateLimiter, Seat, Table, Touched};
 use crate::auth::Grant;
 use crate::hub::{Config, Peer, SessionKey, Visits, Written};
 use crate::protocol::{ActorAddress, Outgoing, SessionId};
@@ -48,6 +48,10 @@ pub(crate) struct Session {
     pub pings: RateLimiter,
     /// When the latest malformed frames came; at most as many as close the session.
     pub malformed: VecDeque<Timestamp>,
+    /// Where the outcomes of its latest ask were put.
+    pub asked: Seat,
+    /// Where its latest recipient was found.
+    pub addressed: Seat,
 }
 
 impl Session {
@@ -68,6 +72,8 @@ impl Session {
             requests: RateLimiter::default(),
             pings: RateLimiter::default(),
             malformed: VecDeque::new(),
+            asked: Seat::default(),
+            addressed: Seat::default(),
         }
     }
 
@@ -217,6 +223,11 @@ impl Sessions {
 
     pub fn get_mut(&mut self, key: SessionKey) -> Option<&mut Session> {
         self.touched.note(key);
+        self.unchanged_mut(key)
+    }
+
+    /// For what is no part of the state.
+    pub fn unchanged_mut(&mut self, key: SessionKey) -> Option<&mut Session> {
         self.rows.get_mut(&key).map(Box::as_mut)
     }
 

@@ -44,7 +44,8 @@ mod write;
 
 pub use bounds::Bounds;
 pub use client_frame::{
-    decode_client_frame, decode_plain_frame, decode_thoroughly, encode_client_frame,
+    Template, decode_client_frame, decode_client_text, decode_plain_frame, decode_thoroughly,
+    encode_client_frame,
 };
 pub use hub_frame::{
     HubBody, HubFrame, HubMessage, InvalidHubFrame, SEQ_LEN_MAX, copy_len, decode_hub_frame,

@@ -30,10 +30,28 @@ pub enum Noted {
     Close,
 }
 
-/// The header of a frame.
+/// The first byte of a header.
 #[derive(Debug, Clone, Copy, Default)]
+pub(super) struct First(pub u8);
+
+impl First {
+    pub(super) fn opcode(self) -> u8 {
+        self.0 & 0x0f
+    }
+
+    pub(super) fn is_control(self) -> bool {
+        self.opcode() >= CLOSE
+    }
+
+    pub(super) fn is_final(self) -> bool {
+        self.0 & FINAL != 0
+    }
+}
+
+/// The header of a frame.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Header {
-    pub first: u8,
+    pub first: First,
     /// Bytes of the frame after its header.
     pub length: u64,
     /// Whether no shorter form could write the length.
@@ -54,24 +72,12 @@ impl Header {
         };
         let mask = bytes[mask_at..].first_chunk().copied();
         Self {
-            first: bytes[0],
+            first: First(bytes[0]),
             length,
             is_shortest: length >= least,
             mask: mask.filter(|_| bytes[1] & MASKED != 0),
             declared: 0,
         }
-    }
-
-    pub(super) fn opcode(&self) -> u8 {
-        self.first & 0x0f
-    }
-
-    pub(super) fn is_control(&self) -> bool {
-        self.opcode() >= CLOSE
-    }
-
-    pub(super) fn is_final(&self) -> bool {
-        self.first & FINAL != 0
     }
 }
 
@@ -90,7 +96,7 @@ impl FrameMeter {
             let (taken, header) = self.begin(&bytes[at..]);
             at += taken;
             let header = header?;
-            if header.opcode() == CLOSE {
+            if header.first.opcode() == CLOSE {
                 return Some((at, Noted::Close));
             }
             if header.declared > bytes_max {
@@ -103,6 +109,10 @@ impl FrameMeter {
     /// whole.
     pub(super) fn begin(&mut self, bytes: &[u8]) -> (usize, Option<Header>) {
         let mut taken = 0;
+        if let (0, Some(whole)) = (self.header_bytes, bytes.first_chunk()) {
+            self.header = *whole;
+            return (header_len(whole), Some(self.begin_frame()));
+        }
         loop {
             let wanted = self.header_bytes_wanted() - self.header_bytes;
             let come = &bytes[taken..bytes.len().min(taken + wanted)];
@@ -157,26 +167,17 @@ impl FrameMeter {
     }
 
     fn header_bytes_wanted(&self) -> usize {
-        if self.header_bytes < 2 {
-            return 2;
-        }
-        let length = match self.header[1] & !MASKED {
-            126 => 2,
-            127 => 8,
-            _ => 0,
-        };
-        let mask = if self.header[1] & MASKED == 0 { 0 } else { 4 };
-        2 + length + mask
+        if self.header_bytes < 2 { 2 } else { header_len(&self.header) }
     }
 
     fn begin_frame(&mut self) -> Header {
         let mut header = Header::parse(&self.header);
         self.header_bytes = 0;
         self.missing = header.length;
-        if header.is_control() {
+        if header.first.is_control() {
             self.is_last = !self.is_in_message;
         } else {
-            self.is_last = header.is_final();
+            self.is_last = header.first.is_final();
             self.is_in_message = !self.is_last;
             self.declared = self.declared.saturating_add(header.length);
             header.declared = self.declared;
@@ -191,6 +192,17 @@ impl FrameMeter {
             self.messages += 1;
         }
     }
+}
+
+/// Bytes of a header, of which two are enough to tell.
+fn header_len(header: &[u8; HEADER_BYTES_MAX]) -> usize {
+    let length = match header[1] & !MASKED {
+        126 => 2,
+        127 => 8,
+        _ => 0,
+    };
+    let mask = if header[1] & MASKED == 0 { 0 } else { 4 };
+    2 + length + mask
 }
 
 #[cfg(test)]

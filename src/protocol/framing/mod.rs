@@ -12,7 +12,7 @@
 //! let mut reader = FrameReader::default();
 //! assert_eq!(reader.read(&mut first, 1024), (4, None));
 //! let (taken, received) = reader.read(&mut rest, 1024);
-//! assert_eq!((taken, received), (4, Some(Received::Message(b"hi".into()))));
+//! assert_eq!((taken, received), (4, Some(Received::Text("hi".into()))));
 //!
 //! let mut out = Vec::new();
 //! write_text(&mut out, |message| message.extend_from_slice(b"hi"));

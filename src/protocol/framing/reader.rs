@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::mem;
 
-use super::meter::Header;
+use super::meter::{First, Header};
 use super::{
     BINARY, CLOSE, CONTINUATION, CONTROL_BYTES_MAX, FrameMeter, Noted, PING, PONG, RESERVED_BITS,
     TEXT,
@@ -14,8 +14,8 @@ use super::{
 #[derive(Debug, Default)]
 pub struct FrameReader {
     meter: FrameMeter,
-    /// The header of the present frame.
-    header: Header,
+    /// How the header of the present frame begins.
+    first: First,
     /// The mask of the next byte and of those after it.
     mask: [u8; 4],
     /// Whether the unfinished message is text.
@@ -31,8 +31,10 @@ pub struct FrameReader {
 /// What a client sent.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Received<'a> {
-    /// A whole message, text or binary; text is UTF-8.
-    Message(Cow<'a, [u8]>),
+    /// A whole message of text.
+    Text(Cow<'a, str>),
+    /// A whole message that need not be text.
+    Binary(Cow<'a, [u8]>),
     /// A ping, and what its pong must say.
     Ping(Cow<'a, [u8]>),
     /// A pong.
@@ -117,8 +119,8 @@ impl FrameReader {
             let part = at..at + self.meter.pass(bytes.len() - at);
             at = part.end;
             self.unmask(&mut bytes[part.clone()]);
-            let is_control = self.header.is_control();
-            if self.meter.is_in_frame() || !(is_control || self.header.is_final()) {
+            let is_control = self.first.is_control();
+            if self.meter.is_in_frame() || !(is_control || self.first.is_final()) {
                 self.keep(&bytes[part], bytes_max);
                 if !is_control && self.is_text && !self.may_become_text() {
                     return (at, Some(Received::Violation(Violation::Utf8)));
@@ -135,14 +137,15 @@ impl FrameReader {
                 kept.extend_from_slice(&bytes[part]);
                 Cow::Owned(mem::take(kept))
             };
-            let received = match self.header.opcode() {
+            let received = match self.first.opcode() {
                 PING => Received::Ping(payload),
                 PONG => Received::Pong,
                 CLOSE => close(payload),
-                _ if self.is_text && !is_utf8(&payload[mem::take(&mut self.text_bytes)..]) => {
-                    Received::Violation(Violation::Utf8)
+                _ if self.is_text => {
+                    self.text_bytes = 0;
+                    text(payload)
                 }
-                _ => Received::Message(payload),
+                _ => Received::Binary(payload),
             };
             return (at, Some(received));
         }
@@ -160,11 +163,11 @@ impl FrameReader {
     }
 
     fn begin(&mut self, header: Header) {
-        if matches!(header.opcode(), TEXT | BINARY) {
-            self.is_text = header.opcode() == TEXT;
+        if matches!(header.first.opcode(), TEXT | BINARY) {
+            self.is_text = header.first.opcode() == TEXT;
         }
         self.mask = header.mask.unwrap_or_default();
-        self.header = header;
+        self.first = header.first;
     }
 
     fn unmask(&mut self, bytes: &mut [u8]) {
@@ -193,14 +196,14 @@ impl FrameReader {
 
     /// Keeps a part of the present frame, with room for the rest of it.
     fn keep(&mut self, part: &[u8], bytes_max: usize) {
-        let is_control = self.header.is_control();
+        let is_control = self.first.is_control();
         let kept = if is_control { &mut self.control } else { &mut self.message };
         let wanted = kept.len() + part.len() + self.meter.missing();
         if wanted > kept.capacity() {
             // What comes in fragments may go on: small ones double the room, and a last step to the
             // bound keeps the sum of old and new within one and a half bounds.
             let room = match () {
-                () if is_control || self.header.is_final() => wanted,
+                () if is_control || self.first.is_final() => wanted,
                 () if wanted > bytes_max / 4 => bytes_max,
                 () => 2 * wanted,
             };
@@ -210,17 +213,23 @@ impl FrameReader {
     }
 }
 
-fn is_utf8(bytes: &[u8]) -> bool {
-    bytes.is_ascii() || str::from_utf8(bytes).is_ok()
+fn text(payload: Cow<'_, [u8]>) -> Received<'_> {
+    let text = match payload {
+        Cow::Borrowed(bytes) => simdutf8::basic::from_utf8(bytes).map(Cow::Borrowed).ok(),
+        Cow::Owned(bytes) => String::from_utf8(bytes).map(Cow::Owned).ok(),
+    };
+    text.map_or(Received::Violation(Violation::Utf8), Received::Text)
 }
 
 fn check(header: &Header, is_in_message: bool) -> Result<(), Violation> {
-    let is_control = header.is_control();
-    if header.first & RESERVED_BITS != 0 {
+    let is_control = header.first.is_control();
+    if header.first.0 & RESERVED_BITS != 0 {
         return Err(Violation::ReservedBit);
     }
-    match header.opcode() {
-        CLOSE | PING | PONG if !header.is_final() => return Err(Violation::FragmentedControl),
+    match header.first.opcode() {
+        CLOSE | PING | PONG if !header.first.is_final() => {
+            return Err(Violation::FragmentedControl);
+        }
         CLOSE | PING | PONG => {}
         CONTINUATION if is_in_message => {}
         TEXT | BINARY if !is_in_message => {}
@@ -230,7 +239,7 @@ fn check(header: &Header, is_in_message: bool) -> Result<(), Violation> {
         return Err(Violation::Unmasked);
     }
     let is_too_long = is_control && header.length > CONTROL_BYTES_MAX as u64;
-    let is_half_a_code = header.opcode() == CLOSE && header.length == 1;
+    let is_half_a_code = header.first.opcode() == CLOSE && header.length == 1;
     if is_too_long || is_half_a_code || !header.is_shortest {
         return Err(Violation::Length);
     }
@@ -242,7 +251,7 @@ fn close(payload: Cow<'_, [u8]>) -> Received<'_> {
     let Some((code, reason)) = payload.split_first_chunk() else { return Received::Close(payload) };
     match u16::from_be_bytes(*code) {
         1004..=1006 | 1015 => Received::Violation(Violation::CloseCode),
-        1000..=1014 | 3000..=4999 if is_utf8(reason) => Received::Close(payload),
+        1000..=1014 | 3000..=4999 if str::from_utf8(reason).is_ok() => Received::Close(payload),
         1000..=1014 | 3000..=4999 => Received::Violation(Violation::Utf8),
         _ => Received::Violation(Violation::CloseCode),
     }

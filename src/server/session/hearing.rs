@@ -1,37 +1,39 @@
 //! From what the stream brought to what the session's state hears.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::io::Heard;
-use super::socket::{Socket, lock};
-use crate::protocol::codec::decode_client_frame;
+use super::socket::Socket;
+use crate::protocol::codec::{Template, decode_client_frame, decode_client_text};
 use crate::protocol::framing::Received;
-use crate::protocol::{ClientFrame, Verb};
+use crate::protocol::{ClientFrame, Malformed, Verb};
 use crate::runtime::Runtime;
 use crate::server::Shell;
 
 /// What was received, decoded; pings, close frames and violations are answered.
 pub(super) fn heard<R: Runtime, S>(
     shell: &Shell<R>,
-    socket: &Mutex<Socket<S>>,
+    socket: &mut Socket<S>,
+    template: &mut Template,
     received: Received<'_>,
 ) -> Heard {
+    let heard = |frame: Result<ClientFrame, Malformed>| {
+        Heard::Frame(frame.map(|frame| dated(shell, frame)))
+    };
     match received {
-        Received::Message(bytes) => {
-            let frame = decode_client_frame(&bytes, &shell.bounds);
-            Heard::Frame(frame.map(|frame| dated(shell, frame)))
-        }
+        Received::Text(text) => heard(decode_client_text(&text, &shell.bounds, template)),
+        Received::Binary(bytes) => heard(decode_client_frame(&bytes, &shell.bounds)),
         Received::Ping(says) => {
-            lock(socket).answer_ping(&says);
+            socket.answer_ping(&says);
             Heard::Ping
         }
         Received::Pong => Heard::Pong,
         Received::Close(says) => {
-            lock(socket).say_close(says.get(..2).unwrap_or_default(), "");
+            socket.say_close(says.get(..2).unwrap_or_default(), "");
             Heard::Close
         }
         Received::Violation(violation) => {
-            lock(socket).say_close(&violation.code().to_be_bytes(), violation.reason());
+            socket.say_close(&violation.code().to_be_bytes(), violation.reason());
             Heard::Violation
         }
         Received::TooLarge { declared, max } => {

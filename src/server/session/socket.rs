@@ -206,20 +206,21 @@ fn poll_write_all<S: AsyncWrite>(
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Line for Mutex<Socket<S>> {
-    fn close(&self, messages: Vec<Outgoing>, farewell: Farewell) {
+    fn close(&self, mut messages: Vec<Outgoing>, farewell: Farewell) {
         let mut socket = lock(self);
-        socket.state.queue_all(messages);
+        socket.state.queue_all(&mut messages);
         socket.farewell = Some(farewell);
         socket.wake();
     }
 
-    fn write(&self, messages: Vec<Outgoing>, now: Duration, time: Timestamp) -> Option<Input> {
+    fn write(&self, messages: &mut Vec<Outgoing>, now: Duration, time: Timestamp) -> Option<Input> {
         let mut socket = lock(self);
         socket.state.queue_all(messages);
         let task = socket.task.clone()?;
         let reads = socket.state.reads();
         let _ = socket.poll_write(&mut Context::from_waker(&task), now, || time);
         let told = socket.state.report();
+        *messages = socket.state.take_room();
         let is_rest = told.is_some() && socket.state.has_queued();
         if is_rest || socket.state.closed().is_some() || socket.state.reads() != reads {
             task.wake();

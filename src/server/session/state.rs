@@ -75,12 +75,17 @@ impl SessionState {
     }
 
     /// The same for many.
-    pub(super) fn queue_all(&mut self, messages: Vec<Outgoing>) {
+    pub(super) fn queue_all(&mut self, messages: &mut Vec<Outgoing>) {
         if self.queue.is_empty() {
-            self.queue = messages.into();
+            self.queue = mem::take(messages).into();
         } else {
-            self.queue.extend(messages);
+            self.queue.extend(messages.drain(..));
         }
+    }
+
+    /// The room of an empty queue: an idle session holds none.
+    pub(super) fn take_room(&mut self) -> Vec<Outgoing> {
+        if self.queue.is_empty() { mem::take(&mut self.queue).into() } else { Vec::new() }
     }
 
     /// Takes the hub's decision to close; nothing is queued after it.
@@ -284,10 +289,6 @@ impl SessionState {
     pub fn flushed(&mut self) {
         (self.unflushed, self.flushing, self.pongs) = (false, false, 0);
         self.has_left = self.batch.is_some();
-        if self.queue.is_empty() {
-            // An idle session holds no room.
-            self.queue = VecDeque::new();
-        }
         if let Phase::Closing { reason, goodbye: Goodbye::Said, answer } = self.phase {
             self.phase = Phase::Closing { reason, goodbye: Goodbye::Gone, answer };
         }

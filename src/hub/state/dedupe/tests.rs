@@ -20,11 +20,12 @@ fn ask(from: &str, id: &str) -> DedupeKey {
 }
 
 fn insert(cache: &mut DedupeCache, from: &str, id: &str, config: &Config) {
-    cache.insert(Timestamp::default(), ask(from, id), None, Outcome::Delivered, config);
+    let ask = (ask(from, id), Seat::default());
+    cache.insert(Timestamp::default(), ask, None, Outcome::Delivered, config);
 }
 
 /// Those of these asks that are known.
-fn known<'a>(cache: &DedupeCache, asks: &[(&'a str, &'a str)]) -> Vec<String> {
+fn known<'a>(cache: &mut DedupeCache, asks: &[(&'a str, &'a str)]) -> Vec<String> {
     let known = asks.iter().filter(|(from, id)| cache.get(&ask(from, id)).is_some());
     let mut known: Vec<String> = known.map(|(from, id)| format!("{from}{id}")).collect();
     known.sort();
@@ -55,11 +56,11 @@ fn whoever_has_most_gives_way_and_its_oldest_goes() {
     for (from, id) in asks {
         insert(&mut cache, from, id, &bounds(4, 9));
     }
-    assert_eq!(known(&cache, &all), ["a2", "a3", "b1", "b2"], "a had most");
+    assert_eq!(known(&mut cache, &all), ["a2", "a3", "b1", "b2"], "a had most");
     insert(&mut cache, "c", "1", &bounds(4, 9));
-    assert_eq!(known(&cache, &all), ["a2", "a3", "b2", "c1"], "of a and b the last");
+    assert_eq!(known(&mut cache, &all), ["a2", "a3", "b2", "c1"], "of a and b the last");
     insert(&mut cache, "a", "4", &bounds(9, 2));
-    assert_eq!(known(&cache, &all), ["a3", "a4", "b2", "c1"], "a has no more than two");
+    assert_eq!(known(&mut cache, &all), ["a3", "a4", "b2", "c1"], "a has no more than two");
     for address in ["a", "b", "c"] {
         cache.forget(&ActorAddress::from_path(address).expect("an address"));
     }
@@ -95,10 +96,10 @@ fn many_asks_displace_what_a_count_says() {
         }
         expected.entry(from).or_default().push_back(nth.to_string());
         insert(&mut cache, from, &nth.to_string(), &config);
-        let is_known = |(from, asks): (&&str, &VecDeque<String>)| {
+        let mut is_known = |(from, asks): (&&str, &VecDeque<String>)| {
             asks.iter().all(|id| cache.get(&ask(from, id)).is_some())
         };
-        assert!(expected.iter().all(is_known), "after {nth}");
+        assert!(expected.iter().all(&mut is_known), "after {nth}");
         assert_eq!(cache.len(), expected.values().map(VecDeque::len).sum::<usize>());
     }
 }

@@ -17,37 +17,43 @@ use crate::time::Timestamp;
 /// Reads a frame that has nothing unusual. None: [`decode_thoroughly`](super::decode_thoroughly)
 /// has to tell.
 pub fn decode_plain_frame(frame: &[u8], bounds: &Bounds) -> Option<Request> {
-    let mut scanner = Scanner::new(std::str::from_utf8(frame).ok()?);
-    let mut envelope = Envelope::default();
+    read(std::str::from_utf8(frame).ok()?, bounds).map(|(_, request)| request)
+}
+
+/// Reads the text of a frame.
+pub(super) fn read<'a>(text: &'a str, bounds: &Bounds) -> Option<(Envelope<'a>, Request)> {
+    let (mut scanner, mut envelope) = (Scanner::new(text), Envelope::default());
     scanner.object(|scanner, key| envelope.read(key, scanner, bounds))?;
     scanner.end()?;
-    envelope.request(bounds, FrameBytes(frame.len()))
+    let request = envelope.request(bounds, FrameBytes(text.len()))?;
+    Some((envelope, request))
 }
 
 #[derive(Default)]
-struct Envelope<'a> {
-    id: Option<&'a str>,
+pub(super) struct Envelope<'a> {
+    pub id: Option<&'a str>,
     from: Option<&'a str>,
     to: Option<&'a str>,
     kind: Option<Kind>,
     pattern: Option<Pattern>,
-    timestamp: Option<u64>,
+    /// With the place where it ends.
+    pub timestamp: Option<(u64, usize)>,
     /// Whether there is one, and whether it is null.
     has_payload: Option<Option<()>>,
-    payload: Payload<'a>,
-    metadata: Option<Option<&'a str>>,
+    pub payload: Payload<'a>,
+    pub metadata: Option<Option<&'a str>>,
     ttl: Option<Option<u64>>,
-    correlation_id: Option<Option<&'a str>>,
-    signature: Option<Option<&'a str>>,
+    pub correlation_id: Option<Option<&'a str>>,
+    pub signature: Option<Option<&'a str>>,
 }
 
 /// The fields of all kinds; a kind ignores those that are not its own.
 #[derive(Default)]
-struct Payload<'a> {
-    to: Option<Option<&'a str>>,
-    topic: Option<Option<&'a str>>,
-    kind: Option<Option<&'a str>>,
-    data: Option<Option<&'a str>>,
+pub(super) struct Payload<'a> {
+    pub to: Option<Option<&'a str>>,
+    pub topic: Option<Option<&'a str>>,
+    pub kind: Option<Option<&'a str>>,
+    pub data: Option<Option<&'a str>>,
     timestamp: Option<Option<&'a str>>,
     durable: Option<Option<bool>>,
     queue: Option<Option<bool>>,
@@ -94,7 +100,10 @@ impl<'a> Envelope<'a> {
                 "ask" => set(&mut self.pattern, Pattern::Ask),
                 _ => None,
             },
-            b"timestamp" => set(&mut self.timestamp, scanner.number()?),
+            b"timestamp" => {
+                let number = scanner.number()?;
+                set(&mut self.timestamp, (number, scanner.at()))
+            }
             b"payload" => {
                 let payload = &mut self.payload;
                 let read = |scanner: &mut Scanner<'a>| {
@@ -128,7 +137,7 @@ impl<'a> Envelope<'a> {
             to,
             type_name: type_name.into(),
             pattern: self.pattern?,
-            timestamp: Timestamp::from_millis(self.timestamp?),
+            timestamp: Timestamp::from_millis(self.timestamp?.0),
             ttl: self.ttl.flatten().map(Duration::from_millis),
             metadata: envelope_metadata(metadata).ok()?,
             frame_bytes,
@@ -175,7 +184,7 @@ impl<'a> Payload<'a> {
             }
             Kind::Publish => Verb::Publish(Publish {
                 topic: self.topic()?,
-                kind: self.application_type(bounds)?,
+                kind: application_type(self.kind.flatten()?, bounds)?,
                 data: json(self.data.flatten()),
             }),
             Kind::Register => Verb::Register(self.register(metadata, bounds)?),
@@ -184,7 +193,7 @@ impl<'a> Payload<'a> {
                     Some(text) if !text.is_empty() => Recipient::parse(text).ok()?,
                     Some(_) | None => to.clone().into(),
                 },
-                kind: self.application_type(bounds)?,
+                kind: application_type(self.kind.flatten()?, bounds)?,
                 data: json(self.data.flatten()),
                 queue: self.queue.flatten().unwrap_or(true),
             }),
@@ -197,13 +206,6 @@ impl<'a> Payload<'a> {
 
     fn topic(&self) -> Option<Topic> {
         Topic::parse(self.topic.flatten()?).ok()
-    }
-
-    fn application_type(&self, bounds: &Bounds) -> Option<Arc<str>> {
-        let is_one = |kind: &&str| !kind.is_empty() && !kind.starts_with("hub:");
-        let kind = self.kind.flatten().filter(is_one)?;
-        bounds.check_type(kind).ok()?;
-        Some(kind.into())
     }
 
     fn register(&mut self, envelope: Option<&str>, bounds: &Bounds) -> Option<Register> {
@@ -222,6 +224,12 @@ impl<'a> Payload<'a> {
         };
         (!ttl.is_zero()).then_some(register)
     }
+}
+
+/// The type of application data.
+pub(super) fn application_type(kind: &str, bounds: &Bounds) -> Option<Arc<str>> {
+    bounds.check_type(kind).ok()?;
+    (!kind.is_empty() && !kind.starts_with("hub:")).then(|| kind.into())
 }
 
 /// What `metadata` asks of a connection.

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::protocol::json::{is_plain, plain_len, until_quote};
+use crate::protocol::json::plain_until_quote;
 
 /// How deep a value may be nested that serde need not read.
 const DEPTH_MAX: usize = 16;
@@ -13,8 +13,6 @@ pub(super) struct Scanner<'a> {
     text: &'a str,
     /// What is left of it.
     rest: &'a [u8],
-    /// [`is_plain`].
-    is_plain: bool,
 }
 
 /// Fills a field; a second time it gives up.
@@ -24,7 +22,7 @@ pub(super) fn set<T>(field: &mut Option<T>, value: T) -> Option<()> {
 
 impl<'a> Scanner<'a> {
     pub fn new(text: &'a str) -> Self {
-        Self { text, rest: text.as_bytes(), is_plain: is_plain(text.as_bytes()) }
+        Self { text, rest: text.as_bytes() }
     }
 
     /// Reads an object; `field` reads the value of each key.
@@ -55,7 +53,7 @@ impl<'a> Scanner<'a> {
     #[inline]
     pub fn optional<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
         match self.peek()? {
-            b'n' => self.word("null").map(|()| None),
+            b'n' => self.literal(b"null").map(|()| None),
             _ => read(self).map(Some),
         }
     }
@@ -70,10 +68,16 @@ impl<'a> Scanner<'a> {
     #[inline(always)]
     fn quoted(&mut self) -> Option<&'a [u8]> {
         self.take(b'"')?;
-        let len = until_quote(self.rest)?;
+        let len = plain_until_quote(self.rest)?;
         let (text, rest) = self.rest.split_at_checked(len)?;
         self.rest = rest.get(1..)?;
-        (self.is_plain || plain_len(text) == len).then_some(text)
+        Some(text)
+    }
+
+    /// Passes this very text.
+    pub fn literal(&mut self, text: &[u8]) -> Option<()> {
+        self.rest = self.rest.strip_prefix(text)?;
+        Some(())
     }
 
     /// Reads a whole number that surely fits.
@@ -118,9 +122,9 @@ impl<'a> Scanner<'a> {
             b'"' => self.quoted().map(drop),
             b'{' => self.object(|scanner, _| scanner.pass(depth_max)),
             b'[' => self.list([b'[', b']'], |scanner| scanner.pass(depth_max)),
-            b't' => self.word("true"),
-            b'f' => self.word("false"),
-            b'n' => self.word("null"),
+            b't' => self.literal(b"true"),
+            b'f' => self.literal(b"false"),
+            b'n' => self.literal(b"null"),
             _ => self.number().map(drop),
         }
     }
@@ -148,11 +152,6 @@ impl<'a> Scanner<'a> {
                 next => return (next == end).then_some(()),
             }
         }
-    }
-
-    fn word(&mut self, word: &str) -> Option<()> {
-        self.rest = self.rest.strip_prefix(word.as_bytes())?;
-        Some(())
     }
 
     /// The byte that is next after whitespace.
@@ -186,7 +185,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// How much was read.
-    fn at(&self) -> usize {
+    pub fn at(&self) -> usize {
         self.text.len() - self.rest.len()
     }
 }

@@ -25,14 +25,14 @@ pub fn write_hub_frame(frame: &mut Vec<u8>, message: &Outgoing, hub: &ActorAddre
         Body::Pong => push(frame, [r#"{"type":"pong"}"#]),
         Body::Reply { correlation, trace_id, reply } => {
             write_prefix(frame, message);
-            write_head(frame, hub, reply.type_name(), timestamp);
+            write_own_head(frame, hub, reply.type_name(), timestamp);
             write_reply_payload(frame, reply);
             push(frame, [METADATA, reply_metadata(reply, trace_id.as_deref()).as_str()]);
             write_tail(frame, correlation.as_ref(), None);
         }
         Body::Notice(notice) => {
             write_prefix(frame, message);
-            write_head(frame, hub, notice.type_name(), timestamp);
+            write_own_head(frame, hub, notice.type_name(), timestamp);
             write_notice_payload(frame, notice);
             push(frame, [METADATA, "{}"]);
             write_tail(frame, None, None);
@@ -152,6 +152,16 @@ fn digits(number: u32) -> [u8; 8] {
 fn write_head(frame: &mut Vec<u8>, from: &ActorAddress, kind: &str, timestamp: Timestamp) {
     push(frame, [r#""from":""#, from.as_str(), r#"","type":"#]);
     push_text(frame, kind);
+    write_moment(frame, timestamp);
+}
+
+/// The same of what the hub says itself; nothing is escaped in its types.
+fn write_own_head(frame: &mut Vec<u8>, hub: &ActorAddress, kind: &str, timestamp: Timestamp) {
+    push(frame, [r#""from":""#, hub.as_str(), r#"","type":""#, kind, r#"""#]);
+    write_moment(frame, timestamp);
+}
+
+fn write_moment(frame: &mut Vec<u8>, timestamp: Timestamp) {
     push(frame, [r#","pattern":"tell","timestamp":"#]);
     push_json(frame, &timestamp);
     push(frame, [r#","payload":"#]);
