@@ -111,6 +111,7 @@
 //! - [`time`]: the only form in which the core knows time.
 //! - [`protocol`]: the messages on the wire, pure data.
 //! - [`auth`]: from a token to its bearer's rights, a pure function.
+//! - [`cluster`]: what hubs of one cluster share, as data.
 //! - [`hub`]: the core, a function from (state, now, input) to (state, outputs), without I/O.
 //! - [`store`]: what the hub keeps on a disk, without a clock or a task.
 //! - [`runtime`]: what the shells need from the world (tasks, clock, sockets), and its form on
@@ -130,6 +131,9 @@ pub mod protocol;
 
 #[cfg(feature = "server")]
 pub mod auth;
+
+#[cfg(feature = "server")]
+pub mod cluster;
 
 #[cfg(feature = "server")]
 pub mod hub;
