@@ -150,6 +150,7 @@ const DST_RULES: &[Rule] = &[Rule {
 }];
 
 const SIM_ROOMS: &[&str] = &[
+    "engine",
     "runtime",
     "scenario",
     "history",
@@ -170,11 +171,27 @@ const SIM_ROOMS: &[&str] = &[
     "main",
 ];
 
-const SIM_RULES: &[Rule] = &[Rule {
-    because: "what is generic knows no verbs of this hub",
-    paths: &["mutants"],
-    never: &["signal_hub::protocol", "signal_hub::client", "Verb", "Action", "HubAction"],
-}];
+const SIM_RULES: &[Rule] = &[
+    Rule {
+        because: "what is generic knows no verbs of this hub",
+        paths: &["mutants"],
+        never: &["signal_hub::protocol", "signal_hub::client", "Verb", "Action", "HubAction"],
+    },
+    Rule {
+        because: "an engine knows what a hub asks of it, and no hub",
+        paths: &["engine"],
+        never: &[
+            "crate::",
+            "dst",
+            "rand",
+            "signal_hub::client",
+            "signal_hub::hub",
+            "signal_hub::protocol",
+            "signal_hub::server",
+            "signal_hub::time",
+        ],
+    },
+];
 
 /// What is wrong with one source, whose path is relative to the root.
 fn violations(tree: &Tree, path: &str, source: &str) -> Vec<String> {
@@ -349,6 +366,7 @@ fn each_planted_violation_is_found() {
         ("explore/state.rs", "Err(crate::backend::panicked(payload))"),
         ("mutants/patch.rs", "if let Ok(Verb::Send(send)) = verb {}"),
         ("attic/mod.rs", ""),
+        ("engine/mod.rs", "use signal_hub::hub::Hub;"),
     ] {
         assert_eq!(violations(&SIM, path, line).len(), 1, "{path}: {line}");
     }
