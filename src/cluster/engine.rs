@@ -139,11 +139,11 @@ pub enum Event {
         /// What it holds; none if there is no row any longer.
         value: Option<Bytes>,
     },
-    /// A watch has shown all rows that were there when it began; a row that it did not show was not there.
+    /// A watch has shown all rows that are there at a revision; a row that it did not show was not there.
     CaughtUp {
         /// The watch.
         watch: RequestId,
-        /// The last revision of the log then, whatever row has it.
+        /// The last revision of the log when there was nothing more to show, whatever row has it.
         revision: Revision,
     },
     /// A message from a node.
