@@ -61,7 +61,6 @@ pub struct Asker {
     known: BTreeMap<Key, Revision>,
     written: BTreeMap<RequestId, Key>,
     read: BTreeMap<RequestId, Key>,
-    pub unanswered: usize,
     last: u64,
 }
 
@@ -73,9 +72,13 @@ impl Asker {
             known: BTreeMap::new(),
             written: BTreeMap::new(),
             read: BTreeMap::new(),
-            unanswered: 0,
             last: index as u64 * 1_000_000,
         }
+    }
+
+    /// How many reads and writes are under way.
+    pub fn unanswered(&self) -> usize {
+        self.read.len() + self.written.len()
     }
 
     pub fn id(&mut self) -> RequestId {
@@ -90,8 +93,13 @@ impl Asker {
     pub fn read_of(&mut self, key: Key) -> Request {
         let id = self.id();
         self.read.insert(id, key.clone());
-        self.unanswered += 1;
         Request::Read { id, key }
+    }
+
+    /// A write that expects no row.
+    #[cfg(feature = "cluster")]
+    pub fn write_of(&mut self, key: Key) -> Request {
+        self.write(key, None, Some(()))
     }
 
     pub fn next(&mut self, dice: &mut ChaCha8Rng) -> Request {
@@ -118,7 +126,6 @@ impl Asker {
     fn write(&mut self, key: Key, expected: Option<Revision>, held: Option<()>) -> Request {
         let id = self.id();
         self.written.insert(id, key.clone());
-        self.unanswered += 1;
         // No two writes hold the same.
         let value = held.map(|()| text(&format!("{} {}", self.node, id.0)));
         Request::Write { id, key, expected, value }
@@ -127,13 +134,11 @@ impl Asker {
     pub fn hear(&mut self, event: &Event) {
         match event {
             Event::Read { id, row } => {
-                self.unanswered -= 1;
                 if let (Some(key), Ok(Some((revision, _)))) = (self.read.remove(id), row) {
                     self.known.insert(key, *revision);
                 }
             }
             Event::Written { id, outcome } => {
-                self.unanswered -= 1;
                 if let (Some(key), WriteOutcome::Done(revision)) =
                     (self.written.remove(id), outcome)
                 {

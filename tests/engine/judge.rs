@@ -35,9 +35,33 @@ pub struct Version {
 #[derive(Debug, Default)]
 pub struct Facts {
     pub writes: BTreeMap<RequestId, Write>,
+    /// Those of unknown outcome.
+    unknown: Vec<Write>,
     reads: Vec<Read>,
     pub versions: BTreeMap<Key, BTreeMap<Revision, Version>>,
     pub wrong: Vec<String>,
+}
+
+/// The highest revision that anybody had seen at each time.
+struct Timeline(Vec<(usize, Revision)>);
+
+impl Timeline {
+    fn new<'a>(versions: impl Iterator<Item = (&'a Revision, &'a Version)>) -> Self {
+        let mut seen: Vec<_> =
+            versions.map(|(revision, version)| (version.seen, *revision)).collect();
+        seen.sort_unstable();
+        let mut highest = Revision(0);
+        for (_, revision) in &mut seen {
+            highest = highest.max(*revision);
+            *revision = highest;
+        }
+        Self(seen)
+    }
+
+    fn before(&self, at: usize) -> Option<Revision> {
+        let later = self.0.partition_point(|(seen, _)| *seen < at);
+        Some(self.0[later.checked_sub(1)?].1)
+    }
 }
 
 #[derive(Debug)]
@@ -52,6 +76,8 @@ struct Read {
 pub fn judge(history: &History) -> Vec<String> {
     let mut facts = Facts::default();
     facts.collect(history);
+    let unknown = |write: &&Write| write.outcome == Some(WriteOutcome::Unknown);
+    facts.unknown = facts.writes.values().filter(unknown).cloned().collect();
     facts.match_writes();
     facts.check_order();
     facts.check_chains();
@@ -176,18 +202,10 @@ impl Facts {
 
     /// A write has a revision above those of all that were done before it was asked, whatever their keys.
     fn check_order(&mut self) {
-        let mut seen: Vec<(usize, Revision)> = Vec::new();
-        for versions in self.versions.values() {
-            seen.extend(versions.iter().map(|(revision, version)| (version.seen, *revision)));
-        }
-        seen.sort_unstable();
-        let highest = |before: usize| {
-            let known = seen.iter().take_while(|(at, _)| *at < before);
-            known.map(|(_, revision)| *revision).max()
-        };
+        let seen = Timeline::new(self.versions.values().flatten());
         for (id, write) in &self.writes {
             if let Some(WriteOutcome::Done(revision)) = write.outcome
-                && let Some(before) = highest(write.asked)
+                && let Some(before) = seen.before(write.asked)
                 && revision <= before
             {
                 self.wrong
@@ -214,7 +232,7 @@ impl Facts {
                         self.may_be_replaced(key, at, until)
                     }
                     (Some(expected), Some((at, _))) => expected == at,
-                    (Some(_), None) => self.may_be_written(key, until),
+                    (Some(_), None) => self.is_asked(key, until, |write| write.expected.is_none()),
                     (None, None) => true,
                     (None, Some((at, before))) => {
                         before.value.is_none() || self.may_be_deleted(key, at, until)
@@ -232,75 +250,75 @@ impl Facts {
         self.wrong.extend(wrong);
     }
 
-    /// Whether a write of unknown outcome may have been the first, seen by nobody.
-    fn may_be_written(&self, key: &Key, until: usize) -> bool {
-        self.writes.values().any(|write| {
-            let is_unknown = write.outcome == Some(WriteOutcome::Unknown);
-            write.key == *key && is_unknown && write.expected.is_none() && write.asked < until
-        })
-    }
-
     /// Whether a write of unknown outcome may have deleted a revision that nobody saw deleted.
     fn may_be_deleted(&self, key: &Key, revision: Revision, until: usize) -> bool {
-        self.writes.values().any(|write| {
-            write.key == *key
-                && write.value.is_none()
-                && write.outcome == Some(WriteOutcome::Unknown)
-                && write.expected == Some(revision)
-                && write.asked < until
-        })
+        self.is_asked(key, until, |write| write.value.is_none() && write.expected == Some(revision))
     }
 
     /// Whether a write of unknown outcome may have replaced a revision and be replaced itself, seen by nobody.
     pub fn may_be_replaced(&self, key: &Key, revision: Revision, until: usize) -> bool {
         let is_deleted = self.versions[key][&revision].value.is_none();
-        self.writes.values().any(|write| {
-            let fits = write.expected == Some(revision) || (is_deleted && write.expected.is_none());
-            let is_unknown = write.outcome == Some(WriteOutcome::Unknown);
-            write.key == *key && is_unknown && fits && write.asked < until
+        self.is_asked(key, until, |write| {
+            write.expected == Some(revision) || (is_deleted && write.expected.is_none())
         })
+    }
+
+    fn is_asked(&self, key: &Key, until: usize, fits: impl Fn(&Write) -> bool) -> bool {
+        let mut unknown = self.unknown.iter();
+        unknown.any(|write| write.key == *key && write.asked < until && fits(write))
     }
 
     /// A refused write met, at some time while it was under way, another row than it expected.
     fn check_conflicts(&mut self) {
-        let refused = |write: &&Write| write.outcome == Some(WriteOutcome::Conflict);
-        let unjust = self.writes.values().filter(refused).filter(|write| !self.is_just(write));
-        let lines: Vec<String> = unjust
-            .map(|write| {
-                format!("{} expected {:?} and was refused without cause", write.key, write.expected)
-            })
-            .collect();
-        self.wrong.extend(lines);
+        let none = BTreeMap::new();
+        let mut wrong = Vec::new();
+        for (key, refused) in self.by_key(|write| write.outcome == Some(WriteOutcome::Conflict)) {
+            let versions = self.versions.get(key).unwrap_or(&none);
+            let seen = Timeline::new(versions.iter());
+            let unjust = refused.into_iter().filter(|write| !self.is_just(write, versions, &seen));
+            wrong.extend(unjust.map(|write| {
+                format!("{key} expected {:?} and was refused without cause", write.expected)
+            }));
+        }
+        self.wrong.extend(wrong);
     }
 
-    fn is_just(&self, refused: &Write) -> bool {
-        let none = BTreeMap::new();
-        let versions = self.versions.get(&refused.key).unwrap_or(&none);
-        let known = versions.iter().rev().find(|(_, version)| version.seen < refused.asked);
+    fn by_key(&self, is_one: impl Fn(&Write) -> bool) -> BTreeMap<&Key, Vec<&Write>> {
+        let mut by_key: BTreeMap<&Key, Vec<&Write>> = BTreeMap::new();
+        for write in self.writes.values().filter(|write| is_one(write)) {
+            by_key.entry(&write.key).or_default().push(write);
+        }
+        by_key
+    }
+
+    fn is_just(
+        &self,
+        refused: &Write,
+        versions: &BTreeMap<Revision, Version>,
+        seen: &Timeline,
+    ) -> bool {
+        let known = seen.before(refused.asked);
         let was_expected = match (refused.expected, known) {
-            (Some(expected), known) => known.is_some_and(|(revision, _)| *revision == expected),
-            (None, known) => known.is_none_or(|(_, version)| version.value.is_none()),
+            (Some(_), known) => known == refused.expected,
+            (None, known) => known.is_none_or(|known| versions[&known].value.is_none()),
         };
-        let since = known.map_or(Revision(0), |(revision, _)| *revision);
-        let wrote_since = |write: &Write| match write.outcome {
-            Some(WriteOutcome::Done(revision)) => revision > since,
-            Some(WriteOutcome::Unknown) | None => true,
-            Some(WriteOutcome::Conflict) => false,
-        };
-        let is_other = |write: &Write| {
-            write.key == refused.key && write.asked < refused.heard && wrote_since(write)
-        };
-        !was_expected || self.writes.values().any(is_other)
+        let since = Revision(known.map_or(0, |known| known.0) + 1);
+        let mut later = versions.range(since..).filter_map(|(_, version)| version.write);
+        !was_expected
+            || later.any(|id| self.writes[&id].asked < refused.heard)
+            || self.is_asked(&refused.key, refused.heard, |_| true)
     }
 
     /// A read shows a row no older than what was known when it was asked, and no younger than what was asked when it was
     /// answered.
     fn check_reads(&mut self) {
-        let mut wrong = Vec::new();
+        let (mut wrong, none) = (Vec::new(), BTreeMap::new());
+        let timelines: BTreeMap<&Key, Timeline> =
+            self.versions.iter().map(|(key, seen)| (key, Timeline::new(seen.iter()))).collect();
         for read in &self.reads {
-            let none = BTreeMap::new();
             let versions = self.versions.get(&read.key).unwrap_or(&none);
-            let known = versions.iter().rev().find(|(_, version)| version.seen < read.asked);
+            let known = timelines.get(&read.key).and_then(|seen| seen.before(read.asked));
+            let known = known.and_then(|known| versions.get_key_value(&known));
             let is_fresh = match (&read.row, known) {
                 (Some((revision, _)), known) => known.is_none_or(|(known, _)| revision >= known),
                 (None, None) => true,

@@ -8,6 +8,14 @@
 
 mod history;
 mod judge;
+#[cfg(feature = "cluster")]
+mod nats;
+#[cfg(feature = "cluster")]
+mod nats_run;
+#[cfg(feature = "cluster")]
+mod race;
+#[cfg(feature = "cluster")]
+mod servers;
 /// Its own source, so that what tries NATS need not build the simulator.
 #[path = "../../sim/src/engine/mod.rs"]
 mod stand_in;

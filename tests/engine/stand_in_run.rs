@@ -55,7 +55,7 @@ impl Run {
     fn step(&mut self) {
         let index = self.dice.random_range(0..self.askers.len());
         match self.dice.random_range(0..100) {
-            0..35 if self.askers[index].unanswered < 3 => {
+            0..35 if self.askers[index].unanswered() < 3 => {
                 let request = self.askers[index].next(&mut self.dice);
                 self.ask(index, request);
             }

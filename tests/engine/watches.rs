@@ -73,9 +73,11 @@ impl Watch {
             let was_asked = |(_, later): (&Revision, &Version)| {
                 later.write.is_some_and(|id| facts.writes[&id].asked < at)
             };
-            let is_replaced = versions.range(Revision(last.0 + 1)..).any(was_asked)
-                || facts.may_be_replaced(key, *last, at);
-            if is_skipped && !is_replaced {
+            let is_replaced = || {
+                versions.range(Revision(last.0 + 1)..).any(was_asked)
+                    || facts.may_be_replaced(key, *last, at)
+            };
+            if is_skipped && !is_replaced() {
                 wrong.push(skipped(key, *last, until));
             }
         }
