@@ -123,6 +123,7 @@ macro_rules! name {
     };
 }
 
+#[cfg(feature = "server")]
 pub(crate) use name;
 
 name! {
