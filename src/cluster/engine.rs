@@ -5,6 +5,8 @@
 //!
 //! - Writes of one key are linearizable. Each write that is done gets a revision above those of all before it, of
 //!   whatever key.
+//! - A read shows a row as it is or was, and what refuses a write may be the row as it was: who decided writes a moment
+//!   ago may not yet know that others do. So whoever acts on a read does it by a write that expects what was read.
 //! - Every read and every write is answered once. A write whose outcome is unknown may be carried out later, once, or
 //!   never.
 //! - A watch shows one row of each key that is there, then [`Event::CaughtUp`], then each later write; of each key in
@@ -79,7 +81,7 @@ pub struct RequestId(pub u64);
 /// What a hub asks of its engine.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Request {
-    /// The row as whoever decides writes has it: [`Event::Read`].
+    /// The row as whoever decides writes, or did a moment ago, has it: [`Event::Read`].
     Read {
         /// Names the answer.
         id: RequestId,
