@@ -40,6 +40,22 @@ pub struct Facts {
     reads: Vec<Read>,
     pub versions: BTreeMap<Key, BTreeMap<Revision, Version>>,
     pub wrong: Vec<String>,
+    stale: Vec<String>,
+}
+
+/// What a history shows, each in a line.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Judgement {
+    /// Promises that are broken.
+    pub wrong: Vec<String>,
+    /// Reads and refusals that do not know of a write that somebody knew of before: who decided writes did so no longer.
+    pub stale: Vec<String>,
+}
+
+impl Judgement {
+    pub fn is_clean(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The highest revision that anybody had seen at each time.
@@ -72,8 +88,8 @@ struct Read {
     row: Option<(Revision, Bytes)>,
 }
 
-/// What is wrong with a history, each in a line; nothing, if the engine kept its promises.
-pub fn judge(history: &History) -> Vec<String> {
+/// Judges a history; of an engine without faults it is clean.
+pub fn judge(history: &History) -> Judgement {
     let mut facts = Facts::default();
     facts.collect(history);
     let unknown = |write: &&Write| write.outcome == Some(WriteOutcome::Unknown);
@@ -85,7 +101,7 @@ pub fn judge(history: &History) -> Vec<String> {
     facts.check_reads();
     Watches::default().check(history, &mut facts);
     check_inboxes(history, &mut facts.wrong);
-    facts.wrong
+    Judgement { wrong: facts.wrong, stale: facts.stale }
 }
 
 impl Facts {
@@ -271,16 +287,16 @@ impl Facts {
     /// A refused write met, at some time while it was under way, another row than it expected.
     fn check_conflicts(&mut self) {
         let none = BTreeMap::new();
-        let mut wrong = Vec::new();
+        let mut stale = Vec::new();
         for (key, refused) in self.by_key(|write| write.outcome == Some(WriteOutcome::Conflict)) {
             let versions = self.versions.get(key).unwrap_or(&none);
             let seen = Timeline::new(versions.iter());
             let unjust = refused.into_iter().filter(|write| !self.is_just(write, versions, &seen));
-            wrong.extend(unjust.map(|write| {
+            stale.extend(unjust.map(|write| {
                 format!("{key} expected {:?} and was refused without cause", write.expected)
             }));
         }
-        self.wrong.extend(wrong);
+        self.stale.extend(stale);
     }
 
     fn by_key(&self, is_one: impl Fn(&Write) -> bool) -> BTreeMap<&Key, Vec<&Write>> {
@@ -333,7 +349,7 @@ impl Facts {
             };
             if !is_fresh {
                 let (key, row) = (&read.key, read.row.as_ref().map(|(revision, _)| revision));
-                wrong.push(format!("a read of {key} is stale: {row:?} after {known:?}"));
+                self.stale.push(format!("a read of {key} is stale: {row:?} after {known:?}"));
             }
             let write = read.row.as_ref().and_then(|(revision, _)| versions[revision].write);
             if write.is_some_and(|id| self.writes[&id].asked > read.heard) {

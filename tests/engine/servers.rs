@@ -28,6 +28,8 @@ pub fn program(path: &'static str) -> Option<&'static str> {
 
 pub struct Servers {
     program: &'static str,
+    /// What each server's configuration has beside.
+    config: String,
     folder: PathBuf,
     ports: Vec<u16>,
     children: Vec<Option<Child>>,
@@ -36,6 +38,10 @@ pub struct Servers {
 impl Servers {
     /// One server, or a cluster of several.
     pub fn start(program: &'static str, count: usize) -> Self {
+        Self::start_with(program, count, "")
+    }
+
+    pub fn start_with(program: &'static str, count: usize, config: &str) -> Self {
         let holders: Vec<TcpListener> =
             (0..2 * count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let ports: Vec<u16> =
@@ -44,7 +50,7 @@ impl Servers {
         let folder = std::env::temp_dir().join(format!("signal-hub-nats-{}", ports[0]));
         fs::create_dir_all(&folder).unwrap();
         let children = (0..count).map(|_| None).collect();
-        let mut servers = Self { program, folder, ports, children };
+        let mut servers = Self { program, config: config.to_owned(), folder, ports, children };
         (0..count).for_each(|index| servers.start_one(index));
         servers
     }
@@ -61,7 +67,8 @@ impl Servers {
     pub fn start_one(&mut self, index: usize) {
         let (port, store) = (self.ports[index], self.folder.join(index.to_string()));
         let mut config = format!(
-            "listen: \"127.0.0.1:{port}\"\nserver_name: s{index}\njetstream {{ store_dir: {store:?} }}\n"
+            "listen: \"127.0.0.1:{port}\"\nserver_name: s{index}\njetstream {{ store_dir: {store:?} }}\n{}",
+            self.config
         );
         if self.count() > 1 {
             let routes: Vec<String> = self.ports[self.count()..]

@@ -95,7 +95,9 @@ impl Run {
         let (node, request) = self.sent.remove(at);
         match (self.faults, self.dice.random_range(0..10)) {
             (Faults::Allowed, 0) => self.engine.request_late(&node, request),
-            (Faults::StaleReads, 0..5) => self.engine.request_stale(&node, request, 3),
+            (Faults::Allowed, 1) | (Faults::StaleReads, 0..5) => {
+                self.engine.request_stale(&node, request, 3)
+            }
             (_, _) => self.engine.request(&node, request),
         }
     }
