@@ -7,6 +7,7 @@
 //! | [a client](#a-client) of any hub | `client` | [`prelude`], [`client`] |
 //! | [a hub](#a-hub-in-ones-own-program) in one's own program | `server` | [`server`] |
 //! | [the core](#the-core-alone), without sockets, tasks or a clock | `server` | [`hub`], [`protocol::codec`] |
+//! | several hubs with one set of addresses | `cluster` | [`cluster`], docs/CLUSTER.md |
 //! | the program `signal-hub`, and its settings | `cli`, the default: all of it | docs/OPERATIONS.md, [`settings`] |
 //!
 //! # A client
@@ -111,6 +112,8 @@
 //! - [`time`]: the only form in which the core knows time.
 //! - [`protocol`]: the messages on the wire, pure data.
 //! - [`auth`]: from a token to its bearer's rights, a pure function.
+//! - [`cluster`]: what hubs of one cluster share, as data.
+//! - `nats`: the engine that they share, with the feature `cluster`.
 //! - [`hub`]: the core, a function from (state, now, input) to (state, outputs), without I/O.
 //! - [`store`]: what the hub keeps on a disk, without a clock or a task.
 //! - [`runtime`]: what the shells need from the world (tasks, clock, sockets), and its form on
@@ -130,6 +133,12 @@ pub mod protocol;
 
 #[cfg(feature = "server")]
 pub mod auth;
+
+#[cfg(feature = "server")]
+pub mod cluster;
+
+#[cfg(feature = "cluster")]
+pub mod nats;
 
 #[cfg(feature = "server")]
 pub mod hub;

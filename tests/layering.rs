@@ -31,6 +31,9 @@ const CORE: &[&str] = &[
     "hub",
     "client/state*",
     "client/link*",
+    "nats/state.rs",
+    "nats/watch.rs",
+    "nats/wire.rs",
     "server/session/io.rs",
     "server/session/parts.rs",
     "server/session/phase.rs",
@@ -83,6 +86,16 @@ const SRC_RULES: &[Rule] = &[
         because: "a store knows no clock, no task and no order but that of its rows",
         paths: &["store"],
         never: &["tokio", "async", ".await", "Instant", "SystemTime", "HashMap", "crate::server"],
+    },
+    Rule {
+        because: "an engine knows what a hub asks of it, and no hub",
+        paths: &["nats"],
+        never: &["crate::hub", "crate::server", "crate::client", "crate::protocol"],
+    },
+    Rule {
+        because: "one shell alone knows which engine it is",
+        paths: &["cluster", "hub", "server", "protocol"],
+        never: &["async_nats", "crate::nats"],
     },
     Rule { because: "the hub knows no disk", paths: &["hub"], never: &["crate::store"] },
     Rule {
@@ -150,6 +163,7 @@ const DST_RULES: &[Rule] = &[Rule {
 }];
 
 const SIM_ROOMS: &[&str] = &[
+    "engine",
     "runtime",
     "scenario",
     "history",
@@ -170,11 +184,27 @@ const SIM_ROOMS: &[&str] = &[
     "main",
 ];
 
-const SIM_RULES: &[Rule] = &[Rule {
-    because: "what is generic knows no verbs of this hub",
-    paths: &["mutants"],
-    never: &["signal_hub::protocol", "signal_hub::client", "Verb", "Action", "HubAction"],
-}];
+const SIM_RULES: &[Rule] = &[
+    Rule {
+        because: "what is generic knows no verbs of this hub",
+        paths: &["mutants"],
+        never: &["signal_hub::protocol", "signal_hub::client", "Verb", "Action", "HubAction"],
+    },
+    Rule {
+        because: "an engine knows what a hub asks of it, and no hub",
+        paths: &["engine"],
+        never: &[
+            "crate::",
+            "dst",
+            "rand",
+            "signal_hub::client",
+            "signal_hub::hub",
+            "signal_hub::protocol",
+            "signal_hub::server",
+            "signal_hub::time",
+        ],
+    },
+];
 
 /// What is wrong with one source, whose path is relative to the root.
 fn violations(tree: &Tree, path: &str, source: &str) -> Vec<String> {
@@ -308,6 +338,9 @@ fn each_planted_violation_is_found() {
         ("hub/view.rs", "use crate::server::Server;"),
         ("hub/audit.rs", "use crate::{client::Client, protocol::Topic};"),
         ("hub.rs", "use crate::runtime::Runtime;"),
+        ("nats/task.rs", "use crate::hub::Hub;"),
+        ("nats/state.rs", "use tokio::sync::mpsc;"),
+        ("cluster/engine.rs", "use crate::nats::Settings;"),
         ("protocol.rs", "use crate::hub::SessionKey;"),
         ("server/session/state.rs", "let now = Instant::now();"),
         ("server/session/parts.rs", "pub async fn part() {}"),
@@ -349,6 +382,7 @@ fn each_planted_violation_is_found() {
         ("explore/state.rs", "Err(crate::backend::panicked(payload))"),
         ("mutants/patch.rs", "if let Ok(Verb::Send(send)) = verb {}"),
         ("attic/mod.rs", ""),
+        ("engine/mod.rs", "use signal_hub::hub::Hub;"),
     ] {
         assert_eq!(violations(&SIM, path, line).len(), 1, "{path}: {line}");
     }

@@ -5,6 +5,7 @@
 //!
 //! What this hub adds to it, in the same order:
 //!
+//! - [`engine`]: a stand-in for the engine that hubs of a cluster share.
 //! - [`scenario`]: what actors of this hub can do, how it is set, and the scenario of a seed.
 //! - [`explore`]: every order of events of a few actors, on the core alone.
 //! - `lower`: what an action says in the words of the protocol.
@@ -29,6 +30,8 @@ compile_error!(
      project, and add `--cfg madsim` to RUSTFLAGS if you set that variable, because it replaces \
      the flags of the file"
 );
+
+pub mod engine;
 
 pub mod scenario;
 

@@ -1,11 +1,7 @@
 //! The names on the wire that somebody chose.
 
-use std::borrow::Borrow;
-use std::cmp::Ordering;
-use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 /// The longest path of an address, in bytes.
@@ -28,46 +24,46 @@ pub struct InvalidName {
 macro_rules! read_as_text {
     ($name:ident) => {
         impl std::str::FromStr for $name {
-            type Err = InvalidName;
+            type Err = $crate::protocol::InvalidName;
 
-            fn from_str(text: &str) -> Result<Self, InvalidName> {
+            fn from_str(text: &str) -> Result<Self, $crate::protocol::InvalidName> {
                 Self::parse(text)
             }
         }
 
         impl TryFrom<&str> for $name {
-            type Error = InvalidName;
+            type Error = $crate::protocol::InvalidName;
 
-            fn try_from(text: &str) -> Result<Self, InvalidName> {
+            fn try_from(text: &str) -> Result<Self, $crate::protocol::InvalidName> {
                 Self::parse(text)
             }
         }
 
         impl TryFrom<String> for $name {
-            type Error = InvalidName;
+            type Error = $crate::protocol::InvalidName;
 
-            fn try_from(text: String) -> Result<Self, InvalidName> {
+            fn try_from(text: String) -> Result<Self, $crate::protocol::InvalidName> {
                 Self::parse(&text)
             }
         }
 
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <String as serde::Deserialize>::deserialize(deserializer)?;
                 Self::parse(&text).map_err(serde::de::Error::custom)
             }
         }
     };
 }
 
-pub(super) use read_as_text;
+pub(crate) use read_as_text;
 
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Eq, Serialize)]
+        #[derive(Clone, Eq, serde::Serialize)]
         #[serde(transparent)]
-        pub struct $name(Arc<str>);
+        pub struct $name(std::sync::Arc<str>);
 
         impl $name {
             /// The name as it stands on the wire.
@@ -80,15 +76,15 @@ macro_rules! name {
         /// first.
         impl Ord for $name {
             #[inline]
-            fn cmp(&self, other: &Self) -> Ordering {
-                if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
+            fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+                if std::sync::Arc::ptr_eq(&self.0, &other.0) { std::cmp::Ordering::Equal } else { self.0.cmp(&other.0) }
             }
         }
 
         impl PartialEq for $name {
             #[inline]
             fn eq(&self, other: &Self) -> bool {
-                Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+                std::sync::Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
             }
         }
 
@@ -100,32 +96,35 @@ macro_rules! name {
         }
 
         impl PartialOrd for $name {
-            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+            fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
                 Some(self.cmp(other))
             }
         }
 
-        impl Borrow<str> for $name {
+        impl std::borrow::Borrow<str> for $name {
             fn borrow(&self) -> &str {
                 &self.0
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(&self.0)
             }
         }
 
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(&self.0)
             }
         }
 
-        read_as_text!($name);
+        $crate::protocol::read_as_text!($name);
     };
 }
+
+#[cfg(feature = "server")]
+pub(crate) use name;
 
 name! {
     /// Names an actor and outlives its connections: `@(path)` (protocol, section 2).

@@ -41,6 +41,9 @@ mod token;
 pub mod codec;
 pub mod framing;
 
+#[cfg(feature = "server")]
+pub(crate) use address::name;
+pub(crate) use address::read_as_text;
 pub use address::{
     ADDRESS_BYTES_MAX, ActorAddress, InvalidName, MESSAGE_ID_BYTES_MAX, MessageId, PATH_BYTES_MAX,
     Recipient, TOPIC_BYTES_MAX, Topic,

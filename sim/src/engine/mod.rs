@@ -1,0 +1,156 @@
+//! A stand-in for the engine that hubs of a cluster share: it keeps the promises of [`signal_hub::cluster::engine`] to the
+//! letter and, told to, breaks off where they end. It has no clock, no task and no randomness. Whoever owns it says
+//! when a request arrives and when a node hears of what came of it; only the order within a [`Lane`] is its own.
+
+mod faults;
+mod log;
+mod node;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use signal_hub::cluster::engine::{
+    Event, Key, NodeName, Request, RequestId, Revision, Unanswered, WriteOutcome,
+};
+
+pub use faults::{Kept, LateWrite, Way};
+
+use log::Log;
+use node::Node;
+
+/// An engine and what its nodes have not yet heard.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Engine {
+    log: Log,
+    nodes: BTreeMap<NodeName, Node>,
+    late: Vec<LateWrite>,
+    leader: Leader,
+}
+
+/// Where events wait for a node. Those of one lane come in their order, and those of two in any.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// [`Event::Lost`] and [`Event::Back`]; while one waits, nothing else is heard.
+    Connection,
+    /// The answer to a request.
+    Answer(RequestId),
+    /// The rows of the watch.
+    Watch,
+    /// The messages of a node.
+    From(NodeName),
+}
+
+/// Whether there is somebody who decides writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Leader {
+    Elected,
+    Missing,
+}
+
+/// Whether an engine looks at what a write expects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Check {
+    /// It does.
+    Expected,
+    /// It does not: a broken engine, which a test of engines has to find.
+    Nothing,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self::new(Check::Expected)
+    }
+}
+
+impl Engine {
+    /// An engine without rows and nodes.
+    pub fn new(check: Check) -> Self {
+        let (log, nodes) = (Log::new(check), BTreeMap::new());
+        Self { log, nodes, late: Vec::new(), leader: Leader::Elected }
+    }
+
+    /// The revision of the last write.
+    pub fn revision(&self) -> Revision {
+        self.log.revision()
+    }
+
+    /// A row as it is.
+    pub fn row(&self, key: &Key) -> Option<(Revision, Bytes)> {
+        self.log.row(key, self.revision())
+    }
+
+    /// A node reaches the engine, for the first time or again: it hears [`Event::Back`].
+    pub fn connect(&mut self, node: &NodeName) {
+        self.nodes.entry(node.clone()).or_default().connect();
+    }
+
+    /// A node loses the engine: it hears [`Event::Lost`], of its requests that they are unanswered, and nothing else that waited.
+    pub fn disconnect(&mut self, node: &NodeName) {
+        if let Some(node) = self.nodes.get_mut(node) {
+            node.disconnect();
+        }
+    }
+
+    /// A node has ended; nobody hears what waited for it.
+    pub fn forget(&mut self, node: &NodeName) {
+        self.nodes.remove(node);
+    }
+
+    /// A node's request arrives and is carried out; what comes of it waits in the lanes.
+    ///
+    /// # Panics
+    ///
+    /// If the node never connected.
+    pub fn request(&mut self, from: &NodeName, request: Request) {
+        let is_decided = self.leader == Leader::Elected;
+        match request {
+            Request::Read { id, key } => {
+                let row = is_decided.then(|| self.row(&key)).ok_or(Unanswered);
+                self.node(from).answer(id, Event::Read { id, row });
+            }
+            Request::Write { id, key, expected, value } => {
+                let write = LateWrite { from: from.clone(), id, key, expected, value };
+                let arrives = self.node(from).reaches_engine();
+                let outcome = match self.leader {
+                    Leader::Elected if arrives => self.carry_out(write),
+                    Leader::Missing if arrives => self.put_off(write),
+                    Leader::Elected | Leader::Missing => WriteOutcome::Unknown,
+                };
+                self.node(from).answer(id, Event::Written { id, outcome });
+            }
+            Request::Send { to, message } => {
+                if self.node(from).reaches_engine()
+                    && let Some(to) = self.nodes.get_mut(&to)
+                {
+                    to.receive(from, message);
+                }
+            }
+            Request::Watch { id } => self.node(from).watch(id),
+        }
+    }
+
+    /// The lanes of which a node can hear something now.
+    pub fn ready(&self, node: &NodeName) -> Vec<Lane> {
+        self.nodes.get(node).map_or_else(Vec::new, |node| node.ready(&self.log))
+    }
+
+    /// What a node hears next of a lane, if anything waits there.
+    pub fn draw(&mut self, node: &NodeName, lane: &Lane) -> Option<Event> {
+        self.nodes.get_mut(node)?.draw(&self.log, lane)
+    }
+
+    fn node(&mut self, name: &NodeName) -> &mut Node {
+        self.nodes.get_mut(name).expect("whoever asks has connected")
+    }
+
+    fn carry_out(&mut self, write: LateWrite) -> WriteOutcome {
+        self.log.write(write.key, write.expected, write.value)
+    }
+
+    fn put_off(&mut self, write: LateWrite) -> WriteOutcome {
+        self.late.push(write);
+        WriteOutcome::Unknown
+    }
+}
