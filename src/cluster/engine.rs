@@ -12,6 +12,8 @@
 //! - A watch shows one row of each key that is there, then [`Event::CaughtUp`], then each later write; of each key in
 //!   the order of revisions. If it shows a write, it has shown the last one before it of each other key, or shows it
 //!   no more because a later one replaced it. It may end without a word.
+//! - What a hub asks before it has heard [`Event::Back`] is not carried out after it: then the engine may have lost what
+//!   it had, and its revisions mean other rows.
 //! - A message to a node arrives at most once, and messages from one node to another arrive in their order, unless
 //!   one of both loses the engine.
 //!
@@ -20,7 +22,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::protocol::{InvalidName, name};
 
@@ -63,7 +65,7 @@ impl NodeName {
 }
 
 /// The place of a write in the engine's log; a later write of whatever key has a higher one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Revision(pub u64);
 
