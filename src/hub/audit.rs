@@ -81,6 +81,18 @@ pub enum Record {
         /// Its id on the wire.
         new_session_id: SessionId,
     },
+    /// A session of another node registered an address that one of this node had: a takeover.
+    ActorTakenElsewhere {
+        /// The address.
+        actor_address: ActorAddress,
+        /// The owner until now.
+        old_session: SessionKey,
+        /// Its id on the wire.
+        old_session_id: SessionId,
+        /// The node that has it from now on, with its epoch: `hub-2/7`; none if it is nobody's by now.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
     /// An address subscribed to a topic.
     SubscriptionAdded {
         /// The subscriber.

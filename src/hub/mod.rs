@@ -25,6 +25,7 @@ pub mod weights;
 
 mod audit;
 mod backpressure;
+mod cluster;
 mod config;
 mod counters;
 mod ids;
@@ -56,6 +57,7 @@ pub use totals::Totals;
 pub use view::{AddressRow, LogRow, OwnerRow, Queued, SessionRow, Sizes, TopicRow, View};
 pub use work::Work;
 
+use cluster::Cluster;
 use counters::Minute;
 use state::{Deadlines, DedupeCache, Logs, Registry, Sessions, Topics};
 use work::Visits;
@@ -86,6 +88,8 @@ pub struct Hub {
     outputs: Vec<Output>,
     storage: Storage,
     journal: Vec<Entry>,
+    /// None: the hub is alone.
+    cluster: Option<Box<Cluster>>,
     /// What the input kept.
     kept: Vec<(ActorAddress, NonZeroU64)>,
     /// Room for a text that is put together; empty between messages.
@@ -122,6 +126,7 @@ impl Hub {
             outputs: Vec::new(),
             storage: Storage::Off,
             journal: Vec::new(),
+            cluster: None,
             kept: Vec::new(),
             text: String::new(),
             digested: Vec::new(),
@@ -153,10 +158,7 @@ impl Hub {
     /// of them before the next input.
     #[must_use = "the outputs are what the hub does"]
     pub fn handle(&mut self, now: Timestamp, input: Input) -> impl Iterator<Item = Output> + '_ {
-        self.forget_touched();
-        self.work = Work::default();
-        self.visits();
-        self.minute.turn(now, &self.counters);
+        self.begin(now);
         if let Input::Late(by) = input {
             self.stood_still(by);
         }
@@ -171,11 +173,30 @@ impl Hub {
             Input::Tick | Input::Late(_) => {}
             Input::Shutdown => self.shutdown(now),
         }
+        self.conclude(now);
+        self.outputs.drain(..)
+    }
+
+    /// Before what is due, and the input.
+    fn begin(&mut self, now: Timestamp) {
+        self.forget_touched();
+        self.work = Work::default();
+        self.visits();
+        self.minute.turn(now, &self.counters);
+        if self.cluster.is_some() {
+            self.expire_cluster(now);
+        }
+    }
+
+    /// After the input: what it changed is written down.
+    fn conclude(&mut self, now: Timestamp) {
         self.work.rows = self.visits();
         if self.storage != Storage::Off {
             self.write_journal();
         }
-        self.outputs.drain(..)
+        if self.cluster.is_some() {
+            self.settle_rows(now);
+        }
     }
 
     /// The work that the last input made.
@@ -185,7 +206,12 @@ impl Hub {
 
     /// When the hub must be called again at the latest, if need be with [`Input::Tick`].
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.deadlines.next()
+        let own = self.deadlines.next();
+        if self.cluster.is_none() {
+            own
+        } else {
+            own.into_iter().chain(self.next_of_cluster()).min()
+        }
     }
 
     /// A number that two hubs share if they are in the same state. Future ids and counters are not

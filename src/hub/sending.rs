@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::state::Registration;
+use super::state::{Registration, RegistrationState};
 use super::{Deadline, DropReason, Hub, Output, Record, SessionKey, Storage};
 use crate::protocol::{
     ActorAddress, Body, CloseReason, Delivery, MessageId, Outgoing, Recipient, Reply, Request,
@@ -17,6 +17,8 @@ pub(super) enum Handover {
     /// Kept for a recipient that is to recover it.
     Queued,
     Dropped(DropReason),
+    /// It goes by another node.
+    Relayed,
 }
 
 /// Where a copy goes.
@@ -28,13 +30,20 @@ pub(super) struct Destination {
     pub recovers: bool,
     /// Whether the copy may wait for the address.
     queue: bool,
+    /// Whether another node has the address.
+    elsewhere: bool,
 }
 
 impl Destination {
     pub fn of(known: Option<&Registration>, queue: bool) -> Self {
         let owner = known.ok_or(DropReason::UnknownActor);
         let owner = owner.and_then(|known| known.state.owner().ok_or(DropReason::Detached));
-        Self { owner, recovers: known.is_some_and(|known| known.recovers), queue }
+        let elsewhere = known.is_some_and(|known| known.state == RegistrationState::Elsewhere);
+        Self { owner, recovers: known.is_some_and(|known| known.recovers), queue, elsewhere }
+    }
+
+    pub fn owner(self) -> Option<SessionKey> {
+        self.owner.ok()
     }
 
     fn may_wait(self) -> bool {
@@ -145,6 +154,9 @@ impl Hub {
         (to, destination): (&ActorAddress, Destination),
         delivery: &Arc<Delivery>,
     ) -> Handover {
+        if self.cluster.is_some() && self.gathers(to, destination.elsewhere, delivery) {
+            return Handover::Relayed;
+        }
         let handover = match destination.owner {
             _ if destination.recovers && self.storage == Storage::Full => {
                 // A send is refused as a whole; what others get is missing here.
@@ -185,7 +197,7 @@ impl Hub {
     }
 
     /// Returns the outcome, and how many messages wait for the owner now.
-    fn hand_over(
+    pub(super) fn hand_over(
         &mut self,
         now: Timestamp,
         owner: SessionKey,

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "server")]
+use super::ActorAddress;
 use super::MessageId;
 
 /// The kind of a refusal; docs/ERRORS.md says how to recover from each.
@@ -24,8 +26,10 @@ pub enum ErrorCode {
     MessageTooLarge,
     /// The time to live was over on arrival.
     MessageExpired,
-    /// Reserved for clients: no reply came in time.
+    /// No reply came in time, so nobody knows whether it was carried out. A hub of a cluster says so of others.
     Timeout,
+    /// This hub cannot do it now, because it has lost its cluster; another one may.
+    Unavailable,
     /// A field that breaks its rule, or a frame that is no envelope.
     InternalError,
     /// A token to refresh with that is not valid here.
@@ -40,7 +44,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code that this hub says, in the order of the variants.
-    pub const ALL: [ErrorCode; 10] = [
+    pub const ALL: [ErrorCode; 11] = [
         ErrorCode::VersionMismatch,
         ErrorCode::Unauthorized,
         ErrorCode::RateLimited,
@@ -48,6 +52,7 @@ impl ErrorCode {
         ErrorCode::MessageTooLarge,
         ErrorCode::MessageExpired,
         ErrorCode::Timeout,
+        ErrorCode::Unavailable,
         ErrorCode::InternalError,
         ErrorCode::InvalidToken,
         ErrorCode::BroadcastLimitExceeded,
@@ -63,6 +68,7 @@ impl ErrorCode {
             ErrorCode::MessageTooLarge => "message_too_large",
             ErrorCode::MessageExpired => "message_expired",
             ErrorCode::Timeout => "timeout",
+            ErrorCode::Unavailable => "unavailable",
             ErrorCode::InternalError => "internal_error",
             ErrorCode::InvalidToken => "invalid_token",
             ErrorCode::BroadcastLimitExceeded => "BROADCAST_LIMIT_EXCEEDED",
@@ -76,9 +82,10 @@ impl ErrorCode {
         match self {
             ErrorCode::VersionMismatch => CloseReason::VersionMismatch,
             ErrorCode::Unauthorized | ErrorCode::InvalidToken => CloseReason::Unauthorized,
-            ErrorCode::RateLimited | ErrorCode::Timeout | ErrorCode::Other => {
-                CloseReason::InternalError
-            }
+            ErrorCode::RateLimited
+            | ErrorCode::Timeout
+            | ErrorCode::Unavailable
+            | ErrorCode::Other => CloseReason::InternalError,
             ErrorCode::UnknownActor
             | ErrorCode::MessageTooLarge
             | ErrorCode::MessageExpired
@@ -196,6 +203,58 @@ impl Refusal {
         let (wait, limit) = (Duration::from_secs(1), 0);
         Self::new(ErrorCode::RateLimited, "the hub's store is full", "Try again later.")
             .with(Details::RetryAfter { wait, limit })
+    }
+
+    /// The hub has lost its cluster for now.
+    #[cfg(feature = "server")]
+    pub(crate) fn unavailable(wait: Duration) -> Self {
+        Self::new(
+            ErrorCode::Unavailable,
+            "this hub cannot reach its cluster",
+            "Try again after retryAfterMs, or connect to another hub.",
+        )
+        .with(Details::RetryAfter { wait, limit: 0 })
+    }
+
+    /// The session has as many requests under way as it may.
+    #[cfg(feature = "server")]
+    pub(crate) fn too_many_wait(limit: usize) -> Self {
+        let (wait, max) = (Duration::from_millis(100), limit as u64);
+        Self::new(
+            ErrorCode::RateLimited,
+            format!("{limit} requests of this session wait for other hubs"),
+            "Wait for their replies first.",
+        )
+        .with(Details::RetryAfter { wait, limit: max })
+    }
+
+    /// Another node, or the engine, has not said whether it was carried out.
+    #[cfg(feature = "server")]
+    pub(crate) fn unknown_outcome() -> Self {
+        Self::new(
+            ErrorCode::Timeout,
+            "no answer came in time: it may have been carried out",
+            "Ask for the state, or repeat it if that does no harm.",
+        )
+    }
+
+    /// The queue of a recipient at another node is full.
+    #[cfg(feature = "server")]
+    pub(crate) fn queue_full_elsewhere() -> Self {
+        let (wait, limit) = (Duration::from_secs(1), 0);
+        let message = "the recipient's queue is full; the message was dropped";
+        Self::new(ErrorCode::RateLimited, message, "Send again after a pause.")
+            .with(Details::RetryAfter { wait, limit })
+    }
+
+    /// The session lost the address before the request was carried out.
+    #[cfg(feature = "server")]
+    pub(crate) fn lost(address: &ActorAddress) -> Self {
+        Self::new(
+            ErrorCode::Unauthorized,
+            format!("{address} was registered by another session"),
+            "Register the address again, or use another one.",
+        )
     }
 
     fn field(

@@ -18,6 +18,10 @@ pub(super) fn noted(record: &Record) -> Option<String> {
         Record::DuplicateConnectionDetected { actor_address, old_session, new_session, .. } => {
             Some(format!("{actor_address} goes from {old_session} to {new_session}"))
         }
+        Record::ActorTakenElsewhere { actor_address, old_session, by, .. } => {
+            let by = by.as_deref().unwrap_or("another node");
+            Some(format!("{actor_address} goes from {old_session} to {by}"))
+        }
         Record::ActorDetached { actor_address, .. } => Some(format!("{actor_address} is detached")),
         Record::ActorResumed { actor_address, session } => {
             Some(format!("{actor_address} is resumed by {session}"))

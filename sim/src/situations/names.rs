@@ -299,7 +299,10 @@ impl Situation {
             ErrorCode::InternalError => Some(Situation::RefusedInternal),
             ErrorCode::InvalidToken => Some(Situation::RefusedToken),
             ErrorCode::BroadcastLimitExceeded => Some(Situation::RefusedBroadcast),
-            ErrorCode::UnknownActor | ErrorCode::Timeout | ErrorCode::Other => None,
+            ErrorCode::UnknownActor
+            | ErrorCode::Timeout
+            | ErrorCode::Unavailable
+            | ErrorCode::Other => None,
         }
     }
 

@@ -293,6 +293,7 @@ impl Watch {
             Record::SessionOpened { .. }
             | Record::SessionConnected { .. }
             | Record::TokenRefreshed { .. }
+            | Record::ActorTakenElsewhere { .. }
             | Record::RegistrationRenewed { .. }
             | Record::SubscriptionAdded { .. }
             | Record::SubscriptionRemoved { .. }

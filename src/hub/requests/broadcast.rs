@@ -40,7 +40,7 @@ impl Hub {
             match self.deliver(now, key, (to, destination), &delivery) {
                 Handover::Delivered => delivered_count += 1,
                 Handover::Queued => queued_count += 1,
-                Handover::Dropped(_) => {}
+                Handover::Dropped(_) | Handover::Relayed => {}
             }
         }
         Ok(Reply::BroadcastAck(BroadcastAck {

@@ -161,6 +161,7 @@ impl Hub {
                 None => self.detach(now, address, key, why),
             }
         }
+        self.unpark(key);
         self.deadlines.disarm_session(key);
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.phase = Phase::Disconnecting;
@@ -188,9 +189,17 @@ impl Hub {
             let (to, why) = (self.reply_address(key), CloseReason::ServerShutdown);
             self.send_and_close(now, key, to, body, why);
         }
-        if self.storage == Storage::Off {
+        if self.forgets_at_shutdown() {
             self.forget_detached(ForgetReason::Shutdown);
         }
+        if let Some(cluster) = &mut self.cluster {
+            cluster.leave();
+        }
+    }
+
+    /// Whatever keeps the addresses beyond it, a store or a cluster, lets them come back.
+    fn forgets_at_shutdown(&self) -> bool {
+        self.storage == Storage::Off && self.cluster.is_none()
     }
 
     /// Why the addresses of a session that ends like this are forgotten at once; none: they are
@@ -198,7 +207,7 @@ impl Hub {
     fn forget_reason(&self, why: EndReason) -> Option<ForgetReason> {
         match why {
             EndReason::Closed(CloseReason::ClientDisconnect) => Some(ForgetReason::Disconnected),
-            EndReason::Closed(CloseReason::ServerShutdown) if self.storage == Storage::Off => {
+            EndReason::Closed(CloseReason::ServerShutdown) if self.forgets_at_shutdown() => {
                 Some(ForgetReason::Shutdown)
             }
             EndReason::Closed(_)

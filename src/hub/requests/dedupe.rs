@@ -72,7 +72,7 @@ impl Hub {
         Some(reply)
     }
 
-    pub(super) fn remember_outcome(
+    pub(in crate::hub) fn remember_outcome(
         &mut self,
         now: Timestamp,
         key: SessionKey,

@@ -45,7 +45,8 @@ impl Hub {
         let done =
             |status| Ok(Reply::DeliveryAck(DeliveryAck { message_id, delivered_at, status }));
         match handover {
-            Handover::Delivered => done(DeliveryStatus::Delivered),
+            // Of a relayed one the other node says what became of it.
+            Handover::Delivered | Handover::Relayed => done(DeliveryStatus::Delivered),
             Handover::Queued => done(DeliveryStatus::Queued),
             Handover::Dropped(DropReason::QueueFull) => Err(self.queue_full(&send.to)),
             Handover::Dropped(DropReason::StoreFull) => Err(Refusal::store_full()),

@@ -16,6 +16,9 @@ mod rate_limit;
 mod recovery;
 mod registration;
 mod sizes;
+mod takeover;
+
+use std::sync::Arc;
 
 use super::{Hub, Phase, Record, SessionKey};
 use crate::protocol::{
@@ -44,7 +47,9 @@ impl Hub {
                 if session.claimed.as_ref() != Some(&request.from) {
                     session.claimed = Some(request.from.clone());
                 }
-                self.request(now, key, &request)
+                if self.cluster.is_none() || !self.parks(now, key, &request) {
+                    self.request(now, key, &request)
+                }
             }
             Err(malformed) => self.malformed(now, key, malformed),
         }
@@ -59,12 +64,34 @@ impl Hub {
         self.send_own(now, key, to, Body::Pong);
     }
 
-    fn request(&mut self, now: Timestamp, key: SessionKey, request: &Request) {
+    pub(in crate::hub) fn request(
+        &mut self,
+        now: Timestamp,
+        key: SessionKey,
+        request: &Arc<Request>,
+    ) {
         if let Err(refusal) = self.check_rate_limit(now, key, request) {
             return self.refuse_rate_limited(now, key, request, refusal);
         }
         let before = self.copies();
-        let decided = self.decide(now, key, request);
+        match self.decide(now, key, request) {
+            Ok(Some(reply))
+                if self.cluster.is_some() && self.withholds(now, key, request, &reply) => {}
+            Ok(Some(reply)) => self.answer(now, key, request, Ok(reply)),
+            Ok(None) => {}
+            Err(refusal) => self.answer(now, key, request, Err(refusal)),
+        }
+        self.pay(key, request, before);
+    }
+
+    /// The request is decided.
+    pub(in crate::hub) fn answer(
+        &mut self,
+        now: Timestamp,
+        key: SessionKey,
+        request: &Request,
+        decided: Result<Reply, Refusal>,
+    ) {
         match decided {
             Ok(reply) => {
                 self.counters.requests_handled += 1;
@@ -85,30 +112,42 @@ impl Hub {
             }
             Err(refusal) => self.refuse(now, key, request, refusal),
         }
-        self.pay(key, request, before);
     }
 
-    /// Applies the request unless it was applied before, or changes nothing and says why (I11).
+    /// Applies the request unless it was applied before, or changes nothing and says why (I11). None: it waits for
+    /// other nodes.
     fn decide(
         &mut self,
         now: Timestamp,
         key: SessionKey,
-        request: &Request,
-    ) -> Result<Reply, Refusal> {
+        request: &Arc<Request>,
+    ) -> Result<Option<Reply>, Refusal> {
         self.check_phase(key, request)?;
+        if self.cluster.is_some() {
+            self.check_cluster(now, key, request)?;
+            if let Ok(Verb::Register(register)) = &request.verb {
+                return self.claim(now, key, request, register).map(|()| None);
+            }
+        }
         self.check_echo(now, request)?;
         let ask = self.dedupe_key(key, request);
         if let Some(outcome) =
             ask.as_ref().and_then(|ask| self.cached_outcome(now, key, request, ask))
         {
-            return Ok(outcome);
+            return Ok(Some(outcome));
+        }
+        if self.cluster.is_some() && self.joins_relay(key, request, ask.as_ref()) {
+            return Ok(None);
         }
         let from = ask.as_ref().map(|ask| &ask.from);
         let outcome = self.apply(now, key, request, from)?;
+        if self.cluster.is_some() && self.begin_relay(now, key, request, &ask, &outcome) {
+            return Ok(None);
+        }
         if let Some(ask) = ask {
             self.remember_outcome(now, key, ask, &outcome);
         }
-        Ok(outcome)
+        Ok(Some(outcome))
     }
 
     /// `from` is the acting identity, if it is known.
@@ -123,7 +162,7 @@ impl Hub {
             Verb::Connect(connect) => self.connect(now, key, connect),
             Verb::Heartbeat(heartbeat) => Ok(self.heartbeat(now, key, heartbeat)),
             Verb::Disconnect(_) => Ok(self.disconnect()),
-            Verb::Register(register) => self.register(now, key, register),
+            Verb::Register(register) => self.register(now, key, register, None),
             Verb::Unregister(unregister) => self.unregister(now, key, request, unregister),
             Verb::Renew(renew) => self.renew(now, key, request, renew),
             Verb::Recover(recover) => self.recover(now, key, request, recover),
@@ -140,7 +179,13 @@ impl Hub {
         }
     }
 
-    fn refuse(&mut self, now: Timestamp, key: SessionKey, request: &Request, refusal: Refusal) {
+    pub(in crate::hub) fn refuse(
+        &mut self,
+        now: Timestamp,
+        key: SessionKey,
+        request: &Request,
+        refusal: Refusal,
+    ) {
         let code = refusal.code;
         self.counters.count_refusal(code);
         self.audit(Record::RequestRefused {

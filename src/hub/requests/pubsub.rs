@@ -27,6 +27,7 @@ impl Hub {
             Some(known) => StoredSubscription { durable: known.durable || durable, ..known },
             None => {
                 self.check_subscriptions(key)?;
+                self.check_topics(&address)?;
                 self.check_store()?;
                 StoredSubscription { id: SubscriptionId::new(self.ids.fresh()), durable }
             }
@@ -60,6 +61,20 @@ impl Hub {
             subscription_id,
             subscriber_count,
         });
+    }
+
+    /// In a cluster the topics of an address stand in its row, which has a bound.
+    fn check_topics(&self, address: &ActorAddress) -> Result<(), Refusal> {
+        let Some(limit) = self.topics_max().filter(|max| self.topics.count_of(address) >= *max)
+        else {
+            return Ok(());
+        };
+        Err(Refusal::new(
+            ErrorCode::RateLimited,
+            format!("{address} has {limit} subscriptions and gets no more in a cluster"),
+            "Unsubscribe from a topic first, or register another address for others.",
+        )
+        .with(Details::Limit { limit }))
     }
 
     fn check_subscriptions(&self, key: SessionKey) -> Result<(), Refusal> {
@@ -135,7 +150,7 @@ impl Hub {
             match self.deliver(now, key, (to, destination), &delivery) {
                 Handover::Delivered => subscriber_count += 1,
                 Handover::Queued => queued_count += 1,
-                Handover::Dropped(_) => {}
+                Handover::Dropped(_) | Handover::Relayed => {}
             }
         }
         let topic = publish.topic.clone();

@@ -152,7 +152,7 @@ impl Hub {
 
     /// Hands out what waits to be replayed, as much as the session's queue has room for.
     pub(in crate::hub) fn replay(&mut self, now: Timestamp, key: SessionKey, to: &ActorAddress) {
-        if self.logs.get(to).is_none_or(|log| log.cursor().is_none()) {
+        if self.logs.get(to).is_none_or(|log| log.cursor().is_none()) || self.is_fenced(now) {
             return;
         }
         while let Some(next) = self.logs.get(to).and_then(Log::next).cloned() {

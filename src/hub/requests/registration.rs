@@ -5,31 +5,42 @@ use super::recovery::Found;
 use crate::hub::state::{Registration, RegistrationState};
 use crate::hub::{Deadline, EndReason, ForgetReason, Hub, Record, SessionKey, Storage};
 use crate::protocol::{
-    ActorAddress, Body, CloseReason, Details, DisconnectNotice, ErrorCode, Notice, Refusal,
-    Register, Registered, Renew, RenewalToken, Renewed, Reply, Request, Topic, Unregister,
-    UnregisterReason, Unregistered, UnregisteredNotice,
+    ActorAddress, Details, ErrorCode, Refusal, Register, Registered, Renew, RenewalToken, Renewed,
+    Reply, Request, Topic, Unregister, UnregisterReason, Unregistered,
 };
 use crate::time::Timestamp;
 
 impl Hub {
-    /// The last registration wins: an address that another session holds moves to this one.
-    pub(super) fn register(
+    /// Whether the session may register the address.
+    pub(in crate::hub) fn check_register(
+        &self,
+        key: SessionKey,
+        address: &ActorAddress,
+    ) -> Result<(), Refusal> {
+        self.check_principal(key, address)?;
+        self.check_registrable(address)?;
+        self.check_addresses(key, address)
+    }
+
+    /// The last registration wins: an address that another session holds moves to this one. In a cluster the row
+    /// gives its version.
+    pub(in crate::hub) fn register(
         &mut self,
         now: Timestamp,
         key: SessionKey,
         register: &Register,
+        version: Option<u64>,
     ) -> Result<Reply, Refusal> {
         // All tables share one text.
         let known = self.registry.find(&register.actor_address).map(|(_, name)| name.clone());
         let address = known.as_ref().unwrap_or(&register.actor_address);
-        self.check_principal(key, address)?;
-        self.check_registrable(address)?;
-        self.check_addresses(key, address)?;
+        self.check_register(key, address)?;
         let principal = self.principal(key);
         let known = self.registry.get(address);
-        let version = known.map_or(1, |known| known.version + 1);
+        let next = known.map_or(1, |known| known.version + 1);
+        let version = version.unwrap_or(next);
         let claimed = known.is_some_and(|known| known.principal != principal);
-        let resumed = !claimed && known.is_some_and(|known| known.state.owner().is_none());
+        let resumed = !claimed && known.is_some_and(|known| known.state.is_detached());
         let known = known.filter(|_| !claimed);
         let mut taken_over = known.and_then(|known| known.taken_over);
         let epoch = known.and_then(|_| self.epoch_of(address));
@@ -95,7 +106,8 @@ impl Hub {
             self.check_store()?;
         }
         let limit = self.config.registrations_max;
-        if self.lacks_room(address) && self.registry.first_to_go().is_none() {
+        let gives_way = self.cluster.is_none() && self.registry.first_to_go().is_some();
+        if self.lacks_room(address) && !gives_way {
             return Err(Refusal::new(
                 ErrorCode::RateLimited,
                 format!("the hub holds {limit} registrations and takes no more"),
@@ -154,37 +166,7 @@ impl Hub {
         });
     }
 
-    /// Takes the address from `old` and tells it so, once, before anything else happens (I5).
-    fn take_over(
-        &mut self,
-        now: Timestamp,
-        address: &ActorAddress,
-        old: SessionKey,
-        new: SessionKey,
-    ) {
-        self.counters.takeovers += 1;
-        let id_of = |key| self.sessions.get(key).map(|session| session.id);
-        let (Some(old_session_id), Some(new_session_id)) = (id_of(old), id_of(new)) else { return };
-        self.audit(Record::DuplicateConnectionDetected {
-            actor_address: address.clone(),
-            old_session: old,
-            old_session_id,
-            new_session: new,
-            new_session_id,
-        });
-        self.unbind(address, old);
-        if self.sessions.get(old).is_some_and(|session| !session.addresses.is_empty()) {
-            return self.say_lost(now, old, address, UnregisterReason::DuplicateConnection);
-        }
-        let notice = DisconnectNotice {
-            reason: DisconnectNotice::DUPLICATE_CONNECTION.to_owned(),
-            message: format!("{address} was registered by another connection."),
-        };
-        let body = Body::Notice(Notice::Disconnect(notice));
-        self.send_and_close(now, old, address.clone(), body, CloseReason::DuplicateConnection);
-    }
-
-    fn unbind(&mut self, address: &ActorAddress, key: SessionKey) {
+    pub(super) fn unbind(&mut self, address: &ActorAddress, key: SessionKey) {
         if let Some(session) = self.sessions.get_mut(key) {
             session.addresses.remove(address, self.topics.count_of(address));
             session.replaying.remove(address);
@@ -244,7 +226,9 @@ impl Hub {
         let state =
             RegistrationState::Live { owner, expires_at, token: renewal_token, first_token };
         self.registry.set_state(&actor_address, state);
-        self.registry.set_version(&actor_address, version);
+        if self.cluster.is_none() {
+            self.registry.set_version(&actor_address, version);
+        }
         self.deadlines.arm(Deadline::Address(actor_address.clone()), expires_at);
         self.audit(Record::RegistrationRenewed {
             actor_address: actor_address.clone(),
@@ -277,8 +261,11 @@ impl Hub {
                 let why = EndReason::Expired;
                 self.lose(now, address, owner, (why, UnregisterReason::Expired));
             }
-            Some(RegistrationState::Detached { .. }) => self.window_ended(address),
-            None => {}
+            Some(RegistrationState::Detached { .. }) => match self.is_kept_elsewhere(address) {
+                Some(wait) => self.deadlines.arm(Deadline::Address(address.clone()), now + wait),
+                None => self.window_ended(address),
+            },
+            Some(RegistrationState::Elsewhere) | None => {}
         }
     }
 
@@ -305,30 +292,6 @@ impl Hub {
         let state = RegistrationState::Live { owner, expires_at: later, token, first_token };
         self.registry.set_state(address, state);
         self.deadlines.arm(Deadline::Address(address.clone()), later);
-    }
-
-    /// Detaches an address whose session lives on, and tells the session, once (I5).
-    pub(super) fn lose(
-        &mut self,
-        now: Timestamp,
-        address: &ActorAddress,
-        owner: SessionKey,
-        (why, told): (EndReason, UnregisterReason),
-    ) {
-        self.detach(now, address, owner, why);
-        self.unbind(address, owner);
-        self.say_lost(now, owner, address, told);
-    }
-
-    fn say_lost(
-        &mut self,
-        now: Timestamp,
-        key: SessionKey,
-        address: &ActorAddress,
-        reason: UnregisterReason,
-    ) {
-        let notice = UnregisteredNotice { actor_address: address.clone(), reason };
-        self.send_own(now, key, address.clone(), Body::Notice(Notice::Unregistered(notice)));
     }
 
     /// Keeps the address's subscriptions for the next to register it within the resume window.

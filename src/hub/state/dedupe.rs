@@ -18,7 +18,7 @@ use crate::protocol::{ActorAddress, MessageId};
 use crate::time::Timestamp;
 
 /// What tells whether two asks are the same one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct DedupeKey {
     /// The acting identity.
     pub from: ActorAddress,

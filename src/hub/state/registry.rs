@@ -61,14 +61,20 @@ pub(crate) enum RegistrationState {
     },
     /// Not routable; its subscriptions are kept until then.
     Detached { until: Timestamp },
+    /// Another node of the cluster has it.
+    Elsewhere,
 }
 
 impl RegistrationState {
     pub fn owner(&self) -> Option<SessionKey> {
         match self {
             RegistrationState::Live { owner, .. } => Some(*owner),
-            RegistrationState::Detached { .. } => None,
+            RegistrationState::Detached { .. } | RegistrationState::Elsewhere => None,
         }
+    }
+
+    pub fn is_detached(&self) -> bool {
+        matches!(self, RegistrationState::Detached { .. })
     }
 
     fn before(self, duration: Duration) -> Self {
@@ -80,6 +86,7 @@ impl RegistrationState {
             RegistrationState::Detached { until } => {
                 RegistrationState::Detached { until: until.before(duration) }
             }
+            RegistrationState::Elsewhere => self,
         }
     }
 }
@@ -212,6 +219,7 @@ impl Registry {
         match registration.state {
             RegistrationState::Live { expires_at: until, .. }
             | RegistrationState::Detached { until } => until + self.stood_still,
+            RegistrationState::Elsewhere => Timestamp::NEVER,
         }
     }
 
@@ -233,7 +241,7 @@ impl Registry {
         self.leave_indexes(address);
         self.touched.note(address.clone());
         let Some(row) = self.rows.get(address) else { return };
-        let moves = row.state.owner().is_some() != state.owner().is_some();
+        let moves = row.state.is_detached() != state.is_detached();
         if moves {
             self.unlist(address);
         }
@@ -316,9 +324,9 @@ impl Registry {
             .filter_map(move |address| Some((address, self.get(address)?)))
     }
 
-    /// The number of addresses with an owner, which is the number of tokens.
+    /// The number of addresses with an owner.
     pub fn live_len(&self) -> usize {
-        self.tokens.len()
+        self.live.all.len()
     }
 
     pub fn len(&self) -> usize {
@@ -347,7 +355,9 @@ impl Registry {
     fn list(&mut self, address: &ActorAddress) {
         let Some(row) = self.rows.get(address) else { return };
         match row.state {
-            RegistrationState::Live { .. } => self.live.insert(address, &row.capabilities),
+            RegistrationState::Live { .. } | RegistrationState::Elsewhere => {
+                self.live.insert(address, &row.capabilities)
+            }
             RegistrationState::Detached { .. } if row.recovers => {
                 self.away.insert(address, &row.capabilities)
             }
@@ -358,7 +368,9 @@ impl Registry {
     fn unlist(&mut self, address: &ActorAddress) {
         let Some(row) = self.rows.get(address) else { return };
         match row.state {
-            RegistrationState::Live { .. } => self.live.remove(address, &row.capabilities),
+            RegistrationState::Live { .. } | RegistrationState::Elsewhere => {
+                self.live.remove(address, &row.capabilities)
+            }
             RegistrationState::Detached { .. } => self.away.remove(address, &row.capabilities),
         }
     }
@@ -375,6 +387,7 @@ impl Registry {
             RegistrationState::Detached { until } => {
                 self.detached.insert(&row.holder(), until, address)
             }
+            RegistrationState::Elsewhere => {}
         }
     }
 
@@ -388,6 +401,7 @@ impl Registry {
             RegistrationState::Detached { until } => {
                 self.detached.remove(&row.holder(), until, address)
             }
+            RegistrationState::Elsewhere => {}
         }
     }
 }

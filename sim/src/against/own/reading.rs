@@ -124,7 +124,7 @@ const fn reason(code: ErrorCode) -> Refusal {
         ErrorCode::UnknownActor => Refusal::UnknownRecipient,
         ErrorCode::MessageTooLarge | ErrorCode::InternalError => Refusal::Invalid,
         ErrorCode::MessageExpired => Refusal::Expired,
-        ErrorCode::Timeout | ErrorCode::Other => Refusal::Unavailable,
+        ErrorCode::Timeout | ErrorCode::Unavailable | ErrorCode::Other => Refusal::Unavailable,
     }
 }
 

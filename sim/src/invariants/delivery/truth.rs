@@ -135,10 +135,11 @@ impl Truth {
             ErrorCode::InvalidToken => matches!(verb, Verb::RefreshToken(_) | Verb::Connect(_)),
             ErrorCode::BroadcastLimitExceeded => self.is_broadcast_too_wide(transition, verb),
             ErrorCode::MessageTooLarge => self.is_too_long(asked, verb),
-            // Reserved, or said of payloads that are wrong.
+            // Reserved, said of payloads that are wrong, or by nodes of a cluster alone.
             ErrorCode::InternalError
             | ErrorCode::UnknownActor
             | ErrorCode::Timeout
+            | ErrorCode::Unavailable
             | ErrorCode::Other => false,
         }
     }

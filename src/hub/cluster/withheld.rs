@@ -1,0 +1,101 @@
+//! Replies that wait until the row of an address says the same.
+
+use std::sync::Arc;
+
+use super::Timer;
+use crate::hub::{Hub, SessionKey};
+use crate::protocol::{ActorAddress, Refusal, Reply, Request, Verb};
+use crate::time::Timestamp;
+
+/// A reply that waits until the row says what it says.
+#[derive(Debug, Clone)]
+pub(super) struct Withheld {
+    key: SessionKey,
+    request: Arc<Request>,
+    reply: Reply,
+    due: Timestamp,
+}
+
+impl Hub {
+    /// Withholds a reply until the row of the address says the same. Returns whether it does.
+    pub(in crate::hub) fn withholds(
+        &mut self,
+        now: Timestamp,
+        key: SessionKey,
+        request: &Arc<Request>,
+        reply: &Reply,
+    ) -> bool {
+        if self.cluster.is_none() {
+            return false;
+        }
+        let address = match (&request.verb, reply) {
+            (Ok(Verb::Unregister(_)), Reply::Unregistered(reply)) => reply.actor_address.clone(),
+            (Ok(Verb::Subscribe(_) | Verb::Unsubscribe(_)), _) => {
+                match self.topics.touched.iter().last() {
+                    Some((address, _)) => address.clone(),
+                    None => return false,
+                }
+            }
+            _ => return false,
+        };
+        self.withhold(now, key, &address, (Arc::clone(request), reply.clone()));
+        true
+    }
+
+    pub(super) fn withhold(
+        &mut self,
+        now: Timestamp,
+        key: SessionKey,
+        address: &ActorAddress,
+        (request, reply): (Arc<Request>, Reply),
+    ) {
+        let Some(cluster) = &mut self.cluster else { return };
+        let due = now + cluster.config.answer_timeout;
+        cluster.begins_to_wait(key);
+        cluster.timers.insert((due, Timer::Withheld(address.clone())));
+        let withheld = Withheld { key, request, reply, due };
+        cluster.withheld.entry(address.clone()).or_default().push(withheld);
+    }
+
+    pub(super) fn release_withheld(&mut self, now: Timestamp, address: &ActorAddress) {
+        let withheld = self.cluster.as_mut().and_then(|cluster| cluster.withheld.remove(address));
+        for Withheld { key, request, reply, .. } in withheld.into_iter().flatten() {
+            self.answer_waiting(now, key, &request, Ok(reply));
+        }
+    }
+
+    /// The session lost the address before its row was written.
+    pub(super) fn refuse_withheld(&mut self, now: Timestamp, address: &ActorAddress) {
+        let withheld = self.cluster.as_mut().and_then(|cluster| cluster.withheld.remove(address));
+        for Withheld { key, request, .. } in withheld.into_iter().flatten() {
+            self.answer_waiting(now, key, &request, Err(Refusal::lost(address)));
+        }
+    }
+
+    /// Refuses what waits for a row for too long: nobody knows whether it will be written.
+    pub(super) fn end_withheld(&mut self, now: Timestamp, address: &ActorAddress) {
+        let Some(cluster) = &mut self.cluster else { return };
+        let Some(withheld) = cluster.withheld.get_mut(address) else { return };
+        let late: Vec<Withheld> = withheld.extract_if(.., |one| one.due <= now).collect();
+        if withheld.is_empty() {
+            cluster.withheld.remove(address);
+        }
+        for Withheld { key, request, .. } in late {
+            self.answer_waiting(now, key, &request, Err(Refusal::unknown_outcome()));
+        }
+    }
+
+    /// Answers a request that waited.
+    pub(super) fn answer_waiting(
+        &mut self,
+        now: Timestamp,
+        key: SessionKey,
+        request: &Request,
+        reply: Result<Reply, Refusal>,
+    ) {
+        if let Some(cluster) = &mut self.cluster {
+            cluster.waits_no_more(key);
+        }
+        self.answer(now, key, request, reply);
+    }
+}

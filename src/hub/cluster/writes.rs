@@ -1,0 +1,336 @@
+//! Writes of rows, one at a time for each address. One whose outcome is unknown is repeated as it was until it is
+//! known, since its expectation lets it be carried out at most once.
+
+use super::{Cluster, Known, Timer};
+use crate::cluster::engine::{RequestId, Revision, Unanswered, WriteOutcome};
+use crate::cluster::{AddressRow, ClaimId, Format, RowKey};
+use crate::hub::state::{Registration, RegistrationState};
+use crate::hub::{Hub, SessionKey};
+use crate::protocol::{ActorAddress, Refusal};
+use crate::time::Timestamp;
+use bytes::Bytes;
+
+/// A row that is being written.
+#[derive(Debug, Clone)]
+pub(super) struct Writing {
+    /// What is under way.
+    asked: Option<RequestId>,
+    expected: Option<Revision>,
+    /// None: there is to be no row.
+    pub row: Option<AddressRow>,
+    /// Whose claim it is.
+    claimant: Option<SessionKey>,
+    /// Whether a try may have been carried out.
+    is_unsure: bool,
+    tries: u32,
+    retry_at: Option<Timestamp>,
+}
+
+impl Writing {
+    /// Returns whether the row is what it writes.
+    pub fn is_shown_by(&self, row: &AddressRow) -> bool {
+        self.row.as_ref().is_some_and(|own| own.claim == row.claim)
+    }
+}
+
+/// Tries of a claim before its session is told to come again.
+const TRIES_MAX: u32 = 8;
+
+impl Cluster {
+    pub(super) fn note(&mut self, address: &ActorAddress, known: Known) {
+        self.forget(address);
+        self.at.entry(known.owner.clone()).or_default().insert(address.clone());
+        self.rows.insert(address.clone(), known);
+    }
+
+    pub(super) fn forget(&mut self, address: &ActorAddress) {
+        let Some(known) = self.rows.remove(address) else { return };
+        if let Some(there) = self.at.get_mut(&known.owner) {
+            there.remove(address);
+            if there.is_empty() {
+                self.at.remove(&known.owner);
+            }
+        }
+    }
+
+    /// What was under way means nothing any longer; who claimed claims again.
+    pub fn drop_writes(&mut self) {
+        self.asked.clear();
+        for (address, writing) in std::mem::take(&mut self.writes) {
+            if let Some(claimant) = writing.claimant {
+                self.claimants.entry(address.clone()).or_default().push_front(claimant);
+            }
+            self.unsettled.insert(address);
+        }
+    }
+
+    /// The version as clients see it: the revision, with the number of times that the engine lost its rows above.
+    pub fn version_of(&self, address: &ActorAddress) -> u64 {
+        const REVISION_BITS: u32 = 43;
+        let revision = self.rows.get(address).map_or(0, |known| known.version.0);
+        self.generation << REVISION_BITS | revision
+    }
+
+    /// Sends the write, and what it expects is what is known now.
+    fn send_write(&mut self, address: &ActorAddress, expected: Option<Revision>) {
+        let Some(writing) = self.writes.get_mut(address) else { return };
+        (writing.expected, writing.retry_at) = (expected, None);
+        let value = writing.row.as_ref().map(AddressRow::encode);
+        let key = RowKey::Address(address.clone()).encode();
+        let id = self.requests.write(key, expected, value);
+        writing.asked = Some(id);
+        self.asked.insert(id, address.clone());
+    }
+
+    fn retry_later(&mut self, now: Timestamp, address: &ActorAddress) {
+        let Some(writing) = self.writes.get_mut(address) else { return };
+        let at = now + self.config.retry_interval;
+        writing.retry_at = Some(at);
+        self.timers.insert((at, Timer::Retry(address.clone())));
+    }
+
+    fn revision_of(&self, address: &ActorAddress) -> Option<Revision> {
+        self.rows.get(address).map(|known| known.revision)
+    }
+}
+
+impl Hub {
+    /// Begins what is next for the row of an address, if nothing is under way: what its session changed, or a claim.
+    pub(super) fn go_on_with(&mut self, now: Timestamp, address: &ActorAddress) {
+        let Some(cluster) = &self.cluster else { return };
+        if cluster.writes.contains_key(address) {
+            return;
+        }
+        match self.wish(address).filter(|_| self.is_unsettled(address)) {
+            Some(row) => self.write_row(address, row, None),
+            None => {
+                self.release_withheld(now, address);
+                self.begin_claim(now, address);
+            }
+        }
+    }
+
+    /// What the row should be, if that is this node's to say.
+    fn wish(&self, address: &ActorAddress) -> Option<Option<AddressRow>> {
+        let cluster = self.cluster.as_ref()?;
+        let known = cluster.rows.get(address);
+        let Some(registration) = self.registry.get(address) else {
+            let is_left =
+                |known: &&Known| !cluster.life.lives(&known.owner) || cluster.has(address);
+            return known.filter(is_left).map(|_| None);
+        };
+        match registration.state {
+            RegistrationState::Live { .. } => Some(Some(self.row_of(address, registration, false))),
+            RegistrationState::Detached { .. } if cluster.has(address) => {
+                Some(Some(self.row_of(address, registration, true)))
+            }
+            RegistrationState::Detached { .. } | RegistrationState::Elsewhere => None,
+        }
+    }
+
+    fn row_of(
+        &self,
+        address: &ActorAddress,
+        registration: &Registration,
+        detached: bool,
+    ) -> AddressRow {
+        let cluster = self.cluster.as_ref().expect("only a node writes rows");
+        let since = cluster.rows.get(address).filter(|_| cluster.has(address));
+        AddressRow {
+            format: Format,
+            owner: cluster.life.place(),
+            claim: ClaimId(0),
+            since: since.map(|known| known.version),
+            generation: cluster.generation,
+            detached,
+            capabilities: registration.capabilities.clone(),
+            metadata: registration.metadata.clone(),
+            registered_at: registration.registered_at,
+            ttl: registration.ttl,
+            principal: registration.principal.clone(),
+            peer: registration.peer,
+            topics: self.topics_of(address),
+        }
+    }
+
+    /// Begins to write a row.
+    pub(super) fn write_row(
+        &mut self,
+        address: &ActorAddress,
+        row: Option<AddressRow>,
+        claimant: Option<SessionKey>,
+    ) {
+        let claim = ClaimId(self.ids.fresh().as_u64_pair().0 >> 1);
+        let Some(cluster) = &mut self.cluster else { return };
+        let row = row.map(|row| AddressRow { claim, ..row });
+        let expected = cluster.revision_of(address);
+        let writing = Writing {
+            asked: None,
+            expected,
+            row,
+            claimant,
+            is_unsure: false,
+            tries: 0,
+            retry_at: None,
+        };
+        cluster.writes.insert(address.clone(), writing);
+        cluster.send_write(address, expected);
+    }
+
+    /// A write of an address's row is answered.
+    pub(super) fn row_written(&mut self, now: Timestamp, id: RequestId, outcome: WriteOutcome) {
+        let Some(cluster) = &mut self.cluster else { return };
+        let Some(address) = cluster.asked.remove(&id) else { return };
+        let known = cluster.revision_of(&address);
+        let Some(writing) = cluster.writes.get_mut(&address) else { return };
+        if writing.asked != Some(id) {
+            return;
+        }
+        writing.asked = None;
+        match outcome {
+            // The watch is past it, and did not show it: others have written since.
+            WriteOutcome::Done(revision) if revision <= cluster.shown && writing.row.is_some() => {
+                self.came_too_late(now, &address)
+            }
+            WriteOutcome::Done(revision) => self.done(now, &address, revision),
+            WriteOutcome::Conflict if known != writing.expected => self.conflict(now, &address),
+            WriteOutcome::Conflict => {
+                let id = cluster.requests.read(RowKey::Address(address.clone()).encode());
+                writing.asked = Some(id);
+                cluster.asked.insert(id, address);
+            }
+            WriteOutcome::Unknown => {
+                writing.is_unsure = true;
+                cluster.retry_later(now, &address);
+            }
+        }
+    }
+
+    /// A read of an address's row is answered. It may be ahead of the watch, or old.
+    pub(super) fn row_read(
+        &mut self,
+        now: Timestamp,
+        id: RequestId,
+        row: Result<Option<(Revision, Bytes)>, Unanswered>,
+    ) {
+        let Some(cluster) = &mut self.cluster else { return };
+        let Some(address) = cluster.asked.remove(&id) else { return };
+        let Some(writing) = cluster.writes.get_mut(&address) else { return };
+        if writing.asked != Some(id) {
+            return;
+        }
+        writing.asked = None;
+        if let Ok(Some((revision, text))) = row
+            && revision > cluster.shown
+            && let Ok(row) = AddressRow::decode(&text)
+        {
+            self.learn(now, &address, revision, Some(row));
+        }
+        self.conflict(now, &address);
+    }
+
+    /// The row is not what was expected. Where that is news, the write is tried again or means nothing any longer.
+    fn conflict(&mut self, now: Timestamp, address: &ActorAddress) {
+        let Some(cluster) = &mut self.cluster else { return };
+        let known = cluster.revision_of(address);
+        let Some(writing) = cluster.writes.get_mut(address) else { return };
+        writing.tries += 1;
+        let (is_unsure, has_moved) = (writing.is_unsure, writing.expected != known);
+        let Some(claimant) = writing.claimant else {
+            if has_moved {
+                cluster.writes.remove(address);
+                return self.unsettle(address);
+            }
+            return cluster.retry_later(now, address);
+        };
+        if is_unsure && has_moved {
+            // It may have been carried out, and what the row says now come after it.
+            cluster.writes.remove(address);
+            self.end_claim(now, claimant, address, Err(Refusal::unknown_outcome()));
+        } else if writing.tries > TRIES_MAX {
+            let wait = cluster.config.renew_interval;
+            cluster.writes.remove(address);
+            self.end_claim(now, claimant, address, Err(Refusal::unavailable(wait)));
+        } else if has_moved {
+            cluster.writes.remove(address);
+            let claimants = cluster.claimants.entry(address.clone()).or_default();
+            claimants.push_front(claimant);
+            self.unsettle(address);
+        } else {
+            cluster.retry_later(now, address);
+        }
+    }
+
+    /// The row is written.
+    pub(super) fn done(&mut self, now: Timestamp, address: &ActorAddress, revision: Revision) {
+        let Some(cluster) = &mut self.cluster else { return };
+        if cluster.revision_of(address).is_some_and(|known| known > revision) {
+            return self.came_too_late(now, address);
+        }
+        let Some(writing) = cluster.writes.remove(address) else { return };
+        cluster.unsettled.insert(address.clone());
+        let Some(row) = writing.row else { return cluster.forget(address) };
+        let (version, owner) = (row.version(revision), row.owner.clone());
+        let (claim, detached) = (row.claim, row.detached);
+        let written = Some(Box::new(row));
+        cluster.note(address, Known { revision, version, owner, claim, detached, written });
+        let version = cluster.version_of(address);
+        match writing.claimant {
+            Some(claimant) => self.end_claim(now, claimant, address, Ok(version)),
+            None => self.registry.set_version(address, version),
+        }
+    }
+
+    /// The row was written, and others have written it since.
+    fn came_too_late(&mut self, now: Timestamp, address: &ActorAddress) {
+        let Some(cluster) = &mut self.cluster else { return };
+        let Some(writing) = cluster.writes.remove(address) else { return };
+        cluster.unsettled.insert(address.clone());
+        if let Some(claimant) = writing.claimant {
+            self.end_claim(now, claimant, address, Err(Refusal::unknown_outcome()));
+        }
+    }
+
+    /// Returns whether the row of an address is to be written again.
+    pub(super) fn is_unsettled(&self, address: &ActorAddress) -> bool {
+        let written = self.cluster.as_ref().and_then(|cluster| cluster.rows.get(address));
+        let written = written.and_then(|known| known.written.as_deref());
+        match self.wish(address) {
+            Some(Some(row)) => !written.is_some_and(|known| says_the_same(known, &row)),
+            Some(None) => true,
+            None => false,
+        }
+    }
+
+    /// Tries again what nobody answered.
+    pub(super) fn retry_write(&mut self, now: Timestamp, address: &ActorAddress) {
+        let Some(cluster) = &mut self.cluster else { return };
+        let acts = cluster.writes_now(now);
+        let Some(writing) = cluster.writes.get(address) else { return };
+        let (expected, is_due) = (writing.expected, writing.retry_at.is_some_and(|at| at <= now));
+        if is_due && acts {
+            cluster.send_write(address, expected);
+        } else if is_due {
+            cluster.retry_later(now, address);
+        }
+    }
+
+    pub(super) fn topics_of(
+        &self,
+        address: &ActorAddress,
+    ) -> Vec<(crate::protocol::Topic, crate::protocol::SubscriptionId)> {
+        let topics = self.topics.of(address);
+        let with_id = topics.filter_map(|topic| {
+            let subscription = self.topics.subscription(address, topic)?;
+            Some((topic.clone(), subscription.id))
+        });
+        with_id.collect()
+    }
+}
+
+/// Returns whether two rows of one owner differ in nothing but who wrote them when.
+fn says_the_same(known: &AddressRow, row: &AddressRow) -> bool {
+    let (claim, since, registered_at) = (row.claim, row.since, row.registered_at);
+    let known = AddressRow { claim, since, registered_at, ..known.clone() };
+    known == *row
+}
