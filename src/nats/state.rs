@@ -22,6 +22,8 @@ pub(super) struct State {
     /// What the subjects begin with that nobody else hears.
     inbox: String,
     is_connected: bool,
+    /// How often the hub was told that the engine is back.
+    backs: u64,
     asked: BTreeMap<RequestId, Asked>,
     /// In their order, and of answered requests as well: all have the same time.
     deadlines: VecDeque<(Duration, RequestId)>,
@@ -88,6 +90,7 @@ impl State {
             settings,
             inbox,
             is_connected: false,
+            backs: 0,
             asked: BTreeMap::new(),
             deadlines: VecDeque::new(),
             pauses: BTreeSet::new(),
@@ -128,6 +131,15 @@ impl State {
             self.end_watch();
             self.tell(Event::Lost);
         }
+    }
+
+    /// The same as [`State::request`], of a hub that has heard so often that the engine is back. If that is not all that it was
+    /// told, its request is of a time before, and not carried out.
+    pub(super) fn request_after(&mut self, now: Duration, backs: u64, request: Request) {
+        let is_connected = self.is_connected;
+        self.is_connected &= backs == self.backs;
+        self.request(now, request);
+        self.is_connected = is_connected;
     }
 
     pub(super) fn request(&mut self, now: Duration, request: Request) {
@@ -355,6 +367,7 @@ impl State {
     }
 
     fn tell(&mut self, event: Event) {
+        self.backs += u64::from(event == Event::Back);
         self.outputs.push_back(Output::Event(event));
     }
 }

@@ -25,6 +25,15 @@ enum Change {
     Disconnected,
 }
 
+/// A request to the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// How often its hub has heard [`Event::Back`]: what it asks before it has heard the last one is not carried out.
+    pub backs: u64,
+    /// The request.
+    pub request: Request,
+}
+
 /// An engine that was found fit, with a connection to it.
 pub struct Engine {
     settings: Settings,
@@ -133,7 +142,7 @@ fn with_credentials(
 impl Engine {
     /// Carries out requests and tells events, until there is nobody any more who asks or hears. Whoever asks must go on
     /// hearing: events that nobody takes hold up everything.
-    pub async fn run(mut self, mut requests: mpsc::Receiver<Request>, events: mpsc::Sender<Event>) {
+    pub async fn run(mut self, mut requests: mpsc::Receiver<Ask>, events: mpsc::Sender<Event>) {
         let mut state = State::new(self.settings.clone(), self.inbox.clone());
         state.connected();
         // The first connection was told before anybody listened.
@@ -158,7 +167,9 @@ impl Engine {
                 () = ended(&mut self.checking) => state.connected(),
                 () = alarm => state.tick(Tokio.monotonic()),
                 request = requests.recv() => match request {
-                    Some(request) => state.request(Tokio.monotonic(), request),
+                    Some(Ask { backs, request }) => {
+                        state.request_after(Tokio.monotonic(), backs, request);
+                    }
                     None => break,
                 },
                 Some(answer) = self.answers.next() => {

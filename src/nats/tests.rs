@@ -182,6 +182,18 @@ fn who_loses_the_engine_asks_nothing_until_it_is_back() {
     assert_eq!(events(&mut state), [Event::Back]);
 }
 
+#[test]
+fn what_is_asked_before_the_hub_has_heard_that_the_engine_is_back_is_not_carried_out() {
+    let mut state = state();
+    state.lost();
+    state.connected();
+    assert_eq!(events(&mut state), [Event::Lost, Event::Back]);
+    state.request_after(NOW, 1, write(Some(3)));
+    assert_eq!(events(&mut state), outcome(Unknown));
+    state.request_after(NOW, 2, write(Some(3)));
+    assert_eq!(published(&mut state).2, "3");
+}
+
 fn watching() -> State {
     let mut state = state();
     state.request(NOW, Request::Watch { id: RequestId(5) });

@@ -18,7 +18,8 @@ mod nats_run;
 mod race;
 #[cfg(feature = "cluster")]
 mod servers;
-/// Its own source, so that what tries NATS need not build the simulator.
+/// Its own source, so that what tries NATS need not build the simulator, which asks it for more.
+#[allow(dead_code)]
 #[path = "../../sim/src/engine/mod.rs"]
 mod stand_in;
 mod stand_in_run;

@@ -8,7 +8,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use signal_hub::cluster::engine::{Event, NodeName, Request};
-use signal_hub::nats::{NatsError, Settings, connect};
+use signal_hub::nats::{Ask, NatsError, Settings, connect};
 use signal_hub::runtime::{Runtime, Tokio};
 use tokio::sync::mpsc;
 
@@ -21,7 +21,8 @@ const CHANNEL: usize = 64;
 /// A node with its own connection to the engine.
 pub struct Node {
     pub asker: Asker,
-    requests: mpsc::Sender<Request>,
+    requests: mpsc::Sender<Ask>,
+    backs: u64,
     events: mpsc::Receiver<Event>,
     history: Rc<RefCell<History>>,
 }
@@ -43,12 +44,13 @@ impl Node {
         let (requests, to_engine) = mpsc::channel(CHANNEL);
         let (from_engine, events) = mpsc::channel(CHANNEL);
         Tokio.spawn(engine.run(to_engine, from_engine));
-        Ok(Self { asker, requests, events, history: history.clone() })
+        Ok(Self { asker, requests, backs: 0, events, history: history.clone() })
     }
 
     pub async fn ask(&mut self, request: Request) {
         self.history.borrow_mut().asked(&self.asker.node, &request);
-        self.requests.send(request).await.unwrap();
+        let backs = self.backs;
+        self.requests.send(Ask { backs, request }).await.unwrap();
     }
 
     /// What the node hears within a time.
@@ -60,6 +62,7 @@ impl Node {
         };
         self.history.borrow_mut().heard(&self.asker.node, &event);
         self.asker.hear(&event);
+        self.backs += u64::from(event == Event::Back);
         Some(event)
     }
 
