@@ -28,6 +28,7 @@ const CORE: &[&str] = &[
     "time.rs",
     "protocol",
     "auth",
+    "cluster",
     "hub",
     "client/state*",
     "client/link*",
@@ -76,6 +77,11 @@ const SRC_RULES: &[Rule] = &[
         because: "a token is judged by itself, its key and the time",
         paths: &["auth"],
         never: &["crate::hub", "crate::server", "crate::client", "crate::runtime"],
+    },
+    Rule {
+        because: "what nodes share knows no hub",
+        paths: &["cluster"],
+        never: &["crate::hub", "crate::server", "crate::client", "crate::runtime", "crate::store"],
     },
     Rule {
         because: "the hub knows no shell",
@@ -164,6 +170,7 @@ const DST_RULES: &[Rule] = &[Rule {
 
 const SIM_ROOMS: &[&str] = &[
     "engine",
+    "nodes",
     "runtime",
     "scenario",
     "history",

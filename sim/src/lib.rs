@@ -15,6 +15,7 @@
 //! - [`history`]: what the hub and its clients did.
 //! - [`invariants`]: what must hold, judged on the history alone.
 //! - [`situations`]: what must have happened for that to mean something.
+//! - [`nodes`]: several hubs on one engine, by seed.
 //! - [`report`]: a run as a story, a transcript and a page.
 //! - [`mutants`]: known bugs, planted to see the invariants find them.
 //! - [`against`]: any other hub, from outside.
@@ -32,6 +33,8 @@ compile_error!(
 );
 
 pub mod engine;
+
+pub mod nodes;
 
 pub mod scenario;
 

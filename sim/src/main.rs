@@ -26,6 +26,8 @@ enum Command {
     Engine(dst::commands::Commands<SignalHub>),
     /// Explores every order of events of a few actors, on the core alone.
     Explore(commands::Explore),
+    /// Plays storms over several hubs that share one engine.
+    Nodes(commands::Nodes),
     /// Tests any hub from outside, by storms or scenario files.
     Against(Box<commands::Against>),
     /// Shows what `against` found of several hubs beside each other.
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
     dst::commands::main_of(|cli: Cli| match cli.command {
         Command::Engine(command) => command.run(),
         Command::Explore(explore) => explore.run(),
+        Command::Nodes(nodes) => nodes.run(),
         Command::Against(against) => against.run(),
         Command::Matrix(matrix) => matrix.run(),
         Command::Mutants(mutants) => mutants.run(),

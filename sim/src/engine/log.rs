@@ -64,6 +64,14 @@ impl Log {
             .find(|(revision, (key, _))| self.last_of_key.get(key) == Some(revision))
     }
 
+    pub(super) fn after(
+        &self,
+        after: Revision,
+    ) -> impl Iterator<Item = (Revision, &Key, Option<&Bytes>)> {
+        let writes = self.writes.iter().zip(1..).skip(after.0 as usize);
+        writes.map(|((key, value), place)| (Revision(place), key, value.as_ref()))
+    }
+
     /// Forgets every write after a revision: the next one gets its place.
     pub(super) fn cut(&mut self, after: Revision) {
         self.writes.truncate(after.0 as usize);

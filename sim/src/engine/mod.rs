@@ -81,6 +81,14 @@ impl Engine {
         self.log.row(key, self.revision())
     }
 
+    /// The writes after a revision that were carried out, in order.
+    pub fn writes_after(
+        &self,
+        after: Revision,
+    ) -> impl Iterator<Item = (Revision, &Key, Option<&Bytes>)> {
+        self.log.after(after)
+    }
+
     /// A node reaches the engine, for the first time or again: it hears [`Event::Back`].
     pub fn connect(&mut self, node: &NodeName) {
         self.nodes.entry(node.clone()).or_default().connect();

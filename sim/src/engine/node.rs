@@ -53,7 +53,7 @@ impl Node {
     }
 
     pub(super) fn reaches_engine(&self) -> bool {
-        self.is_connected && !self.cut.contains(&Way::ToEngine)
+        self.is_connected && self.connection.is_empty() && !self.cut.contains(&Way::ToEngine)
     }
 
     fn is_reached(&self) -> bool {

@@ -1,0 +1,362 @@
+//! What must hold over several nodes (docs/CLUSTER.md), judged by what clients heard and what the engine wrote.
+
+mod log;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use signal_hub::cluster::engine::{NodeName, Revision};
+use signal_hub::cluster::{AddressRow, NodeRow, Place, RowKey};
+use signal_hub::hub::{Hub, SessionKey};
+use signal_hub::protocol::{
+    ActorAddress, Body, Delivery, DeliveryStatus, ErrorCode, MessageId, Notice, Outgoing, Reply,
+};
+
+use super::moves::Word;
+use super::talk;
+use super::world::{Connection, Seen, Setting};
+use crate::engine::Engine;
+
+/// What does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The invariant.
+    pub invariant: &'static str,
+    /// What was seen.
+    pub what: String,
+}
+
+impl Violation {
+    pub(super) fn new(invariant: &'static str, what: String) -> Self {
+        Self { invariant, what }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.invariant, self.what)
+    }
+}
+
+/// What a client knows and has heard.
+#[derive(Debug, Default)]
+struct Client {
+    actor: usize,
+    /// The version at which it has its address.
+    registered: Option<u64>,
+    /// What it asked and has heard nothing of.
+    asked: BTreeMap<MessageId, Option<Word>>,
+    /// The latest number of each session that it heard of.
+    latest: BTreeMap<SessionKey, u64>,
+}
+
+/// A change of an address in the engine's log.
+#[derive(Debug, Clone)]
+struct Written {
+    at: Duration,
+    revision: Revision,
+    row: Option<AddressRow>,
+}
+
+#[derive(Debug)]
+pub(super) struct Judge {
+    pub seen: Seen,
+    lease: Duration,
+    clients: BTreeMap<SessionKey, Client>,
+    /// Who asked what.
+    senders: BTreeMap<u64, SessionKey>,
+    /// Since the engine lost rows last.
+    log: BTreeMap<ActorAddress, Vec<Written>>,
+    nodes: BTreeMap<NodeName, NodeRow>,
+    /// When lives ended.
+    died: BTreeMap<Place, Duration>,
+    window: Duration,
+    judged: Revision,
+    versions: BTreeMap<ActorAddress, BTreeSet<u64>>,
+    delivered: BTreeSet<(ActorAddress, SessionKey, u64)>,
+    probes: BTreeSet<u64>,
+    generation_lost: bool,
+}
+
+impl Judge {
+    pub fn new(setting: &Setting) -> Self {
+        Self {
+            seen: Seen::new(),
+            lease: setting.cluster.lease,
+            clients: BTreeMap::new(),
+            senders: BTreeMap::new(),
+            log: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            died: BTreeMap::new(),
+            // Clocks run at unequal pace.
+            window: setting.config.resume_window * 9 / 10,
+            judged: Revision(0),
+            versions: BTreeMap::new(),
+            delivered: BTreeSet::new(),
+            probes: BTreeSet::new(),
+            generation_lost: false,
+        }
+    }
+
+    pub fn saw(&mut self, what: &'static str) {
+        *self.seen.entry(what).or_default() += 1;
+    }
+
+    pub fn opened(&mut self, key: SessionKey, actor: usize) {
+        self.clients.insert(key, Client { actor, ..Client::default() });
+    }
+
+    pub fn asked(&mut self, key: SessionKey, number: u64, word: Option<Word>) {
+        self.senders.insert(number, key);
+        if let Some(client) = self.clients.get_mut(&key) {
+            client.asked.insert(talk::id(number), word);
+        }
+    }
+
+    pub fn ended(&mut self, key: SessionKey) {
+        self.clients.remove(&key);
+    }
+
+    /// Each of these must arrive.
+    pub fn probes(&mut self, number: u64) {
+        self.probes.insert(number);
+    }
+
+    /// A client hears something.
+    pub fn heard(
+        &mut self,
+        key: SessionKey,
+        message: &Outgoing,
+        is_fenced: bool,
+        now: Duration,
+    ) -> Result<(), Violation> {
+        match &message.body {
+            Body::Reply { correlation, reply, .. } => {
+                let Some(id) = correlation else { return Ok(()) };
+                self.replied(key, id, reply)
+            }
+            Body::Notice(notice) => self.noticed(key, &message.to, notice),
+            Body::Delivery(delivery) => {
+                if is_fenced {
+                    let what = format!("a fenced node hands a message to {}", message.to);
+                    return Err(Violation::new("I46", what));
+                }
+                self.got(key, &message.to, delivery, now)
+            }
+            Body::Pong => Ok(()),
+        }
+    }
+
+    fn replied(&mut self, key: SessionKey, id: &MessageId, reply: &Reply) -> Result<(), Violation> {
+        let Some(client) = self.clients.get_mut(&key) else { return Ok(()) };
+        let Some(word) = client.asked.remove(id) else {
+            return Err(Violation::new("I24", format!("{key} gets a second reply to {id}")));
+        };
+        match reply {
+            Reply::Registered(told) => {
+                client.registered = Some(told.version);
+                self.registered(key, told.version, &told.actor_address, told.subscriptions.len())?;
+            }
+            Reply::Unregistered(_) => client.registered = None,
+            Reply::Error(refusal) => {
+                // Nobody knows: it may or may not have it.
+                if word == Some(Word::Unregister) && refusal.code == ErrorCode::Timeout {
+                    client.registered = None;
+                }
+                self.saw(refusal.code.as_str());
+            }
+            Reply::DeliveryAck(told) if told.status == DeliveryStatus::Delivered => {
+                self.saw("a send was delivered");
+            }
+            _ => {}
+        }
+        let number = number_of(id);
+        if self.probes.contains(&number) && !matches!(reply, Reply::DeliveryAck(_)) {
+            let what = format!("when all is well, {key} sends {word:?} and hears {reply:?}");
+            return Err(Violation::new("L7", what));
+        }
+        Ok(())
+    }
+
+    /// Its row says so, no other registration has this version, and its topics are the row's (I1, I2, I14, I49).
+    fn registered(
+        &mut self,
+        key: SessionKey,
+        version: u64,
+        address: &ActorAddress,
+        topics: usize,
+    ) -> Result<(), Violation> {
+        const REVISION_BITS: u32 = 43;
+        let revision = Revision(version & ((1 << REVISION_BITS) - 1));
+        let history = self.log.get(address).map(Vec::as_slice).unwrap_or_default();
+        let rows =
+            history.iter().filter_map(|written| Some((written.revision, written.row.as_ref()?)));
+        let of_version = rows.filter(|(at, row)| row.version(*at) == revision);
+        let mut of_version = of_version.peekable();
+        if of_version.peek().is_none() {
+            if self.generation_lost {
+                return Ok(());
+            }
+            let what = format!("{key} is told version {version} of {address}, which no row has");
+            return Err(Violation::new("I49", what));
+        }
+        if !of_version.any(|(_, row)| row.topics.len() == topics) {
+            let what =
+                format!("{key} is told {topics} topics of {address}, and its row has others");
+            return Err(Violation::new("I14", what));
+        }
+        if !self.versions.entry(address.clone()).or_default().insert(version) {
+            let what = format!("version {version} of {address} is told twice");
+            return Err(Violation::new("I2", what));
+        }
+        Ok(())
+    }
+
+    fn noticed(
+        &mut self,
+        key: SessionKey,
+        to: &ActorAddress,
+        notice: &Notice,
+    ) -> Result<(), Violation> {
+        let lost = match notice {
+            Notice::Unregistered(_) => true,
+            Notice::Disconnect(told) => told.reason == "duplicate_connection",
+            Notice::Pause(_) | Notice::Resume => false,
+        };
+        let Some(client) = self.clients.get_mut(&key).filter(|_| lost) else { return Ok(()) };
+        if client.registered.take().is_none() {
+            let what = format!("{key} is told that it lost {to}, which it does not have");
+            return Err(Violation::new("I5", what));
+        }
+        self.saw("a session lost its address");
+        Ok(())
+    }
+
+    /// At most once, in order, to whoever has the address (I6, I18, I20).
+    fn got(
+        &mut self,
+        key: SessionKey,
+        to: &ActorAddress,
+        delivery: &Delivery,
+        now: Duration,
+    ) -> Result<(), Violation> {
+        let number = number_of(&delivery.origin);
+        let Some(client) = self.clients.get_mut(&key) else { return Ok(()) };
+        if !self.delivered.insert((to.clone(), key, number)) {
+            let what = format!("{to} gets message {number} twice on {key}");
+            return Err(Violation::new("I18", what));
+        }
+        let sender = self.senders.get(&number).copied();
+        if let Some(sender) = sender
+            && let Some(latest) = client.latest.insert(sender, number)
+            && latest > number
+        {
+            let what = format!("{to} gets message {number} of {sender} after {latest}");
+            return Err(Violation::new("I20", what));
+        }
+        let Some(version) = client.registered else { return Ok(()) };
+        let history = self.log.get(to).map(Vec::as_slice).unwrap_or_default();
+        let revision = Revision(version & ((1 << 43) - 1));
+        let is_taken = |written: &&Written| {
+            written.revision > revision
+                && written.row.as_ref().is_some_and(|row| row.since.is_none() && !row.detached)
+        };
+        let own = self.own_node(to, revision);
+        let taken = history
+            .iter()
+            .filter(is_taken)
+            .find(|written| written.row.as_ref().map(|row| row.owner.node.clone()) != own);
+        if let Some(taken) = taken
+            && now > taken.at + self.lease
+        {
+            let what =
+                format!("{key} gets a message for {to}, which moved {:?} ago", now - taken.at);
+            return Err(Violation::new("I6", what));
+        }
+        Ok(())
+    }
+
+    fn own_node(&self, address: &ActorAddress, revision: Revision) -> Option<NodeName> {
+        let history = self.log.get(address)?;
+        let written = history.iter().find(|written| written.revision == revision)?;
+        written.row.as_ref().map(|row| row.owner.node.clone())
+    }
+
+    /// Who thinks that it has its address, and the number of its actor.
+    pub fn believers(
+        &self,
+        connections: &BTreeMap<SessionKey, Connection>,
+    ) -> Vec<(SessionKey, usize)> {
+        let known = self.clients.iter().filter(|(key, _)| connections.contains_key(key));
+        let believes = known.filter(|(_, client)| client.registered.is_some());
+        believes.map(|(key, client)| (*key, client.actor)).collect()
+    }
+
+    /// All is quiet: everybody is answered, and knows the same (I1, I24, I30, I48, L1).
+    pub fn rests<'h>(
+        &mut self,
+        engine: &Engine,
+        hubs: impl Iterator<Item = &'h Hub>,
+        connections: &BTreeMap<SessionKey, Connection>,
+    ) -> Result<(), Violation> {
+        for (key, client) in &self.clients {
+            if let Some((id, word)) = client.asked.first_key_value() {
+                let what = format!("{key} asked {word:?} as {id} and hears nothing");
+                return Err(Violation::new("I24", what));
+            }
+        }
+        let mut owners = BTreeMap::new();
+        for (key, actor) in self.believers(connections) {
+            if let Some(other) = owners.insert(actor, key) {
+                let what = format!("{other} and {key} both have {}", talk::address(actor));
+                return Err(Violation::new("I1", what));
+            }
+        }
+        for hub in hubs {
+            self.copy_rests(engine, hub, &owners)?;
+        }
+        Ok(())
+    }
+
+    fn copy_rests(
+        &self,
+        engine: &Engine,
+        hub: &Hub,
+        owners: &BTreeMap<usize, SessionKey>,
+    ) -> Result<(), Violation> {
+        let node = hub.life().map(|life| life.place().node);
+        let node = node.map_or_else(String::new, |node| node.to_string());
+        let mut copied = BTreeSet::new();
+        for (address, revision, _, _) in hub.copied_rows() {
+            let row = engine.row(&RowKey::Address(address.clone()).encode());
+            if row.map(|(at, _)| at) != Some(revision) {
+                let what = format!("{node} knows {address} of {revision}, and the engine does not");
+                return Err(Violation::new("I48", what));
+            }
+            copied.insert(address.clone());
+        }
+        for (address, history) in &self.log {
+            let has_row = engine.row(&RowKey::Address(address.clone()).encode()).is_some();
+            if has_row && !copied.contains(address) {
+                return Err(Violation::new("I48", format!("{node} does not know {address}")));
+            }
+            let owner = owners.iter().find(|(actor, _)| talk::address(**actor) == *address);
+            if has_row && owner.is_none() {
+                let last = history.last().and_then(|last| last.row.as_ref());
+                let what = format!("{address} is nobody's, and its row is still there: {last:?}");
+                return Err(Violation::new("I30", what));
+            }
+            if !has_row && owner.is_some() {
+                let what = format!("{owner:?} has {address}, and there is no row");
+                return Err(Violation::new("L1", what));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn number_of(id: &MessageId) -> u64 {
+    let id = uuid::Uuid::parse_str(id.as_str()).expect("every id is a number");
+    id.as_u128() as u64
+}

@@ -1,0 +1,150 @@
+//! What the engine wrote, and who had it written (I14, I47, I50).
+
+use std::time::Duration;
+
+use signal_hub::cluster::engine::{NodeName, Revision};
+use signal_hub::cluster::{AddressRow, NodeRow, Place, RowKey};
+use signal_hub::protocol::ActorAddress;
+
+use super::{Judge, Violation, Written};
+use crate::engine::Engine;
+
+impl Judge {
+    pub fn restarted(&mut self, engine: &Engine, at: Duration) -> Result<(), Violation> {
+        if engine.revision() < self.judged {
+            self.generation_lost = true;
+            self.judged = Revision(0);
+            self.log.clear();
+            self.nodes.clear();
+            self.died.clear();
+            self.versions.clear();
+            // Versions of before name no row any longer.
+            let registered =
+                self.clients.values_mut().filter_map(|known| known.registered.as_mut());
+            registered.for_each(|version| *version = u64::MAX);
+            self.saw("the engine lost rows");
+        }
+        self.wrote(engine, None, at)
+    }
+
+    /// A node asked; what the engine wrote since is its doing (I47, I50).
+    pub fn wrote(
+        &mut self,
+        engine: &Engine,
+        writer: Option<Place>,
+        at: Duration,
+    ) -> Result<(), Violation> {
+        for (revision, key, value) in engine.writes_after(self.judged) {
+            self.judged = revision;
+            match RowKey::decode(key) {
+                Some(RowKey::Node(node)) => {
+                    let row = value.and_then(|text| NodeRow::decode(text).ok());
+                    self.node_written(&node, row, writer.as_ref(), at)?;
+                }
+                Some(RowKey::Address(address)) => {
+                    let row = value.and_then(|text| AddressRow::decode(text).ok());
+                    self.row_written(address, Written { at, revision, row }, writer.as_ref())?;
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A late write was carried out, by the life of its writer that sent it.
+    pub fn wrote_late(
+        &mut self,
+        engine: &Engine,
+        _writer: &NodeName,
+        at: Duration,
+    ) -> Result<(), Violation> {
+        self.saw("a late write was carried out");
+        self.wrote(engine, None, at)
+    }
+
+    fn node_written(
+        &mut self,
+        node: &NodeName,
+        row: Option<NodeRow>,
+        writer: Option<&Place>,
+        at: Duration,
+    ) -> Result<(), Violation> {
+        let Some(row) = row else {
+            return Err(Violation::new("I47", format!("the row of {node} is gone")));
+        };
+        let is_own = writer.is_none_or(|writer| writer.node == *node);
+        let before = self.nodes.insert(node.clone(), row.clone());
+        if let Some(before) = &before
+            && before.alive
+            && !(row.alive && row.epoch == before.epoch)
+        {
+            self.died.insert(Place { node: node.clone(), epoch: before.epoch }, at);
+        }
+        if !is_own {
+            let same_life = before.as_ref().is_some_and(|before| before.epoch == row.epoch);
+            if row.alive || !same_life {
+                let what = format!("{writer:?} wrote the row of {node}: {row:?}");
+                return Err(Violation::new("I47", what));
+            }
+            self.saw("a node was declared dead");
+        }
+        Ok(())
+    }
+
+    fn row_written(
+        &mut self,
+        address: ActorAddress,
+        written: Written,
+        writer: Option<&Place>,
+    ) -> Result<(), Violation> {
+        let history = self.log.entry(address.clone()).or_default();
+        let before = history.last().and_then(|last| last.row.clone());
+        if let (Some(row), Some(writer)) = (&written.row, writer)
+            && row.owner.node != writer.node
+        {
+            let what = format!("{} wrote a row of {address} for {}", writer.node, row.owner);
+            return Err(Violation::new("I47", what));
+        }
+        if let (None, Some(before), Some(writer)) = (&written.row, &before, writer) {
+            self.cleared(&address, &before.owner, writer, written.at)?;
+        }
+        if let (Some(before), Some(row)) = (&before, &written.row)
+            && before.owner.node != row.owner.node
+            && !self.generation_lost
+            && let Some((lost, _)) = before.topics.iter().find(|topic| !row.topics.contains(topic))
+        {
+            let what = format!("{address} moved to {} without its topic {lost}", row.owner);
+            return Err(Violation::new("I14", what));
+        }
+        if let (Some(before), Some(row)) = (&before, &written.row)
+            && before.owner.node != row.owner.node
+            && !before.detached
+        {
+            self.saw("an address moved between nodes");
+        }
+        self.log.entry(address).or_default().push(written);
+        Ok(())
+    }
+
+    /// Its owner may clear a row; others, when the owner's life and then the resume window are over (I47, I50).
+    fn cleared(
+        &self,
+        address: &ActorAddress,
+        owner: &Place,
+        writer: &Place,
+        at: Duration,
+    ) -> Result<(), Violation> {
+        let known = self.nodes.get(&owner.node);
+        let lives = known.is_some_and(|row| row.alive && row.epoch == owner.epoch);
+        if owner.node != writer.node && lives {
+            let what = format!("{} cleared {address} of {owner}, which lives", writer.node);
+            return Err(Violation::new("I47", what));
+        }
+        let died = self.died.get(owner).copied();
+        if owner.node != writer.node && died.is_some_and(|died| at < died + self.window) {
+            let what = format!("{} cleared {address} of {owner}, which just died", writer.node);
+            return Err(Violation::new("I50", what));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,371 @@
+//! The nodes, their engine and their clients.
+
+mod faults;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use signal_hub::cluster::ClusterConfig;
+use signal_hub::cluster::engine::{Event, NodeName, Request};
+use signal_hub::hub::{CloseCause, Config, Hub, Ids, Input, Output, Peer, SessionKey, Written};
+use signal_hub::protocol::{Body, ClientFrame, Outgoing};
+use signal_hub::time::Timestamp;
+
+use super::judge::{Judge, Violation};
+use super::moves::{Move, Word};
+use super::talk;
+use crate::engine::{Engine, Lane, Way};
+
+/// How large a world is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// At most 9.
+    pub nodes: usize,
+    /// At most 9; each has one address and at most two connections.
+    pub actors: usize,
+    /// How every hub is set.
+    pub config: Config,
+    /// How every node is set; the name is its own.
+    pub cluster: ClusterConfig,
+}
+
+impl Setting {
+    /// So many nodes and actors.
+    pub fn new(nodes: usize, actors: usize) -> Self {
+        let config = Config {
+            resume_window: Duration::from_secs(15),
+            idle_timeout: Duration::from_secs(3600),
+            rate_limit_per_second: 0,
+            ping_limit_per_second: 0,
+            ..Config::default()
+        };
+        Self { nodes, actors, config, cluster: ClusterConfig::new(name(0)) }
+    }
+
+    /// Long enough for everything that waits to end.
+    fn rest(&self) -> Duration {
+        self.config.resume_window + self.cluster.lease * (self.nodes as u32 + 3)
+    }
+}
+
+/// How often what came up.
+pub type Seen = BTreeMap<&'static str, usize>;
+
+/// A world at one moment.
+#[derive(Debug)]
+pub struct World {
+    setting: Setting,
+    engine: Engine,
+    nodes: Vec<Node>,
+    connections: BTreeMap<SessionKey, Connection>,
+    now: Duration,
+    opened: u64,
+    asked: u64,
+    drawn: usize,
+    is_electing: bool,
+    judge: Judge,
+}
+
+#[derive(Debug)]
+struct Node {
+    name: NodeName,
+    hub: Option<Hub>,
+    /// Its clock gains so many millionths.
+    pace: i64,
+    is_paused: bool,
+    is_held: bool,
+    is_lost: bool,
+    is_watch_held: bool,
+    cut: BTreeSet<Way>,
+    loses_answer: bool,
+    is_late: bool,
+    is_stale: bool,
+    starts: u8,
+    /// Frames and ends of connections while it stands still.
+    waiting: Vec<Input>,
+}
+
+/// A client's connection as the client knows it.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub actor: usize,
+    pub slot: usize,
+    pub node: usize,
+}
+
+/// What the clocks of the nodes show at the beginning.
+const EPOCH: u64 = 1_700_000_000_000;
+/// Time passes in steps of this length.
+const STEP: Duration = Duration::from_millis(200);
+const PACES: [i64; 5] = [0, 20_000, -20_000, 10_000, -5_000];
+/// Events in one step; more go round in a circle.
+const EVENTS_MAX: usize = 20_000;
+
+fn name(node: usize) -> NodeName {
+    NodeName::parse(&format!("n{node}")).expect("a name")
+}
+
+impl World {
+    /// Nodes that have just begun to live.
+    pub fn new(setting: &Setting) -> Self {
+        let nodes = (0..setting.nodes).map(|node| Node {
+            name: name(node),
+            hub: None,
+            pace: PACES[node % PACES.len()],
+            is_paused: false,
+            is_held: false,
+            is_lost: false,
+            is_watch_held: false,
+            cut: BTreeSet::new(),
+            loses_answer: false,
+            is_late: false,
+            is_stale: false,
+            starts: 0,
+            waiting: Vec::new(),
+        });
+        let mut world = Self {
+            setting: setting.clone(),
+            engine: Engine::default(),
+            nodes: nodes.collect(),
+            connections: BTreeMap::new(),
+            now: Duration::ZERO,
+            opened: 0,
+            asked: 0,
+            drawn: 0,
+            is_electing: false,
+            judge: Judge::new(setting),
+        };
+        for node in 0..setting.nodes {
+            world.start(node);
+        }
+        world
+    }
+
+    /// What came up until now.
+    pub fn seen(&self) -> Seen {
+        self.judge.seen.clone()
+    }
+
+    /// One move, and what follows at once.
+    pub fn happen(&mut self, one: Move) -> Result<(), Violation> {
+        match one {
+            Move::Open { actor, node } => self.open(actor, node % self.setting.nodes)?,
+            Move::Say { actor, slot, word } => self.say(actor, slot, word)?,
+            Move::End { actor, slot } => {
+                if let Some(key) = self.connection(actor, slot) {
+                    self.end(key, CloseCause::Lost)?;
+                }
+            }
+            Move::Wait(time) => return self.wait(time),
+            Move::Fault(node, fault) => self.break_or_mend(node % self.setting.nodes, fault)?,
+        }
+        self.flow()
+    }
+
+    /// Everything is mended; when all is quiet, everybody must agree.
+    pub fn rest(&mut self) -> Result<(), Violation> {
+        for node in 0..self.nodes.len() {
+            self.mend(node)?;
+        }
+        if std::mem::take(&mut self.is_electing) {
+            self.engine.end_election();
+        }
+        self.wait(self.setting.rest())?;
+        let believers = self.judge.believers(&self.connections);
+        for (key, _) in &believers {
+            for (_, to) in &believers {
+                self.ask(*key, Word::Send(*to))?;
+                self.judge.probes(self.asked);
+            }
+        }
+        self.wait(self.setting.cluster.answer_timeout * 4)?;
+        let hubs = self.nodes.iter().filter_map(|node| node.hub.as_ref());
+        self.judge.rests(&self.engine, hubs, &self.connections)
+    }
+
+    fn time(&self, node: usize) -> Timestamp {
+        let true_time = self.now.as_millis() as i64;
+        let gained = true_time * self.nodes[node].pace / 1_000_000;
+        Timestamp::from_millis(EPOCH + (true_time + gained) as u64)
+    }
+
+    fn start(&mut self, node: usize) {
+        let one = &mut self.nodes[node];
+        one.starts += 1;
+        let mut hub =
+            Hub::new(self.setting.config.clone(), Ids::new([one.starts * 10 + node as u8; 32]));
+        hub.join(ClusterConfig { node: one.name.clone(), ..self.setting.cluster.clone() });
+        one.hub = Some(hub);
+        self.engine.connect(&one.name);
+    }
+
+    fn connection(&self, actor: usize, slot: usize) -> Option<SessionKey> {
+        let is_it = |(_, known): &(&SessionKey, &Connection)| {
+            (known.actor, known.slot) == (actor % self.setting.actors, slot % 2)
+        };
+        self.connections.iter().find(is_it).map(|(key, _)| *key)
+    }
+
+    fn open(&mut self, actor: usize, node: usize) -> Result<(), Violation> {
+        let actor = actor % self.setting.actors;
+        let Some(slot) = (0..2).find(|slot| self.connection(actor, *slot).is_none()) else {
+            return Ok(());
+        };
+        if self.nodes[node].hub.is_none() {
+            return Ok(());
+        }
+        self.opened += 1;
+        let key = SessionKey(self.opened);
+        self.connections.insert(key, Connection { actor, slot, node });
+        self.judge.opened(key, actor);
+        let peer = Peer { address: ([127, 0, 0, 1], 1).into() };
+        self.give(node, Input::Opened(key, peer))?;
+        self.asked += 1;
+        let frame = talk::connect(self.time(node), self.asked, actor);
+        self.judge.asked(key, self.asked, None);
+        self.give(node, Input::Frame(key, Ok(frame)))
+    }
+
+    fn say(&mut self, actor: usize, slot: usize, word: Word) -> Result<(), Violation> {
+        let Some(key) = self.connection(actor, slot) else { return Ok(()) };
+        self.ask(key, word)
+    }
+
+    fn ask(&mut self, key: SessionKey, word: Word) -> Result<(), Violation> {
+        let Some(Connection { actor, node, .. }) = self.connections.get(&key) else {
+            return Ok(());
+        };
+        let (actor, node) = (*actor, *node);
+        self.asked += 1;
+        let frame: ClientFrame = talk::say(self.time(node), self.asked, actor, word);
+        self.judge.asked(key, self.asked, Some(word));
+        self.give(node, Input::Frame(key, Ok(frame)))
+    }
+
+    fn end(&mut self, key: SessionKey, cause: CloseCause) -> Result<(), Violation> {
+        let Some(connection) = self.connections.remove(&key) else { return Ok(()) };
+        self.judge.ended(key);
+        self.give(connection.node, Input::Closed(key, cause))
+    }
+
+    /// An input of a node, now or when it goes on.
+    fn give(&mut self, node: usize, input: Input) -> Result<(), Violation> {
+        if self.nodes[node].is_paused {
+            self.nodes[node].waiting.push(input);
+            return Ok(());
+        }
+        let now = self.time(node);
+        let Some(hub) = &mut self.nodes[node].hub else { return Ok(()) };
+        let outputs: Vec<Output> = hub.handle(now, input).collect();
+        self.follow(node, outputs)
+    }
+
+    fn hear(&mut self, node: usize, event: Event) -> Result<(), Violation> {
+        let now = self.time(node);
+        let Some(hub) = &mut self.nodes[node].hub else { return Ok(()) };
+        let outputs: Vec<Output> = hub.hear(now, event).collect();
+        self.follow(node, outputs)
+    }
+
+    /// Carries out what a hub wants.
+    fn follow(&mut self, node: usize, outputs: Vec<Output>) -> Result<(), Violation> {
+        let now = self.time(node);
+        let one = &mut self.nodes[node];
+        let Some(hub) = &mut one.hub else { return Ok(()) };
+        let (is_fenced, place) = (hub.is_fenced(now), hub.life().map(|life| life.place()));
+        let requests: Vec<Request> = hub.requests().collect();
+        for request in requests {
+            self.arrive(node, request);
+        }
+        self.judge.wrote(&self.engine, place, self.now)?;
+        for output in outputs {
+            match output {
+                Output::Send(key, message) => {
+                    self.judge.heard(key, &message, is_fenced, self.now)?;
+                    self.read(node, key, &message)?;
+                }
+                Output::Close(key, _) | Output::Linger(key, _) => {
+                    self.end(key, CloseCause::Hub)?;
+                }
+                Output::Audit(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, node: usize, key: SessionKey, message: &Outgoing) -> Result<(), Violation> {
+        debug_assert!(!matches!(message.body, Body::Pong), "nobody pings");
+        let written = Written { messages: 1, bytes: message.weight(), expired: Vec::new() };
+        self.give(node, Input::Drained(key, written))
+    }
+
+    fn arrive(&mut self, node: usize, request: Request) {
+        let one = &mut self.nodes[node];
+        let is_write = matches!(request, Request::Write { .. });
+        let is_read = matches!(request, Request::Read { .. });
+        if is_write && std::mem::take(&mut one.is_late) {
+            return self.engine.request_late(&one.name, request);
+        }
+        if is_read && std::mem::take(&mut one.is_stale) {
+            return self.engine.request_stale(&one.name, request, 2);
+        }
+        let id = match &request {
+            Request::Write { id, .. } => Some(*id),
+            _ => None,
+        };
+        self.engine.request(&one.name, request);
+        if let Some(id) = id
+            && std::mem::take(&mut one.loses_answer)
+        {
+            self.engine.lose_answer(&one.name, id);
+        }
+    }
+
+    /// Everything that can arrive does, lane by lane in turns.
+    fn flow(&mut self) -> Result<(), Violation> {
+        for _ in 0..EVENTS_MAX {
+            let mut is_quiet = true;
+            for node in 0..self.nodes.len() {
+                let one = &self.nodes[node];
+                if one.is_paused || one.is_held || one.hub.is_none() {
+                    continue;
+                }
+                let name = one.name.clone();
+                let is_shown = |lane: &Lane| *lane != Lane::Watch || !one.is_watch_held;
+                let mut ready = self.engine.ready(&name);
+                ready.retain(is_shown);
+                if ready.is_empty() {
+                    continue;
+                }
+                is_quiet = false;
+                self.drawn += 1;
+                let lane = ready[self.drawn % ready.len()].clone();
+                if let Some(event) = self.engine.draw(&name, &lane) {
+                    self.hear(node, event)?;
+                }
+            }
+            if is_quiet {
+                return Ok(());
+            }
+        }
+        Err(Violation::new("W1", "the hubs and their engine go round in a circle".to_owned()))
+    }
+
+    fn wait(&mut self, time: Duration) -> Result<(), Violation> {
+        let until = self.now + time;
+        while self.now < until {
+            self.now = (self.now + STEP).min(until);
+            for node in 0..self.nodes.len() {
+                let now = self.time(node);
+                let one = &mut self.nodes[node];
+                let Some(hub) = one.hub.as_mut().filter(|_| !one.is_paused) else { continue };
+                if hub.next_deadline().is_some_and(|at| at <= now) {
+                    let outputs: Vec<Output> = hub.handle(now, Input::Tick).collect();
+                    self.follow(node, outputs)?;
+                }
+            }
+            self.flow()?;
+        }
+        Ok(())
+    }
+}

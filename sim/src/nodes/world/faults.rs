@@ -1,0 +1,140 @@
+//! What breaks, and what mends it.
+
+use super::{SessionKey, Violation, World};
+use crate::nodes::moves::Fault;
+
+impl World {
+    pub(super) fn break_or_mend(&mut self, node: usize, fault: Fault) -> Result<(), Violation> {
+        self.judge.saw(fault_name(fault));
+        let one = &mut self.nodes[node];
+        let name = one.name.clone();
+        match fault {
+            Fault::Pause if one.is_paused => return self.go_on(node),
+            Fault::Pause => one.is_paused = one.hub.is_some(),
+            Fault::Crash if one.hub.is_none() => self.start(node),
+            Fault::Crash => return self.crash(node),
+            Fault::Disconnect if one.is_lost => {
+                one.is_lost = false;
+                self.engine.connect(&name);
+            }
+            Fault::Disconnect if one.hub.is_some() => {
+                one.is_lost = true;
+                self.engine.disconnect(&name);
+            }
+            Fault::Disconnect => {}
+            Fault::Cut(way) if one.cut.remove(&way) => self.engine.heal(&name, way),
+            Fault::Cut(way) if one.hub.is_some() => {
+                one.cut.insert(way);
+                self.engine.cut(&name, way);
+            }
+            Fault::Cut(_) => {}
+            Fault::HoldWatch => one.is_watch_held ^= true,
+            Fault::EndWatch if one.hub.is_some() => self.engine.end_watch(&name),
+            Fault::EndWatch => {}
+            Fault::Hold => one.is_held ^= true,
+            Fault::LoseAnswer => one.loses_answer = true,
+            Fault::Late => one.is_late = true,
+            Fault::CarryOut => {
+                if !self.engine.late_writes().is_empty() {
+                    let late = self.engine.late_writes()[0].clone();
+                    let writer = late.from;
+                    self.engine.carry_out_late(0);
+                    return self.judge.wrote_late(&self.engine, &writer, self.now);
+                }
+            }
+            Fault::Stale => one.is_stale = true,
+            Fault::LoseMessage | Fault::DoubleMessage if one.hub.is_none() => {}
+            Fault::LoseMessage => {
+                let from = self.nodes[(node + 1) % self.nodes.len()].name.clone();
+                self.engine.lose_message(&from, &name);
+            }
+            Fault::DoubleMessage => {
+                let from = self.nodes[(node + 1) % self.nodes.len()].name.clone();
+                self.engine.double_message(&from, &name);
+            }
+            Fault::Election if self.is_electing => {
+                self.is_electing = false;
+                self.engine.end_election();
+            }
+            Fault::Election => {
+                self.is_electing = true;
+                self.engine.begin_election();
+            }
+            Fault::Restart(kept) => {
+                self.is_electing = false;
+                self.engine.restart(kept);
+                self.judge.restarted(&self.engine, self.now)?;
+                for node in &mut self.nodes {
+                    node.is_lost = false;
+                    if node.hub.is_some() {
+                        self.engine.connect(&node.name);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn go_on(&mut self, node: usize) -> Result<(), Violation> {
+        let one = &mut self.nodes[node];
+        one.is_paused = false;
+        let waiting = std::mem::take(&mut one.waiting);
+        waiting.into_iter().try_for_each(|input| self.give(node, input))
+    }
+
+    fn crash(&mut self, node: usize) -> Result<(), Violation> {
+        let one = &mut self.nodes[node];
+        (one.hub, one.is_paused, one.is_lost) = (None, false, false);
+        one.waiting.clear();
+        one.cut.clear();
+        self.engine.forget(&one.name);
+        let gone: Vec<SessionKey> = self
+            .connections
+            .iter()
+            .filter(|(_, known)| known.node == node)
+            .map(|(key, _)| *key)
+            .collect();
+        for key in gone {
+            self.connections.remove(&key);
+            self.judge.ended(key);
+        }
+        Ok(())
+    }
+
+    pub(super) fn mend(&mut self, node: usize) -> Result<(), Violation> {
+        let one = &mut self.nodes[node];
+        (one.is_held, one.is_watch_held) = (false, false);
+        (one.loses_answer, one.is_late, one.is_stale) = (false, false, false);
+        let name = one.name.clone();
+        if one.hub.is_none() {
+            self.start(node);
+        }
+        let one = &mut self.nodes[node];
+        for way in std::mem::take(&mut one.cut) {
+            self.engine.heal(&name, way);
+        }
+        if std::mem::take(&mut one.is_lost) {
+            self.engine.connect(&name);
+        }
+        if self.nodes[node].is_paused { self.go_on(node) } else { Ok(()) }
+    }
+}
+
+fn fault_name(fault: Fault) -> &'static str {
+    match fault {
+        Fault::Pause => "a node stood still",
+        Fault::Crash => "a node crashed",
+        Fault::Disconnect => "a node lost the engine",
+        Fault::Cut(_) => "a way was cut",
+        Fault::HoldWatch => "a watch was slow",
+        Fault::EndWatch => "a watch ended without a word",
+        Fault::Hold => "events came late",
+        Fault::LoseAnswer => "an answer was lost",
+        Fault::Late | Fault::CarryOut => "a write was late",
+        Fault::Stale => "a read was old",
+        Fault::LoseMessage => "a message was lost",
+        Fault::DoubleMessage => "a message came twice",
+        Fault::Election => "nobody decided writes",
+        Fault::Restart(_) => "the engine started anew",
+    }
+}
