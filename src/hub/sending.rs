@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::state::{Registration, RegistrationState};
+use super::state::Registration;
 use super::{Deadline, DropReason, Hub, Output, Record, SessionKey, Storage};
 use crate::protocol::{
     ActorAddress, Body, CloseReason, Delivery, MessageId, Outgoing, Recipient, Reply, Request,
@@ -38,7 +38,7 @@ impl Destination {
     pub fn of(known: Option<&Registration>, queue: bool) -> Self {
         let owner = known.ok_or(DropReason::UnknownActor);
         let owner = owner.and_then(|known| known.state.owner().ok_or(DropReason::Detached));
-        let elsewhere = known.is_some_and(|known| known.state == RegistrationState::Elsewhere);
+        let elsewhere = known.is_some_and(|known| known.state.is_elsewhere());
         Self { owner, recovers: known.is_some_and(|known| known.recovers), queue, elsewhere }
     }
 
@@ -197,6 +197,7 @@ impl Hub {
     }
 
     /// Returns the outcome, and how many messages wait for the owner now.
+    #[inline]
     pub(super) fn hand_over(
         &mut self,
         now: Timestamp,

@@ -99,6 +99,7 @@ type Bundles = BTreeMap<(u64, NodeName), Vec<(ActorAddress, Revision)>>;
 
 impl Hub {
     /// Returns whether a copy has to go by another node; then it is gathered for that.
+    #[cold]
     pub(in crate::hub) fn gathers(
         &mut self,
         to: &ActorAddress,

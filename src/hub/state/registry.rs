@@ -73,6 +73,10 @@ impl RegistrationState {
         }
     }
 
+    pub fn is_elsewhere(&self) -> bool {
+        matches!(self, RegistrationState::Elsewhere)
+    }
+
     pub fn is_detached(&self) -> bool {
         matches!(self, RegistrationState::Detached { .. })
     }
