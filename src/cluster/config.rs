@@ -32,6 +32,11 @@ pub struct ClusterConfig {
     /// Between two tries of a write whose outcome is unknown.
     #[serde(with = "duration_text")]
     pub retry_interval: Duration,
+    /// How long a session waits for an address that it registers; then the outcome is unknown.
+    #[serde(with = "duration_text")]
+    pub claim_timeout: Duration,
+    /// Writes of a claim that find the row changed, before the session is told to come again.
+    pub claim_tries_max: u32,
     /// Topics of one address, because they stand in its row.
     pub topics_per_address_max: usize,
     /// Requests of one session that wait for other nodes or the engine, and as many that wait for an earlier one.
@@ -49,6 +54,8 @@ impl ClusterConfig {
             staleness_max: Duration::from_secs(5),
             answer_timeout: Duration::from_secs(2),
             retry_interval: Duration::from_millis(200),
+            claim_timeout: Duration::from_secs(6),
+            claim_tries_max: 8,
             topics_per_address_max: 256,
             waiting_requests_max: 256,
         }

@@ -20,9 +20,6 @@ pub(super) struct Parked {
     waiting: VecDeque<Arc<Request>>,
 }
 
-/// How often `answer_timeout` a claim may take.
-const CLAIM_TIMEOUTS: u32 = 3;
-
 impl Hub {
     /// Begins to claim an address for a session, whose reply waits for that.
     pub(in crate::hub) fn claim(
@@ -35,7 +32,7 @@ impl Hub {
         let address = register.actor_address.clone();
         self.check_register(key, &address)?;
         let Some(cluster) = &mut self.cluster else { return Ok(()) };
-        let due = now + cluster.config.answer_timeout * CLAIM_TIMEOUTS;
+        let due = now + cluster.config.claim_timeout;
         let (request, waiting) = (Arc::clone(request), VecDeque::new());
         let parked = Parked { address: address.clone(), request, due, waiting };
         cluster.parked.insert(key, parked);
@@ -151,7 +148,7 @@ impl Hub {
         }
         match reply {
             // It tells of topics that the row does not have yet.
-            Ok(reply) if self.is_unsettled(address) => {
+            Ok(reply) if self.unwritten(address).is_some() => {
                 self.withhold(now, key, address, (request, reply));
             }
             reply => self.answer(now, key, &request, reply),

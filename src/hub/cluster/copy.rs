@@ -75,11 +75,9 @@ impl Hub {
         (cluster.shown, cluster.last) = (Revision(0), Revision(0));
         cluster.rows.clear();
         cluster.at.clear();
-        cluster.drop_writes();
         cluster.life.went_back();
         cluster.watch_anew(now);
-        let live = self.registry.iter().filter(|(_, known)| known.state.owner().is_some());
-        cluster.unsettled.extend(live.map(|(address, _)| address.clone()));
+        self.claim_all_again();
     }
 
     /// A row as it is in the log, unless a later one is known.
@@ -100,9 +98,7 @@ impl Hub {
             return self.done(now, address, revision);
         }
         let is_ours = row.owner.node == cluster.config.node || row.generation < cluster.generation;
-        let (version, owner) = (row.version(revision), row.owner.clone());
-        let (claim, detached) = (row.claim, row.detached);
-        cluster.note(address, Known { revision, version, owner, claim, detached, written: None });
+        cluster.note(address, Known::of(&row, revision));
         match self.registry.owner(address) {
             // Of an earlier life of this very process, or from before the engine lost its rows.
             Some(_) if is_ours => self.unsettle(address),

@@ -87,6 +87,20 @@ struct Known {
     written: Option<Box<AddressRow>>,
 }
 
+impl Known {
+    /// What a row says that has this revision.
+    fn of(row: &AddressRow, revision: Revision) -> Self {
+        Self {
+            revision,
+            version: row.version(revision),
+            owner: row.owner.clone(),
+            claim: row.claim,
+            detached: row.detached,
+            written: None,
+        }
+    }
+}
+
 impl Cluster {
     fn new(config: ClusterConfig, incarnation: Incarnation) -> Self {
         Self {
@@ -317,21 +331,17 @@ impl Hub {
             match change {
                 Change::Begun(_) => self.claim_all_again(),
                 Change::Appeared(place) | Change::Died(place) => self.look_again_at(now, &place),
-                Change::Superseded => self.superseded(now),
+                Change::Superseded => self.shutdown(now),
             }
         }
     }
 
-    /// A new life: what sessions of this node have is still at the place of the one before.
-    fn claim_all_again(&mut self) {
+    /// What sessions of this node have has no row of its present life.
+    pub(super) fn claim_all_again(&mut self) {
         let Some(cluster) = &mut self.cluster else { return };
         cluster.drop_writes();
         let live = self.registry.iter().filter(|(_, known)| known.state.owner().is_some());
         cluster.unsettled.extend(live.map(|(address, _)| address.clone()));
-    }
-
-    fn superseded(&mut self, now: Timestamp) {
-        self.shutdown(now);
     }
 }
 

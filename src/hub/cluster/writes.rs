@@ -1,14 +1,15 @@
 //! Writes of rows, one at a time for each address. One whose outcome is unknown is repeated as it was until it is
 //! known, since its expectation lets it be carried out at most once.
 
+use bytes::Bytes;
+
 use super::{Cluster, Known, Timer};
 use crate::cluster::engine::{RequestId, Revision, Unanswered, WriteOutcome};
 use crate::cluster::{AddressRow, ClaimId, Format, RowKey};
 use crate::hub::state::{Registration, RegistrationState};
 use crate::hub::{Hub, SessionKey};
-use crate::protocol::{ActorAddress, Refusal};
+use crate::protocol::{ActorAddress, Refusal, SubscriptionId, Topic};
 use crate::time::Timestamp;
-use bytes::Bytes;
 
 /// A row that is being written.
 #[derive(Debug, Clone)]
@@ -33,9 +34,6 @@ impl Writing {
     }
 }
 
-/// Tries of a claim before its session is told to come again.
-const TRIES_MAX: u32 = 8;
-
 impl Cluster {
     pub(super) fn note(&mut self, address: &ActorAddress, known: Known) {
         self.forget(address);
@@ -57,11 +55,17 @@ impl Cluster {
     pub fn drop_writes(&mut self) {
         self.asked.clear();
         for (address, writing) in std::mem::take(&mut self.writes) {
-            if let Some(claimant) = writing.claimant {
-                self.claimants.entry(address.clone()).or_default().push_front(claimant);
+            match writing.claimant {
+                Some(claimant) => self.claims_again(&address, claimant),
+                None => _ = self.unsettled.insert(address),
             }
-            self.unsettled.insert(address);
         }
+    }
+
+    /// Before all others that wait for the address.
+    fn claims_again(&mut self, address: &ActorAddress, claimant: SessionKey) {
+        self.claimants.entry(address.clone()).or_default().push_front(claimant);
+        self.unsettled.insert(address.clone());
     }
 
     /// The version as clients see it: the revision, with the number of times that the engine lost its rows above.
@@ -101,7 +105,7 @@ impl Hub {
         if cluster.writes.contains_key(address) {
             return;
         }
-        match self.wish(address).filter(|_| self.is_unsettled(address)) {
+        match self.unwritten(address) {
             Some(row) => self.write_row(address, row, None),
             None => {
                 self.release_withheld(now, address);
@@ -247,15 +251,13 @@ impl Hub {
             // It may have been carried out, and what the row says now come after it.
             cluster.writes.remove(address);
             self.end_claim(now, claimant, address, Err(Refusal::unknown_outcome()));
-        } else if writing.tries > TRIES_MAX {
+        } else if writing.tries > cluster.config.claim_tries_max {
             let wait = cluster.config.renew_interval;
             cluster.writes.remove(address);
             self.end_claim(now, claimant, address, Err(Refusal::unavailable(wait)));
         } else if has_moved {
             cluster.writes.remove(address);
-            let claimants = cluster.claimants.entry(address.clone()).or_default();
-            claimants.push_front(claimant);
-            self.unsettle(address);
+            cluster.claims_again(address, claimant);
         } else {
             cluster.retry_later(now, address);
         }
@@ -270,10 +272,8 @@ impl Hub {
         let Some(writing) = cluster.writes.remove(address) else { return };
         cluster.unsettled.insert(address.clone());
         let Some(row) = writing.row else { return cluster.forget(address) };
-        let (version, owner) = (row.version(revision), row.owner.clone());
-        let (claim, detached) = (row.claim, row.detached);
-        let written = Some(Box::new(row));
-        cluster.note(address, Known { revision, version, owner, claim, detached, written });
+        let known = Known::of(&row, revision);
+        cluster.note(address, Known { written: Some(Box::new(row)), ..known });
         let version = cluster.version_of(address);
         match writing.claimant {
             Some(claimant) => self.end_claim(now, claimant, address, Ok(version)),
@@ -291,15 +291,14 @@ impl Hub {
         }
     }
 
-    /// Returns whether the row of an address is to be written again.
-    pub(super) fn is_unsettled(&self, address: &ActorAddress) -> bool {
-        let written = self.cluster.as_ref().and_then(|cluster| cluster.rows.get(address));
-        let written = written.and_then(|known| known.written.as_deref());
-        match self.wish(address) {
-            Some(Some(row)) => !written.is_some_and(|known| says_the_same(known, &row)),
-            Some(None) => true,
-            None => false,
-        }
+    /// The row of an address as it is to be written, if it does not say so already.
+    pub(super) fn unwritten(&self, address: &ActorAddress) -> Option<Option<AddressRow>> {
+        let known = self.cluster.as_ref().and_then(|cluster| cluster.rows.get(address));
+        let written = known.and_then(|known| known.written.as_deref());
+        self.wish(address).filter(|wish| match (written, wish) {
+            (Some(written), Some(row)) => !says_the_same(written, row),
+            _ => true,
+        })
     }
 
     /// Tries again what nobody answered.
@@ -315,10 +314,7 @@ impl Hub {
         }
     }
 
-    pub(super) fn topics_of(
-        &self,
-        address: &ActorAddress,
-    ) -> Vec<(crate::protocol::Topic, crate::protocol::SubscriptionId)> {
+    pub(super) fn topics_of(&self, address: &ActorAddress) -> Vec<(Topic, SubscriptionId)> {
         let topics = self.topics.of(address);
         let with_id = topics.filter_map(|topic| {
             let subscription = self.topics.subscription(address, topic)?;
