@@ -115,6 +115,15 @@ pub enum Request {
     },
 }
 
+/// A request on its way to the engine.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Ask {
+    /// How often its hub has heard [`Event::Back`]: what it asks before it has heard the last one is not carried out.
+    pub backs: u64,
+    /// The request.
+    pub request: Request,
+}
+
 /// What a hub hears of its engine.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Event {

@@ -105,6 +105,12 @@ impl Life {
         Place { node: self.config.node.clone(), epoch: self.epoch }
     }
 
+    /// Returns whether it ended because another process has its name.
+    pub fn is_superseded(&self) -> bool {
+        let is_anothers = |(_, row): &(Revision, NodeRow)| row.incarnation != self.incarnation;
+        self.phase == LifePhase::Ended && self.own.as_ref().is_some_and(is_anothers)
+    }
+
     /// Returns whether it must do nothing for its addresses: it does not live, others may soon take it for dead, or
     /// what the watch has shown is so old that others may have had its addresses for a lease.
     pub fn is_fenced(&self, now: Timestamp) -> bool {

@@ -12,6 +12,10 @@ use crate::protocol::{ActorAddress, Delivery, Json, MessageId, Route};
 
 /// The largest message between nodes, in bytes.
 pub const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// What a message between nodes has beside what a client sent: its recipients, and where it comes from.
+pub const ENVELOPE_BYTES_MAX: usize = 512 * 1024;
+/// The largest frame of a client that nodes pass on, in bytes.
+pub const RELAYED_BYTES_MAX: usize = MESSAGE_BYTES_MAX - ENVELOPE_BYTES_MAX;
 
 /// One node to another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -76,6 +76,9 @@ fn server(info: &ServerInfo, settings: &Settings) -> Result<(), NatsError> {
         let because = "in a cluster before 2.12.3, two hubs that write a row at once may both be told that they won";
         return Err(NatsError::TooOld { version: version(), because, needed: "2.12.3" });
     }
+    if info.cluster.is_none() && settings.replicas > 1 {
+        return Err(NatsError::Alone { replicas: settings.replicas });
+    }
     if info.max_payload < settings.payload_bytes_min {
         let (has, needed) = (info.max_payload, settings.payload_bytes_min);
         return Err(NatsError::PayloadTooSmall { has, needed });
@@ -137,6 +140,7 @@ mod tests {
             ("2.9.10", Some("c"), 1, false),
             ("2.12.2", Some("c"), 3, false),
             ("2.12.2", None, 3, false),
+            ("2.15.1", None, 3, false),
             ("2.12.3", Some("c"), 3, true),
             ("2.13.0-RC.1", Some("c"), 3, true),
             ("3.0", Some("c"), 3, true),
@@ -148,13 +152,16 @@ mod tests {
         }
         let said = server(&info("2.9.10", Some("c")), &settings(3)).unwrap_err().to_string();
         assert!(said.contains("both be told that they won"), "{said}");
+        let said = server(&info("2.15.1", None), &settings(3)).unwrap_err().to_string();
+        assert!(said.contains("cluster_replicas = 1"), "{said}");
     }
 
     #[test]
     fn a_server_takes_what_the_hub_may_send() {
         let settings = Settings { payload_bytes_min: (1 << 20) + 1, ..settings(1) };
         let said = server(&info("2.15.1", None), &settings).unwrap_err().to_string();
-        assert!(said.contains("raise `max_payload`"), "{said}");
+        assert!(said.contains("max_payload` of its servers to 1048577"), "{said}");
+        assert!(said.ends_with("lower message_bytes_max of all hubs by 1"), "{said}");
     }
 
     #[test]

@@ -36,13 +36,21 @@ pub enum NatsError {
     },
     /// A message of the hub would not fit.
     #[error(
-        "NATS takes no message above {has} bytes and this hub's may have {needed}: raise `max_payload` of its servers"
+        "NATS takes no message above {has} bytes and this hub's may have {needed}: raise `max_payload` of its servers to {needed} or more, or lower message_bytes_max of all hubs by {}", needed - has
     )]
     PayloadTooSmall {
         /// What it takes.
         has: usize,
         /// What the hub demands.
         needed: usize,
+    },
+    /// Rows are to lie on several servers, and there is one.
+    #[error(
+        "the server of NATS is alone and each row is to lie on {replicas}: give it a cluster, or every hub cluster_replicas = 1, with which the loss of that server's disk is the loss of all registrations"
+    )]
+    Alone {
+        /// How many there should be.
+        replicas: u8,
     },
     /// There is no JetStream, which keeps the rows.
     #[error(
@@ -88,6 +96,7 @@ impl NatsError {
             | Self::SecretInAddress
             | Self::Credentials(_)
             | Self::TooOld { .. }
+            | Self::Alone { .. }
             | Self::PayloadTooSmall { .. }
             | Self::Stream { .. } => false,
         }

@@ -17,4 +17,4 @@ mod wire;
 
 pub use error::NatsError;
 pub use settings::{Credentials, Settings};
-pub use task::{Ask, Engine, connect};
+pub use task::{Engine, connect};

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::check::check;
 use super::state::{Answer, Output, Publication, State};
 use super::{Credentials, NatsError, Settings};
-use crate::cluster::engine::{Event, Request};
+use crate::cluster::engine::{Ask, Event};
 use crate::runtime::{Runtime, Tokio};
 
 const AGAIN_IN: Duration = Duration::from_millis(500);
@@ -23,15 +23,6 @@ type Checking = Pin<Box<dyn Future<Output = ()> + Send>>;
 enum Change {
     Connected,
     Disconnected,
-}
-
-/// A request to the engine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ask {
-    /// How often its hub has heard [`Event::Back`]: what it asks before it has heard the last one is not carried out.
-    pub backs: u64,
-    /// The request.
-    pub request: Request,
 }
 
 /// An engine that was found fit, with a connection to it.

@@ -58,5 +58,5 @@ impl FromArgMatches for Flags {
 
 /// All settings but secrets: anybody on the machine can list a process's arguments.
 fn settings() -> impl Iterator<Item = &'static Setting> {
-    SETTINGS.iter().filter(|setting| setting.kind != Kind::Secret)
+    SETTINGS.iter().filter(|setting| !matches!(setting.kind, Kind::Secret { .. }))
 }

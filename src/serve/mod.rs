@@ -2,6 +2,7 @@
 
 mod access;
 mod certificate;
+mod cluster;
 mod files;
 mod flags;
 mod lines;
@@ -26,7 +27,7 @@ use anyhow::Context;
 use sd_notify::NotifyState;
 use signal_hub::hub::Config;
 use signal_hub::runtime::Tokio;
-use signal_hub::server::Server;
+use signal_hub::server::{Server, ServerLost};
 use signal_hub::settings::{Place, Process};
 use signal_hub::store::{Folder, Opened, Store, StoreConfig};
 use tokio::select;
@@ -108,13 +109,19 @@ impl Serve {
 async fn serve(serve: &Serve, settings: &Settings, process: &Process) -> anyhow::Result<ExitCode> {
     let writers = logging::begin(process)?;
     // Caught before the line on stdout: its reader may send a signal at once.
-    let signals = Signals::catch().context("cannot catch signals")?;
+    let mut signals = Signals::catch().context("cannot catch signals")?;
     let hangups = Hangups::catch().context("cannot catch signals")?;
     let files_max = files::raise_limit();
     let tls = certificate::load(process)?;
     let access = access::load(process)?;
     let stored = open_store(process, serve.store_repair)?;
-    let server = bind(&process.listen, settings.hub()?).await?;
+    let (hub, cluster) = (settings.hub()?, settings.cluster()?);
+    let link = select! {
+        biased;
+        signal = signals.next() => return Ok(signal.exit_code()),
+        link = cluster::link(process, &hub, cluster.as_ref()) => link?,
+    };
+    let server = bind(&process.listen, hub).await?;
     let server = server.with_limits(settings.limits()?).with_access(access);
     let (mut server, changes) = server.with_changes();
     if let Some(tls) = tls.clone() {
@@ -123,6 +130,9 @@ async fn serve(serve: &Serve, settings: &Settings, process: &Process) -> anyhow:
     }
     if let Some(stored) = stored {
         server = server.with_store(stored, process.store_sync);
+    }
+    if let Some((cluster, link)) = cluster.zip(link) {
+        server = server.with_cluster(cluster, link);
     }
     if let Some(states) = writers.audit_states() {
         server = server.with_audit(states);
@@ -226,10 +236,13 @@ async fn run(
     };
     select! {
         biased;
-        ended = server.run(stopped) => {
-            ended?;
-            Ok(ExitCode::SUCCESS)
-        }
+        ended = server.run(stopped) => match ended {
+            Ok(()) => Ok(ExitCode::SUCCESS),
+            Err(lost) => {
+                eprintln!("signal-hub: {lost}");
+                Ok(ExitCode::from(if lost == ServerLost::Superseded { USAGE } else { 1 }))
+            }
+        },
         code = at_once => Ok(code),
         never = reloading => match never {},
     }

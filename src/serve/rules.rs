@@ -1,6 +1,7 @@
 //! The rules between settings of the hub and of its process. A mistake names both sides and their
 //! sources.
 
+use signal_hub::cluster::{ClusterConfig, InvalidCluster, RELAYED_BYTES_MAX};
 use signal_hub::hub::Config;
 use signal_hub::server::Limits;
 use signal_hub::settings::rules::{self, Rule};
@@ -13,15 +14,24 @@ type Checked = (bool, Rule);
 
 /// The rules that are broken.
 pub fn broken(settings: &Settings) -> Vec<Mistake> {
-    let (Ok(hub), Ok(limits), Ok(process)) =
-        (settings.hub(), settings.limits(), settings.process())
+    let (Ok(hub), Ok(limits), Ok(process), Ok(cluster)) =
+        (settings.hub(), settings.limits(), settings.process(), settings.cluster())
     else {
-        return [settings.hub().err(), settings.limits().err(), settings.process().err()]
-            .into_iter()
-            .flatten()
-            .collect();
+        return [
+            settings.hub().err(),
+            settings.limits().err(),
+            settings.process().err(),
+            settings.cluster().err(),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
     };
-    let rules = of_the_process(&process).into_iter().chain([of_connections(&hub, &limits)]);
+    let rules = of_the_process(&process)
+        .into_iter()
+        .chain([of_connections(&hub, &limits)])
+        .chain(of_the_cluster(&process))
+        .chain(cluster.iter().flat_map(|cluster| of_a_node(&hub, cluster)));
     let broken = rules.filter(|(holds, _)| !holds).map(|(_, rule)| rule);
     let mut mistakes: Vec<Mistake> = rules::broken(&hub)
         .chain(broken)
@@ -70,6 +80,75 @@ fn of_the_process(process: &Process) -> [Checked; 5] {
                 "must be true without a key and with",
                 "listen",
                 "everybody who can reach the address would be served; better set auth_secret_file",
+            ),
+        ),
+    ]
+}
+
+fn of_the_cluster(process: &Process) -> [Checked; 3] {
+    let (named, node) = (!process.cluster.is_empty(), process.node.is_some());
+    let (file, secret) = (process.cluster_credentials_file.is_some(), process.cluster_credentials);
+    let rule = |left, must, right, why| Rule { left, must, right, why };
+    [
+        (
+            named == node,
+            rule(
+                "cluster",
+                "must come together with",
+                "node",
+                "a hub of a cluster has an engine and a name",
+            ),
+        ),
+        (
+            !(named && process.store.is_some()),
+            rule(
+                "store",
+                "must not come with",
+                "cluster",
+                "what a hub kept on its disk, other hubs may have given away since; the engine keeps it",
+            ),
+        ),
+        (
+            !(file && secret),
+            rule(
+                "cluster_credentials_file",
+                "must not come with",
+                "cluster_credentials",
+                "the hub is one user of its engine",
+            ),
+        ),
+    ]
+}
+
+fn of_a_node(hub: &Config, cluster: &ClusterConfig) -> [Checked; 3] {
+    let checked = cluster.check();
+    let rule = |left, must, right, why| Rule { left, must, right, why };
+    [
+        (
+            checked != Err(InvalidCluster::LeaseTooShort),
+            rule(
+                "cluster_lease",
+                "without cluster_lease_margin must be at least twice",
+                "cluster_renew_interval",
+                "or one renewal that fails stops the node",
+            ),
+        ),
+        (
+            checked != Err(InvalidCluster::StalenessTooShort),
+            rule(
+                "cluster_staleness_max",
+                "must be no less than",
+                "cluster_renew_interval",
+                "or no copy of the rows is proven to be so young",
+            ),
+        ),
+        (
+            hub.message_bytes_max <= RELAYED_BYTES_MAX,
+            rule(
+                "message_bytes_max",
+                "must be at most 3670016 with",
+                "node",
+                "a message between hubs has at most 4 MiB",
             ),
         ),
     ]

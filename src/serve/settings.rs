@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use signal_hub::cluster::ClusterConfig;
 use signal_hub::hub::Config;
 use signal_hub::server::Limits;
 use signal_hub::settings::{
@@ -122,13 +123,22 @@ impl Settings {
         self.part(Part::Process)
     }
 
+    /// What the hub is in a cluster; none: it is alone.
+    pub fn cluster(&self) -> Result<Option<ClusterConfig>, Mistake> {
+        let node = &self.effective("node").value;
+        let mut fields = self.fields(Part::Cluster);
+        fields.insert("node".to_owned(), node.clone());
+        if node.is_null() { Ok(None) } else { read(fields).map(Some) }
+    }
+
     fn part<T: DeserializeOwned>(&self, part: Part) -> Result<T, Mistake> {
-        let fields: Map<String, Value> = SETTINGS
-            .iter()
-            .filter(|setting| setting.part == part)
-            .map(|setting| (setting.name.to_owned(), self.effective(setting.name).value.clone()))
-            .collect();
-        serde_json::from_value(Value::Object(fields)).map_err(|why| Mistake(why.to_string()))
+        read(self.fields(part))
+    }
+
+    fn fields(&self, part: Part) -> Map<String, Value> {
+        let settings = SETTINGS.iter().filter(|setting| setting.part == part);
+        let value = |setting: &Setting| self.effective(setting.name).value.clone();
+        settings.map(|setting| (setting.field().to_owned(), value(setting))).collect()
     }
 
     /// The same settings as a file, with their sources in comments.
@@ -152,6 +162,10 @@ impl fmt::Display for Source {
             Source::Flag { name } => write!(f, "flag --{name}"),
         }
     }
+}
+
+fn read<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, Mistake> {
+    serde_json::from_value(Value::Object(fields)).map_err(|why| Mistake(why.to_string()))
 }
 
 /// Reads the file's values; returns what is wrong with the file itself.
@@ -199,7 +213,7 @@ fn toml_line(setting: &Setting, Effective { value, source }: &Effective) -> Stri
         return format!("# {name} is not set # {source}\n");
     }
     let value = toml_value(value);
-    if setting.kind == Kind::Secret {
+    if matches!(setting.kind, Kind::Secret { .. }) {
         format!("# {name} = {} # {source}\n", repeated(setting.kind, &value))
     } else {
         format!("{name} = {value} # {source}\n")

@@ -43,6 +43,7 @@ mod http;
 mod intake;
 mod keeper;
 mod limits;
+mod link;
 mod metrics;
 mod observer;
 mod origins;
@@ -70,18 +71,21 @@ use tokio_util::task::TaskTracker;
 
 pub use keeper::{Keeper, StoreFigures, StoreSync};
 pub use limits::Limits;
+pub use link::EngineLink;
 pub use observer::Observer;
 pub use origins::{AllowedOrigin, InvalidOrigin, Origin};
 pub use owner::{LOOK_EVERY, OwnerState};
 pub use session::{Farewell, Heard, Manner, Next, Reads, SessionState, Write};
 pub use tls::{Tls, TlsError};
 
+use self::link::Link;
 use self::origins::{Origins, Unnamed};
 use self::owner::{Event, Owner};
 use self::tally::Tally;
 use self::tls::PresentTls;
 use self::waiting_room::WaitingRoom;
 use crate::auth::Access;
+use crate::cluster::ClusterConfig;
 use crate::hub::{Config, Entry, Hub, Ids, Input, SessionKey};
 use crate::protocol::codec::Bounds;
 use crate::runtime::{Listener, Runtime, SteadyClock};
@@ -143,6 +147,12 @@ pub enum ServerLost {
     /// The store failed. A new start finds all that was synced.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The engine's side of the link did: our own defect. An engine that cannot be reached is none.
+    #[error("the link to the engine ended unexpectedly")]
+    Engine,
+    /// Another process runs under this node's name, and has its addresses.
+    #[error("another hub began under this node's name: give each hub a name of its own")]
+    Superseded,
 }
 
 /// A hub and the port that it listens on.
@@ -158,7 +168,14 @@ pub struct Server<R: Runtime, O> {
     audit: Option<AuditStates>,
     changes: Option<mpsc::Receiver<Ordered>>,
     files_max: Option<u64>,
-    store: Option<(Keeper, Vec<Entry>)>,
+    backing: Backing,
+}
+
+/// What holds addresses beyond the hub's memory.
+enum Backing {
+    None,
+    Store(Box<Keeper>, Vec<Entry>),
+    Cluster(ClusterConfig, EngineLink),
 }
 
 impl<R: Runtime, O: Observer> Server<R, O> {
@@ -183,7 +200,7 @@ impl<R: Runtime, O: Observer> Server<R, O> {
             audit: None,
             changes: None,
             files_max: None,
-            store: None,
+            backing: Backing::None,
         })
     }
 
@@ -214,9 +231,16 @@ impl<R: Runtime, O: Observer> Server<R, O> {
     }
 
     /// The same server with a store, which it found so: it begins with what it holds, and tells
-    /// nobody what is not in it.
+    /// nobody what is not in it. It excludes a cluster: the later one counts.
     pub fn with_store(self, opened: Opened, sync: StoreSync) -> Self {
-        Self { store: Some(Keeper::new(opened, sync)), ..self }
+        let (keeper, entries) = Keeper::new(opened, sync);
+        Self { backing: Backing::Store(Box::new(keeper), entries), ..self }
+    }
+
+    /// The same server as a node of a cluster, whose engine is at the other ends of `link` (docs/CLUSTER.md). It excludes
+    /// a store: the later one counts. Its observer is not shown what the hub hears of the engine.
+    pub fn with_cluster(self, config: ClusterConfig, link: EngineLink) -> Self {
+        Self { backing: Backing::Cluster(config, link), ..self }
     }
 
     /// The same server in a process that may open `files_max` files: the port leaves the admin
@@ -261,7 +285,8 @@ impl<R: Runtime, O: Observer> Server<R, O> {
     /// `shutdown_timeout` + `close_timeout` at the latest.
     ///
     /// # Errors
-    /// If the owner is lost or the store fails; then it ends its sessions by itself.
+    /// If the owner is lost, the store fails, or another process has this node's name; then it ends its sessions by
+    /// itself.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServerLost> {
         let connections_max = self.connections_max();
         let (events, inbox) = mpsc::channel(self.limits.events_max);
@@ -270,7 +295,7 @@ impl<R: Runtime, O: Observer> Server<R, O> {
             Access::Open => Unnamed::Loopback,
             Access::Tokens(_) => Unnamed::All,
         };
-        let hub = Hub::with_access(self.config.clone(), ids, self.access);
+        let mut hub = Hub::with_access(self.config.clone(), ids, self.access);
         let shell = Arc::new(Shell {
             origins: Origins::new(self.limits.allowed_origins.clone(), unnamed),
             limits: Arc::new(self.limits),
@@ -278,10 +303,16 @@ impl<R: Runtime, O: Observer> Server<R, O> {
             audit: self.audit,
             ..Shell::new(self.runtime.clone(), self.config, events)
         });
-        let mut owner = Owner::new(self.runtime.clone(), shell.clock.clone(), hub, self.observer);
-        if let Some((keeper, entries)) = self.store {
-            owner = owner.with_store(keeper, entries);
+        if let Backing::Cluster(config, _) = &self.backing {
+            hub.join(config.clone());
         }
+        let owner = Owner::new(self.runtime.clone(), shell.clock.clone(), hub, self.observer);
+        let superseded = CancellationToken::new();
+        let owner = match self.backing {
+            Backing::None => owner,
+            Backing::Store(keeper, entries) => owner.with_store(*keeper, entries),
+            Backing::Cluster(_, link) => owner.with_cluster(Link::new(link), superseded.clone()),
+        };
         let (ended, end) = oneshot::channel();
         self.runtime.spawn(async move {
             // If `run` was dropped, nobody waits.
@@ -298,6 +329,7 @@ impl<R: Runtime, O: Observer> Server<R, O> {
             biased;
             () = shutdown => {}
             () = shell.events.closed() => {}
+            () = superseded.cancelled() => {}
             never = shell.take_changes(self.changes) => match never {},
             never = accept::accept_all(&shell, self.listener, connections_max) => match never {},
             never = admin => match never {},

@@ -4,6 +4,7 @@
 
 mod state;
 
+use std::future::pending;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -12,12 +13,15 @@ use std::time::Duration;
 use tokio::select;
 use tokio::sync::mpsc;
 use tokio::task::unconstrained;
+use tokio_util::sync::CancellationToken;
 
 use super::keeper::{Keeper, StoreFigures};
+use super::link::Link;
 use super::metrics::Histogram;
 use super::session::Farewell;
-use super::{Observer, audit};
+use super::{Observer, ServerLost, audit};
 use crate::auth::Access;
+use crate::cluster::{Life, engine};
 use crate::hub::{Entry, Hub, Input, Output, Peer, SessionKey, Table};
 use crate::protocol::{CloseReason, Outgoing};
 use crate::runtime::{Alarm, Runtime, SteadyClock};
@@ -183,11 +187,19 @@ pub(super) struct Owner<R: Runtime, O> {
     state: OwnerState,
     observer: O,
     outboxes: Outboxes,
+    cluster: Option<InCluster>,
     events_max: usize,
     handling: Histogram,
     storing: Histogram,
     /// Inputs that were handled since `handling` was told.
     handled: u32,
+}
+
+/// What the owner of a node has beside.
+struct InCluster {
+    link: Link,
+    /// Cancelled if another process runs under this node's name.
+    superseded: CancellationToken,
 }
 
 /// Events that are handled before what comes of them is written.
@@ -204,6 +216,7 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
             state: OwnerState::new(hub, None, now, looked),
             observer,
             outboxes: Outboxes::new(),
+            cluster: None,
             events_max,
             handling: Histogram::default(),
             storing: Histogram::default(),
@@ -219,10 +232,27 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
         self
     }
 
-    /// Feeds the hub until all senders of events are gone, or its store fails.
-    pub(super) async fn run(mut self, mut events: mpsc::Receiver<Event>) -> Result<(), StoreError> {
+    /// The same for the hub of a node; `superseded` is cancelled once another process has its name.
+    pub(super) fn with_cluster(self, link: Link, superseded: CancellationToken) -> Self {
+        Self { cluster: Some(InCluster { link, superseded }), ..self }
+    }
+
+    /// Feeds the hub until all senders of events are gone, or what it needs fails.
+    pub(super) async fn run(mut self, events: mpsc::Receiver<Event>) -> Result<(), ServerLost> {
+        self.feed(events).await?;
+        self.state.take_keeper().map_or(Ok(()), Keeper::close)?;
+        let Some(InCluster { link, superseded }) = self.cluster else { return Ok(()) };
+        select! {
+            biased;
+            () = link.finish() => {}
+            () = self.runtime.sleep(self.state.hub.config().close_timeout) => {}
+        }
+        if superseded.is_cancelled() { Err(ServerLost::Superseded) } else { Ok(()) }
+    }
+
+    async fn feed(&mut self, mut events: mpsc::Receiver<Event>) -> Result<(), ServerLost> {
         let mut alarm = Alarm::default();
-        let mut batch = Vec::new();
+        let (mut batch, mut heard) = (Vec::new(), Vec::new());
         loop {
             alarm.set(self.state.next_look(), |at| {
                 Box::pin(self.runtime.sleep(at.since(self.state.now())))
@@ -231,14 +261,54 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
             select! {
                 biased;
                 taken = events.recv_many(&mut batch, self.events_max) => match taken {
-                    0 => return self.state.take_keeper().map_or(Ok(()), Keeper::close),
+                    0 => return Ok(()),
                     _ => self.take_all(&mut batch)?,
                 },
+                turn = turn(&mut self.cluster, &mut heard) => turn?,
                 () = alarm.ring() => self.tick()?,
             }
+            self.hear_all(&mut heard);
             // Else the 128th session would have to finish its own write: tokio has a budget for what
             // one task may do in a turn.
             unconstrained(async { self.write_all() }).await?;
+            self.ask_engine();
+        }
+    }
+
+    /// The node hears of its engine, as often as there are inputs.
+    fn hear_all(&mut self, heard: &mut Vec<engine::Event>) {
+        self.ask_engine();
+        let Some(cluster) = &mut self.cluster else { return };
+        cluster.link.take_heard(heard);
+        if heard.is_empty() {
+            return;
+        }
+        self.look();
+        for event in heard.drain(..) {
+            self.hear(event);
+            self.ask_engine();
+        }
+        self.tell_handling(self.state.looked());
+    }
+
+    fn hear(&mut self, event: engine::Event) {
+        if event == engine::Event::Back
+            && let Some(cluster) = &mut self.cluster
+        {
+            cluster.link.came_back();
+        }
+        self.handled += 1;
+        let now = self.state.now();
+        let outputs = self.state.hub.hear(now, event);
+        outputs.for_each(|output| self.outboxes.carry_out(now, output));
+    }
+
+    /// Asks what the hub asks of its engine, of what it has heard until now.
+    fn ask_engine(&mut self) {
+        let Some(InCluster { link, superseded }) = &mut self.cluster else { return };
+        link.ask(self.state.hub.requests());
+        if self.state.hub.life().is_some_and(Life::is_superseded) {
+            superseded.cancel();
         }
     }
 
@@ -356,6 +426,16 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
         self.observer.after(now, &outputs, &self.state.hub);
         let outputs = self.state.pass(outputs);
         outputs.into_iter().for_each(|output| self.outboxes.carry_out(now, output));
+    }
+}
+
+async fn turn(
+    cluster: &mut Option<InCluster>,
+    heard: &mut Vec<engine::Event>,
+) -> Result<(), ServerLost> {
+    match cluster {
+        Some(cluster) => cluster.link.turn(heard).await,
+        None => pending().await,
     }
 }
 

@@ -3,10 +3,13 @@
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cluster::engine::NodeName;
 use crate::server::StoreSync;
+use crate::time::duration_text;
 
 /// The settings that are neither the hub's nor the shell's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +48,23 @@ pub struct Process {
     pub store_sync: StoreSync,
     /// Bytes of rows from which on the store is full.
     pub store_bytes_max: u64,
+    /// The servers of the engine that the hubs of a cluster share; none: the hub is alone.
+    pub cluster: Vec<String>,
+    /// The hub's name in the cluster.
+    pub node: Option<NodeName>,
+    /// The cluster's name at the engine.
+    pub cluster_name: NodeName,
+    /// Servers that each row lies on.
+    pub cluster_replicas: u8,
+    /// The file that proves to the engine who the hub is.
+    pub cluster_credentials_file: Option<PathBuf>,
+    /// Whether the same is in the environment; the settings do not hold it.
+    pub cluster_credentials: bool,
+    /// Who may vouch for the engine's servers (PEM); none: whom the system trusts.
+    pub cluster_root_certificates: Option<PathBuf>,
+    /// How long a hub that starts waits for its engine.
+    #[serde(with = "duration_text")]
+    pub cluster_start_timeout: Duration,
 }
 
 impl Process {
@@ -98,6 +118,14 @@ impl Default for Process {
             store: None,
             store_sync: StoreSync::Always,
             store_bytes_max: 1024 * 1024 * 1024,
+            cluster: Vec::new(),
+            node: None,
+            cluster_name: NodeName::parse("signal-hub").expect("it is a name"),
+            cluster_replicas: 3,
+            cluster_credentials_file: None,
+            cluster_credentials: false,
+            cluster_root_certificates: None,
+            cluster_start_timeout: Duration::from_secs(20),
         }
     }
 }

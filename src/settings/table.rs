@@ -7,6 +7,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::process::Process;
+use crate::auth::Keys;
+use crate::cluster::ClusterConfig;
 use crate::hub::Config;
 use crate::server::Limits;
 
@@ -32,6 +34,8 @@ pub enum Part {
     Limits,
     /// [`Config`].
     Hub,
+    /// [`ClusterConfig`], each field with `cluster_` before its name.
+    Cluster,
 }
 
 /// The values that a setting may have.
@@ -69,11 +73,18 @@ pub enum Kind {
     Switch,
     /// Only in the environment: anybody can list arguments, and files are copied and shown. The
     /// text is checked, and not kept.
-    Secret,
+    Secret {
+        /// The fewest bytes.
+        bytes_min: usize,
+    },
     /// A level, or a filter as in `RUST_LOG`.
     Filter,
     /// Names of WebSocket subprotocols; with commas between them outside the file.
     Subprotocols,
+    /// The name of a hub or of a cluster.
+    NodeName,
+    /// Addresses of servers of the engine; with commas between them outside the file.
+    Engines,
     /// Origins of web pages; with commas between them outside the file.
     Origins,
 }
@@ -95,8 +106,17 @@ impl Setting {
             Part::Process => fields(&Process::default()),
             Part::Limits => fields(&Limits::default()),
             Part::Hub => fields(&Config::default()),
+            Part::Cluster => fields(&ClusterConfig::new(Process::default().cluster_name)),
         };
-        fields.get(self.name).cloned().unwrap_or_default()
+        fields.get(self.field()).cloned().unwrap_or_default()
+    }
+
+    /// The name of the field that it fills.
+    pub fn field(&self) -> &'static str {
+        match self.part {
+            Part::Process | Part::Limits | Part::Hub => self.name,
+            Part::Cluster => self.name.trim_start_matches("cluster_"),
+        }
     }
 }
 
@@ -143,6 +163,10 @@ const fn hub(name: &'static str, kind: Kind, about: &'static str) -> Setting {
     setting(Part::Hub, name, kind, about)
 }
 
+const fn cluster(name: &'static str, kind: Kind, about: &'static str) -> Setting {
+    setting(Part::Cluster, name, kind, about)
+}
+
 /// Every setting, in the order in which people read them.
 #[rustfmt::skip]
 pub static SETTINGS: &[Setting] = &[
@@ -152,7 +176,7 @@ pub static SETTINGS: &[Setting] = &[
     process("tls_cert", Kind::Path, "The certificate chain as PEM, the server's own first; with it the port speaks only TLS."),
     process("tls_key", Kind::Path, "The private key of the certificate, as PEM."),
     process("auth_secret_file", Kind::Path, "A file with a secret: bearers of tokens signed with it (HS256) may connect, and nobody else."),
-    process("auth_secret", Kind::Secret, "The same secret itself; in the environment only, and never printed."),
+    process("auth_secret", Kind::Secret { bytes_min: Keys::SECRET_BYTES_MIN }, "The same secret itself; in the environment only, and never printed."),
     process("auth_public_key", Kind::Path, "A public key as PEM: bearers of tokens signed with its private half may connect, and nobody else. RS256 for an RSA key, EdDSA for an Ed25519 key."),
     process("allow_unauthenticated", Kind::Switch, "Without a key, listen on addresses that other machines can reach, and serve everybody."),
     process("log", Kind::Filter, "What to log to stderr: a level, or a filter as in RUST_LOG, which applies if this is not set."),
@@ -162,6 +186,14 @@ pub static SETTINGS: &[Setting] = &[
     process("store", Kind::Directory, "The directory of the store, which outlives the hub: registrations' versions, detached addresses, subscriptions and kept messages; off if not set."),
     process("store_sync", Kind::StoreSync, "When the store is synced: always, before anybody hears of what is in it; a time, the same but up to so much later and for all that comes meanwhile at once; never, only when the hub ends in order."),
     process("store_bytes_max", count("bytes", 64 * 1024, 64 * GIBIBYTE), "Bytes of rows in the store, whose file is larger; at the bound what adds to it is refused."),
+    process("cluster", Kind::Engines, "Servers of NATS, the engine that the hubs of one cluster share; none named: this hub is alone."),
+    process("node", Kind::NodeName, "This hub's name in its cluster; no two hubs have the same, and each keeps its own."),
+    process("cluster_name", Kind::NodeName, "The cluster's name: what its rows and messages are called at the engine."),
+    process("cluster_replicas", count("servers", 1, 5), "Servers of the engine on which each row lies; 1 for a server that is alone."),
+    process("cluster_credentials_file", Kind::Path, "A file that proves to the engine who the hub is: a file of credentials as `nsc` writes it, user:password, or a token."),
+    process("cluster_credentials", Kind::Secret { bytes_min: 1 }, "The same text itself; in the environment only, and never printed."),
+    process("cluster_root_certificates", Kind::Path, "The certificates of who may vouch for the engine's servers, as PEM; those that the system trusts if not set."),
+    process("cluster_start_timeout", time(Duration::ZERO, HOUR), "How long a hub that starts waits for an engine that starts as well."),
     limits("allowed_origins", Kind::Origins, "Origins whose web pages may connect, * for all; others get 403. None named: all may connect if tokens are demanded, else those of this machine. A client that sends no Origin is no page and may connect."),
     limits("subprotocols", Kind::Subprotocols, "WebSocket subprotocols that the server may agree to, the best first. It answers an offer of others without one, upon which browsers give up. The hub speaks the same protocol in all of them."),
     limits("connections_max", count("connections", 0, MANY), "Open connections, whether sessions or not; further ones wait in the backlog. 0: sessions_max + connections_spare."),
@@ -222,6 +254,16 @@ pub static SETTINGS: &[Setting] = &[
     hub("recovery_total_bytes_max", count("bytes", 1024, 64 * GIBIBYTE), "Bytes of all kept messages; at the bound the address with the most loses its oldest."),
     hub("pause_threshold", count("messages", 2, MANY), "Messages in a session's outgoing queue above which its senders are told to pause."),
     hub("resume_threshold", count("messages", 1, MANY), "Messages in it below which its senders are told to resume."),
+    cluster("cluster_renew_interval", time(MILLISECOND, HOUR), "How often a node shows that it lives. Every node of a cluster should have the same times."),
+    cluster("cluster_lease", time(MILLISECOND, HOUR), "A node that has not shown it for so long is declared dead, and others may have its addresses."),
+    cluster("cluster_lease_margin", time(Duration::ZERO, HOUR), "So much earlier it does nothing more for its addresses, because clocks run at unequal pace."),
+    cluster("cluster_staleness_max", time(MILLISECOND, HOUR), "How old a node's copy of the rows may be for hub:discover and hub:list_actors, and how long a watch may show nothing before another takes its place."),
+    cluster("cluster_answer_timeout", time(MILLISECOND, HOUR), "How long a node waits for another node or the engine; then nobody knows the outcome, and the client is told timeout."),
+    cluster("cluster_retry_interval", time(MILLISECOND, HOUR), "The time between two tries of a write whose outcome is unknown."),
+    cluster("cluster_claim_timeout", time(MILLISECOND, HOUR), "How long a registration may wait for its row; then the client is told timeout."),
+    cluster("cluster_claim_tries_max", count("tries", 1, 1_000), "Writes of a registration that find that others were faster, before the client is told to come again."),
+    cluster("cluster_topics_per_address_max", count("topics", 1, 100_000), "Topics of one address in a cluster, where they stand in its row."),
+    cluster("cluster_waiting_requests_max", count("requests", 1, MANY), "Requests of one session that wait for other nodes or the engine."),
 ];
 
 #[cfg(test)]
@@ -231,7 +273,7 @@ mod tests {
 
     fn names(part: Part) -> Vec<&'static str> {
         let mut names: Vec<_> =
-            SETTINGS.iter().filter(|row| row.part == part).map(|row| row.name).collect();
+            SETTINGS.iter().filter(|row| row.part == part).map(Setting::field).collect();
         names.sort_unstable();
         names
     }
@@ -247,6 +289,9 @@ mod tests {
         assert_eq!(names(Part::Hub), keys(&Config::default()));
         assert_eq!(names(Part::Limits), keys(&Limits::default()));
         assert_eq!(names(Part::Process), keys(&Process::default()));
+        let mut node = keys(&ClusterConfig::new(Process::default().cluster_name));
+        node.retain(|field| field != "node");
+        assert_eq!(names(Part::Cluster), node);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::process::Place;
 use super::table::Kind;
-use crate::auth::Keys;
+use crate::cluster::engine::NodeName;
 use crate::protocol::ActorAddress;
 use crate::server::{AllowedOrigin, StoreSync};
 
@@ -34,7 +34,9 @@ pub fn parse(kind: Kind, text: &str) -> Result<Value, String> {
         Kind::Path | Kind::Directory => (!text.is_empty()).then(|| text.into()),
         Kind::StoreSync => text.parse::<StoreSync>().ok().map(|sync| sync.to_string().into()),
         Kind::Switch => text.parse::<bool>().ok().map(Value::from),
-        Kind::Secret => (text.len() >= Keys::SECRET_BYTES_MIN).then_some(Value::Bool(true)),
+        Kind::Secret { bytes_min } => (text.len() >= bytes_min).then_some(Value::Bool(true)),
+        Kind::NodeName => NodeName::parse(text).ok().map(|_| text.into()),
+        Kind::Engines => return engines(text.split(',').map(str::trim)),
         Kind::Filter if text.trim().is_empty() => None,
         Kind::Filter => EnvFilter::try_new(text).ok().map(|_| text.into()),
         Kind::Subprotocols => return subprotocols(text.split(',').map(str::trim)),
@@ -46,7 +48,17 @@ pub fn parse(kind: Kind, text: &str) -> Result<Value, String> {
 
 /// None: the text is not `host:port`. An error: the name has no address here.
 fn place(text: &str) -> Result<Option<Place>, String> {
+    if !is_place(text) {
+        return Ok(None);
+    }
     let place = Place(text.to_owned());
+    match place.addresses() {
+        Ok(_) => Ok(Some(place)),
+        Err(error) => Err(format!("no address is known for that name: {error}")),
+    }
+}
+
+fn is_place(text: &str) -> bool {
     let has_port = text.rsplit_once(':').is_some_and(|(host, port)| {
         !host.is_empty() && port.parse::<u16>().is_ok() && !port.starts_with('+')
     });
@@ -54,13 +66,7 @@ fn place(text: &str) -> Result<Option<Place>, String> {
     let is_name = |host: &str| {
         host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
     };
-    if !has_port || !(is_address || text.rsplit_once(':').is_some_and(|(host, _)| is_name(host))) {
-        return Ok(None);
-    }
-    match place.addresses() {
-        Ok(_) => Ok(Some(place)),
-        Err(error) => Err(format!("no address is known for that name: {error}")),
-    }
+    has_port && (is_address || text.rsplit_once(':').is_some_and(|(host, _)| is_name(host)))
 }
 
 /// Reads a value as the file writes it.
@@ -73,15 +79,19 @@ pub fn parse_toml(kind: Kind, value: &DeValue<'_>) -> Result<Value, String> {
             }
         }
         (Kind::Count { .. }, _) => Err(format!("expected {}", allowed(kind))),
-        (Kind::Origins | Kind::Subprotocols, DeValue::Array(items)) => {
+        (Kind::Origins | Kind::Subprotocols | Kind::Engines, DeValue::Array(items)) => {
             let texts: Option<Vec<&str>> =
                 items.iter().map(|item| item.get_ref().as_str()).collect();
             let texts = texts.ok_or_else(|| format!("expected {}", allowed(kind)))?.into_iter();
-            if kind == Kind::Origins { origins(texts) } else { subprotocols(texts) }
+            match kind {
+                Kind::Origins => origins(texts),
+                Kind::Engines => engines(texts),
+                _ => subprotocols(texts),
+            }
         }
         (Kind::Switch, DeValue::Boolean(switch)) => Ok(Value::Bool(*switch)),
         (Kind::Switch, _) => Err(format!("expected {}", allowed(kind))),
-        (Kind::Secret, _) => {
+        (Kind::Secret { .. }, _) => {
             Err("a secret must not stand here: name a file that holds it, as auth_secret_file"
                 .to_owned())
         }
@@ -110,7 +120,13 @@ pub fn allowed(kind: Kind) -> String {
             format!("always, never or a time from 1ms to {}", short(StoreSync::WITHIN_MAX))
         }
         Kind::Switch => "true or false".to_owned(),
-        Kind::Secret => format!("{} bytes or more", Keys::SECRET_BYTES_MIN),
+        Kind::Secret { bytes_min } => {
+            format!("{bytes_min} byte{} or more", if bytes_min == 1 { "" } else { "s" })
+        }
+        Kind::NodeName => "a name such as hub-1, 1 to 32 of a-z, 0-9 and -".to_owned(),
+        Kind::Engines => {
+            "servers such as nats://10.0.0.1:4222 or tls://nats.example:4222".to_owned()
+        }
         Kind::Filter => {
             "a level such as debug or a filter such as info,signal_hub=debug".to_owned()
         }
@@ -129,7 +145,9 @@ pub fn unit(kind: Kind) -> &'static str {
         Kind::Path | Kind::Directory => "path",
         Kind::StoreSync => "sync",
         Kind::Switch => "switch",
-        Kind::Secret => "secret",
+        Kind::Secret { .. } => "secret",
+        Kind::NodeName => "name",
+        Kind::Engines => "servers",
         Kind::Filter => "filter",
         Kind::Subprotocols => "names",
         Kind::Origins => "origins",
@@ -138,12 +156,16 @@ pub fn unit(kind: Kind) -> &'static str {
 
 /// Returns whether the setting is on with this value.
 pub fn is_set(kind: Kind, value: &Value) -> bool {
-    if kind == Kind::Secret { *value == Value::Bool(true) } else { !value.is_null() }
+    if matches!(kind, Kind::Secret { .. }) { *value == Value::Bool(true) } else { !value.is_null() }
 }
 
 /// The text of a value as it may be shown to a person.
 pub fn repeated(kind: Kind, text: &str) -> &str {
-    if kind == Kind::Secret { "(set, not shown)" } else { text }
+    match kind {
+        Kind::Secret { .. } => "(set, not shown)",
+        Kind::Engines if text.contains('@') => "(has a password, not shown)",
+        _ => text,
+    }
 }
 
 fn short(duration: Duration) -> String {
@@ -159,6 +181,22 @@ fn origins<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Value, String> {
         origins.push(Value::from(String::from(origin)));
     }
     Ok(Value::Array(origins))
+}
+
+/// Their names may be unknown here until they start.
+fn engines<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Value, String> {
+    let engine = |text: &'a str| {
+        if text.contains('@') {
+            let why = "a server's address has no user and no password: name a file that holds them, as cluster_credentials_file";
+            return Err(why.to_owned());
+        }
+        let host = ["nats://", "tls://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+        let is_engine = host.is_some_and(is_place);
+        is_engine
+            .then(|| Value::from(text))
+            .ok_or_else(|| format!("{text:?}: expected {}", allowed(Kind::Engines)))
+    };
+    texts.map(engine).collect::<Result<Vec<_>, _>>().map(Value::Array)
 }
 
 fn subprotocols<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Value, String> {

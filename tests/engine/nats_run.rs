@@ -7,8 +7,8 @@ use std::time::Duration;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use signal_hub::cluster::engine::{Event, NodeName, Request};
-use signal_hub::nats::{Ask, NatsError, Settings, connect};
+use signal_hub::cluster::engine::{Ask, Event, NodeName, Request};
+use signal_hub::nats::{NatsError, Settings, connect};
 use signal_hub::runtime::{Runtime, Tokio};
 use tokio::sync::mpsc;
 

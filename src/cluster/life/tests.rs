@@ -120,4 +120,13 @@ fn of_two_processes_with_one_name_the_older_ends() {
     let changes = node.life.shown(after(1), node.life.place().node, Revision(9), row);
     assert_eq!(changes, [Change::Superseded]);
     assert_eq!(node.life.phase(), LifePhase::Ended);
+    assert!(node.life.is_superseded());
+}
+
+#[test]
+fn who_leaves_is_not_superseded() {
+    let mut node = Node::living();
+    node.life.leave(&mut node.requests);
+    assert_eq!(node.life.phase(), LifePhase::Ended);
+    assert!(!node.life.is_superseded());
 }

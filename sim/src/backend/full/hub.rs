@@ -60,7 +60,7 @@ impl Hub {
                     fails.store(true, Ordering::Relaxed);
                     stack.record(What::HubStopped { how: Stop::Failed });
                 }
-                Err(lost @ ServerLost::Owner) => panic!("{lost}"),
+                Err(lost) => panic!("{lost}"),
             }
             let _ = end.send(());
         });
