@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Known;
+use super::{Known, readable};
 use crate::cluster::engine::{RequestId, Revision};
 use crate::cluster::{AddressRow, NodeRow, Place, RowKey};
 use crate::hub::state::{Registration, RegistrationState};
@@ -24,20 +24,23 @@ impl Hub {
         cluster.last = cluster.last.max(revision);
         match key {
             Some(RowKey::Node(node)) => {
-                let Some(row) = value.and_then(|text| NodeRow::decode(text).ok()) else { return };
+                let read = value.map(NodeRow::decode);
+                let row = read.and_then(|read| readable(read, &mut cluster.figures.rows_unread));
+                let Some(row) = row else { return };
                 cluster.watch.iter_mut().for_each(|watch| _ = watch.nodes.insert(node.clone()));
                 let change = cluster.life.shown(now, node, revision, row);
                 self.changed(now, change);
             }
             Some(RowKey::Address(address)) => {
-                let row = value.and_then(|text| AddressRow::decode(text).ok());
+                let read = value.map(AddressRow::decode);
+                let row = read.and_then(|read| readable(read, &mut cluster.figures.rows_unread));
                 if row.is_some() {
                     let mut watch = cluster.watch.iter_mut().filter(|watch| !watch.caught_up);
                     watch.next().map(|watch| watch.addresses.insert(address.clone()));
                 }
                 self.learn(now, &address, revision, row);
             }
-            None => {}
+            None => cluster.figures.rows_unread += 1,
         }
     }
 

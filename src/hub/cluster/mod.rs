@@ -4,6 +4,7 @@
 
 mod claims;
 mod copy;
+mod figures;
 mod relay;
 mod timers;
 mod withheld;
@@ -19,7 +20,10 @@ use crate::cluster::{
 use crate::protocol::{ActorAddress, Refusal, Request as Ask, Verb};
 use crate::time::Timestamp;
 
+pub use figures::NodeFigures;
+
 use claims::Parked;
+use figures::readable;
 use relay::Relays;
 use timers::Timer;
 use withheld::Withheld;
@@ -61,6 +65,10 @@ pub(super) struct Cluster {
     timers: BTreeSet<(Timestamp, Timer)>,
     /// How many requests of each session wait for other nodes, or for a row to be written.
     waiting: BTreeMap<SessionKey, usize>,
+    /// What it counted.
+    figures: NodeFigures,
+    /// Whether it acted for its addresses when that was last looked at.
+    acted: bool,
 }
 
 /// A watch, and what it has shown until it is caught up.
@@ -124,6 +132,8 @@ impl Cluster {
             relays: Relays::default(),
             timers: BTreeSet::new(),
             waiting: BTreeMap::new(),
+            figures: NodeFigures::default(),
+            acted: false,
         }
     }
 
@@ -196,6 +206,7 @@ impl Hub {
     /// What is due for the node itself, before an input.
     pub(super) fn expire_cluster(&mut self, now: Timestamp) {
         let Some(cluster) = &mut self.cluster else { return };
+        cluster.note_fencing(now);
         cluster.act(now);
         let (late, since) =
             (cluster.life.misses_echo(now), now.before(cluster.config.staleness_max));
@@ -228,6 +239,7 @@ impl Hub {
         let touched = self.registry.touched.iter();
         cluster.unsettled.extend(touched.cloned());
         cluster.unsettled.extend(self.topics.touched.iter().map(|(address, _)| address.clone()));
+        cluster.note_fencing(now);
         if !cluster.writes_now(now) {
             return;
         }
@@ -319,6 +331,7 @@ impl Hub {
         if let WriteOutcome::Done(revision) = outcome {
             cluster.last = cluster.last.max(revision);
         }
+        cluster.figures.writes_unknown += u64::from(outcome == WriteOutcome::Unknown);
         match cluster.life.written(now, id, outcome) {
             Some(changes) => self.changed(now, changes),
             None => self.row_written(now, id, outcome),
@@ -329,7 +342,10 @@ impl Hub {
     fn changed(&mut self, now: Timestamp, changes: impl IntoIterator<Item = Change>) {
         for change in changes {
             match change {
-                Change::Begun(_) => self.claim_all_again(),
+                Change::Begun(_) => {
+                    self.cluster.iter_mut().for_each(|cluster| cluster.figures.lives += 1);
+                    self.claim_all_again();
+                }
                 Change::Appeared(place) | Change::Died(place) => self.look_again_at(now, &place),
                 Change::Superseded => self.shutdown(now),
             }
@@ -347,6 +363,7 @@ impl Hub {
 
 impl Cluster {
     fn watch_anew(&mut self, now: Timestamp) {
+        self.figures.watches += 1;
         let (id, mark) = (self.requests.watch(), self.last);
         let (nodes, addresses) = (BTreeSet::new(), BTreeSet::new());
         self.watch = Some(Watch { id, since: now, mark, nodes, addresses, caught_up: false });

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::{Cluster, Known, Timer};
+use super::{Cluster, Known, Timer, readable};
 use crate::cluster::engine::{RequestId, Revision, Unanswered, WriteOutcome};
 use crate::cluster::{AddressRow, ClaimId, Format, RowKey};
 use crate::hub::state::{Registration, RegistrationState};
@@ -226,7 +226,7 @@ impl Hub {
         writing.asked = None;
         if let Ok(Some((revision, text))) = row
             && revision > cluster.shown
-            && let Ok(row) = AddressRow::decode(&text)
+            && let Some(row) = readable(AddressRow::decode(&text), &mut cluster.figures.rows_unread)
         {
             self.learn(now, &address, revision, Some(row));
         }

@@ -6,6 +6,7 @@ use super::RECIPIENTS_MAX;
 use crate::cluster::engine::Revision;
 use crate::cluster::{Fate, Message, MessageBody};
 use crate::hub::Hub;
+use crate::hub::cluster::readable;
 use crate::hub::sending::{Destination, Handover};
 use crate::protocol::{ActorAddress, Delivery};
 use crate::time::Timestamp;
@@ -14,7 +15,8 @@ impl Hub {
     /// A message of another node, unless it came before.
     pub(in crate::hub::cluster) fn arrived(&mut self, now: Timestamp, text: &[u8]) {
         let Some(cluster) = &mut self.cluster else { return };
-        let Ok(Message { from, number, body, .. }) = Message::decode(text) else { return };
+        let message = readable(Message::decode(text), &mut cluster.figures.messages_unread);
+        let Some(Message { from, number, body, .. }) = message else { return };
         let heard = cluster.relays.heard.entry(from.node.clone()).or_default();
         if *heard >= (from.epoch, number) {
             return;
@@ -66,7 +68,10 @@ impl Hub {
                     Handover::Relayed => Fate::Stale,
                 }
             }
-            _ => Fate::Stale,
+            _ => {
+                self.cluster.iter_mut().for_each(|cluster| cluster.figures.copies_stale += 1);
+                Fate::Stale
+            }
         }
     }
 }
