@@ -93,6 +93,13 @@ pub enum Record {
         #[serde(skip_serializing_if = "Option::is_none")]
         by: Option<String>,
     },
+    /// A node of the cluster changed; of all but its own life this hub tells what it has seen.
+    NodeChanged {
+        /// The node, with its epoch: `hub-2/7`.
+        node: String,
+        /// What became of it.
+        became: NodeChange,
+    },
     /// An address subscribed to a topic.
     SubscriptionAdded {
         /// The subscriber.
@@ -294,6 +301,41 @@ pub enum EndReason {
     Expired,
     /// The session's newer token does not allow the address.
     TokenNarrowed,
+}
+
+/// What became of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeChange {
+    /// A life of this node began.
+    Began,
+    /// This node serves its addresses.
+    Serves,
+    /// This node fenced itself: it does nothing for its addresses, for others may soon take it for dead.
+    Fenced,
+    /// Another hub runs under this node's name, and this one ends.
+    Superseded,
+    /// The engine lost rows; this node claims what its sessions have again.
+    LostRows,
+    /// Another node lives.
+    Appeared,
+    /// Another node left, or was silent and is declared dead.
+    Died,
+}
+
+impl NodeChange {
+    /// The same, for a person.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Began => "begins to live",
+            Self::Serves => "serves",
+            Self::Fenced => "is fenced",
+            Self::Superseded => "is superseded",
+            Self::LostRows => "finds rows lost",
+            Self::Appeared => "is there",
+            Self::Died => "is gone",
+        }
+    }
 }
 
 /// Why the hub no longer knows an address.

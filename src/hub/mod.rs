@@ -44,7 +44,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-pub use audit::{DropReason, EndReason, ForgetReason, Record};
+pub use audit::{DropReason, EndReason, ForgetReason, NodeChange, Record};
 pub use cluster::NodeFigures;
 pub use config::{Config, InvalidConfig};
 pub use counters::{Counters, Drops, Refusals};

@@ -177,8 +177,9 @@ fn a_value_out_of_its_range_is_told_with_the_range() {
             Kind::ActorAddress | Kind::Socket | Kind::Loopback => continue,
             Kind::Path | Kind::Directory => continue,
             Kind::StoreSync => [Some("0s".to_owned()), Some("2s".to_owned())],
-            Kind::Switch | Kind::Secret | Kind::Filter => continue,
-            Kind::Origins | Kind::Subprotocols => continue,
+            Kind::Switch | Kind::Secret { .. } | Kind::Filter => continue,
+            Kind::Origins | Kind::Subprotocols | Kind::Engines => continue,
+            Kind::NodeName => [Some("Hub".to_owned()), Some("n".repeat(33))],
         };
         for text in wrong.into_iter().flatten() {
             let (name, flag, allowed) = (setting.name, setting.flag(), allowed(setting.kind));
@@ -252,6 +253,41 @@ fn a_secret_is_taken_from_the_environment_and_repeated_nowhere() {
 }
 
 #[test]
+fn a_node_whose_settings_contradict_each_other_is_told_so() {
+    let node = [("cluster", "nats://a:4222,tls://b:4222"), ("node", "hub-1")];
+    assert!(Settings::read(&sources(None, &[], &node)).is_ok());
+    for (flag, told) in [
+        (("store", "s"), "store = s (flag --store) must not come with cluster = "),
+        (
+            ("cluster_lease", "3s"),
+            "cluster_lease = 3s (flag --cluster-lease) without cluster_lease_margin must be at least twice cluster_renew_interval = 2s (default)",
+        ),
+        (
+            ("cluster_staleness_max", "1s"),
+            "cluster_staleness_max = 1s (flag --cluster-staleness-max) must be no less than cluster_renew",
+        ),
+        (
+            ("message_bytes_max", "4000000"),
+            "message_bytes_max = 4000000 (flag --message-bytes-max) must",
+        ),
+    ] {
+        let [mistake] = &mistakes(&sources(None, &[], &[&node[..], &[flag]].concat()))[..] else {
+            panic!("there is one mistake");
+        };
+        assert!(mistake.starts_with(told), "{mistake}");
+    }
+}
+
+#[test]
+fn a_password_in_the_address_of_an_engine_is_repeated_nowhere() {
+    let told = "cluster = (has a password, not shown) (flag --cluster): a server's address has no user and no password: name a file that holds them, as cluster_credentials_file";
+    let wrong = "nats://hub:hunter2@a:4222";
+    assert_eq!(mistakes(&sources(None, &[], &[("cluster", wrong)])), [told]);
+    let told = "cluster = http://a (flag --cluster): \"http://a\": expected servers such as nats://10.0.0.1:4222 or tls://nats.example:4222";
+    assert_eq!(mistakes(&sources(None, &[], &[("cluster", "http://a")])), [told]);
+}
+
+#[test]
 fn a_file_is_told_where_it_is_wrong() {
     assert_eq!(
         mistakes(&sources(Some("# x\nidle_timout = \"1s\"\n"), &[], &[])),
@@ -299,6 +335,11 @@ fn settings_that_contradict_each_other_are_told_with_both_sources() {
             &[("listen", "0.0.0.0:0")],
             "allow_unauthenticated = false (default) must be true without a key and with listen = 0",
         ),
+        (
+            &[("cluster", "nats://a:4222")],
+            "cluster = [\"nats://a:4222\"] (flag --cluster) must come together with node (not set)",
+        ),
+        (&[("node", "a")], "cluster = [] (default) must come together with node = a (flag --node)"),
         (&[("tls_key", "k")], "tls_cert (not set) must come together with tls_key = k (flag"),
     ] {
         let [mistake] = &mistakes(&sources(None, &[], flags))[..] else {

@@ -89,8 +89,9 @@ async fn answer<R: Runtime, B>(shell: &Shell<R>, request: &Request<B>) -> Respon
         "/metrics" => metrics(shell).await.map(|page| document(METRICS_TYPE, page)),
         "/debug" => debug(shell).await.map(|page| document("application/json", page)),
         "/health" => {
-            let look = |facts: &Facts<'_>| (facts.now, facts.store);
-            ask(shell, look).await.map(|(now, store)| health(shell, now, store))
+            let look =
+                |facts: &Facts<'_>| (facts.now, facts.store, facts.hub.node_figures(facts.now));
+            ask(shell, look).await.map(|(now, store, node)| health(shell, now, store, node))
         }
         _ => Some(text(StatusCode::NOT_FOUND, "there are /metrics, /debug and /health")),
     };
@@ -124,9 +125,10 @@ fn names_this_machine(host: &str) -> bool {
 async fn metrics<R: Runtime>(shell: &Shell<R>) -> Option<String> {
     let begin = |facts: &Facts<'_>| {
         let store = (facts.store, *facts.storing);
-        (facts.hub.totals(), *facts.hub.counters(), *facts.handling, store)
+        let node = facts.hub.node_figures(facts.now);
+        (facts.hub.totals(), *facts.hub.counters(), *facts.handling, store, node)
     };
-    let (totals, counters, handling, (store, storing)) = ask(shell, begin).await?;
+    let (totals, counters, handling, (store, storing), node) = ask(shell, begin).await?;
     let events = &shell.events;
     let accounted_max = Accounts::at_most(&shell.config);
     let numbers = ShellNumbers {
@@ -143,7 +145,7 @@ async fn metrics<R: Runtime>(shell: &Shell<R>) -> Option<String> {
         uptime: shell.runtime.monotonic().saturating_sub(shell.began),
     };
     let shell = numbers;
-    Some(render(&Scrape { totals, accounted_max, counters, handling, store, storing, shell }))
+    Some(render(&Scrape { totals, accounted_max, counters, handling, store, storing, node, shell }))
 }
 
 /// The hub's state; the rows contain no tokens.

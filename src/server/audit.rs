@@ -11,7 +11,7 @@ use tracing::metadata::Kind;
 use tracing::subscriber::Interest;
 use tracing::{Level, Metadata};
 
-use crate::hub::Record;
+use crate::hub::{NodeChange, Record};
 use crate::time::Timestamp;
 
 /// The target, whose subscribers say here whether they read it. Asked with `tracing::enabled`, the
@@ -49,14 +49,37 @@ pub(super) fn is_read() -> bool {
     TARGET.is_read.load(Ordering::Relaxed)
 }
 
-/// Writes `record`, unless the target is off.
+/// Writes `record`, unless the target is off; what becomes of nodes is logged as well.
 pub(super) fn write(timestamp: Timestamp, record: &Record) {
+    if let Record::NodeChanged { node, became } = record {
+        log(node, *became);
+    }
     if !is_read() {
         return;
     }
     match serde_json::to_string(&Line { timestamp, record }) {
         Ok(line) => tracing::info!(target: "hub::audit", "{}", visible(line)),
         Err(error) => tracing::error!(%error, ?record, "audit record is not JSON"),
+    }
+}
+
+fn log(node: &str, became: NodeChange) {
+    match became {
+        NodeChange::Began | NodeChange::Serves | NodeChange::Appeared => {
+            tracing::info!("node {node} {}", became.word());
+        }
+        NodeChange::Fenced => tracing::warn!(
+            "node {node} {}: it does nothing for its addresses until it can renew its life at the engine",
+            became.word()
+        ),
+        NodeChange::Died => tracing::warn!("node {node} {}", became.word()),
+        NodeChange::LostRows => tracing::error!(
+            "node {node} {}: the engine was restored or lost writes; all that is connected is claimed again",
+            became.word()
+        ),
+        NodeChange::Superseded => {
+            tracing::error!("node {node} {}: another hub has its name", became.word());
+        }
     }
 }
 

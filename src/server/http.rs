@@ -20,6 +20,7 @@ use super::connection::Answered;
 use super::handshake::{HandshakeRefusal, is_endpoint, shortcut, upgrade};
 use super::stream::Stream;
 use super::{AuditState, Shell, StoreFigures};
+use crate::hub::NodeFigures;
 use crate::runtime::Runtime;
 use crate::time::Timestamp;
 
@@ -106,7 +107,9 @@ fn answer<R: Runtime, B>(shell: &Shell<R>, request: &Request<B>) -> Answer {
                 Answer::Plain(refusal.response())
             }
         },
-        "/health" if is_read(request) => Answer::Plain(health(shell, shell.runtime.now(), None)),
+        "/health" if is_read(request) => {
+            Answer::Plain(health(shell, shell.runtime.now(), None, None))
+        }
         "/health" => Answer::Plain(method_not_allowed()),
         _ => Answer::Plain(text(StatusCode::NOT_FOUND, "not found")),
     }
@@ -140,6 +143,14 @@ struct Health {
     /// Absent without a store, or where nobody asked the hub.
     #[serde(skip_serializing_if = "Option::is_none")]
     store: Option<StoreHealth>,
+    /// Absent outside of a cluster, or where nobody asked the hub.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<NodeHealth>,
+}
+
+#[derive(Serialize)]
+struct NodeHealth {
+    fenced: bool,
 }
 
 #[derive(Serialize)]
@@ -151,6 +162,7 @@ pub(super) fn health<R: Runtime>(
     shell: &Shell<R>,
     timestamp: Timestamp,
     store: Option<StoreFigures>,
+    node: Option<NodeFigures>,
 ) -> Response<Full<Bytes>> {
     let health = Health {
         status: "ok",
@@ -159,6 +171,7 @@ pub(super) fn health<R: Runtime>(
         timestamp,
         audit: shell.audit_state(),
         store: store.map(|store| StoreHealth { full: store.is_full }),
+        node: node.map(|node| NodeHealth { fenced: node.fenced }),
     };
     let body = serde_json::to_vec(&health).expect("words and numbers are JSON");
     document("application/json", body)

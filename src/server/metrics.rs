@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{AuditState, StoreFigures};
 use crate::hub::weights::Accounts;
-use crate::hub::{Counters, Drops, Totals};
+use crate::hub::{Counters, Drops, NodeFigures, Totals};
 use crate::time::Timestamp;
 
 /// Upper bounds of the histogram's buckets, in nanoseconds. An input takes a microsecond or so; a
@@ -61,6 +61,8 @@ pub(super) struct Scrape {
     /// None without a store.
     pub store: Option<StoreFigures>,
     pub storing: Histogram,
+    /// None outside of a cluster.
+    pub node: Option<NodeFigures>,
     pub shell: ShellNumbers,
 }
 
@@ -89,6 +91,7 @@ pub(super) fn render(scrape: &Scrape) -> String {
     page.counters(&scrape.counters);
     page.histogram("handle_seconds", "How long the hub took for one input.", &scrape.handling);
     page.store(scrape.store, &scrape.storing);
+    page.node(&scrape.node.unwrap_or_default());
     page.shell(&scrape.shell);
     page.0
 }
@@ -239,6 +242,47 @@ impl Page {
             "How long the store took for one write, with its sync.",
             storing,
         );
+    }
+
+    fn node(&mut self, node: &NodeFigures) {
+        let NodeFigures {
+            rows_unread,
+            messages_unread,
+            copies_stale,
+            writes_unknown,
+            fencings,
+            lives,
+            watches,
+            generation,
+            fenced,
+            rows,
+            revision_shown,
+            revision_lag,
+            writes_under_way,
+            claims_under_way,
+        } = *node;
+        for (name, help, value) in [
+            ("node_fenced", "1 if the node does nothing for its addresses.", u64::from(fenced)),
+            ("node_rows", "Rows of addresses that the node knows.", rows as u64),
+            ("node_revision_shown", "The last revision that a watch has shown.", revision_shown),
+            ("node_revision_lag", "The last known revision is so far ahead of it.", revision_lag),
+            ("node_writes", "Rows that are being written.", writes_under_way as u64),
+            ("node_claims", "Sessions that wait for an address.", claims_under_way as u64),
+            ("node_generation", "How often the engine lost rows.", generation),
+        ] {
+            self.one(name, Kind::Gauge, help, value);
+        }
+        for (name, help, value) in [
+            ("node_fencings_total", "How often the node fenced itself.", fencings),
+            ("node_lives_total", "Lives of the node that began.", lives),
+            ("node_watches_total", "Watches that began.", watches),
+            ("node_writes_unknown_total", "Writes whose outcome nobody told.", writes_unknown),
+            ("node_copies_stale_total", "Copies for addresses that are not here.", copies_stale),
+            ("node_rows_unread_total", "Rows that cannot be read.", rows_unread),
+            ("node_messages_unread_total", "Messages that cannot be read.", messages_unread),
+        ] {
+            self.one(name, Kind::Counter, help, value);
+        }
     }
 
     fn shell(&mut self, shell: &ShellNumbers) {

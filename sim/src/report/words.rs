@@ -22,6 +22,7 @@ pub(super) fn noted(record: &Record) -> Option<String> {
             let by = by.as_deref().unwrap_or("another node");
             Some(format!("{actor_address} goes from {old_session} to {by}"))
         }
+        Record::NodeChanged { node, became } => Some(format!("{node}: {}", became.word())),
         Record::ActorDetached { actor_address, .. } => Some(format!("{actor_address} is detached")),
         Record::ActorResumed { actor_address, session } => {
             Some(format!("{actor_address} is resumed by {session}"))

@@ -294,6 +294,7 @@ impl Watch {
             | Record::SessionConnected { .. }
             | Record::TokenRefreshed { .. }
             | Record::ActorTakenElsewhere { .. }
+            | Record::NodeChanged { .. }
             | Record::RegistrationRenewed { .. }
             | Record::SubscriptionAdded { .. }
             | Record::SubscriptionRemoved { .. }

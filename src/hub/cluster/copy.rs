@@ -6,7 +6,7 @@ use super::{Known, readable};
 use crate::cluster::engine::{RequestId, Revision};
 use crate::cluster::{AddressRow, NodeRow, Place, RowKey};
 use crate::hub::state::{Registration, RegistrationState};
-use crate::hub::{Deadline, Hub, SessionKey, StoredSubscription};
+use crate::hub::{Deadline, Hub, NodeChange, SessionKey, StoredSubscription};
 use crate::protocol::ActorAddress;
 use crate::time::Timestamp;
 
@@ -80,6 +80,8 @@ impl Hub {
         cluster.at.clear();
         cluster.life.went_back();
         cluster.watch_anew(now);
+        let own = cluster.life.place();
+        self.tell_of(&own, NodeChange::LostRows);
         self.claim_all_again();
     }
 

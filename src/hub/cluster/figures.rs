@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::Cluster;
-use crate::hub::Hub;
+use crate::cluster::Place;
+use crate::hub::{Hub, NodeChange, Output, Record};
 use crate::time::Timestamp;
 
 /// What a node counted since it joined its cluster, and how it stands now.
@@ -56,13 +56,22 @@ impl Hub {
     }
 }
 
-impl Cluster {
-    /// Counts if the node fenced itself since this was last asked.
+impl Hub {
+    /// Counts and tells if the node fenced itself, or serves again, since this was last asked.
     pub(super) fn note_fencing(&mut self, now: Timestamp) {
-        let acts = self.acts(now);
-        if std::mem::replace(&mut self.acted, acts) && !acts {
-            self.figures.fencings += 1;
+        let Some(cluster) = &mut self.cluster else { return };
+        let (acts, place) = (cluster.acts(now), cluster.life.place());
+        if std::mem::replace(&mut cluster.acted, acts) == acts {
+            return;
         }
+        cluster.figures.fencings += u64::from(!acts);
+        self.tell_of(&place, if acts { NodeChange::Serves } else { NodeChange::Fenced });
+    }
+
+    /// Also without an audit: whoever runs the node is to know.
+    pub(super) fn tell_of(&mut self, place: &Place, became: NodeChange) {
+        let node = place.to_string();
+        self.outputs.push(Output::Audit(Record::NodeChanged { node, became }));
     }
 }
 
@@ -88,7 +97,7 @@ mod tests {
     const START: Timestamp = Timestamp::from_millis(1_000_000);
 
     fn hear(hub: &mut Hub, event: Event) -> Vec<Request> {
-        assert_eq!(hub.hear(START, event).count(), 0);
+        assert!(hub.hear(START, event).all(|output| matches!(output, Output::Audit(_))));
         hub.requests().collect()
     }
 
@@ -134,7 +143,9 @@ mod tests {
         let lives = hub.node_figures(START).expect("a node");
         assert_eq!((lives.fenced, lives.fencings, lives.lives), (false, 0, 1));
         let later = START + Duration::from_secs(9);
-        assert_eq!(hub.handle(later, Input::Tick).count(), 0);
+        let told: Vec<Output> = hub.handle(later, Input::Tick).collect();
+        let (node, became) = ("a/1".to_owned(), NodeChange::Fenced);
+        assert_eq!(told, [Output::Audit(Record::NodeChanged { node, became })]);
         let fenced = hub.node_figures(later).expect("a node");
         assert_eq!((fenced.fenced, fenced.fencings, fenced.watches), (true, 1, 1));
     }

@@ -12,7 +12,7 @@ mod writes;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::{Hub, Output, SessionKey};
+use super::{Hub, NodeChange, Output, SessionKey};
 use crate::cluster::engine::{Event, NodeName, Request, RequestId, Revision, WriteOutcome};
 use crate::cluster::{
     AddressRow, Change, ClaimId, ClusterConfig, Incarnation, Life, NodeRow, Place, Requests, RowKey,
@@ -205,8 +205,8 @@ impl Hub {
 
     /// What is due for the node itself, before an input.
     pub(super) fn expire_cluster(&mut self, now: Timestamp) {
+        self.note_fencing(now);
         let Some(cluster) = &mut self.cluster else { return };
-        cluster.note_fencing(now);
         cluster.act(now);
         let (late, since) =
             (cluster.life.misses_echo(now), now.before(cluster.config.staleness_max));
@@ -235,11 +235,11 @@ impl Hub {
 
     /// After an input: the rows that it touched are written, if they are this node's.
     pub(super) fn settle_rows(&mut self, now: Timestamp) {
+        self.note_fencing(now);
         let Some(cluster) = &mut self.cluster else { return };
         let touched = self.registry.touched.iter();
         cluster.unsettled.extend(touched.cloned());
         cluster.unsettled.extend(self.topics.touched.iter().map(|(address, _)| address.clone()));
-        cluster.note_fencing(now);
         if !cluster.writes_now(now) {
             return;
         }
@@ -341,13 +341,26 @@ impl Hub {
     /// Lives of nodes began or ended.
     fn changed(&mut self, now: Timestamp, changes: impl IntoIterator<Item = Change>) {
         for change in changes {
+            let Some(cluster) = &mut self.cluster else { return };
+            let own = cluster.life.place();
             match change {
                 Change::Begun(_) => {
-                    self.cluster.iter_mut().for_each(|cluster| cluster.figures.lives += 1);
+                    cluster.figures.lives += 1;
+                    self.tell_of(&own, NodeChange::Began);
                     self.claim_all_again();
                 }
-                Change::Appeared(place) | Change::Died(place) => self.look_again_at(now, &place),
-                Change::Superseded => self.shutdown(now),
+                Change::Appeared(place) => {
+                    self.tell_of(&place, NodeChange::Appeared);
+                    self.look_again_at(now, &place);
+                }
+                Change::Died(place) => {
+                    self.tell_of(&place, NodeChange::Died);
+                    self.look_again_at(now, &place);
+                }
+                Change::Superseded => {
+                    self.tell_of(&own, NodeChange::Superseded);
+                    self.shutdown(now);
+                }
             }
         }
     }
