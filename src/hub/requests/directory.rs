@@ -75,6 +75,7 @@ impl Hub {
 
     pub(super) fn list_actors(
         &mut self,
+        now: Timestamp,
         key: SessionKey,
         request: &Request,
         ask: &ListActors,
@@ -88,10 +89,14 @@ impl Hub {
         let page = self.page(room, &wish, rows, |_, _| true);
         let scanned = page.scanned;
         let (has_more, next_offset, next_cursor, rows) = page.parts();
+        // What another node has may have been renewed there just now.
+        let at_the_latest = |row: &Row<'_>| now + row.registration.ttl;
         let expires_at = |row: &Row<'_>| self.expires_at(row.registration);
-        let actors = rows.into_iter();
-        let actors = actors.filter_map(|row| Some((expires_at(&row)?, row)));
-        let actors = actors.map(|(expires_at, row)| listed(row, expires_at)).collect();
+        let actors = rows.into_iter().map(|row| {
+            let expires_at = expires_at(&row).unwrap_or_else(|| at_the_latest(&row));
+            listed(row, expires_at)
+        });
+        let actors = actors.collect();
         self.work.scanned += scanned;
         Reply::ActorList(ActorList {
             actors,

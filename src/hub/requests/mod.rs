@@ -167,7 +167,7 @@ impl Hub {
             Verb::Renew(renew) => self.renew(now, key, request, renew),
             Verb::Recover(recover) => self.recover(now, key, request, recover),
             Verb::Discover(discover) => Ok(self.discover(key, request, discover)),
-            Verb::ListActors(list) => Ok(self.list_actors(key, request, list)),
+            Verb::ListActors(list) => Ok(self.list_actors(now, key, request, list)),
             Verb::Send(send) => self.send(now, key, request, from, send),
             Verb::Broadcast(broadcast) => self.broadcast(now, key, request, from, broadcast),
             Verb::Subscribe(subscribe) => self.subscribe(key, request, subscribe),

@@ -1,0 +1,216 @@
+"""Several hubs on one NATS behind one port, as behind a load balancer without stickiness; breaks them, if told to.
+
+    front.py --hub PROGRAM --nats PROGRAM --port PORT [--hubs 3] [--faults SEED] [--every 6] [--record FILE]
+
+Each connection goes to the next hub that stands. Faults: a hub is killed, stopped for longer than its lease, stopped for
+less, or ended in order, and comes back; the engine is killed and comes back. One at a time, and the first after some
+seconds. What is done is recorded, a line each. Ends with SIGTERM, and all that it started with it.
+"""
+
+import argparse
+import asyncio
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+LEASE = 10.0
+
+
+def free_port():
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        return holder.getsockname()[1]
+
+
+class Engine:
+    """One server of NATS."""
+
+    def __init__(self, program, folder):
+        self.program, self.port, self.child = program, free_port(), None
+        self.config = os.path.join(folder, "nats.conf")
+        with open(self.config, "w") as config:
+            config.write(f'listen: "127.0.0.1:{self.port}"\nmax_payload: 2MB\n')
+            config.write(f'jetstream {{ store_dir: "{folder}/js", sync_interval: always }}\n')
+
+    def start(self):
+        self.child = subprocess.Popen(
+            [self.program, "-c", self.config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    def kill(self):
+        self.child.kill()
+        self.child.wait()
+
+
+class Hub:
+    """One hub, and whether it can be connected to."""
+
+    def __init__(self, program, name, engine, folder, flags):
+        self.name, self.port, self.child, self.stands = name, free_port(), None, False
+        self.log = open(os.path.join(folder, f"{name}.log"), "ab")
+        self.command = [program, "serve", "--listen", f"127.0.0.1:{self.port}", "--node", name]
+        self.command += ["--cluster", f"nats://127.0.0.1:{engine.port}", "--cluster-replicas", "1"]
+        self.command += ["--cluster-start-timeout", "1m", *flags]
+
+    async def start(self):
+        self.child = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=self.log)
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                writer.close()
+                break
+            except OSError:
+                if self.child.poll() is not None:
+                    raise SystemExit(f"{self.name} ended: {self.child.returncode}")
+                await asyncio.sleep(0.05)
+        self.stands = True
+
+    def signal(self, number):
+        self.child.send_signal(number)
+
+
+class Front:
+    def __init__(self, hubs, engine, record):
+        self.hubs, self.engine, self.record = hubs, engine, record
+        self.next, self.began = 0, time.monotonic()
+
+    def tell(self, what):
+        line = f"{time.monotonic() - self.began:8.1f} {what}"
+        print(line, file=self.record, flush=True)
+
+    async def serve(self, reader, writer):
+        """One connection of a client."""
+        for _ in self.hubs:
+            hub = self.hubs[self.next % len(self.hubs)]
+            self.next += 1
+            if not hub.stands:
+                continue
+            try:
+                from_hub, to_hub = await asyncio.open_connection("127.0.0.1", hub.port)
+            except OSError:
+                continue
+            await asyncio.gather(pipe(reader, to_hub), pipe(from_hub, writer))
+            return
+        writer.transport.abort()
+
+    async def breaks(self, seed, every):
+        """Breaks and mends, without end."""
+        draw = random.Random(seed)
+        await asyncio.sleep(every)
+        while True:
+            hub = draw.choice(self.hubs)
+            fault = draw.choice([self.killed, self.stopped_long, self.stopped, self.ended, self.engine_killed])
+            await fault(hub, draw)
+            await asyncio.sleep(draw.uniform(0.5, 1.5) * every)
+
+    async def killed(self, hub, draw):
+        self.tell(f"{hub.name} is killed")
+        hub.stands = False
+        hub.child.kill()
+        hub.child.wait()
+        await self.back(hub, draw.uniform(0.2, 1.3 * LEASE))
+
+    async def ended(self, hub, draw):
+        self.tell(f"{hub.name} is ended in order")
+        hub.stands = False
+        hub.signal(signal.SIGTERM)
+        await asyncio.to_thread(hub.child.wait)
+        await self.back(hub, draw.uniform(0.2, 3))
+
+    async def back(self, hub, after):
+        await asyncio.sleep(after)
+        await hub.start()
+        self.tell(f"{hub.name} is back after {after:.1f} s")
+
+    async def stopped_long(self, hub, draw):
+        await self.stopped_for(hub, draw.uniform(1.1, 1.5) * LEASE)
+
+    async def stopped(self, hub, draw):
+        await self.stopped_for(hub, draw.uniform(0.2, 0.7) * LEASE)
+
+    async def stopped_for(self, hub, seconds):
+        self.tell(f"{hub.name} stands still for {seconds:.1f} s")
+        hub.signal(signal.SIGSTOP)
+        # A load balancer's check takes a while.
+        await asyncio.sleep(min(seconds, 1))
+        hub.stands = False
+        await asyncio.sleep(max(seconds - 1, 0))
+        hub.signal(signal.SIGCONT)
+        hub.stands = True
+
+    async def engine_killed(self, _, draw):
+        after = draw.uniform(0.2, 3)
+        self.tell(f"the engine is killed, and back after {after:.1f} s")
+        self.engine.kill()
+        await asyncio.sleep(after)
+        self.engine.start()
+
+
+async def pipe(reader, writer):
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+    except OSError:
+        writer.transport.abort()
+
+
+async def run(arguments, folder):
+    engine = Engine(arguments.nats, folder)
+    names = [f"hub-{number}" for number in range(1, arguments.hubs + 1)]
+    flags = ["--config", arguments.config] if arguments.config else []
+    hubs = [Hub(arguments.hub, name, engine, folder, flags) for name in names]
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    try:
+        engine.start()
+        await asyncio.gather(*(hub.start() for hub in hubs))
+        record = open(arguments.record, "a") if arguments.record else open(os.devnull, "w")
+        front = Front(hubs, engine, record)
+        server = await asyncio.start_server(front.serve, "127.0.0.1", arguments.port)
+        breaking = None
+        if arguments.faults is not None:
+            breaking = asyncio.create_task(front.breaks(arguments.faults, arguments.every))
+        waits = [asyncio.create_task(ended.wait()), *([breaking] if breaking else [])]
+        done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        server.close()
+        for task in done:
+            task.result()
+    finally:
+        for hub in hubs:
+            if hub.child:
+                hub.child.kill()
+        if engine.child:
+            engine.child.kill()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hub", required=True)
+    parser.add_argument("--nats", required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--config")
+    parser.add_argument("--hubs", type=int, default=3)
+    parser.add_argument("--faults", type=int)
+    parser.add_argument("--every", type=float, default=6.0)
+    parser.add_argument("--record")
+    parser.add_argument("--keep", help="a folder for the logs of all hubs")
+    arguments = parser.parse_args()
+    folder = arguments.keep or tempfile.mkdtemp(prefix="signal-hub-front-")
+    os.makedirs(folder, exist_ok=True)
+    try:
+        asyncio.run(run(arguments, folder))
+    finally:
+        if not arguments.keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
