@@ -105,6 +105,15 @@ fn wrong_settings_are_usage_errors_told_one_a_line() {
 }
 
 #[test]
+#[cfg(not(feature = "cluster"))]
+fn a_program_without_clusters_says_how_to_build_one_with_them() {
+    let output = serve(&["--cluster", "nats://127.0.0.1:1", "--node", "a"]).output().unwrap();
+    assert_eq!((output.status.code(), stdout(&output)), (Some(1), String::new()));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("build it with `--features cluster`"), "{stderr}");
+}
+
+#[test]
 fn files_that_cannot_be_used_are_failures_of_the_environment() {
     let nonsense = file("nonsense.pem", "nonsense");
     let nonsense = nonsense.to_str().unwrap();
