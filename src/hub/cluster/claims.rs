@@ -159,9 +159,8 @@ impl Hub {
     /// What waited behind a claim, in order; it may claim again.
     fn go_on(&mut self, now: Timestamp, key: SessionKey, waiting: VecDeque<Arc<Request>>) {
         for request in waiting {
-            let is_open = self.sessions.open(key).is_some();
-            if is_open && !self.parks(now, key, &request) {
-                self.request(now, key, &request);
+            if self.sessions.open(key).is_some() {
+                self.request_at_node(now, key, &request);
             }
         }
     }

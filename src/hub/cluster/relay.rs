@@ -100,12 +100,8 @@ type Bundles = BTreeMap<(u64, NodeName), Vec<(ActorAddress, Revision)>>;
 impl Hub {
     /// Returns whether a copy has to go by another node; then it is gathered for that.
     #[cold]
-    pub(in crate::hub) fn gathers(
-        &mut self,
-        to: &ActorAddress,
-        elsewhere: bool,
-        delivery: &Arc<Delivery>,
-    ) -> bool {
+    pub(in crate::hub) fn gathers(&mut self, to: &ActorAddress, delivery: &Arc<Delivery>) -> bool {
+        let elsewhere = self.registry.get(to).is_some_and(|known| known.state.is_elsewhere());
         let Some(cluster) = &mut self.cluster else { return false };
         let relayed = elsewhere || cluster.relays.holds(to);
         if relayed {
