@@ -39,8 +39,10 @@ pub struct ClusterConfig {
     pub claim_tries_max: u32,
     /// Topics of one address, because they stand in its row.
     pub topics_per_address_max: usize,
-    /// Requests of one session that wait for other nodes or the engine, and as many that wait for an earlier one.
+    /// Requests of one session that wait for other nodes, the engine, or an earlier one.
     pub waiting_requests_max: usize,
+    /// Bytes of their frames; one alone may be larger.
+    pub waiting_bytes_max: usize,
 }
 
 impl ClusterConfig {
@@ -58,6 +60,7 @@ impl ClusterConfig {
             claim_tries_max: 8,
             topics_per_address_max: 256,
             waiting_requests_max: 256,
+            waiting_bytes_max: 1024 * 1024,
         }
     }
 

@@ -25,7 +25,7 @@ pub use figures::NodeFigures;
 use claims::Parked;
 use figures::readable;
 use relay::Relays;
-use timers::Timer;
+use timers::{Timer, Waiting};
 use withheld::Withheld;
 use writes::Writing;
 
@@ -63,8 +63,8 @@ pub(super) struct Cluster {
     relays: Relays,
     /// What is looked at again, and when. It may be over by then.
     timers: BTreeSet<(Timestamp, Timer)>,
-    /// How many requests of each session wait for other nodes, or for a row to be written.
-    waiting: BTreeMap<SessionKey, usize>,
+    /// What of each session waits.
+    waiting: BTreeMap<SessionKey, Waiting>,
     /// What it counted.
     figures: NodeFigures,
     /// Whether it acted for its addresses when that was last looked at.
@@ -277,14 +277,10 @@ impl Hub {
             | Verb::Unsubscribe(_)
             | Verb::Publish(_) => cluster.acts(now),
         };
-        let limit = cluster.config.waiting_requests_max;
         if !can {
-            Err(Refusal::unavailable(cluster.config.renew_interval))
-        } else if cluster.waiting.get(&key).is_some_and(|waiting| *waiting >= limit) {
-            Err(Refusal::too_many_wait(limit))
-        } else {
-            Ok(())
+            return Err(Refusal::unavailable(cluster.config.renew_interval));
         }
+        cluster.check_waiting(key, request)
     }
 
     fn heard(&mut self, now: Timestamp, event: Event) {

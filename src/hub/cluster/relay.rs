@@ -121,7 +121,7 @@ impl Hub {
         let Relays { open, asks, .. } = &mut cluster.relays;
         let Some(same) = asks.get(ask).and_then(|id| open.get_mut(id)) else { return false };
         same.again.push((key, Arc::clone(request)));
-        cluster.begins_to_wait(key);
+        cluster.begins_to_wait(key, request);
         true
     }
 
@@ -154,7 +154,7 @@ impl Hub {
         };
         relays.asks.extend(ask.clone().map(|ask| (ask, id)));
         relays.open.insert(id, relay);
-        cluster.begins_to_wait(key);
+        cluster.begins_to_wait(key, request);
         let mut bundles = Bundles::new();
         for to in &gathered {
             self.enter_lane(now, id, to, &mut bundles);
