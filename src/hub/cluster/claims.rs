@@ -31,6 +31,10 @@ impl Hub {
     ) -> Result<(), Refusal> {
         let address = register.actor_address.clone();
         self.check_register(key, &address)?;
+        if self.registry.get(&address).is_some_and(|known| known.state.is_elsewhere()) {
+            // A turn that finds its owner dead may be yet to come.
+            self.look_again_at(now, &address);
+        }
         let Some(cluster) = &mut self.cluster else { return Ok(()) };
         let due = now + cluster.config.claim_timeout;
         let (request, waiting) = (Arc::clone(request), VecDeque::new());

@@ -2,6 +2,7 @@
 //! node are its copy of all rows. What a session of this node has, changes here first and in its row behind that; but
 //! an address that it does not have is claimed first, and is its own when that write is done.
 
+mod chores;
 mod claims;
 mod copy;
 mod figures;
@@ -22,6 +23,7 @@ use crate::time::Timestamp;
 
 pub use figures::NodeFigures;
 
+use chores::Chores;
 use claims::Parked;
 use figures::readable;
 use relay::Relays;
@@ -55,6 +57,7 @@ pub(super) struct Cluster {
     asked: BTreeMap<RequestId, ActorAddress>,
     /// Addresses whose rows have to be looked at again.
     unsettled: BTreeSet<ActorAddress>,
+    chores: Chores,
     /// Replies that wait for a row to be written.
     withheld: BTreeMap<ActorAddress, Vec<Withheld>>,
     /// Sessions that wait for an address, in the order in which they asked.
@@ -126,6 +129,7 @@ impl Cluster {
             writes: BTreeMap::new(),
             asked: BTreeMap::new(),
             unsettled: BTreeSet::new(),
+            chores: Chores::default(),
             withheld: BTreeMap::new(),
             claimants: BTreeMap::new(),
             parked: BTreeMap::new(),
@@ -235,19 +239,13 @@ impl Hub {
 
     /// After an input: the rows that it touched are written, if they are this node's.
     pub(super) fn settle_rows(&mut self, now: Timestamp) {
+        self.do_chores(now);
         let Some(cluster) = &mut self.cluster else { return };
         let touched = self.registry.touched.iter();
         cluster.unsettled.extend(touched.cloned());
         cluster.unsettled.extend(self.topics.touched.iter().map(|(address, _)| address.clone()));
         cluster.note_fencing(now);
-        if !cluster.writes_now(now) {
-            return;
-        }
-        while let Some(address) =
-            self.cluster.as_mut().and_then(|cluster| cluster.unsettled.pop_first())
-        {
-            self.go_on_with(now, &address);
-        }
+        self.settle_some(now);
     }
 
     /// Refuses what a node cannot do that others may take for dead, or that does not know the cluster's rows.
@@ -342,7 +340,10 @@ impl Hub {
                     self.cluster.iter_mut().for_each(|cluster| cluster.figures.lives += 1);
                     self.claim_all_again();
                 }
-                Change::Appeared(place) | Change::Died(place) => self.look_again_at(now, &place),
+                Change::Appeared(place) | Change::Died(place) => {
+                    let cluster = self.cluster.iter_mut();
+                    cluster.for_each(|it| it.chores.places.push_back((place.clone(), None)));
+                }
                 Change::Superseded => self.shutdown(now),
             }
         }

@@ -27,7 +27,7 @@ pub(super) struct Waiting {
 impl Cluster {
     /// When it has something to do.
     pub(super) fn next(&self) -> Option<Timestamp> {
-        let timers = self.timers.first().map(|(at, _)| *at);
+        let timers = self.timers.first().map(|(at, _)| *at).into_iter().chain(self.chores.left_at);
         let own = self.life.next().filter(|_| self.reached).into_iter().chain(self.relays.next());
         let watch = self.watch.iter().filter(|_| self.reached);
         let watched = watch.map(|watch| watch.since + self.config.staleness_max);
