@@ -37,10 +37,17 @@ pub struct ClusterConfig {
     pub claim_timeout: Duration,
     /// Writes of a claim that find the row changed, before the session is told to come again.
     pub claim_tries_max: u32,
+    /// Writes of rows under way; the rest waits for their answers.
+    pub writes_under_way_max: usize,
+    /// Addresses that one input looks at, of all that the end of a life or of a snapshot concerns; the next turn is due
+    /// at once.
+    pub turn_addresses_max: usize,
     /// Topics of one address, because they stand in its row.
     pub topics_per_address_max: usize,
-    /// Requests of one session that wait for other nodes or the engine, and as many that wait for an earlier one.
+    /// Requests of one session that wait for other nodes, the engine, or an earlier one.
     pub waiting_requests_max: usize,
+    /// Bytes of their frames; one alone may be larger.
+    pub waiting_bytes_max: usize,
 }
 
 impl ClusterConfig {
@@ -56,8 +63,11 @@ impl ClusterConfig {
             retry_interval: Duration::from_millis(200),
             claim_timeout: Duration::from_secs(6),
             claim_tries_max: 8,
+            writes_under_way_max: 256,
+            turn_addresses_max: 256,
             topics_per_address_max: 256,
             waiting_requests_max: 256,
+            waiting_bytes_max: 1024 * 1024,
         }
     }
 

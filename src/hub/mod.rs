@@ -179,6 +179,7 @@ impl Hub {
     }
 
     /// Before what is due, and the input.
+    #[inline(always)]
     fn begin(&mut self, now: Timestamp) {
         self.forget_touched();
         self.work = Work::default();
@@ -190,6 +191,7 @@ impl Hub {
     }
 
     /// After the input: what it changed is written down.
+    #[inline(always)]
     fn conclude(&mut self, now: Timestamp) {
         self.work.rows = self.visits();
         if self.storage != Storage::Off {

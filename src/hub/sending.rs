@@ -17,8 +17,6 @@ pub(super) enum Handover {
     /// Kept for a recipient that is to recover it.
     Queued,
     Dropped(DropReason),
-    /// It goes by another node.
-    Relayed,
 }
 
 /// Where a copy goes.
@@ -30,16 +28,13 @@ pub(super) struct Destination {
     pub recovers: bool,
     /// Whether the copy may wait for the address.
     queue: bool,
-    /// Whether another node has the address.
-    elsewhere: bool,
 }
 
 impl Destination {
     pub fn of(known: Option<&Registration>, queue: bool) -> Self {
         let owner = known.ok_or(DropReason::UnknownActor);
         let owner = owner.and_then(|known| known.state.owner().ok_or(DropReason::Detached));
-        let elsewhere = known.is_some_and(|known| known.state.is_elsewhere());
-        Self { owner, recovers: known.is_some_and(|known| known.recovers), queue, elsewhere }
+        Self { owner, recovers: known.is_some_and(|known| known.recovers), queue }
     }
 
     pub fn owner(self) -> Option<SessionKey> {
@@ -154,9 +149,6 @@ impl Hub {
         (to, destination): (&ActorAddress, Destination),
         delivery: &Arc<Delivery>,
     ) -> Handover {
-        if self.cluster.is_some() && self.gathers(to, destination.elsewhere, delivery) {
-            return Handover::Relayed;
-        }
         let handover = match destination.owner {
             _ if destination.recovers && self.storage == Storage::Full => {
                 // A send is refused as a whole; what others get is missing here.
@@ -197,7 +189,7 @@ impl Hub {
     }
 
     /// Returns the outcome, and how many messages wait for the owner now.
-    #[inline]
+    #[inline(always)]
     pub(super) fn hand_over(
         &mut self,
         now: Timestamp,

@@ -216,13 +216,13 @@ impl Refusal {
         .with(Details::RetryAfter { wait, limit: 0 })
     }
 
-    /// The session has as many requests under way as it may.
+    /// The session has as many requests, or bytes of them, under way as it may.
     #[cfg(feature = "server")]
-    pub(crate) fn too_many_wait(limit: usize) -> Self {
+    pub(crate) fn too_many_wait(limit: usize, of: &str) -> Self {
         let (wait, max) = (Duration::from_millis(100), limit as u64);
         Self::new(
             ErrorCode::RateLimited,
-            format!("{limit} requests of this session wait for other hubs"),
+            format!("no more than {limit} {of} of this session wait for other hubs"),
             "Wait for their replies first.",
         )
         .with(Details::RetryAfter { wait, limit: max })

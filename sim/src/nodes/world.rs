@@ -39,7 +39,14 @@ impl Setting {
             ping_limit_per_second: 0,
             ..Config::default()
         };
-        Self { nodes, actors, config, cluster: ClusterConfig::new(name(0)) }
+        // So few that turns and writes have to wait for each other.
+        let (writes_under_way_max, turn_addresses_max) = (2, 1);
+        let cluster = ClusterConfig {
+            writes_under_way_max,
+            turn_addresses_max,
+            ..ClusterConfig::new(name(0))
+        };
+        Self { nodes, actors, config, cluster }
     }
 
     /// Long enough for everything that waits to end.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{Cluster, Timer};
+use super::Timer;
 use crate::cluster::{AddressRow, ClaimId, Format};
 use crate::hub::state::RegistrationState;
 use crate::hub::{Hub, SessionKey};
@@ -31,6 +31,10 @@ impl Hub {
     ) -> Result<(), Refusal> {
         let address = register.actor_address.clone();
         self.check_register(key, &address)?;
+        if self.registry.get(&address).is_some_and(|known| known.state.is_elsewhere()) {
+            // A turn that finds its owner dead may be yet to come.
+            self.look_again_at(now, &address);
+        }
         let Some(cluster) = &mut self.cluster else { return Ok(()) };
         let due = now + cluster.config.claim_timeout;
         let (request, waiting) = (Arc::clone(request), VecDeque::new());
@@ -51,21 +55,24 @@ impl Hub {
         request: &Arc<Request>,
     ) -> bool {
         let Some(cluster) = &mut self.cluster else { return false };
-        let Cluster { parked, config, .. } = &mut **cluster;
-        let Some(parked) = parked.get_mut(&key) else { return false };
-        if parked.waiting.len() < config.waiting_requests_max {
-            parked.waiting.push_back(Arc::clone(request));
-        } else {
-            let refusal = Refusal::unavailable(config.retry_interval);
+        if !cluster.parked.contains_key(&key) {
+            return false;
+        }
+        if let Err(refusal) = cluster.check_waiting(key, request) {
             self.refuse(now, key, request, refusal);
+        } else if let Some(parked) = cluster.parked.get_mut(&key) {
+            parked.waiting.push_back(Arc::clone(request));
+            cluster.begins_to_wait(key, request);
         }
         true
     }
 
     /// The session is over: nothing of it waits any longer. What it claimed is detached when it is got.
     pub(in crate::hub) fn unpark(&mut self, key: SessionKey) {
-        if let Some(cluster) = &mut self.cluster {
-            cluster.parked.remove(&key);
+        let Some(cluster) = &mut self.cluster else { return };
+        let parked = cluster.parked.remove(&key);
+        for request in parked.into_iter().flat_map(|parked| parked.waiting) {
+            cluster.waits_no_more(key, &request);
         }
     }
 
@@ -159,9 +166,11 @@ impl Hub {
     /// What waited behind a claim, in order; it may claim again.
     fn go_on(&mut self, now: Timestamp, key: SessionKey, waiting: VecDeque<Arc<Request>>) {
         for request in waiting {
-            let is_open = self.sessions.open(key).is_some();
-            if is_open && !self.parks(now, key, &request) {
-                self.request(now, key, &request);
+            if let Some(cluster) = &mut self.cluster {
+                cluster.waits_no_more(key, &request);
+            }
+            if self.sessions.open(key).is_some() {
+                self.request_at_node(now, key, &request);
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::chores::Chores;
 use super::{Known, readable};
 use crate::cluster::engine::{RequestId, Revision};
 use crate::cluster::{AddressRow, NodeRow, Place, RowKey};
@@ -58,17 +59,34 @@ impl Hub {
         let is_gone = |(address, known): &(&ActorAddress, &Known)| {
             known.revision <= revision && !shown.contains(*address)
         };
-        let gone: Vec<ActorAddress> =
-            cluster.rows.iter().filter(is_gone).map(|(address, _)| address.clone()).collect();
-        gone.iter().for_each(|address| self.gone(now, address));
-        let Some(cluster) = &mut self.cluster else { return };
+        let gone = cluster.rows.iter().filter(is_gone);
+        let gone = gone.map(|(address, known)| (address.clone(), Some(known.revision)));
         let unknown = |address: &&ActorAddress| !cluster.rows.contains_key(*address);
         let foreign = self.registry.iter().filter(|(_, known)| known.state.owner().is_none());
-        let gone: Vec<ActorAddress> =
-            foreign.map(|(address, _)| address).filter(unknown).cloned().collect();
+        let foreign = foreign.map(|(address, _)| address).filter(unknown);
+        let gone: Vec<_> = gone.chain(foreign.map(|address| (address.clone(), None))).collect();
+        cluster.chores.gone.extend(gone);
         let changes = cluster.life.caught_up(now, &nodes);
-        gone.iter().for_each(|address| self.forget_copy(address));
         self.changed(now, changes);
+    }
+
+    /// A watch did not show the address, unless it is known better by now.
+    pub(super) fn clear_unshown(
+        &mut self,
+        now: Timestamp,
+        address: &ActorAddress,
+        revision: Option<Revision>,
+    ) {
+        let Some(cluster) = &self.cluster else { return };
+        let known = cluster.rows.get(address).map(|known| known.revision);
+        if known != revision {
+            return;
+        }
+        match revision {
+            Some(_) => self.gone(now, address),
+            None if self.registry.owner(address).is_none() => self.forget_copy(address),
+            None => {}
+        }
     }
 
     /// The engine lost what it had: its revisions count anew, so no row of before says anything.
@@ -78,6 +96,7 @@ impl Hub {
         (cluster.shown, cluster.last) = (Revision(0), Revision(0));
         cluster.rows.clear();
         cluster.at.clear();
+        cluster.chores = Chores::default();
         cluster.life.went_back();
         cluster.watch_anew(now);
         let own = cluster.life.place();
@@ -132,18 +151,16 @@ impl Hub {
         self.moved(now, address);
     }
 
-    /// Lives began or ended: what is at that place can be reached, or is detached from now on.
-    pub(super) fn look_again_at(&mut self, now: Timestamp, place: &Place) {
-        let Some(cluster) = &self.cluster else { return };
-        let addresses = cluster.at.get(place).cloned().unwrap_or_default();
-        for address in addresses {
-            if self.registry.owner(&address).is_none() {
-                let state = self.state_at(now, place, &address);
-                self.registry.set_state(&address, state);
-                self.time_copy(&address, state);
-            }
-            self.moved(now, &address);
+    /// The life of its owner began or ended: the address can be reached, or is detached from now on.
+    pub(super) fn look_again_at(&mut self, now: Timestamp, address: &ActorAddress) {
+        let known = self.cluster.as_ref().and_then(|cluster| cluster.rows.get(address));
+        let Some(place) = known.map(|known| known.owner.clone()) else { return };
+        if self.registry.owner(address).is_none() {
+            let state = self.state_at(now, &place, address);
+            self.registry.set_state(address, state);
+            self.time_copy(address, state);
         }
+        self.moved(now, address);
     }
 
     /// What a row says of an address that no session here has.

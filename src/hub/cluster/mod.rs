@@ -2,6 +2,7 @@
 //! node are its copy of all rows. What a session of this node has, changes here first and in its row behind that; but
 //! an address that it does not have is claimed first, and is its own when that write is done.
 
+mod chores;
 mod claims;
 mod copy;
 mod figures;
@@ -22,10 +23,11 @@ use crate::time::Timestamp;
 
 pub use figures::NodeFigures;
 
+use chores::Chores;
 use claims::Parked;
 use figures::readable;
 use relay::Relays;
-use timers::Timer;
+use timers::{Timer, Waiting};
 use withheld::Withheld;
 use writes::Writing;
 
@@ -55,6 +57,7 @@ pub(super) struct Cluster {
     asked: BTreeMap<RequestId, ActorAddress>,
     /// Addresses whose rows have to be looked at again.
     unsettled: BTreeSet<ActorAddress>,
+    chores: Chores,
     /// Replies that wait for a row to be written.
     withheld: BTreeMap<ActorAddress, Vec<Withheld>>,
     /// Sessions that wait for an address, in the order in which they asked.
@@ -63,8 +66,8 @@ pub(super) struct Cluster {
     relays: Relays,
     /// What is looked at again, and when. It may be over by then.
     timers: BTreeSet<(Timestamp, Timer)>,
-    /// How many requests of each session wait for other nodes, or for a row to be written.
-    waiting: BTreeMap<SessionKey, usize>,
+    /// What of each session waits.
+    waiting: BTreeMap<SessionKey, Waiting>,
     /// What it counted.
     figures: NodeFigures,
     /// Whether it acted for its addresses when that was last looked at.
@@ -126,6 +129,7 @@ impl Cluster {
             writes: BTreeMap::new(),
             asked: BTreeMap::new(),
             unsettled: BTreeSet::new(),
+            chores: Chores::default(),
             withheld: BTreeMap::new(),
             claimants: BTreeMap::new(),
             parked: BTreeMap::new(),
@@ -235,19 +239,13 @@ impl Hub {
 
     /// After an input: the rows that it touched are written, if they are this node's.
     pub(super) fn settle_rows(&mut self, now: Timestamp) {
+        self.do_chores(now);
         self.note_fencing(now);
         let Some(cluster) = &mut self.cluster else { return };
         let touched = self.registry.touched.iter();
         cluster.unsettled.extend(touched.cloned());
         cluster.unsettled.extend(self.topics.touched.iter().map(|(address, _)| address.clone()));
-        if !cluster.writes_now(now) {
-            return;
-        }
-        while let Some(address) =
-            self.cluster.as_mut().and_then(|cluster| cluster.unsettled.pop_first())
-        {
-            self.go_on_with(now, &address);
-        }
+        self.settle_some(now);
     }
 
     /// Refuses what a node cannot do that others may take for dead, or that does not know the cluster's rows.
@@ -277,14 +275,10 @@ impl Hub {
             | Verb::Unsubscribe(_)
             | Verb::Publish(_) => cluster.acts(now),
         };
-        let limit = cluster.config.waiting_requests_max;
         if !can {
-            Err(Refusal::unavailable(cluster.config.renew_interval))
-        } else if cluster.waiting.get(&key).is_some_and(|waiting| *waiting >= limit) {
-            Err(Refusal::too_many_wait(limit))
-        } else {
-            Ok(())
+            return Err(Refusal::unavailable(cluster.config.renew_interval));
         }
+        cluster.check_waiting(key, request)
     }
 
     fn heard(&mut self, now: Timestamp, event: Event) {
@@ -350,12 +344,12 @@ impl Hub {
                     self.claim_all_again();
                 }
                 Change::Appeared(place) => {
+                    cluster.chores.places.push_back((place.clone(), None));
                     self.tell_of(&place, NodeChange::Appeared);
-                    self.look_again_at(now, &place);
                 }
                 Change::Died(place) => {
+                    cluster.chores.places.push_back((place.clone(), None));
                     self.tell_of(&place, NodeChange::Died);
-                    self.look_again_at(now, &place);
                 }
                 Change::Superseded => {
                     self.tell_of(&own, NodeChange::Superseded);

@@ -100,12 +100,8 @@ type Bundles = BTreeMap<(u64, NodeName), Vec<(ActorAddress, Revision)>>;
 impl Hub {
     /// Returns whether a copy has to go by another node; then it is gathered for that.
     #[cold]
-    pub(in crate::hub) fn gathers(
-        &mut self,
-        to: &ActorAddress,
-        elsewhere: bool,
-        delivery: &Arc<Delivery>,
-    ) -> bool {
+    pub(in crate::hub) fn gathers(&mut self, to: &ActorAddress, delivery: &Arc<Delivery>) -> bool {
+        let elsewhere = self.registry.get(to).is_some_and(|known| known.state.is_elsewhere());
         let Some(cluster) = &mut self.cluster else { return false };
         let relayed = elsewhere || cluster.relays.holds(to);
         if relayed {
@@ -125,7 +121,7 @@ impl Hub {
         let Relays { open, asks, .. } = &mut cluster.relays;
         let Some(same) = asks.get(ask).and_then(|id| open.get_mut(id)) else { return false };
         same.again.push((key, Arc::clone(request)));
-        cluster.begins_to_wait(key);
+        cluster.begins_to_wait(key, request);
         true
     }
 
@@ -158,7 +154,7 @@ impl Hub {
         };
         relays.asks.extend(ask.clone().map(|ask| (ask, id)));
         relays.open.insert(id, relay);
-        cluster.begins_to_wait(key);
+        cluster.begins_to_wait(key, request);
         let mut bundles = Bundles::new();
         for to in &gathered {
             self.enter_lane(now, id, to, &mut bundles);

@@ -2,7 +2,7 @@
 
 use super::Cluster;
 use crate::hub::SessionKey;
-use crate::protocol::ActorAddress;
+use crate::protocol::{ActorAddress, Refusal, Request};
 use crate::time::Timestamp;
 
 /// What waits, and not for ever.
@@ -16,10 +16,18 @@ pub(super) enum Timer {
     Withheld(ActorAddress),
 }
 
+/// What of a session waits for other nodes, for a row to be written, or behind its claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Waiting {
+    requests: usize,
+    /// Of their frames.
+    bytes: usize,
+}
+
 impl Cluster {
     /// When it has something to do.
     pub(super) fn next(&self) -> Option<Timestamp> {
-        let timers = self.timers.first().map(|(at, _)| *at);
+        let timers = self.timers.first().map(|(at, _)| *at).into_iter().chain(self.chores.left_at);
         let own = self.life.next().filter(|_| self.reached).into_iter().chain(self.relays.next());
         let watch = self.watch.iter().filter(|_| self.reached);
         let watched = watch.map(|watch| watch.since + self.config.staleness_max);
@@ -31,18 +39,72 @@ impl Cluster {
         if is_due { self.timers.pop_first().map(|(_, timer)| timer) } else { None }
     }
 
+    /// Refuses a request that may have to wait if too much of its session does.
+    pub(super) fn check_waiting(&self, key: SessionKey, request: &Request) -> Result<(), Refusal> {
+        let Some(waiting) = self.waiting.get(&key) else { return Ok(()) };
+        let (requests_max, bytes_max) =
+            (self.config.waiting_requests_max, self.config.waiting_bytes_max);
+        if waiting.requests >= requests_max {
+            Err(Refusal::too_many_wait(requests_max, "requests"))
+        } else if waiting.bytes > 0 && waiting.bytes + request.frame_bytes.0 > bytes_max {
+            Err(Refusal::too_many_wait(bytes_max, "bytes"))
+        } else {
+            Ok(())
+        }
+    }
+
     /// One request more of the session waits.
-    pub(super) fn begins_to_wait(&mut self, key: SessionKey) {
-        *self.waiting.entry(key).or_default() += 1;
+    pub(super) fn begins_to_wait(&mut self, key: SessionKey, request: &Request) {
+        let waiting = self.waiting.entry(key).or_default();
+        waiting.requests += 1;
+        waiting.bytes += request.frame_bytes.0;
     }
 
     /// One request less does.
-    pub(super) fn waits_no_more(&mut self, key: SessionKey) {
-        if let Some(waiting) = self.waiting.get_mut(&key) {
-            *waiting -= 1;
-            if *waiting == 0 {
-                self.waiting.remove(&key);
-            }
+    pub(super) fn waits_no_more(&mut self, key: SessionKey, request: &Request) {
+        let Some(waiting) = self.waiting.get_mut(&key) else { return };
+        waiting.requests -= 1;
+        waiting.bytes -= request.frame_bytes.0;
+        if waiting.requests == 0 {
+            self.waiting.remove(&key);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::engine::NodeName;
+    use crate::cluster::{ClusterConfig, Incarnation};
+    use crate::protocol::{ErrorCode, FrameBytes, MessageId, Pattern, Verb};
+
+    const KEY: SessionKey = SessionKey(1);
+
+    fn request(bytes: usize) -> Request {
+        let address = ActorAddress::from_path("a").expect("a path");
+        let (to, at) = (address.clone(), Timestamp::from_millis(0));
+        let id = MessageId::from(uuid::Uuid::nil());
+        let request = Request::new(id, address, to, Pattern::Ask, at, Verb::QueueStats);
+        Request { frame_bytes: FrameBytes(bytes), ..request }
+    }
+
+    #[test]
+    fn what_waits_of_a_session_has_a_bound_in_requests_and_in_bytes() {
+        let node = NodeName::parse("a").expect("a name");
+        let config = ClusterConfig { waiting_requests_max: 3, ..ClusterConfig::new(node) };
+        let mut cluster = Cluster::new(config, Incarnation(1));
+        let (small, large) = (request(1), request(1024 * 1024));
+        let check = |cluster: &Cluster, request| cluster.check_waiting(KEY, request);
+        assert_eq!(check(&cluster, &large), Ok(()));
+        cluster.begins_to_wait(KEY, &small);
+        let refused = check(&cluster, &large).expect_err("its bytes");
+        assert_eq!(refused.code, ErrorCode::RateLimited);
+        assert_eq!(check(&cluster, &small), Ok(()));
+        cluster.begins_to_wait(KEY, &small);
+        cluster.begins_to_wait(KEY, &small);
+        let refused = check(&cluster, &small).expect_err("its number");
+        assert_eq!(refused.code, ErrorCode::RateLimited);
+        (0..3).for_each(|_| cluster.waits_no_more(KEY, &small));
+        assert_eq!(cluster.waiting.len(), 0);
     }
 }

@@ -51,7 +51,7 @@ impl Hub {
     ) {
         let Some(cluster) = &mut self.cluster else { return };
         let due = now + cluster.config.answer_timeout;
-        cluster.begins_to_wait(key);
+        cluster.begins_to_wait(key, &request);
         cluster.timers.insert((due, Timer::Withheld(address.clone())));
         let withheld = Withheld { key, request, reply, due };
         cluster.withheld.entry(address.clone()).or_default().push(withheld);
@@ -94,7 +94,7 @@ impl Hub {
         reply: Result<Reply, Refusal>,
     ) {
         if let Some(cluster) = &mut self.cluster {
-            cluster.waits_no_more(key);
+            cluster.waits_no_more(key, request);
         }
         self.answer(now, key, request, reply);
     }

@@ -35,12 +35,16 @@ impl Hub {
         self.check_copy(now, &delivery, ADDRESS_BYTES_MAX, !self.logs.is_empty())?;
         let recipients = self.recipients(&from, broadcast)?;
         let (mut delivered_count, mut queued_count) = (0, 0);
+        let at_node = self.cluster.is_some();
         for to in &recipients {
             let destination = Destination::of(self.registry.get(to), true);
+            if at_node && self.gathers(to, &delivery) {
+                continue;
+            }
             match self.deliver(now, key, (to, destination), &delivery) {
                 Handover::Delivered => delivered_count += 1,
                 Handover::Queued => queued_count += 1,
-                Handover::Dropped(_) | Handover::Relayed => {}
+                Handover::Dropped(_) => {}
             }
         }
         Ok(Reply::BroadcastAck(BroadcastAck {

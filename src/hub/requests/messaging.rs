@@ -34,7 +34,12 @@ impl Hub {
         let handover = match self.destination(key, send) {
             Some((to, destination)) => {
                 self.check_copy(now, &delivery, to.as_str().len(), destination.recovers)?;
-                self.deliver(now, key, (&to, destination), &delivery)
+                if self.cluster.is_some() && self.gathers(&to, &delivery) {
+                    // The other node says what becomes of it.
+                    Handover::Delivered
+                } else {
+                    self.deliver(now, key, (&to, destination), &delivery)
+                }
             }
             None => {
                 self.record_drop(send.to.clone(), &request.id, DropReason::UnknownActor);
@@ -45,8 +50,7 @@ impl Hub {
         let done =
             |status| Ok(Reply::DeliveryAck(DeliveryAck { message_id, delivered_at, status }));
         match handover {
-            // Of a relayed one the other node says what became of it.
-            Handover::Delivered | Handover::Relayed => done(DeliveryStatus::Delivered),
+            Handover::Delivered => done(DeliveryStatus::Delivered),
             Handover::Queued => done(DeliveryStatus::Queued),
             Handover::Dropped(DropReason::QueueFull) => Err(self.queue_full(&send.to)),
             Handover::Dropped(DropReason::StoreFull) => Err(Refusal::store_full()),

@@ -2,6 +2,7 @@
 //! answers them.
 
 mod access;
+mod at_node;
 mod broadcast;
 mod connection;
 mod dedupe;
@@ -17,8 +18,6 @@ mod recovery;
 mod registration;
 mod sizes;
 mod takeover;
-
-use std::sync::Arc;
 
 use super::{Hub, Phase, Record, SessionKey};
 use crate::protocol::{
@@ -47,8 +46,10 @@ impl Hub {
                 if session.claimed.as_ref() != Some(&request.from) {
                     session.claimed = Some(request.from.clone());
                 }
-                if self.cluster.is_none() || !self.parks(now, key, &request) {
+                if self.cluster.is_none() {
                     self.request(now, key, &request)
+                } else {
+                    self.request_at_node(now, key, &request)
                 }
             }
             Err(malformed) => self.malformed(now, key, malformed),
@@ -64,27 +65,18 @@ impl Hub {
         self.send_own(now, key, to, Body::Pong);
     }
 
-    pub(in crate::hub) fn request(
-        &mut self,
-        now: Timestamp,
-        key: SessionKey,
-        request: &Arc<Request>,
-    ) {
+    fn request(&mut self, now: Timestamp, key: SessionKey, request: &Request) {
         if let Err(refusal) = self.check_rate_limit(now, key, request) {
             return self.refuse_rate_limited(now, key, request, refusal);
         }
         let before = self.copies();
-        match self.decide(now, key, request) {
-            Ok(Some(reply))
-                if self.cluster.is_some() && self.withholds(now, key, request, &reply) => {}
-            Ok(Some(reply)) => self.answer(now, key, request, Ok(reply)),
-            Ok(None) => {}
-            Err(refusal) => self.answer(now, key, request, Err(refusal)),
-        }
+        let decided = self.decide(now, key, request);
+        self.answer(now, key, request, decided);
         self.pay(key, request, before);
     }
 
     /// The request is decided.
+    #[inline(always)]
     pub(in crate::hub) fn answer(
         &mut self,
         now: Timestamp,
@@ -114,40 +106,27 @@ impl Hub {
         }
     }
 
-    /// Applies the request unless it was applied before, or changes nothing and says why (I11). None: it waits for
-    /// other nodes.
+    /// Applies the request unless it was applied before, or changes nothing and says why (I11).
     fn decide(
         &mut self,
         now: Timestamp,
         key: SessionKey,
-        request: &Arc<Request>,
-    ) -> Result<Option<Reply>, Refusal> {
+        request: &Request,
+    ) -> Result<Reply, Refusal> {
         self.check_phase(key, request)?;
-        if self.cluster.is_some() {
-            self.check_cluster(now, key, request)?;
-            if let Ok(Verb::Register(register)) = &request.verb {
-                return self.claim(now, key, request, register).map(|()| None);
-            }
-        }
         self.check_echo(now, request)?;
         let ask = self.dedupe_key(key, request);
         if let Some(outcome) =
             ask.as_ref().and_then(|ask| self.cached_outcome(now, key, request, ask))
         {
-            return Ok(Some(outcome));
-        }
-        if self.cluster.is_some() && self.joins_relay(key, request, ask.as_ref()) {
-            return Ok(None);
+            return Ok(outcome);
         }
         let from = ask.as_ref().map(|ask| &ask.from);
         let outcome = self.apply(now, key, request, from)?;
-        if self.cluster.is_some() && self.begin_relay(now, key, request, &ask, &outcome) {
-            return Ok(None);
-        }
         if let Some(ask) = ask {
             self.remember_outcome(now, key, ask, &outcome);
         }
-        Ok(Some(outcome))
+        Ok(outcome)
     }
 
     /// `from` is the acting identity, if it is known.

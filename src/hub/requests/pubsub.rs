@@ -145,12 +145,16 @@ impl Hub {
         self.check_copy(now, &delivery, ADDRESS_BYTES_MAX, !self.logs.is_empty())?;
         let audience = self.topics.audience(&publish.topic);
         let (mut subscriber_count, mut queued_count) = (0, 0);
+        let at_node = self.cluster.is_some();
         for (to, seat) in audience.iter() {
             let destination = Destination::of(self.registry.at(*seat, to), true);
+            if at_node && self.gathers(to, &delivery) {
+                continue;
+            }
             match self.deliver(now, key, (to, destination), &delivery) {
                 Handover::Delivered => subscriber_count += 1,
                 Handover::Queued => queued_count += 1,
-                Handover::Dropped(_) | Handover::Relayed => {}
+                Handover::Dropped(_) => {}
             }
         }
         let topic = publish.topic.clone();

@@ -65,7 +65,6 @@ impl Hub {
                         self.record_drop(to.clone(), &delivery.origin, why);
                         Fate::QueueFull
                     }
-                    Handover::Relayed => Fate::Stale,
                 }
             }
             _ => {
