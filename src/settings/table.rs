@@ -263,7 +263,10 @@ pub static SETTINGS: &[Setting] = &[
     cluster("cluster_claim_timeout", time(MILLISECOND, HOUR), "How long a registration may wait for its row; then the client is told timeout."),
     cluster("cluster_claim_tries_max", count("tries", 1, 1_000), "Writes of a registration that find that others were faster, before the client is told to come again."),
     cluster("cluster_topics_per_address_max", count("topics", 1, 100_000), "Topics of one address in a cluster, where they stand in its row."),
-    cluster("cluster_waiting_requests_max", count("requests", 1, MANY), "Requests of one session that wait for other nodes or the engine."),
+    cluster("cluster_writes_under_way_max", count("writes", 1, 100_000), "Writes of rows under way; the rest waits for their answers."),
+    cluster("cluster_turn_addresses_max", count("addresses", 1, MANY), "Addresses that are looked at in one turn when a node is gone or new; clients are served between two turns."),
+    cluster("cluster_waiting_requests_max", count("requests", 1, MANY), "Requests of one session that wait for other nodes, the engine, or an earlier one."),
+    cluster("cluster_waiting_bytes_max", count("bytes", 1024, GIBIBYTE), "Bytes of their frames; one alone may be larger."),
 ];
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 """Several hubs on one NATS behind one port, as behind a load balancer without stickiness; breaks them, if told to.
 
-    front.py --hub PROGRAM --nats PROGRAM --port PORT [--hubs 3] [--faults SEED] [--every 6] [--record FILE]
+    front.py --hub PROGRAM --nats PROGRAM --port PORT [--config FILE] [--hubs 3] [--faults SEED] [--every 6] [--record FILE]
 
 Each connection goes to the next hub that stands. Faults: a hub is killed, stopped for longer than its lease, stopped for
-less, or ended in order, and comes back; the engine is killed and comes back. One at a time, and the first after some
-seconds. What is done is recorded, a line each. Ends with SIGTERM, and all that it started with it.
+less, or ended in order, and comes back; the engine is killed and comes back. One at a time, drawn from the seed and the
+hubs' settings, and the first after some seconds. What is done is recorded, a line each. With --alone the hubs know nothing of
+each other, which nobody should take for a cluster. Ends with SIGTERM, and all that it started with it.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import zlib
 
 LEASE = 10.0
 
@@ -53,9 +55,11 @@ class Hub:
     def __init__(self, program, name, engine, folder, flags):
         self.name, self.port, self.child, self.stands = name, free_port(), None, False
         self.log = open(os.path.join(folder, f"{name}.log"), "ab")
-        self.command = [program, "serve", "--listen", f"127.0.0.1:{self.port}", "--node", name]
-        self.command += ["--cluster", f"nats://127.0.0.1:{engine.port}", "--cluster-replicas", "1"]
-        self.command += ["--cluster-start-timeout", "1m", *flags]
+        self.command = [program, "serve", "--listen", f"127.0.0.1:{self.port}"]
+        if engine:
+            self.command += ["--cluster", f"nats://127.0.0.1:{engine.port}", "--node", name]
+            self.command += ["--cluster-replicas", "1", "--cluster-start-timeout", "1m"]
+        self.command += flags
 
     async def start(self):
         self.child = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=self.log)
@@ -69,6 +73,10 @@ class Hub:
                     raise SystemExit(f"{self.name} ended: {self.child.returncode}")
                 await asyncio.sleep(0.05)
         self.stands = True
+
+    def check(self):
+        if self.stands and self.child.poll() is not None:
+            raise SystemExit(f"{self.name} ended by itself: {self.child.returncode}")
 
     def signal(self, number):
         self.child.send_signal(number)
@@ -97,6 +105,13 @@ class Front:
             await asyncio.gather(pipe(reader, to_hub), pipe(from_hub, writer))
             return
         writer.transport.abort()
+
+    async def watch(self):
+        """A hub that ends by itself ends everything."""
+        while True:
+            for hub in self.hubs:
+                hub.check()
+            await asyncio.sleep(0.2)
 
     async def breaks(self, seed, every):
         """Breaks and mends, without end."""
@@ -161,11 +176,20 @@ async def pipe(reader, writer):
         writer.transport.abort()
 
 
+def seed_of(arguments):
+    """Each storm has settings of its own."""
+    if not arguments.config:
+        return arguments.faults
+    with open(arguments.config, "rb") as config:
+        return arguments.faults + (zlib.crc32(config.read()) << 16)
+
+
 async def run(arguments, folder):
     engine = Engine(arguments.nats, folder)
     names = [f"hub-{number}" for number in range(1, arguments.hubs + 1)]
     flags = ["--config", arguments.config] if arguments.config else []
-    hubs = [Hub(arguments.hub, name, engine, folder, flags) for name in names]
+    shared = None if arguments.alone else engine
+    hubs = [Hub(arguments.hub, name, shared, folder, flags) for name in names]
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
@@ -175,11 +199,11 @@ async def run(arguments, folder):
         record = open(arguments.record, "a") if arguments.record else open(os.devnull, "w")
         front = Front(hubs, engine, record)
         server = await asyncio.start_server(front.serve, "127.0.0.1", arguments.port)
-        breaking = None
+        works = [ended.wait(), front.watch()]
         if arguments.faults is not None:
-            breaking = asyncio.create_task(front.breaks(arguments.faults, arguments.every))
-        waits = [asyncio.create_task(ended.wait()), *([breaking] if breaking else [])]
-        done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            works.append(front.breaks(seed_of(arguments), arguments.every))
+        tasks = [asyncio.create_task(work) for work in works]
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         server.close()
         for task in done:
             task.result()
@@ -201,6 +225,7 @@ def main():
     parser.add_argument("--faults", type=int)
     parser.add_argument("--every", type=float, default=6.0)
     parser.add_argument("--record")
+    parser.add_argument("--alone", action="store_true")
     parser.add_argument("--keep", help="a folder for the logs of all hubs")
     arguments = parser.parse_args()
     folder = arguments.keep or tempfile.mkdtemp(prefix="signal-hub-front-")
