@@ -35,7 +35,7 @@ use crate::tools::Credentials;
 use self::crew::Cut;
 use self::options::{Options, Workload};
 use self::plan::Names;
-use self::process::ServerProcess;
+use self::process::Servers;
 use self::report::{Generator, Opening, Report, Server, share};
 use self::session::Opener;
 use self::target::{NotAllowed, Target};
@@ -78,15 +78,18 @@ impl Bench {
             eprintln!("signal-hub: these are the numbers of a build without --release");
         }
         let allowed = self.options.allow_remote.as_deref();
-        let target = match Target::find(self.hub.clone(), allowed).await {
-            Err(error) if error.is::<NotAllowed>() => {
-                eprintln!("signal-hub: {error}");
-                return Ok(ExitCode::from(USAGE));
+        let mut targets = Vec::new();
+        for hub in std::iter::once(&self.hub).chain(&self.options.also) {
+            match Target::find(hub.clone(), allowed).await {
+                Err(error) if error.is::<NotAllowed>() => {
+                    eprintln!("signal-hub: {error}");
+                    return Ok(ExitCode::from(USAGE));
+                }
+                found => targets.push(found?),
             }
-            found => found?,
-        };
+        }
         check_files(self.workload.sessions())?;
-        let mut run = self.prepare(target)?;
+        let mut run = self.prepare(targets)?;
         let record = match self.workload.run(&mut run).await {
             Ok(record) => record,
             Err(Cut::Interrupted) => anyhow::bail!("nothing was measured: interrupted"),
@@ -95,10 +98,11 @@ impl Bench {
         self.tell(record, &run)
     }
 
-    fn prepare(&self, target: Target) -> anyhow::Result<Run> {
-        let server = self.options.server_pid.map(ServerProcess);
-        if let Some(server) = server {
-            server.cpu().and(server.rss())?;
+    fn prepare(&self, targets: Vec<Target>) -> anyhow::Result<Run> {
+        let processes = &self.options.server_pid;
+        let servers = (!processes.is_empty()).then(|| Servers(processes.clone()));
+        if let Some(servers) = &servers {
+            servers.cpu().and(servers.rss())?;
         }
         let seed = u32::from_be_bytes(Tokio.random_seed()[..4].try_into()?);
         let names = Names {
@@ -110,9 +114,9 @@ impl Bench {
             now: Tokio.now(),
         };
         let (token, trust) = (self.credentials.token()?, self.credentials.trust(&self.hub)?);
-        let opener = Arc::new(Opener { target, trust, token });
+        let opener = Arc::new(Opener { targets, trust, token });
         let signals = EndSignals::catch().context("cannot catch signals")?;
-        Ok(Run { opener, names, signals, server, at_once: self.options.opening as usize })
+        Ok(Run { opener, names, signals, servers, at_once: self.options.opening as usize })
     }
 
     /// Prints the results; an end before the time stands on stderr too.
@@ -135,7 +139,7 @@ impl Bench {
     }
 
     fn report(&self, record: Record, run: &Run) -> Report {
-        let (spent, known) = (record.measured, run.server.is_some());
+        let (spent, known) = (record.measured, run.servers.is_some());
         let per_session = 1e6 / record.sessions as f64;
         let (failure, interrupted) = match record.cut {
             Some(Cut::Lost(why)) => (Some(format!("{why:#}")), false),
@@ -148,7 +152,7 @@ impl Bench {
             share: share(spent.server, spent.time),
             cpu_s_per_million: (record.count > 0)
                 .then(|| spent.server.as_secs_f64() * 1e6 / record.count as f64),
-            rss_bytes: run.server.and_then(|server| server.rss().ok()).unwrap_or(after),
+            rss_bytes: run.servers.as_ref().and_then(|servers| servers.rss().ok()).unwrap_or(after),
             rss_bytes_per_session: (after as f64 - before as f64) / record.sessions as f64,
         });
         Report {
@@ -183,6 +187,7 @@ impl Bench {
     fn settings(&self) -> Value {
         let mut settings = self.workload.settings(self.options.payload);
         settings["recover"] = self.options.recover.into();
+        settings["hubs"] = (1 + self.options.also.len()).into();
         settings
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use signal_hub::client::HubUrl;
 use signal_hub::protocol::Pattern;
 
 use super::crew::Cut;
@@ -19,9 +20,12 @@ pub struct Options {
     /// Allow the load on this host, if it is the URL's; without it, only on this machine.
     #[arg(long, value_name = "HOST", global = true)]
     pub allow_remote: Option<String>,
-    /// The hub's process, if it is on this machine: adds its CPU time and its memory.
-    #[arg(long, value_name = "PID", global = true)]
-    pub server_pid: Option<u32>,
+    /// Further hubs of its cluster: sessions connect to all of them in turn, and messages go from one to the next.
+    #[arg(long, value_name = "URL,..", value_delimiter = ',', global = true)]
+    pub also: Vec<HubUrl>,
+    /// The hub's process, if it is on this machine: adds its CPU time and its memory. Of several processes, all.
+    #[arg(long, value_name = "PID,..", value_delimiter = ',', global = true)]
+    pub server_pid: Vec<u32>,
     /// Bytes of each message's data.
     #[arg(long, value_name = "BYTES", default_value_t = 256, global = true,
           value_parser = clap::value_parser!(u32).range(PAYLOAD_BYTES_MIN as i64..=1 << 20))]

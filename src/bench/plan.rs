@@ -20,6 +20,8 @@ pub struct Plan {
 #[derive(Debug)]
 pub struct Seat {
     pub address: ActorAddress,
+    /// At which hub it is, of all hubs in turn.
+    pub place: usize,
     /// Whether the address is registered from the start.
     pub is_registered: bool,
     /// Whether what it misses is kept for it.
@@ -69,7 +71,8 @@ impl Plan {
             seat.sending(names, pair, receiver(pair))
         });
         let receivers = (0..pairs).map(|pair| {
-            names.seat(pairs + pair, receiver(pair)).hearing(pair, &sender(pair), names)
+            let seat = names.seat(pairs + pair, receiver(pair));
+            Seat { place: pair + 1, ..seat }.hearing(pair, &sender(pair), names)
         });
         Self { seats: senders.chain(receivers).collect(), lanes: pairs, pattern: names.pattern }
     }
@@ -115,7 +118,17 @@ impl Names {
         let reader = Reader::new(address.clone(), None, ids.clone(), self.payload_bytes);
         let (topic, hears, template) = (None, None, None);
         let (is_registered, recovers) = (true, self.recovers);
-        Seat { address, is_registered, recovers, topic, hears, template, ids, reader }
+        Seat {
+            address,
+            place: member,
+            is_registered,
+            recovers,
+            topic,
+            hears,
+            template,
+            ids,
+            reader,
+        }
     }
 }
 
@@ -228,6 +241,12 @@ mod tests {
             member("@(receiver-1)", None, Some(1), None),
         ];
         assert_eq!(told(&plan), wanted);
+    }
+
+    #[test]
+    fn each_sender_of_a_pair_is_at_the_hub_before_its_receivers() {
+        let places: Vec<_> = Plan::pairs(&names(), 3).seats.iter().map(|seat| seat.place).collect();
+        assert_eq!(places, [0, 1, 2, 1, 2, 3]);
     }
 
     #[test]

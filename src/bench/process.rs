@@ -27,7 +27,7 @@ pub struct Spent {
 }
 
 impl Usage {
-    pub fn now(server: Option<ServerProcess>) -> Self {
+    pub fn now(server: Option<&Servers>) -> Self {
         let server = server.and_then(|server| server.cpu().ok());
         Self { at: Tokio.monotonic(), own: own_cpu(), server }
     }
@@ -56,14 +56,29 @@ fn own_cpu() -> Duration {
     seconds + Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or_default())
 }
 
-/// The hub's process, read from /proc.
+/// The processes of the hub, or of a cluster, read from /proc.
+#[derive(Debug, Clone)]
+pub struct Servers(pub Vec<u32>);
+
+impl Servers {
+    /// The CPU time of all.
+    pub fn cpu(&self) -> anyhow::Result<Duration> {
+        self.0.iter().map(|process| ServerProcess(*process).cpu()).sum()
+    }
+
+    /// The resident memory of all, in bytes.
+    pub fn rss(&self) -> anyhow::Result<u64> {
+        self.0.iter().map(|process| ServerProcess(*process).rss()).sum()
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
-pub struct ServerProcess(pub u32);
+struct ServerProcess(u32);
 
 impl ServerProcess {
     /// The CPU time of its living threads. A hub's threads live as long as the hub, and these
     /// figures are finer than the process's, which has hundredths of a second.
-    pub fn cpu(self) -> anyhow::Result<Duration> {
+    fn cpu(self) -> anyhow::Result<Duration> {
         let mut nanoseconds = 0;
         for thread in fs::read_dir(self.path("task")).with_context(|| self.cannot_read())? {
             let path = thread.with_context(|| self.cannot_read())?.path();
@@ -74,8 +89,7 @@ impl ServerProcess {
         Ok(Duration::from_nanos(nanoseconds))
     }
 
-    /// Its resident memory, in bytes.
-    pub fn rss(self) -> anyhow::Result<u64> {
+    fn rss(self) -> anyhow::Result<u64> {
         let text = fs::read_to_string(self.path("status")).with_context(|| self.cannot_read())?;
         resident(&text).with_context(|| self.cannot_read())
     }
@@ -111,9 +125,9 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn a_process_can_be_read_from_outside_and_a_missing_one_is_an_error() {
-        let me = ServerProcess(std::process::id());
-        assert!(me.rss().unwrap() > 0);
-        assert!(me.cpu().is_ok());
-        assert!(ServerProcess(u32::MAX).cpu().is_err());
+        let me = std::process::id();
+        assert!(Servers(vec![me]).rss().unwrap() > 0);
+        assert!(Servers(vec![me, me]).cpu().is_ok());
+        assert!(Servers(vec![me, u32::MAX]).cpu().is_err());
     }
 }

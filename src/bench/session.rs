@@ -21,7 +21,8 @@ const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// What opens sessions.
 pub struct Opener {
-    pub target: Target,
+    /// The hubs; a seat says which.
+    pub targets: Vec<Target>,
     pub trust: Option<Trust>,
     pub token: Option<AuthToken>,
 }
@@ -37,8 +38,9 @@ impl Opener {
     }
 
     async fn attempt(&self, seat: &Seat) -> anyhow::Result<RawTransport> {
-        let stream = self.target.connect().await.context("cannot connect")?;
-        let (seed, hub) = (Tokio.random_seed(), &self.target.hub);
+        let target = &self.targets[seat.place % self.targets.len()];
+        let stream = target.connect().await.context("cannot connect")?;
+        let (seed, hub) = (Tokio.random_seed(), &target.hub);
         let trust = self.trust.as_ref();
         let mut transport = RawTransport::over(stream, seed, hub, trust, FRAME_BYTES_MAX).await?;
         let connect = Connect {
@@ -96,6 +98,6 @@ pub async fn leave(mut transport: RawTransport, seat: &Seat) {
 
 impl fmt::Debug for Opener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Opener({:?})", self.target)
+        write!(f, "Opener({:?})", self.targets)
     }
 }

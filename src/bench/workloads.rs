@@ -11,7 +11,7 @@ use super::crew::{Crew, Cut, Opened};
 use super::figures::{Figures, Latencies};
 use super::pace::{Loop, Pace, Schedule};
 use super::plan::{Names, Plan};
-use super::process::{ServerProcess, Spent, Usage};
+use super::process::{Servers, Spent, Usage};
 use super::progress::Progress;
 use super::session::Opener;
 
@@ -26,7 +26,7 @@ pub struct Run {
     pub opener: Arc<Opener>,
     pub names: Names,
     pub signals: EndSignals,
-    pub server: Option<ServerProcess>,
+    pub servers: Option<Servers>,
     /// Sessions that are opened at a time.
     pub at_once: usize,
 }
@@ -69,10 +69,10 @@ impl Run {
         let loop_ = flow.per_second.map_or(closed, schedule);
         crew.send_at(Pace { loop_, messages_max: None });
         self.pass(&mut crew, "warming up", flow.warm_up).await?;
-        let from = Usage::now(self.server);
+        let from = Usage::now(self.servers.as_ref());
         crew.exchange().measure_from(from.at);
         let cut = self.pass(&mut crew, "measuring", flow.duration).await.err();
-        let until = Usage::now(self.server);
+        let until = Usage::now(self.servers.as_ref());
         {
             let mut exchange = crew.exchange();
             exchange.measure_until(until.at);
@@ -95,9 +95,9 @@ impl Run {
     /// Sessions that do nothing for a while, and then each gets a message.
     pub async fn idle(&mut self, sessions: usize, duration: Duration) -> Result<Record, Cut> {
         let (mut crew, mut record) = self.open(Plan::ring(&self.names, sessions)).await?;
-        let from = Usage::now(self.server);
+        let from = Usage::now(self.servers.as_ref());
         record.cut = self.pass(&mut crew, "holding", duration).await.err();
-        record.measured = Usage::now(self.server).since(&from);
+        record.measured = Usage::now(self.servers.as_ref()).since(&from);
         let seconds = record.measured.time.as_secs_f64();
         (record.unit, record.count) = ("session-seconds", (seconds * sessions as f64) as u64);
         if record.cut.is_none() {
@@ -117,13 +117,13 @@ impl Run {
             self.names.round = round;
             let plan = Plan::ring(&self.names, sessions);
             let progress = Progress::begin(&format!("storm {round} of {rounds}"), sessions as u64);
-            let from = Usage::now(self.server);
+            let from = Usage::now(self.servers.as_ref());
             crew.cut().await;
             let step = || progress.step();
             let opened;
             (crew, opened) =
                 Crew::open(&self.opener, plan, sessions, &mut self.signals, step).await?;
-            let spent = Usage::now(self.server).since(&from);
+            let spent = Usage::now(self.servers.as_ref()).since(&from);
             record.measured += spent;
             record.all_back.push(spent.time);
             record.count += sessions as u64;
@@ -152,11 +152,11 @@ impl Run {
     ) -> Result<Record, Cut> {
         let (mut crew, mut record) = self.open(Plan::registrars(&self.names, sessions)).await?;
         let _progress = Progress::begin("registering", 1);
-        let from = Usage::now(self.server);
+        let from = Usage::now(self.servers.as_ref());
         crew.exchange().measure_from(from.at);
         crew.send_at(Pace { loop_: Loop::Closed { window }, messages_max: Some(addresses) });
         record.cut = crew.settle(&mut self.signals).await.err();
-        record.measured = Usage::now(self.server).since(&from);
+        record.measured = Usage::now(self.servers.as_ref()).since(&from);
         record.measured.time = crew.exchange().latest().saturating_sub(from.at);
         record.figures = crew.exchange().figures();
         (record.unit, record.count) = ("registrations", record.figures.answers);
@@ -167,14 +167,14 @@ impl Run {
     async fn open(&mut self, plan: Plan) -> Result<(Crew, Record), Cut> {
         let sessions = plan.seats.len();
         let rss_before = self.rss();
-        let from = Usage::now(self.server);
+        let from = Usage::now(self.servers.as_ref());
         let (mut crew, opened) = {
             let progress =
                 Progress::begin(&format!("opening {sessions} sessions"), sessions as u64);
             let step = || progress.step();
             Crew::open(&self.opener, plan, self.at_once, &mut self.signals, step).await?
         };
-        let opening = Usage::now(self.server).since(&from);
+        let opening = Usage::now(self.servers.as_ref()).since(&from);
         self.pass(&mut crew, "resting", REST).await?;
         let record = Record {
             sessions,
@@ -214,6 +214,6 @@ impl Run {
     }
 
     fn rss(&self) -> Option<u64> {
-        self.server.and_then(|server| server.rss().ok())
+        self.servers.as_ref().and_then(|servers| servers.rss().ok())
     }
 }

@@ -1,15 +1,17 @@
 """Several hubs on one NATS behind one port, as behind a load balancer without stickiness; breaks them, if told to.
 
-    front.py --hub PROGRAM --nats PROGRAM --port PORT [--config FILE] [--hubs 3] [--faults SEED] [--every 6] [--record FILE]
+    front.py --hub PROGRAM --nats PROGRAM --port PORT [--config FILE] [--hubs 3] [--servers 1] [--faults SEED]
+        [--every 6] [--record FILE] [--keep FOLDER]
 
 Each connection goes to the next hub that stands. Faults: a hub is killed, stopped for longer than its lease, stopped for
-less, or ended in order, and comes back; the engine is killed and comes back. One at a time, drawn from the seed and the
+less, or ended in order, and comes back; the engine, or one of its servers, is killed and comes back. One at a time, drawn from the seed and the
 hubs' settings, and the first after some seconds. What is done is recorded, a line each. With --alone the hubs know nothing of
 each other, which nobody should take for a cluster. Ends with SIGTERM, and all that it started with it.
 """
 
 import argparse
 import asyncio
+import glob
 import os
 import random
 import shutil
@@ -30,23 +32,36 @@ def free_port():
 
 
 class Engine:
-    """One server of NATS."""
+    """One server of NATS, or several."""
 
-    def __init__(self, program, folder):
-        self.program, self.port, self.child = program, free_port(), None
-        self.config = os.path.join(folder, "nats.conf")
-        with open(self.config, "w") as config:
-            config.write(f'listen: "127.0.0.1:{self.port}"\nmax_payload: 2MB\n')
-            config.write(f'jetstream {{ store_dir: "{folder}/js", sync_interval: always }}\n')
+    def __init__(self, program, folder, count):
+        self.program = program
+        self.ports = [free_port() for _ in range(count)]
+        routes = [free_port() for _ in range(count)]
+        self.configs, self.children = [], [None] * count
+        for number, port in enumerate(self.ports):
+            self.configs.append(os.path.join(folder, f"nats-{number}.conf"))
+            with open(self.configs[-1], "w") as config:
+                config.write(f'server_name: s{number}\nlisten: "127.0.0.1:{port}"\nmax_payload: 2MB\n')
+                config.write(f'jetstream {{ store_dir: "{folder}/js-{number}", sync_interval: always }}\n')
+                if count > 1:
+                    urls = ", ".join(f'"nats://127.0.0.1:{route}"' for route in routes)
+                    own = f'listen: "127.0.0.1:{routes[number]}"'
+                    config.write(f"cluster {{ name: front, {own}, routes: [{urls}] }}\n")
 
-    def start(self):
-        self.child = subprocess.Popen(
-            [self.program, "-c", self.config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+    def flags(self):
+        servers = ",".join(f"nats://127.0.0.1:{port}" for port in self.ports)
+        return ["--cluster", servers, "--cluster-replicas", str(len(self.ports))]
 
-    def kill(self):
-        self.child.kill()
-        self.child.wait()
+    def start(self, number):
+        command = [self.program, "-c", self.configs[number]]
+        self.children[number] = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def kill(self, number):
+        child, self.children[number] = self.children[number], None
+        if child:
+            child.kill()
+            child.wait()
 
 
 class Hub:
@@ -57,8 +72,7 @@ class Hub:
         self.log = open(os.path.join(folder, f"{name}.log"), "ab")
         self.command = [program, "serve", "--listen", f"127.0.0.1:{self.port}"]
         if engine:
-            self.command += ["--cluster", f"nats://127.0.0.1:{engine.port}", "--node", name]
-            self.command += ["--cluster-replicas", "1", "--cluster-start-timeout", "1m"]
+            self.command += [*engine.flags(), "--node", name, "--cluster-start-timeout", "1m"]
         self.command += flags
 
     async def start(self):
@@ -159,11 +173,11 @@ class Front:
         hub.stands = True
 
     async def engine_killed(self, _, draw):
-        after = draw.uniform(0.2, 3)
-        self.tell(f"the engine is killed, and back after {after:.1f} s")
-        self.engine.kill()
+        number, after = draw.randrange(len(self.engine.ports)), draw.uniform(0.2, 3)
+        self.tell(f"the engine is killed, server {number}, and back after {after:.1f} s")
+        self.engine.kill(number)
         await asyncio.sleep(after)
-        self.engine.start()
+        self.engine.start(number)
 
 
 async def pipe(reader, writer):
@@ -185,7 +199,7 @@ def seed_of(arguments):
 
 
 async def run(arguments, folder):
-    engine = Engine(arguments.nats, folder)
+    engine = Engine(arguments.nats, folder, arguments.servers)
     names = [f"hub-{number}" for number in range(1, arguments.hubs + 1)]
     flags = ["--config", arguments.config] if arguments.config else []
     shared = None if arguments.alone else engine
@@ -194,7 +208,8 @@ async def run(arguments, folder):
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     try:
-        engine.start()
+        for number in range(arguments.servers):
+            engine.start(number)
         await asyncio.gather(*(hub.start() for hub in hubs))
         record = open(arguments.record, "a") if arguments.record else open(os.devnull, "w")
         front = Front(hubs, engine, record)
@@ -211,8 +226,8 @@ async def run(arguments, folder):
         for hub in hubs:
             if hub.child:
                 hub.child.kill()
-        if engine.child:
-            engine.child.kill()
+        for number in range(arguments.servers):
+            engine.kill(number)
 
 
 def main():
@@ -222,19 +237,22 @@ def main():
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--config")
     parser.add_argument("--hubs", type=int, default=3)
+    parser.add_argument("--servers", type=int, default=1)
     parser.add_argument("--faults", type=int)
     parser.add_argument("--every", type=float, default=6.0)
     parser.add_argument("--record")
     parser.add_argument("--alone", action="store_true")
     parser.add_argument("--keep", help="a folder for the logs of all hubs")
     arguments = parser.parse_args()
-    folder = arguments.keep or tempfile.mkdtemp(prefix="signal-hub-front-")
-    os.makedirs(folder, exist_ok=True)
+    folder = tempfile.mkdtemp(prefix="signal-hub-front-")
     try:
         asyncio.run(run(arguments, folder))
     finally:
-        if not arguments.keep:
-            shutil.rmtree(folder, ignore_errors=True)
+        if arguments.keep:
+            os.makedirs(arguments.keep, exist_ok=True)
+            for log in glob.glob(f"{folder}/*.log"):
+                shutil.copy(log, os.path.join(arguments.keep, f"{arguments.port}-{os.path.basename(log)}"))
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
