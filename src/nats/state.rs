@@ -5,15 +5,19 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use async_nats::{Message, StatusCode};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::Settings;
 use super::watch::{Heard, Watch};
 use super::wire::{self, LastMessage, Published};
-use crate::cluster::engine::{Event, Key, Request, RequestId, Revision, Unanswered, WriteOutcome};
+use crate::cluster::engine::{
+    Event, Key, NodeName, Request, RequestId, Revision, Unanswered, WriteOutcome,
+};
 
 /// How long a write waits for another of the same row to be decided.
 const PAUSE: Duration = Duration::from_millis(10);
+/// Messages that are larger together go one after the other.
+const PARCEL_BYTES_MAX: usize = 64 * 1024;
 /// How often a write that expects no row follows a deletion that came between.
 const DELETIONS_MAX: u32 = 3;
 
@@ -32,6 +36,8 @@ pub(super) struct State {
     tokens: BTreeMap<u64, RequestId>,
     last_token: u64,
     watch: Option<(u64, Watch)>,
+    /// Messages that go to a node together, by the next flush.
+    parcels: BTreeMap<NodeName, BytesMut>,
     outputs: VecDeque<Output>,
 }
 
@@ -97,6 +103,7 @@ impl State {
             tokens: BTreeMap::new(),
             last_token: 0,
             watch: None,
+            parcels: BTreeMap::new(),
             outputs: VecDeque::new(),
         }
     }
@@ -128,6 +135,7 @@ impl State {
                 self.leave_unanswered(id);
             }
             self.tokens.clear();
+            self.parcels.clear();
             self.end_watch();
             self.tell(Event::Lost);
         }
@@ -163,11 +171,28 @@ impl State {
                 self.publish_write(id);
             }
             Request::Send { to, message } => {
-                let (subject, headers) = (self.settings.inbox(&to), Vec::new());
-                self.publish(subject, Answer::None, headers, message);
+                let parcel = self.parcels.entry(to.clone()).or_default();
+                if parcel.len() + message.len() > PARCEL_BYTES_MAX {
+                    self.flush_to(&to);
+                }
+                wire::pack(self.parcels.entry(to).or_default(), &message);
             }
             Request::Watch { id } => self.begin_watch(now, id),
         }
+    }
+
+    /// Messages to nodes leave.
+    pub(super) fn flush(&mut self) {
+        while let Some(node) = self.parcels.keys().next().cloned() {
+            self.flush_to(&node);
+        }
+    }
+
+    fn flush_to(&mut self, node: &NodeName) {
+        let Some(parcel) = self.parcels.remove(node).filter(|parcel| !parcel.is_empty()) else {
+            return;
+        };
+        self.publish(self.settings.inbox(node), Answer::None, Vec::new(), parcel.freeze());
     }
 
     /// An answer of the engine to a publication.
@@ -200,9 +225,11 @@ impl State {
         self.heard(Heard::Broken);
     }
 
-    /// A message of a node.
-    pub(super) fn arrived(&mut self, message: Bytes) {
-        self.tell(Event::Arrived { message });
+    /// Messages of a node.
+    pub(super) fn arrived(&mut self, mut parcel: Bytes) {
+        while let Some(message) = wire::unpack(&mut parcel) {
+            self.tell(Event::Arrived { message });
+        }
     }
 
     /// The time has come to [`State::next_deadline`].

@@ -14,6 +14,10 @@ use super::{Credentials, NatsError, Settings};
 use crate::cluster::engine::{Ask, Event};
 use crate::runtime::{Runtime, Tokio};
 
+/// Requests that are taken before what comes of them is done.
+const TOGETHER_MAX: usize = 256;
+/// What is done before others have their turn.
+const TURNS_MAX: u32 = 512;
 const AGAIN_IN: Duration = Duration::from_millis(500);
 
 type Checking = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -133,7 +137,13 @@ fn with_credentials(
 impl Engine {
     /// Carries out requests and tells events, until there is nobody any more who asks or hears. Whoever asks must go on
     /// hearing: events that nobody takes hold up everything.
-    pub async fn run(mut self, mut requests: mpsc::Receiver<Ask>, events: mpsc::Sender<Event>) {
+    pub async fn run(self, requests: mpsc::Receiver<Ask>, events: mpsc::Sender<Event>) {
+        // Tokio would let it do 128 things in a turn, and its hub's owner as many inputs, each of which may bring several.
+        tokio::task::unconstrained(self.run_on(requests, events)).await;
+    }
+
+    async fn run_on(mut self, mut requests: mpsc::Receiver<Ask>, events: mpsc::Sender<Event>) {
+        let mut turns = 0_u32;
         let mut state = State::new(self.settings.clone(), self.inbox.clone());
         state.connected();
         // The first connection was told before anybody listened.
@@ -143,6 +153,10 @@ impl Engine {
                 if self.carry_out(output, &events).await.is_err() {
                     return;
                 }
+            }
+            turns = turns.wrapping_add(1);
+            if turns.is_multiple_of(TURNS_MAX) {
+                tokio::task::yield_now().await;
             }
             let alarm = ring(state.next_deadline());
             tokio::select! {
@@ -158,9 +172,7 @@ impl Engine {
                 () = ended(&mut self.checking) => state.connected(),
                 () = alarm => state.tick(Tokio.monotonic()),
                 request = requests.recv() => match request {
-                    Some(Ask { backs, request }) => {
-                        state.request_after(Tokio.monotonic(), backs, request);
-                    }
+                    Some(ask) => take_all(ask, &mut requests, &mut state),
                     None => break,
                 },
                 Some(answer) = self.answers.next() => {
@@ -233,6 +245,16 @@ impl Engine {
             }
         }));
     }
+}
+
+/// Takes what is asked together: messages to one node then go together.
+fn take_all(first: Ask, requests: &mut mpsc::Receiver<Ask>, state: &mut State) {
+    let now = Tokio.monotonic();
+    let others = std::iter::from_fn(|| requests.try_recv().ok()).take(TOGETHER_MAX);
+    for Ask { backs, request } in std::iter::once(first).chain(others) {
+        state.request_after(now, backs, request);
+    }
+    state.flush();
 }
 
 async fn ring(deadline: Option<Duration>) {

@@ -301,3 +301,50 @@ proptest! {
         prop_assert_eq!((writes, reads), (1, 1));
     }
 }
+
+fn send(to: &str, text: &'static str) -> Request {
+    Request::Send { to: NodeName::parse(to).unwrap(), message: Bytes::from_static(text.as_bytes()) }
+}
+
+#[test]
+fn messages_that_are_sent_together_arrive_one_by_one() {
+    let mut state = state();
+    for (to, text) in [("a", "one"), ("b", "other"), ("a", ""), ("a", "a\nb")] {
+        state.request(NOW, send(to, text));
+    }
+    assert!(outputs(&mut state).is_empty(), "nothing leaves before the flush");
+    state.flush();
+    let mut parcels = outputs(&mut state).into_iter().map(|output| match output {
+        Output::Publish(publication) => (publication.subject, publication.payload),
+        other => panic!("{other:?} is no publication"),
+    });
+    let (subject, parcel) = parcels.next().unwrap();
+    assert_eq!(subject, "hubs.node.a");
+    state.arrived(parcel);
+    let arrived =
+        |text: &'static str| Event::Arrived { message: Bytes::from_static(text.as_bytes()) };
+    assert_eq!(events(&mut state), [arrived("one"), arrived(""), arrived("a\nb")]);
+    assert_eq!((parcels.next().unwrap().0, parcels.next()), ("hubs.node.b".to_owned(), None));
+}
+
+#[test]
+fn a_parcel_has_a_bound_and_a_large_message_goes_alone() {
+    let mut state = state();
+    let large = Bytes::from(vec![b'x'; 100_000]);
+    let to = NodeName::parse("a").unwrap();
+    state.request(NOW, send("a", "small"));
+    state.request(NOW, Request::Send { to, message: large });
+    state.request(NOW, send("a", "last"));
+    state.flush();
+    assert_eq!(outputs(&mut state).len(), 3);
+}
+
+proptest! {
+    #[test]
+    fn whatever_arrives_is_told_and_does_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+        let mut state = state();
+        let is_empty = bytes.is_empty();
+        state.arrived(Bytes::from(bytes));
+        prop_assert_eq!(events(&mut state).is_empty(), is_empty);
+    }
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -230,4 +230,28 @@ pub(super) fn text(value: &impl Serialize) -> Bytes {
 
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+/// Adds a message to what goes to a node.
+pub(super) fn pack(parcel: &mut BytesMut, message: &[u8]) {
+    let length = u32::try_from(message.len()).expect("messages have megabytes at most");
+    parcel.put_u32(length);
+    parcel.put_slice(message);
+}
+
+/// Takes the next message of what came from a node. What is no parcel is one message that makes no sense.
+pub(super) fn unpack(parcel: &mut Bytes) -> Option<Bytes> {
+    if parcel.is_empty() {
+        return None;
+    }
+    let whole = std::mem::take(parcel);
+    let mut rest = whole.clone();
+    let length = rest.try_get_u32().ok().and_then(|length| usize::try_from(length).ok());
+    match length.filter(|length| *length <= rest.len()) {
+        Some(length) => {
+            let message = rest.split_to(length);
+            *parcel = rest;
+            Some(message)
+        }
+        None => Some(whole),
+    }
 }

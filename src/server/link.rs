@@ -23,8 +23,9 @@ pub struct EngineLink {
 /// waits for their answer is told that nobody knows. Reads and writes have the hub's own bounds.
 const MESSAGES_MAX: usize = 16_384;
 const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Events that are heard before what comes of them is written.
-const EVENTS_MAX: usize = 128;
+/// Events that are heard before what comes of them is written: more than inputs are taken in a turn, since one input
+/// may bring several, and what is under way goes before what is new.
+const EVENTS_MAX: usize = 1_024;
 
 /// The link, and what waits to be asked.
 pub(super) struct Link {
