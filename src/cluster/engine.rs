@@ -9,9 +9,10 @@
 //!   ago may not yet know that others do. So whoever acts on a read does it by a write that expects what was read.
 //! - Every read and every write is answered once. A write whose outcome is unknown may be carried out later, once, or
 //!   never.
-//! - A watch shows one row of each key that is there, then [`Event::CaughtUp`], then each later write; of each key in
-//!   the order of revisions. If it shows a write, it has shown the last one before it of each other key, or shows it
-//!   no more because a later one replaced it. It may end without a word.
+//! - A watch shows one row of each key that is there or was, then each later write, all in the order of revisions. If it
+//!   shows a write, it has shown the last one before it of each other key, or shows it no more because a later one
+//!   replaced it. It says [`Event::CaughtUp`] once it has shown all that was done before it was asked for: until then it
+//!   may be behind, whatever anybody else has seen. It may end without a word.
 //! - What a hub asks before it has heard [`Event::Back`] is not carried out after it: then the engine may have lost what
 //!   it had, and its revisions mean other rows.
 //! - A message to a node arrives at most once, and messages from one node to another arrive in their order, unless
@@ -152,7 +153,8 @@ pub enum Event {
         /// What it holds; none if there is no row any longer.
         value: Option<Bytes>,
     },
-    /// A watch has shown all rows that are there at a revision; a row that it did not show was not there.
+    /// A watch has shown all rows that are there at a revision, which is no lower than any that was done before it was asked
+    /// for; a row that it did not show was not there.
     CaughtUp {
         /// The watch.
         watch: RequestId,

@@ -198,7 +198,7 @@ impl State {
     /// An answer of the engine to a publication.
     pub(super) fn answered(&mut self, now: Duration, token: u64, message: &Message) {
         let Some(id) = self.tokens.remove(&token) else {
-            return self.watch_begun(now, token, message);
+            return self.watch_answered(now, token, message);
         };
         let has_none = message.status == Some(StatusCode::NO_RESPONDERS);
         match self.asked.get(&id) {
@@ -341,10 +341,21 @@ impl State {
         self.last_token
     }
 
+    /// Whoever shows the rows may be behind who decides writes. So it first writes a row of its own, and is caught up once it
+    /// has shown that.
     fn begin_watch(&mut self, now: Duration, id: RequestId) {
         self.last_token += 1;
         let token = self.last_token;
         self.watch = Some((token, Watch::new(now, id, &self.settings)));
+        let subject = format!("{}{}{}", self.settings.rows(), wire::MARKS, self.settings.node);
+        self.publish(subject, Answer::To(token), Vec::new(), Bytes::new());
+    }
+
+    fn ask_watch(&mut self) {
+        self.last_token += 1;
+        let token = self.last_token;
+        let Some((asked, _)) = &mut self.watch else { return };
+        *asked = token;
         let place = format!("{}.watch.{token}", self.inbox);
         let unique = self.inbox.rsplit('.').next().unwrap_or_default();
         let name = format!("{}-{unique}-{token}", self.settings.node);
@@ -354,12 +365,17 @@ impl State {
     }
 
     /// A watch that does not begin begins anew once it is silent for too long.
-    fn watch_begun(&mut self, now: Duration, token: u64, message: &Message) {
-        let begun = wire::begun(&message.payload);
-        let watch = self.watch.as_mut().filter(|(asked, _)| *asked == token);
-        if let (Some((_, watch)), Some(begun)) = (watch, begun) {
-            let heard = watch.begun(now, &self.settings, begun);
-            self.heard(heard);
+    fn watch_answered(&mut self, now: Duration, token: u64, message: &Message) {
+        let Some((_, watch)) = self.watch.as_mut().filter(|(asked, _)| *asked == token) else {
+            return;
+        };
+        if !watch.is_marking() {
+            let begun = wire::begun(&message.payload);
+            let heard = begun.map(|begun| watch.begun(now, &self.settings, begun));
+            heard.into_iter().for_each(|heard| self.heard(heard));
+        } else if let Published::Stored(mark) = wire::published(&message.payload) {
+            watch.marked(now, &self.settings, mark);
+            self.ask_watch();
         }
     }
 

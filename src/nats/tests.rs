@@ -197,8 +197,21 @@ fn what_is_asked_before_the_hub_has_heard_that_the_engine_is_back_is_not_carried
 fn watching() -> State {
     let mut state = state();
     state.request(NOW, Request::Watch { id: RequestId(5) });
-    assert_eq!(published(&mut state).0, "$JS.API.CONSUMER.CREATE.KV_hubs.n-x-1");
+    begins(&mut state, 1, 4);
     state
+}
+
+/// A watch writes its mark, which gets a revision, and is asked for.
+fn begins(state: &mut State, token: u64, mark: u64) {
+    assert_eq!(published(state).0, "$KV.hubs.w.n");
+    state.answered(NOW, token, &message(&format!(r#"{{"stream":"KV_hubs","seq":{mark}}}"#)));
+    let asked = format!("$JS.API.CONSUMER.CREATE.KV_hubs.n-x-{}", token + 1);
+    assert_eq!(published(state).0, asked);
+}
+
+/// What a watch wrote.
+fn mark(revision: u64, in_watch: u64, left: u64) -> Message {
+    Message { subject: "$KV.hubs.w.n".into(), ..row(revision, in_watch, left) }
 }
 
 #[test]
@@ -217,10 +230,23 @@ fn a_watch_is_caught_up_once_nothing_is_left() {
 }
 
 #[test]
-fn a_watch_of_nothing_is_caught_up_when_it_begins() {
+fn a_watch_that_is_behind_is_caught_up_once_it_has_shown_its_mark() {
     let mut state = watching();
-    state.answered(NOW, 1, &message(r#"{"num_pending":0,"delivered":{"stream_seq":9}}"#));
-    let caught_up = Event::CaughtUp { watch: RequestId(5), revision: Revision(9) };
+    state.watched(NOW, &row(2, 1, 0));
+    let key = key();
+    assert!(matches!(&events(&mut state)[..], [Event::Row { key: shown, .. }] if *shown == key));
+    state.watched(NOW, &mark(4, 2, 0));
+    let caught_up = Event::CaughtUp { watch: RequestId(5), revision: Revision(4) };
+    assert_eq!(events(&mut state), [caught_up], "and its mark is no row");
+}
+
+#[test]
+fn a_watch_of_nothing_is_caught_up_by_its_mark_alone() {
+    let mut state = watching();
+    state.answered(NOW, 2, &message(r#"{"num_pending":0,"delivered":{"stream_seq":3}}"#));
+    assert_eq!(events(&mut state), [], "whoever shows it is behind");
+    state.answered(NOW, 2, &message(r#"{"num_pending":0,"delivered":{"stream_seq":4}}"#));
+    let caught_up = Event::CaughtUp { watch: RequestId(5), revision: Revision(4) };
     assert_eq!(events(&mut state), [caught_up]);
 }
 
@@ -250,7 +276,11 @@ fn a_watch_that_does_not_begin_is_asked_for_again() {
     let mut state = watching();
     let at = state.next_deadline().unwrap();
     state.tick(at);
-    assert_eq!(published(&mut state).0, "$JS.API.CONSUMER.CREATE.KV_hubs.n-x-2");
+    begins(&mut state, 3, 5);
+    state.request(NOW, Request::Watch { id: RequestId(6) });
+    assert_eq!(published(&mut state).0, "$KV.hubs.w.n");
+    state.tick(state.next_deadline().unwrap());
+    begins(&mut state, 6, 6);
 }
 
 fn any_message() -> impl Strategy<Value = Message> {

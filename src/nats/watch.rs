@@ -14,6 +14,8 @@ use crate::cluster::engine::{Event, Key, RequestId, Revision};
 pub(super) struct Watch {
     id: RequestId,
     stage: Stage,
+    /// What it has to show before it is caught up: whoever shows rows may be behind who decides writes.
+    mark: Revision,
     /// The place of the next row.
     next: u64,
     silent_at: Duration,
@@ -21,6 +23,8 @@ pub(super) struct Watch {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
+    /// It writes what it has to show.
+    Marks,
     Asked,
     Begun,
     CaughtUp,
@@ -39,7 +43,18 @@ pub(super) enum Heard {
 
 impl Watch {
     pub(super) fn new(now: Duration, id: RequestId, settings: &Settings) -> Self {
-        Self { id, stage: Stage::Asked, next: 1, silent_at: now + settings.request_timeout }
+        let silent_at = now + settings.request_timeout;
+        Self { id, stage: Stage::Marks, mark: Revision(u64::MAX), next: 1, silent_at }
+    }
+
+    /// Its mark is written: it can be asked for.
+    pub(super) fn marked(&mut self, now: Duration, settings: &Settings, mark: Revision) {
+        (self.stage, self.mark) = (Stage::Asked, mark);
+        self.silent_at = now + settings.request_timeout;
+    }
+
+    pub(super) fn is_marking(&self) -> bool {
+        self.stage == Stage::Marks
     }
 
     pub(super) fn id(&self) -> RequestId {
@@ -52,7 +67,7 @@ impl Watch {
 
     /// Whether it had begun before it fell silent.
     pub(super) fn has_begun(&self) -> bool {
-        self.stage != Stage::Asked
+        !matches!(self.stage, Stage::Marks | Stage::Asked)
     }
 
     /// The engine says what it begins with, before or after its first rows.
@@ -103,10 +118,10 @@ impl Watch {
         }
     }
 
-    /// What somebody else keeps in the bucket is no row.
+    /// Marks, and what somebody else keeps in the bucket, are no rows.
     fn row(&self, settings: &Settings, message: &Message, revision: Revision) -> Option<Event> {
         let key = message.subject.strip_prefix(settings.rows().as_str())?;
-        let key = Key::parse(key).ok()?;
+        let key = Key::parse(key).ok().filter(|key| !key.as_str().starts_with(wire::MARKS))?;
         let is_deleted =
             header(message.headers.as_ref(), wire::OPERATION).is_some_and(wire::removes);
         let value = (!is_deleted).then(|| Bytes::clone(&message.payload));
@@ -114,6 +129,9 @@ impl Watch {
     }
 
     fn catch_up(&mut self, revision: Revision) -> Option<Event> {
+        if revision < self.mark {
+            return None;
+        }
         let before = std::mem::replace(&mut self.stage, Stage::CaughtUp);
         let event = Event::CaughtUp { watch: self.id, revision };
         (before != Stage::CaughtUp).then_some(event)

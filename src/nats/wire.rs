@@ -24,6 +24,8 @@ pub(super) const EXPECTED: &str = "Nats-Expected-Last-Subject-Sequence";
 /// The header by which a bucket says that a row is deleted.
 pub(super) const OPERATION: &str = "KV-Operation";
 pub(super) const DELETED: &str = "DEL";
+/// What the keys begin with of what watches write.
+pub(super) const MARKS: &str = "w.";
 
 #[derive(Debug, Deserialize)]
 struct Reply<T> {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::chores::Chores;
-use super::{Known, readable};
-use crate::cluster::engine::{RequestId, Revision};
+use super::{Known, Shown, readable};
+use crate::cluster::engine::{Key, RequestId, Revision};
 use crate::cluster::{AddressRow, NodeRow, Place, RowKey};
 use crate::hub::state::{Registration, RegistrationState};
 use crate::hub::{Deadline, Hub, NodeChange, SessionKey, StoredSubscription};
@@ -12,8 +12,30 @@ use crate::protocol::ActorAddress;
 use crate::time::Timestamp;
 
 impl Hub {
-    /// The watch shows a row.
-    pub(super) fn shown(
+    /// The watch shows a row. What it shows older than it is known counts once it is caught up: until then it may be
+    /// behind.
+    pub(super) fn row_shown(
+        &mut self,
+        now: Timestamp,
+        key: &Key,
+        revision: Revision,
+        value: Option<&[u8]>,
+    ) {
+        let Some(cluster) = &mut self.cluster else { return };
+        let row = RowKey::decode(key);
+        let says = cluster.row_says(row.as_ref(), revision, value.unwrap_or_default());
+        let Some(watch) = &mut cluster.watch else { return };
+        match says {
+            Shown::Another => self.went_back(now),
+            Shown::Older => _ = watch.older.insert(key.clone()),
+            Shown::Fresh => {
+                watch.older.remove(key);
+                self.shown(now, row, revision, value);
+            }
+        }
+    }
+
+    fn shown(
         &mut self,
         now: Timestamp,
         key: Option<RowKey>,
@@ -53,7 +75,7 @@ impl Hub {
         cluster.verified = true;
         let shown = std::mem::take(&mut watch.addresses);
         let (nodes, mark) = (watch.nodes.clone(), watch.mark);
-        if revision < mark {
+        if revision < mark || !watch.older.is_empty() {
             return self.went_back(now);
         }
         let is_gone = |(address, known): &(&ActorAddress, &Known)| {

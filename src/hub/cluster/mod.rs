@@ -14,7 +14,7 @@ mod writes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{Hub, NodeChange, Output, SessionKey};
-use crate::cluster::engine::{Event, NodeName, Request, RequestId, Revision, WriteOutcome};
+use crate::cluster::engine::{Event, Key, NodeName, Request, RequestId, Revision, WriteOutcome};
 use crate::cluster::{
     AddressRow, Change, ClaimId, ClusterConfig, Incarnation, Life, NodeRow, Place, Requests, RowKey,
 };
@@ -83,7 +83,20 @@ struct Watch {
     mark: Revision,
     nodes: BTreeSet<NodeName>,
     addresses: BTreeSet<ActorAddress>,
+    /// Rows that it has shown older than they are known: it is behind, or the engine lost what was known.
+    older: BTreeSet<Key>,
     caught_up: bool,
+}
+
+/// What a watch shows of a row, beside what is known of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    /// It as it is known, or later.
+    Fresh,
+    /// It as it was.
+    Older,
+    /// Another one in its place: the engine lost what it had.
+    Another,
 }
 
 /// The row of an address in the log.
@@ -293,12 +306,7 @@ impl Hub {
             }
             Event::Row { watch, key, revision, value } => {
                 if cluster.watch.as_ref().is_some_and(|known| known.id == watch) {
-                    let key = RowKey::decode(&key);
-                    let text = value.as_deref().unwrap_or_default();
-                    if cluster.shows_the_past(key.as_ref(), revision, text) {
-                        return self.went_back(now);
-                    }
-                    self.shown(now, key, revision, value.as_deref());
+                    self.row_shown(now, &key, revision, value.as_deref());
                 }
             }
             Event::CaughtUp { watch, revision } => self.caught_up(now, watch, revision),
@@ -373,26 +381,29 @@ impl Cluster {
         self.figures.watches += 1;
         let (id, mark) = (self.requests.watch(), self.last);
         let (nodes, addresses) = (BTreeSet::new(), BTreeSet::new());
-        self.watch = Some(Watch { id, since: now, mark, nodes, addresses, caught_up: false });
+        let older = BTreeSet::new();
+        self.watch =
+            Some(Watch { id, since: now, mark, nodes, addresses, older, caught_up: false });
     }
 
-    /// Returns whether the watch shows a row as it was before this node knew it, or another one in its place: the engine
-    /// lost what it had.
-    fn shows_the_past(&self, key: Option<&RowKey>, revision: Revision, value: &[u8]) -> bool {
-        let (known, is_other) = match key {
-            Some(RowKey::Node(node)) => {
-                let Some((known, row)) = self.life.row_of(node) else { return false };
+    /// What a row that the watch shows says of the log.
+    fn row_says(&self, key: Option<&RowKey>, revision: Revision, value: &[u8]) -> Shown {
+        let known = match key {
+            Some(RowKey::Node(node)) => self.life.row_of(node).map(|(known, row)| {
                 (known, NodeRow::decode(value).is_ok_and(|shown| shown != *row))
-            }
-            Some(RowKey::Address(address)) => {
-                let Some(known) = self.rows.get(address) else { return false };
+            }),
+            Some(RowKey::Address(address)) => self.rows.get(address).map(|known| {
                 let is_other = |row: AddressRow| row.claim != known.claim;
                 (known.revision, AddressRow::decode(value).is_ok_and(is_other))
-            }
-            None => return false,
+            }),
+            None => None,
         };
         let mark = self.watch.as_ref().filter(|watch| !watch.caught_up).map(|watch| watch.mark);
-        known > revision && Some(known) <= mark || known == revision && is_other
+        match known {
+            Some((known, is_other)) if known == revision && is_other => Shown::Another,
+            Some((known, _)) if known > revision && Some(known) <= mark => Shown::Older,
+            Some(_) | None => Shown::Fresh,
+        }
     }
 
     fn act(&mut self, now: Timestamp) {
