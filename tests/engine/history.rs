@@ -123,7 +123,7 @@ impl Asker {
         }
     }
 
-    fn write(&mut self, key: Key, expected: Option<Revision>, held: Option<()>) -> Request {
+    pub fn write(&mut self, key: Key, expected: Option<Revision>, held: Option<()>) -> Request {
         let id = self.id();
         self.written.insert(id, key.clone());
         // No two writes hold the same.

@@ -105,6 +105,12 @@ pub fn judge(history: &History) -> Judgement {
 }
 
 impl Facts {
+    /// The highest revision that anybody had seen.
+    pub fn known_before(&self, at: usize) -> Option<Revision> {
+        let versions = self.versions.values().flatten();
+        versions.filter(|(_, version)| version.seen < at).map(|(revision, _)| *revision).max()
+    }
+
     fn collect(&mut self, history: &History) {
         let mut open: BTreeMap<RequestId, (Key, usize)> = BTreeMap::new();
         for (at, record) in history.records.iter().enumerate() {

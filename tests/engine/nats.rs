@@ -9,11 +9,11 @@ use futures_util::future::join_all;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use signal_hub::cluster::engine::{Event, Revision, WriteOutcome};
+use signal_hub::cluster::engine::{Event, Request, Revision, WriteOutcome};
 use signal_hub::nats::{NatsError, connect};
 use signal_hub::runtime::{Runtime, Tokio};
 
-use super::history::{History, What, key, name};
+use super::history::{Asker, History, What, key, name, nodes};
 use super::judge::{Judgement, judge};
 use super::nats_run::{Node, settings};
 use super::race::race;
@@ -36,6 +36,8 @@ fn nats_one_by_one_answers_as_the_stand_in() {
     }
 }
 
+const MARK: &str = "w.mark";
+
 async fn one_by_one(servers: &Servers, seed: u64) {
     const NODES: usize = 3;
     let history = Rc::new(RefCell::new(History::default()));
@@ -43,7 +45,10 @@ async fn one_by_one(servers: &Servers, seed: u64) {
     for index in 0..NODES {
         real.push(Node::connect(servers, index, NODES, &history).await.unwrap());
     }
-    let mut stand_in = Run::new(seed, NODES, Check::Expected, Faults::None);
+    // NATS writes a mark for each watch. Of the stand-in, one node more does that.
+    let mut stand_in = Run::new(seed, NODES + 1, Check::Expected, Faults::None);
+    let mut marks = Asker::new(NODES, &nodes(NODES + 1));
+    let mut marked = None;
     let mut dice = ChaCha8Rng::seed_from_u64(seed);
     stand_in.settle();
     let mut heard = stand_in.history.records.len();
@@ -53,6 +58,11 @@ async fn one_by_one(servers: &Servers, seed: u64) {
     for step in 0..300 {
         let index = dice.random_range(0..NODES);
         let request = real[index].asker.next(&mut dice);
+        if let Request::Watch { .. } = &request {
+            stand_in.ask(NODES, marks.write(key(MARK), marked, Some(())));
+            stand_in.settle();
+            marked = Some(stand_in.engine.revision());
+        }
         stand_in.ask(index, request.clone());
         stand_in.settle();
         real[index].ask(request.clone()).await;
@@ -60,6 +70,7 @@ async fn one_by_one(servers: &Servers, seed: u64) {
             let new = stand_in.history.records[heard..].iter();
             let own = new.filter(|record| record.node == node.asker.node);
             let events = own.filter_map(|record| match &record.what {
+                What::Heard(Event::Row { key, .. }) if key.as_str() == MARK => None,
                 What::Heard(event) => Some(event.clone()),
                 What::Asked(_) => None,
             });

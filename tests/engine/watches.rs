@@ -18,6 +18,7 @@ struct Watch {
     shown: BTreeSet<Revision>,
     keys: BTreeSet<Key>,
     is_caught_up: bool,
+    asked: usize,
 }
 
 impl Watches {
@@ -26,7 +27,8 @@ impl Watches {
             match &record.what {
                 What::Asked(Request::Watch { id }) => {
                     let (last, shown, keys) = (Revision(0), BTreeSet::new(), BTreeSet::new());
-                    let watch = Watch { id: *id, last, shown, keys, is_caught_up: false };
+                    let (is_caught_up, asked) = (false, at);
+                    let watch = Watch { id: *id, last, shown, keys, is_caught_up, asked };
                     self.now.insert(record.node.clone(), watch);
                 }
                 What::Heard(Event::Lost) => {
@@ -50,6 +52,13 @@ impl Watches {
                     {
                         if std::mem::replace(&mut watch.is_caught_up, true) {
                             facts.wrong.push(format!("{id:?} catches up twice"));
+                        }
+                        if let Some(known) =
+                            facts.known_before(watch.asked).filter(|it| it > revision)
+                        {
+                            let found =
+                                format!("{id:?} catches up at {revision}, and {known} was known");
+                            facts.wrong.push(found);
                         }
                         watch.skips(facts, at, *revision);
                     }

@@ -61,15 +61,18 @@ impl Engine {
         }
     }
 
-    /// A node's read is answered by somebody who has not heard of the last `behind` writes. Any other request is
-    /// carried out as ever.
+    /// A node's read is answered by somebody who has not heard of the last `behind` writes, or its watch begins there. Any other
+    /// request is carried out as ever.
     pub fn request_stale(&mut self, from: &NodeName, request: Request, behind: u64) {
-        let Request::Read { id, key } = request else {
-            return self.request(from, request);
-        };
         let at = Revision(self.revision().0.saturating_sub(behind));
-        let row = Ok(self.log.row(&key, at));
-        self.node(from).answer(id, Event::Read { id, row });
+        match request {
+            Request::Read { id, key } => {
+                let row = Ok(self.log.row(&key, at));
+                self.node(from).answer(id, Event::Read { id, row });
+            }
+            Request::Watch { id } => self.node(from).watch(id, at),
+            other => self.request(from, other),
+        }
     }
 
     /// The writes of unknown outcome that can still be carried out.

@@ -64,6 +64,23 @@ impl Log {
             .find(|(revision, (key, _))| self.last_of_key.get(key) == Some(revision))
     }
 
+    /// The same as it was at a revision: the first write after another that none up to there replaced.
+    pub(super) fn next_until(
+        &self,
+        after: Revision,
+        until: Revision,
+    ) -> Option<(Revision, &(Key, Option<Bytes>))> {
+        let written = &self.writes[..(until.0 as usize).min(self.writes.len())];
+        let later = written.iter().enumerate().skip(after.0 as usize);
+        let is_last = |(at, (key, _)): &(usize, &(Key, Option<Bytes>))| {
+            written[at + 1..].iter().all(|(other, _)| other != key)
+        };
+        later
+            .map(|(at, write)| (at, write))
+            .find(is_last)
+            .map(|(at, write)| (Revision(at as u64 + 1), write))
+    }
+
     pub(super) fn after(
         &self,
         after: Revision,

@@ -135,7 +135,7 @@ impl Engine {
                     to.receive(from, message);
                 }
             }
-            Request::Watch { id } => self.node(from).watch(id),
+            Request::Watch { id } => self.node(from).watch(id, Revision(0)),
         }
     }
 

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use signal_hub::cluster::engine::{Event, NodeName, RequestId, Revision, Unanswered, WriteOutcome};
+use signal_hub::cluster::engine::{
+    Event, Key, NodeName, RequestId, Revision, Unanswered, WriteOutcome,
+};
 
 use super::{Lane, Way, log::Log};
 
@@ -23,6 +25,8 @@ struct Watch {
     id: RequestId,
     /// All writes up to here are shown, on their way, or replaced.
     shown: Revision,
+    /// Until it has shown this, it knows of nothing later.
+    behind: Revision,
     /// Shown whatever replaces it.
     on_their_way: VecDeque<Event>,
     is_caught_up: bool,
@@ -89,10 +93,10 @@ impl Node {
         self.answers = answers.into_iter().map(|(id, answer)| (id, unanswered(answer))).collect();
     }
 
-    /// The watch before ends, whether this one begins or not.
-    pub(super) fn watch(&mut self, id: RequestId) {
+    /// The watch before ends, whether this one begins or not. First it shows what was there at a revision.
+    pub(super) fn watch(&mut self, id: RequestId, behind: Revision) {
         let (shown, on_their_way) = (Revision(0), VecDeque::new());
-        let watch = Watch { id, shown, on_their_way, is_caught_up: false };
+        let watch = Watch { id, shown, behind, on_their_way, is_caught_up: false };
         self.watch = self.reaches_engine().then_some(watch);
     }
 
@@ -153,12 +157,16 @@ impl Node {
 }
 
 impl Watch {
+    fn next_write<'l>(&self, log: &'l Log) -> Option<(Revision, &'l (Key, Option<Bytes>))> {
+        log.next_until(self.shown, self.behind).or_else(|| log.next(self.shown))
+    }
+
     fn has_next(&self, log: &Log) -> bool {
-        !self.on_their_way.is_empty() || !self.is_caught_up || log.next(self.shown).is_some()
+        !self.on_their_way.is_empty() || !self.is_caught_up || self.next_write(log).is_some()
     }
 
     fn next(&mut self, log: &Log) -> Option<Event> {
-        if let Some((revision, (key, value))) = log.next(self.shown) {
+        if let Some((revision, (key, value))) = self.next_write(log) {
             self.shown = revision;
             let (watch, key, value) = (self.id, key.clone(), value.clone());
             return Some(Event::Row { watch, key, revision, value });

@@ -330,3 +330,17 @@ fn a_node_that_ended_hears_nothing_when_it_starts_again() {
     pair.engine.connect(&name("b"));
     assert_eq!(pair.hear("b"), [Event::Back]);
 }
+
+#[test]
+fn a_watch_that_is_behind_shows_what_was_there_before_what_is() {
+    let mut pair = Pair::new();
+    assert_eq!(pair.write("k", None, Some("old")), Done(Revision(1)));
+    assert_eq!(pair.write("gone", None, Some("soon")), Done(Revision(2)));
+    assert_eq!(pair.write("k", Some(1), Some("new")), Done(Revision(3)));
+    assert_eq!(pair.write("gone", Some(2), None), Done(Revision(4)));
+    let id = pair.id();
+    pair.engine.request_stale(&name("b"), Request::Watch { id }, 2);
+    let old = [row(id, "k", 1, Some("old")), row(id, "gone", 2, Some("soon"))];
+    let new = [row(id, "k", 3, Some("new")), row(id, "gone", 4, None), caught_up(id, 4)];
+    assert_eq!(pair.hear("b"), [&old[..], &new].concat());
+}

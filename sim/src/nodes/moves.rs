@@ -84,7 +84,7 @@ pub enum Fault {
     Late,
     /// A late write is carried out now.
     CarryOut,
-    /// Its next read is of before the last writes.
+    /// Its next read is of before the last writes, or its next watch begins there.
     Stale,
     /// The next message to it is lost.
     LoseMessage,
@@ -138,7 +138,7 @@ impl fmt::Display for Fault {
             Fault::LoseAnswer => "the next answer to a write is lost",
             Fault::Late => "the next write is late",
             Fault::CarryOut => "the engine carries out a late write",
-            Fault::Stale => "the next read is old",
+            Fault::Stale => "the next read or watch is old",
             Fault::LoseMessage => "a message to it is lost",
             Fault::DoubleMessage => "the last message to it comes again",
             Fault::Election => "the engine has nobody who decides, or has again",

@@ -309,12 +309,12 @@ impl World {
     fn arrive(&mut self, node: usize, request: Request) {
         let one = &mut self.nodes[node];
         let is_write = matches!(request, Request::Write { .. });
-        let is_read = matches!(request, Request::Read { .. });
+        let is_read = matches!(request, Request::Read { .. } | Request::Watch { .. });
         if is_write && std::mem::take(&mut one.is_late) {
             return self.engine.request_late(&one.name, request);
         }
         if is_read && std::mem::take(&mut one.is_stale) {
-            return self.engine.request_stale(&one.name, request, 2);
+            return self.engine.request_stale(&one.name, request, 5);
         }
         let id = match &request {
             Request::Write { id, .. } => Some(*id),
