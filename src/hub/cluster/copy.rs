@@ -29,7 +29,8 @@ impl Hub {
                 let row = read.and_then(|read| readable(read, &mut cluster.figures.rows_unread));
                 let Some(row) = row else { return };
                 cluster.watch.iter_mut().for_each(|watch| _ = watch.nodes.insert(node.clone()));
-                let change = cluster.life.shown(now, node, revision, row);
+                let caught_up = cluster.watch.as_ref().is_some_and(|watch| watch.caught_up);
+                let change = cluster.life.shown((now, caught_up), node, revision, row);
                 self.changed(now, change);
             }
             Some(RowKey::Address(address)) => {

@@ -304,6 +304,8 @@ impl Hub {
             Event::CaughtUp { watch, revision } => self.caught_up(now, watch, revision),
             Event::Written { id, outcome } => self.written(now, id, outcome),
             Event::Read { id, row } => {
+                let read = row.as_ref().ok().and_then(|row| row.as_ref().map(|(at, _)| *at));
+                cluster.last = cluster.last.max(read.unwrap_or(cluster.last));
                 let decoded = row.as_ref().map_err(|why| *why).map(|row| {
                     let row = row.as_ref();
                     row.and_then(|(at, text)| Some((*at, NodeRow::decode(text).ok()?)))
