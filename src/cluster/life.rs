@@ -103,6 +103,11 @@ impl Life {
         self.phase
     }
 
+    /// The process that runs.
+    pub fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+
     /// The place of what this node owns.
     pub fn place(&self) -> Place {
         Place { node: self.config.node.clone(), epoch: self.epoch }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::engine::Revision;
-use super::row::{Format, Place, read};
+use super::row::{Format, Incarnation, Place, read};
 use crate::protocol::{ActorAddress, Delivery, Json, MessageId, Route};
 
 /// The largest message between nodes, in bytes.
@@ -22,6 +22,8 @@ pub struct Message {
     pub format: Format,
     /// The sender.
     pub from: Place,
+    /// Its process.
+    pub incarnation: Incarnation,
     /// Grows with each message from this sender to this node.
     pub number: u64,
     /// What it says.

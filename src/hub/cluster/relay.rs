@@ -11,7 +11,7 @@ use reply::complete;
 
 use super::Cluster;
 use crate::cluster::engine::{NodeName, Revision};
-use crate::cluster::{Fate, Format, Message, MessageBody, NodeEpoch, Relayed};
+use crate::cluster::{Fate, Format, Incarnation, Message, MessageBody, NodeEpoch, Relayed};
 use crate::hub::state::{DedupeKey, RegistrationState};
 use crate::hub::{Hub, SessionKey};
 use crate::protocol::{ActorAddress, Delivery, Reply, Request};
@@ -30,8 +30,8 @@ pub(super) struct Relays {
     delivery: Option<Arc<Delivery>>,
     /// The number of the latest message to each node.
     sent: BTreeMap<NodeName, u64>,
-    /// The life of each node that was heard of last, and the number of its latest message.
-    heard: BTreeMap<NodeName, (NodeEpoch, u64)>,
+    /// The process and the life of each node that was heard of last, and the number of its latest message.
+    heard: BTreeMap<NodeName, (Incarnation, NodeEpoch, u64)>,
 }
 
 /// A request whose copies are on their way.
@@ -226,7 +226,8 @@ impl Hub {
         let Some(cluster) = &mut self.cluster else { return };
         let number = cluster.relays.sent.entry(node.clone()).or_default();
         *number += 1;
-        let message = Message { format: Format, from: cluster.life.place(), number: *number, body };
+        let (from, incarnation) = (cluster.life.place(), cluster.life.incarnation());
+        let message = Message { format: Format, from, incarnation, number: *number, body };
         cluster.requests.send(node.clone(), message.encode());
     }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::RECIPIENTS_MAX;
 use crate::cluster::engine::Revision;
-use crate::cluster::{Fate, Message, MessageBody};
+use crate::cluster::{Fate, Message, MessageBody, NodeRow};
 use crate::hub::Hub;
-use crate::hub::cluster::readable;
+use crate::hub::cluster::{Cluster, readable};
 use crate::hub::sending::{Destination, Handover};
 use crate::protocol::{ActorAddress, Delivery};
 use crate::time::Timestamp;
@@ -16,12 +16,9 @@ impl Hub {
     pub(in crate::hub::cluster) fn arrived(&mut self, now: Timestamp, text: &[u8]) {
         let Some(cluster) = &mut self.cluster else { return };
         let message = readable(Message::decode(text), &mut cluster.figures.messages_unread);
-        let Some(Message { from, number, body, .. }) = message else { return };
-        let heard = cluster.relays.heard.entry(from.node.clone()).or_default();
-        if *heard >= (from.epoch, number) {
-            return;
-        }
-        *heard = (from.epoch, number);
+        let Some(message) = message.filter(|message| cluster.is_new(message)) else { return };
+        let Message { from, incarnation, number, body, .. } = message;
+        cluster.relays.heard.insert(from.node.clone(), (incarnation, from.epoch, number));
         match body {
             MessageBody::Deliver { relay, to, delivery } => {
                 if !cluster.acts(now) || to.len() > RECIPIENTS_MAX {
@@ -71,6 +68,23 @@ impl Hub {
                 self.cluster.iter_mut().for_each(|cluster| cluster.figures.copies_stale += 1);
                 Fate::Stale
             }
+        }
+    }
+}
+
+impl Cluster {
+    /// Returns whether a message is not one that came before. Lives count anew when the engine lost them, so of two
+    /// processes the node's row says which one is there.
+    fn is_new(&self, message: &Message) -> bool {
+        let Message { from, incarnation, number, .. } = message;
+        let is_there = |row: &NodeRow| row.incarnation == *incarnation;
+        let row = self.life.row_of(&from.node).map(|(_, row)| row);
+        match self.relays.heard.get(&from.node) {
+            Some((known, epoch, latest)) if known == incarnation => {
+                (from.epoch, *number) > (*epoch, *latest)
+            }
+            Some((_, epoch, _)) => from.epoch > *epoch || row.is_some_and(is_there),
+            None => row.is_none_or(|row| is_there(row) || from.epoch > row.epoch),
         }
     }
 }
