@@ -11,7 +11,9 @@ mod row;
 
 pub use config::{ClusterConfig, InvalidCluster};
 pub use life::{Change, Life, LifePhase};
-pub use message::{Fate, MESSAGE_BYTES_MAX, Message, MessageBody, Relayed};
+pub use message::{
+    Fate, LogEnd, LogHead, LoggedMessage, MESSAGE_BYTES_MAX, Message, MessageBody, Relayed,
+};
 pub use requests::Requests;
 pub use row::{
     AddressRow, ClaimId, Format, Incarnation, NodeEpoch, NodeRow, Place, ROW_BYTES_MAX, RowKey,

@@ -13,8 +13,12 @@ pub struct NodeFigures {
     pub rows_unread: u64,
     /// Messages of other nodes that were passed over because this release cannot read them.
     pub messages_unread: u64,
-    /// Copies of other nodes for addresses that are not here, or no longer.
+    /// Copies for addresses that are not here, or no longer.
     pub copies_stale: u64,
+    /// Logs of addresses that came here with them.
+    pub logs_fetched: u64,
+    /// Those that did not come: another node was gone, or did not answer.
+    pub logs_lost: u64,
     /// Writes of which the engine did not say whether they were carried out.
     pub writes_unknown: u64,
     /// How often this node fenced itself.
@@ -57,12 +61,12 @@ impl Hub {
 }
 
 impl Cluster {
-    /// Counts if the node fenced itself since this was last asked.
-    pub(super) fn note_fencing(&mut self, now: Timestamp) {
+    /// Counts if the node fenced itself since this was last asked. Returns whether it acts again.
+    pub(super) fn note_fencing(&mut self, now: Timestamp) -> bool {
         let acts = self.acts(now);
-        if std::mem::replace(&mut self.acted, acts) && !acts {
-            self.figures.fencings += 1;
-        }
+        let acted = std::mem::replace(&mut self.acted, acts);
+        self.figures.fencings += u64::from(acted && !acts);
+        acts && !acted
     }
 }
 

@@ -5,7 +5,9 @@
 mod chores;
 mod claims;
 mod copy;
+mod fetch;
 mod figures;
+mod handover;
 mod relay;
 mod timers;
 mod withheld;
@@ -25,7 +27,9 @@ pub use figures::NodeFigures;
 
 use chores::Chores;
 use claims::Parked;
+use fetch::Fetch;
 use figures::readable;
+use handover::{Had, Handovers};
 use relay::Relays;
 use timers::{Timer, Waiting};
 use withheld::Withheld;
@@ -64,6 +68,9 @@ pub(super) struct Cluster {
     claimants: BTreeMap<ActorAddress, VecDeque<SessionKey>>,
     parked: BTreeMap<SessionKey, Parked>,
     relays: Relays,
+    /// Logs on their way to this node, by address and its version here.
+    fetches: BTreeMap<Had, Fetch>,
+    handovers: Handovers,
     /// What is looked at again, and when. It may be over by then.
     timers: BTreeSet<(Timestamp, Timer)>,
     /// What of each session waits.
@@ -94,6 +101,8 @@ struct Known {
     owner: Place,
     claim: ClaimId,
     detached: bool,
+    /// Whether its owner keeps its messages.
+    recovers: bool,
     /// What this node wrote; none if another one did.
     written: Option<Box<AddressRow>>,
 }
@@ -107,6 +116,7 @@ impl Known {
             owner: row.owner.clone(),
             claim: row.claim,
             detached: row.detached,
+            recovers: row.recovers,
             written: None,
         }
     }
@@ -134,6 +144,8 @@ impl Cluster {
             claimants: BTreeMap::new(),
             parked: BTreeMap::new(),
             relays: Relays::default(),
+            fetches: BTreeMap::new(),
+            handovers: Handovers::default(),
             timers: BTreeSet::new(),
             waiting: BTreeMap::new(),
             figures: NodeFigures::default(),
@@ -232,6 +244,11 @@ impl Hub {
                 Timer::Retry(address) => self.retry_write(now, &address),
                 Timer::Claim(key) => self.end_late_claim(now, key),
                 Timer::Withheld(address) => self.end_withheld(now, &address),
+                Timer::Fetch(had) => self.end_fetch(now, &had, None),
+                Timer::Aside(had) => self.end_aside(&had),
+                Timer::Asking(had) => {
+                    self.cluster.iter_mut().for_each(|it| it.handovers.ask_no_more(&had));
+                }
             }
         }
         self.end_relays(now);
@@ -244,8 +261,11 @@ impl Hub {
         let touched = self.registry.touched.iter();
         cluster.unsettled.extend(touched.cloned());
         cluster.unsettled.extend(self.topics.touched.iter().map(|(address, _)| address.clone()));
-        cluster.note_fencing(now);
+        let acts_again = cluster.note_fencing(now);
         self.settle_some(now);
+        if acts_again {
+            self.replay_all(now);
+        }
     }
 
     /// Refuses what a node cannot do that others may take for dead, or that does not know the cluster's rows.

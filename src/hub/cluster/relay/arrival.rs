@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::RECIPIENTS_MAX;
 use crate::cluster::engine::Revision;
 use crate::cluster::{Fate, Message, MessageBody, NodeRow};
-use crate::hub::Hub;
 use crate::hub::cluster::{Cluster, readable};
 use crate::hub::sending::{Destination, Handover};
+use crate::hub::{DropReason, Hub};
 use crate::protocol::{ActorAddress, Delivery};
 use crate::time::Timestamp;
 
@@ -20,13 +20,13 @@ impl Hub {
         let Message { from, incarnation, number, body, .. } = message;
         cluster.relays.heard.insert(from.node.clone(), (incarnation, from.epoch, number));
         match body {
-            MessageBody::Deliver { relay, to, delivery } => {
+            MessageBody::Deliver { relay, to, delivery, queue } => {
                 if !cluster.acts(now) || to.len() > RECIPIENTS_MAX {
                     return;
                 }
                 let delivery = Arc::<Delivery>::from(*delivery);
-                let fates = to.iter().map(|(to, at)| self.receive(now, to, *at, &delivery));
-                let fates = fates.collect();
+                let fate = |(to, at): &_| self.receive(now, (to, *at), &delivery, queue);
+                let fates = to.iter().map(fate).collect();
                 let to = to.into_iter().map(|(to, _)| to).collect();
                 self.tell(&from.node, MessageBody::Delivered { relay, to, fates });
             }
@@ -36,37 +36,44 @@ impl Hub {
                 }
                 self.end_if_answered(now, relay);
             }
+            MessageBody::Fetch { address, version, claimed } => {
+                self.asked_for_log(now, (address, version), (from.node, claimed));
+            }
+            MessageBody::Fetched { address, claimed, part, messages, end } => {
+                self.fetched(now, &from.node, (address, claimed), part, (messages, end));
+            }
         }
     }
 
-    /// Hands a copy to the session that has the address at this version. At a later one it could overtake a copy
-    /// that came when the address was gone.
+    /// Hands a copy to the session that has the address at this version, or keeps it for who is away. At a later one it
+    /// could overtake a copy that came when the address was gone.
     pub(super) fn receive(
         &mut self,
         now: Timestamp,
-        to: &ActorAddress,
-        version: Revision,
+        (to, version): (&ActorAddress, Revision),
         delivery: &Arc<Delivery>,
+        queue: bool,
     ) -> Fate {
         let Some(cluster) = &self.cluster else { return Fate::Stale };
         let at_version = cluster.rows.get(to).is_some_and(|known| known.version == version);
         let is_here = cluster.acts(now) && cluster.has(to) && at_version;
-        let destination = Destination::of(self.registry.get(to), true);
-        match destination.owner() {
-            Some(owner) if is_here => {
-                let (handover, _) = self.hand_over(now, owner, (to, destination), delivery);
-                match handover {
-                    Handover::Delivered => Fate::Delivered,
-                    Handover::Queued => Fate::Queued,
-                    Handover::Dropped(why) => {
-                        self.record_drop(to.clone(), &delivery.origin, why);
-                        Fate::QueueFull
-                    }
-                }
+        let destination = Destination::of(self.registry.get(to), queue);
+        let handover = match destination.owner() {
+            Some(owner) if is_here => self.hand_over(now, owner, (to, destination), delivery).0,
+            None if is_here && destination.may_wait() => {
+                self.queue(now, to, delivery, DropReason::Detached)
             }
             _ => {
                 self.cluster.iter_mut().for_each(|cluster| cluster.figures.copies_stale += 1);
-                Fate::Stale
+                return Fate::Stale;
+            }
+        };
+        match handover {
+            Handover::Delivered => Fate::Delivered,
+            Handover::Queued => Fate::Queued,
+            Handover::Dropped(why) => {
+                self.record_drop(to.clone(), &delivery.origin, why);
+                Fate::QueueFull
             }
         }
     }
