@@ -255,6 +255,7 @@ fn why_unrecovered(reason: Unrecovered) -> &'static str {
         Unrecovered::Overflow => "more was missed than the hub keeps",
         Unrecovered::Ahead => "the hub does not know the latest message",
         Unrecovered::TakenOver => "another session had the address",
+        Unrecovered::NodeLost => "the hub that kept what was missed is gone",
         Unrecovered::Off => "the hub keeps nothing",
         Unrecovered::Other => "for a reason that only newer hubs know",
     }

@@ -66,6 +66,8 @@ pub struct Life {
     renewed: Option<Timestamp>,
     /// When the latest that the watch showed was sent.
     echoed: Option<Timestamp>,
+    /// The same of a watch that has not caught up: it may yet show what others wrote before that.
+    unproven: Option<Timestamp>,
     peers: Peers,
 }
 
@@ -91,6 +93,7 @@ impl Life {
             sent: VecDeque::new(),
             renewed: None,
             echoed: None,
+            unproven: None,
             peers: Peers::default(),
         }
     }
@@ -98,6 +101,11 @@ impl Life {
     /// How far it has come.
     pub fn phase(&self) -> LifePhase {
         self.phase
+    }
+
+    /// The process that runs.
+    pub fn incarnation(&self) -> Incarnation {
+        self.incarnation
     }
 
     /// The place of what this node owns.
@@ -161,6 +169,7 @@ impl Life {
 
     /// A watch has shown all rows, and of nodes those of `shown`. What it did not show is not there.
     pub fn caught_up(&mut self, now: Timestamp, shown: &BTreeSet<NodeName>) -> Vec<Change> {
+        self.echoed = self.echoed.max(self.unproven.take());
         if !shown.contains(&self.config.node) {
             self.own = None;
         }
@@ -173,7 +182,8 @@ impl Life {
 
     /// The engine lost what it had: no row of before says anything.
     pub fn went_back(&mut self) {
-        (self.own, self.under_way, self.echoed) = (None, None, None);
+        (self.own, self.under_way) = (None, None);
+        (self.echoed, self.unproven) = (None, None);
         self.peers = Peers::default();
         if matches!(self.phase, LifePhase::Joining | LifePhase::Living) {
             // It begins to live again when a watch has shown what there is.
@@ -181,10 +191,10 @@ impl Life {
         }
     }
 
-    /// A watch shows the row of a node.
+    /// A watch, which has caught up or has not, shows the row of a node.
     pub fn shown(
         &mut self,
-        now: Timestamp,
+        (now, caught_up): (Timestamp, bool),
         node: NodeName,
         revision: Revision,
         row: NodeRow,
@@ -193,7 +203,8 @@ impl Life {
             let (epoch, sent) = (row.epoch, self.sent_at(&row));
             let change = self.learn(now, revision, row);
             if self.phase == LifePhase::Living && epoch == self.epoch {
-                self.echoed = self.echoed.max(sent);
+                let echoed = if caught_up { &mut self.echoed } else { &mut self.unproven };
+                *echoed = sent.max(*echoed);
             }
             return change.into_iter().collect();
         }
@@ -357,7 +368,7 @@ impl Life {
         let begins = self.phase == LifePhase::Joining && epoch > self.epoch;
         if begins {
             (self.phase, self.epoch) = (LifePhase::Living, epoch);
-            (self.renewed, self.echoed) = (sent, None);
+            (self.renewed, self.echoed, self.unproven) = (sent, None, None);
         }
         begins.then_some(Change::Begun(epoch))
     }

@@ -12,7 +12,8 @@ mod row;
 pub use config::{ClusterConfig, InvalidCluster};
 pub use life::{Change, Life, LifePhase};
 pub use message::{
-    ENVELOPE_BYTES_MAX, Fate, MESSAGE_BYTES_MAX, Message, MessageBody, RELAYED_BYTES_MAX, Relayed,
+    ENVELOPE_BYTES_MAX, Fate, LogEnd, LogHead, LoggedMessage, MESSAGE_BYTES_MAX, Message,
+    MessageBody, RELAYED_BYTES_MAX, Relayed,
 };
 pub use requests::Requests;
 pub use row::{

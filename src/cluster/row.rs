@@ -137,6 +137,9 @@ pub struct AddressRow {
     pub generation: u64,
     /// Whether its session is gone, and nobody has come back for it.
     pub detached: bool,
+    /// Whether the owner numbers and keeps its messages.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub recovers: bool,
     /// Of the registration.
     pub capabilities: Vec<String>,
     /// Of the registration.
@@ -262,6 +265,7 @@ mod tests {
             since: Some(Revision(4)),
             generation: 0,
             detached: true,
+            recovers: true,
             capabilities: vec!["chat".to_owned()],
             metadata: Json::parse(r#"{"a": 1.50}"#).expect("JSON"),
             registered_at: Timestamp::from_millis(5),

@@ -41,7 +41,7 @@ impl Destination {
         self.owner.ok()
     }
 
-    fn may_wait(self) -> bool {
+    pub fn may_wait(self) -> bool {
         self.recovers && self.queue
     }
 }
@@ -248,7 +248,7 @@ impl Hub {
     }
 
     /// Keeps a copy for when its recipient can have it, or says `why` that is not now.
-    fn queue(
+    pub(super) fn queue(
         &mut self,
         now: Timestamp,
         to: &ActorAddress,

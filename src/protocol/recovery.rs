@@ -106,6 +106,8 @@ pub enum Unrecovered {
     Ahead,
     /// Another connection took the address over without a position.
     TakenOver,
+    /// The node of a cluster that kept it is gone, or did not answer.
+    NodeLost,
     /// The hub, or the address, keeps nothing.
     Off,
     /// A reason that only newer hubs know.

@@ -260,6 +260,8 @@ impl Page {
             revision_lag,
             writes_under_way,
             claims_under_way,
+            logs_fetched,
+            logs_lost,
         } = *node;
         for (name, help, value) in [
             ("node_fenced", "1 if the node does nothing for its addresses.", u64::from(fenced)),
@@ -278,6 +280,8 @@ impl Page {
             ("node_watches_total", "Watches that began.", watches),
             ("node_writes_unknown_total", "Writes whose outcome nobody told.", writes_unknown),
             ("node_copies_stale_total", "Copies for addresses that are not here.", copies_stale),
+            ("node_logs_fetched_total", "Logs that another node handed over.", logs_fetched),
+            ("node_logs_lost_total", "Logs that nobody handed over.", logs_lost),
             ("node_rows_unread_total", "Rows that cannot be read.", rows_unread),
             ("node_messages_unread_total", "Messages that cannot be read.", messages_unread),
         ] {

@@ -1,6 +1,7 @@
 //! What must hold over several nodes (docs/CLUSTER.md), judged by what clients heard and what the engine wrote.
 
 mod log;
+mod readers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,13 +11,15 @@ use signal_hub::cluster::engine::{NodeName, Revision};
 use signal_hub::cluster::{AddressRow, NodeRow, Place, RowKey};
 use signal_hub::hub::{Hub, SessionKey};
 use signal_hub::protocol::{
-    ActorAddress, Body, Delivery, DeliveryStatus, ErrorCode, MessageId, Notice, Outgoing, Reply,
+    ActorAddress, Body, Delivery, DeliveryStatus, ErrorCode, MessageId, Notice, Outgoing, Position,
+    Reply,
 };
 
 use super::moves::Word;
 use super::talk;
 use super::world::{Connection, Seen, Setting};
 use crate::engine::Engine;
+use readers::Readers;
 
 /// What does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,10 +48,14 @@ struct Client {
     actor: usize,
     /// The version at which it has its address.
     registered: Option<u64>,
+    /// Whether it may have it: nobody knows what became of its registration.
+    may_have: bool,
     /// What it asked and has heard nothing of.
     asked: BTreeMap<MessageId, Option<Word>>,
     /// The latest number of each session that it heard of.
     latest: BTreeMap<SessionKey, u64>,
+    /// Where it reads, if its messages are numbered.
+    reads: Option<Position>,
 }
 
 /// A change of an address in the engine's log.
@@ -77,6 +84,11 @@ pub(super) struct Judge {
     delivered: BTreeSet<(ActorAddress, SessionKey, u64)>,
     probes: BTreeSet<u64>,
     generation_lost: bool,
+    readers: Readers,
+    /// When something was broken last.
+    trouble: Option<Duration>,
+    /// The number of the latest request.
+    asked_until: u64,
 }
 
 impl Judge {
@@ -96,6 +108,9 @@ impl Judge {
             delivered: BTreeSet::new(),
             probes: BTreeSet::new(),
             generation_lost: false,
+            readers: Readers::default(),
+            trouble: None,
+            asked_until: 0,
         }
     }
 
@@ -109,6 +124,7 @@ impl Judge {
 
     pub fn asked(&mut self, key: SessionKey, number: u64, word: Option<Word>) {
         self.senders.insert(number, key);
+        self.asked_until = number;
         if let Some(client) = self.clients.get_mut(&key) {
             client.asked.insert(talk::id(number), word);
         }
@@ -134,7 +150,7 @@ impl Judge {
         match &message.body {
             Body::Reply { correlation, reply, .. } => {
                 let Some(id) = correlation else { return Ok(()) };
-                self.replied(key, id, reply)
+                self.replied(key, id, reply, now)
             }
             Body::Notice(notice) => self.noticed(key, &message.to, notice),
             Body::Delivery(delivery) => {
@@ -142,21 +158,35 @@ impl Judge {
                     let what = format!("a fenced node hands a message to {}", message.to);
                     return Err(Violation::new("I46", what));
                 }
+                self.read(key, message.seq, number_of(&delivery.origin))?;
                 self.got(key, &message.to, delivery, now)
             }
             Body::Pong => Ok(()),
         }
     }
 
-    fn replied(&mut self, key: SessionKey, id: &MessageId, reply: &Reply) -> Result<(), Violation> {
+    fn replied(
+        &mut self,
+        key: SessionKey,
+        id: &MessageId,
+        reply: &Reply,
+        now: Duration,
+    ) -> Result<(), Violation> {
         let Some(client) = self.clients.get_mut(&key) else { return Ok(()) };
         let Some(word) = client.asked.remove(id) else {
             return Err(Violation::new("I24", format!("{key} gets a second reply to {id}")));
         };
+        // What it asked since may have changed them again.
+        let changes = |word: &Option<Word>| {
+            matches!(word, Some(Word::Subscribe | Word::Unsubscribe | Word::Unregister))
+        };
+        let changes = client.asked.values().any(changes);
         match reply {
             Reply::Registered(told) => {
-                client.registered = Some(told.version);
-                self.registered(key, told.version, &told.actor_address, told.subscriptions.len())?;
+                (client.registered, client.may_have) = (Some(told.version), false);
+                let topics = (!changes).then_some(told.subscriptions.len());
+                self.registered(key, told.version, &told.actor_address, topics)?;
+                self.read_from(key, number_of(id), told.recovery.as_ref(), now)?;
             }
             Reply::Unregistered(_) => client.registered = None,
             Reply::Error(refusal) => {
@@ -164,10 +194,16 @@ impl Judge {
                 if word == Some(Word::Unregister) && refusal.code == ErrorCode::Timeout {
                     client.registered = None;
                 }
+                let registers = matches!(word, Some(Word::Register | Word::Recover));
+                client.may_have |= registers && refusal.code == ErrorCode::Timeout;
                 self.saw(refusal.code.as_str());
             }
-            Reply::DeliveryAck(told) if told.status == DeliveryStatus::Delivered => {
-                self.saw("a send was delivered");
+            Reply::DeliveryAck(told) => {
+                let is_delivered = told.status == DeliveryStatus::Delivered;
+                self.saw(if is_delivered { "a send was delivered" } else { "a send was queued" });
+                if let Some(Word::Send(to)) = word {
+                    self.accepted(to, number_of(id), now);
+                }
             }
             _ => {}
         }
@@ -185,25 +221,31 @@ impl Judge {
         key: SessionKey,
         version: u64,
         address: &ActorAddress,
-        topics: usize,
+        topics: Option<usize>,
     ) -> Result<(), Violation> {
         const REVISION_BITS: u32 = 43;
         let revision = Revision(version & ((1 << REVISION_BITS) - 1));
         let history = self.log.get(address).map(Vec::as_slice).unwrap_or_default();
         let rows =
             history.iter().filter_map(|written| Some((written.revision, written.row.as_ref()?)));
-        let of_version = rows.filter(|(at, row)| row.version(*at) == revision);
+        let generation = version >> REVISION_BITS;
+        let is_it = |(at, row): &(Revision, &AddressRow)| {
+            row.version(*at) == revision && row.generation == generation
+        };
+        let of_version = rows.filter(is_it);
         let mut of_version = of_version.peekable();
         if of_version.peek().is_none() {
             if self.generation_lost {
+                let client = self.clients.get_mut(&key);
+                client.into_iter().for_each(|client| client.registered = Some(u64::MAX));
                 return Ok(());
             }
             let what = format!("{key} is told version {version} of {address}, which no row has");
             return Err(Violation::new("I49", what));
         }
-        if !of_version.any(|(_, row)| row.topics.len() == topics) {
+        if !of_version.any(|(_, row)| topics.is_none_or(|topics| row.topics.len() == topics)) {
             let what =
-                format!("{key} is told {topics} topics of {address}, and its row has others");
+                format!("{key} is told {topics:?} topics of {address}, and its row has others");
             return Err(Violation::new("I14", what));
         }
         if !self.versions.entry(address.clone()).or_default().insert(version) {
@@ -225,7 +267,7 @@ impl Judge {
             Notice::Pause(_) | Notice::Resume => false,
         };
         let Some(client) = self.clients.get_mut(&key).filter(|_| lost) else { return Ok(()) };
-        if client.registered.take().is_none() {
+        if client.registered.take().is_none() && !client.may_have {
             let what = format!("{key} is told that it lost {to}, which it does not have");
             return Err(Violation::new("I5", what));
         }
@@ -243,7 +285,8 @@ impl Judge {
     ) -> Result<(), Violation> {
         let number = number_of(&delivery.origin);
         let Some(client) = self.clients.get_mut(&key) else { return Ok(()) };
-        if !self.delivered.insert((to.clone(), key, number)) {
+        // With a number it may come again, with the same one.
+        if client.reads.is_none() && !self.delivered.insert((to.clone(), key, number)) {
             let what = format!("{to} gets message {number} twice on {key}");
             return Err(Violation::new("I18", what));
         }
@@ -259,14 +302,17 @@ impl Judge {
         let history = self.log.get(to).map(Vec::as_slice).unwrap_or_default();
         let revision = Revision(version & ((1 << 43) - 1));
         let is_taken = |written: &&Written| {
-            written.revision > revision
-                && written.row.as_ref().is_some_and(|row| row.since.is_none() && !row.detached)
+            // What was written before the engine lost rows, and is carried out after that, takes nothing.
+            let takes = |row: &AddressRow| {
+                row.since.is_none() && !row.detached && row.generation >= version >> 43
+            };
+            written.revision > revision && written.row.as_ref().is_some_and(takes)
         };
-        let own = self.own_node(to, revision);
-        let taken = history
-            .iter()
-            .filter(is_taken)
-            .find(|written| written.row.as_ref().map(|row| row.owner.node.clone()) != own);
+        // The engine may have lost the row.
+        let Some(own) = self.own_node(to, revision) else { return Ok(()) };
+        let taken = history.iter().filter(is_taken).find(|written| {
+            written.row.as_ref().map(|row| row.owner.node.clone()) != Some(own.clone())
+        });
         if let Some(taken) = taken
             && now > taken.at + self.lease
         {
@@ -313,6 +359,7 @@ impl Judge {
                 return Err(Violation::new("I1", what));
             }
         }
+        self.readers_rest(&owners)?;
         for hub in hubs {
             self.copy_rests(engine, hub, &owners)?;
         }
@@ -342,7 +389,9 @@ impl Judge {
                 return Err(Violation::new("I48", format!("{node} does not know {address}")));
             }
             let owner = owners.iter().find(|(actor, _)| talk::address(**actor) == *address);
-            if has_row && owner.is_none() {
+            let may_have =
+                |client: &Client| client.may_have && talk::address(client.actor) == *address;
+            if has_row && owner.is_none() && !self.clients.values().any(may_have) {
                 let last = history.last().and_then(|last| last.row.as_ref());
                 let what = format!("{address} is nobody's, and its row is still there: {last:?}");
                 return Err(Violation::new("I30", what));

@@ -47,6 +47,8 @@ pub enum Move {
 pub enum Word {
     /// Registers the actor's own address.
     Register,
+    /// Registers it, and wants what it missed.
+    Recover,
     /// Gives it back.
     Unregister,
     /// Subscribes to the one topic.
@@ -114,6 +116,7 @@ impl fmt::Display for Word {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Word::Register => f.write_str("registers its address"),
+            Word::Recover => f.write_str("registers its address with its position"),
             Word::Unregister => f.write_str("unregisters it"),
             Word::Subscribe => f.write_str("subscribes"),
             Word::Unsubscribe => f.write_str("unsubscribes"),
@@ -170,8 +173,9 @@ const FAULTS: [(u32, Fault); 18] = [
     (1, Fault::Restart(Kept::Nothing)),
 ];
 
-const WORDS: [(u32, Word); 6] = [
-    (10, Word::Register),
+const WORDS: [(u32, Word); 7] = [
+    (3, Word::Register),
+    (10, Word::Recover),
     (2, Word::Unregister),
     (5, Word::Subscribe),
     (2, Word::Unsubscribe),
@@ -193,7 +197,8 @@ pub fn storm(setting: &Setting, seed: u64) -> Vec<Move> {
             && rng.random_range(0..4) > 0
         {
             let slot = rng.random_range(0..2);
-            moves.push(Move::Say { actor, slot, word: Word::Register });
+            let word = if rng.random_range(0..4) > 0 { Word::Recover } else { Word::Register };
+            moves.push(Move::Say { actor, slot, word });
         }
     }
     moves

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use signal_hub::protocol::{
     ActorAddress, ClientFrame, Connect, Disconnect, Json, MessageId, PROTOCOL_VERSION, Pattern,
-    Publish, Register, Request, Send, Subscribe, Subscription, Topic, Unregister, Unsubscribe,
-    Verb,
+    Publish, RecoveryWish, Register, Request, Send, Subscribe, Subscription, Topic, Unregister,
+    Unsubscribe, Verb,
 };
 use signal_hub::time::Timestamp;
 use uuid::Uuid;
@@ -38,16 +38,21 @@ pub(super) fn connect(now: Timestamp, number: u64, from: usize) -> ClientFrame {
     frame(now, number, from, verb)
 }
 
-pub(super) fn say(now: Timestamp, number: u64, from: usize, word: Word) -> ClientFrame {
+pub(super) fn say(
+    now: Timestamp,
+    number: u64,
+    from: usize,
+    (word, recovery): (Word, Option<RecoveryWish>),
+) -> ClientFrame {
     let (kind, data): (Arc<str>, Json) = ("n".into(), Json::from(serde_json::json!(number)));
     let verb = match word {
-        Word::Register => Verb::Register(Register {
+        Word::Register | Word::Recover => Verb::Register(Register {
             actor_address: address(from),
             capabilities: Vec::new(),
             metadata: Json::EMPTY_OBJECT,
             ttl: Duration::from_secs(600),
             renew_on_heartbeat: false,
-            recovery: None,
+            recovery,
         }),
         Word::Unregister => Verb::Unregister(Unregister { actor_address: None }),
         Word::Subscribe => Verb::Subscribe(Subscribe { topic: topic(), durable: false }),

@@ -3,11 +3,13 @@ use dst::seeds::Seeds;
 use super::*;
 
 /// What must have come up, or the storms prove little.
-const MUST_COME_UP: [&str; 12] = [
+const MUST_COME_UP: [&str; 15] = [
     "a late write was carried out",
     "a message came twice",
     "a node was declared dead",
+    "a position counted",
     "a send was delivered",
+    "a send was queued",
     "a session lost its address",
     "a watch ended without a word",
     "an address moved between nodes",
@@ -16,6 +18,7 @@ const MUST_COME_UP: [&str; 12] = [
     "the engine lost rows",
     "timeout",
     "unavailable",
+    "what a node kept was lost",
 ];
 
 #[test]

@@ -186,8 +186,74 @@ impl World {
             }
         }
         self.wait(self.setting.cluster.answer_timeout * 4)?;
+        self.move_readers(&believers)?;
         let hubs = self.nodes.iter().filter_map(|node| node.hub.as_ref());
         self.judge.rests(&self.engine, hubs, &self.connections)
+    }
+
+    /// Everybody who reads comes back at another node: half of them after a while, and half before the old node knows.
+    fn move_readers(&mut self, believers: &[(SessionKey, usize)]) -> Result<(), Violation> {
+        for (key, actor) in self.judge.reading(believers) {
+            let old = self.connections.get(&key).map_or(0, |known| known.node);
+            let others = (1..self.setting.nodes).map(|by| (old + by) % self.setting.nodes);
+            let others: Vec<usize> = others.filter(|node| self.lives(*node)).collect();
+            let Some(last) = others.last().copied() else { continue };
+            let other = self.connections.iter().filter(|(_, known)| known.actor == actor);
+            let other: Vec<SessionKey> = other.map(|(other, _)| *other).collect();
+            for one in other {
+                if one != key || actor % 2 == 0 {
+                    self.end(one, CloseCause::Lost)?;
+                    self.flow()?;
+                }
+            }
+            self.send_all(believers, actor)?;
+            // The old node hears nothing yet: what comes meanwhile is kept at the new ones.
+            self.nodes[old].is_held = true;
+            if actor % 2 == 0 && others.len() > 1 {
+                self.come_back(actor, others[0])?;
+                self.send_all(believers, actor)?;
+            }
+            self.come_back(actor, last)?;
+            self.judge.must_recover(self.asked);
+            self.send_all(believers, actor)?;
+            self.nodes[old].is_held = false;
+            self.flow()?;
+        }
+        self.wait(self.setting.cluster.answer_timeout * 4)
+    }
+
+    fn lives(&self, node: usize) -> bool {
+        let hub = self.nodes[node].hub.as_ref();
+        hub.is_some_and(|hub| !hub.is_fenced(self.time(node)))
+    }
+
+    /// Everybody sends to an actor, who gets it now or later.
+    fn send_all(&mut self, from: &[(SessionKey, usize)], to: usize) -> Result<(), Violation> {
+        for (sender, _) in from {
+            if self.connections.contains_key(sender) {
+                self.ask(*sender, Word::Send(to))?;
+                self.judge.probes(self.asked);
+            }
+        }
+        self.flow()
+    }
+
+    /// An actor connects to a node and shows its position.
+    fn come_back(&mut self, actor: usize, node: usize) -> Result<(), Violation> {
+        self.open(actor, node)?;
+        let new = SessionKey(self.opened);
+        self.flow()?;
+        self.ask(new, Word::Recover)?;
+        self.flow()
+    }
+
+    /// Returns whether a node cannot do what it should.
+    fn is_troubled(&self) -> bool {
+        let is_broken = |node: &Node| {
+            let stands = node.hub.is_none() || node.is_paused || node.is_held;
+            stands || node.is_lost || node.is_watch_held || !node.cut.is_empty()
+        };
+        self.is_electing || self.nodes.iter().any(is_broken)
     }
 
     fn time(&self, node: usize) -> Timestamp {
@@ -244,7 +310,11 @@ impl World {
         };
         let (actor, node) = (*actor, *node);
         self.asked += 1;
-        let frame: ClientFrame = talk::say(self.time(node), self.asked, actor, word);
+        if matches!(word, Word::Unregister | Word::Disconnect) {
+            self.judge.gives_back(actor);
+        }
+        let wish = (word == Word::Recover).then(|| self.judge.wish(actor, self.asked));
+        let frame: ClientFrame = talk::say(self.time(node), self.asked, actor, (word, wish));
         self.judge.asked(key, self.asked, Some(word));
         self.give(node, Input::Frame(key, Ok(frame)))
     }
@@ -362,6 +432,9 @@ impl World {
         let until = self.now + time;
         while self.now < until {
             self.now = (self.now + STEP).min(until);
+            if self.is_troubled() {
+                self.judge.is_troubled(self.now);
+            }
             for node in 0..self.nodes.len() {
                 let now = self.time(node);
                 let one = &mut self.nodes[node];

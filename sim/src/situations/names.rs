@@ -347,7 +347,8 @@ impl Situation {
             Unrecovered::Ahead => Some(Situation::PositionAhead),
             Unrecovered::TakenOver => Some(Situation::PositionTakenOver),
             Unrecovered::Off => Some(Situation::NothingKept),
-            Unrecovered::Other => None,
+            // No hub alone says these.
+            Unrecovered::NodeLost | Unrecovered::Other => None,
         }
     }
 

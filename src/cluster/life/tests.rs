@@ -38,7 +38,7 @@ impl Node {
             changes.extend(self.life.written(now, id, outcome).expect("it is one of these"));
             let Some(RowKey::Node(node)) = RowKey::decode(&key) else { panic!("{key} is no node") };
             let row = NodeRow::decode(&value).expect("a row");
-            changes.extend(self.life.shown(now, node, revision, row));
+            changes.extend(self.life.shown((now, true), node, revision, row));
         }
         changes
     }
@@ -53,7 +53,7 @@ impl Node {
             beat: self.revision,
             alive,
         };
-        self.life.shown(now, b(), Revision(self.revision), row)
+        self.life.shown((now, true), b(), Revision(self.revision), row)
     }
 }
 
@@ -101,7 +101,10 @@ fn who_was_declared_dead_begins_another_life() {
     node.revision += 1;
     let (own, row) = (node.life.place(), node.life.row_of(&node.life.place().node));
     let row = NodeRow { alive: false, ..row.expect("its row").1.clone() };
-    assert_eq!(node.life.shown(after(1), own.node.clone(), Revision(node.revision), row), []);
+    assert_eq!(
+        node.life.shown((after(1), true), own.node.clone(), Revision(node.revision), row),
+        []
+    );
     assert!(node.life.is_fenced(after(1)));
     assert_eq!(node.writes(after(1)), [Change::Begun(NodeEpoch(2))]);
     assert!(!node.life.lives(&own), "what was at the first life is not at the second");
@@ -117,7 +120,7 @@ fn of_two_processes_with_one_name_the_older_ends() {
         beat: 1,
         alive: true,
     };
-    let changes = node.life.shown(after(1), node.life.place().node, Revision(9), row);
+    let changes = node.life.shown((after(1), true), node.life.place().node, Revision(9), row);
     assert_eq!(changes, [Change::Superseded]);
     assert_eq!(node.life.phase(), LifePhase::Ended);
     assert!(node.life.is_superseded());
@@ -129,4 +132,21 @@ fn who_leaves_is_not_superseded() {
     node.life.leave(&mut node.requests);
     assert_eq!(node.life.phase(), LifePhase::Ended);
     assert!(!node.life.is_superseded());
+}
+
+#[test]
+fn an_echo_in_a_snapshot_counts_once_that_is_whole() {
+    let mut node = Node::living();
+    node.life.act(after(9), true, &mut node.requests);
+    assert!(node.life.is_fenced(after(9)));
+    let Some(Request::Write { id, value: Some(value), .. }) = node.requests.take().next() else {
+        panic!("it renews its row")
+    };
+    let (own, row) = (node.life.place().node, NodeRow::decode(&value).expect("a row"));
+    let done = WriteOutcome::Done(Revision(2));
+    assert_eq!(node.life.written(after(9), id, done), Some(Vec::new()));
+    assert_eq!(node.life.shown((after(9), false), own.clone(), Revision(2), row), []);
+    assert!(node.life.is_fenced(after(9)), "what others wrote may be yet to come");
+    assert_eq!(node.life.caught_up(after(9), &BTreeSet::from([own])), []);
+    assert!(!node.life.is_fenced(after(9)));
 }

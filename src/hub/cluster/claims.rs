@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Timer;
 use crate::cluster::{AddressRow, ClaimId, Format};
-use crate::hub::state::RegistrationState;
+use crate::hub::requests::Claim;
 use crate::hub::{Hub, SessionKey};
 use crate::protocol::{ActorAddress, Refusal, Register, Request, Verb};
 use crate::time::Timestamp;
@@ -13,9 +13,11 @@ use crate::time::Timestamp;
 /// A session that waits for an address.
 #[derive(Debug, Clone)]
 pub(super) struct Parked {
-    address: ActorAddress,
-    request: Arc<Request>,
+    pub address: ActorAddress,
+    pub request: Arc<Request>,
     due: Timestamp,
+    /// Whether what was kept for the address is lost.
+    pub log_lost: bool,
     /// What it asked since.
     waiting: VecDeque<Arc<Request>>,
 }
@@ -38,7 +40,7 @@ impl Hub {
         let Some(cluster) = &mut self.cluster else { return Ok(()) };
         let due = now + cluster.config.claim_timeout;
         let (request, waiting) = (Arc::clone(request), VecDeque::new());
-        let parked = Parked { address: address.clone(), request, due, waiting };
+        let parked = Parked { address: address.clone(), request, due, log_lost: false, waiting };
         cluster.parked.insert(key, parked);
         cluster.timers.insert((due, Timer::Claim(key)));
         cluster.claimants.entry(address.clone()).or_default().push_back(key);
@@ -118,6 +120,7 @@ impl Hub {
             since: None,
             generation: cluster.generation,
             detached: false,
+            recovers: register.recovery.is_some() && self.config.recovers(),
             capabilities: register.capabilities.clone(),
             metadata: register.metadata.clone(),
             registered_at: now,
@@ -140,14 +143,16 @@ impl Hub {
         let waits = cluster.parked.get(&key).is_some_and(|parked| parked.address == *address);
         let parked = if waits { cluster.parked.remove(&key) } else { None };
         let is_claimed = outcome.is_ok();
-        let Some(Parked { request, waiting, .. }) = parked else {
+        let Some(Parked { request, log_lost, waiting, .. }) = parked else {
             if is_claimed {
                 self.leave_detached(now, address);
             }
             return;
         };
         let reply = outcome.and_then(|version| match &request.verb {
-            Ok(Verb::Register(register)) => self.register(now, key, register, Some(version)),
+            Ok(Verb::Register(register)) => {
+                self.register(now, key, register, Some(Claim { version, log_lost }))
+            }
             Ok(_) | Err(_) => Err(Refusal::unknown_outcome()),
         });
         if is_claimed && reply.is_err() {
@@ -156,6 +161,7 @@ impl Hub {
         match reply {
             // It tells of topics that the row does not have yet.
             Ok(reply) if self.unwritten(address).is_some() => {
+                self.hold_back(key, address);
                 self.withhold(now, key, address, (request, reply));
             }
             reply => self.answer(now, key, &request, reply),
@@ -184,8 +190,7 @@ impl Hub {
             self.tell_taken(now, address, old);
         }
         self.copy_row(now, address, *row);
-        let until = now + self.config.resume_window;
-        self.registry.set_state(address, RegistrationState::Detached { until });
+        self.detach_until(address, now + self.config.resume_window);
         self.unsettle(address);
     }
 

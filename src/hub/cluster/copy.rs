@@ -51,7 +51,8 @@ impl Hub {
                 let row = read.and_then(|read| readable(read, &mut cluster.figures.rows_unread));
                 let Some(row) = row else { return };
                 cluster.watch.iter_mut().for_each(|watch| _ = watch.nodes.insert(node.clone()));
-                let change = cluster.life.shown(now, node, revision, row);
+                let caught_up = cluster.watch.as_ref().is_some_and(|watch| watch.caught_up);
+                let change = cluster.life.shown((now, caught_up), node, revision, row);
                 self.changed(now, change);
             }
             Some(RowKey::Address(address)) => {
@@ -123,6 +124,8 @@ impl Hub {
         cluster.watch_anew(now);
         let own = cluster.life.place();
         self.tell_of(&own, NodeChange::LostRows);
+        self.drop_fetches();
+        self.end_handovers();
         self.claim_all_again();
     }
 
@@ -143,8 +146,16 @@ impl Hub {
         if cluster.writes.get(address).is_some_and(|writing| writing.is_shown_by(&row)) {
             return self.done(now, address, revision);
         }
-        let is_ours = row.owner.node == cluster.config.node || row.generation < cluster.generation;
+        let is_own = |owner: &Place| owner.node == cluster.config.node;
+        let is_ours = is_own(&row.owner) || row.generation < cluster.generation;
+        let had = cluster.rows.get(address).filter(|known| is_own(&known.owner));
+        let had = had.map(|known| (address.clone(), known.version));
+        let had = had.filter(|_| !is_ours || self.registry.owner(address).is_none());
+        let had = had.filter(|_| !is_own(&row.owner));
         cluster.note(address, Known::of(&row, revision));
+        if let Some(had) = &had {
+            self.set_aside(now, had);
+        }
         match self.registry.owner(address) {
             // Of an earlier life of this very process, or from before the engine lost its rows.
             Some(_) if is_ours => self.unsettle(address),
@@ -155,11 +166,16 @@ impl Hub {
             None => self.copy_row(now, address, row),
         }
         self.moved(now, address);
+        if let Some(had) = &had {
+            self.refuse_fetching(now, had);
+        }
+        self.answer_asking(now, address);
     }
 
     /// There is no row of the address any longer.
     pub(super) fn gone(&mut self, now: Timestamp, address: &ActorAddress) {
         let Some(cluster) = &mut self.cluster else { return };
+        let had = cluster.rows.get(address).map(|known| (address.clone(), known.version));
         cluster.forget(address);
         if cluster.writes.get(address).is_some_and(|writing| writing.row.is_none()) {
             cluster.writes.remove(address);
@@ -169,17 +185,24 @@ impl Hub {
             self.taken_elsewhere(now, address, old, None);
         }
         self.forget_copy(address);
+        if let Some(had) = &had {
+            self.refuse_fetching(now, had);
+            self.cluster.iter_mut().for_each(|cluster| _ = cluster.fetches.remove(had));
+        }
         self.unsettle(address);
         self.moved(now, address);
+        self.answer_asking(now, address);
     }
 
     /// The life of its owner began or ended: the address can be reached, or is detached from now on.
     pub(super) fn look_again_at(&mut self, now: Timestamp, address: &ActorAddress) {
         let known = self.cluster.as_ref().and_then(|cluster| cluster.rows.get(address));
         let Some(place) = known.map(|known| known.owner.clone()) else { return };
-        if self.registry.owner(address).is_none() {
+        if let Some(copy) = self.registry.get(address).filter(|copy| copy.state.owner().is_none()) {
             let state = self.state_at(now, &place, address);
-            self.registry.set_state(address, state);
+            let recovers = copy.recovers && !self.is_lost_at(&place);
+            let copy = Registration { state, recovers, ..copy.clone() };
+            self.registry.insert(address.clone(), copy);
             self.time_copy(address, state);
         }
         self.moved(now, address);
@@ -190,7 +213,12 @@ impl Hub {
         let Some(cluster) = &self.cluster else { return };
         let version = cluster.version_of(address);
         let state = self.state_at(now, &row.owner, address);
-        self.end_log(address);
+        let is_own = row.owner.node == cluster.config.node;
+        let is_kept = !is_own && row.recovers && !self.is_lost_at(&row.owner);
+        if !is_own {
+            self.end_log(address);
+        }
+        let recovers = is_kept || is_own && self.logs.get(address).is_some();
         let registration = Registration {
             version,
             capabilities: row.capabilities,
@@ -200,7 +228,7 @@ impl Hub {
             principal: row.principal,
             peer: row.peer,
             renew_on_heartbeat: false,
-            recovers: false,
+            recovers,
             taken_over: None,
             state,
         };
@@ -221,6 +249,12 @@ impl Hub {
         }
     }
 
+    /// Returns whether what was kept there is gone: another node's life, which is over.
+    fn is_lost_at(&self, place: &Place) -> bool {
+        let cluster = self.cluster.as_ref().expect("only a node copies rows");
+        place.node != cluster.config.node && !cluster.life.lives(place)
+    }
+
     fn state_at(&self, now: Timestamp, place: &Place, address: &ActorAddress) -> RegistrationState {
         let cluster = self.cluster.as_ref().expect("only a node copies rows");
         let known = cluster.rows.get(address);
@@ -232,6 +266,13 @@ impl Hub {
         let turn = if is_own { 0 } else { 1 + cluster.life.rank() };
         let until = now + self.config.resume_window + cluster.config.lease * turn;
         RegistrationState::Detached { until }
+    }
+
+    /// Nobody has the address until then.
+    pub(super) fn detach_until(&mut self, address: &ActorAddress, until: Timestamp) {
+        let state = RegistrationState::Detached { until };
+        self.registry.set_state(address, state);
+        self.time_copy(address, state);
     }
 
     fn time_copy(&mut self, address: &ActorAddress, state: RegistrationState) {

@@ -13,8 +13,12 @@ pub struct NodeFigures {
     pub rows_unread: u64,
     /// Messages of other nodes that were passed over because this release cannot read them.
     pub messages_unread: u64,
-    /// Copies of other nodes for addresses that are not here, or no longer.
+    /// Copies for addresses that are not here, or no longer.
     pub copies_stale: u64,
+    /// Logs of addresses that came here with them.
+    pub logs_fetched: u64,
+    /// Those that did not come: another node was gone, or did not answer.
+    pub logs_lost: u64,
     /// Writes of which the engine did not say whether they were carried out.
     pub writes_unknown: u64,
     /// How often this node fenced itself.
@@ -57,15 +61,16 @@ impl Hub {
 }
 
 impl Hub {
-    /// Counts and tells if the node fenced itself, or serves again, since this was last asked.
-    pub(super) fn note_fencing(&mut self, now: Timestamp) {
-        let Some(cluster) = &mut self.cluster else { return };
+    /// Counts and tells if the node fenced itself, or serves again, since this was last asked. Returns whether it does.
+    pub(super) fn note_fencing(&mut self, now: Timestamp) -> bool {
+        let Some(cluster) = &mut self.cluster else { return false };
         let (acts, place) = (cluster.acts(now), cluster.life.place());
         if std::mem::replace(&mut cluster.acted, acts) == acts {
-            return;
+            return false;
         }
         cluster.figures.fencings += u64::from(!acts);
         self.tell_of(&place, if acts { NodeChange::Serves } else { NodeChange::Fenced });
+        acts
     }
 
     /// Also without an audit: whoever runs the node is to know.

@@ -5,7 +5,9 @@
 mod chores;
 mod claims;
 mod copy;
+mod fetch;
 mod figures;
+mod handover;
 mod relay;
 mod timers;
 mod withheld;
@@ -25,7 +27,9 @@ pub use figures::NodeFigures;
 
 use chores::Chores;
 use claims::Parked;
+use fetch::Fetch;
 use figures::readable;
+use handover::{Had, Handovers};
 use relay::Relays;
 use timers::{Timer, Waiting};
 use withheld::Withheld;
@@ -64,6 +68,9 @@ pub(super) struct Cluster {
     claimants: BTreeMap<ActorAddress, VecDeque<SessionKey>>,
     parked: BTreeMap<SessionKey, Parked>,
     relays: Relays,
+    /// Logs on their way to this node, by address and its version here.
+    fetches: BTreeMap<Had, Fetch>,
+    handovers: Handovers,
     /// What is looked at again, and when. It may be over by then.
     timers: BTreeSet<(Timestamp, Timer)>,
     /// What of each session waits.
@@ -107,6 +114,8 @@ struct Known {
     owner: Place,
     claim: ClaimId,
     detached: bool,
+    /// Whether its owner keeps its messages.
+    recovers: bool,
     /// What this node wrote; none if another one did.
     written: Option<Box<AddressRow>>,
 }
@@ -120,6 +129,7 @@ impl Known {
             owner: row.owner.clone(),
             claim: row.claim,
             detached: row.detached,
+            recovers: row.recovers,
             written: None,
         }
     }
@@ -147,6 +157,8 @@ impl Cluster {
             claimants: BTreeMap::new(),
             parked: BTreeMap::new(),
             relays: Relays::default(),
+            fetches: BTreeMap::new(),
+            handovers: Handovers::default(),
             timers: BTreeSet::new(),
             waiting: BTreeMap::new(),
             figures: NodeFigures::default(),
@@ -245,6 +257,11 @@ impl Hub {
                 Timer::Retry(address) => self.retry_write(now, &address),
                 Timer::Claim(key) => self.end_late_claim(now, key),
                 Timer::Withheld(address) => self.end_withheld(now, &address),
+                Timer::Fetch(had) => self.end_fetch(now, &had, None),
+                Timer::Aside(had) => self.end_aside(&had),
+                Timer::Asking(had) => {
+                    self.cluster.iter_mut().for_each(|it| it.handovers.ask_no_more(&had));
+                }
             }
         }
         self.end_relays(now);
@@ -253,12 +270,15 @@ impl Hub {
     /// After an input: the rows that it touched are written, if they are this node's.
     pub(super) fn settle_rows(&mut self, now: Timestamp) {
         self.do_chores(now);
-        self.note_fencing(now);
+        let acts_again = self.note_fencing(now);
         let Some(cluster) = &mut self.cluster else { return };
         let touched = self.registry.touched.iter();
         cluster.unsettled.extend(touched.cloned());
         cluster.unsettled.extend(self.topics.touched.iter().map(|(address, _)| address.clone()));
         self.settle_some(now);
+        if acts_again {
+            self.replay_all(now);
+        }
     }
 
     /// Refuses what a node cannot do that others may take for dead, or that does not know the cluster's rows.
@@ -312,6 +332,8 @@ impl Hub {
             Event::CaughtUp { watch, revision } => self.caught_up(now, watch, revision),
             Event::Written { id, outcome } => self.written(now, id, outcome),
             Event::Read { id, row } => {
+                let read = row.as_ref().ok().and_then(|row| row.as_ref().map(|(at, _)| *at));
+                cluster.last = cluster.last.max(read.unwrap_or(cluster.last));
                 let decoded = row.as_ref().map_err(|why| *why).map(|row| {
                     let row = row.as_ref();
                     row.and_then(|(at, text)| Some((*at, NodeRow::decode(text).ok()?)))

@@ -11,8 +11,8 @@ use reply::complete;
 
 use super::Cluster;
 use crate::cluster::engine::{NodeName, Revision};
-use crate::cluster::{Fate, Format, Message, MessageBody, NodeEpoch, Relayed};
-use crate::hub::state::{DedupeKey, RegistrationState};
+use crate::cluster::{Fate, Format, Incarnation, Message, MessageBody, NodeEpoch, Relayed};
+use crate::hub::state::DedupeKey;
 use crate::hub::{Hub, SessionKey};
 use crate::protocol::{ActorAddress, Delivery, Reply, Request};
 use crate::time::Timestamp;
@@ -27,11 +27,12 @@ pub(super) struct Relays {
     lanes: BTreeMap<ActorAddress, Lane>,
     /// What the request at hand has for other nodes.
     gathered: Vec<ActorAddress>,
-    delivery: Option<Arc<Delivery>>,
+    /// What that is, and whether it may be kept for who is away.
+    delivery: Option<(Arc<Delivery>, bool)>,
     /// The number of the latest message to each node.
     sent: BTreeMap<NodeName, u64>,
-    /// The life of each node that was heard of last, and the number of its latest message.
-    heard: BTreeMap<NodeName, (NodeEpoch, u64)>,
+    /// The process and the life of each node that was heard of last, and the number of its latest message.
+    heard: BTreeMap<NodeName, (Incarnation, NodeEpoch, u64)>,
 }
 
 /// A request whose copies are on their way.
@@ -43,6 +44,7 @@ struct Relay {
     /// As if no copy of other nodes arrived.
     reply: Reply,
     delivery: Arc<Delivery>,
+    queue: bool,
     due: Timestamp,
     open: BTreeMap<ActorAddress, Copy>,
     fates: Vec<Fate>,
@@ -83,14 +85,23 @@ impl Relays {
         self.lanes.contains_key(address)
     }
 
-    pub fn gather(&mut self, address: &ActorAddress, delivery: &Arc<Delivery>) {
-        self.gathered.push(address.clone());
-        self.delivery = Some(Arc::clone(delivery));
-    }
-
     fn number(&mut self) -> u64 {
         self.numbered += 1;
         self.numbered
+    }
+
+    /// A copy goes to where its address has this version.
+    fn send(&mut self, id: u64, to: &ActorAddress, version: Revision) {
+        let lane = self.lanes.entry(to.clone()).or_insert_with(|| Lane {
+            version,
+            under_way: BTreeSet::new(),
+            stale: BTreeSet::new(),
+            held: VecDeque::new(),
+        });
+        lane.version = version;
+        lane.under_way.insert(id);
+        let copy = self.open.get_mut(&id).and_then(|relay| relay.open.get_mut(to));
+        copy.into_iter().for_each(|copy| copy.sent = true);
     }
 }
 
@@ -100,14 +111,29 @@ type Bundles = BTreeMap<(u64, NodeName), Vec<(ActorAddress, Revision)>>;
 impl Hub {
     /// Returns whether a copy has to go by another node; then it is gathered for that.
     #[cold]
-    pub(in crate::hub) fn gathers(&mut self, to: &ActorAddress, delivery: &Arc<Delivery>) -> bool {
-        let elsewhere = self.registry.get(to).is_some_and(|known| known.state.is_elsewhere());
+    pub(in crate::hub) fn gathers(
+        &mut self,
+        to: &ActorAddress,
+        queue: bool,
+        delivery: &Arc<Delivery>,
+    ) -> bool {
+        let is_elsewhere = self.node_for(to, queue).is_some();
         let Some(cluster) = &mut self.cluster else { return false };
-        let relayed = elsewhere || cluster.relays.holds(to);
+        let relayed = is_elsewhere || cluster.relays.holds(to);
         if relayed {
-            cluster.relays.gather(to, delivery);
+            cluster.relays.gathered.push(to.clone());
+            cluster.relays.delivery = Some((Arc::clone(delivery), queue));
         }
         relayed
+    }
+
+    /// The other node that has the address, or keeps what may wait for it, and the version there.
+    fn node_for(&self, to: &ActorAddress, queue: bool) -> Option<(NodeName, Revision)> {
+        let known = self.registry.get(to)?;
+        let row = self.cluster.as_ref()?.rows.get(to)?;
+        let is_kept = queue && known.recovers && self.is_kept_elsewhere(to).is_some();
+        let is_elsewhere = known.state.is_elsewhere() || known.state.is_detached() && is_kept;
+        is_elsewhere.then(|| (row.owner.node.clone(), row.version))
     }
 
     /// The same ask is under way already: it gets the same outcome.
@@ -137,7 +163,7 @@ impl Hub {
         let Some(cluster) = &mut self.cluster else { return false };
         let relays = &mut cluster.relays;
         let gathered = std::mem::take(&mut relays.gathered);
-        let Some(delivery) = relays.delivery.take() else { return false };
+        let Some((delivery, queue)) = relays.delivery.take() else { return false };
         let id = relays.number();
         let open = gathered.iter().map(|to| (to.clone(), Copy::default())).collect();
         let relay = Relay {
@@ -146,6 +172,7 @@ impl Hub {
             ask: ask.clone(),
             reply: reply.clone(),
             delivery,
+            queue,
             due: now + cluster.config.answer_timeout,
             open,
             fates: Vec::new(),
@@ -179,34 +206,20 @@ impl Hub {
 
     /// Sends a copy to where its recipient is now.
     fn dispatch(&mut self, now: Timestamp, id: u64, to: &ActorAddress, bundles: &mut Bundles) {
-        let state = self.registry.get(to).map(|known| known.state);
-        let Some(cluster) = &mut self.cluster else { return };
-        let Some(delivery) = cluster.relays.open.get(&id).map(|relay| Arc::clone(&relay.delivery))
-        else {
-            return;
-        };
-        match (state, cluster.rows.get(to)) {
-            (Some(RegistrationState::Elsewhere), Some(known)) => {
-                let (node, version) = (known.owner.node.clone(), known.version);
+        let Some(cluster) = &self.cluster else { return };
+        let Some(relay) = cluster.relays.open.get(&id) else { return };
+        let (delivery, queue) = (Arc::clone(&relay.delivery), relay.queue);
+        let here = cluster.rows.get(to).map(|known| known.version);
+        match (self.node_for(to, queue), here) {
+            (Some((node, version)), _) => {
                 bundles.entry((id, node)).or_default().push((to.clone(), version));
-                let lane = cluster.relays.lanes.entry(to.clone()).or_insert_with(|| Lane {
-                    version,
-                    under_way: BTreeSet::new(),
-                    stale: BTreeSet::new(),
-                    held: VecDeque::new(),
-                });
-                lane.version = version;
-                lane.under_way.insert(id);
-                let copy =
-                    cluster.relays.open.get_mut(&id).and_then(|relay| relay.open.get_mut(to));
-                copy.into_iter().for_each(|copy| copy.sent = true);
+                self.cluster.iter_mut().for_each(|cluster| cluster.relays.send(id, to, version));
             }
-            (Some(RegistrationState::Live { .. }), Some(known)) => {
-                let version = known.version;
-                let fate = self.receive(now, to, version, &delivery);
+            (None, Some(version)) => {
+                let fate = self.receive(now, (to, version), &delivery, queue);
                 self.met(id, to, fate);
             }
-            _ => self.met(id, to, Fate::Stale),
+            (None, None) => self.met(id, to, Fate::Stale),
         }
     }
 
@@ -214,19 +227,20 @@ impl Hub {
         for ((relay, node), recipients) in bundles {
             let Some(cluster) = &self.cluster else { return };
             let Some(open) = cluster.relays.open.get(&relay) else { continue };
-            let delivery = Relayed::from(&*open.delivery);
+            let (delivery, queue) = (Relayed::from(&*open.delivery), open.queue);
             for to in recipients.chunks(RECIPIENTS_MAX) {
                 let (to, delivery) = (to.to_vec(), Box::new(delivery.clone()));
-                self.tell(&node, MessageBody::Deliver { relay, to, delivery });
+                self.tell(&node, MessageBody::Deliver { relay, to, delivery, queue });
             }
         }
     }
 
-    fn tell(&mut self, node: &NodeName, body: MessageBody) {
+    pub(super) fn tell(&mut self, node: &NodeName, body: MessageBody) {
         let Some(cluster) = &mut self.cluster else { return };
         let number = cluster.relays.sent.entry(node.clone()).or_default();
         *number += 1;
-        let message = Message { format: Format, from: cluster.life.place(), number: *number, body };
+        let (from, incarnation) = (cluster.life.place(), cluster.life.incarnation());
+        let message = Message { format: Format, from, incarnation, number: *number, body };
         cluster.requests.send(node.clone(), message.encode());
     }
 
@@ -260,11 +274,14 @@ impl Hub {
 
     /// The row of an address changed, or a copy for it was answered: what waited goes on, in order.
     pub(super) fn moved(&mut self, now: Timestamp, address: &ActorAddress) {
-        let Some(cluster) = &mut self.cluster else { return };
+        let Some(cluster) = &self.cluster else { return };
         let version = cluster.rows.get(address).map(|known| known.version);
-        let is_there = self.registry.get(address).is_some_and(|known| {
-            known.state == RegistrationState::Elsewhere || known.state.owner().is_some()
-        });
+        if !cluster.relays.holds(address) {
+            return;
+        }
+        let is_there =
+            self.registry.owner(address).is_some() || self.node_for(address, true).is_some();
+        let Some(cluster) = &mut self.cluster else { return };
         let Some(lane) = cluster.relays.lanes.get_mut(address) else { return };
         // A stale copy waits for news of its address.
         let waits = is_there && version == Some(lane.version) && !lane.stale.is_empty();

@@ -1,6 +1,7 @@
 //! When a node has to look at something again, and how much of each session waits.
 
 use super::Cluster;
+use super::handover::Had;
 use crate::hub::SessionKey;
 use crate::protocol::{ActorAddress, Refusal, Request};
 use crate::time::Timestamp;
@@ -14,6 +15,12 @@ pub(super) enum Timer {
     Claim(SessionKey),
     /// Replies that wait for the row of an address.
     Withheld(ActorAddress),
+    /// A log that this node fetches.
+    Fetch(Had),
+    /// A log that nobody fetched.
+    Aside(Had),
+    /// A log that another node asks for.
+    Asking(Had),
 }
 
 /// What of a session waits for other nodes, for a row to be written, or behind its claim.

@@ -64,6 +64,13 @@ impl Hub {
         }
     }
 
+    /// Returns whether a session has the address and has not heard of it yet.
+    pub(in crate::hub) fn withholds_registration(&self, address: &ActorAddress) -> bool {
+        let withheld = self.cluster.as_ref().and_then(|cluster| cluster.withheld.get(address));
+        let mut replies = withheld.into_iter().flatten().map(|one| &one.reply);
+        replies.any(|reply| matches!(reply, Reply::Registered(_)))
+    }
+
     /// The session lost the address before its row was written.
     pub(super) fn refuse_withheld(&mut self, now: Timestamp, address: &ActorAddress) {
         let withheld = self.cluster.as_mut().and_then(|cluster| cluster.withheld.remove(address));

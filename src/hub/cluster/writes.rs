@@ -63,7 +63,7 @@ impl Cluster {
     }
 
     /// Before all others that wait for the address.
-    fn claims_again(&mut self, address: &ActorAddress, claimant: SessionKey) {
+    pub(super) fn claims_again(&mut self, address: &ActorAddress, claimant: SessionKey) {
         self.claimants.entry(address.clone()).or_default().push_front(claimant);
         self.unsettled.insert(address.clone());
     }
@@ -102,7 +102,7 @@ impl Hub {
     /// Begins what is next for the row of an address, if nothing is under way: what its session changed, or a claim.
     pub(super) fn go_on_with(&mut self, now: Timestamp, address: &ActorAddress) {
         let Some(cluster) = &self.cluster else { return };
-        if cluster.writes.contains_key(address) {
+        if cluster.writes.contains_key(address) || cluster.is_fetching(address) {
             return;
         }
         match self.unwritten(address) {
@@ -147,6 +147,7 @@ impl Hub {
             since: since.map(|known| known.version),
             generation: cluster.generation,
             detached,
+            recovers: registration.recovers,
             capabilities: registration.capabilities.clone(),
             metadata: registration.metadata.clone(),
             registered_at: registration.registered_at,
@@ -272,11 +273,11 @@ impl Hub {
         let Some(writing) = cluster.writes.remove(address) else { return };
         cluster.unsettled.insert(address.clone());
         let Some(row) = writing.row else { return cluster.forget(address) };
-        let known = Known::of(&row, revision);
+        let (known, before) = (Known::of(&row, revision), cluster.rows.get(address).cloned());
         cluster.note(address, Known { written: Some(Box::new(row)), ..known });
         let version = cluster.version_of(address);
         match writing.claimant {
-            Some(claimant) => self.end_claim(now, claimant, address, Ok(version)),
+            Some(claimant) => self.claimed(now, claimant, address, before),
             None => self.registry.set_version(address, version),
         }
     }

@@ -38,7 +38,7 @@ impl Hub {
         let at_node = self.cluster.is_some();
         for to in &recipients {
             let destination = Destination::of(self.registry.get(to), true);
-            if at_node && self.gathers(to, &delivery) {
+            if at_node && self.gathers(to, true, &delivery) {
                 continue;
             }
             match self.deliver(now, key, (to, destination), &delivery) {

@@ -34,7 +34,7 @@ impl Hub {
         let handover = match self.destination(key, send) {
             Some((to, destination)) => {
                 self.check_copy(now, &delivery, to.as_str().len(), destination.recovers)?;
-                if self.cluster.is_some() && self.gathers(&to, &delivery) {
+                if self.cluster.is_some() && self.gathers(&to, send.queue, &delivery) {
                     // The other node says what becomes of it.
                     Handover::Delivered
                 } else {

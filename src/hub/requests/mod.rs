@@ -19,6 +19,8 @@ mod registration;
 mod sizes;
 mod takeover;
 
+pub(super) use registration::Claim;
+
 use super::{Hub, Phase, Record, SessionKey};
 use crate::protocol::{
     ActorAddress, Body, ClientFrame, CloseReason, Details, ErrorCode, Malformed, Pattern, Refusal,

@@ -148,7 +148,7 @@ impl Hub {
         let at_node = self.cluster.is_some();
         for (to, seat) in audience.iter() {
             let destination = Destination::of(self.registry.at(*seat, to), true);
-            if at_node && self.gathers(to, &delivery) {
+            if at_node && self.gathers(to, true, &delivery) {
                 continue;
             }
             match self.deliver(now, key, (to, destination), &delivery) {

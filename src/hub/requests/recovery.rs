@@ -19,6 +19,8 @@ pub(super) enum Found {
     Free,
     /// Another session had it.
     Taken,
+    /// It was at another node, and what that kept is lost.
+    Lost,
 }
 
 impl Hub {
@@ -38,8 +40,11 @@ impl Hub {
         if !self.config.recovers() {
             return Some(self.recovery(None, 0, Some(Unrecovered::Off)));
         }
-        let checked = wish.position().map(|position| self.check_position(address, position));
-        let keeps_epoch = found == Found::Free || checked == Some(Ok(()));
+        let checked = wish.position().map(|position| match found {
+            Found::Lost => Err(Unrecovered::NodeLost),
+            Found::Free | Found::Taken => self.check_position(address, position),
+        });
+        let keeps_epoch = found != Found::Taken || checked == Some(Ok(()));
         if !keeps_epoch || self.logs.get(address).is_none() {
             self.end_log(address);
             self.logs.insert(address, Log::new(Epoch::new(self.ids.fresh())));
@@ -48,6 +53,10 @@ impl Hub {
             (Some(position), Some(Ok(()))) => Ok(position.after),
             (_, checked) => Err(checked.and_then(Result::err)),
         };
+        if found == Found::Lost {
+            // Nobody has got anything of what came for it since.
+            self.logs.change(address, |log| log.rewind(0));
+        }
         Some(self.rewind(now, address, after))
     }
 
@@ -150,10 +159,39 @@ impl Hub {
         }
     }
 
+    /// Goes on with the replays that waited for this node.
+    pub(in crate::hub) fn replay_all(&mut self, now: Timestamp) {
+        for key in self.sessions.keys() {
+            self.replay_more(now, key);
+        }
+    }
+
+    /// What comes for the address from now on waits, behind what is to be replayed.
+    pub(in crate::hub) fn hold_back(&mut self, key: SessionKey, address: &ActorAddress) {
+        let held = self.logs.change(address, |log| log.rewind(log.position()));
+        if let Some(session) = self.sessions.open_mut(key).filter(|_| held.is_some()) {
+            session.replaying.insert(address.clone());
+        }
+    }
+
+    /// Adds a log that was kept elsewhere.
+    pub(in crate::hub) fn insert_log(&mut self, address: &ActorAddress, log: Log) {
+        self.logs.insert(address, log);
+        let mut lost = Vec::new();
+        self.logs.make_total_room(0, &self.config, &mut lost);
+        for (address, kept) in lost {
+            self.settle(&address, &kept, DropReason::Overflow);
+        }
+        self.time_log(address);
+    }
+
     /// Hands out what waits to be replayed, as much as the session's queue has room for.
     pub(in crate::hub) fn replay(&mut self, now: Timestamp, key: SessionKey, to: &ActorAddress) {
-        if self.logs.get(to).is_none_or(|log| log.cursor().is_none()) || self.is_fenced(now) {
+        if self.logs.get(to).is_none_or(|log| log.cursor().is_none()) {
             return;
+        }
+        if self.is_fenced(now) || self.withholds_registration(to) {
+            return self.hold_back(key, to);
         }
         while let Some(next) = self.logs.get(to).and_then(Log::next).cloned() {
             if next.is_overdue(now) {

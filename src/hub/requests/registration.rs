@@ -10,6 +10,15 @@ use crate::protocol::{
 };
 use crate::time::Timestamp;
 
+/// What the claim of an address came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::hub) struct Claim {
+    /// The version that its row gives it.
+    pub version: u64,
+    /// Whether another node kept messages for it that are lost.
+    pub log_lost: bool,
+}
+
 impl Hub {
     /// Whether the session may register the address.
     pub(in crate::hub) fn check_register(
@@ -22,14 +31,14 @@ impl Hub {
         self.check_addresses(key, address)
     }
 
-    /// The last registration wins: an address that another session holds moves to this one. In a cluster the row
-    /// gives its version.
+    /// The last registration wins: an address that another session holds moves to this one. In a cluster it was
+    /// claimed first.
     pub(in crate::hub) fn register(
         &mut self,
         now: Timestamp,
         key: SessionKey,
         register: &Register,
-        version: Option<u64>,
+        claim: Option<Claim>,
     ) -> Result<Reply, Refusal> {
         // All tables share one text.
         let known = self.registry.find(&register.actor_address).map(|(_, name)| name.clone());
@@ -38,7 +47,8 @@ impl Hub {
         let principal = self.principal(key);
         let known = self.registry.get(address);
         let next = known.map_or(1, |known| known.version + 1);
-        let version = version.unwrap_or(next);
+        let version = claim.map_or(next, |claim| claim.version);
+        let is_elsewhere = known.is_some_and(|known| known.state.is_elsewhere());
         let claimed = known.is_some_and(|known| known.principal != principal);
         let resumed = !claimed && known.is_some_and(|known| known.state.is_detached());
         let known = known.filter(|_| !claimed);
@@ -49,8 +59,10 @@ impl Hub {
                 self.take_over(now, address, old, key);
                 Found::Taken
             }
+            None if is_elsewhere => Found::Taken,
             Some(_) | None => Found::Free,
         };
+        let found = if claim.is_some_and(|claim| claim.log_lost) { Found::Lost } else { found };
         if claimed {
             self.forget(address, ForgetReason::Claimed);
         }

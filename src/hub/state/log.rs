@@ -36,6 +36,13 @@ pub(crate) enum Lost {
     Crowded,
 }
 
+/// No number is higher; 2^53 of them can be told exactly in JSON.
+const NUMBER_MAX: u64 = 1 << 53;
+
+/// Numbers of another hub's log that do not go together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Malnumbered;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Log {
     pub epoch: Epoch,
@@ -135,6 +142,69 @@ impl Log {
         self.cursor = Some(seq.get() + 1);
     }
 
+    /// A message of another hub's log, which has its number; the oldest give way to it.
+    pub fn push_numbered(&mut self, kept: Kept, config: &Config) -> Result<(), Malnumbered> {
+        let (seq, before) = (kept.seq.get(), self.last);
+        if seq <= before || seq > NUMBER_MAX {
+            return Err(Malnumbered);
+        }
+        self.last = seq;
+        self.push(kept);
+        while self.kept.len() > config.recovery_messages_max
+            || self.bytes > config.recovery_bytes_max
+        {
+            self.lose_oldest(Lost::Crowded);
+        }
+        Ok(())
+    }
+
+    /// What another hub's log is beside its messages, which all came.
+    pub fn end_numbered(&mut self, stored: StoredLog) -> Result<(), Malnumbered> {
+        let StoredLog { epoch, last, floor, aged } = stored;
+        let oldest = self.kept.front().map_or(last, |kept| kept.seq.get() - 1);
+        if last < self.last || last > NUMBER_MAX || floor > oldest {
+            return Err(Malnumbered);
+        }
+        (self.epoch, self.last) = (epoch, last);
+        if floor > self.floor {
+            (self.floor, self.lost) = (floor, if aged { Lost::Aged } else { Lost::Crowded });
+        }
+        Ok(())
+    }
+
+    /// It is for another hub from now on, as far as there is so much room. Returns what gave way.
+    pub fn set_aside(&mut self, room: usize) -> Vec<Kept> {
+        self.stop();
+        let (mut lost, floor) = (Vec::new(), self.floor);
+        while self.oldest().is_some_and(|kept| kept.seq.get() <= floor || self.bytes > room)
+            && let Some(oldest) = self.lose_oldest(Lost::Crowded)
+        {
+            lost.push(oldest);
+        }
+        lost
+    }
+
+    /// What came later, and was numbered for itself, goes on behind. Returns what gave way.
+    pub fn follow_with(&mut self, later: Log, config: &Config) -> Vec<Kept> {
+        let mut lost = Vec::new();
+        if later.floor > 0 {
+            // Some of it is lost already.
+            self.number();
+            self.leave_out_latest();
+            lost.extend(self.lose_all());
+        }
+        for kept in later.into_kept() {
+            while !self.has_room(kept.weight, config)
+                && let Some(oldest) = self.lose_oldest(Lost::Crowded)
+            {
+                lost.push(oldest);
+            }
+            let seq = self.number();
+            self.push(Kept { seq, ..kept });
+        }
+        lost
+    }
+
     /// The next message has this number. If some before it are missing, no position before them
     /// counts.
     pub fn go_on_to(&mut self, seq: u64) {
@@ -187,5 +257,94 @@ impl Log {
 
     fn place(&self, after: u64) -> usize {
         self.kept.partition_point(|kept| kept.seq.get() <= after)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::protocol::{ActorAddress, Json, MessageId, Route};
+
+    fn epoch(number: u128) -> Epoch {
+        Epoch::new(Uuid::from_u128(number))
+    }
+
+    fn kept(seq: u64) -> Kept {
+        let from = ActorAddress::from_path("a").expect("a path");
+        let (payload, id) = (Json::EMPTY_OBJECT, MessageId::from(Uuid::nil()));
+        let delivery = Delivery::new(from, "n", payload, Json::EMPTY_OBJECT, Route::Send, id, None);
+        let (at, weight) = (Timestamp::from_millis(seq), delivery.weight());
+        let seq = NonZeroU64::new(seq).expect("a number");
+        Kept { seq, at, lived: at, weight, delivery: Arc::new(delivery), owed: true }
+    }
+
+    fn config(messages: usize) -> Config {
+        Config { recovery_messages_max: messages, ..Config::default() }
+    }
+
+    /// A log as another hub's came: these messages, and its end.
+    fn fetched(seqs: &[u64], last: u64, floor: u64) -> Result<Log, Malnumbered> {
+        let mut log = Log::new(epoch(0));
+        for seq in seqs {
+            log.push_numbered(kept(*seq), &config(3))?;
+        }
+        log.end_numbered(StoredLog { epoch: epoch(7), last, floor, aged: true })?;
+        Ok(log)
+    }
+
+    fn seqs(log: &Log) -> Vec<u64> {
+        log.after(0).map(|kept| kept.seq.get()).collect()
+    }
+
+    #[test]
+    fn a_log_of_another_hub_goes_on_where_it_stood() {
+        let log = fetched(&[4, 5], 5, 3).expect("they go together");
+        assert_eq!((seqs(&log), log.epoch, log.last, log.floor), (vec![4, 5], epoch(7), 5, 3));
+        assert_eq!(log.check(2), Err(Unrecovered::Expired));
+        assert_eq!((log.check(3), log.check(6)), (Ok(()), Err(Unrecovered::Ahead)));
+        let longer = fetched(&[1, 2, 3, 4], 6, 0).expect("they go together");
+        assert_eq!((seqs(&longer), longer.last, longer.floor), (vec![2, 3, 4], 6, 1));
+    }
+
+    #[test]
+    fn numbers_that_do_not_go_together_are_told() {
+        let wrong: [(&[u64], u64, u64); 5] =
+            [(&[2, 2], 2, 0), (&[3, 2], 3, 0), (&[4], 3, 0), (&[4], 5, 4), (&[u64::MAX], 5, 0)];
+        for (seqs, last, floor) in wrong {
+            assert_eq!(fetched(seqs, last, floor), Err(Malnumbered), "{seqs:?} {last} {floor}");
+        }
+        assert_eq!(fetched(&[], u64::MAX, 0), Err(Malnumbered));
+    }
+
+    #[test]
+    fn what_came_later_goes_on_behind_it_and_what_of_it_is_lost_is_missed() {
+        let later = |count: u64| {
+            let mut log = Log::new(epoch(9));
+            (0..count).for_each(|_| {
+                let seq = log.number().get();
+                log.push(kept(seq));
+            });
+            log
+        };
+        let mut log = fetched(&[4, 5], 5, 3).expect("they go together");
+        let gave_way = log.follow_with(later(2), &config(3));
+        assert_eq!((seqs(&log), log.epoch, gave_way.len()), (vec![5, 6, 7], epoch(7), 1));
+        assert_eq!(log.check(3), Err(Unrecovered::Overflow));
+        let mut holed = later(2);
+        holed.lose_oldest(Lost::Crowded);
+        let mut log = fetched(&[4, 5], 5, 3).expect("they go together");
+        log.follow_with(holed, &config(3));
+        assert_eq!((seqs(&log), log.floor), (vec![7], 6), "6 was lost before it could be numbered");
+    }
+
+    #[test]
+    fn a_log_that_is_set_aside_keeps_the_latest_there_is_room_for() {
+        let mut log = fetched(&[4, 5, 6], 6, 3).expect("they go together");
+        log.rewind(3);
+        let weight = kept(1).weight;
+        assert_eq!(log.set_aside(2 * weight).len(), 1);
+        assert_eq!((seqs(&log), log.floor, log.cursor()), (vec![5, 6], 4, None));
     }
 }

@@ -58,8 +58,14 @@ impl Logs {
         self.bytes + self.of.len() * weights::LOG
     }
 
+    /// The address has no log before.
     pub fn insert(&mut self, address: &ActorAddress, log: Log) {
         self.touched.note(address.clone());
+        self.messages += log.len();
+        self.bytes += log.bytes();
+        if let Some(rank) = rank(&log) {
+            self.ranks.insert((rank, address.clone()));
+        }
         self.of.insert(address.clone(), Box::new(log));
     }
 
@@ -110,22 +116,37 @@ impl Logs {
         if weight > config.recovery_bytes_max.min(config.recovery_total_bytes_max) {
             return false;
         }
-        let mut lose_oldest = |logs: &mut Self, address: &ActorAddress| {
-            let oldest = logs.change(address, |log| log.lose_oldest(Lost::Crowded)).flatten();
-            let gave_way = oldest.is_some();
-            lost.extend(oldest.map(|kept| (address.clone(), kept)));
-            gave_way
-        };
         while !self.get(address).is_some_and(|log| log.has_room(weight, config)) {
-            if !lose_oldest(self, address) {
+            if !self.lose_oldest(address, lost) {
                 return false;
             }
         }
+        self.make_total_room(weight, config, lost)
+    }
+
+    /// Makes room for so much more in the hub. Returns whether there is room now.
+    pub fn make_total_room(
+        &mut self,
+        weight: usize,
+        config: &Config,
+        lost: &mut Vec<(ActorAddress, Kept)>,
+    ) -> bool {
         while self.bytes + weight > config.recovery_total_bytes_max {
             let Some((_, most)) = self.ranks.last().cloned() else { return false };
-            lose_oldest(self, &most);
+            self.lose_oldest(&most, lost);
         }
         true
+    }
+
+    fn lose_oldest(
+        &mut self,
+        address: &ActorAddress,
+        lost: &mut Vec<(ActorAddress, Kept)>,
+    ) -> bool {
+        let oldest = self.change(address, |log| log.lose_oldest(Lost::Crowded)).flatten();
+        let gave_way = oldest.is_some();
+        lost.extend(oldest.map(|kept| (address.clone(), kept)));
+        gave_way
     }
 }
 

@@ -265,6 +265,14 @@ impl Registry {
         }
     }
 
+    /// Another node told which epoch a takeover ended.
+    pub fn set_taken_over(&mut self, address: &ActorAddress, epoch: Option<Epoch>) {
+        self.touched.note(address.clone());
+        if let Some(row) = self.rows.get_mut(address) {
+            row.taken_over = epoch;
+        }
+    }
+
     pub fn remove(&mut self, address: &ActorAddress) {
         self.unlist(address);
         self.leave_indexes(address);

@@ -16,7 +16,6 @@ impl Judge {
             self.judged = Revision(0);
             self.log.clear();
             self.nodes.clear();
-            self.died.clear();
             self.versions.clear();
             // Versions of before name no row any longer.
             let registered =
@@ -78,7 +77,8 @@ impl Judge {
             && before.alive
             && !(row.alive && row.epoch == before.epoch)
         {
-            self.died.insert(Place { node: node.clone(), epoch: before.epoch }, at);
+            // The log may be read again, after the engine lost its end.
+            self.died.entry(Place { node: node.clone(), epoch: before.epoch }).or_insert(at);
         }
         if !is_own {
             let same_life = before.as_ref().is_some_and(|before| before.epoch == row.epoch);

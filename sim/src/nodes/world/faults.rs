@@ -6,6 +6,7 @@ use crate::nodes::moves::Fault;
 impl World {
     pub(super) fn break_or_mend(&mut self, node: usize, fault: Fault) -> Result<(), Violation> {
         self.judge.saw(fault_name(fault));
+        self.judge.is_troubled(self.now);
         let one = &mut self.nodes[node];
         let name = one.name.clone();
         match fault {
@@ -62,6 +63,8 @@ impl World {
             }
             Fault::Restart(kept) => {
                 self.is_electing = false;
+                // What was asked before it is back is not carried out after that.
+                (0..self.engine.late_writes().len()).for_each(|_| self.engine.drop_late(0));
                 self.engine.restart(kept);
                 self.judge.restarted(&self.engine, self.now)?;
                 for node in &mut self.nodes {
