@@ -195,7 +195,9 @@ impl Judge {
                     client.registered = None;
                 }
                 let registers = matches!(word, Some(Word::Register | Word::Recover));
-                client.may_have |= registers && refusal.code == ErrorCode::Timeout;
+                // Or it had it, and lost it before it could hear of that.
+                let doubts = [ErrorCode::Timeout, ErrorCode::Unauthorized];
+                client.may_have |= registers && doubts.contains(&refusal.code);
                 self.saw(refusal.code.as_str());
             }
             Reply::DeliveryAck(told) => {

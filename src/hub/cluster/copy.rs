@@ -85,7 +85,9 @@ impl Hub {
         let gone = cluster.rows.iter().filter(is_gone);
         let gone = gone.map(|(address, known)| (address.clone(), Some(known.revision)));
         let unknown = |address: &&ActorAddress| !cluster.rows.contains_key(*address);
-        let foreign = self.registry.iter().filter(|(_, known)| known.state.owner().is_none());
+        let lost = std::mem::take(&mut cluster.rows_lost).then(|| self.registry.iter());
+        let foreign = lost.into_iter().flatten();
+        let foreign = foreign.filter(|(_, known)| known.state.owner().is_none());
         let foreign = foreign.map(|(address, _)| address).filter(unknown);
         let gone: Vec<_> = gone.chain(foreign.map(|address| (address.clone(), None))).collect();
         cluster.chores.gone.extend(gone);
@@ -118,6 +120,7 @@ impl Hub {
         cluster.generation += 1;
         (cluster.shown, cluster.last) = (Revision(0), Revision(0));
         cluster.rows.clear();
+        cluster.rows_lost = true;
         cluster.at.clear();
         cluster.chores = Chores::default();
         cluster.life.went_back();

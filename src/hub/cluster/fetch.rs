@@ -10,7 +10,7 @@ use super::{Cluster, Known, Timer};
 use crate::cluster::engine::NodeName;
 use crate::cluster::{LogEnd, LogHead, LoggedMessage, MessageBody};
 use crate::hub::state::{Kept, Log, RegistrationState};
-use crate::hub::{DropReason, Hub, SessionKey, StoredLog};
+use crate::hub::{Config, DropReason, Hub, SessionKey, StoredLog};
 use crate::protocol::{ActorAddress, Delivery, Epoch, Refusal, Verb};
 use crate::time::Timestamp;
 
@@ -220,8 +220,12 @@ impl Hub {
 
     /// The engine lost what it had: who waits claims anew, and what was kept elsewhere is lost.
     pub(super) fn drop_fetches(&mut self) {
-        let Some(cluster) = &mut self.cluster else { return };
-        for ((address, _), fetch) in std::mem::take(&mut cluster.fetches) {
+        let fetches = self.cluster.as_mut().map(|cluster| std::mem::take(&mut cluster.fetches));
+        for ((address, _), fetch) in fetches.into_iter().flatten() {
+            for kept in fetch.later.into_iter().flat_map(Log::into_kept) {
+                self.settle(&address, &kept, DropReason::Unclaimed);
+            }
+            let Some(cluster) = &mut self.cluster else { return };
             if let Some(parked) = cluster.parked.get_mut(&fetch.claimant)
                 && parked.address == address
             {
@@ -242,11 +246,7 @@ impl Cluster {
 }
 
 /// What was fetched, and behind it what came later; the latter alone if there is no log.
-fn joined(
-    fetched: Option<Log>,
-    later: Option<Log>,
-    config: &crate::hub::Config,
-) -> (Option<Log>, Vec<Kept>) {
+fn joined(fetched: Option<Log>, later: Option<Log>, config: &Config) -> (Option<Log>, Vec<Kept>) {
     match (fetched, later) {
         (Some(mut log), Some(later)) => {
             let gave_way = log.follow_with(later, config);

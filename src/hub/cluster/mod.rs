@@ -54,6 +54,8 @@ pub(super) struct Cluster {
     /// The last revision that a watch has shown: a row that is older and unknown was replaced.
     shown: Revision,
     rows: BTreeMap<ActorAddress, Known>,
+    /// Whether addresses may be known without their rows, since the engine lost those.
+    rows_lost: bool,
     /// The addresses at each place.
     at: BTreeMap<Place, BTreeSet<ActorAddress>>,
     writes: BTreeMap<ActorAddress, Writing>,
@@ -148,6 +150,7 @@ impl Cluster {
             last: Revision(0),
             shown: Revision(0),
             rows: BTreeMap::new(),
+            rows_lost: false,
             at: BTreeMap::new(),
             writes: BTreeMap::new(),
             asked: BTreeMap::new(),
