@@ -65,7 +65,7 @@ impl Hub {
     /// The session is over: nothing of it waits any longer. What it claimed is detached when it is got.
     pub(in crate::hub) fn unpark(&mut self, key: SessionKey) {
         if let Some(cluster) = &mut self.cluster {
-            cluster.parked.remove(&key);
+            cluster.unpark(key);
         }
     }
 
@@ -131,7 +131,7 @@ impl Hub {
     ) {
         let Some(cluster) = &mut self.cluster else { return };
         let waits = cluster.parked.get(&key).is_some_and(|parked| parked.address == *address);
-        let parked = if waits { cluster.parked.remove(&key) } else { None };
+        let parked = if waits { cluster.unpark(key) } else { None };
         let is_claimed = outcome.is_ok();
         let Some(Parked { request, waiting, .. }) = parked else {
             if is_claimed {
@@ -187,5 +187,19 @@ impl Hub {
         if let Some(address) = late.map(|parked| parked.address.clone()) {
             self.end_claim(now, key, &address, Err(Refusal::unknown_outcome()));
         }
+    }
+}
+
+impl Cluster {
+    /// The session waits no longer, and is not among those that wait for the address.
+    fn unpark(&mut self, key: SessionKey) -> Option<Parked> {
+        let parked = self.parked.remove(&key)?;
+        if let Some(claimants) = self.claimants.get_mut(&parked.address) {
+            claimants.retain(|other| *other != key);
+            if claimants.is_empty() {
+                self.claimants.remove(&parked.address);
+            }
+        }
+        Some(parked)
     }
 }
