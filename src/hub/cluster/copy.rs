@@ -67,7 +67,11 @@ impl Hub {
         let gone: Vec<ActorAddress> =
             foreign.map(|(address, _)| address).filter(unknown).cloned().collect();
         let changes = cluster.life.caught_up(now, &nodes);
+        // Until now it may have been blind: what is detached elsewhere has all of its window from here on.
+        let elsewhere = cluster.at.keys().filter(|place| place.node != cluster.config.node);
+        let elsewhere: Vec<Place> = elsewhere.cloned().collect();
         gone.iter().for_each(|address| self.forget_copy(address));
+        elsewhere.iter().for_each(|place| self.look_again_at(now, place));
         self.changed(now, changes);
     }
 
@@ -203,12 +207,17 @@ impl Hub {
         }
     }
 
-    /// Returns how long to wait yet for the node that an address is detached at: it lives, and clears its rows itself.
-    pub(in crate::hub) fn is_kept_elsewhere(&self, address: &ActorAddress) -> Option<Duration> {
+    /// Returns how long to wait yet for the node that an address is detached at: it lives, and clears its rows itself, or
+    /// this one does not know.
+    pub(in crate::hub) fn kept_elsewhere(
+        &self,
+        now: Timestamp,
+        address: &ActorAddress,
+    ) -> Option<Duration> {
         let cluster = self.cluster.as_ref()?;
         let known = cluster.rows.get(address)?;
-        let is_kept = known.owner != cluster.life.place() && cluster.life.lives(&known.owner);
-        is_kept.then_some(cluster.config.lease)
+        let may_live = cluster.life.lives(&known.owner) || !cluster.writes_now(now);
+        (known.owner != cluster.life.place() && may_live).then_some(cluster.config.lease)
     }
 
     /// Another node's session registered an address that a session here has.
