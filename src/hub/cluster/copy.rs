@@ -92,6 +92,10 @@ impl Hub {
         let gone: Vec<_> = gone.chain(foreign.map(|address| (address.clone(), None))).collect();
         cluster.chores.gone.extend(gone);
         let changes = cluster.life.caught_up(now, &nodes);
+        // Until now it may have been blind: what is detached elsewhere has all of its window from here on.
+        let elsewhere = cluster.at.keys().filter(|place| place.node != cluster.config.node);
+        let elsewhere = elsewhere.map(|place| (place.clone(), None)).collect::<Vec<_>>();
+        cluster.chores.places.extend(elsewhere);
         self.changed(now, changes);
     }
 
@@ -288,12 +292,17 @@ impl Hub {
         }
     }
 
-    /// Returns how long to wait yet for the node that an address is detached at: it lives, and clears its rows itself.
-    pub(in crate::hub) fn is_kept_elsewhere(&self, address: &ActorAddress) -> Option<Duration> {
+    /// Returns how long to wait yet for the node that an address is detached at: it lives, and clears its rows itself, or
+    /// this one does not know.
+    pub(in crate::hub) fn kept_elsewhere(
+        &self,
+        now: Timestamp,
+        address: &ActorAddress,
+    ) -> Option<Duration> {
         let cluster = self.cluster.as_ref()?;
         let known = cluster.rows.get(address)?;
-        let is_kept = known.owner != cluster.life.place() && cluster.life.lives(&known.owner);
-        is_kept.then_some(cluster.config.lease)
+        let may_live = cluster.life.lives(&known.owner) || !cluster.writes_now(now);
+        (known.owner != cluster.life.place() && may_live).then_some(cluster.config.lease)
     }
 
     /// Another node's session registered an address that a session here has.
