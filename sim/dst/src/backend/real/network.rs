@@ -58,13 +58,17 @@ impl Network {
         Ok(address)
     }
 
-    /// The hub listens here from now on.
+    /// The hub listens here from now on. Of one before it, nobody may have noticed yet that it is gone.
     pub fn hub_listens(&self, address: SocketAddr) {
+        let mut hub = self.hub.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(gone) = hub.take() {
+            gone.listener.close();
+        }
         let place = SocketAddr::from((Ipv4Addr::UNSPECIFIED, HUB_PORT));
         let listener = self.net.host(HUB_HOST).listen(place).expect("no other hub listens");
         let listener = Arc::new(listener);
         Tokio.spawn(keep_hub(Arc::clone(&listener), address));
-        *self.hub.lock().unwrap_or_else(PoisonError::into_inner) = Some(Hub { address, listener });
+        *hub = Some(Hub { address, listener });
     }
 
     /// The hub does not listen here any more.
