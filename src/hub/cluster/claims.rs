@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::Timer;
+use super::{Cluster, Timer};
 use crate::cluster::{AddressRow, ClaimId, Format};
 use crate::hub::requests::Claim;
 use crate::hub::{Hub, SessionKey};
@@ -72,7 +72,7 @@ impl Hub {
     /// The session is over: nothing of it waits any longer. What it claimed is detached when it is got.
     pub(in crate::hub) fn unpark(&mut self, key: SessionKey) {
         let Some(cluster) = &mut self.cluster else { return };
-        let parked = cluster.parked.remove(&key);
+        let parked = cluster.unpark(key);
         for request in parked.into_iter().flat_map(|parked| parked.waiting) {
             cluster.waits_no_more(key, &request);
         }
@@ -141,7 +141,7 @@ impl Hub {
     ) {
         let Some(cluster) = &mut self.cluster else { return };
         let waits = cluster.parked.get(&key).is_some_and(|parked| parked.address == *address);
-        let parked = if waits { cluster.parked.remove(&key) } else { None };
+        let parked = if waits { cluster.unpark(key) } else { None };
         let is_claimed = outcome.is_ok();
         let Some(Parked { request, log_lost, waiting, .. }) = parked else {
             if is_claimed {
@@ -201,5 +201,19 @@ impl Hub {
         if let Some(address) = late.map(|parked| parked.address.clone()) {
             self.end_claim(now, key, &address, Err(Refusal::unknown_outcome()));
         }
+    }
+}
+
+impl Cluster {
+    /// The session waits no longer, and is not among those that wait for the address.
+    fn unpark(&mut self, key: SessionKey) -> Option<Parked> {
+        let parked = self.parked.remove(&key)?;
+        if let Some(claimants) = self.claimants.get_mut(&parked.address) {
+            claimants.retain(|other| *other != key);
+            if claimants.is_empty() {
+                self.claimants.remove(&parked.address);
+            }
+        }
+        Some(parked)
     }
 }

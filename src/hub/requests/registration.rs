@@ -273,7 +273,7 @@ impl Hub {
                 let why = EndReason::Expired;
                 self.lose(now, address, owner, (why, UnregisterReason::Expired));
             }
-            Some(RegistrationState::Detached { .. }) => match self.is_kept_elsewhere(address) {
+            Some(RegistrationState::Detached { .. }) => match self.kept_elsewhere(now, address) {
                 Some(wait) => self.deadlines.arm(Deadline::Address(address.clone()), now + wait),
                 None => self.window_ended(address),
             },
