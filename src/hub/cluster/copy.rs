@@ -94,8 +94,7 @@ impl Hub {
         let changes = cluster.life.caught_up(now, &nodes);
         // Until now it may have been blind: what is detached elsewhere has all of its window from here on.
         let elsewhere = cluster.at.keys().filter(|place| place.node != cluster.config.node);
-        let elsewhere = elsewhere.map(|place| (place.clone(), None)).collect::<Vec<_>>();
-        cluster.chores.places.extend(elsewhere);
+        cluster.chores.places.extend(elsewhere.map(|place| (place.clone(), None)));
         self.changed(now, changes);
     }
 
@@ -205,8 +204,10 @@ impl Hub {
     pub(super) fn look_again_at(&mut self, now: Timestamp, address: &ActorAddress) {
         let known = self.cluster.as_ref().and_then(|cluster| cluster.rows.get(address));
         let Some(place) = known.map(|known| known.owner.clone()) else { return };
-        if let Some(copy) = self.registry.get(address).filter(|copy| copy.state.owner().is_none()) {
-            let state = self.state_at(now, &place, address);
+        let state = self.state_at(now, &place, address);
+        let is_same = |known: &&Registration| known.state.is_elsewhere() && state.is_elsewhere();
+        let copy = self.registry.get(address).filter(|copy| copy.state.owner().is_none());
+        if let Some(copy) = copy.filter(|copy| !is_same(copy)) {
             let recovers = copy.recovers && !self.is_lost_at(&place);
             let copy = Registration { state, recovers, ..copy.clone() };
             self.registry.insert(address.clone(), copy);
@@ -301,7 +302,8 @@ impl Hub {
     ) -> Option<Duration> {
         let cluster = self.cluster.as_ref()?;
         let known = cluster.rows.get(address)?;
-        let may_live = cluster.life.lives(&known.owner) || !cluster.writes_now(now);
+        let is_blind = !cluster.writes_now(now) || !cluster.chores.places.is_empty();
+        let may_live = cluster.life.lives(&known.owner) || is_blind;
         (known.owner != cluster.life.place() && may_live).then_some(cluster.config.lease)
     }
 

@@ -129,11 +129,10 @@ impl Hub {
 
     /// The other node that has the address, or keeps what may wait for it, and the version there.
     fn node_for(&self, to: &ActorAddress, queue: bool) -> Option<(NodeName, Revision)> {
-        let known = self.registry.get(to)?;
-        let cluster = self.cluster.as_ref()?;
+        let (known, cluster) = (self.registry.get(to)?, self.cluster.as_ref()?);
         let row = cluster.rows.get(to)?;
-        let lives = row.owner != cluster.life.place() && cluster.life.lives(&row.owner);
-        let is_kept = queue && known.recovers && lives;
+        let is_other = row.owner.node != cluster.config.node && cluster.life.lives(&row.owner);
+        let is_kept = queue && known.recovers && is_other;
         let is_elsewhere = known.state.is_elsewhere() || known.state.is_detached() && is_kept;
         is_elsewhere.then(|| (row.owner.node.clone(), row.version))
     }
