@@ -336,7 +336,7 @@ impl<R: Runtime, O: Observer> Server<R, O> {
         }
         shell.shut_down().await;
         drop(shell);
-        Ok(end.await.map_err(|_| ServerLost::Owner)??)
+        end.await.map_err(|_| ServerLost::Owner)?
     }
 }
 

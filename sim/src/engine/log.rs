@@ -71,14 +71,11 @@ impl Log {
         until: Revision,
     ) -> Option<(Revision, &(Key, Option<Bytes>))> {
         let written = &self.writes[..(until.0 as usize).min(self.writes.len())];
-        let later = written.iter().enumerate().skip(after.0 as usize);
+        let mut later = written.iter().enumerate().skip(after.0 as usize);
         let is_last = |(at, (key, _)): &(usize, &(Key, Option<Bytes>))| {
             written[at + 1..].iter().all(|(other, _)| other != key)
         };
-        later
-            .map(|(at, write)| (at, write))
-            .find(is_last)
-            .map(|(at, write)| (Revision(at as u64 + 1), write))
+        later.find(is_last).map(|(at, write)| (Revision(at as u64 + 1), write))
     }
 
     pub(super) fn after(

@@ -136,6 +136,8 @@ pub enum Refusal {
     Invalid,
     /// The hub cannot, for the time being.
     Unavailable,
+    /// Nobody knows whether it is carried out.
+    Timeout,
     /// Another reason.
     Other,
 }

@@ -345,7 +345,7 @@ impl Known {
 }
 
 /// Which topic it subscribes to, or unsubscribes from.
-fn topic_of(verb: &Verb) -> Option<(&str, bool)> {
+pub(super) fn topic_of(verb: &Verb) -> Option<(&str, bool)> {
     match verb {
         Verb::Subscribe { topic } => Some((topic, true)),
         Verb::Unsubscribe { topic, .. } => Some((topic, false)),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::dialect::{Promise, Refusal, Verb};
+use super::answers::topic_of;
 use super::known::{Known, Verdict, plain};
 use super::links::{Asked, What};
 use super::sayings::ttl;
@@ -12,7 +13,12 @@ use crate::scenario::WhichToken;
 impl Known {
     pub fn refused(&mut self, link: usize, asked: usize, why: Refusal) -> Verdict {
         let operation = self.operation(asked);
-        self.ended(asked, Some(false));
+        match why {
+            // Whatever it does to topics may come yet.
+            Refusal::Timeout if topic_of(&operation.verb).is_some() => return Ok(()),
+            Refusal::Timeout => self.ended(asked, None),
+            _ => self.ended(asked, Some(false)),
+        }
         match &operation.verb {
             Verb::Register { address, .. } => {
                 self.check_newcomer(link, asked, plain(address), why)?;
@@ -33,8 +39,13 @@ impl Known {
 
     /// I3: that another connection has the address is no reason.
     fn check_newcomer(&mut self, link: usize, asked: usize, name: &str, why: Refusal) -> Verdict {
-        let is_reason =
-            matches!(why, Refusal::RateLimited | Refusal::Invalid | Refusal::NotConnected);
+        let is_reason = match why {
+            Refusal::RateLimited | Refusal::Invalid | Refusal::NotConnected => true,
+            // It cannot now, whoever has it.
+            Refusal::Unavailable | Refusal::Timeout => true,
+            Refusal::UnknownRecipient | Refusal::Unauthorized | Refusal::Expired => false,
+            Refusal::Other => false,
+        };
         let connected = self.links[link].connected.is_some_and(|at| at < self.asked[asked].at);
         if is_reason || !connected || !self.keeps(Promise::Takeover) {
             return Ok(());

@@ -124,7 +124,8 @@ const fn reason(code: ErrorCode) -> Refusal {
         ErrorCode::UnknownActor => Refusal::UnknownRecipient,
         ErrorCode::MessageTooLarge | ErrorCode::InternalError => Refusal::Invalid,
         ErrorCode::MessageExpired => Refusal::Expired,
-        ErrorCode::Timeout | ErrorCode::Unavailable | ErrorCode::Other => Refusal::Unavailable,
+        ErrorCode::Timeout => Refusal::Timeout,
+        ErrorCode::Unavailable | ErrorCode::Other => Refusal::Unavailable,
     }
 }
 
