@@ -188,6 +188,7 @@ impl Life {
             let change = self.learn(now, revision, row);
             if self.phase == LifePhase::Living && epoch == self.epoch {
                 self.echoed = self.echoed.max(sent);
+                self.sent.retain(|(_, _, at)| Some(*at) > self.echoed);
             }
             return change.into_iter().collect();
         }
