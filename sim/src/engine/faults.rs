@@ -161,10 +161,10 @@ impl Engine {
     }
 
     /// The engine ends and starts again. All nodes lose it, and must [`connect`](Engine::connect) again. Revisions of what
-    /// it does not keep are given again.
+    /// it does not keep are given again, and no write is late any longer.
     pub fn restart(&mut self, kept: Kept) {
         self.nodes.values_mut().for_each(|node| node.disconnect());
-        self.leader = Leader::Elected;
+        (self.leader, self.late) = (Leader::Elected, Vec::new());
         let kept = match kept {
             Kept::All => self.revision(),
             Kept::AllBut(lost) => Revision(self.revision().0.saturating_sub(lost)),

@@ -44,6 +44,11 @@ impl Log {
         WriteOutcome::Done(revision)
     }
 
+    /// The last write of each key.
+    pub(super) fn present(&self) -> Vec<(Revision, &(Key, Option<Bytes>))> {
+        self.last_of_key.values().map(|last| (*last, self.at(*last))).collect()
+    }
+
     /// A row as it was at a revision.
     pub(super) fn row(&self, key: &Key, at: Revision) -> Option<(Revision, Bytes)> {
         let last = self.last_of_key.get(key).copied()?;
