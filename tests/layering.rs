@@ -170,11 +170,11 @@ const DST_RULES: &[Rule] = &[Rule {
 
 const SIM_ROOMS: &[&str] = &[
     "engine",
-    "nodes",
     "runtime",
     "scenario",
     "history",
     "invariants",
+    "nodes",
     "situations",
     "lower",
     "explore",

@@ -8,7 +8,7 @@
 //! - A read shows a row as it is or was, and what refuses a write may be the row as it was: who decided writes a moment
 //!   ago may not yet know that others do. So whoever acts on a read does it by a write that expects what was read.
 //! - Every read and every write is answered once. A write whose outcome is unknown may be carried out later, once, or
-//!   never.
+//!   never; one that expects no row is not, if there was one in between.
 //! - A watch shows one row of each key that is there or was, then each later write, all in the order of revisions. If it
 //!   shows a write, it has shown the last one before it of each other key, or shows it no more because a later one
 //!   replaced it. It says [`Event::CaughtUp`] once it has shown all that was done before it was asked for: until then it

@@ -205,6 +205,7 @@ impl Life {
             if self.phase == LifePhase::Living && epoch == self.epoch {
                 let echoed = if caught_up { &mut self.echoed } else { &mut self.unproven };
                 *echoed = sent.max(*echoed);
+                self.sent.retain(|(_, _, at)| Some(*at) > self.echoed);
             }
             return change.into_iter().collect();
         }

@@ -12,8 +12,10 @@ use dst::interrupt;
 use indicatif::ProgressBar;
 use signal_hub_sim::backend::{self, Backend};
 use signal_hub_sim::explore::{
-    ACTORS_MAX, CONNECTIONS_MAX, Explored, Found, Patience, Plan, Progress, Size, explore,
+    ACTORS_MAX, CONNECTIONS_MAX, Explored, Found, HubsExplored, HubsSize, Patience, Plan, Progress,
+    Size, explore, explore_hubs,
 };
+use signal_hub_sim::invariants::Invariant;
 use signal_hub_sim::run::Keep;
 use signal_hub_sim::{failures, report, scenario};
 
@@ -44,6 +46,22 @@ pub struct Explore {
     /// The first actor recovers what it missed, the others only send; at least one message may wait.
     #[arg(long, conflicts_with = "principals")]
     recovery: bool,
+    /// So many hubs that share an engine, and one actor that is connected to each, in place of one hub.
+    #[arg(long, value_name = "HUBS", value_parser = count(2, 2))]
+    #[arg(conflicts_with_all = ["actors", "connections", "sends", "principals", "recovery"])]
+    hubs: Option<usize>,
+    /// With hubs: writes of which nobody hears what became of them.
+    #[arg(long, default_value_t = 1, value_parser = count(0, 4), requires = "hubs")]
+    unknown: usize,
+    /// With hubs: how often one stands still.
+    #[arg(long, default_value_t = 0, value_parser = count(0, 4), requires = "hubs")]
+    pauses: usize,
+    /// With hubs: what the actor says and connections of it that end, at most; 0: without limit.
+    #[arg(long, default_value_t = 3, value_parser = count(0, 99), requires = "hubs")]
+    words: usize,
+    /// With hubs: how often the actor connects anew.
+    #[arg(long, default_value_t = 0, value_parser = count(0, 4), requires = "hubs")]
+    returns: usize,
     /// Moves in a row at most; all there are unless given.
     #[arg(long, value_name = "MOVES")]
     depth: Option<usize>,
@@ -68,6 +86,9 @@ fn count(min: usize, max: usize) -> RangedU64ValueParser<usize> {
 
 impl Explore {
     pub fn run(self) -> anyhow::Result<ExitCode> {
+        if self.hubs.is_some() {
+            return Ok(self.run_hubs());
+        }
         let Self { actors, connections, principals, recovery, depth, .. } = self;
         let sends = self.sends.max(usize::from(recovery));
         let size = Size { actors, connections, sends, principals, recovery };
@@ -90,22 +111,35 @@ impl Explore {
         }
     }
 
-    fn text(&self, explored: &Explored, took: Duration) -> String {
-        let Progress { states, reached, depth } = explored.progress;
-        let verdict = match (&explored.found, explored.exhausted) {
-            (Some(found), _) => {
-                format!("FAILED: {} moves break {}", found.moves.len(), found.violation.invariant)
+    fn run_hubs(&self) -> ExitCode {
+        let Self { unknown, pauses, words, returns, depth, .. } = *self;
+        interrupt::listen();
+        let mut watch = Watch::begin(self.budget);
+        let words = (words > 0).then_some(words);
+        let size = HubsSize { unknown, pauses, words, returns, depth };
+        let explored = explore_hubs(size, &mut |progress| watch.look(progress));
+        watch.bar.finish_and_clear();
+        match self.format {
+            Format::Text => print!("{}", hubs_text(&size, &explored, now() - watch.begun)),
+            Format::Json => println!("{}", hubs_json(&size, &explored)),
+        }
+        match &explored.found {
+            None if explored.progress.depth == 0 => ExitCode::from(5),
+            None => ExitCode::SUCCESS,
+            Some((broken, way)) => {
+                eprintln!("seen     {}", broken.what);
+                way.iter().for_each(|step| eprintln!("         {step}"));
+                ExitCode::from(2)
             }
-            (None, _) if depth == 0 => "VOID: no move was made, which proves nothing".to_owned(),
-            (None, true) => "exhausted: in no order does any invariant break".to_owned(),
-            (None, false) => "NOT exhausted: no invariant broke as far as this went".to_owned(),
-        };
+        }
+    }
+
+    fn text(&self, explored: &Explored, took: Duration) -> String {
+        let found = explored.found.as_ref();
+        let found = found.map(|found| (found.moves.len(), found.violation.invariant));
+        let told = told(&explored.progress, explored.exhausted, found, took);
         format!(
-            "size      actors {}, connections {} each, sends {}, principals {}, recovery {}\n\
-             states    {states} that differ, reached in {reached} ways\n\
-             depth     {depth} moves\n\
-             time      {took:.1?}\n\
-             {verdict}\n",
+            "size      actors {}, connections {} each, sends {}, principals {}, recovery {}\n{told}",
             self.actors,
             self.connections,
             self.sends.max(usize::from(self.recovery)),
@@ -135,6 +169,60 @@ impl Explore {
             "found": found,
         })
     }
+}
+
+fn hubs_text(size: &HubsSize, explored: &HubsExplored, took: Duration) -> String {
+    let found = explored.found.as_ref().map(|(broken, way)| (way.len(), broken.invariant));
+    let told = told(&explored.progress, explored.exhausted, found, took);
+    let HubsSize { unknown, pauses, words, returns, .. } = size;
+    let words = words.map_or("without limit".to_owned(), |words| words.to_string());
+    format!(
+        "size      hubs 2, unknown writes {unknown}, pauses {pauses}, words {words}, returns {returns}\n{told}"
+    )
+}
+
+fn hubs_json(size: &HubsSize, explored: &HubsExplored) -> serde_json::Value {
+    let found = explored.found.as_ref().map(|(broken, way)| {
+        serde_json::json!({
+            "invariant": broken.invariant,
+            "evidence": broken.what,
+            "moves": way.len(),
+        })
+    });
+    serde_json::json!({
+        "hubs": 2,
+        "unknown": size.unknown,
+        "pauses": size.pauses,
+        "words": size.words,
+        "returns": size.returns,
+        "states": explored.progress.states,
+        "reached": explored.progress.reached,
+        "depth": explored.progress.depth,
+        "exhausted": explored.exhausted,
+        "found": found,
+    })
+}
+
+/// How far it came, and what that means.
+fn told(
+    progress: &Progress,
+    exhausted: bool,
+    found: Option<(usize, Invariant)>,
+    took: Duration,
+) -> String {
+    let Progress { states, reached, depth } = progress;
+    let verdict = match (found, exhausted) {
+        (Some((moves, invariant)), _) => format!("FAILED: {moves} moves break {invariant}"),
+        (None, _) if *depth == 0 => "VOID: no move was made, which proves nothing".to_owned(),
+        (None, true) => "exhausted: in no order does any invariant break".to_owned(),
+        (None, false) => "NOT exhausted: no invariant broke as far as this went".to_owned(),
+    };
+    format!(
+        "states    {states} that differ, reached in {reached} ways\n\
+         depth     {depth} moves\n\
+         time      {took:.1?}\n\
+         {verdict}\n"
+    )
 }
 
 /// Leaves what was found as a scenario file, shrunk if the message backend shows it, too.

@@ -12,7 +12,7 @@ use clap::builder::RangedU64ValueParser;
 use signal_hub_sim::backend::Backend;
 use signal_hub_sim::mutants::{
     Aim, Bench, Build, Expectation, Explained, Explanations, Fate, Fates, Gain, Kills,
-    MESSAGE_SEEDS, Matrix, Mutant, Outside, Programs, QUICK_SEEDS, Scratch, Trial,
+    MESSAGE_SEEDS, Matrix, Mutant, Outside, Programs, QUICK_SEEDS, Scope, Scratch, Trial,
     outside_markdown, worth_aiming,
 };
 use signal_hub_sim::scenario;
@@ -26,6 +26,9 @@ const DIRECTORY: &str = "sim/mutants";
 const PROOF: &str = "docs/PROOF.md";
 const MATRIX_BEGIN: &str = "<!-- the matrix -->\n";
 const MATRIX_END: &str = "<!-- the end of the matrix -->\n";
+/// Where that of several hubs does.
+const NODES_BEGIN: &str = "<!-- the nodes -->\n";
+const NODES_END: &str = "<!-- the end of the nodes -->\n";
 /// Where the table of explanations stands.
 const EXPLAINED_BEGIN: &str = "<!-- the explanations -->\n";
 const EXPLAINED_END: &str = "<!-- the end of the explanations -->\n";
@@ -80,7 +83,10 @@ impl Mutants {
     pub fn run(&self) -> Result<ExitCode> {
         let root = std::env::current_dir()?;
         let scratch = Scratch::of(&root)?;
-        let chosen = self.chosen(&root)?;
+        let mut chosen = self.chosen(&root)?;
+        if self.explain || self.guided || self.outside {
+            chosen.retain(|mutant| !mutant.is_of_nodes);
+        }
         if self.explain {
             return self.explain(&scratch, chosen);
         } else if self.guided {
@@ -101,7 +107,9 @@ impl Mutants {
 
     /// While one is tried, the next is built.
     fn try_all(&self, scratch: &Scratch, chosen: &[Mutant]) -> Result<Matrix> {
-        let build = if self.quick { Build::Simulator } else { Build::All };
+        let scopes = scopes(chosen);
+        let needs_tests = !self.quick && scopes.contains(&Scope::OneHub);
+        let build = if needs_tests { Build::All } else { Build::Simulator };
         let fates = Fates::of(scratch)?;
         let known = |mutant| if self.resume { fates.known(mutant) } else { Ok(None) };
         let known = chosen.iter().map(known).collect::<Result<Vec<_>>>()?;
@@ -124,7 +132,7 @@ impl Mutants {
                     None => {
                         let programs = next.recv()??;
                         eprintln!("{number} of {}, {}: {}", chosen.len(), mutant.name, mutant.bug);
-                        let fate = self.fate(&self.bench(scratch, mutant, programs))?;
+                        let fate = self.fate(&self.bench(scratch, mutant, programs), &scopes)?;
                         if !self.quick {
                             fates.keep(mutant, &fate)?;
                         }
@@ -164,16 +172,20 @@ impl Mutants {
         Ok(chosen)
     }
 
-    fn fate(&self, bench: &Bench<'_>) -> Result<Fate> {
-        let trials = if self.quick { &[Trial::Message][..] } else { &Trial::ALL[..] };
+    fn fate(&self, bench: &Bench<'_>, scopes: &[Scope]) -> Result<Fate> {
+        let own = [bench.mutant.scope()];
+        let scopes = if bench.mutant.is_guard() { scopes } else { &own };
+        let of_scopes = scopes.iter().flat_map(|scope| scope.trials());
+        let trials: Vec<Trial> =
+            if self.quick { vec![Trial::Message] } else { of_scopes.copied().collect() };
         let mut fate = Fate::default();
         for trial in trials {
             let begun = now();
-            let found = bench.make(*trial)?;
+            let found = bench.make(trial)?;
             let said = found.as_ref().map_or("no such trial in this project".to_owned(), words);
             eprintln!("    {}: {said} in {:.1?}", trial.word(), now() - begun);
             if let Some(kills) = found {
-                fate.note(*trial, kills);
+                fate.note(trial, kills);
             }
         }
         if let Some((backend, run)) = to_shrink(bench.mutant, &fate).filter(|_| !self.quick) {
@@ -306,15 +318,26 @@ impl Mutants {
     }
 
     fn write(&self, matrix: &Matrix, scratch: &Scratch) -> Result<()> {
-        let table = matrix.markdown();
-        print!("{table}");
-        write(scratch.folder().join("matrix.md"), &table)?;
+        let table = |scope| matrix.markdown(scope).unwrap_or_default();
+        let (one_hub, nodes) = (table(Scope::OneHub), table(Scope::Nodes));
+        let all = one_hub.clone() + &nodes;
+        print!("{all}");
+        write(scratch.folder().join("matrix.md"), &all)?;
         write(scratch.folder().join("matrix.json"), &matrix.json())?;
         if !self.update_docs {
             return Ok(());
         }
-        update_proof(scratch, (MATRIX_BEGIN, MATRIX_END), &table)
+        update_proof(scratch, (NODES_BEGIN, NODES_END), &nodes)?;
+        update_proof(scratch, (MATRIX_BEGIN, MATRIX_END), &one_hub)
     }
+}
+
+/// Where those can show that are no guards; guards are tried there.
+fn scopes(chosen: &[Mutant]) -> Vec<Scope> {
+    let has =
+        |scope: &Scope| chosen.iter().any(|mutant| !mutant.is_guard() && mutant.scope() == *scope);
+    let scopes: Vec<Scope> = [Scope::OneHub, Scope::Nodes].into_iter().filter(has).collect();
+    if scopes.is_empty() { vec![Scope::OneHub] } else { scopes }
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {

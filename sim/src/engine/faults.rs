@@ -17,8 +17,10 @@ pub struct LateWrite {
     pub id: RequestId,
     /// The row.
     pub key: Key,
-    /// The revision that the row must have then; none if there must be no row.
+    /// The revision that the row must have then; none if there must be no row, and must have been none since.
     pub expected: Option<Revision>,
+    /// The last write of the row when this one was asked for.
+    pub last: Option<Revision>,
     /// What it is to hold.
     pub value: Option<Bytes>,
 }
@@ -49,7 +51,8 @@ impl Engine {
     pub fn request_late(&mut self, from: &NodeName, request: Request) {
         match request {
             Request::Write { id, key, expected, value } => {
-                let write = LateWrite { from: from.clone(), id, key, expected, value };
+                let last = self.log.last(&key);
+                let write = LateWrite { from: from.clone(), id, key, expected, last, value };
                 let outcome = self.put_off(write);
                 self.node(from).answer(id, Event::Written { id, outcome });
             }
@@ -164,10 +167,10 @@ impl Engine {
     }
 
     /// The engine ends and starts again. All nodes lose it, and must [`connect`](Engine::connect) again. Revisions of what
-    /// it does not keep are given again.
+    /// it does not keep are given again, and no write is late any longer.
     pub fn restart(&mut self, kept: Kept) {
         self.nodes.values_mut().for_each(|node| node.disconnect());
-        self.leader = Leader::Elected;
+        (self.leader, self.late) = (Leader::Elected, Vec::new());
         let kept = match kept {
             Kept::All => self.revision(),
             Kept::AllBut(lost) => Revision(self.revision().0.saturating_sub(lost)),

@@ -23,16 +23,22 @@ impl Log {
         Revision(self.writes.len() as u64)
     }
 
-    /// Carries out a write if the row is what it expects. A deleted row has the revision of its deletion.
+    /// The last write of a row, which may be its deletion.
+    pub(super) fn last(&self, key: &Key) -> Option<Revision> {
+        self.last_of_key.get(key).copied()
+    }
+
+    /// Carries out a write if the row is what it expects. A deleted row has the revision of its deletion, and where no row is
+    /// expected, there must have been none since the write was asked for.
     pub(super) fn write(
         &mut self,
         key: Key,
-        expected: Option<Revision>,
+        (expected, asked_at): (Option<Revision>, Option<Revision>),
         value: Option<Bytes>,
     ) -> WriteOutcome {
-        let last = self.last_of_key.get(&key).copied();
+        let last = self.last(&key);
         let is_as_expected = match expected {
-            None => last.is_none_or(|last| self.at(last).1.is_none()),
+            None => last == asked_at && last.is_none_or(|last| self.at(last).1.is_none()),
             Some(_) => last == expected,
         };
         if self.check == Check::Expected && !is_as_expected {
@@ -42,6 +48,11 @@ impl Log {
         let revision = self.revision();
         self.last_of_key.insert(key, revision);
         WriteOutcome::Done(revision)
+    }
+
+    /// The last write of each key.
+    pub(super) fn present(&self) -> Vec<(Revision, &(Key, Option<Bytes>))> {
+        self.last_of_key.values().map(|last| (*last, self.at(*last))).collect()
     }
 
     /// A row as it was at a revision.

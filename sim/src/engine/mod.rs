@@ -9,6 +9,7 @@ mod node;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use bytes::Bytes;
 use signal_hub::cluster::engine::{
@@ -81,6 +82,12 @@ impl Engine {
         self.log.row(key, self.revision())
     }
 
+    /// What it has and what its nodes have not yet heard: two engines of which this is the same, apart from numbers, go on
+    /// alike.
+    pub fn present(&self) -> impl fmt::Debug + '_ {
+        (self.log.present(), &self.nodes, &self.late, self.leader)
+    }
+
     /// The writes after a revision that were carried out, in order.
     pub fn writes_after(
         &self,
@@ -89,9 +96,12 @@ impl Engine {
         self.log.after(after)
     }
 
-    /// A node reaches the engine, for the first time or again: it hears [`Event::Back`].
+    /// A node reaches the engine, for the first time or again: it hears [`Event::Back`], and what it asked before is late no
+    /// longer.
     pub fn connect(&mut self, node: &NodeName) {
-        self.nodes.entry(node.clone()).or_default().connect();
+        if self.nodes.entry(node.clone()).or_default().connect() {
+            self.late.retain(|write| write.from != *node);
+        }
     }
 
     /// A node loses the engine: it hears [`Event::Lost`], of its requests that they are unanswered, and nothing else that waited.
@@ -119,7 +129,8 @@ impl Engine {
                 self.node(from).answer(id, Event::Read { id, row });
             }
             Request::Write { id, key, expected, value } => {
-                let write = LateWrite { from: from.clone(), id, key, expected, value };
+                let last = self.log.last(&key);
+                let write = LateWrite { from: from.clone(), id, key, expected, last, value };
                 let arrives = self.node(from).reaches_engine();
                 let outcome = match self.leader {
                     Leader::Elected if arrives => self.carry_out(write),
@@ -149,12 +160,22 @@ impl Engine {
         self.nodes.get_mut(node)?.draw(&self.log, lane)
     }
 
+    /// The row that a node's watch shows next, if it shows one.
+    pub fn next_row(&self, node: &NodeName) -> Option<(&Key, Option<&Bytes>)> {
+        self.nodes.get(node)?.next_row(&self.log)
+    }
+
+    /// How many answers and rows a node has not yet heard.
+    pub fn unheard(&self, node: &NodeName) -> (usize, usize) {
+        self.nodes.get(node).map_or((0, 0), |node| node.unheard(&self.log))
+    }
+
     fn node(&mut self, name: &NodeName) -> &mut Node {
         self.nodes.get_mut(name).expect("whoever asks has connected")
     }
 
     fn carry_out(&mut self, write: LateWrite) -> WriteOutcome {
-        self.log.write(write.key, write.expected, write.value)
+        self.log.write(write.key, (write.expected, write.last), write.value)
     }
 
     fn put_off(&mut self, write: LateWrite) -> WriteOutcome {

@@ -39,11 +39,11 @@ pub(super) struct Inbox {
 }
 
 impl Node {
-    pub(super) fn connect(&mut self) {
-        if !self.is_connected {
-            self.is_connected = true;
-            self.connection.push_back(Event::Back);
-        }
+    /// Returns whether it was not connected before.
+    pub(super) fn connect(&mut self) -> bool {
+        let connects = !std::mem::replace(&mut self.is_connected, true);
+        self.connection.extend(connects.then_some(Event::Back));
+        connects
     }
 
     pub(super) fn disconnect(&mut self) {
@@ -135,6 +135,20 @@ impl Node {
         let waiting = self.inboxes.iter().filter(|(_, inbox)| !inbox.waiting.is_empty());
         lanes.extend(waiting.map(|(from, _)| Lane::From(from.clone())));
         lanes
+    }
+
+    pub(super) fn next_row<'l>(&self, log: &'l Log) -> Option<(&'l Key, Option<&'l Bytes>)> {
+        let watch = self.watch.as_ref().filter(|watch| watch.on_their_way.is_empty())?;
+        log.next(watch.shown).map(|(_, (key, value))| (key, value.as_ref()))
+    }
+
+    pub(super) fn unheard(&self, log: &Log) -> (usize, usize) {
+        let rows = self.watch.as_ref().map_or(0, |watch| {
+            let mut shown = watch.shown;
+            let next = || log.next(shown).map(|(revision, _)| shown = revision);
+            watch.on_their_way.len() + std::iter::from_fn(next).count()
+        });
+        (self.answers.len(), rows)
     }
 
     pub(super) fn draw(&mut self, log: &Log, lane: &Lane) -> Option<Event> {

@@ -3,29 +3,27 @@
 //! [`crate::invariants`] (docs/SIMULATION.md, "Exploration").
 
 mod form;
+mod hubs;
 mod model;
 mod moves;
+mod search;
 mod setting;
 mod state;
 mod story;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use stateright::{Checker, Model};
-
+pub use hubs::{HubsExplored, HubsSize, explore_hubs};
 pub use moves::{Move, Place, Word};
+pub use search::{Patience, Progress};
 pub use setting::{ACTORS_MAX, CONNECTIONS_MAX, Check, Size};
 
 use crate::invariants::Violation;
 use crate::scenario::Scenario;
-use model::{HOLDS, Orders};
+use model::Orders;
+use search::{Bounds, Searched, search};
 use setting::Setting;
 use state::State;
-
-/// How often whoever waits is told how far it is.
-const TOLD_EVERY: Duration = Duration::from_millis(50);
 
 /// What to explore.
 #[derive(Debug, Clone, Copy)]
@@ -43,26 +41,6 @@ impl Plan {
     pub fn of(size: Size) -> Self {
         Self { size, depth: None, check: None }
     }
-}
-
-/// How far an exploration is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// States that differ.
-    pub states: usize,
-    /// States reached, each as often as it was reached.
-    pub reached: usize,
-    /// Moves in a row.
-    pub depth: usize,
-}
-
-/// Whether to go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Patience {
-    /// Go on.
-    Waits,
-    /// Stop here.
-    Ended,
 }
 
 /// What an exploration came to.
@@ -91,35 +69,11 @@ pub struct Found {
 /// be. `watch` is asked now and then.
 pub fn explore(plan: &Plan, watch: &mut dyn FnMut(&Progress) -> Patience) -> Explored {
     let setting = Arc::new(Setting::new(plan.size, plan.check));
-    let (stopped, cut_short) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
-    let orders = Orders {
-        setting: Arc::clone(&setting),
-        depth_max: plan.depth.unwrap_or(usize::MAX),
-        stopped: Arc::clone(&stopped),
-        cut_short: Arc::clone(&cut_short),
-    };
-    let checker = orders.checker().threads(1).spawn_bfs();
-    while !checker.is_done() {
-        std::thread::sleep(TOLD_EVERY);
-        if watch(&progress(&checker)) == Patience::Ended {
-            stopped.store(true, Ordering::Relaxed);
-        }
-    }
-    let checker = checker.join();
-    // The way to what was found is walked again.
-    stopped.store(false, Ordering::Relaxed);
-    let found = checker.discovery(HOLDS).map(|path| found(&setting, &path.into_vec()));
-    let exhausted = found.is_none() && !cut_short.load(Ordering::Relaxed);
-    Explored { progress: progress(&checker), exhausted, found }
-}
-
-fn progress(checker: &impl Checker<Orders>) -> Progress {
-    Progress {
-        states: checker.unique_state_count(),
-        reached: checker.state_count(),
-        // The first state counts there as one deep.
-        depth: checker.max_depth().saturating_sub(1),
-    }
+    let bounds = Bounds::new(plan.depth);
+    let orders = Orders { setting: Arc::clone(&setting), bounds: bounds.clone() };
+    let Searched { progress, exhausted, found: way } = search(orders, &bounds, watch);
+    let found = way.map(|way| found(&setting, &way));
+    Explored { progress, exhausted, found }
 }
 
 fn found(setting: &Setting, way: &[(State, Option<Move>)]) -> Found {

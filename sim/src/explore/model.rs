@@ -1,24 +1,17 @@
 //! The orders of events as stateright wants them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use stateright::{Model, Property};
 
 use super::moves::Move;
+use super::search::{Bounds, HOLDS};
 use super::setting::Setting;
 use super::state::State;
 
-/// The one property: which invariant it was that broke is in the state.
-pub const HOLDS: &str = "every invariant holds";
-
 pub struct Orders {
     pub setting: Arc<Setting>,
-    pub depth_max: usize,
-    /// Set by whoever waits no longer.
-    pub stopped: Arc<AtomicBool>,
-    /// Set where a state is left as it is though something could happen in it.
-    pub cut_short: Arc<AtomicBool>,
+    pub bounds: Bounds,
 }
 
 impl Model for Orders {
@@ -36,11 +29,7 @@ impl Model for Orders {
     }
 
     fn next_state(&self, state: &State, next: Move) -> Option<State> {
-        if state.depth >= self.depth_max || self.stopped.load(Ordering::Relaxed) {
-            self.cut_short.store(true, Ordering::Relaxed);
-            return None;
-        }
-        Some(state.after(&self.setting, next))
+        (!self.bounds.end_at(state.depth)).then(|| state.after(&self.setting, next))
     }
 
     fn properties(&self) -> Vec<Property<Self>> {

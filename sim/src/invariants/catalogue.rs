@@ -54,25 +54,27 @@ pub enum When {
     Director,
     /// Over several runs.
     Runs,
+    /// Where several hubs share an engine.
+    Nodes,
 }
 
 invariants! {
-    I1 [Input] "unique owner"
+    I1 [Input Nodes] "unique owner"
         "An address has at most one owner; a session lists an address exactly if it owns it; an owner is open."
         "cleaning up one table and not the other; a second registration that orphans the first address",
-    I2 [Input] "versions grow"
+    I2 [Input Nodes] "versions grow"
         "Each registration and each renewal of an address bears a greater version while the hub knows the address; nothing else changes its version."
         "a takeover that starts again at 1",
-    I3 [Input] "last registration wins"
+    I3 [Input Nodes] "last registration wins"
         "From an accepted registration on, the address belongs to that session until the next registration, an unregister or disconnect by it, a narrower token, expiry, or its end; that another session has the address is no reason to refuse one."
         "refusing the newcomer while the dead one is registered",
     I4 [Input] "stale events are inert"
         "What comes from or about a session that does not own an address leaves the address's owner, version, topics and deadline as they were, but a detached address may have to make room."
         "the old connection's late close deleting the new registration",
-    I5 [Input] "takeover is told"
+    I5 [Input Nodes] "takeover is told"
         "A superseded session gets exactly one duplicate_connection notice, before its close; one that loses an address by expiry or by a narrower token gets exactly one; no other session gets one."
         "closing first, telling twice, not telling",
-    I6 [Input] "nothing to the superseded"
+    I6 [Input Nodes] "nothing to the superseded"
         "Nothing is delivered for an address to a session that no longer owns it."
         "routing by a stale entry",
     I7 [Input] "a session id is not an address"
@@ -96,7 +98,7 @@ invariants! {
     I13 [Input] "two indexes, one truth"
         "An address has a topic exactly if the topic has the address, and only known addresses have topics."
         "unsubscribing in one index only; expiry that leaves the topics behind",
-    I14 [Input] "subscriptions survive reconnection"
+    I14 [Input Nodes] "subscriptions survive reconnection"
         "Over takeover, detach and resume an address's topics change only by its own subscribe and unsubscribe."
         "a takeover that starts the address anew",
     I15 [Input] "exact unsubscribe"
@@ -108,13 +110,13 @@ invariants! {
     I17 [Input] "grace is exclusive"
         "An address has a grace deadline exactly while it is detached, unless only durable subscriptions are left of it; it begins with the detachment, ends with the resume, and forgets only the detachment that set it."
         "a grace deadline that is not cancelled by the resume",
-    I18 [Input Client] "at most once"
+    I18 [Input Client Nodes] "at most once"
         "A message reaches a recipient address at most once."
         "delivering again after a reconnect; forgetting the outcome of an ask",
     I19 [Input Client] "no invention"
         "What is delivered was sent, unaltered, to that address or to a topic it had."
         "flushing the old session's queue into the new one",
-    I20 [Client] "FIFO per pair"
+    I20 [Client Nodes] "FIFO per pair"
         "What one session sends reaches another session in the order of sending."
         "a second queue for large messages",
     I21 [Input Client Milestone] "no gap without a record"
@@ -126,7 +128,7 @@ invariants! {
     I23 [Input] "honest counts"
         "What an answer counts as delivered is exactly what was handed over, what it counts as failed is what was dropped, and a broadcast leaves nobody out."
         "counting subscribers instead of copies",
-    I24 [Input] "one outcome per ask"
+    I24 [Input Nodes] "one outcome per ask"
         "Each ask on a session that stays up gets exactly one reply, on that session, bearing its id; asked again, it gets the same reply; so do a heartbeat by tell and, with an error, a frame that is no envelope; nothing else gets a reply."
         "a handler that throws where an ask waits",
     I25 [Input] "truthful errors"
@@ -144,7 +146,7 @@ invariants! {
     I29 [Input] "bounded"
         "Every queue and table is within its bound; at a bound the protocol's policy happens, neither before nor after."
         "a queue that grows for a sleeper; a full hub that lets one more in",
-    I30 [Input] "timers have owners"
+    I30 [Input Nodes] "timers have owners"
         "Each armed deadline belongs to an open session or a known address and is not past, and what must end has one."
         "a session that may be silent for ever",
     I31 [Input] "honest timeouts"
@@ -192,7 +194,22 @@ invariants! {
     I45 [Input] "queued is kept"
         "What is called queued is kept and was handed to nobody; it is replayed later, or a record says why not."
         "a queued message that is forgotten with its address",
-    I51 [Input] "bounded work"
+    I46 [Nodes] "fenced and silent"
+        "A node that has fenced itself hands nothing out."
+        "a fenced node that goes on with what other nodes send to it",
+    I47 [Nodes] "each its own rows"
+        "The rows of a node's life are written by that node alone, but for declaring it dead, taking an address over, and clearing what it left."
+        "deleting a row whatever it is by then",
+    I48 [Nodes] "the copy is the log"
+        "What a node knows of the rows is what the log says, no older than what its watch has shown; it writes no row of an address before a watch has shown all rows."
+        "an old read that is taken for news; a watch that ended without a word; rows that the engine lost",
+    I49 [Nodes] "no version without a row"
+        "No session is told a version that no row has."
+        "a write of unknown outcome that counts as carried out; a registration that is told before its row is written",
+    I50 [Nodes] "a death writes no address"
+        "The end of a node's life changes no row of an address; what it had is cleared once the resume window has passed."
+        "news of a death that is taken for the permission to clear",
+    I51 [Input Nodes] "bounded work"
         "What one input makes the hub go through and write anew is bounded by the size of the input and of its outcome, and by the walk that its request is."
         "counting a session's subscriptions at each subscribe; looking for one name among all",
     I52 [Input] "accounted memory"
@@ -228,7 +245,7 @@ invariants! {
     Expected [Director] "as the scenario says"
         "An actor that a scenario expects to see something sees it, in time and in order."
         "a reply that never comes",
-    NoPanic [Director] "nothing panics"
+    NoPanic [Director Nodes] "nothing panics"
         "Neither the hub, the server nor a client panics, whatever happens to it."
         "an assertion of ours that a hostile peer can break",
     SameOnBackends [Runs] "backends agree"
@@ -237,7 +254,7 @@ invariants! {
     Own [Input Client Milestone] "as somebody else says"
         "What a program adds with judge_also holds."
         "what only those know who build on the hub",
-    L1 [Director] "whoever keeps trying is registered"
+    L1 [Director Nodes] "whoever keeps trying is registered"
         "Within 120 s after the faults, a client that keeps trying is registered, and the hub and the client agree on it."
         "two owners taking an address from each other for ever",
     L2 [Director] "half-open sessions end"
@@ -246,7 +263,7 @@ invariants! {
     L3 [Milestone] "every ask ends"
         "When it is calm, every ask that was written 5 s ago has its reply, or its client knows that the connection is lost."
         "an ask that is handled by a session that forgot it",
-    L4 [Director] "fresh messages arrive"
+    L4 [Director Nodes] "fresh messages arrive"
         "After the faults, a fresh message from any actor to any other arrives within the network's latency."
         "a session that nobody writes to any more",
     L5 [Director] "rest is reached in time"
@@ -289,11 +306,14 @@ impl verdict::Invariant for Invariant {
     }
 
     fn is_shown_by_event(self) -> bool {
-        !matches!(self.judged(), [When::Director | When::Runs, ..])
+        !matches!(self.judged(), [When::Director | When::Runs | When::Nodes, ..])
     }
 
     fn is_judged(self) -> bool {
-        self != Invariant::Own || super::own_command().is_some()
+        match self {
+            Invariant::Own => super::own_command().is_some(),
+            _ => self.judged() != [When::Nodes],
+        }
     }
 }
 

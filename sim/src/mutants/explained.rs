@@ -150,6 +150,7 @@ mod tests {
             unseen: None,
             profile: Profile::Swarm,
             is_quick: false,
+            is_of_nodes: false,
         };
         let text = format!(
             "FAILED   I4 stale events are inert, on the backend message\nwhen     renew\n\

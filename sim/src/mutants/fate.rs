@@ -22,10 +22,14 @@ pub enum Trial {
     Properties,
     /// Storms on the message backend and on the whole server, which must agree.
     Differential,
+    /// Storms over several hubs on one engine.
+    Nodes,
+    /// Every order of a few events of two of them.
+    Orders,
 }
 
 impl Trial {
-    /// All, the quickest first.
+    /// Those of one hub, the quickest first.
     pub const ALL: [Trial; 7] = [
         Trial::Message,
         Trial::Simulated,
@@ -35,6 +39,9 @@ impl Trial {
         Trial::Properties,
         Trial::Differential,
     ];
+
+    /// Those of several hubs.
+    pub const NODES: [Trial; 2] = [Trial::Nodes, Trial::Orders];
 
     /// One word.
     pub const fn word(self) -> &'static str {
@@ -46,6 +53,8 @@ impl Trial {
             Trial::Conversations => "conversations",
             Trial::Properties => "properties",
             Trial::Differential => "differential",
+            Trial::Nodes => "nodes",
+            Trial::Orders => "orders",
         }
     }
 }
@@ -104,10 +113,11 @@ impl Fate {
         self.findings.values().any(|kills| kills.failed > 0)
     }
 
-    /// Returns whether this broke in a storm.
+    /// Returns whether this broke in a storm, or in an order of two hubs.
     pub fn broke_in_storms(&self, invariant: &str) -> bool {
         let storms = [Trial::Message, Trial::Simulated, Trial::Differential];
-        let mut kills = storms.into_iter().filter_map(|trial| self.kills(trial));
+        let storms = storms.into_iter().chain(Trial::NODES);
+        let mut kills = storms.filter_map(|trial| self.kills(trial));
         kills.any(|kills| kills.first.contains_key(invariant))
     }
 
@@ -126,9 +136,11 @@ impl Fate {
         self.storms().find_map(|kills| kills.first.get(invariant).copied())
     }
 
-    /// Those on the message backend, then those that it has to play as the whole server does.
+    /// Those on the message backend, then those that it has to play as the whole server does; those over several hubs.
     fn storms(&self) -> impl Iterator<Item = &Kills> {
-        [Trial::Message, Trial::Differential].into_iter().filter_map(|trial| self.kills(trial))
+        [Trial::Message, Trial::Differential, Trial::Nodes]
+            .into_iter()
+            .filter_map(|trial| self.kills(trial))
     }
 }
 

@@ -106,8 +106,9 @@ mod tests {
         let patch = Path::new(PATCHES).join(patch);
         let name = "late".to_owned();
         let (expect, bug) = (Expectation::Breaks("I4".to_owned()), "It is late.".to_owned());
-        let (profile, is_quick) = (Profile::Swarm, false);
-        Mutant { name, patch, expect, bug, names: None, unseen: None, profile, is_quick }
+        let (profile, is_quick, is_of_nodes) = (Profile::Swarm, false, false);
+        let (names, unseen) = (None, None);
+        Mutant { name, patch, expect, bug, names, unseen, profile, is_quick, is_of_nodes }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::fate::{Fate, Kills, Trial};
-use super::patch::{Expectation, Mutant};
+use super::patch::{Expectation, Mutant, Scope};
 
 /// Mutants and what became of them, in the order in which they were tried.
 #[derive(Debug, Clone, Default)]
@@ -25,20 +25,31 @@ impl Matrix {
         rows.map(|(mutant, _)| mutant.name.as_str()).collect()
     }
 
-    /// A table in Markdown, and what it comes to.
-    pub fn markdown(&self) -> String {
-        let mut text = String::from("| mutant | must break |");
-        for trial in Trial::ALL {
-            let _ = write!(text, " {} |", trial.word());
+    /// A table of those of the scope in Markdown, and what it comes to; none if no such one was tried.
+    pub fn markdown(&self, scope: Scope) -> Option<String> {
+        let of_it = self.only(scope);
+        // What is shrunk is a scenario of one hub.
+        let has_steps = scope == Scope::OneHub;
+        let mut text = head(scope.trials(), has_steps.then_some("steps"));
+        for (mutant, fate) in &of_it.rows {
+            text.push_str(&row(mutant, fate, scope.trials()));
+            if has_steps {
+                let _ = write!(text, " {} |", number(fate.steps.map(|steps| steps as u64)));
+            }
+            text.push('\n');
         }
-        text.push_str(" seeds to a kill | to the declared one | steps |\n|---|---|");
-        text.push_str(&"---|".repeat(Trial::ALL.len() + 3));
-        text.push('\n');
-        for (mutant, fate) in &self.rows {
-            text.push_str(&row(mutant, fate));
-        }
-        let _ = write!(text, "\n{}", self.summary());
-        text
+        let _ = write!(text, "\n{}", of_it.summary());
+        (!of_it.rows.is_empty()).then_some(text)
+    }
+
+    /// Those of the scope, and the guards that were tried there.
+    fn only(&self, scope: Scope) -> Self {
+        let trials = scope.trials();
+        let is_of_it = |(mutant, fate): &&(Mutant, Fate)| {
+            let was_tried = trials.iter().any(|trial| fate.kills(*trial).is_some());
+            if mutant.is_guard() { was_tried } else { mutant.scope() == scope }
+        };
+        Self { rows: self.rows.iter().filter(is_of_it).cloned().collect() }
     }
 
     /// The same for programs.
@@ -94,11 +105,22 @@ impl Matrix {
     }
 }
 
-fn row(mutant: &Mutant, fate: &Fate) -> String {
-    let number = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
+fn head(trials: &[Trial], last: Option<&str>) -> String {
+    let words = trials.iter().map(|trial| trial.word());
+    let titles = ["mutant", "must break"].into_iter().chain(words);
+    let titles: Vec<&str> =
+        titles.chain(["seeds to a kill", "to the declared one"]).chain(last).collect();
+    format!("| {} |\n|{}\n", titles.join(" | "), "---|".repeat(titles.len()))
+}
+
+fn number(value: Option<u64>) -> String {
+    value.map_or("-".to_owned(), |value| value.to_string())
+}
+
+fn row(mutant: &Mutant, fate: &Fate, trials: &[Trial]) -> String {
     let mut text = format!("| `{}` | {} |", mutant.name, expectation(mutant));
-    for trial in Trial::ALL {
-        let found = match (fate.kills(trial), trial) {
+    for trial in trials {
+        let found = match (fate.kills(*trial), trial) {
             (None, _) => "-".to_owned(),
             (Some(kills), _) if kills.failed == 0 => format!("lives ({})", kills.runs),
             // Tests are no invariants, and their names are long.
@@ -107,13 +129,8 @@ fn row(mutant: &Mutant, fate: &Fate) -> String {
         };
         let _ = write!(text, " {found} |");
     }
-    let _ = writeln!(
-        text,
-        " {} | {} | {} |",
-        number(fate.seeds_to_the_first_kill()),
-        number(seeds_to_declared(mutant, fate)),
-        number(fate.steps.map(|steps| steps as u64))
-    );
+    let (first, declared) = (fate.seeds_to_the_first_kill(), seeds_to_declared(mutant, fate));
+    let _ = write!(text, " {} | {} |", number(first), number(declared));
     text
 }
 
@@ -171,6 +188,7 @@ mod tests {
             unseen: None,
             profile: Profile::Swarm,
             is_quick: false,
+            is_of_nodes: name.starts_with("node_"),
         }
     }
 
@@ -195,13 +213,16 @@ mod tests {
         let mut fate = Fate::default();
         fate.note(Trial::Message, kills(50, &[(9, "I1")]));
         matrix.add(mutant("hidden", Expectation::Breaks("I30".to_owned())), fate);
+        let mut fate = Fate::default();
+        fate.note(Trial::Nodes, kills(200, &[(7, "I48")]));
+        matrix.add(mutant("node_forgets", Expectation::Breaks("I48".to_owned())), fate);
         matrix
     }
 
     #[test]
     fn the_table_says_who_killed_whom_and_how_soon() {
         assert_eq!(
-            matrix().markdown(),
+            matrix().markdown(Scope::OneHub).unwrap(),
             "\
 | mutant | must break | message | simulated | exhaustive | scenarios | conversations | properties | differential | seeds to a kill | to the declared one | steps |
 |---|---|---|---|---|---|---|---|---|---|---|---|
@@ -216,6 +237,22 @@ No shrunk scenario has more than 3 steps.
 "
         );
         assert_eq!(matrix().unexpected(), ["hidden"]);
+    }
+
+    #[test]
+    fn those_of_several_hubs_have_a_table_of_their_own() {
+        assert_eq!(
+            matrix().markdown(Scope::Nodes).unwrap(),
+            "\
+| mutant | must break | nodes | orders | seeds to a kill | to the declared one |
+|---|---|---|---|---|---|
+| `node_forgets` | I48 | 1 of 200: **I48** | - | 7 | 7 |
+
+1 of 1 mutants break the invariant that they declare in storms alone.
+Of those that storms kill, half are dead after 7 seeds, by the declared invariant after 7.
+"
+        );
+        assert_eq!(Matrix::default().markdown(Scope::Nodes), None);
     }
 
     #[test]

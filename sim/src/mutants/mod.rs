@@ -19,6 +19,6 @@ pub use gain::{Aim, Gain, worth_aiming};
 pub use known::known_bugs;
 pub use matrix::Matrix;
 pub use outside::{Outside, markdown as outside_markdown};
-pub use patch::{Expectation, Mutant};
+pub use patch::{Expectation, Mutant, Scope};
 pub use scratch::{Build, Programs, Scratch};
 pub use trials::{Bench, MESSAGE_SEEDS, QUICK_SEEDS};

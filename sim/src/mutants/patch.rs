@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
-use super::fate::Fate;
+use super::fate::{Fate, Trial};
 use crate::scenario::Profile;
 
 /// A patch and what is said of it in its first lines: `# Expect: I4`, `# Bug: a sentence`,
-/// `# Names: words` and, where they are not the usual ones, `# Unseen: why no client sees it`, `# Profile: takeover` and
-/// `# Quick: yes`.
+/// `# Names: words` and, where they are not the usual ones, `# Unseen: why no client sees it`, `# Profile: takeover`,
+/// `# Quick: yes` and `# Nodes: yes`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mutant {
     /// That of the file, without its ending.
@@ -30,6 +30,27 @@ pub struct Mutant {
     pub profile: Profile,
     /// Whether it is one of the few that every change is tried with.
     pub is_quick: bool,
+    /// Whether it is of the hub as a node: only several hubs show it.
+    pub is_of_nodes: bool,
+}
+
+/// Where a mutant can show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Where one hub has clients.
+    OneHub,
+    /// Where several share an engine.
+    Nodes,
+}
+
+impl Scope {
+    /// What looks for it there.
+    pub const fn trials(self) -> &'static [Trial] {
+        match self {
+            Scope::OneHub => &Trial::ALL,
+            Scope::Nodes => &Trial::NODES,
+        }
+    }
 }
 
 /// What a patch must lead to.
@@ -83,7 +104,13 @@ impl Mutant {
             unseen: head.unseen,
             profile: head.profile.unwrap_or_default(),
             is_quick: head.is_quick,
+            is_of_nodes: head.is_of_nodes,
         })
+    }
+
+    /// Where it can show.
+    pub fn scope(&self) -> Scope {
+        if self.is_of_nodes { Scope::Nodes } else { Scope::OneHub }
     }
 
     /// The invariant that must break.
@@ -117,6 +144,7 @@ struct Head {
     unseen: Option<String>,
     profile: Option<Profile>,
     is_quick: bool,
+    is_of_nodes: bool,
 }
 
 impl Head {
@@ -133,6 +161,7 @@ impl Head {
                 self.profile = Some(known.map_err(|_| anyhow::anyhow!("no profile {value:?}"))?);
             }
             "Quick" => self.is_quick = value == "yes",
+            "Nodes" => self.is_of_nodes = value == "yes",
             unknown => bail!("a patch says nothing about {unknown:?}"),
         }
         Ok(())
@@ -149,7 +178,7 @@ fn expectation(value: &str) -> Expectation {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fate::{Kills, Trial};
+    use super::super::fate::Kills;
     use super::*;
     use crate::invariants::Invariant;
 
@@ -179,6 +208,7 @@ mod tests {
                 unseen: None,
                 profile: Profile::Takeover,
                 is_quick: true,
+                is_of_nodes: false,
             }
         );
     }

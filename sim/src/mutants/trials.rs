@@ -45,6 +45,16 @@ const SHRINK_BUDGET: Duration = Duration::from_secs(10);
 /// The first seed.
 const FIRST: u64 = 1;
 
+/// Storms over several hubs, until what it declares breaks; one takes a few milliseconds.
+const NODES_SEEDS: u64 = 2_000;
+/// So many of them are played at a time.
+const NODES_BATCH: u64 = 200;
+/// How far two hubs are explored.
+const ORDERS: [[&str; 3]; 2] =
+    [["--unknown=1", "--pauses=0", "--words=3"], ["--unknown=0", "--pauses=1", "--words=2"]];
+/// How long each of these.
+const ORDERS_BUDGET: Duration = Duration::from_secs(60);
+
 /// What a mutant is tried on.
 pub struct Bench<'a> {
     /// What was built with it in.
@@ -65,6 +75,16 @@ pub struct Bench<'a> {
 struct Findings {
     runs: u64,
     failures: Vec<Failure>,
+}
+
+impl Findings {
+    fn kills(&self, first: u64) -> Kills {
+        let mut kills = Kills { runs: self.runs, ..Kills::default() };
+        for failure in &self.failures {
+            kills.add(failure.seed - first + 1, &failure.invariant);
+        }
+        kills
+    }
 }
 
 #[derive(Deserialize)]
@@ -97,6 +117,8 @@ impl Bench<'_> {
             Trial::Conversations => self.tests(self.programs.conversations.as_deref(), &[]),
             Trial::Properties => self.properties(),
             Trial::Differential => self.differential(),
+            Trial::Nodes => self.nodes(),
+            Trial::Orders => self.orders(),
         };
         made.with_context(|| format!("{}, {}", self.mutant.name, trial.word()))
     }
@@ -117,14 +139,49 @@ impl Bench<'_> {
         if declared == Some("SameOnBackends") {
             return Ok(None);
         }
+        self.in_batches(seeds, BATCH, |first, batch| self.campaign(backend, first, batch, &[]))
+    }
+
+    /// Until what it declares breaks.
+    fn in_batches(
+        &self,
+        seeds: u64,
+        batch: u64,
+        play: impl Fn(u64, u64) -> Result<Kills>,
+    ) -> Result<Option<Kills>> {
         let mut kills = Kills::default();
-        let is_found = |kills: &Kills| match declared {
+        let is_found = |kills: &Kills| match self.mutant.declared() {
             Some(declared) => kills.first.contains_key(declared),
             None => kills.failed > 0,
         };
         while kills.runs < seeds && !is_found(&kills) {
-            let batch = BATCH.min(seeds - kills.runs);
-            kills.go_on(self.campaign(backend, FIRST + kills.runs, batch, &[])?);
+            kills.go_on(play(FIRST + kills.runs, batch.min(seeds - kills.runs))?);
+        }
+        Ok(Some(kills))
+    }
+
+    fn nodes(&self) -> Result<Option<Kills>> {
+        self.in_batches(NODES_SEEDS, NODES_BATCH, |first, batch| {
+            let seeds = format!("--seeds={first}..{}", first + batch);
+            let output = self.simulator(&["nodes", "--format=json", &seeds])?;
+            check_exit(&output, &[0, 2])?;
+            let findings: Findings = serde_json::from_slice(&output.stdout)?;
+            ensure!(findings.runs == batch, "{} of {batch} seeds were played", findings.runs);
+            Ok(findings.kills(first))
+        })
+    }
+
+    fn orders(&self) -> Result<Option<Kills>> {
+        let budget = format!("--budget={}s", ORDERS_BUDGET.as_secs());
+        let mut kills = Kills::default();
+        for size in ORDERS {
+            let explore = ["explore", "--hubs=2", "--format=json", &budget];
+            let output = self.simulator(&[&explore[..], &size].concat())?;
+            check_exit(&output, &[0, 2])?;
+            let explored: Explored = serde_json::from_slice(&output.stdout)?;
+            kills.runs += 1;
+            let found = explored.found.into_iter();
+            found.for_each(|found| kills.add(kills.runs, &found.invariant));
         }
         Ok(Some(kills))
     }
@@ -144,11 +201,7 @@ impl Bench<'_> {
         let findings: Findings = serde_json::from_slice(&output.stdout)?;
         let is_over = findings.runs == seeds || !(more.is_empty() || findings.failures.is_empty());
         ensure!(is_over, "{} of {seeds} seeds were played", findings.runs);
-        let mut kills = Kills { runs: findings.runs, ..Kills::default() };
-        for failure in &findings.failures {
-            kills.add(failure.seed - first + 1, &failure.invariant);
-        }
-        Ok(kills)
+        Ok(findings.kills(first))
     }
 
     fn scenarios(&self) -> Result<Kills> {

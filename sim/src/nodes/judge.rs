@@ -1,51 +1,63 @@
 //! What must hold over several nodes (docs/CLUSTER.md), judged by what clients heard and what the engine wrote.
 
+mod copy;
 mod log;
 mod readers;
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
 use signal_hub::cluster::engine::{NodeName, Revision};
-use signal_hub::cluster::{AddressRow, NodeRow, Place, RowKey};
+use signal_hub::cluster::{AddressRow, Fate, Message, MessageBody, NodeRow, Place};
 use signal_hub::hub::{Hub, SessionKey};
 use signal_hub::protocol::{
     ActorAddress, Body, Delivery, DeliveryStatus, ErrorCode, MessageId, Notice, Outgoing, Position,
     Reply,
 };
 
+use copy::Watched;
+
 use super::moves::Word;
 use super::talk;
 use super::world::{Connection, Seen, Setting};
 use crate::engine::Engine;
+use crate::invariants::Invariant;
 use readers::Readers;
 
 /// What does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
     /// The invariant.
-    pub invariant: &'static str,
+    pub invariant: Invariant,
     /// What was seen.
     pub what: String,
 }
 
 impl Violation {
-    pub(super) fn new(invariant: &'static str, what: String) -> Self {
+    pub(super) fn new(invariant: Invariant, what: String) -> Self {
         Self { invariant, what }
+    }
+
+    pub(crate) fn of_panic(payload: &(dyn Any + Send)) -> Self {
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
+        Self::new(Invariant::NoPanic, text.unwrap_or("it panicked").to_owned())
     }
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.invariant, self.what)
+        write!(f, "{:?}: {}", self.invariant, self.what)
     }
 }
 
 /// What a client knows and has heard.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone)]
 struct Client {
     actor: usize,
+    node: NodeName,
     /// The version at which it has its address.
     registered: Option<u64>,
     /// Whether it may have it: nobody knows what became of its registration.
@@ -66,7 +78,7 @@ struct Written {
     row: Option<AddressRow>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Judge {
     pub seen: Seen,
     lease: Duration,
@@ -76,6 +88,9 @@ pub(super) struct Judge {
     /// Since the engine lost rows last.
     log: BTreeMap<ActorAddress, Vec<Written>>,
     nodes: BTreeMap<NodeName, NodeRow>,
+    watched: BTreeMap<NodeName, Watched>,
+    /// When something was last wrong with a node or its engine.
+    troubled: BTreeMap<NodeName, Duration>,
     /// When lives ended.
     died: BTreeMap<Place, Duration>,
     window: Duration,
@@ -100,6 +115,8 @@ impl Judge {
             senders: BTreeMap::new(),
             log: BTreeMap::new(),
             nodes: BTreeMap::new(),
+            watched: BTreeMap::new(),
+            troubled: BTreeMap::new(),
             died: BTreeMap::new(),
             // Clocks run at unequal pace.
             window: setting.config.resume_window * 9 / 10,
@@ -114,12 +131,40 @@ impl Judge {
         }
     }
 
+    /// Nobody heard what became of a write.
+    pub fn unknown(&mut self, is_done: bool) {
+        self.saw(if is_done {
+            "an unknown write was carried out"
+        } else {
+            "an unknown write was not carried out"
+        });
+    }
+
+    /// A message passes from node to node.
+    pub fn passes(&mut self, message: &[u8]) {
+        if let Ok(Message { body: MessageBody::Delivered { fates, .. }, .. }) =
+            Message::decode(message)
+            && fates.contains(&Fate::Stale)
+        {
+            self.saw("a stale delivery was refused");
+        }
+    }
+
     pub fn saw(&mut self, what: &'static str) {
         *self.seen.entry(what).or_default() += 1;
     }
 
-    pub fn opened(&mut self, key: SessionKey, actor: usize) {
-        self.clients.insert(key, Client { actor, ..Client::default() });
+    pub fn opened(&mut self, key: SessionKey, actor: usize, node: NodeName) {
+        let (asked, latest) = (BTreeMap::new(), BTreeMap::new());
+        self.clients.insert(
+            key,
+            Client { actor, node, registered: None, may_have: false, reads: None, asked, latest },
+        );
+    }
+
+    /// Something is wrong with a node, or its engine.
+    pub fn troubled(&mut self, node: &NodeName, now: Duration) {
+        self.troubled.insert(node.clone(), now);
     }
 
     pub fn asked(&mut self, key: SessionKey, number: u64, word: Option<Word>) {
@@ -156,7 +201,7 @@ impl Judge {
             Body::Delivery(delivery) => {
                 if is_fenced {
                     let what = format!("a fenced node hands a message to {}", message.to);
-                    return Err(Violation::new("I46", what));
+                    return Err(Violation::new(Invariant::I46, what));
                 }
                 self.read(key, message.seq, number_of(&delivery.origin))?;
                 self.got(key, &message.to, delivery, now)
@@ -174,7 +219,10 @@ impl Judge {
     ) -> Result<(), Violation> {
         let Some(client) = self.clients.get_mut(&key) else { return Ok(()) };
         let Some(word) = client.asked.remove(id) else {
-            return Err(Violation::new("I24", format!("{key} gets a second reply to {id}")));
+            return Err(Violation::new(
+                Invariant::I24,
+                format!("{key} gets a second reply to {id}"),
+            ));
         };
         // What it asked since may have changed them again.
         let changes = |word: &Option<Word>| {
@@ -212,7 +260,7 @@ impl Judge {
         let number = number_of(id);
         if self.probes.contains(&number) && !matches!(reply, Reply::DeliveryAck(_)) {
             let what = format!("when all is well, {key} sends {word:?} and hears {reply:?}");
-            return Err(Violation::new("L7", what));
+            return Err(Violation::new(Invariant::L4, what));
         }
         Ok(())
     }
@@ -243,16 +291,16 @@ impl Judge {
                 return Ok(());
             }
             let what = format!("{key} is told version {version} of {address}, which no row has");
-            return Err(Violation::new("I49", what));
+            return Err(Violation::new(Invariant::I49, what));
         }
         if !of_version.any(|(_, row)| topics.is_none_or(|topics| row.topics.len() == topics)) {
             let what =
                 format!("{key} is told {topics:?} topics of {address}, and its row has others");
-            return Err(Violation::new("I14", what));
+            return Err(Violation::new(Invariant::I14, what));
         }
         if !self.versions.entry(address.clone()).or_default().insert(version) {
             let what = format!("version {version} of {address} is told twice");
-            return Err(Violation::new("I2", what));
+            return Err(Violation::new(Invariant::I2, what));
         }
         Ok(())
     }
@@ -271,7 +319,7 @@ impl Judge {
         let Some(client) = self.clients.get_mut(&key).filter(|_| lost) else { return Ok(()) };
         if client.registered.take().is_none() && !client.may_have {
             let what = format!("{key} is told that it lost {to}, which it does not have");
-            return Err(Violation::new("I5", what));
+            return Err(Violation::new(Invariant::I5, what));
         }
         self.saw("a session lost its address");
         Ok(())
@@ -290,7 +338,7 @@ impl Judge {
         // With a number it may come again, with the same one.
         if client.reads.is_none() && !self.delivered.insert((to.clone(), key, number)) {
             let what = format!("{to} gets message {number} twice on {key}");
-            return Err(Violation::new("I18", what));
+            return Err(Violation::new(Invariant::I18, what));
         }
         let sender = self.senders.get(&number).copied();
         if let Some(sender) = sender
@@ -298,7 +346,7 @@ impl Judge {
             && latest > number
         {
             let what = format!("{to} gets message {number} of {sender} after {latest}");
-            return Err(Violation::new("I20", what));
+            return Err(Violation::new(Invariant::I20, what));
         }
         let Some(version) = client.registered else { return Ok(()) };
         let history = self.log.get(to).map(Vec::as_slice).unwrap_or_default();
@@ -320,7 +368,7 @@ impl Judge {
         {
             let what =
                 format!("{key} gets a message for {to}, which moved {:?} ago", now - taken.at);
-            return Err(Violation::new("I6", what));
+            return Err(Violation::new(Invariant::I6, what));
         }
         Ok(())
     }
@@ -329,6 +377,14 @@ impl Judge {
         let history = self.log.get(address)?;
         let written = history.iter().find(|written| written.revision == revision)?;
         written.row.as_ref().map(|row| row.owner.node.clone())
+    }
+
+    /// What a client waits for, and the version at which it has its address.
+    pub fn waits(&self, key: SessionKey) -> (Vec<Option<Word>>, Option<u64>) {
+        let client = self.clients.get(&key);
+        client.map_or((Vec::new(), None), |client| {
+            (client.asked.values().copied().collect(), client.registered)
+        })
     }
 
     /// Who thinks that it has its address, and the number of its actor.
@@ -351,57 +407,19 @@ impl Judge {
         for (key, client) in &self.clients {
             if let Some((id, word)) = client.asked.first_key_value() {
                 let what = format!("{key} asked {word:?} as {id} and hears nothing");
-                return Err(Violation::new("I24", what));
+                return Err(Violation::new(Invariant::I24, what));
             }
         }
         let mut owners = BTreeMap::new();
         for (key, actor) in self.believers(connections) {
             if let Some(other) = owners.insert(actor, key) {
                 let what = format!("{other} and {key} both have {}", talk::address(actor));
-                return Err(Violation::new("I1", what));
+                return Err(Violation::new(Invariant::I1, what));
             }
         }
         self.readers_rest(&owners)?;
         for hub in hubs {
             self.copy_rests(engine, hub, &owners)?;
-        }
-        Ok(())
-    }
-
-    fn copy_rests(
-        &self,
-        engine: &Engine,
-        hub: &Hub,
-        owners: &BTreeMap<usize, SessionKey>,
-    ) -> Result<(), Violation> {
-        let node = hub.life().map(|life| life.place().node);
-        let node = node.map_or_else(String::new, |node| node.to_string());
-        let mut copied = BTreeSet::new();
-        for (address, revision, _, _) in hub.copied_rows() {
-            let row = engine.row(&RowKey::Address(address.clone()).encode());
-            if row.map(|(at, _)| at) != Some(revision) {
-                let what = format!("{node} knows {address} of {revision}, and the engine does not");
-                return Err(Violation::new("I48", what));
-            }
-            copied.insert(address.clone());
-        }
-        for (address, history) in &self.log {
-            let has_row = engine.row(&RowKey::Address(address.clone()).encode()).is_some();
-            if has_row && !copied.contains(address) {
-                return Err(Violation::new("I48", format!("{node} does not know {address}")));
-            }
-            let owner = owners.iter().find(|(actor, _)| talk::address(**actor) == *address);
-            let may_have =
-                |client: &Client| client.may_have && talk::address(client.actor) == *address;
-            if has_row && owner.is_none() && !self.clients.values().any(may_have) {
-                let last = history.last().and_then(|last| last.row.as_ref());
-                let what = format!("{address} is nobody's, and its row is still there: {last:?}");
-                return Err(Violation::new("I30", what));
-            }
-            if !has_row && owner.is_some() {
-                let what = format!("{owner:?} has {address}, and there is no row");
-                return Err(Violation::new("L1", what));
-            }
         }
         Ok(())
     }

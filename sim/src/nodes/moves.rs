@@ -7,6 +7,7 @@ use rand::RngExt;
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 
+use super::aims::Aim;
 use super::world::Setting;
 use crate::engine::{Kept, Way};
 
@@ -76,6 +77,10 @@ pub enum Fault {
     Cut(Way),
     /// Its watch shows nothing, and goes on the next time.
     HoldWatch,
+    /// No request of it is answered, and all are the next time.
+    HoldAnswers,
+    /// No message of another node arrives, and all do the next time.
+    HoldMessages,
     /// Its watch ends without a word.
     EndWatch,
     /// Nothing that waits for it arrives, and does the next time.
@@ -136,6 +141,8 @@ impl fmt::Display for Fault {
             Fault::Cut(Way::ToEngine) => "its way to the engine is cut, or healed",
             Fault::Cut(Way::FromEngine) => "its way from the engine is cut, or healed",
             Fault::HoldWatch => "its watch stands still, or goes on",
+            Fault::HoldAnswers => "it hears no answer, or all",
+            Fault::HoldMessages => "no message arrives, or all do",
             Fault::EndWatch => "its watch ends without a word",
             Fault::Hold => "nothing arrives, or all does",
             Fault::LoseAnswer => "the next answer to a write is lost",
@@ -152,13 +159,15 @@ impl fmt::Display for Fault {
     }
 }
 
-const FAULTS: [(u32, Fault); 18] = [
+const FAULTS: [(u32, Fault); 20] = [
     (5, Fault::Pause),
     (4, Fault::Crash),
     (4, Fault::Disconnect),
     (3, Fault::Cut(Way::ToEngine)),
     (3, Fault::Cut(Way::FromEngine)),
     (4, Fault::HoldWatch),
+    (3, Fault::HoldAnswers),
+    (3, Fault::HoldMessages),
     (3, Fault::EndWatch),
     (4, Fault::Hold),
     (5, Fault::LoseAnswer),
@@ -183,13 +192,17 @@ const WORDS: [(u32, Word); 7] = [
     (1, Word::Disconnect),
 ];
 
-/// The moves of a seed.
-pub fn storm(setting: &Setting, seed: u64) -> Vec<Move> {
+/// The moves of a seed: every other storm has an aim, and goes on as chance has it. An aim that is given is every
+/// storm's.
+pub fn storm(setting: &Setting, seed: u64, aim: Option<Aim>) -> Vec<Move> {
     let mut rng = ChaCha12Rng::seed_from_u64(seed);
-    let length = rng.random_range(20..120);
+    let by_seed = || Aim::ALL[(seed / 2) as usize % Aim::ALL.len()];
+    let aim = aim.or_else(|| (seed % 2 == 1).then(by_seed));
+    let length = if aim.is_some() { 0..30 } else { 20..120 };
+    let mut moves = aim.map_or(Vec::new(), |aim| aim.moves(setting, &mut rng));
+    let length = rng.random_range(length);
     // Some storms have no fault at all, and some nothing else.
     let faults = [0, 10, 25, 40][rng.random_range(0..4)];
-    let mut moves = Vec::new();
     for _ in 0..length {
         let next = one(&mut rng, setting, faults);
         moves.push(next);

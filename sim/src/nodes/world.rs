@@ -1,12 +1,13 @@
 //! The nodes, their engine and their clients.
 
 mod faults;
+pub(crate) mod steps;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use signal_hub::cluster::ClusterConfig;
-use signal_hub::cluster::engine::{Event, NodeName, Request};
+use signal_hub::cluster::engine::{Event, NodeName, Request, RequestId};
 use signal_hub::hub::{CloseCause, Config, Hub, Ids, Input, Output, Peer, SessionKey, Written};
 use signal_hub::protocol::{Body, ClientFrame, Outgoing};
 use signal_hub::time::Timestamp;
@@ -15,6 +16,7 @@ use super::judge::{Judge, Violation};
 use super::moves::{Move, Word};
 use super::talk;
 use crate::engine::{Engine, Lane, Way};
+use crate::invariants::Invariant;
 
 /// How large a world is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +61,7 @@ impl Setting {
 pub type Seen = BTreeMap<&'static str, usize>;
 
 /// A world at one moment.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct World {
     setting: Setting,
     engine: Engine,
@@ -70,10 +72,12 @@ pub struct World {
     asked: u64,
     drawn: usize,
     is_electing: bool,
+    /// Whether nothing happens by itself.
+    is_stepwise: bool,
     judge: Judge,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Node {
     name: NodeName,
     hub: Option<Hub>,
@@ -83,17 +87,24 @@ struct Node {
     is_held: bool,
     is_lost: bool,
     is_watch_held: bool,
+    are_answers_held: bool,
+    are_messages_held: bool,
+    is_fenced: bool,
     cut: BTreeSet<Way>,
     loses_answer: bool,
     is_late: bool,
     is_stale: bool,
     starts: u8,
+    /// What is on its way to the engine, where nothing happens by itself.
+    asked: VecDeque<Request>,
+    /// The latest write of its own row, where nothing happens by itself.
+    renewal: Option<RequestId>,
     /// Frames and ends of connections while it stands still.
     waiting: Vec<Input>,
 }
 
 /// A client's connection as the client knows it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Connection {
     pub actor: usize,
     pub slot: usize,
@@ -112,6 +123,23 @@ fn name(node: usize) -> NodeName {
     NodeName::parse(&format!("n{node}")).expect("a name")
 }
 
+impl Node {
+    fn hears(&self, lane: &Lane) -> bool {
+        match lane {
+            Lane::Watch => !self.is_watch_held,
+            Lane::Answer(_) => !self.are_answers_held,
+            Lane::From(_) => !self.are_messages_held,
+            Lane::Connection => true,
+        }
+    }
+
+    fn is_troubled(&self) -> bool {
+        let is_deaf = self.is_held || self.is_watch_held || self.are_answers_held;
+        let is_away = self.is_paused || self.is_lost || !self.cut.is_empty();
+        is_away || is_deaf || self.are_messages_held
+    }
+}
+
 impl World {
     /// Nodes that have just begun to live.
     pub fn new(setting: &Setting) -> Self {
@@ -123,11 +151,16 @@ impl World {
             is_held: false,
             is_lost: false,
             is_watch_held: false,
+            are_answers_held: false,
+            are_messages_held: false,
+            is_fenced: false,
             cut: BTreeSet::new(),
             loses_answer: false,
             is_late: false,
             is_stale: false,
             starts: 0,
+            asked: VecDeque::new(),
+            renewal: None,
             waiting: Vec::new(),
         });
         let mut world = Self {
@@ -140,6 +173,7 @@ impl World {
             asked: 0,
             drawn: 0,
             is_electing: false,
+            is_stepwise: false,
             judge: Judge::new(setting),
         };
         for node in 0..setting.nodes {
@@ -249,10 +283,7 @@ impl World {
 
     /// Returns whether a node cannot do what it should.
     fn is_troubled(&self) -> bool {
-        let is_broken = |node: &Node| {
-            let stands = node.hub.is_none() || node.is_paused || node.is_held;
-            stands || node.is_lost || node.is_watch_held || !node.cut.is_empty()
-        };
+        let is_broken = |node: &Node| node.hub.is_none() || node.is_troubled();
         self.is_electing || self.nodes.iter().any(is_broken)
     }
 
@@ -268,8 +299,9 @@ impl World {
         let mut hub =
             Hub::new(self.setting.config.clone(), Ids::new([one.starts * 10 + node as u8; 32]));
         hub.join(ClusterConfig { node: one.name.clone(), ..self.setting.cluster.clone() });
-        one.hub = Some(hub);
+        (one.hub, one.is_fenced) = (Some(hub), true);
         self.engine.connect(&one.name);
+        self.judge.begins(&one.name);
     }
 
     fn connection(&self, actor: usize, slot: usize) -> Option<SessionKey> {
@@ -290,7 +322,7 @@ impl World {
         self.opened += 1;
         let key = SessionKey(self.opened);
         self.connections.insert(key, Connection { actor, slot, node });
-        self.judge.opened(key, actor);
+        self.judge.opened(key, actor, self.nodes[node].name.clone());
         let peer = Peer { address: ([127, 0, 0, 1], 1).into() };
         self.give(node, Input::Opened(key, peer))?;
         self.asked += 1;
@@ -339,19 +371,35 @@ impl World {
 
     fn hear(&mut self, node: usize, event: Event) -> Result<(), Violation> {
         let now = self.time(node);
-        let Some(hub) = &mut self.nodes[node].hub else { return Ok(()) };
+        let Node { hub: Some(hub), name, .. } = &mut self.nodes[node] else { return Ok(()) };
+        // What is due is done first, as if it had not heard of it.
+        let (name, is_end) = (name.clone(), event == Event::Lost);
+        if !is_end {
+            self.judge.hears(&name, &event);
+        }
         let outputs: Vec<Output> = hub.hear(now, event).collect();
-        self.follow(node, outputs)
+        self.follow(node, outputs)?;
+        if is_end {
+            self.judge.hears(&name, &Event::Lost);
+        }
+        Ok(())
     }
 
     /// Carries out what a hub wants.
     fn follow(&mut self, node: usize, outputs: Vec<Output>) -> Result<(), Violation> {
         let now = self.time(node);
-        let one = &mut self.nodes[node];
-        let Some(hub) = &mut one.hub else { return Ok(()) };
+        let Node { hub: Some(hub), name, is_fenced: was_fenced, .. } = &mut self.nodes[node] else {
+            return Ok(());
+        };
         let (is_fenced, place) = (hub.is_fenced(now), hub.life().map(|life| life.place()));
+        let fences = !std::mem::replace(was_fenced, is_fenced) && is_fenced;
         let requests: Vec<Request> = hub.requests().collect();
-        for request in requests {
+        if fences {
+            self.judge.saw("a node fenced itself");
+        }
+        requests.iter().try_for_each(|request| self.judge.asks(name, request))?;
+        self.nodes[node].asked.extend(requests);
+        while let Some(request) = self.next_to_arrive(node) {
             self.arrive(node, request);
         }
         self.judge.wrote(&self.engine, place, self.now)?;
@@ -367,7 +415,8 @@ impl World {
                 Output::Audit(_) => {}
             }
         }
-        Ok(())
+        let one = &self.nodes[node];
+        one.hub.as_ref().map_or(Ok(()), |hub| self.judge.copies(&one.name, hub))
     }
 
     fn read(&mut self, node: usize, key: SessionKey, message: &Outgoing) -> Result<(), Violation> {
@@ -376,25 +425,34 @@ impl World {
         self.give(node, Input::Drained(key, written))
     }
 
+    /// What arrives at the engine by itself, in order.
+    fn next_to_arrive(&mut self, node: usize) -> Option<Request> {
+        let asked = &mut self.nodes[node].asked;
+        let waits =
+            |request: &Request| self.is_stepwise && matches!(request, Request::Write { .. });
+        if asked.front().is_some_and(waits) { None } else { asked.pop_front() }
+    }
+
     fn arrive(&mut self, node: usize, request: Request) {
         let one = &mut self.nodes[node];
-        let is_write = matches!(request, Request::Write { .. });
-        let is_read = matches!(request, Request::Read { .. } | Request::Watch { .. });
-        if is_write && std::mem::take(&mut one.is_late) {
-            return self.engine.request_late(&one.name, request);
-        }
-        if is_read && std::mem::take(&mut one.is_stale) {
-            return self.engine.request_stale(&one.name, request, 5);
-        }
-        let id = match &request {
-            Request::Write { id, .. } => Some(*id),
-            _ => None,
-        };
-        self.engine.request(&one.name, request);
-        if let Some(id) = id
-            && std::mem::take(&mut one.loses_answer)
-        {
-            self.engine.lose_answer(&one.name, id);
+        match &request {
+            Request::Write { .. } if std::mem::take(&mut one.is_late) => {
+                self.engine.request_late(&one.name, request);
+            }
+            Request::Write { id, .. } if std::mem::take(&mut one.loses_answer) => {
+                let (id, before) = (*id, self.engine.revision());
+                self.engine.request(&one.name, request);
+                self.engine.lose_answer(&one.name, id);
+                self.judge.unknown(self.engine.revision() > before);
+            }
+            Request::Read { .. } | Request::Watch { .. } if std::mem::take(&mut one.is_stale) => {
+                self.engine.request_stale(&one.name, request, 5);
+            }
+            Request::Send { message, .. } => {
+                self.judge.passes(message);
+                self.engine.request(&one.name, request);
+            }
+            _ => self.engine.request(&one.name, request),
         }
     }
 
@@ -408,9 +466,8 @@ impl World {
                     continue;
                 }
                 let name = one.name.clone();
-                let is_shown = |lane: &Lane| *lane != Lane::Watch || !one.is_watch_held;
                 let mut ready = self.engine.ready(&name);
-                ready.retain(is_shown);
+                ready.retain(|lane| one.hears(lane));
                 if ready.is_empty() {
                     continue;
                 }
@@ -425,16 +482,26 @@ impl World {
                 return Ok(());
             }
         }
-        Err(Violation::new("W1", "the hubs and their engine go round in a circle".to_owned()))
+        Err(Violation::new(
+            Invariant::I51,
+            "the hubs and their engine go round in a circle".to_owned(),
+        ))
+    }
+
+    fn note_troubles(&mut self) {
+        if self.is_troubled() {
+            self.judge.is_troubled(self.now);
+        }
+        for node in self.nodes.iter().filter(|node| self.is_electing || node.is_troubled()) {
+            self.judge.troubled(&node.name, self.now);
+        }
     }
 
     fn wait(&mut self, time: Duration) -> Result<(), Violation> {
         let until = self.now + time;
         while self.now < until {
             self.now = (self.now + STEP).min(until);
-            if self.is_troubled() {
-                self.judge.is_troubled(self.now);
-            }
+            self.note_troubles();
             for node in 0..self.nodes.len() {
                 let now = self.time(node);
                 let one = &mut self.nodes[node];

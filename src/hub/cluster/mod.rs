@@ -14,6 +14,7 @@ mod withheld;
 mod writes;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 
 use super::{Hub, NodeChange, Output, SessionKey};
 use crate::cluster::engine::{Event, Key, NodeName, Request, RequestId, Revision, WriteOutcome};
@@ -219,6 +220,11 @@ impl Hub {
                 (address, known.revision, cluster.version_of(address), &known.owner)
             })
         })
+    }
+
+    /// All that decides what this node does next for its addresses, for whoever compares two moments of it.
+    pub fn as_node(&self) -> impl fmt::Debug + '_ {
+        (&self.cluster, self.registry.iter().collect::<BTreeMap<_, _>>())
     }
 
     /// The life of this node, if the hub is one.

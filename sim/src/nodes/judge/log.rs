@@ -6,8 +6,9 @@ use signal_hub::cluster::engine::{NodeName, Revision};
 use signal_hub::cluster::{AddressRow, NodeRow, Place, RowKey};
 use signal_hub::protocol::ActorAddress;
 
-use super::{Judge, Violation, Written};
+use super::{Client, Judge, Violation, Written, talk};
 use crate::engine::Engine;
+use crate::invariants::Invariant;
 
 impl Judge {
     pub fn restarted(&mut self, engine: &Engine, at: Duration) -> Result<(), Violation> {
@@ -17,6 +18,7 @@ impl Judge {
             self.log.clear();
             self.nodes.clear();
             self.versions.clear();
+            self.watched.values_mut().for_each(|watched| watched.is_current = false);
             // Versions of before name no row any longer.
             let registered =
                 self.clients.values_mut().filter_map(|known| known.registered.as_mut());
@@ -69,7 +71,7 @@ impl Judge {
         at: Duration,
     ) -> Result<(), Violation> {
         let Some(row) = row else {
-            return Err(Violation::new("I47", format!("the row of {node} is gone")));
+            return Err(Violation::new(Invariant::I47, format!("the row of {node} is gone")));
         };
         let is_own = writer.is_none_or(|writer| writer.node == *node);
         let before = self.nodes.insert(node.clone(), row.clone());
@@ -80,11 +82,17 @@ impl Judge {
             // The log may be read again, after the engine lost its end.
             self.died.entry(Place { node: node.clone(), epoch: before.epoch }).or_insert(at);
         }
+        let came_back = before.as_ref().is_some_and(|before| {
+            !before.alive && row.alive && before.incarnation == row.incarnation
+        });
+        if came_back {
+            self.saw("a node came back that was declared dead");
+        }
         if !is_own {
             let same_life = before.as_ref().is_some_and(|before| before.epoch == row.epoch);
             if row.alive || !same_life {
                 let what = format!("{writer:?} wrote the row of {node}: {row:?}");
-                return Err(Violation::new("I47", what));
+                return Err(Violation::new(Invariant::I47, what));
             }
             self.saw("a node was declared dead");
         }
@@ -103,30 +111,51 @@ impl Judge {
             && row.owner.node != writer.node
         {
             let what = format!("{} wrote a row of {address} for {}", writer.node, row.owner);
-            return Err(Violation::new("I47", what));
+            return Err(Violation::new(Invariant::I47, what));
         }
-        if let (None, Some(before), Some(writer)) = (&written.row, &before, writer) {
-            self.cleared(&address, &before.owner, writer, written.at)?;
+        if written.row.as_ref().is_some_and(|row| row.generation > 0) {
+            self.saw("the generation was raised");
         }
-        if let (Some(before), Some(row)) = (&before, &written.row)
-            && before.owner.node != row.owner.node
-            && !self.generation_lost
-            && let Some((lost, _)) = before.topics.iter().find(|topic| !row.topics.contains(topic))
-        {
-            let what = format!("{address} moved to {} without its topic {lost}", row.owner);
-            return Err(Violation::new("I14", what));
-        }
-        if let (Some(before), Some(row)) = (&before, &written.row)
-            && before.owner.node != row.owner.node
-            && !before.detached
-        {
-            self.saw("an address moved between nodes");
+        match (&before, &written.row, writer) {
+            (Some(before), Some(row), _) => self.moved(&address, before, row)?,
+            (Some(before), None, Some(writer)) => {
+                self.cleared(&address, &before.owner, writer, written.at)?;
+            }
+            _ => {}
         }
         self.log.entry(address).or_default().push(written);
         Ok(())
     }
 
-    /// Its owner may clear a row; others, when the owner's life and then the resume window are over (I47, I50).
+    /// A row takes the place of another one: a version is one owner's, and topics stay (I2, I14).
+    fn moved(
+        &mut self,
+        address: &ActorAddress,
+        before: &AddressRow,
+        row: &AddressRow,
+    ) -> Result<(), Violation> {
+        if before.owner != row.owner && row.since.is_some() {
+            let what = format!("{address} moved to {} with the version of before", row.owner);
+            return Err(Violation::new(Invariant::I2, what));
+        }
+        if before.owner.node == row.owner.node {
+            return Ok(());
+        }
+        if !before.detached {
+            self.saw("an address moved between nodes");
+        }
+        let lost = before.topics.iter().find(|topic| !row.topics.contains(topic));
+        match lost.filter(|_| !self.generation_lost) {
+            None => Ok(()),
+            Some((lost, _)) => {
+                let what = format!("{address} moved to {} without its topic {lost}", row.owner);
+                Err(Violation::new(Invariant::I14, what))
+            }
+        }
+    }
+
+    /// Its owner may clear a row; others, when the owner's life and then the resume window are over, unless
+    /// its session lives on (I3, I47, I50).
     fn cleared(
         &self,
         address: &ActorAddress,
@@ -138,12 +167,23 @@ impl Judge {
         let lives = known.is_some_and(|row| row.alive && row.epoch == owner.epoch);
         if owner.node != writer.node && lives {
             let what = format!("{} cleared {address} of {owner}, which lives", writer.node);
-            return Err(Violation::new("I47", what));
+            return Err(Violation::new(Invariant::I47, what));
         }
         let died = self.died.get(owner).copied();
         if owner.node != writer.node && died.is_some_and(|died| at < died + self.window) {
             let what = format!("{} cleared {address} of {owner}, which just died", writer.node);
-            return Err(Violation::new("I50", what));
+            return Err(Violation::new(Invariant::I50, what));
+        }
+        let is_well =
+            self.troubled.get(&owner.node).is_none_or(|troubled| *troubled + self.lease * 2 < at);
+        let keeps = |client: &Client| {
+            client.node == owner.node
+                && client.registered.is_some()
+                && talk::address(client.actor) == *address
+        };
+        if owner.node != writer.node && is_well && self.clients.values().any(keeps) {
+            let what = format!("{} cleared {address} of {owner}, which has it", writer.node);
+            return Err(Violation::new(Invariant::I3, what));
         }
         Ok(())
     }

@@ -8,11 +8,12 @@ use signal_hub::hub::SessionKey;
 use signal_hub::protocol::{Epoch, Position, Recovery, RecoveryWish, Unrecovered};
 
 use super::{Client, Judge, Violation};
+use crate::invariants::Invariant;
 use crate::nodes::moves::Word;
 use crate::nodes::talk;
 
 /// An actor as a client that keeps its position over all of its connections.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Reader {
     position: Option<Position>,
     /// What was accepted for it since, and it has not got.
@@ -25,7 +26,7 @@ struct Reader {
 }
 
 /// All of them.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Readers {
     of: BTreeMap<usize, Reader>,
     /// Which message has a number of an actor's epoch, and which number a message has.
@@ -109,18 +110,19 @@ impl Judge {
             self.saw("a position counted");
             return match asked {
                 Some(asked) if asked == position => Ok(()),
-                _ => {
-                    Err(Violation::new("I38", format!("{key} showed {asked:?} and hears {told:?}")))
-                }
+                _ => Err(Violation::new(
+                    Invariant::I38,
+                    format!("{key} showed {asked:?} and hears {told:?}"),
+                )),
             };
         }
         if asked.is_some() != told.reason.is_some() {
             let what = format!("{key} showed {asked:?} and hears {:?}", told.reason);
-            return Err(Violation::new("I39", what));
+            return Err(Violation::new(Invariant::I39, what));
         }
         if self.readers.counting.contains(&number) {
             let what = format!("when all is well, {key} shows {asked:?} and hears {told:?}");
-            return Err(Violation::new("L9", what));
+            return Err(Violation::new(Invariant::L9, what));
         }
         self.unrecovered(actor, told.reason, position, now)
     }
@@ -136,7 +138,7 @@ impl Judge {
         if reason == Some(Unrecovered::NodeLost) {
             if is_calm {
                 let what = format!("a{actor} hears that a node is lost, and none was");
-                return Err(Violation::new("I39", what));
+                return Err(Violation::new(Invariant::I39, what));
             }
             self.saw("what a node kept was lost");
         }
@@ -176,12 +178,12 @@ impl Judge {
             (Some(position), Some(seq)) => (position, seq.get()),
             (reads, seq) => {
                 let what = format!("{key}, which reads {reads:?}, gets {number} as {seq:?}");
-                return Err(Violation::new("I44", what));
+                return Err(Violation::new(Invariant::I44, what));
             }
         };
         if seq != position.after + 1 {
             let what = format!("{key} gets number {seq} after {position:?}");
-            return Err(Violation::new("I37", what));
+            return Err(Violation::new(Invariant::I37, what));
         }
         position.after = seq;
         let position = *position;
@@ -196,7 +198,7 @@ impl Judge {
                 "a{actor} gets message {number} as {seq} of {}, and before {other:?} as that, or it as {before:?}",
                 position.epoch
             );
-            return Err(Violation::new("I36", what));
+            return Err(Violation::new(Invariant::I36, what));
         }
         Ok(())
     }
@@ -220,7 +222,7 @@ impl Judge {
             if let Some(missing) = reader.and_then(|reader| reader.owed.first()) {
                 let address = talk::address(*actor);
                 let what = format!("{address} was to get message {missing}, and does not");
-                return Err(Violation::new("I38", what));
+                return Err(Violation::new(Invariant::I38, what));
             }
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! What breaks, and what mends it.
 
+use signal_hub::cluster::engine::WriteOutcome;
+
 use super::{SessionKey, Violation, World};
 use crate::nodes::moves::Fault;
 
@@ -30,6 +32,8 @@ impl World {
             }
             Fault::Cut(_) => {}
             Fault::HoldWatch => one.is_watch_held ^= true,
+            Fault::HoldAnswers => one.are_answers_held ^= true,
+            Fault::HoldMessages => one.are_messages_held ^= true,
             Fault::EndWatch if one.hub.is_some() => self.engine.end_watch(&name),
             Fault::EndWatch => {}
             Fault::Hold => one.is_held ^= true,
@@ -39,7 +43,8 @@ impl World {
                 if !self.engine.late_writes().is_empty() {
                     let late = self.engine.late_writes()[0].clone();
                     let writer = late.from;
-                    self.engine.carry_out_late(0);
+                    let outcome = self.engine.carry_out_late(0);
+                    self.judge.unknown(matches!(outcome, WriteOutcome::Done(_)));
                     return self.judge.wrote_late(&self.engine, &writer, self.now);
                 }
             }
@@ -68,6 +73,7 @@ impl World {
                 self.engine.restart(kept);
                 self.judge.restarted(&self.engine, self.now)?;
                 for node in &mut self.nodes {
+                    self.judge.troubled(&node.name, self.now);
                     node.is_lost = false;
                     if node.hub.is_some() {
                         self.engine.connect(&node.name);
@@ -107,6 +113,7 @@ impl World {
     pub(super) fn mend(&mut self, node: usize) -> Result<(), Violation> {
         let one = &mut self.nodes[node];
         (one.is_held, one.is_watch_held) = (false, false);
+        (one.are_answers_held, one.are_messages_held) = (false, false);
         (one.loses_answer, one.is_late, one.is_stale) = (false, false, false);
         let name = one.name.clone();
         if one.hub.is_none() {
@@ -130,6 +137,8 @@ fn fault_name(fault: Fault) -> &'static str {
         Fault::Disconnect => "a node lost the engine",
         Fault::Cut(_) => "a way was cut",
         Fault::HoldWatch => "a watch was slow",
+        Fault::HoldAnswers => "answers came late",
+        Fault::HoldMessages => "messages came late",
         Fault::EndWatch => "a watch ended without a word",
         Fault::Hold => "events came late",
         Fault::LoseAnswer => "an answer was lost",

@@ -1,0 +1,250 @@
+//! Storms that bring about what chance alone seldom does.
+
+use std::time::Duration;
+
+use rand::RngExt;
+use rand_chacha::ChaCha12Rng;
+
+use super::moves::{Fault, Move, Word};
+use super::world::Setting;
+use crate::engine::Kept;
+
+/// What a storm is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aim {
+    /// An address moves on while its node's watch stands still and its writes are carried out.
+    SlowWatch,
+    /// A claim is answered when its row is gone again.
+    LateAnswer,
+    /// A write finds another row, and the read after that is of an earlier one.
+    OldRead,
+    /// A node changes its rows while the engine is away, and loses some.
+    LostRows,
+    /// Messages are under way to an address that ends and begins again.
+    Stale,
+    /// The same while the sender's watch stands still.
+    StaleAndSlow,
+    /// The same while the sender hears of the address sooner than of its message.
+    StaleAndDeaf,
+    /// An address is given back by who has lost it.
+    ClearRace,
+    /// A node stands still until it is declared dead, and goes on with all that waited for it.
+    Sleeper,
+    /// A node begins anew while its old rows stand.
+    Return,
+    /// Nobody hears what became of a claim.
+    Unknown,
+}
+
+impl Aim {
+    /// All.
+    pub const ALL: [Aim; 11] = [
+        Aim::SlowWatch,
+        Aim::LateAnswer,
+        Aim::OldRead,
+        Aim::LostRows,
+        Aim::Stale,
+        Aim::StaleAndSlow,
+        Aim::StaleAndDeaf,
+        Aim::ClearRace,
+        Aim::Sleeper,
+        Aim::Return,
+        Aim::Unknown,
+    ];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Aim::SlowWatch => "slow-watch",
+            Aim::LateAnswer => "late-answer",
+            Aim::OldRead => "old-read",
+            Aim::LostRows => "lost-rows",
+            Aim::Stale => "stale",
+            Aim::StaleAndSlow => "stale-and-slow",
+            Aim::StaleAndDeaf => "stale-and-deaf",
+            Aim::ClearRace => "clear-race",
+            Aim::Sleeper => "sleeper",
+            Aim::Return => "return",
+            Aim::Unknown => "unknown",
+        }
+    }
+
+    /// The aim of a name.
+    ///
+    /// # Errors
+    /// If there is none; then all are named.
+    pub fn parse(name: &str) -> Result<Self, String> {
+        let named = Aim::ALL.into_iter().find(|aim| aim.name() == name);
+        named.ok_or_else(|| format!("an aim is one of {}", Aim::ALL.map(Aim::name).join(", ")))
+    }
+
+    /// What happens, with whom and for how long as chance has it.
+    pub(super) fn moves(self, setting: &Setting, rng: &mut ChaCha12Rng) -> Vec<Move> {
+        let cast = Cast::draw(setting, rng);
+        let mut moves = vec![Move::Wait(Duration::from_secs(1))];
+        moves.extend(match self {
+            Aim::SlowWatch => cast.slow_watch(rng),
+            Aim::LateAnswer => cast.late_answer(rng),
+            Aim::OldRead => cast.old_read(),
+            Aim::LostRows => cast.lost_rows(rng),
+            Aim::Stale => cast.stale(&[Fault::Hold], rng),
+            Aim::StaleAndSlow => cast.stale(&[Fault::HoldWatch], rng),
+            Aim::StaleAndDeaf => cast.stale(&[Fault::HoldWatch, Fault::HoldMessages], rng),
+            Aim::ClearRace => cast.clear_race(rng),
+            Aim::Sleeper => cast.sleeper(rng),
+            Aim::Return => cast.comes_back(rng),
+            Aim::Unknown => cast.unknown(rng),
+        });
+        moves
+    }
+}
+
+/// Who takes part: an actor whose address it is about, another one that sends to it, and the nodes of both.
+struct Cast {
+    owner: usize,
+    sender: usize,
+    here: usize,
+    there: usize,
+}
+
+impl Cast {
+    fn draw(setting: &Setting, rng: &mut ChaCha12Rng) -> Self {
+        let (owner, here) =
+            (rng.random_range(0..setting.actors), rng.random_range(0..setting.nodes));
+        let other = |of: usize, one: usize, rng: &mut ChaCha12Rng| {
+            (one + rng.random_range(1..of.max(2))) % of
+        };
+        let (sender, there) = (other(setting.actors, owner, rng), other(setting.nodes, here, rng));
+        Self { owner, sender, here, there }
+    }
+
+    fn registers(&self, actor: usize, slot: usize, node: usize) -> [Move; 2] {
+        [Move::Open { actor, node }, Move::Say { actor, slot, word: Word::Register }]
+    }
+
+    fn owner_says(&self, slot: usize, word: Word) -> Move {
+        Move::Say { actor: self.owner, slot, word }
+    }
+
+    fn sends(&self) -> Move {
+        Move::Say { actor: self.sender, slot: 0, word: Word::Send(self.owner) }
+    }
+
+    /// The owner is here, the sender at a node.
+    fn both(&self, sender_at: usize) -> Vec<Move> {
+        let owner = self.registers(self.owner, 0, self.here);
+        [owner, self.registers(self.sender, 0, sender_at)].concat()
+    }
+
+    fn slow_watch(&self, rng: &mut ChaCha12Rng) -> Vec<Move> {
+        let mut moves = self.both(self.here);
+        moves.push(Move::Fault(self.here, Fault::HoldWatch));
+        moves.extend(self.registers(self.owner, 1, self.there));
+        for _ in 0..8 {
+            moves.extend([wait(rng, 1_000..4_000), self.sends()]);
+        }
+        moves.push(Move::Fault(self.here, Fault::HoldWatch));
+        moves
+    }
+
+    fn late_answer(&self, rng: &mut ChaCha12Rng) -> Vec<Move> {
+        let held = [Fault::HoldWatch, Fault::HoldAnswers].map(|one| Move::Fault(self.there, one));
+        let mut moves = held.to_vec();
+        moves.extend(self.registers(self.owner, 0, self.there));
+        moves.extend(self.registers(self.owner, 1, self.here));
+        moves.extend([self.owner_says(1, Word::Unregister), wait(rng, 1..3_000)]);
+        moves.extend(held);
+        moves
+    }
+
+    fn old_read(&self) -> Vec<Move> {
+        let mut moves = self.registers(self.owner, 0, self.here).to_vec();
+        moves.push(self.owner_says(0, Word::Unregister));
+        moves.push(Move::Fault(self.there, Fault::HoldWatch));
+        moves.push(self.owner_says(0, Word::Register));
+        moves.push(Move::Fault(self.there, Fault::Stale));
+        moves.extend(self.registers(self.owner, 1, self.there));
+        moves.push(Move::Fault(self.there, Fault::HoldWatch));
+        moves
+    }
+
+    fn lost_rows(&self, rng: &mut ChaCha12Rng) -> Vec<Move> {
+        let mut moves = self.both(self.there);
+        moves.push(Move::Fault(self.here, Fault::Disconnect));
+        moves.push(self.owner_says(0, Word::Subscribe));
+        let kept = [Kept::All, Kept::AllBut(rng.random_range(1..6)), Kept::Nothing];
+        moves.push(Move::Fault(self.here, Fault::Restart(kept[rng.random_range(0..3)])));
+        moves.extend(self.registers(self.owner, 1, self.there));
+        moves
+    }
+
+    fn stale(&self, held: &[Fault], rng: &mut ChaCha12Rng) -> Vec<Move> {
+        let turn = |fault: &Fault| Move::Fault(self.there, *fault);
+        let mut moves = self.both(self.there);
+        moves.extend(held.iter().map(turn));
+        moves.push(match rng.random_range(0..3) {
+            0 => self.owner_says(0, Word::Unregister),
+            _ => Move::End { actor: self.owner, slot: 0 },
+        });
+        moves.extend(vec![self.sends(); rng.random_range(1..3)]);
+        let node = [self.here, self.here, self.there][rng.random_range(0..3)];
+        moves.extend(self.registers(self.owner, 0, node));
+        // One after the other.
+        for fault in held {
+            moves.extend(vec![self.sends(); rng.random_range(1..3)]);
+            moves.extend([wait(rng, 1..900), turn(fault), self.sends()]);
+        }
+        moves
+    }
+
+    fn clear_race(&self, rng: &mut ChaCha12Rng) -> Vec<Move> {
+        let mut moves = self.registers(self.owner, 0, self.here).to_vec();
+        moves.push(Move::Fault(self.here, Fault::HoldWatch));
+        moves.extend(self.registers(self.owner, 1, self.there));
+        moves.push(match rng.random_range(0..3) {
+            0 => self.owner_says(0, Word::Disconnect),
+            _ => self.owner_says(0, Word::Unregister),
+        });
+        moves.extend([wait(rng, 1..4_000), Move::Fault(self.here, Fault::HoldWatch)]);
+        moves
+    }
+
+    fn sleeper(&self, rng: &mut ChaCha12Rng) -> Vec<Move> {
+        let mut moves = self.both(self.there);
+        moves.extend([Move::Fault(self.here, Fault::Pause), self.sends(), self.sends()]);
+        if rng.random() {
+            moves.extend(self.registers(self.owner, 1, self.there));
+        }
+        moves.extend([wait(rng, 8_000..30_000), Move::Fault(self.here, Fault::Pause)]);
+        moves.extend([self.sends(), wait(rng, 1..40_000), self.sends()]);
+        moves
+    }
+
+    fn comes_back(&self, rng: &mut ChaCha12Rng) -> Vec<Move> {
+        let mut moves = self.both(self.there);
+        moves.extend(vec![self.sends(); rng.random_range(1..4)]);
+        let leaves: bool = rng.random();
+        moves.extend(leaves.then_some(Move::End { actor: self.owner, slot: 0 }));
+        moves.extend([Move::Fault(self.here, Fault::Crash), wait(rng, 1..14_000)]);
+        moves.extend([Move::Fault(self.here, Fault::Crash), self.sends(), wait(rng, 1..3_000)]);
+        let node = [self.here, self.there][rng.random_range(0..2)];
+        moves.extend(self.registers(self.owner, 0, node));
+        moves.push(self.sends());
+        moves
+    }
+
+    fn unknown(&self, rng: &mut ChaCha12Rng) -> Vec<Move> {
+        let fault = [Fault::LoseAnswer, Fault::Late][rng.random_range(0..2)];
+        let mut moves = vec![Move::Fault(self.here, fault)];
+        moves.extend(self.registers(self.owner, 0, self.here));
+        moves.extend(self.registers(self.owner, 1, self.there));
+        let second = [self.owner_says(0, Word::Subscribe), self.owner_says(1, Word::Unregister)];
+        moves.push(second[rng.random_range(0..2)]);
+        moves.extend([wait(rng, 1..500), Move::Fault(self.here, Fault::CarryOut)]);
+        moves
+    }
+}
+
+fn wait(rng: &mut ChaCha12Rng, milliseconds: std::ops::Range<u64>) -> Move {
+    Move::Wait(Duration::from_millis(rng.random_range(milliseconds)))
+}

@@ -1,0 +1,119 @@
+//! A node's copy of the rows (I48).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use signal_hub::cluster::RowKey;
+use signal_hub::cluster::engine::{Event, NodeName, Request, Revision};
+use signal_hub::hub::{Hub, SessionKey};
+use signal_hub::protocol::ActorAddress;
+
+use super::{Client, Judge, Violation};
+use crate::engine::Engine;
+use crate::invariants::Invariant;
+use crate::nodes::talk;
+
+/// What a node's watches have shown since it reached the engine.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Watched {
+    shown: BTreeMap<ActorAddress, Revision>,
+    /// Whether one has shown all rows, as far as the node knows.
+    is_whole: bool,
+    /// Whether they are of what the engine has since it lost rows last.
+    pub is_current: bool,
+}
+
+impl Judge {
+    /// A node begins anew.
+    pub fn begins(&mut self, node: &NodeName) {
+        self.watched.insert(node.clone(), Watched::default());
+    }
+
+    /// A node hears of its engine.
+    pub fn hears(&mut self, node: &NodeName, event: &Event) {
+        let watched = self.watched.entry(node.clone()).or_default();
+        match event {
+            Event::Lost | Event::Back => *watched = Watched::default(),
+            Event::Row { key, revision, .. } => {
+                if let Some(RowKey::Address(address)) = RowKey::decode(key) {
+                    let shown = watched.shown.entry(address).or_insert(*revision);
+                    *shown = (*shown).max(*revision);
+                }
+            }
+            Event::CaughtUp { .. } => (watched.is_whole, watched.is_current) = (true, true),
+            Event::Read { .. } | Event::Written { .. } | Event::Arrived { .. } => {}
+        }
+    }
+
+    /// A node writes rows of addresses only if it knows them all.
+    pub fn asks(&mut self, node: &NodeName, request: &Request) -> Result<(), Violation> {
+        let Request::Write { key, .. } = request else { return Ok(()) };
+        let is_whole = self.watched.get(node).is_some_and(|watched| watched.is_whole);
+        if !is_whole && let Some(RowKey::Address(address)) = RowKey::decode(key) {
+            let what = format!("{node} writes {address} before a watch has shown all rows");
+            return Err(Violation::new(Invariant::I48, what));
+        }
+        Ok(())
+    }
+
+    /// What a node knows is in the log, and no older than what its watch has shown.
+    pub fn copies(&self, node: &NodeName, hub: &Hub) -> Result<(), Violation> {
+        let Some(watched) = self.watched.get(node).filter(|watched| watched.is_current) else {
+            return Ok(());
+        };
+        for (address, revision, _, _) in hub.copied_rows() {
+            let shown = watched.shown.get(address);
+            if let Some(newer) = shown.filter(|shown| **shown > revision) {
+                let what = format!("{node} knows {address} of {revision}, and was shown {newer}");
+                return Err(Violation::new(Invariant::I48, what));
+            }
+            let mut history = self.log.get(address).into_iter().flatten();
+            if !history.any(|written| written.revision == revision && written.row.is_some()) {
+                let what = format!("{node} knows {address} of {revision}, and there was no row");
+                return Err(Violation::new(Invariant::I48, what));
+            }
+        }
+        Ok(())
+    }
+
+    /// When all is quiet, the copy is the log (I30, I48, L1).
+    pub(super) fn copy_rests(
+        &self,
+        engine: &Engine,
+        hub: &Hub,
+        owners: &BTreeMap<usize, SessionKey>,
+    ) -> Result<(), Violation> {
+        let node = hub.life().map(|life| life.place().node);
+        let node = node.map_or_else(String::new, |node| node.to_string());
+        let mut copied = BTreeSet::new();
+        for (address, revision, _, _) in hub.copied_rows() {
+            let row = engine.row(&RowKey::Address(address.clone()).encode());
+            if row.map(|(at, _)| at) != Some(revision) {
+                let what = format!("{node} knows {address} of {revision}, and the engine does not");
+                return Err(Violation::new(Invariant::I48, what));
+            }
+            copied.insert(address.clone());
+        }
+        for (address, history) in &self.log {
+            let has_row = engine.row(&RowKey::Address(address.clone()).encode()).is_some();
+            if has_row && !copied.contains(address) {
+                return Err(Violation::new(
+                    Invariant::I48,
+                    format!("{node} does not know {address}"),
+                ));
+            }
+            let owner = owners.iter().find(|(actor, _)| talk::address(**actor) == *address);
+            let may_have =
+                |client: &Client| client.may_have && talk::address(client.actor) == *address;
+            if has_row && owner.is_none() && !self.clients.values().any(may_have) {
+                let last = history.last().and_then(|last| last.row.as_ref());
+                let what = format!("{address} is nobody's, and its row is still there: {last:?}");
+                return Err(Violation::new(Invariant::I30, what));
+            }
+            if !has_row && owner.is_some() {
+                let what = format!("{owner:?} has {address}, and there is no row");
+                return Err(Violation::new(Invariant::L1, what));
+            }
+        }
+        Ok(())
+    }
+}
