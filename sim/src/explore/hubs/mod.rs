@@ -188,7 +188,7 @@ mod tests {
                     }
                 }
             }
-            assert!(merged > known.len() / 2, "{merged} of {}", known.len());
+            assert!(merged > known.len() / 3, "{merged} of {}", known.len());
         }
     }
 
