@@ -134,7 +134,7 @@ async fn delivered(events: &mut Events) -> Value {
 }
 
 fn data(number: u64) -> Json {
-    Json::parse(&number.to_string()).unwrap()
+    Json::parse(number.to_string()).unwrap()
 }
 
 /// Sends until it is delivered: what it needs may not be there yet.
