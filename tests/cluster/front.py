@@ -1,10 +1,10 @@
 """Several hubs on one NATS behind one port, as behind a load balancer without stickiness; breaks them, if told to.
 
     front.py --hub PROGRAM --nats PROGRAM --port PORT [--config FILE] [--hubs 3] [--servers 1] [--faults SEED]
-        [--every 6] [--record FILE] [--keep FOLDER]
+        [--every 6] [--beyond] [--record FILE] [--keep FOLDER]
 
-Each connection goes to the next hub that stands. Faults: a hub is killed, stopped for longer than its lease, stopped for
-less, or ended in order, and comes back; the engine, or one of its servers, is killed and comes back. One at a time, drawn from the seed and the
+Each connection goes to the next hub that stands. Faults: a hub is killed, stopped for less than its lease (with --beyond also
+for longer), or ended in order, and comes back; the engine, or one of its servers, is killed and comes back. One at a time, drawn from the seed and the
 hubs' settings, and the first after some seconds. What is done is recorded, a line each. With --alone the hubs know nothing of
 each other, which nobody should take for a cluster. Ends with SIGTERM, and all that it started with it.
 """
@@ -127,14 +127,16 @@ class Front:
                 hub.check()
             await asyncio.sleep(0.2)
 
-    async def breaks(self, seed, every):
+    async def breaks(self, seed, every, beyond):
         """Breaks and mends, without end."""
+        faults = [self.killed, self.stopped, self.ended, self.engine_killed]
+        if beyond:
+            faults.append(self.stopped_long)
         draw = random.Random(seed)
         await asyncio.sleep(every)
         while True:
             hub = draw.choice(self.hubs)
-            fault = draw.choice([self.killed, self.stopped_long, self.stopped, self.ended, self.engine_killed])
-            await fault(hub, draw)
+            await draw.choice(faults)(hub, draw)
             await asyncio.sleep(draw.uniform(0.5, 1.5) * every)
 
     async def killed(self, hub, draw):
@@ -216,7 +218,7 @@ async def run(arguments, folder):
         server = await asyncio.start_server(front.serve, "127.0.0.1", arguments.port)
         works = [ended.wait(), front.watch()]
         if arguments.faults is not None:
-            works.append(front.breaks(seed_of(arguments), arguments.every))
+            works.append(front.breaks(seed_of(arguments), arguments.every, arguments.beyond))
         tasks = [asyncio.create_task(work) for work in works]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         server.close()
@@ -240,6 +242,7 @@ def main():
     parser.add_argument("--servers", type=int, default=1)
     parser.add_argument("--faults", type=int)
     parser.add_argument("--every", type=float, default=6.0)
+    parser.add_argument("--beyond", action="store_true")
     parser.add_argument("--record")
     parser.add_argument("--alone", action="store_true")
     parser.add_argument("--keep", help="a folder for the logs of all hubs")

@@ -58,7 +58,7 @@ fn nats_of_other_settings_is_refused_with_what_to_do() {
             (large, "raise `max_payload`"),
             (lost, "write nats://host:port"),
             (secret, "into a file of credentials"),
-            (three, "has `num_replicas` 1 and needs 3"),
+            (three, "is alone and each row is to lie on 3"),
         ] {
             let refused = connect(settings).await.err().unwrap().to_string();
             assert!(refused.contains(says), "{refused}");
