@@ -72,9 +72,9 @@ fn cases(results: &Results) -> (Vec<String>, String) {
     (names, rest[..end].trim_end().to_owned())
 }
 
-/// All but that of a program of one's own: none adds one here.
+/// All but that of a program of one's own, for none adds one here, and those of several hubs (I46 to I50).
 const fn judged() -> usize {
-    Invariant::ALL.len() - 1
+    Invariant::ALL.len() - 1 - 5
 }
 
 #[test]
