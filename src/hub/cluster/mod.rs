@@ -212,11 +212,17 @@ impl Hub {
         self.cluster.as_ref().is_some_and(|cluster| !cluster.acts(now))
     }
 
-    /// The rows of addresses as this node knows them, in the order of addresses: revision, version, owner.
+    /// The rows of addresses as this node knows them, in the order of addresses: revision, version, owner. Those that are gone
+    /// and wait for their turn to be forgotten are none.
     pub fn copied_rows(&self) -> impl Iterator<Item = (&ActorAddress, Revision, u64, &Place)> + '_ {
         let cluster = self.cluster.iter();
         cluster.flat_map(|cluster| {
-            cluster.rows.iter().map(|(address, known)| {
+            let gone = |(address, known): &(&ActorAddress, &Known)| {
+                let mut gone = cluster.chores.gone.iter();
+                gone.any(|(gone, at)| gone == *address && *at == Some(known.revision))
+            };
+            let rows = cluster.rows.iter().filter(move |row| !gone(row));
+            rows.map(|(address, known)| {
                 (address, known.revision, cluster.version_of(address), &known.owner)
             })
         })

@@ -44,8 +44,12 @@ impl Judge {
         }
     }
 
-    /// A node writes rows of addresses only if it knows them all.
+    /// A node writes rows of addresses only if it knows them all. Another watch may show what was there before.
     pub fn asks(&mut self, node: &NodeName, request: &Request) -> Result<(), Violation> {
+        if let (Request::Watch { .. }, Some(watched)) = (request, self.watched.get_mut(node)) {
+            watched.shown.clear();
+            watched.is_current = false;
+        }
         let Request::Write { key, .. } = request else { return Ok(()) };
         let is_whole = self.watched.get(node).is_some_and(|watched| watched.is_whole);
         if !is_whole && let Some(RowKey::Address(address)) = RowKey::decode(key) {
