@@ -309,7 +309,7 @@ async fn of_two_hubs_with_one_name_the_older_ends_with_a_word() {
     let _two = Hub::start(&engine, "same");
     let (status, log) = within(one.end()).await;
     assert_eq!(status, Some(2));
-    assert!(log.ends_with("give each hub a name of its own\n"), "{log}");
+    assert!(log.contains("give each hub a name of its own"), "{log}");
 }
 
 /// How a hub ends that does not start.
