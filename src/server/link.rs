@@ -46,10 +46,12 @@ impl Link {
     /// Asks what there is room for; the rest waits.
     pub(super) fn ask(&mut self, requests: impl Iterator<Item = Request>) {
         requests.for_each(|request| self.queue(request));
-        while !self.waiting.is_empty() {
-            let Ok(room) = self.ends.asks.clone().try_reserve_owned() else { return };
-            let Some(ask) = self.next() else { return };
-            room.send(ask);
+        // Nobody else asks: room that is there stays.
+        while self.ends.asks.capacity() > 0
+            && let Some(ask) = self.next()
+        {
+            // If the engine's side has ended, the next turn says so.
+            let _ = self.ends.asks.try_send(ask);
         }
     }
 

@@ -154,10 +154,14 @@ fn engine() -> Option<Servers> {
     Some(Servers::start_with(program(NEW)?, 1, PAYLOAD))
 }
 
+fn two_hubs(engine: &Servers) -> (Hub, Hub) {
+    (Hub::start(engine, "one"), Hub::start(engine, "two"))
+}
+
 #[tokio::test]
 async fn clients_of_two_hubs_reach_each_other() {
     let Some(engine) = engine() else { return };
-    let (one, two) = (Hub::start(&engine, "one"), Hub::start(&engine, "two"));
+    let (one, two) = two_hubs(&engine);
     let (alice, mut to_alice) = one.client("alice", &["news"]);
     let (bob, mut to_bob) = two.client("bob", &[]);
     registered(&mut to_alice).await;
@@ -175,7 +179,7 @@ async fn clients_of_two_hubs_reach_each_other() {
 #[tokio::test]
 async fn an_address_moves_to_another_hub_and_takes_its_topics_along() {
     let Some(engine) = engine() else { return };
-    let (one, two) = (Hub::start(&engine, "one"), Hub::start(&engine, "two"));
+    let (one, two) = two_hubs(&engine);
     let (_phone, mut to_phone) = one.client("alice", &["news"]);
     let first = registered(&mut to_phone).await;
     let (_laptop, mut to_laptop) = two.client("alice", &[]);
@@ -196,7 +200,7 @@ async fn an_address_moves_to_another_hub_and_takes_its_topics_along() {
 #[tokio::test]
 async fn a_hub_that_ends_in_order_leaves_its_addresses_to_others_at_once() {
     let Some(engine) = engine() else { return };
-    let (one, two) = (Hub::start(&engine, "one"), Hub::start(&engine, "two"));
+    let (one, two) = two_hubs(&engine);
     let (_alice, mut to_alice) = one.client("alice", &["news"]);
     registered(&mut to_alice).await;
     one.signal(Signal::TERM);
@@ -212,7 +216,7 @@ async fn a_hub_that_ends_in_order_leaves_its_addresses_to_others_at_once() {
 #[tokio::test]
 async fn what_a_killed_hub_had_is_free_after_its_lease() {
     let Some(engine) = engine() else { return };
-    let (one, two) = (Hub::start(&engine, "one"), Hub::start(&engine, "two"));
+    let (one, two) = two_hubs(&engine);
     let (_alice, mut to_alice) = one.client("alice", &[]);
     let (bob, mut to_bob) = two.client("bob", &[]);
     registered(&mut to_alice).await;
@@ -235,7 +239,7 @@ async fn what_a_killed_hub_had_is_free_after_its_lease() {
 #[tokio::test]
 async fn a_hub_that_stood_still_beyond_its_lease_hands_out_nothing_old() {
     let Some(engine) = engine() else { return };
-    let (one, two) = (Hub::start(&engine, "one"), Hub::start(&engine, "two"));
+    let (one, two) = two_hubs(&engine);
     let (_alice, mut to_alice) = one.client("alice", &[]);
     let (bob, mut to_bob) = two.client("bob", &[]);
     registered(&mut to_alice).await;
@@ -264,7 +268,7 @@ async fn a_hub_that_stood_still_beyond_its_lease_hands_out_nothing_old() {
 #[tokio::test]
 async fn a_restart_of_the_engine_drops_nobody() {
     let Some(mut engine) = engine() else { return };
-    let (one, two) = (Hub::start(&engine, "one"), Hub::start(&engine, "two"));
+    let (one, two) = two_hubs(&engine);
     let (alice, mut to_alice) = one.client("alice", &[]);
     let (_bob, mut to_bob) = two.client("bob", &[]);
     registered(&mut to_alice).await;
