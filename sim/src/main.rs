@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use signal_hub_sim::SignalHub;
+use signal_hub_sim::nodes::{self, Nodes};
 
 /// Plays seeded storms against the hub in a simulated world and judges them.
 #[derive(Parser)]
@@ -26,8 +27,9 @@ enum Command {
     Engine(dst::commands::Commands<SignalHub>),
     /// Explores every order of events of a few actors, on the core alone.
     Explore(commands::Explore),
-    /// Plays storms over several hubs that share one engine.
-    Nodes(commands::Nodes),
+    /// The same for several hubs that share one engine: their storms, and files that say "hubs".
+    #[command(subcommand)]
+    Nodes(dst::commands::Commands<Nodes>),
     /// Tests any hub from outside, by storms or scenario files.
     Against(Box<commands::Against>),
     /// Shows what `against` found of several hubs beside each other.
@@ -42,9 +44,12 @@ enum Command {
 
 fn main() -> ExitCode {
     dst::commands::main_of(|cli: Cli| match cli.command {
+        Command::Engine(command) if command.file().is_some_and(nodes::is_of_several) => {
+            command.of::<Nodes>().map_or_else(|command| command.run(), |command| command.run())
+        }
         Command::Engine(command) => command.run(),
         Command::Explore(explore) => explore.run(),
-        Command::Nodes(nodes) => nodes.run(),
+        Command::Nodes(command) => command.run(),
         Command::Against(against) => against.run(),
         Command::Matrix(matrix) => matrix.run(),
         Command::Mutants(mutants) => mutants.run(),

@@ -13,7 +13,7 @@ use crate::invariants::{self, Invariant, Judge};
 use crate::mutants;
 use crate::report;
 use crate::run::Keep;
-use crate::scenario::{self, Action, Clients, Profile, Scenario};
+use crate::scenario::{self, Action, Clients, Profile, Scenario, Step};
 use crate::situations::{self, Shape, Situation, Watch};
 
 /// The hub and the client of this project.
@@ -81,12 +81,8 @@ impl System for SignalHub {
         action.mentioned_actor()
     }
 
-    fn check_step(
-        scenario: &Scenario,
-        speaker: Option<&str>,
-        action: Option<&Action>,
-    ) -> Result<(), String> {
-        scenario::check_step(scenario, speaker, action)
+    fn check_step(scenario: &Scenario, step: &Step) -> Result<(), String> {
+        scenario::check_step(scenario, step)
     }
 
     fn check(scenario: &Scenario, lasts: Duration) -> Result<(), String> {

@@ -42,8 +42,6 @@ use crate::verdict::{Invariant, Violation};
 
 /// Where failures are left, from the directory that the simulator is started in.
 pub const DIRECTORY: &str = "failures";
-/// Where adopted failures stand.
-pub const ADOPTED: &str = "scenarios/found";
 /// Where the storms stand that guided campaigns begin with; nobody has written down what their actors see.
 pub const CORPUS: &str = "scenarios/corpus";
 /// How the file ends that holds the storm of a shrunk failure, beside it.
@@ -313,7 +311,8 @@ pub fn snapshot_beside(file: &Path) -> Option<String> {
     Some(seen.to_owned())
 }
 
-/// All scenario files in the directory and those below it, in order, but for a corpus below it.
+/// All scenario files in the directory and those below it, in order, but for a corpus below it, and for those of
+/// another system: they have a schema of their own.
 ///
 /// # Errors
 /// If a directory cannot be read.
@@ -321,7 +320,8 @@ pub fn scenarios_in(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
-        if path.is_dir() && path.ends_with("corpus") {
+        let is_other = || path.ends_with("corpus") || path.join(scenario::SCHEMA_FILE).exists();
+        if path.is_dir() && is_other() {
             continue;
         } else if path.is_dir() {
             files.extend(scenarios_in(&path)?);

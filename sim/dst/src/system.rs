@@ -36,7 +36,7 @@ use crate::coverage::Situation;
 use crate::history::{self, AtClient, AtHub, ClientName, Event, Milestone};
 use crate::report;
 use crate::run::Keep;
-use crate::scenario::{ActorKind, Expectation, Scenario};
+use crate::scenario::{ActorKind, Expectation, Scenario, Step};
 use crate::verdict::{Invariant, Judge, Watch};
 
 /// A hub with its clients. Everything else here is generic over it.
@@ -72,9 +72,13 @@ pub trait System: Debug + Default + Clone + Copy + PartialEq + Eq + Send + Sync 
     const NAME: &str;
     /// How the simulator is started from a shell.
     const COMMAND: &str;
+    /// The words between the program and its commands, if it has those of several systems.
+    const WITHIN: &[&str] = &[];
     /// What `use` begins with in its tests; there are `backend`, `run`, `report` and `scenario`, of this system
     /// alone unless they are the engine's.
     const RUST_PATH: &str = "dst";
+    /// Where its scenario files are, from the root of the project.
+    const SCENARIOS: &str = "scenarios";
     /// The fields of an action that the shrinker leaves as they are: they say what the action is.
     const FIXED_FIELDS: &[&str] = &[];
     /// The fields of an action that name an actor, or an address.
@@ -114,17 +118,18 @@ pub trait System: Debug + Default + Clone + Copy + PartialEq + Eq + Send + Sync 
         None
     }
 
-    /// Whether a step can be played: in whose name it is done, and what it is if only this hub's actors
-    /// can do it.
+    /// Who can be named beside the hub and the actors: processes, and hosts of the network.
+    fn others(scenario: &Scenario<Self>) -> Vec<String> {
+        let _ = scenario;
+        Vec::new()
+    }
+
+    /// Whether a step can be played.
     ///
     /// # Errors
     /// Why it cannot.
-    fn check_step(
-        scenario: &Scenario<Self>,
-        speaker: Option<&str>,
-        action: Option<&Self::Action>,
-    ) -> Result<(), String> {
-        let _ = (scenario, speaker, action);
+    fn check_step(scenario: &Scenario<Self>, step: &Step<Self>) -> Result<(), String> {
+        let _ = (scenario, step);
         Ok(())
     }
 

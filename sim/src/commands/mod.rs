@@ -5,7 +5,6 @@ mod dialect_check;
 mod explore;
 mod matrix;
 mod mutants;
-mod nodes;
 mod scripted;
 
 pub use against::Against;
@@ -14,5 +13,4 @@ pub use dst::commands::{now, shrink};
 pub use explore::Explore;
 pub use matrix::{Matrix, Pages};
 pub use mutants::Mutants;
-pub use nodes::Nodes;
 pub use scripted::Hub;

@@ -14,6 +14,7 @@ use signal_hub::time::Timestamp;
 pub use at_client::PROBE;
 pub(crate) use at_client::has;
 pub use dst::history::{ClientKind, ClientName, Milestone, Stop, untimed};
+pub(crate) use text::message_text;
 pub use untimed::untimed_lanes;
 
 use crate::SignalHub;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use signal_hub::hub::{Input, Output};
 use signal_hub::protocol::codec::{HubBody, HubFrame, encode_client_frame};
-use signal_hub::protocol::{Body, ClientFrame, Malformed, Notice, Reply};
+use signal_hub::protocol::{Body, ClientFrame, Malformed, Notice, Outgoing, Reply};
 
 use super::{ClientEvent, HubEvent, Told};
 
@@ -67,37 +67,43 @@ fn client_frame_text(f: &mut fmt::Formatter<'_>, frame: &ClientFrame) -> fmt::Re
 fn output_text(f: &mut fmt::Formatter<'_>, output: &Output) -> fmt::Result {
     match output {
         Output::Send(key, message) => {
-            write!(f, "-> {key} {}", message.type_name())?;
-            match &message.body {
-                Body::Pong => Ok(()),
-                Body::Reply { correlation, reply, .. } => {
-                    if let Reply::Error(refusal) = reply.as_ref() {
-                        write!(f, " {}: {}", refusal.code.as_str(), refusal.message)?;
-                    }
-                    match correlation {
-                        Some(id) => write!(f, " for {}", short(id.as_str())),
-                        None => Ok(()),
-                    }
-                }
-                Body::Notice(notice) => {
-                    write!(f, " to {}", message.to)?;
-                    notice_text(f, notice)
-                }
-                Body::Delivery(delivery) => write!(
-                    f,
-                    " to {} from {} ({}) {}",
-                    message.to,
-                    delivery.from,
-                    short(delivery.origin.as_str()),
-                    delivery.payload
-                ),
-            }
+            write!(f, "-> {key} ")?;
+            message_text(f, message)
         }
         Output::Close(key, reason) => write!(f, "-> {key} close {}", reason.code()),
         Output::Linger(key, reason) => {
             write!(f, "-> {key} close {} in a while", reason.code())
         }
         Output::Audit(record) => write!(f, "audit {}", json(record)),
+    }
+}
+
+/// What the hub says to a session.
+pub(crate) fn message_text(f: &mut fmt::Formatter<'_>, message: &Outgoing) -> fmt::Result {
+    f.write_str(&message.type_name())?;
+    match &message.body {
+        Body::Pong => Ok(()),
+        Body::Reply { correlation, reply, .. } => {
+            if let Reply::Error(refusal) = reply.as_ref() {
+                write!(f, " {}: {}", refusal.code.as_str(), refusal.message)?;
+            }
+            match correlation {
+                Some(id) => write!(f, " for {}", short(id.as_str())),
+                None => Ok(()),
+            }
+        }
+        Body::Notice(notice) => {
+            write!(f, " to {}", message.to)?;
+            notice_text(f, notice)
+        }
+        Body::Delivery(delivery) => write!(
+            f,
+            " to {} from {} ({}) {}",
+            message.to,
+            delivery.from,
+            short(delivery.origin.as_str()),
+            delivery.payload
+        ),
     }
 }
 

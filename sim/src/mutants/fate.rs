@@ -131,6 +131,15 @@ impl Fate {
         self.storms().find_map(|kills| kills.first.values().min().copied())
     }
 
+    /// Returns whether the first storm of one hub failed; of several hubs, where little may be said in a storm, one of
+    /// the first.
+    pub fn failed_at_once(&self) -> bool {
+        const AT_ONCE: u64 = 20;
+        let is_of_nodes = self.kills(Trial::Message).is_none();
+        let most = if is_of_nodes { AT_ONCE } else { 1 };
+        self.seeds_to_the_first_kill().is_some_and(|first| first <= most)
+    }
+
     /// How many storms it took until this broke.
     pub fn seeds_to(&self, invariant: &str) -> Option<u64> {
         self.storms().find_map(|kills| kills.first.get(invariant).copied())

@@ -130,7 +130,7 @@ impl Mutant {
     pub fn is_as_expected(&self, fate: &Fate) -> bool {
         match &self.expect {
             Expectation::Pass => !fate.was_killed(),
-            Expectation::FailAtOnce => fate.seeds_to_the_first_kill() == Some(1),
+            Expectation::FailAtOnce => fate.failed_at_once(),
             Expectation::Breaks(invariant) => fate.broke_in_storms(invariant),
         }
     }

@@ -163,8 +163,10 @@ impl Bench<'_> {
     fn nodes(&self) -> Result<Option<Kills>> {
         self.in_batches(NODES_SEEDS, NODES_BATCH, |first, batch| {
             let seeds = format!("--seeds={first}..{}", first + batch);
-            let output = self.simulator(&["nodes", "--format=json", &seeds])?;
-            check_exit(&output, &[0, 2])?;
+            let jobs = format!("--jobs={}", self.jobs);
+            let run = ["nodes", "run", "--backend=message", "--format=json", "--shrink=0s"];
+            let output = self.simulator(&[&run[..], &[&seeds, &jobs]].concat())?;
+            check_exit(&output, &[0, 2, 3])?;
             let findings: Findings = serde_json::from_slice(&output.stdout)?;
             ensure!(findings.runs == batch, "{} of {batch} seeds were played", findings.runs);
             Ok(findings.kills(first))

@@ -52,32 +52,6 @@ impl Aim {
         Aim::Unknown,
     ];
 
-    /// Its name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Aim::SlowWatch => "slow-watch",
-            Aim::LateAnswer => "late-answer",
-            Aim::OldRead => "old-read",
-            Aim::LostRows => "lost-rows",
-            Aim::Stale => "stale",
-            Aim::StaleAndSlow => "stale-and-slow",
-            Aim::StaleAndDeaf => "stale-and-deaf",
-            Aim::ClearRace => "clear-race",
-            Aim::Sleeper => "sleeper",
-            Aim::Return => "return",
-            Aim::Unknown => "unknown",
-        }
-    }
-
-    /// The aim of a name.
-    ///
-    /// # Errors
-    /// If there is none; then all are named.
-    pub fn parse(name: &str) -> Result<Self, String> {
-        let named = Aim::ALL.into_iter().find(|aim| aim.name() == name);
-        named.ok_or_else(|| format!("an aim is one of {}", Aim::ALL.map(Aim::name).join(", ")))
-    }
-
     /// What happens, with whom and for how long as chance has it.
     pub(super) fn moves(self, setting: &Setting, rng: &mut ChaCha12Rng) -> Vec<Move> {
         let cast = Cast::draw(setting, rng);

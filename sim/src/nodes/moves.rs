@@ -103,6 +103,31 @@ pub enum Fault {
     Restart(Kept),
 }
 
+impl Fault {
+    /// Whether it lasts until it happens once more.
+    pub(super) const fn lasts(self) -> bool {
+        match self {
+            Fault::Pause
+            | Fault::Crash
+            | Fault::Disconnect
+            | Fault::Cut(_)
+            | Fault::HoldWatch
+            | Fault::HoldAnswers
+            | Fault::HoldMessages
+            | Fault::Hold
+            | Fault::Election => true,
+            Fault::EndWatch
+            | Fault::LoseAnswer
+            | Fault::Late
+            | Fault::CarryOut
+            | Fault::Stale
+            | Fault::LoseMessage
+            | Fault::DoubleMessage
+            | Fault::Restart(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for Move {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -6,14 +6,19 @@ pub(crate) mod steps;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use dst::history::{ClientKind, ClientName, What};
+use dst::run::Keep;
 use signal_hub::cluster::ClusterConfig;
-use signal_hub::cluster::engine::{Event, NodeName, Request, RequestId};
+use signal_hub::cluster::engine::{Event, NodeName, Request, RequestId, Revision};
 use signal_hub::hub::{CloseCause, Config, Hub, Ids, Input, Output, Peer, SessionKey, Written};
 use signal_hub::protocol::{Body, ClientFrame, Outgoing};
 use signal_hub::time::Timestamp;
 
+use super::Nodes;
+use super::events::{Said, Talk, Wrote};
 use super::judge::{Judge, Violation};
 use super::moves::{Move, Word};
+use super::scenario;
 use super::talk;
 use crate::engine::{Engine, Lane, Way};
 use crate::invariants::Invariant;
@@ -75,6 +80,18 @@ pub struct World {
     /// Whether nothing happens by itself.
     is_stepwise: bool,
     judge: Judge,
+    notes: Notes,
+}
+
+/// What happened, for who wants to read it.
+#[derive(Debug, Clone)]
+pub(super) struct Notes {
+    keep: Keep,
+    pub events: VecDeque<dst::history::Event<Nodes>>,
+    /// How many there were, kept or not.
+    pub count: u64,
+    /// Of hubs.
+    pub hub_inputs: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -175,11 +192,40 @@ impl World {
             is_electing: false,
             is_stepwise: false,
             judge: Judge::new(setting),
+            notes: Notes::of(Keep::Nothing),
         };
         for node in 0..setting.nodes {
             world.start(node);
         }
         world
+    }
+
+    /// The same, with notes of what happens.
+    pub(super) fn noting(self, keep: Keep) -> Self {
+        Self { notes: Notes::of(keep), ..self }
+    }
+
+    /// How much time has passed.
+    pub(super) const fn elapsed(&self) -> Duration {
+        self.now
+    }
+
+    pub(super) fn into_notes(self) -> Notes {
+        self.notes
+    }
+
+    pub(super) fn note(&mut self, what: impl FnOnce() -> What<Nodes>) {
+        self.notes.take(self.now, what);
+    }
+
+    fn note_talk(&mut self, key: SessionKey, what: impl FnOnce() -> Said) {
+        let Some(Connection { actor, slot, .. }) = self.connections.get(&key) else { return };
+        let (actor, connection) = (*actor, slot + 1);
+        self.note(|| {
+            let name = scenario::name_of(actor).into();
+            let client = ClientName { actor: name, kind: ClientKind::Client, number: 1 };
+            What::Client { client, event: Talk { connection, what: what() } }
+        });
     }
 
     /// What came up until now.
@@ -323,6 +369,8 @@ impl World {
         let key = SessionKey(self.opened);
         self.connections.insert(key, Connection { actor, slot, node });
         self.judge.opened(key, actor, self.nodes[node].name.clone());
+        let name = self.nodes[node].name.clone();
+        self.note_talk(key, || Said::Connects(name));
         let peer = Peer { address: ([127, 0, 0, 1], 1).into() };
         self.give(node, Input::Opened(key, peer))?;
         self.asked += 1;
@@ -341,6 +389,7 @@ impl World {
             return Ok(());
         };
         let (actor, node) = (*actor, *node);
+        self.note_talk(key, || Said::Says(word));
         self.asked += 1;
         if matches!(word, Word::Unregister | Word::Disconnect) {
             self.judge.gives_back(actor);
@@ -352,6 +401,7 @@ impl World {
     }
 
     fn end(&mut self, key: SessionKey, cause: CloseCause) -> Result<(), Violation> {
+        self.note_talk(key, || Said::IsLost);
         let Some(connection) = self.connections.remove(&key) else { return Ok(()) };
         self.judge.ended(key);
         self.give(connection.node, Input::Closed(key, cause))
@@ -365,6 +415,7 @@ impl World {
         }
         let now = self.time(node);
         let Some(hub) = &mut self.nodes[node].hub else { return Ok(()) };
+        self.notes.hub_inputs += 1;
         let outputs: Vec<Output> = hub.handle(now, input).collect();
         self.follow(node, outputs)
     }
@@ -399,13 +450,16 @@ impl World {
         }
         requests.iter().try_for_each(|request| self.judge.asks(name, request))?;
         self.nodes[node].asked.extend(requests);
+        let before = self.engine.revision();
         while let Some(request) = self.next_to_arrive(node) {
             self.arrive(node, request);
         }
+        self.note_writes(before);
         self.judge.wrote(&self.engine, place, self.now)?;
         for output in outputs {
             match output {
                 Output::Send(key, message) => {
+                    self.note_talk(key, || Said::hears(&message));
                     self.judge.heard(key, &message, is_fenced, self.now)?;
                     self.read(node, key, &message)?;
                 }
@@ -417,6 +471,14 @@ impl World {
         }
         let one = &self.nodes[node];
         one.hub.as_ref().map_or(Ok(()), |hub| self.judge.copies(&one.name, hub))
+    }
+
+    fn note_writes(&mut self, before: Revision) {
+        if self.notes.keep == Keep::Nothing {
+            return;
+        }
+        let writes: Vec<Wrote> = self.engine.writes_after(before).filter_map(Wrote::of).collect();
+        writes.into_iter().for_each(|wrote| self.note(|| What::Hub(Box::new(wrote))));
     }
 
     fn read(&mut self, node: usize, key: SessionKey, message: &Outgoing) -> Result<(), Violation> {
@@ -514,5 +576,21 @@ impl World {
             self.flow()?;
         }
         Ok(())
+    }
+}
+
+impl Notes {
+    const fn of(keep: Keep) -> Self {
+        Self { keep, events: VecDeque::new(), count: 0, hub_inputs: 0 }
+    }
+
+    fn take(&mut self, at: Duration, what: impl FnOnce() -> What<Nodes>) {
+        self.count += 1;
+        match self.keep {
+            Keep::Nothing => return,
+            Keep::Last(most) if self.events.len() >= most => drop(self.events.pop_front()),
+            Keep::Last(_) | Keep::All => {}
+        }
+        self.events.push_back(dst::history::Event { at, what: what() });
     }
 }

@@ -8,7 +8,7 @@ use signal_hub::protocol::{ActorAddress, InvalidName, MessageId};
 use signal_hub::settings;
 use signal_hub::settings::rules::{self, Rule};
 
-use super::{Action, Actor, ActorKind, Ending, Scenario, What, token};
+use super::{Action, Actor, ActorKind, Ending, Scenario, Step, What, token};
 
 /// Pings and heartbeats of a run.
 const BEATS_MAX: u128 = 10_000_000;
@@ -87,11 +87,9 @@ pub fn doubts(scenario: &Scenario) -> Vec<String> {
 }
 
 /// Names, ids and sizes that become part of the protocol's words.
-pub fn check_step(
-    scenario: &Scenario,
-    speaker: Option<&str>,
-    action: Option<&Action>,
-) -> Result<(), String> {
+pub fn check_step(scenario: &Scenario, step: &Step) -> Result<(), String> {
+    let What::Act { speaker, act, .. } = &step.what else { return Ok(()) };
+    let (speaker, action) = (speaker.as_deref(), act.own());
     let named = action.and_then(Action::mentioned_actor);
     named.into_iter().chain(speaker).try_for_each(check_name)?;
     if let Some(Action::Ask { id: Some(id), .. }) = action {

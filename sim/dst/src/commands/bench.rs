@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::System;
 use crate::backend::{self, Backend};
+use crate::report;
 use crate::run::Keep;
 use anstream::{eprintln, println};
 use clap::Args;
@@ -24,7 +25,7 @@ pub struct Bench<S: System> {
     /// Long storms; ten times as many short ones are played beside them.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     storms: u64,
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_enum, default_value = report::profile_word::<S>(S::Profile::default()))]
     profile: S::Profile,
     /// Measures this one alone.
     #[arg(long, value_enum)]

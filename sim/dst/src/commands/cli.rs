@@ -1,5 +1,6 @@
 //! The whole command line of a simulator.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anstream::{eprintln, print};
@@ -64,6 +65,35 @@ pub enum Commands<S: System> {
 }
 
 impl<S: System> Commands<S> {
+    /// The scenario file that it is about, if it is about one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Replay(Replay { file, .. })
+            | Self::Explain(Explain { file, .. })
+            | Self::Test(PrintTest { file, .. })
+            | Self::Shrink(Shrink { file, .. })
+            | Self::Adopt(Adopt { file, .. }) => Some(file),
+            Self::Show(show) => show.files.first().map(PathBuf::as_path),
+            _ => None,
+        }
+    }
+
+    /// The same with the file of another system.
+    ///
+    /// # Errors
+    /// Itself, if it is about no file.
+    pub fn of<T: System>(self) -> Result<Commands<T>, Self> {
+        Ok(match self {
+            Self::Replay(replay) => Commands::Replay(replay),
+            Self::Explain(explain) => Commands::Explain(explain),
+            Self::Show(show) => Commands::Show(show),
+            Self::Test(print) => Commands::Test(print),
+            Self::Shrink(shrink) => Commands::Shrink(shrink),
+            Self::Adopt(adopt) => Commands::Adopt(adopt),
+            other => return Err(other),
+        })
+    }
+
     /// Does it; the exit code tells what came of it.
     ///
     /// # Errors

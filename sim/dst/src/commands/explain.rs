@@ -20,7 +20,7 @@ use crate::scenario::{self, Scenario};
 #[derive(Args)]
 pub struct Explain {
     /// A scenario that fails, such as one that a failure left.
-    file: PathBuf,
+    pub(super) file: PathBuf,
     /// What it is played on; unless given, message, simulated or both, whichever fails first.
     #[arg(long, value_enum)]
     backend: Option<Backend>,

@@ -25,7 +25,7 @@ use clap::builder::NonEmptyStringValueParser;
 #[derive(Args)]
 pub struct Shrink {
     /// A scenario that fails.
-    file: PathBuf,
+    pub(super) file: PathBuf,
     #[arg(long, value_enum, default_value_t)]
     backend: Backend,
     /// When to stop at the latest.
@@ -84,7 +84,7 @@ pub fn shrink<S: System>(
 #[derive(Args)]
 pub struct Adopt {
     /// A file that a failure left.
-    file: PathBuf,
+    pub(super) file: PathBuf,
     /// It may go on to fail as it does, for this reason: `cargo test` fails if it does not.
     #[arg(long, value_name = "REASON", value_parser = NonEmptyStringValueParser::new())]
     expect_failure: Option<String>,
@@ -96,7 +96,8 @@ impl Adopt {
     /// # Errors
     /// If a file cannot be read or written, or a scenario not be played.
     pub fn run<S: System>(&self) -> anyhow::Result<ExitCode> {
-        let directories = (Path::new(failures::DIRECTORY), Path::new(failures::ADOPTED));
+        let found = Path::new(S::SCENARIOS).join("found");
+        let directories = (Path::new(failures::DIRECTORY), found.as_path());
         let adopted =
             failures::adopt::<S>(&self.file, self.expect_failure.as_deref(), directories)?;
         let (from, to) = (self.file.display(), adopted.file.display());
@@ -126,9 +127,8 @@ impl Adopt {
 /// Plays every scenario file on every backend and compares what their actors see.
 #[derive(Args)]
 pub struct Scenarios {
-    /// Where the files are.
-    #[arg(default_value = "scenarios")]
-    directory: PathBuf,
+    /// Where the files are; where the project has them unless given.
+    directory: Option<PathBuf>,
     /// Only these backends; all unless given.
     #[arg(long, value_enum)]
     backend: Vec<Backend>,
@@ -151,9 +151,10 @@ impl Scenarios {
     pub fn run<S: System>(&self) -> anyhow::Result<ExitCode> {
         let all = [Backend::Message, Backend::Simulated, Backend::Real];
         let backends = if self.backend.is_empty() { &all[..] } else { &self.backend };
-        let files = failures::scenarios_in(&self.directory)
-            .with_context(|| format!("cannot read {}", self.directory.display()))?;
-        anyhow::ensure!(!files.is_empty(), "{}: no scenarios", self.directory.display());
+        let directory = self.directory.as_deref().unwrap_or(Path::new(S::SCENARIOS));
+        let files = failures::scenarios_in(directory)
+            .with_context(|| format!("cannot read {}", directory.display()))?;
+        anyhow::ensure!(!files.is_empty(), "{}: no scenarios", directory.display());
         let read = files.into_iter().map(|file| Ok((scenario::read_file::<S>(&file)?, file)));
         let scenarios = read.collect::<Result<Vec<_>, scenario::InvalidScenario>>()?;
         let done = Arc::new(AtomicUsize::new(0));

@@ -19,7 +19,7 @@ use crate::scenario::{self, Scenario};
 #[derive(Args)]
 pub struct Replay {
     /// A scenario, as those in scenarios/.
-    file: PathBuf,
+    pub(super) file: PathBuf,
     /// What it is played on.
     #[arg(long, value_enum, default_value_t)]
     backend: Backend,
@@ -100,7 +100,7 @@ pub struct PrintScenario<S: System> {
     #[arg(long)]
     seed: u64,
     /// What kind of minute the seed makes.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_enum, default_value = report::profile_word::<S>(S::Profile::default()))]
     profile: S::Profile,
 }
 

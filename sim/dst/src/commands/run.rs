@@ -54,7 +54,7 @@ pub struct Run<S: System> {
     #[arg(long, value_name = "A..B", conflicts_with = "seed")]
     seeds: Option<Seeds>,
     /// What kind of minute each seed makes.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_enum, default_value = report::profile_word::<S>(S::Profile::default()))]
     profile: S::Profile,
     /// What they are played on.
     #[arg(long, value_enum, default_value_t)]
@@ -303,6 +303,7 @@ impl<S: System> Run<S> {
             let verdict = report::verdict(&here, &replay);
             let here = format!("{}{verdict}\n", S::transcript(&here.events));
             let there = std::process::Command::new(&program)
+                .args(S::WITHIN)
                 .args(["run", "--trace", "--seed", &seed.to_string()])
                 .args(["--profile", &report::profile_word::<S>(self.profile)])
                 .args(["--backend", &self.backend.to_string()])

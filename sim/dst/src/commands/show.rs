@@ -23,7 +23,7 @@ pub struct Show {
     /// A scenario, as those in scenarios/, or two to see side by side. One that ends in .html is a page
     /// from before, of another build perhaps.
     #[arg(required = true, num_args = 1..=2)]
-    files: Vec<PathBuf>,
+    pub(super) files: Vec<PathBuf>,
     /// What they are played on; two show one file on both.
     #[arg(long, value_enum)]
     backend: Vec<Backend>,

@@ -20,7 +20,7 @@ const ENGINE: &str = "dst";
 #[derive(Args)]
 pub struct PrintTest {
     /// A scenario, as those in scenarios/.
-    file: PathBuf,
+    pub(super) file: PathBuf,
 }
 
 impl PrintTest {

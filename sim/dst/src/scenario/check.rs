@@ -67,6 +67,8 @@ fn is_plain(name: &str) -> bool {
 struct Names<'a> {
     /// All actors, what else they register, and what steps register.
     known: BTreeSet<&'a str>,
+    /// Who can do something, in the order of the file.
+    doers: Vec<String>,
 }
 
 impl<'a> Names<'a> {
@@ -78,7 +80,17 @@ impl<'a> Names<'a> {
             What::Hub(_) | What::Network(_) => None,
         });
         let known = own.map(String::as_str).chain(registered).chain([NOBODY]).collect();
-        Self { known }
+        let actors = scenario.actors.iter().map(|actor| actor.name.clone());
+        Self { known, doers: actors.chain(S::others(scenario)).collect() }
+    }
+
+    /// Whether there is somebody of this name who can do something.
+    fn known(&self, who: &Who) -> Result<(), String> {
+        let doers = self.doers.iter().map(String::as_str);
+        if doers.clone().any(|name| name == who.actor()) {
+            return Ok(());
+        }
+        Err(nobody(who.actor(), doers))
     }
 
     /// Whether these fields of a step name somebody, or an address, which need not be anybody's.
@@ -101,16 +113,17 @@ fn check_step<S: System>(
     step: &Step<S>,
 ) -> Result<(), String> {
     match &step.what {
-        What::Hub(_) => Ok(()),
+        What::Hub(_) => S::check_step(scenario, step),
         What::Network(fault) => {
             fault.hosts().into_iter().filter(|host| *host != HUB_HOST).try_for_each(|host| {
                 let who: Who = host.parse().map_err(|_| format!("{host:?} is no host"))?;
-                known(scenario, &who).map_err(|what| format!("`{}`: {what}", field_of(step, host)))
-            })
+                names.known(&who).map_err(|what| format!("`{}`: {what}", field_of(step, host)))
+            })?;
+            S::check_step(scenario, step)
         }
-        What::Act { who, speaker, act } => {
-            known(scenario, who).map_err(|what| format!("`who`: {what}"))?;
-            S::check_step(scenario, speaker.as_deref(), act.own())?;
+        What::Act { who, act, .. } => {
+            names.known(who).map_err(|what| format!("`who`: {what}"))?;
+            S::check_step(scenario, step)?;
             check_kind(scenario, who, act)?;
             let value = serde_json::to_value(step).unwrap_or_default();
             names.check(&value, &["as", "from"])?;
@@ -171,14 +184,6 @@ fn check_kind<S: System>(scenario: &Scenario<S>, who: &Who, act: &Act<S>) -> Res
         }
         (Who::Client(_) | Who::Raw(..), _) => Ok(()),
     }
-}
-
-fn known<S: System>(scenario: &Scenario<S>, who: &Who) -> Result<(), String> {
-    let mut names = scenario.actors.iter().map(|actor| actor.name.as_str());
-    if names.any(|name| name == who.actor()) {
-        return Ok(());
-    }
-    Err(nobody(who.actor(), scenario.actors.iter().map(|actor| actor.name.as_str())))
 }
 
 fn nobody<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {

@@ -84,6 +84,23 @@ impl World {
         Ok(())
     }
 
+    /// Returns whether this is so now, and the same fault mends it.
+    pub(in crate::nodes) fn is_broken(&self, node: usize, fault: Fault) -> bool {
+        let one = &self.nodes[node % self.nodes.len()];
+        match fault {
+            Fault::Pause => one.is_paused,
+            Fault::Crash => one.hub.is_none(),
+            Fault::Disconnect => one.is_lost,
+            Fault::Cut(way) => one.cut.contains(&way),
+            Fault::HoldWatch => one.is_watch_held,
+            Fault::HoldAnswers => one.are_answers_held,
+            Fault::HoldMessages => one.are_messages_held,
+            Fault::Hold => one.is_held,
+            Fault::Election => self.is_electing,
+            _ => false,
+        }
+    }
+
     fn go_on(&mut self, node: usize) -> Result<(), Violation> {
         let one = &mut self.nodes[node];
         one.is_paused = false;

@@ -1,0 +1,480 @@
+//! Storms over several hubs as scenario files: what actors say, and what becomes of hubs, their engine, and the ways
+//! between them.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use dst::duration_text;
+use dst::net::Peers;
+use dst::scenario::{self, Act, Actor, Ending, ProcessAct, When, Who};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Nodes;
+use super::moves::{Fault, Move, Word};
+use super::world::Setting;
+use crate::engine::{Kept, Way};
+
+/// Who does what when.
+pub type Scenario = scenario::Scenario<Nodes>;
+/// One thing that happens.
+pub type Step = scenario::Step<Nodes>;
+type What = scenario::What<Nodes>;
+
+/// Whoever decides writes.
+const ENGINE: &str = "engine";
+/// Connections of one actor at one time.
+const CONNECTIONS_MAX: usize = 2;
+/// Hubs, and actors.
+const MOST: usize = 9;
+
+/// How many hubs there are; `n0` is the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Hubs {
+    /// From 2 to 9.
+    #[schemars(range(min = 2, max = 9))]
+    pub hubs: usize,
+}
+
+impl Default for Hubs {
+    fn default() -> Self {
+        Self { hubs: 3 }
+    }
+}
+
+/// How each of them is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// For how long a connection that was lost can be resumed.
+    #[serde(with = "duration_text")]
+    pub resume_window: Duration,
+    /// For how long a hub answers that hears nothing of the engine.
+    #[serde(with = "duration_text")]
+    pub lease: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let Setting { config, cluster, .. } = Setting::new(2, 1);
+        Self { resume_window: config.resume_window, lease: cluster.lease }
+    }
+}
+
+/// What an actor says on one of its connections, or what becomes of a hub, `n0`, or of the engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Action {
+    /// An actor connects, unless it has as many connections as it can.
+    Connect {
+        /// To which hub.
+        hub: String,
+    },
+    /// Its connection is gone.
+    Lose(On),
+    /// It registers its address.
+    Register(On),
+    /// It registers its address with its position.
+    Recover(On),
+    /// It gives its address back.
+    Unregister(On),
+    /// It subscribes to the one topic.
+    Subscribe(On),
+    /// It unsubscribes from it.
+    Unsubscribe(On),
+    /// It publishes on it.
+    Publish(On),
+    /// It sends to an actor.
+    Send {
+        /// Which one.
+        to: String,
+        /// Which connection, 1 or 2.
+        #[serde(default = "first", skip_serializing_if = "is_first")]
+        connection: usize,
+    },
+    /// It takes leave.
+    Disconnect(On),
+    /// A hub loses the engine.
+    LoseEngine(For),
+    /// Nothing goes one way between a hub and the engine.
+    Cut {
+        /// Which one.
+        way: WayOf,
+        /// How long.
+        #[serde(with = "duration_text")]
+        #[schemars(with = "String")]
+        lasts: Duration,
+    },
+    /// Nothing of this arrives at a hub for a while.
+    HoldBack {
+        /// What.
+        what: Held,
+        /// How long.
+        #[serde(with = "duration_text")]
+        #[schemars(with = "String")]
+        lasts: Duration,
+    },
+    /// A hub's watch ends without a word.
+    EndWatch,
+    /// The answer to a hub's next write is lost.
+    LoseAnswer,
+    /// Nobody knows what becomes of a hub's next write; it is carried out when the engine is told to.
+    DelayWrite,
+    /// A hub's next read is of before the last writes, or its next watch begins there.
+    ReadOld,
+    /// The next message to a hub is lost.
+    LoseMessage,
+    /// The last message to a hub comes again.
+    RepeatMessage,
+    /// The engine carries out a write that was delayed.
+    CarryOut,
+    /// The engine has nobody who decides writes.
+    Elect(For),
+    /// The engine starts anew.
+    RestartEngine {
+        /// With what.
+        keeps: Keeps,
+    },
+}
+
+/// On which of an actor's connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct On {
+    /// The first one, or the second.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    #[schemars(range(min = 1, max = 2))]
+    pub connection: usize,
+}
+
+/// For how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct For {
+    /// From then on.
+    #[serde(with = "duration_text")]
+    #[schemars(with = "String")]
+    pub lasts: Duration,
+}
+
+/// One of the ways between a hub and the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WayOf {
+    /// What is asked.
+    ToEngine,
+    /// What is answered and told.
+    FromEngine,
+}
+
+/// What can be held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Held {
+    /// All.
+    Everything,
+    /// The rows of its watch.
+    Watch,
+    /// The answers to its requests.
+    Answers,
+    /// The messages of other hubs.
+    Messages,
+}
+
+/// What the engine still has after a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Keeps {
+    /// All rows.
+    All,
+    /// All but the last three writes.
+    AllButTheLast,
+    /// No row.
+    Nothing,
+}
+
+fn first() -> usize {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_first(connection: &usize) -> bool {
+    *connection == first()
+}
+
+/// What a step comes to.
+pub(super) enum Effect {
+    /// It happens.
+    Once(Move),
+    /// A fault of a hub, or of the engine, that lasts.
+    Lasting(usize, Fault, Duration),
+}
+
+/// The world of a scenario.
+pub(super) fn setting(scenario: &Scenario) -> Setting {
+    let mut setting = Setting::new(scenario.clients.hubs, scenario.actors.len());
+    setting.config.resume_window = scenario.hub.resume_window;
+    setting.cluster.lease = scenario.hub.lease;
+    setting
+}
+
+/// The scenario in which these moves happen.
+pub(super) fn of_moves(setting: &Setting, seed: u64, moves: &[Move]) -> Scenario {
+    let (mut steps, mut now) = (Vec::<(Duration, Effect)>::new(), Duration::ZERO);
+    for one in moves {
+        match *one {
+            Move::Wait(time) => now += time,
+            Move::Fault(node, fault) if fault.lasts() => {
+                let node = if fault == Fault::Election { 0 } else { node };
+                let same = |(_, effect): &&mut (Duration, Effect)| {
+                    matches!(effect, Effect::Lasting(of, other, lasts)
+                        if (*of, *other, *lasts) == (node, fault, Duration::MAX))
+                };
+                match steps.iter_mut().find(same) {
+                    Some((at, Effect::Lasting(.., lasts))) => *lasts = now - *at,
+                    _ => steps.push((now, Effect::Lasting(node, fault, Duration::MAX))),
+                }
+            }
+            other => steps.push((now, Effect::Once(other))),
+        }
+    }
+    let steps = steps.into_iter().map(|(at, effect)| step(at, effect, now)).collect();
+    let actors = (0..setting.actors).map(|actor| Actor::client(&name_of(actor))).collect();
+    let clients = Hubs { hubs: setting.nodes };
+    let hub = Settings::default();
+    Scenario { seed, hub, clients, actors, steps, ending: Ending::Calm, ..Scenario::default() }
+}
+
+pub(super) fn name_of(actor: usize) -> String {
+    format!("a{actor}")
+}
+
+fn hub_of(node: usize) -> String {
+    format!("n{node}")
+}
+
+/// What lasts without end lasts until nothing else happens.
+fn step(at: Duration, effect: Effect, end: Duration) -> Step {
+    let (who, act) = match effect {
+        Effect::Once(Move::Open { actor, node }) => {
+            (name_of(actor), Act::Do(Action::Connect { hub: hub_of(node) }))
+        }
+        Effect::Once(Move::Say { actor, slot, word }) => {
+            (name_of(actor), Act::Do(saying(word, slot + 1)))
+        }
+        Effect::Once(Move::End { actor, slot }) => {
+            (name_of(actor), Act::Do(Action::Lose(On { connection: slot + 1 })))
+        }
+        Effect::Once(Move::Fault(node, fault)) => breaking(node, fault, Duration::ZERO),
+        Effect::Lasting(node, fault, lasts) => {
+            let rest = end.saturating_sub(at) + Duration::from_secs(1);
+            breaking(node, fault, if lasts == Duration::MAX { rest } else { lasts })
+        }
+        Effect::Once(Move::Wait(_)) => unreachable!("waiting is no step"),
+    };
+    Step::at(at, Who::Client(who), act)
+}
+
+fn saying(word: Word, connection: usize) -> Action {
+    let on = On { connection };
+    match word {
+        Word::Register => Action::Register(on),
+        Word::Recover => Action::Recover(on),
+        Word::Unregister => Action::Unregister(on),
+        Word::Subscribe => Action::Subscribe(on),
+        Word::Unsubscribe => Action::Unsubscribe(on),
+        Word::Publish => Action::Publish(on),
+        Word::Send(to) => Action::Send { to: name_of(to), connection },
+        Word::Disconnect => Action::Disconnect(on),
+    }
+}
+
+fn breaking(node: usize, fault: Fault, lasts: Duration) -> (String, Act<Nodes>) {
+    let cut = |way| Action::Cut { way, lasts };
+    let hold = |what| Action::HoldBack { what, lasts };
+    let action = match fault {
+        Fault::Pause => return (hub_of(node), ProcessAct::Pause { lasts }.into()),
+        Fault::Crash => {
+            let crash = ProcessAct::Crash { peers: Peers::SeeReset, pause: lasts };
+            return (hub_of(node), crash.into());
+        }
+        Fault::Disconnect => Action::LoseEngine(For { lasts }),
+        Fault::Cut(Way::ToEngine) => cut(WayOf::ToEngine),
+        Fault::Cut(Way::FromEngine) => cut(WayOf::FromEngine),
+        Fault::Hold => hold(Held::Everything),
+        Fault::HoldWatch => hold(Held::Watch),
+        Fault::HoldAnswers => hold(Held::Answers),
+        Fault::HoldMessages => hold(Held::Messages),
+        Fault::EndWatch => Action::EndWatch,
+        Fault::LoseAnswer => Action::LoseAnswer,
+        Fault::Late => Action::DelayWrite,
+        Fault::Stale => Action::ReadOld,
+        Fault::LoseMessage => Action::LoseMessage,
+        Fault::DoubleMessage => Action::RepeatMessage,
+        Fault::CarryOut => return (ENGINE.to_owned(), Act::Do(Action::CarryOut)),
+        Fault::Election => return (ENGINE.to_owned(), Act::Do(Action::Elect(For { lasts }))),
+        Fault::Restart(kept) => {
+            let keeps = match kept {
+                Kept::All => Keeps::All,
+                Kept::AllBut(_) => Keeps::AllButTheLast,
+                Kept::Nothing => Keeps::Nothing,
+            };
+            return (ENGINE.to_owned(), Act::Do(Action::RestartEngine { keeps }));
+        }
+    };
+    (hub_of(node), Act::Do(action))
+}
+
+/// When each step begins.
+pub(super) fn begins(scenario: &Scenario) -> impl Iterator<Item = (Duration, &Step)> {
+    let mut now = Duration::ZERO;
+    scenario.steps.iter().map(move |step| {
+        now = match step.when {
+            When::At(at) => at,
+            When::After(after) => now + after,
+            When::Then => now,
+        };
+        (now, step)
+    })
+}
+
+/// What a step comes to.
+///
+/// # Errors
+/// Why it cannot be played.
+pub(super) fn effect(scenario: &Scenario, step: &Step) -> Result<Effect, String> {
+    let What::Act { who: Who::Client(who), speaker: None, act } = &step.what else {
+        return Err("among several hubs a step is an actor's, such as a0, a hub's, such as n0, or the engine's".to_owned());
+    };
+    let place = |kind: char, most: usize| {
+        let number = who.strip_prefix(kind).and_then(|number| number.parse::<usize>().ok());
+        number.filter(|number| *number < most)
+    };
+    let actors = scenario.actors.len();
+    match (place('a', actors), place('n', scenario.clients.hubs), act) {
+        (Some(actor), _, Act::Do(action)) => said(scenario, actor, action).map(Effect::Once),
+        (_, Some(node), act) => broken(node, act),
+        (None, None, Act::Do(action)) if who == ENGINE => of_engine(action),
+        _ => Err(format!(
+            "{who} cannot do that: actors of several hubs are called a0, a1 and so on, and say what an action names; \
+             hubs are called n0, n1 and so on, and the engine is called {ENGINE}"
+        )),
+    }
+}
+
+fn said(scenario: &Scenario, actor: usize, action: &Action) -> Result<Move, String> {
+    let say = |on: &On, word| {
+        let slot = on.connection.wrapping_sub(1);
+        if slot < CONNECTIONS_MAX {
+            Ok(Move::Say { actor, slot, word })
+        } else {
+            Err(format!("`connection`: {} is neither 1 nor 2", on.connection))
+        }
+    };
+    match action {
+        Action::Connect { hub } => {
+            let node = (0..scenario.clients.hubs).find(|node| hub_of(*node) == *hub);
+            let node = node.ok_or_else(|| format!("`hub`: {hub:?} is none of the hubs"))?;
+            Ok(Move::Open { actor, node })
+        }
+        Action::Lose(on) => {
+            say(on, Word::Register).map(|_| Move::End { actor, slot: on.connection - 1 })
+        }
+        Action::Register(on) => say(on, Word::Register),
+        Action::Recover(on) => say(on, Word::Recover),
+        Action::Unregister(on) => say(on, Word::Unregister),
+        Action::Subscribe(on) => say(on, Word::Subscribe),
+        Action::Unsubscribe(on) => say(on, Word::Unsubscribe),
+        Action::Publish(on) => say(on, Word::Publish),
+        Action::Send { to, connection } => {
+            let found = scenario.actors.iter().position(|other| other.name == *to);
+            let to = found.ok_or_else(|| format!("`to`: {to:?} is none of the actors"))?;
+            say(&On { connection: *connection }, Word::Send(to))
+        }
+        Action::Disconnect(on) => say(on, Word::Disconnect),
+        _ => Err("a hub or the engine can do that, such as n0, and no actor".to_owned()),
+    }
+}
+
+fn broken(node: usize, act: &Act<Nodes>) -> Result<Effect, String> {
+    let lasting = |fault, lasts| Ok(Effect::Lasting(node, fault, lasts));
+    let once = |fault| Ok(Effect::Once(Move::Fault(node, fault)));
+    let action = match act {
+        Act::Process(ProcessAct::Pause { lasts }) => return lasting(Fault::Pause, *lasts),
+        Act::Process(ProcessAct::Crash { pause, .. }) => return lasting(Fault::Crash, *pause),
+        Act::Do(action) => action,
+        _ => return Err("of a hub among several this is not known".to_owned()),
+    };
+    match *action {
+        Action::LoseEngine(For { lasts }) => lasting(Fault::Disconnect, lasts),
+        Action::Cut { way: WayOf::ToEngine, lasts } => lasting(Fault::Cut(Way::ToEngine), lasts),
+        Action::Cut { way: WayOf::FromEngine, lasts } => {
+            lasting(Fault::Cut(Way::FromEngine), lasts)
+        }
+        Action::HoldBack { what, lasts } => {
+            let fault = match what {
+                Held::Everything => Fault::Hold,
+                Held::Watch => Fault::HoldWatch,
+                Held::Answers => Fault::HoldAnswers,
+                Held::Messages => Fault::HoldMessages,
+            };
+            lasting(fault, lasts)
+        }
+        Action::EndWatch => once(Fault::EndWatch),
+        Action::LoseAnswer => once(Fault::LoseAnswer),
+        Action::DelayWrite => once(Fault::Late),
+        Action::ReadOld => once(Fault::Stale),
+        Action::LoseMessage => once(Fault::LoseMessage),
+        Action::RepeatMessage => once(Fault::DoubleMessage),
+        _ => Err("an actor or the engine can do that, and no hub".to_owned()),
+    }
+}
+
+fn of_engine(action: &Action) -> Result<Effect, String> {
+    let once = |fault| Ok(Effect::Once(Move::Fault(0, fault)));
+    match *action {
+        Action::CarryOut => once(Fault::CarryOut),
+        Action::Elect(For { lasts }) => Ok(Effect::Lasting(0, Fault::Election, lasts)),
+        Action::RestartEngine { keeps } => once(Fault::Restart(match keeps {
+            Keeps::All => Kept::All,
+            Keeps::AllButTheLast => Kept::AllBut(3),
+            Keeps::Nothing => Kept::Nothing,
+        })),
+        _ => Err("an actor or a hub can do that, and not the engine".to_owned()),
+    }
+}
+
+/// Whether the whole can be played.
+///
+/// # Errors
+/// Why it cannot.
+pub(super) fn check(scenario: &Scenario) -> Result<(), String> {
+    if !(2..=MOST).contains(&scenario.clients.hubs) {
+        return Err(format!("hubs: {} are not from 2 to {MOST}", scenario.clients.hubs));
+    }
+    scenario::at_most("actors", scenario.actors.len(), MOST)?;
+    let mut named = scenario.actors.iter().enumerate();
+    if let Some((at, actor)) = named.find(|(at, actor)| **actor != Actor::client(&name_of(*at))) {
+        return Err(format!(
+            "actors: those of several hubs are called a0, a1 and so on, in order: {:?} is {:?}",
+            actor.name,
+            name_of(at)
+        ));
+    }
+    Ok(())
+}
+
+/// Returns whether a file, if it is one, says how many hubs there are.
+pub fn is_of_several(file: &Path) -> bool {
+    let fields = fs::read_to_string(file).ok();
+    let fields = fields.and_then(|text| serde_json::from_str::<Value>(&text).ok());
+    fields.is_some_and(|fields| fields.get("hubs").is_some())
+}
+
+/// Who is named beside the actors.
+pub(super) fn others(scenario: &Scenario) -> Vec<String> {
+    let hubs = (0..scenario.clients.hubs.min(MOST)).map(hub_of);
+    hubs.chain([ENGINE.to_owned()]).collect()
+}

@@ -1,0 +1,217 @@
+//! Several hubs as the engine of the simulator knows them.
+
+use std::fmt;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use dst::System;
+use dst::backend::{Backend, Outcome, Skipped};
+use dst::coverage::{self, Sightings};
+use dst::history::Event;
+use dst::run::Keep;
+use dst::verdict::{self, Time};
+use serde::{Serialize, Serializer};
+
+use super::aims::Aim;
+use super::events::{Talk, Wrote};
+use super::moves::storm;
+use super::scenario::{self, Action, Hubs, Scenario, Settings};
+use super::world::{Seen, Setting};
+use super::{Nodes, play};
+use crate::invariants::Invariant;
+
+/// What a storm is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, ValueEnum)]
+pub enum Profile {
+    /// What chance has it; every other storm begins with one of the others.
+    #[default]
+    Cluster,
+    /// An address moves on while its node's watch stands still and its writes are carried out.
+    SlowWatch,
+    /// A claim is answered when its row is gone again.
+    LateAnswer,
+    /// A write finds another row, and the read after that is of an earlier one.
+    OldRead,
+    /// A node changes its rows while the engine is away, and loses some.
+    LostRows,
+    /// Messages are under way to an address that ends and begins again.
+    Stale,
+    /// The same while the sender's watch stands still.
+    StaleAndSlow,
+    /// The same while the sender hears of the address sooner than of its message.
+    StaleAndDeaf,
+    /// An address is given back by who has lost it.
+    ClearRace,
+    /// A node stands still until it is declared dead, and goes on with all that waited for it.
+    Sleeper,
+    /// A node begins anew while its old rows stand.
+    Return,
+    /// Nobody hears what became of a claim.
+    Unknown,
+}
+
+impl Profile {
+    const fn aim(self) -> Option<Aim> {
+        Some(match self {
+            Profile::Cluster => return None,
+            Profile::SlowWatch => Aim::SlowWatch,
+            Profile::LateAnswer => Aim::LateAnswer,
+            Profile::OldRead => Aim::OldRead,
+            Profile::LostRows => Aim::LostRows,
+            Profile::Stale => Aim::Stale,
+            Profile::StaleAndSlow => Aim::StaleAndSlow,
+            Profile::StaleAndDeaf => Aim::StaleAndDeaf,
+            Profile::ClearRace => Aim::ClearRace,
+            Profile::Sleeper => Aim::Sleeper,
+            Profile::Return => Aim::Return,
+            Profile::Unknown => Aim::Unknown,
+        })
+    }
+}
+
+/// What must come up in a thousand storms, or that none failed proves little.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Situation(usize);
+
+/// In the order of reports.
+const SITUATIONS: [&str; 20] = [
+    "a late write was carried out",
+    "a message came twice",
+    "a node came back that was declared dead",
+    "a node fenced itself",
+    "a node was declared dead",
+    "a position counted",
+    "a send was delivered",
+    "a send was queued",
+    "a session lost its address",
+    "a stale delivery was refused",
+    "a watch ended without a word",
+    "an address moved between nodes",
+    "an unknown write was carried out",
+    "an unknown write was not carried out",
+    "nobody decided writes",
+    "the engine lost rows",
+    "the generation was raised",
+    "timeout",
+    "unavailable",
+    "what a node kept was lost",
+];
+
+impl coverage::Situation for Situation {
+    const ALL: &'static [Self] = &{
+        let mut all = [Situation(0); SITUATIONS.len()];
+        let mut index = 0;
+        while index < all.len() {
+            all[index] = Situation(index);
+            index += 1;
+        }
+        all
+    };
+
+    fn index(self) -> usize {
+        self.0
+    }
+
+    fn sentence(self) -> &'static str {
+        SITUATIONS[self.0]
+    }
+}
+
+impl fmt::Display for Situation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(SITUATIONS[self.0])
+    }
+}
+
+impl Serialize for Situation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// The world judges as it goes.
+#[derive(Debug)]
+pub struct Beside;
+
+impl verdict::Judge<Nodes> for Beside {
+    fn new(_scenario: &Scenario, _time: Time) -> Self {
+        Self
+    }
+
+    fn observe(&mut self, _event: &Event<Nodes>) -> Result<(), verdict::Violation<Nodes>> {
+        Ok(())
+    }
+}
+
+impl verdict::Watch<Nodes> for Beside {
+    fn new(_scenario: &Scenario) -> Self {
+        Self
+    }
+
+    fn observe(&mut self, _event: &Event<Nodes>, _judge: &Beside) {}
+
+    fn sightings(&self, _seed: u64, _judge: &Beside) -> Sightings<Situation> {
+        Sightings::default()
+    }
+
+    fn shape(&self, _judge: &Beside) {}
+}
+
+/// What came up in a run, for whoever counts.
+pub(super) fn sightings(seed: u64, seen: &Seen) -> Sightings<Situation> {
+    let times = |one: Situation| seen.get(SITUATIONS[one.0]).copied().unwrap_or_default() as u64;
+    Sightings::of_run(seed, times)
+}
+
+impl System for Nodes {
+    type Settings = Settings;
+    type Clients = Hubs;
+    type Action = Action;
+    type HubEvent = Wrote;
+    type ClientEvent = Talk;
+    type Invariant = Invariant;
+    type Judge = Beside;
+    type Situation = Situation;
+    type Watch = Beside;
+    type Shape = ();
+    type Profile = Profile;
+
+    const NAME: &str = "signal-hub-nodes";
+    const COMMAND: &str = "cargo sim nodes";
+    const WITHIN: &[&str] = &["nodes"];
+    const SCENARIOS: &str = "scenarios/nodes";
+    const FIXED_FIELDS: &[&str] = &["to", "hub", "connection", "keeps", "what", "way"];
+
+    fn others(scenario: &Scenario) -> Vec<String> {
+        scenario::others(scenario)
+    }
+
+    fn check_step(scenario: &Scenario, step: &scenario::Step) -> Result<(), String> {
+        scenario::effect(scenario, step).map(drop)
+    }
+
+    fn check(scenario: &Scenario, _lasts: Duration) -> Result<(), String> {
+        scenario::check(scenario)
+    }
+
+    fn generate(profile: Profile, seed: u64) -> Scenario {
+        // Of two and of three.
+        let setting = Setting::new(2 + (seed % 2) as usize, 3);
+        scenario::of_moves(&setting, seed, &storm(&setting, seed, profile.aim()))
+    }
+
+    fn required(profile: Profile) -> Vec<Situation> {
+        match profile {
+            Profile::Cluster => <Situation as coverage::Situation>::ALL.to_vec(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn play(
+        scenario: &Scenario,
+        backend: Backend,
+        keep: Keep,
+    ) -> Result<(Outcome<Nodes>, Duration), Skipped> {
+        play::play(scenario, backend, keep)
+    }
+}
