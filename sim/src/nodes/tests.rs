@@ -1,6 +1,9 @@
+use std::time::Duration;
+
 use dst::seeds::Seeds;
 
 use super::*;
+use crate::engine::Kept;
 
 #[test]
 fn storms_of_several_nodes_break_nothing() {
@@ -25,4 +28,32 @@ fn a_storm_is_the_same_every_time() {
     let setting = Setting::new(3, 3);
     let play = || play(&setting, &storm(&setting, 7, None)).map_err(|(_, violation)| violation);
     assert_eq!(play(), play());
+}
+
+fn seconds(milliseconds: u64) -> Move {
+    Move::Wait(Duration::from_millis(milliseconds))
+}
+
+fn says(actor: usize, slot: usize, word: Word) -> Move {
+    Move::Say { actor, slot, word }
+}
+
+#[test]
+fn a_registration_that_waits_while_the_generation_rises_is_told_the_version_of_its_row() {
+    let lost = Fault::Restart(Kept::AllBut(3));
+    let moves = [
+        seconds(1_000),
+        Move::Open { actor: 1, node: 2 },
+        says(1, 0, Word::Register),
+        Move::Open { actor: 2, node: 0 },
+        says(2, 0, Word::Register),
+        Move::Open { actor: 1, node: 2 },
+        seconds(729),
+        Move::Fault(2, Fault::Hold),
+        says(1, 1, Word::Recover),
+        says(1, 0, Word::Subscribe),
+        seconds(656),
+        Move::Fault(1, lost),
+    ];
+    assert_eq!(play(&Setting::new(3, 3), &moves).map(|_| ()), Ok(()));
 }
