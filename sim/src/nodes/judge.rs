@@ -99,6 +99,8 @@ pub(super) struct Judge {
     delivered: BTreeSet<(ActorAddress, SessionKey, u64)>,
     probes: BTreeSet<u64>,
     generation_lost: bool,
+    /// Addresses that a client of a node gave back.
+    given_back: BTreeSet<(ActorAddress, NodeName)>,
     readers: Readers,
     /// When something was broken last.
     trouble: Option<Duration>,
@@ -125,6 +127,7 @@ impl Judge {
             delivered: BTreeSet::new(),
             probes: BTreeSet::new(),
             generation_lost: false,
+            given_back: BTreeSet::new(),
             readers: Readers::default(),
             trouble: None,
             asked_until: 0,

@@ -30,7 +30,7 @@ fn a_storm_is_the_same_every_time() {
     assert_eq!(play(), play());
 }
 
-fn seconds(milliseconds: u64) -> Move {
+fn wait(milliseconds: u64) -> Move {
     Move::Wait(Duration::from_millis(milliseconds))
 }
 
@@ -42,18 +42,34 @@ fn says(actor: usize, slot: usize, word: Word) -> Move {
 fn a_registration_that_waits_while_the_generation_rises_is_told_the_version_of_its_row() {
     let lost = Fault::Restart(Kept::AllBut(3));
     let moves = [
-        seconds(1_000),
+        wait(1_000),
         Move::Open { actor: 1, node: 2 },
         says(1, 0, Word::Register),
         Move::Open { actor: 2, node: 0 },
         says(2, 0, Word::Register),
         Move::Open { actor: 1, node: 2 },
-        seconds(729),
+        wait(729),
         Move::Fault(2, Fault::Hold),
         says(1, 1, Word::Recover),
         says(1, 0, Word::Subscribe),
-        seconds(656),
+        wait(656),
         Move::Fault(1, lost),
+    ];
+    assert_eq!(play(&Setting::new(3, 3), &moves).map(|_| ()), Ok(()));
+}
+
+#[test]
+fn an_address_may_be_given_back_at_once_whose_last_row_the_engine_lost() {
+    let moves = [
+        wait(1_000),
+        Move::Open { actor: 2, node: 0 },
+        says(2, 0, Word::Recover),
+        Move::Open { actor: 2, node: 2 },
+        Move::Open { actor: 1, node: 0 },
+        says(1, 0, Word::Recover),
+        says(2, 1, Word::Recover),
+        Move::Fault(1, Fault::Restart(Kept::AllBut(1))),
+        says(2, 1, Word::Disconnect),
     ];
     assert_eq!(play(&Setting::new(3, 3), &moves).map(|_| ()), Ok(()));
 }

@@ -343,7 +343,7 @@ impl World {
         let (actor, node) = (*actor, *node);
         self.asked += 1;
         if matches!(word, Word::Unregister | Word::Disconnect) {
-            self.judge.gives_back(actor);
+            self.judge.gives_back(key, actor);
         }
         let wish = (word == Word::Recover).then(|| self.judge.wish(actor, self.asked));
         let frame: ClientFrame = talk::say(self.time(node), self.asked, actor, (word, wish));
