@@ -73,3 +73,18 @@ fn an_address_may_be_given_back_at_once_whose_last_row_the_engine_lost() {
     ];
     assert_eq!(play(&Setting::new(3, 3), &moves).map(|_| ()), Ok(()));
 }
+
+#[test]
+fn who_made_room_for_another_of_its_name_takes_nothing_back() {
+    let moves = [
+        wait(1_000),
+        Move::Open { actor: 0, node: 0 },
+        says(0, 0, Word::Register),
+        Move::Fault(0, Fault::Pause),
+        Move::Fault(0, Fault::Twin),
+        Move::Open { actor: 0, node: 0 },
+        says(0, 1, Word::Register),
+        wait(3_000),
+    ];
+    assert_eq!(play(&Setting::new(2, 3), &moves).map(|_| ()), Ok(()));
+}

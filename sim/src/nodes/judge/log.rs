@@ -76,6 +76,8 @@ impl Judge {
         };
         let is_own = writer.is_none_or(|writer| writer.node == *node);
         let before = self.nodes.insert(node.clone(), row.clone());
+        let place = Place { node: node.clone(), epoch: row.epoch };
+        self.processes.insert(place, row.incarnation);
         if let Some(before) = &before
             && before.alive
             && !(row.alive && row.epoch == before.epoch)
