@@ -52,6 +52,8 @@ pub struct Life {
     phase: LifePhase,
     /// Of this life, or of the latest.
     epoch: NodeEpoch,
+    /// Of this process's first life.
+    first: Option<NodeEpoch>,
     /// This node's row in the log.
     own: Option<(Revision, NodeRow)>,
     under_way: Option<UnderWay>,
@@ -85,6 +87,7 @@ impl Life {
             incarnation,
             phase: LifePhase::Waiting,
             epoch: NodeEpoch::default(),
+            first: None,
             own: None,
             under_way: None,
             due: Timestamp::NEVER,
@@ -111,6 +114,12 @@ impl Life {
     /// The place of what this node owns.
     pub fn place(&self) -> Place {
         Place { node: self.config.node.clone(), epoch: self.epoch }
+    }
+
+    /// Returns whether it is a life of this process, and not of another one with this node's name.
+    pub fn lived(&self, place: &Place) -> bool {
+        let is_within = |first| first <= place.epoch && place.epoch <= self.epoch;
+        place.node == self.config.node && self.first.is_some_and(is_within)
     }
 
     /// Returns whether it ended because another process has its name.
@@ -369,6 +378,7 @@ impl Life {
         let begins = self.phase == LifePhase::Joining && epoch > self.epoch;
         if begins {
             (self.phase, self.epoch) = (LifePhase::Living, epoch);
+            self.first.get_or_insert(epoch);
             (self.renewed, self.echoed, self.unproven) = (sent, None, None);
         }
         begins.then_some(Change::Begun(epoch))

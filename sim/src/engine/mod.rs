@@ -99,8 +99,16 @@ impl Engine {
     /// A node reaches the engine, for the first time or again: it hears [`Event::Back`], and what it asked before is late no
     /// longer.
     pub fn connect(&mut self, node: &NodeName) {
-        if self.nodes.entry(node.clone()).or_default().connect() {
-            self.late.retain(|write| write.from != *node);
+        let known = self.nodes.get(node).and_then(|known| known.answers_to.clone());
+        self.connect_as(node, &known.unwrap_or_else(|| node.clone()));
+    }
+
+    /// The same for a process that gets what is sent to a node of another name: as any other process of that name does.
+    pub fn connect_as(&mut self, process: &NodeName, node: &NodeName) {
+        let connected = self.nodes.entry(process.clone()).or_default();
+        connected.answers_to = Some(node.clone());
+        if connected.connect() {
+            self.late.retain(|write| write.from != *process);
         }
     }
 
@@ -140,10 +148,10 @@ impl Engine {
                 self.node(from).answer(id, Event::Written { id, outcome });
             }
             Request::Send { to, message } => {
-                if self.node(from).reaches_engine()
-                    && let Some(to) = self.nodes.get_mut(&to)
-                {
-                    to.receive(from, message);
+                if self.node(from).reaches_engine() {
+                    let named = |node: &&mut Node| node.answers_to.as_ref() == Some(&to);
+                    let named = self.nodes.values_mut().filter(named);
+                    named.for_each(|node| node.receive(from, message.clone()));
                 }
             }
             Request::Watch { id } => self.node(from).watch(id, Revision(0)),

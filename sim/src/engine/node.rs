@@ -11,6 +11,8 @@ use super::{Lane, Way, log::Log};
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct Node {
+    /// Whose messages it gets.
+    pub(super) answers_to: Option<NodeName>,
     is_connected: bool,
     cut: BTreeSet<Way>,
     connection: VecDeque<Event>,

@@ -34,11 +34,15 @@ pub enum Aim {
     Return,
     /// Nobody hears what became of a claim.
     Unknown,
+    /// Each node ends in order and comes back, one after the other; its clients come back at others.
+    Rolling,
+    /// A node starts with the name of one that lives.
+    Twin,
 }
 
 impl Aim {
     /// All.
-    pub const ALL: [Aim; 11] = [
+    pub const ALL: [Aim; 13] = [
         Aim::SlowWatch,
         Aim::LateAnswer,
         Aim::OldRead,
@@ -50,6 +54,8 @@ impl Aim {
         Aim::Sleeper,
         Aim::Return,
         Aim::Unknown,
+        Aim::Rolling,
+        Aim::Twin,
     ];
 
     /// What happens, with whom and for how long as chance has it.
@@ -68,6 +74,8 @@ impl Aim {
             Aim::Sleeper => cast.sleeper(rng),
             Aim::Return => cast.comes_back(rng),
             Aim::Unknown => cast.unknown(rng),
+            Aim::Rolling => rolling(setting, rng),
+            Aim::Twin => cast.twin(rng),
         });
         moves
     }
@@ -194,6 +202,20 @@ impl Cast {
         moves
     }
 
+    fn twin(&self, rng: &mut ChaCha12Rng) -> Vec<Move> {
+        let mut moves = self.both(self.there);
+        let held = [Fault::Pause, Fault::HoldWatch, Fault::Hold, Fault::Disconnect];
+        let held = held[rng.random_range(0..4)];
+        let is_held: bool = rng.random();
+        moves.extend(is_held.then_some(Move::Fault(self.here, held)));
+        moves.extend([self.sends(), Move::Fault(self.here, Fault::Twin), self.sends()]);
+        moves.extend([wait(rng, 1..3_000), self.sends()]);
+        let node = [self.here, self.there][rng.random_range(0..2)];
+        moves.extend(self.registers(self.owner, 1, node));
+        moves.extend([self.sends(), wait(rng, 1..15_000), self.sends()]);
+        moves
+    }
+
     fn comes_back(&self, rng: &mut ChaCha12Rng) -> Vec<Move> {
         let mut moves = self.both(self.there);
         moves.extend(vec![self.sends(); rng.random_range(1..4)]);
@@ -217,6 +239,38 @@ impl Cast {
         moves.extend([wait(rng, 1..500), Move::Fault(self.here, Fault::CarryOut)]);
         moves
     }
+}
+
+/// Everybody misses something while away.
+fn rolling(setting: &Setting, rng: &mut ChaCha12Rng) -> Vec<Move> {
+    let mut at: Vec<usize> = (0..setting.actors).map(|actor| actor % setting.nodes).collect();
+    let come = |actor: usize, node: usize| {
+        [Move::Open { actor, node }, Move::Say { actor, slot: 0, word: Word::Recover }]
+    };
+    let mut moves: Vec<Move> = (0..).zip(&at).flat_map(|(actor, at)| come(actor, *at)).collect();
+    let sends = |rng: &mut ChaCha12Rng, moves: &mut Vec<Move>| {
+        for actor in 0..setting.actors {
+            let to = rng.random_range(0..setting.actors);
+            moves.push(Move::Say { actor, slot: 0, word: Word::Send(to) });
+        }
+    };
+    sends(rng, &mut moves);
+    for node in 0..setting.nodes {
+        moves.push(Move::Fault(node, Fault::Leave));
+        sends(rng, &mut moves);
+        moves.push(wait(rng, 1..5_000));
+        sends(rng, &mut moves);
+        for actor in (0..setting.actors).filter(|_| setting.nodes > 1) {
+            if at[actor] == node {
+                at[actor] = (node + rng.random_range(1..setting.nodes)) % setting.nodes;
+                moves.extend(come(actor, at[actor]));
+            }
+        }
+        moves.extend([wait(rng, 1..2_000), Move::Fault(node, Fault::Leave)]);
+        sends(rng, &mut moves);
+        moves.push(wait(rng, 2_000..5_000));
+    }
+    moves
 }
 
 fn wait(rng: &mut ChaCha12Rng, milliseconds: std::ops::Range<u64>) -> Move {

@@ -10,7 +10,7 @@ use std::fmt;
 use std::time::Duration;
 
 use signal_hub::cluster::engine::{NodeName, Revision};
-use signal_hub::cluster::{AddressRow, Fate, Message, MessageBody, NodeRow, Place};
+use signal_hub::cluster::{AddressRow, Fate, Incarnation, Message, MessageBody, NodeRow, Place};
 use signal_hub::hub::{Hub, SessionKey};
 use signal_hub::protocol::{
     ActorAddress, Body, Delivery, DeliveryStatus, ErrorCode, MessageId, Notice, Outgoing, Position,
@@ -88,6 +88,8 @@ pub(super) struct Judge {
     /// Since the engine lost rows last.
     log: BTreeMap<ActorAddress, Vec<Written>>,
     nodes: BTreeMap<NodeName, NodeRow>,
+    /// Which process lived each life.
+    processes: BTreeMap<Place, Incarnation>,
     watched: BTreeMap<NodeName, Watched>,
     /// When something was last wrong with a node or its engine.
     troubled: BTreeMap<NodeName, Duration>,
@@ -99,6 +101,8 @@ pub(super) struct Judge {
     delivered: BTreeSet<(ActorAddress, SessionKey, u64)>,
     probes: BTreeSet<u64>,
     generation_lost: bool,
+    /// Addresses that a client of a node gave back.
+    given_back: BTreeSet<(ActorAddress, NodeName)>,
     readers: Readers,
     /// When something was broken last.
     trouble: Option<Duration>,
@@ -115,6 +119,7 @@ impl Judge {
             senders: BTreeMap::new(),
             log: BTreeMap::new(),
             nodes: BTreeMap::new(),
+            processes: BTreeMap::new(),
             watched: BTreeMap::new(),
             troubled: BTreeMap::new(),
             died: BTreeMap::new(),
@@ -125,6 +130,7 @@ impl Judge {
             delivered: BTreeSet::new(),
             probes: BTreeSet::new(),
             generation_lost: false,
+            given_back: BTreeSet::new(),
             readers: Readers::default(),
             trouble: None,
             asked_until: 0,
@@ -182,6 +188,12 @@ impl Judge {
     /// Each of these must arrive.
     pub fn probes(&mut self, number: u64) {
         self.probes.insert(number);
+    }
+
+    /// Of two nodes of one name the older has ended by now.
+    pub fn one_of_a_name(&self, are_two: bool) -> Result<(), Violation> {
+        let what = "two nodes of one name both live".to_owned();
+        if are_two { Err(Violation::new(Invariant::I47, what)) } else { Ok(()) }
     }
 
     /// A client hears something.
@@ -359,10 +371,13 @@ impl Judge {
             written.revision > revision && written.row.as_ref().is_some_and(takes)
         };
         // The engine may have lost the row.
-        let Some(own) = self.own_node(to, revision) else { return Ok(()) };
-        let taken = history.iter().filter(is_taken).find(|written| {
-            written.row.as_ref().map(|row| row.owner.node.clone()) != Some(own.clone())
-        });
+        let Some(own) = self.owner_at(to, revision) else { return Ok(()) };
+        // Of two processes with one name, one takes what the other has.
+        let is_others = |row: &AddressRow| self.process_of(&row.owner) != self.process_of(own);
+        let taken = history
+            .iter()
+            .filter(is_taken)
+            .find(|written| written.row.as_ref().is_some_and(is_others));
         if let Some(taken) = taken
             && now > taken.at + self.lease
         {
@@ -373,10 +388,14 @@ impl Judge {
         Ok(())
     }
 
-    fn own_node(&self, address: &ActorAddress, revision: Revision) -> Option<NodeName> {
+    fn process_of<'p>(&self, place: &'p Place) -> (&'p NodeName, Option<Incarnation>) {
+        (&place.node, self.processes.get(place).copied())
+    }
+
+    fn owner_at(&self, address: &ActorAddress, revision: Revision) -> Option<&Place> {
         let history = self.log.get(address)?;
         let written = history.iter().find(|written| written.revision == revision)?;
-        written.row.as_ref().map(|row| row.owner.node.clone())
+        written.row.as_ref().map(|row| &row.owner)
     }
 
     /// What a client waits for, and the version at which it has its address.

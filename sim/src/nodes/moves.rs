@@ -71,6 +71,12 @@ pub enum Fault {
     Pause,
     /// It ends without a word, and starts anew the next time.
     Crash,
+    /// It ends in order, and starts anew the next time.
+    Leave,
+    /// Another process starts with its name.
+    Twin,
+    /// Somebody sets its wall clock, by so many seconds.
+    Clock(i64),
     /// It loses the engine, and reaches it again the next time.
     Disconnect,
     /// One way is cut, and healed the next time.
@@ -109,6 +115,7 @@ impl Fault {
         match self {
             Fault::Pause
             | Fault::Crash
+            | Fault::Leave
             | Fault::Disconnect
             | Fault::Cut(_)
             | Fault::HoldWatch
@@ -117,6 +124,8 @@ impl Fault {
             | Fault::Hold
             | Fault::Election => true,
             Fault::EndWatch
+            | Fault::Twin
+            | Fault::Clock(_)
             | Fault::LoseAnswer
             | Fault::Late
             | Fault::CarryOut
@@ -162,6 +171,10 @@ impl fmt::Display for Fault {
         f.write_str(match self {
             Fault::Pause => "it stands still, or goes on",
             Fault::Crash => "it crashes, or starts anew",
+            Fault::Leave => "it ends in order, or starts anew",
+            Fault::Twin => "another process starts with its name",
+            Fault::Clock(0..) => "its clock is put forward",
+            Fault::Clock(_) => "its clock is put back",
             Fault::Disconnect => "it loses the engine, or reaches it again",
             Fault::Cut(Way::ToEngine) => "its way to the engine is cut, or healed",
             Fault::Cut(Way::FromEngine) => "its way from the engine is cut, or healed",
@@ -184,9 +197,14 @@ impl fmt::Display for Fault {
     }
 }
 
-const FAULTS: [(u32, Fault); 20] = [
+const FAULTS: [(u32, Fault); 25] = [
     (5, Fault::Pause),
     (4, Fault::Crash),
+    (4, Fault::Leave),
+    (2, Fault::Twin),
+    (1, Fault::Clock(7)),
+    (1, Fault::Clock(-7)),
+    (1, Fault::Clock(-600)),
     (4, Fault::Disconnect),
     (3, Fault::Cut(Way::ToEngine)),
     (3, Fault::Cut(Way::FromEngine)),

@@ -27,6 +27,8 @@ type What = scenario::What<Nodes>;
 const ENGINE: &str = "engine";
 /// Connections of one actor at one time.
 const CONNECTIONS_MAX: usize = 2;
+/// Ten years.
+const CLOCK_SECONDS_MAX: u64 = 10 * 365 * 24 * 60 * 60;
 /// Hubs, and actors.
 const MOST: usize = 9;
 
@@ -96,6 +98,13 @@ pub enum Action {
     },
     /// It takes leave.
     Disconnect(On),
+    /// Another process starts with the name of a hub, which makes room for it.
+    StartTwin,
+    /// Somebody sets a hub's wall clock.
+    SetClock {
+        /// By how much; back, if it is less than 0.
+        seconds: i64,
+    },
     /// A hub loses the engine.
     LoseEngine(For),
     /// Nothing goes one way between a hub and the engine.
@@ -300,6 +309,9 @@ fn breaking(node: usize, fault: Fault, lasts: Duration) -> (String, Act<Nodes>) 
             let crash = ProcessAct::Crash { peers: Peers::SeeReset, pause: lasts };
             return (hub_of(node), crash.into());
         }
+        Fault::Leave => return (hub_of(node), ProcessAct::Leave { pause: lasts }.into()),
+        Fault::Twin => Action::StartTwin,
+        Fault::Clock(seconds) => Action::SetClock { seconds },
         Fault::Disconnect => Action::LoseEngine(For { lasts }),
         Fault::Cut(Way::ToEngine) => cut(WayOf::ToEngine),
         Fault::Cut(Way::FromEngine) => cut(WayOf::FromEngine),
@@ -404,10 +416,16 @@ fn broken(node: usize, act: &Act<Nodes>) -> Result<Effect, String> {
     let action = match act {
         Act::Process(ProcessAct::Pause { lasts }) => return lasting(Fault::Pause, *lasts),
         Act::Process(ProcessAct::Crash { pause, .. }) => return lasting(Fault::Crash, *pause),
+        Act::Process(ProcessAct::Leave { pause }) => return lasting(Fault::Leave, *pause),
         Act::Do(action) => action,
         _ => return Err("of a hub among several this is not known".to_owned()),
     };
     match *action {
+        Action::StartTwin => once(Fault::Twin),
+        Action::SetClock { seconds } if seconds.unsigned_abs() > CLOCK_SECONDS_MAX => {
+            Err(format!("`seconds`: {seconds}: at most {CLOCK_SECONDS_MAX} either way"))
+        }
+        Action::SetClock { seconds } => once(Fault::Clock(seconds)),
         Action::LoseEngine(For { lasts }) => lasting(Fault::Disconnect, lasts),
         Action::Cut { way: WayOf::ToEngine, lasts } => lasting(Fault::Cut(Way::ToEngine), lasts),
         Action::Cut { way: WayOf::FromEngine, lasts } => {

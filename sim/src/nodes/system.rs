@@ -48,6 +48,10 @@ pub enum Profile {
     Return,
     /// Nobody hears what became of a claim.
     Unknown,
+    /// One node after the other ends in order and begins anew, while its clients come back at others.
+    Rolling,
+    /// Another process starts with the name of a node.
+    Twin,
 }
 
 impl Profile {
@@ -65,6 +69,8 @@ impl Profile {
             Profile::Sleeper => Aim::Sleeper,
             Profile::Return => Aim::Return,
             Profile::Unknown => Aim::Unknown,
+            Profile::Rolling => Aim::Rolling,
+            Profile::Twin => Aim::Twin,
         })
     }
 }
@@ -74,11 +80,14 @@ impl Profile {
 pub struct Situation(usize);
 
 /// In the order of reports.
-const SITUATIONS: [&str; 20] = [
+const SITUATIONS: [&str; 23] = [
     "a late write was carried out",
+    "a clock was set",
     "a message came twice",
     "a node came back that was declared dead",
     "a node fenced itself",
+    "a node left in order",
+    "a node made room for another of its name",
     "a node was declared dead",
     "a position counted",
     "a send was delivered",

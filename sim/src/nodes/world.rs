@@ -1,6 +1,7 @@
 //! The nodes, their engine and their clients.
 
 mod faults;
+mod lives;
 pub(crate) mod steps;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -10,9 +11,11 @@ use dst::history::{ClientKind, ClientName, What};
 use dst::run::Keep;
 use signal_hub::cluster::ClusterConfig;
 use signal_hub::cluster::engine::{Event, NodeName, Request, RequestId, Revision};
-use signal_hub::hub::{CloseCause, Config, Hub, Ids, Input, Output, Peer, SessionKey, Written};
+use signal_hub::hub::{CloseCause, Config, Hub, Input, Output, Peer, SessionKey, Written};
 use signal_hub::protocol::{Body, ClientFrame, Outgoing};
 use signal_hub::time::Timestamp;
+
+use lives::Clock;
 
 use super::Nodes;
 use super::events::{Said, Talk, Wrote};
@@ -96,10 +99,16 @@ pub(super) struct Notes {
 
 #[derive(Debug, Clone)]
 struct Node {
+    /// Of its process, as the engine knows it.
     name: NodeName,
+    /// Of the hub.
+    node: NodeName,
     hub: Option<Hub>,
-    /// Its clock gains so many millionths.
-    pace: i64,
+    clock: Clock,
+    /// When it began to end in order.
+    leaves: Option<Duration>,
+    /// Whether it did.
+    has_left: bool,
     is_paused: bool,
     is_held: bool,
     is_lost: bool,
@@ -128,11 +137,8 @@ pub(super) struct Connection {
     pub node: usize,
 }
 
-/// What the clocks of the nodes show at the beginning.
-const EPOCH: u64 = 1_700_000_000_000;
 /// Time passes in steps of this length.
 const STEP: Duration = Duration::from_millis(200);
-const PACES: [i64; 5] = [0, 20_000, -20_000, 10_000, -5_000];
 /// Events in one step; more go round in a circle.
 const EVENTS_MAX: usize = 20_000;
 
@@ -160,26 +166,7 @@ impl Node {
 impl World {
     /// Nodes that have just begun to live.
     pub fn new(setting: &Setting) -> Self {
-        let nodes = (0..setting.nodes).map(|node| Node {
-            name: name(node),
-            hub: None,
-            pace: PACES[node % PACES.len()],
-            is_paused: false,
-            is_held: false,
-            is_lost: false,
-            is_watch_held: false,
-            are_answers_held: false,
-            are_messages_held: false,
-            is_fenced: false,
-            cut: BTreeSet::new(),
-            loses_answer: false,
-            is_late: false,
-            is_stale: false,
-            starts: 0,
-            asked: VecDeque::new(),
-            renewal: None,
-            waiting: Vec::new(),
-        });
+        let nodes = (0..setting.nodes).map(|node| Self::new_node(node, 0));
         let mut world = Self {
             setting: setting.clone(),
             engine: Engine::default(),
@@ -246,7 +233,9 @@ impl World {
             Move::Wait(time) => return self.wait(time),
             Move::Fault(node, fault) => self.break_or_mend(node % self.setting.nodes, fault)?,
         }
-        self.flow()
+        self.flow()?;
+        self.end_those_that_left();
+        Ok(())
     }
 
     /// Everything is mended; when all is quiet, everybody must agree.
@@ -258,6 +247,7 @@ impl World {
             self.engine.end_election();
         }
         self.wait(self.setting.rest())?;
+        self.judge.one_of_a_name(self.nodes.len() > self.setting.nodes)?;
         let believers = self.judge.believers(&self.connections);
         for (key, _) in &believers {
             for (_, to) in &believers {
@@ -329,25 +319,13 @@ impl World {
 
     /// Returns whether a node cannot do what it should.
     fn is_troubled(&self) -> bool {
-        let is_broken = |node: &Node| node.hub.is_none() || node.is_troubled();
-        self.is_electing || self.nodes.iter().any(is_broken)
+        let is_broken = |node: &Node| node.is_gone() || node.is_troubled();
+        let has_twin = self.nodes.len() > self.setting.nodes;
+        self.is_electing || has_twin || self.nodes.iter().any(is_broken)
     }
 
     fn time(&self, node: usize) -> Timestamp {
-        let true_time = self.now.as_millis() as i64;
-        let gained = true_time * self.nodes[node].pace / 1_000_000;
-        Timestamp::from_millis(EPOCH + (true_time + gained) as u64)
-    }
-
-    fn start(&mut self, node: usize) {
-        let one = &mut self.nodes[node];
-        one.starts += 1;
-        let mut hub =
-            Hub::new(self.setting.config.clone(), Ids::new([one.starts * 10 + node as u8; 32]));
-        hub.join(ClusterConfig { node: one.name.clone(), ..self.setting.cluster.clone() });
-        (one.hub, one.is_fenced) = (Some(hub), true);
-        self.engine.connect(&one.name);
-        self.judge.begins(&one.name);
+        self.nodes[node].clock.shows()
     }
 
     fn connection(&self, actor: usize, slot: usize) -> Option<SessionKey> {
@@ -368,8 +346,8 @@ impl World {
         self.opened += 1;
         let key = SessionKey(self.opened);
         self.connections.insert(key, Connection { actor, slot, node });
-        self.judge.opened(key, actor, self.nodes[node].name.clone());
-        let name = self.nodes[node].name.clone();
+        self.judge.opened(key, actor, self.nodes[node].node.clone());
+        let name = self.nodes[node].node.clone();
         self.note_talk(key, || Said::Connects(name));
         let peer = Peer { address: ([127, 0, 0, 1], 1).into() };
         self.give(node, Input::Opened(key, peer))?;
@@ -392,7 +370,7 @@ impl World {
         self.note_talk(key, || Said::Says(word));
         self.asked += 1;
         if matches!(word, Word::Unregister | Word::Disconnect) {
-            self.judge.gives_back(actor);
+            self.judge.gives_back(key, actor);
         }
         let wish = (word == Word::Recover).then(|| self.judge.wish(actor, self.asked));
         let frame: ClientFrame = talk::say(self.time(node), self.asked, actor, (word, wish));
@@ -555,7 +533,7 @@ impl World {
             self.judge.is_troubled(self.now);
         }
         for node in self.nodes.iter().filter(|node| self.is_electing || node.is_troubled()) {
-            self.judge.troubled(&node.name, self.now);
+            self.judge.troubled(&node.node, self.now);
         }
     }
 
@@ -563,6 +541,7 @@ impl World {
         let until = self.now + time;
         while self.now < until {
             self.now = (self.now + STEP).min(until);
+            self.turn_clocks();
             self.note_troubles();
             for node in 0..self.nodes.len() {
                 let now = self.time(node);
@@ -574,6 +553,7 @@ impl World {
                 }
             }
             self.flow()?;
+            self.end_those_that_left();
         }
         Ok(())
     }

@@ -150,3 +150,15 @@ fn an_echo_in_a_snapshot_counts_once_that_is_whole() {
     assert_eq!(node.life.caught_up(after(9), &BTreeSet::from([own])), []);
     assert!(!node.life.is_fenced(after(9)));
 }
+
+#[test]
+fn lives_of_another_process_with_its_name_are_not_its_own() {
+    let mut node = Node::living();
+    let a = |epoch| Place { node: NodeName::parse("a").expect("a name"), epoch: NodeEpoch(epoch) };
+    node.life.went_back();
+    assert_eq!(node.life.caught_up(START, &BTreeSet::new()), []);
+    assert_eq!(node.writes(START), [Change::Begun(NodeEpoch(2))]);
+    let lived = [0, 1, 2, 3].map(|epoch| node.life.lived(&a(epoch)));
+    assert_eq!(lived, [false, true, true, false]);
+    assert!(!node.life.lived(&Place { node: b(), epoch: NodeEpoch(1) }));
+}

@@ -152,7 +152,7 @@ impl Hub {
         if cluster.writes.get(address).is_some_and(|writing| writing.is_shown_by(&row)) {
             return self.done(now, address, revision);
         }
-        let is_own = |owner: &Place| owner.node == cluster.config.node;
+        let is_own = |owner: &Place| cluster.life.lived(owner);
         let is_ours = is_own(&row.owner) || row.generation < cluster.generation;
         let had = cluster.rows.get(address).filter(|known| is_own(&known.owner));
         let had = had.map(|known| (address.clone(), known.version));

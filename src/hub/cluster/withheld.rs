@@ -58,8 +58,13 @@ impl Hub {
     }
 
     pub(super) fn release_withheld(&mut self, now: Timestamp, address: &ActorAddress) {
-        let withheld = self.cluster.as_mut().and_then(|cluster| cluster.withheld.remove(address));
-        for Withheld { key, request, reply, .. } in withheld.into_iter().flatten() {
+        let Some(cluster) = &mut self.cluster else { return };
+        let (withheld, version) = (cluster.withheld.remove(address), cluster.version_of(address));
+        for Withheld { key, request, mut reply, .. } in withheld.into_iter().flatten() {
+            if let Reply::Registered(told) = &mut reply {
+                // The row may be of a later generation by now.
+                told.version = version;
+            }
             self.answer_waiting(now, key, &request, Ok(reply));
         }
     }

@@ -18,6 +18,7 @@ impl Judge {
             self.log.clear();
             self.nodes.clear();
             self.versions.clear();
+            self.given_back.clear();
             self.watched.values_mut().for_each(|watched| watched.is_current = false);
             // Versions of before name no row any longer.
             let registered =
@@ -75,6 +76,8 @@ impl Judge {
         };
         let is_own = writer.is_none_or(|writer| writer.node == *node);
         let before = self.nodes.insert(node.clone(), row.clone());
+        let place = Place { node: node.clone(), epoch: row.epoch };
+        self.processes.insert(place, row.incarnation);
         if let Some(before) = &before
             && before.alive
             && !(row.alive && row.epoch == before.epoch)
@@ -170,7 +173,11 @@ impl Judge {
             return Err(Violation::new(Invariant::I47, what));
         }
         let died = self.died.get(owner).copied();
-        if owner.node != writer.node && died.is_some_and(|died| at < died + self.window) {
+        // Its client gave it back; that it was there is what the engine lost.
+        let given_back = self.given_back.contains(&(address.clone(), writer.node.clone()));
+        let is_asked = self.generation_lost && given_back;
+        let just_died = died.is_some_and(|died| at < died + self.window);
+        if owner.node != writer.node && just_died && !is_asked {
             let what = format!("{} cleared {address} of {owner}, which just died", writer.node);
             return Err(Violation::new(Invariant::I50, what));
         }

@@ -2,7 +2,7 @@
 
 use signal_hub::cluster::engine::WriteOutcome;
 
-use super::{SessionKey, Violation, World};
+use super::{Violation, World};
 use crate::nodes::moves::Fault;
 
 impl World {
@@ -15,7 +15,11 @@ impl World {
             Fault::Pause if one.is_paused => return self.go_on(node),
             Fault::Pause => one.is_paused = one.hub.is_some(),
             Fault::Crash if one.hub.is_none() => self.start(node),
-            Fault::Crash => return self.crash(node),
+            Fault::Crash => self.crash(node),
+            Fault::Leave if one.hub.is_none() => self.start(node),
+            Fault::Leave => return self.leave(node),
+            Fault::Twin => self.start_twin(node),
+            Fault::Clock(by) => one.clock.step(by),
             Fault::Disconnect if one.is_lost => {
                 one.is_lost = false;
                 self.engine.connect(&name);
@@ -73,7 +77,7 @@ impl World {
                 self.engine.restart(kept);
                 self.judge.restarted(&self.engine, self.now)?;
                 for node in &mut self.nodes {
-                    self.judge.troubled(&node.name, self.now);
+                    self.judge.troubled(&node.node, self.now);
                     node.is_lost = false;
                     if node.hub.is_some() {
                         self.engine.connect(&node.name);
@@ -89,7 +93,7 @@ impl World {
         let one = &self.nodes[node % self.nodes.len()];
         match fault {
             Fault::Pause => one.is_paused,
-            Fault::Crash => one.hub.is_none(),
+            Fault::Crash | Fault::Leave => one.hub.is_none(),
             Fault::Disconnect => one.is_lost,
             Fault::Cut(way) => one.cut.contains(&way),
             Fault::HoldWatch => one.is_watch_held,
@@ -106,25 +110,6 @@ impl World {
         one.is_paused = false;
         let waiting = std::mem::take(&mut one.waiting);
         waiting.into_iter().try_for_each(|input| self.give(node, input))
-    }
-
-    fn crash(&mut self, node: usize) -> Result<(), Violation> {
-        let one = &mut self.nodes[node];
-        (one.hub, one.is_paused, one.is_lost) = (None, false, false);
-        one.waiting.clear();
-        one.cut.clear();
-        self.engine.forget(&one.name);
-        let gone: Vec<SessionKey> = self
-            .connections
-            .iter()
-            .filter(|(_, known)| known.node == node)
-            .map(|(key, _)| *key)
-            .collect();
-        for key in gone {
-            self.connections.remove(&key);
-            self.judge.ended(key);
-        }
-        Ok(())
     }
 
     pub(super) fn mend(&mut self, node: usize) -> Result<(), Violation> {
@@ -151,6 +136,9 @@ fn fault_name(fault: Fault) -> &'static str {
     match fault {
         Fault::Pause => "a node stood still",
         Fault::Crash => "a node crashed",
+        Fault::Leave => "a node left in order, or came back",
+        Fault::Twin => "two nodes had one name",
+        Fault::Clock(_) => "a clock was set",
         Fault::Disconnect => "a node lost the engine",
         Fault::Cut(_) => "a way was cut",
         Fault::HoldWatch => "a watch was slow",

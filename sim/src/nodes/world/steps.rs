@@ -9,6 +9,7 @@ use signal_hub::cluster::{ClusterConfig, NodeRow, RowKey};
 use signal_hub::hub::{CloseCause, Config, Input, Output, SessionKey};
 use signal_hub::time::Timestamp;
 
+use super::lives::Clock;
 use super::{Node, Setting, World};
 use crate::engine::Lane;
 use crate::nodes::judge::Violation;
@@ -97,7 +98,7 @@ impl World {
     /// Both nodes live, and the actor is connected to both. From now on nothing happens by itself.
     pub(crate) fn stepwise(setting: &Setting) -> Self {
         let mut world = Self::new(setting);
-        world.nodes.iter_mut().for_each(|node| node.pace = 0);
+        world.nodes.iter_mut().for_each(|node| node.clock = Clock::default());
         let begun = world.wait(BEAT).and_then(|()| {
             (0..setting.nodes).try_for_each(|node| world.open(ACTOR, node))?;
             world.flow()
@@ -266,6 +267,7 @@ impl World {
 
     fn beat(&mut self) -> Result<(), Violation> {
         self.now += BEAT;
+        self.turn_clocks();
         self.note_troubles();
         for node in 0..self.nodes.len() {
             let now = self.time(node);
