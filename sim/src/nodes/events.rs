@@ -121,7 +121,7 @@ impl Wrote {
             (_, Some(text)) => {
                 let AddressRow { owner, detached, topics, .. } = AddressRow::decode(text).ok()?;
                 let has = if detached { "had" } else { "has" };
-                format!("{} {has} it, with {} topics", owner.node, topics.len())
+                format!("{owner} {has} it, with {} topics", topics.len())
             }
         };
         Some(Self { revision: revision.0, key: key.as_str().to_owned(), text })
