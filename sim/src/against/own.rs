@@ -75,6 +75,7 @@ pub fn promises_of(config: &Config) -> Promises {
         idle_timeout: Some(config.idle_timeout),
         dedupe_window: remembers.then_some(config.dedupe_window),
         patience: None,
+        lease: None,
         room: u64::try_from(room).ok(),
         one_address: false,
         superseded_code: Some(CloseReason::DuplicateConnection.code()),

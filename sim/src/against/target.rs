@@ -73,6 +73,8 @@ pub struct Times {
     pub idle_timeout: Option<Duration>,
     /// See [`Promises::patience`].
     pub patience: Option<Duration>,
+    /// See [`Promises::lease`].
+    pub lease: Option<Duration>,
 }
 
 impl Place {
@@ -154,10 +156,11 @@ impl Target {
             Tongue::Child(_) => speaker.promises().clone(),
         };
         promises.keeps.retain(|promise| !self.without.contains(promise));
-        let Times { resume_window, idle_timeout, patience } = self.times;
+        let Times { resume_window, idle_timeout, patience, lease } = self.times;
         promises.resume_window = resume_window.or(promises.resume_window);
         promises.idle_timeout = idle_timeout.or(promises.idle_timeout);
         promises.patience = patience.or(promises.patience);
+        promises.lease = lease.or(promises.lease);
         Ok((speaker, promises))
     }
 

@@ -52,6 +52,9 @@ pub struct Mutants {
     /// Only the mutants whose name contains this; the null and the canary always run.
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
+    /// Only those of several hubs.
+    #[arg(long, conflicts_with_all = ["only", "quick", "explain", "guided", "outside"])]
+    nodes: bool,
     /// Where the patches are.
     #[arg(long, value_name = "DIR", default_value = DIRECTORY)]
     dir: PathBuf,
@@ -160,7 +163,8 @@ impl Mutants {
         };
         let mut chosen = GUARDS.into_iter().map(read).collect::<Result<Vec<_>>>()?;
         let wanted = |mutant: &Mutant| {
-            self.only.as_ref().is_none_or(|only| mutant.name.contains(only))
+            (mutant.is_of_nodes || !self.nodes)
+                && self.only.as_ref().is_none_or(|only| mutant.name.contains(only))
                 && (mutant.is_quick || !self.quick)
         };
         let all = Mutant::read_all(&root.join(&self.dir))?;
@@ -328,6 +332,9 @@ impl Mutants {
             return Ok(());
         }
         update_proof(scratch, (NODES_BEGIN, NODES_END), &nodes)?;
+        if self.nodes {
+            return Ok(());
+        }
         update_proof(scratch, (MATRIX_BEGIN, MATRIX_END), &one_hub)
     }
 }

@@ -39,6 +39,10 @@ pub struct Promises {
     #[serde(with = "duration_text::optional")]
     #[schemars(with = "String")]
     pub patience: Option<Duration>,
+    /// Of several hubs that are one, how long each may stand still before the others take whom it serves for gone.
+    #[serde(with = "duration_text::optional")]
+    #[schemars(with = "String")]
+    pub lease: Option<Duration>,
     /// How many messages a connection has room for that does not read just now; all that are said, unless given.
     pub room: Option<u64>,
     /// Whether a connection has one address, that of whoever opened it, and speaks in no other's name.

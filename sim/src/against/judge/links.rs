@@ -42,6 +42,10 @@ pub struct Link {
     dues: VecDeque<Due>,
     /// What was wrong, if the hub knew the connection.
     doubts: VecDeque<Due>,
+    /// When something came on it last.
+    heard: Duration,
+    /// When its last long silence ended, after which the hub may have stood still.
+    silent_until: Option<Duration>,
 }
 
 /// Operations of one id on one connection.
@@ -112,6 +116,8 @@ impl Link {
             heard_from: BTreeMap::new(),
             dues: VecDeque::new(),
             doubts: VecDeque::new(),
+            heard: opened.at,
+            silent_until: None,
         }
     }
 
@@ -125,6 +131,23 @@ impl Link {
 }
 
 impl Known {
+    /// Something comes on the connection. One that is silent for longer than a hub may stand still, less what it may
+    /// have been silent before, is served by one that others may have taken for gone.
+    pub fn hears(&mut self, link: usize) {
+        let (now, lease) = (self.now.at, self.promises.lease);
+        let known = &mut self.links[link];
+        if lease.is_some_and(|lease| known.heard + lease * 4 / 5 <= now) {
+            known.silent_until = Some(now);
+        }
+        known.heard = now;
+    }
+
+    /// Returns whether the hub that serves it may have been taken for gone since then.
+    fn may_be_taken_for_gone(&self, link: usize, since: Moment) -> bool {
+        let lease = self.promises.lease.unwrap_or_default();
+        self.links[link].silent_until.is_some_and(|until| until + lease > since.at)
+    }
+
     /// Something is to be seen on the connection.
     pub fn expect(&mut self, link: usize, what: What) {
         let due = Due { since: self.now, what };
@@ -224,7 +247,8 @@ impl Known {
                 })
             }
             What::Wrong { invariant, asked, address, evidence } => {
-                if !self.is_surely(&address, link, asked) {
+                let may_be_so = self.may_be_taken_for_gone(link, asked);
+                if may_be_so || !self.is_surely(&address, link, asked) {
                     self.count(invariant, false);
                     return Ok(());
                 }

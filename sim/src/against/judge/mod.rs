@@ -110,6 +110,7 @@ impl Judge {
                 if let Some(link) = known.find(client, *connection)
                     && known.links[link].is_open()
                 {
+                    known.hears(link);
                     return self.heard(link, heard);
                 }
             }

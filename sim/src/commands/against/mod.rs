@@ -50,6 +50,10 @@ pub struct Against {
     /// How long the hub may take for what it does at once: a hub that is slow is not broken.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     patience: Option<Duration>,
+    /// Several hubs are judged as one, of which one that stands still for so long may be taken for gone: that nobody is
+    /// there whom it serves is no lie then.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    lease: Option<Duration>,
     /// How long the hub may take until it listens.
     #[arg(long, value_name = "TIME", default_value = "10s", requires = "exec", value_parser = humantime::parse_duration)]
     start_within: Duration,
@@ -159,9 +163,9 @@ impl Against {
         };
         let mut target = Target::new(place, tongue);
         target.without = self.without.iter().copied().collect();
-        let (resume_window, idle_timeout, patience) =
-            (self.resume_window, self.idle_timeout, self.patience);
-        target.times = Times { resume_window, idle_timeout, patience };
+        let (resume_window, idle_timeout) = (self.resume_window, self.idle_timeout);
+        let (patience, lease) = (self.patience, self.lease);
+        target.times = Times { resume_window, idle_timeout, patience, lease };
         (target.start_within, target.rate) = (self.start_within, self.rate);
         Ok(target)
     }
@@ -192,6 +196,7 @@ impl Against {
             ("--resume-window", self.resume_window),
             ("--idle-timeout", self.idle_timeout),
             ("--patience", self.patience),
+            ("--lease", self.lease),
             ("--start-within", Some(self.start_within).filter(|time| *time != START_WITHIN)),
         ];
         for (flag, time) in times {

@@ -62,6 +62,11 @@ impl Story {
         self
     }
 
+    fn with_a_lease_of(mut self, seconds: u64) -> Self {
+        self.promises.lease = Some(Duration::from_secs(seconds));
+        self
+    }
+
     fn happens(&mut self, what: What) -> &mut Self {
         self.at += Duration::from_secs(1);
         self.events.push(Event { at: self.at, what });
