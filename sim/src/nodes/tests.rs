@@ -88,3 +88,26 @@ fn who_made_room_for_another_of_its_name_takes_nothing_back() {
     ];
     assert_eq!(play(&Setting::new(2, 3), &moves).map(|_| ()), Ok(()));
 }
+
+#[test]
+fn what_a_node_keeps_that_ends_in_order_is_found_at_another() {
+    let moves = [
+        wait(1_000),
+        Move::Open { actor: 0, node: 0 },
+        says(0, 0, Word::Recover),
+        Move::Open { actor: 1, node: 1 },
+        says(1, 0, Word::Register),
+        says(1, 0, Word::Send(0)),
+        Move::End { actor: 0, slot: 0 },
+        says(1, 0, Word::Send(0)),
+        Move::Fault(0, Fault::Leave),
+        says(1, 0, Word::Send(0)),
+        wait(1_000),
+        Move::Open { actor: 0, node: 2 },
+        says(0, 0, Word::Recover),
+    ];
+    let seen = play(&Setting::new(3, 2), &moves).expect("nothing breaks");
+    assert_eq!(seen.get("what a node kept was lost"), None, "{seen:#?}");
+    assert_eq!(seen.get("an address was adopted"), Some(&1), "{seen:#?}");
+    assert_eq!(seen.get("a node left in order"), Some(&1), "{seen:#?}");
+}
