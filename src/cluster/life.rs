@@ -162,6 +162,11 @@ impl Life {
         self.peers.lives(place)
     }
 
+    /// The other nodes that live, as far as this node knows.
+    pub fn others(&self) -> impl Iterator<Item = &NodeName> {
+        self.peers.living()
+    }
+
     /// How many living nodes have a name before this one's.
     pub fn rank(&self) -> u32 {
         self.peers.living_before(&self.config.node)

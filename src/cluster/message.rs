@@ -82,6 +82,13 @@ pub enum MessageBody {
         /// Nothing comes after it; none: more does.
         end: Option<LogEnd>,
     },
+    /// The sender ends in order. The recipient is to claim these addresses, detached, and to fetch what is kept for them.
+    Adopt {
+        /// Each with the version at which the sender has it.
+        addresses: Vec<(ActorAddress, Revision)>,
+    },
+    /// The sender adopts nothing: it ends itself.
+    AdoptsNothing,
 }
 
 /// A message that was kept.
@@ -214,7 +221,7 @@ mod tests {
         }
     }
 
-    fn bodies() -> [MessageBody; 4] {
+    fn bodies() -> [MessageBody; 6] {
         let (address, version, claimed) = (address(), Revision(3), Revision(5));
         let (age, lived) = (Duration::from_millis(1500), Duration::from_millis(1400));
         let seq = NonZeroU64::MIN;
@@ -224,9 +231,11 @@ mod tests {
         let to = vec![(address.clone(), version)];
         let told = vec![address.clone()];
         [
-            MessageBody::Deliver { relay: 1, to, delivery: Box::new(relayed()), queue: false },
             MessageBody::Delivered { relay: 1, to: told, fates: vec![Fate::Queued] },
             MessageBody::Fetch { address: address.clone(), version, claimed },
+            MessageBody::Adopt { addresses: to.clone() },
+            MessageBody::AdoptsNothing,
+            MessageBody::Deliver { relay: 1, to, delivery: Box::new(relayed()), queue: false },
             MessageBody::Fetched { address, claimed, part: 2, messages: vec![kept], end },
         ]
     }

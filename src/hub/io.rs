@@ -86,7 +86,8 @@ pub enum Input {
     /// The process stood still for this long, by its own clocks. Beyond [`LATE_MIN`] that time
     /// counts only for tokens' deadlines. Precedes the inputs that came meanwhile.
     Late(Duration),
-    /// The hub is to end: it tells every session and closes it.
+    /// The hub is to end: it tells every session and closes it. A node hands on what it keeps and leaves its cluster, at
+    /// once if this comes again.
     Shutdown,
 }
 

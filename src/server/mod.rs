@@ -80,7 +80,7 @@ pub use tls::{Tls, TlsError};
 
 use self::link::Link;
 use self::origins::{Origins, Unnamed};
-use self::owner::{Event, Owner};
+use self::owner::{Event, NodeEnds, Owner};
 use self::tally::Tally;
 use self::tls::PresentTls;
 use self::waiting_room::WaitingRoom;
@@ -281,7 +281,7 @@ impl<R: Runtime, O: Observer> Server<R, O> {
     }
 
     /// Serves until `shutdown` ends. Then it accepts nobody, gives the hub `shutdown_timeout` to
-    /// close its sessions, closes the rest, and returns when the last connection is gone: after
+    /// close its sessions and to hand on to other nodes what it keeps, closes the rest, and returns when the last connection is gone: after
     /// `shutdown_timeout` + `close_timeout` at the latest.
     ///
     /// # Errors
@@ -307,11 +307,14 @@ impl<R: Runtime, O: Observer> Server<R, O> {
             hub.join(config.clone());
         }
         let owner = Owner::new(self.runtime.clone(), shell.clock.clone(), hub, self.observer);
-        let superseded = CancellationToken::new();
+        let ends = NodeEnds::default();
+        if !matches!(self.backing, Backing::Cluster(..)) {
+            ends.left.cancel();
+        }
         let owner = match self.backing {
             Backing::None => owner,
             Backing::Store(keeper, entries) => owner.with_store(*keeper, entries),
-            Backing::Cluster(_, link) => owner.with_cluster(Link::new(link), superseded.clone()),
+            Backing::Cluster(_, link) => owner.with_cluster(Link::new(link), ends.clone()),
         };
         let (ended, end) = oneshot::channel();
         self.runtime.spawn(async move {
@@ -329,12 +332,12 @@ impl<R: Runtime, O: Observer> Server<R, O> {
             biased;
             () = shutdown => {}
             () = shell.events.closed() => {}
-            () = superseded.cancelled() => {}
+            () = ends.superseded.cancelled() => {}
             never = shell.take_changes(self.changes) => match never {},
             never = accept::accept_all(&shell, self.listener, connections_max) => match never {},
             never = admin => match never {},
         }
-        shell.shut_down().await;
+        shell.shut_down(&ends.left).await;
         drop(shell);
         end.await.map_err(|_| ServerLost::Owner)?
     }
@@ -410,16 +413,24 @@ impl<R: Runtime> Shell<R> {
         pending().await
     }
 
-    /// Ends once every connection is gone, even if the owner is lost: its sessions then close by
-    /// themselves.
-    async fn shut_down(&self) {
+    /// Ends once every connection is gone and the hub has left its cluster, even if the owner is lost: its sessions then
+    /// close by themselves.
+    async fn shut_down(&self, left: &CancellationToken) {
         self.stopping.cancel();
         self.connections.close();
         let _ = self.events.send(Event::Input(Input::Shutdown)).await;
+        let all_gone = async {
+            self.connections.wait().await;
+            left.cancelled().await;
+        };
         select! {
             biased;
-            () = self.connections.wait() => {}
+            () = all_gone => {}
+            () = self.events.closed() => {}
             () = self.runtime.sleep(self.config.shutdown_timeout) => {}
+        }
+        if !left.is_cancelled() {
+            let _ = self.events.send(Event::Input(Input::Shutdown)).await;
         }
         let _ = self.events.send(Event::CloseAll).await;
         self.connections.wait().await;

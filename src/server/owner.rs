@@ -21,7 +21,7 @@ use super::metrics::Histogram;
 use super::session::Farewell;
 use super::{Observer, ServerLost, audit};
 use crate::auth::Access;
-use crate::cluster::{Life, engine};
+use crate::cluster::{LifePhase, engine};
 use crate::hub::{Entry, Hub, Input, Output, Peer, SessionKey, Table};
 use crate::protocol::{CloseReason, Outgoing};
 use crate::runtime::{Alarm, Runtime, SteadyClock};
@@ -195,11 +195,19 @@ pub(super) struct Owner<R: Runtime, O> {
     handled: u32,
 }
 
+/// How a node ends.
+#[derive(Clone, Default)]
+pub(super) struct NodeEnds {
+    /// Cancelled if another process runs under this node's name.
+    pub superseded: CancellationToken,
+    /// Cancelled once the hub has left its cluster.
+    pub left: CancellationToken,
+}
+
 /// What the owner of a node has beside.
 struct InCluster {
     link: Link,
-    /// Cancelled if another process runs under this node's name.
-    superseded: CancellationToken,
+    ends: NodeEnds,
 }
 
 /// Events that are handled before what comes of them is written.
@@ -232,22 +240,22 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
         self
     }
 
-    /// The same for the hub of a node; `superseded` is cancelled once another process has its name.
-    pub(super) fn with_cluster(self, link: Link, superseded: CancellationToken) -> Self {
-        Self { cluster: Some(InCluster { link, superseded }), ..self }
+    /// The same for the hub of a node.
+    pub(super) fn with_cluster(self, link: Link, ends: NodeEnds) -> Self {
+        Self { cluster: Some(InCluster { link, ends }), ..self }
     }
 
     /// Feeds the hub until all senders of events are gone, or what it needs fails.
     pub(super) async fn run(mut self, events: mpsc::Receiver<Event>) -> Result<(), ServerLost> {
         self.feed(events).await?;
         self.state.take_keeper().map_or(Ok(()), Keeper::close)?;
-        let Some(InCluster { link, superseded }) = self.cluster else { return Ok(()) };
+        let Some(InCluster { link, ends }) = self.cluster else { return Ok(()) };
         select! {
             biased;
             () = link.finish() => {}
             () = self.runtime.sleep(self.state.hub.config().close_timeout) => {}
         }
-        if superseded.is_cancelled() { Err(ServerLost::Superseded) } else { Ok(()) }
+        if ends.superseded.is_cancelled() { Err(ServerLost::Superseded) } else { Ok(()) }
     }
 
     async fn feed(&mut self, mut events: mpsc::Receiver<Event>) -> Result<(), ServerLost> {
@@ -305,10 +313,14 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
 
     /// Asks what the hub asks of its engine, of what it has heard until now.
     fn ask_engine(&mut self) {
-        let Some(InCluster { link, superseded }) = &mut self.cluster else { return };
+        let Some(InCluster { link, ends }) = &mut self.cluster else { return };
         link.ask(self.state.hub.requests());
-        if self.state.hub.life().is_some_and(Life::is_superseded) {
-            superseded.cancel();
+        let Some(life) = self.state.hub.life() else { return };
+        if life.is_superseded() {
+            ends.superseded.cancel();
+        }
+        if life.phase() == LifePhase::Ended {
+            ends.left.cancel();
         }
     }
 

@@ -80,7 +80,7 @@ impl Profile {
 pub struct Situation(usize);
 
 /// In the order of reports.
-const SITUATIONS: [&str; 23] = [
+const SITUATIONS: [&str; 24] = [
     "a late write was carried out",
     "a clock was set",
     "a message came twice",
@@ -96,6 +96,7 @@ const SITUATIONS: [&str; 23] = [
     "a stale delivery was refused",
     "a watch ended without a word",
     "an address moved between nodes",
+    "an address was adopted",
     "an unknown write was carried out",
     "an unknown write was not carried out",
     "nobody decided writes",

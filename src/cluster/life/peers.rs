@@ -34,6 +34,11 @@ impl Peers {
         peer.is_some_and(|peer| peer.row.alive && peer.row.epoch == place.epoch)
     }
 
+    /// The nodes that live.
+    pub fn living(&self) -> impl Iterator<Item = &NodeName> {
+        self.0.iter().filter(|(_, peer)| peer.row.alive).map(|(node, _)| node)
+    }
+
     /// How many living nodes have a name before this one.
     pub fn living_before(&self, node: &NodeName) -> u32 {
         let before = self.0.range(..node.clone());

@@ -60,7 +60,7 @@ impl Cluster {
     /// Rows that are not there any longer come first: no write expects them.
     fn may_settle(&self, now: Timestamp) -> bool {
         let has_room = self.writes.len() < self.config.writes_under_way_max;
-        has_room && self.chores.gone.is_empty() && self.writes_now(now)
+        has_room && self.leaving.is_none() && self.chores.gone.is_empty() && self.writes_now(now)
     }
 
     /// So many addresses at places that have to be looked at again.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::writes::Why;
 use super::{Cluster, Timer};
 use crate::cluster::{AddressRow, ClaimId, Format};
 use crate::hub::requests::Claim;
@@ -86,7 +87,7 @@ impl Hub {
             let Some(request) = parked.map(|parked| Arc::clone(&parked.request)) else { continue };
             let Ok(Verb::Register(register)) = &request.verb else { continue };
             let Some(row) = self.claim_row(now, key, register) else { continue };
-            return self.write_row(address, Some(row), Some(key));
+            return self.write_row(address, Some(row), Why::Claimed(key));
         }
     }
 
@@ -182,7 +183,7 @@ impl Hub {
     }
 
     /// The row says that the address is here, but its session is gone: it is detached.
-    fn leave_detached(&mut self, now: Timestamp, address: &ActorAddress) {
+    pub(super) fn leave_detached(&mut self, now: Timestamp, address: &ActorAddress) {
         let Some(cluster) = &self.cluster else { return };
         let known = cluster.rows.get(address).and_then(|known| known.written.clone());
         let Some(row) = known else { return };

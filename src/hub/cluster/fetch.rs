@@ -18,7 +18,8 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone)]
 pub(super) struct Fetch {
     from: NodeName,
-    claimant: SessionKey,
+    /// None: it is adopted.
+    claimant: Option<SessionKey>,
     /// Whether a session had the address there.
     was_live: bool,
     /// What has come.
@@ -45,7 +46,7 @@ impl Hub {
     pub(super) fn claimed(
         &mut self,
         now: Timestamp,
-        claimant: SessionKey,
+        claimant: Option<SessionKey>,
         address: &ActorAddress,
         before: Option<Known>,
     ) {
@@ -56,19 +57,28 @@ impl Hub {
                 return self.begin_fetch(now, claimant, address, before);
             }
             (Claimed::Lost, _) => {
-                let parked = cluster.parked.get_mut(&claimant);
+                let parked = claimant.and_then(|claimant| cluster.parked.get_mut(&claimant));
                 parked.into_iter().for_each(|parked| parked.log_lost = true);
             }
             (Claimed::Fetch | Claimed::Without, _) => {}
         }
-        let version = cluster.version_of(address);
-        self.end_claim(now, claimant, address, Ok(version));
+        self.end_won(now, claimant, address);
         self.moved(now, address);
+    }
+
+    /// The address and what was kept for it are here.
+    fn end_won(&mut self, now: Timestamp, claimant: Option<SessionKey>, address: &ActorAddress) {
+        let Some(cluster) = &self.cluster else { return };
+        let version = cluster.version_of(address);
+        match claimant {
+            Some(claimant) => self.end_claim(now, claimant, address, Ok(version)),
+            None => self.leave_detached(now, address),
+        }
     }
 
     fn log_of_claimed(
         &self,
-        claimant: SessionKey,
+        claimant: Option<SessionKey>,
         address: &ActorAddress,
         before: Option<&Known>,
     ) -> Claimed {
@@ -76,7 +86,7 @@ impl Hub {
         let Some(before) = before.filter(|row| row.recovers && self.config.recovers()) else {
             return Claimed::Without;
         };
-        let parked = cluster.parked.get(&claimant);
+        let parked = claimant.and_then(|claimant| cluster.parked.get(&claimant));
         let is_wanted = parked.is_none_or(|parked| {
             matches!(&parked.request.verb, Ok(Verb::Register(wish)) if wish.recovery.is_some())
         });
@@ -102,7 +112,7 @@ impl Hub {
     fn begin_fetch(
         &mut self,
         now: Timestamp,
-        claimant: SessionKey,
+        claimant: Option<SessionKey>,
         address: &ActorAddress,
         before: Known,
     ) {
@@ -192,20 +202,20 @@ impl Hub {
         &mut self,
         now: Timestamp,
         address: &ActorAddress,
-        (claimant, was_live): (SessionKey, bool),
+        (claimant, was_live): (Option<SessionKey>, bool),
         (taken_over, lost): (Option<Epoch>, bool),
     ) {
         self.registry.set_taken_over(address, taken_over);
         let Some(cluster) = &mut self.cluster else { return };
-        let version = cluster.version_of(address);
-        let parked = cluster.parked.get_mut(&claimant);
+        let parked = claimant.and_then(|claimant| cluster.parked.get_mut(&claimant));
         if let Some(parked) = parked.filter(|parked| parked.address == *address) {
             parked.log_lost = lost;
             if was_live {
                 self.registry.set_state(address, RegistrationState::Elsewhere);
             }
         }
-        self.end_claim(now, claimant, address, Ok(version));
+        self.end_won(now, claimant, address);
+        self.leaves_behind(address);
         self.unsettle(address);
         self.moved(now, address);
     }
@@ -213,7 +223,7 @@ impl Hub {
     /// Yet another node has an address whose log was being fetched, or it has no row any longer.
     pub(super) fn refuse_fetching(&mut self, now: Timestamp, had: &Had) {
         let fetch = self.cluster.as_ref().and_then(|cluster| cluster.fetches.get(had));
-        if let Some(claimant) = fetch.map(|fetch| fetch.claimant) {
+        if let Some(claimant) = fetch.and_then(|fetch| fetch.claimant) {
             self.end_claim(now, claimant, &had.0, Err(Refusal::lost(&had.0)));
         }
     }
@@ -226,11 +236,12 @@ impl Hub {
                 self.settle(&address, &kept, DropReason::Unclaimed);
             }
             let Some(cluster) = &mut self.cluster else { return };
-            if let Some(parked) = cluster.parked.get_mut(&fetch.claimant)
+            let Some(claimant) = fetch.claimant else { continue };
+            if let Some(parked) = cluster.parked.get_mut(&claimant)
                 && parked.address == address
             {
                 parked.log_lost = true;
-                cluster.claims_again(&address, fetch.claimant);
+                cluster.claims_again(&address, claimant);
             }
         }
     }

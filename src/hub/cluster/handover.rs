@@ -156,6 +156,11 @@ impl Cluster {
 }
 
 impl Handovers {
+    /// Whether nothing waits to be fetched.
+    pub fn is_empty(&self) -> bool {
+        self.aside.is_empty()
+    }
+
     fn take(&mut self, had: &Had) -> Option<Aside> {
         let aside = self.aside.remove(had)?;
         self.bytes -= aside.log.as_ref().map_or(0, Log::bytes);

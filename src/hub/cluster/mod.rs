@@ -8,6 +8,7 @@ mod copy;
 mod fetch;
 mod figures;
 mod handover;
+mod leaving;
 mod relay;
 mod timers;
 mod withheld;
@@ -31,6 +32,7 @@ use claims::Parked;
 use fetch::Fetch;
 use figures::readable;
 use handover::{Had, Handovers};
+use leaving::{Adoptions, Leaving};
 use relay::Relays;
 use timers::{Timer, Waiting};
 use withheld::Withheld;
@@ -74,6 +76,10 @@ pub(super) struct Cluster {
     /// Logs on their way to this node, by address and its version here.
     fetches: BTreeMap<Had, Fetch>,
     handovers: Handovers,
+    /// What others that leave want this node to adopt.
+    adoptions: Adoptions,
+    /// None: it stays.
+    leaving: Option<Leaving>,
     /// What is looked at again, and when. It may be over by then.
     timers: BTreeSet<(Timestamp, Timer)>,
     /// What of each session waits.
@@ -163,6 +169,8 @@ impl Cluster {
             relays: Relays::default(),
             fetches: BTreeMap::new(),
             handovers: Handovers::default(),
+            adoptions: Adoptions::new(),
+            leaving: None,
             timers: BTreeSet::new(),
             waiting: BTreeMap::new(),
             figures: NodeFigures::default(),
@@ -285,6 +293,7 @@ impl Hub {
     /// After an input: the rows that it touched are written, if they are this node's.
     pub(super) fn settle_rows(&mut self, now: Timestamp) {
         self.do_chores(now);
+        self.go_on_leaving(now);
         let acts_again = self.note_fencing(now);
         let Some(cluster) = &mut self.cluster else { return };
         let touched = self.registry.touched.iter();
@@ -448,11 +457,5 @@ impl Cluster {
         if self.reached {
             life.act(now, self.verified, requests);
         }
-    }
-
-    /// Leaves by one write: what sessions of this node had is detached.
-    pub(super) fn leave(&mut self) {
-        let Cluster { life, requests, .. } = self;
-        life.leave(requests);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Cluster;
 use super::handover::Had;
+use super::leaving::Leaving;
 use crate::hub::SessionKey;
 use crate::protocol::{ActorAddress, Refusal, Request};
 use crate::time::Timestamp;
@@ -36,9 +37,10 @@ impl Cluster {
     pub(super) fn next(&self) -> Option<Timestamp> {
         let timers = self.timers.first().map(|(at, _)| *at).into_iter().chain(self.chores.left_at);
         let own = self.life.next().filter(|_| self.reached).into_iter().chain(self.relays.next());
+        let leaving = self.leaving.iter().map(Leaving::next);
         let watch = self.watch.iter().filter(|_| self.reached);
         let watched = watch.map(|watch| watch.since + self.config.staleness_max);
-        own.chain(timers).chain(watched).min()
+        own.chain(timers).chain(watched).chain(leaving).min()
     }
 
     pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<Timer> {

@@ -19,12 +19,31 @@ pub(super) struct Writing {
     expected: Option<Revision>,
     /// None: there is to be no row.
     pub row: Option<AddressRow>,
-    /// Whose claim it is.
-    claimant: Option<SessionKey>,
+    why: Why,
     /// Whether a try may have been carried out.
     is_unsure: bool,
     tries: u32,
     retry_at: Option<Timestamp>,
+}
+
+/// Why a row is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// What it says changed here.
+    Changed,
+    /// A session claims the address.
+    Claimed(SessionKey),
+    /// The address of a node that leaves comes here.
+    Adopted,
+}
+
+impl Why {
+    fn claimant(self) -> Option<SessionKey> {
+        match self {
+            Why::Claimed(claimant) => Some(claimant),
+            Why::Changed | Why::Adopted => None,
+        }
+    }
 }
 
 impl Writing {
@@ -55,7 +74,7 @@ impl Cluster {
     pub fn drop_writes(&mut self) {
         self.asked.clear();
         for (address, writing) in std::mem::take(&mut self.writes) {
-            match writing.claimant {
+            match writing.why.claimant() {
                 Some(claimant) => self.claims_again(&address, claimant),
                 None => _ = self.unsettled.insert(address),
             }
@@ -106,10 +125,11 @@ impl Hub {
             return;
         }
         match self.unwritten(address) {
-            Some(row) => self.write_row(address, row, None),
+            Some(row) => self.write_row(address, row, Why::Changed),
             None => {
                 self.release_withheld(now, address);
                 self.begin_claim(now, address);
+                self.begin_adoption(address);
             }
         }
     }
@@ -132,7 +152,7 @@ impl Hub {
         }
     }
 
-    fn row_of(
+    pub(super) fn row_of(
         &self,
         address: &ActorAddress,
         registration: &Registration,
@@ -159,25 +179,13 @@ impl Hub {
     }
 
     /// Begins to write a row.
-    pub(super) fn write_row(
-        &mut self,
-        address: &ActorAddress,
-        row: Option<AddressRow>,
-        claimant: Option<SessionKey>,
-    ) {
+    pub(super) fn write_row(&mut self, address: &ActorAddress, row: Option<AddressRow>, why: Why) {
         let claim = ClaimId(self.ids.fresh().as_u64_pair().0 >> 1);
         let Some(cluster) = &mut self.cluster else { return };
         let row = row.map(|row| AddressRow { claim, ..row });
         let expected = cluster.revision_of(address);
-        let writing = Writing {
-            asked: None,
-            expected,
-            row,
-            claimant,
-            is_unsure: false,
-            tries: 0,
-            retry_at: None,
-        };
+        let writing =
+            Writing { asked: None, expected, row, why, is_unsure: false, tries: 0, retry_at: None };
         cluster.writes.insert(address.clone(), writing);
         cluster.send_write(address, expected);
     }
@@ -241,7 +249,7 @@ impl Hub {
         let Some(writing) = cluster.writes.get_mut(address) else { return };
         writing.tries += 1;
         let (is_unsure, has_moved) = (writing.is_unsure, writing.expected != known);
-        let Some(claimant) = writing.claimant else {
+        let Some(claimant) = writing.why.claimant() else {
             if has_moved {
                 cluster.writes.remove(address);
                 return self.unsettle(address);
@@ -276,9 +284,10 @@ impl Hub {
         let (known, before) = (Known::of(&row, revision), cluster.rows.get(address).cloned());
         cluster.note(address, Known { written: Some(Box::new(row)), ..known });
         let version = cluster.version_of(address);
-        match writing.claimant {
-            Some(claimant) => self.claimed(now, claimant, address, before),
-            None => self.registry.set_version(address, version),
+        match writing.why {
+            Why::Claimed(claimant) => self.claimed(now, Some(claimant), address, before),
+            Why::Adopted => self.claimed(now, None, address, before),
+            Why::Changed => self.registry.set_version(address, version),
         }
     }
 
@@ -287,7 +296,7 @@ impl Hub {
         let Some(cluster) = &mut self.cluster else { return };
         let Some(writing) = cluster.writes.remove(address) else { return };
         cluster.unsettled.insert(address.clone());
-        if let Some(claimant) = writing.claimant {
+        if let Some(claimant) = writing.why.claimant() {
             self.end_claim(now, claimant, address, Err(Refusal::unknown_outcome()));
         }
     }

@@ -192,9 +192,7 @@ impl Hub {
         if self.forgets_at_shutdown() {
             self.forget_detached(ForgetReason::Shutdown);
         }
-        if let Some(cluster) = &mut self.cluster {
-            cluster.leave();
-        }
+        self.leave_cluster(now);
     }
 
     /// Whatever keeps the addresses beyond it, a store or a cluster, lets them come back.

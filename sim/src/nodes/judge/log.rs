@@ -144,9 +144,9 @@ impl Judge {
         if before.owner.node == row.owner.node {
             return Ok(());
         }
-        if !before.detached {
-            self.saw("an address moved between nodes");
-        }
+        let how =
+            if row.detached { "an address was adopted" } else { "an address moved between nodes" };
+        self.saw(how);
         let lost = before.topics.iter().find(|topic| !row.topics.contains(topic));
         match lost.filter(|_| !self.generation_lost) {
             None => Ok(()),

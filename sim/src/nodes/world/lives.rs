@@ -159,6 +159,9 @@ impl World {
             let (is_superseded, leaves) =
                 (hub.life().is_some_and(|life| life.is_superseded()), one.leaves.is_some());
             self.crash(node);
+            if is_late && !has_ended {
+                self.judge.is_troubled(self.now);
+            }
             if leaves && has_ended {
                 self.nodes[node].has_left = true;
                 self.judge.saw("a node left in order");

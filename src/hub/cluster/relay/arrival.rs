@@ -42,6 +42,10 @@ impl Hub {
             MessageBody::Fetched { address, claimed, part, messages, end } => {
                 self.fetched(now, &from.node, (address, claimed), part, (messages, end));
             }
+            MessageBody::Adopt { addresses } => self.asked_to_adopt(&from, addresses),
+            MessageBody::AdoptsNothing => {
+                cluster.leaving.iter_mut().for_each(|it| it.ask_no_more(from.node.clone()));
+            }
         }
     }
 
