@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use dst::seeds::Seeds;
 
 use super::*;
@@ -17,6 +19,29 @@ fn storms_of_several_nodes_break_nothing() {
     }
     if seeds.end - seeds.start >= 500 {
         assert_eq!(missing(&seen), [""; 0], "in {seen:#?}");
+    }
+}
+
+/// Nodes renew their rows at 2 s, 4 s and so on; so a row of another is shown in place of the claim that was replaced.
+#[test]
+fn a_claim_that_is_replaced_before_it_is_shown_loses_nothing() {
+    let setting = Setting::new(3, 2);
+    let (recover, milliseconds) = (Word::Recover, Duration::from_millis);
+    for waits in 0..12 {
+        let registers = |node, slot| {
+            let say = Move::Say { actor: 0, slot, word: recover };
+            [Move::Open { actor: 0, node }, say]
+        };
+        let mut moves = vec![Move::Wait(milliseconds(2_500 + 200 * waits))];
+        moves.extend(registers(0, 0));
+        moves.extend([Move::Open { actor: 1, node: 0 }, Move::End { actor: 0, slot: 0 }]);
+        moves.push(Move::Fault(0, Fault::Hold));
+        moves.extend(registers(1, 0));
+        moves.push(Move::Wait(milliseconds(1_500)));
+        moves.extend(registers(2, 1));
+        moves.extend([Move::Fault(0, Fault::Hold), Move::Wait(milliseconds(500))]);
+        let seen = play(&setting, &moves).unwrap_or_else(|(_, violation)| panic!("{violation}"));
+        assert_eq!(seen.get("what a node kept was lost"), None, "{waits}: {seen:?}");
     }
 }
 
