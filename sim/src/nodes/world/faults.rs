@@ -7,8 +7,7 @@ use crate::nodes::moves::Fault;
 
 impl World {
     pub(super) fn break_or_mend(&mut self, node: usize, fault: Fault) -> Result<(), Violation> {
-        self.judge.saw(fault_name(fault));
-        self.judge.is_troubled(self.now);
+        self.notes(fault);
         let one = &mut self.nodes[node];
         let name = one.name.clone();
         match fault {
@@ -84,6 +83,11 @@ impl World {
         Ok(())
     }
 
+    pub(super) fn notes(&mut self, fault: Fault) {
+        self.judge.saw(fault_name(fault));
+        self.judge.is_troubled(self.now);
+    }
+
     fn go_on(&mut self, node: usize) -> Result<(), Violation> {
         let one = &mut self.nodes[node];
         one.is_paused = false;
@@ -92,11 +96,17 @@ impl World {
     }
 
     fn crash(&mut self, node: usize) -> Result<(), Violation> {
+        self.engine.forget(&self.nodes[node].name);
+        self.is_gone(node);
+        Ok(())
+    }
+
+    /// A node ends, and with it the connections to it.
+    pub(super) fn is_gone(&mut self, node: usize) {
         let one = &mut self.nodes[node];
         (one.hub, one.is_paused, one.is_lost) = (None, false, false);
         one.waiting.clear();
         one.cut.clear();
-        self.engine.forget(&one.name);
         let gone: Vec<SessionKey> = self
             .connections
             .iter()
@@ -104,10 +114,8 @@ impl World {
             .map(|(key, _)| *key)
             .collect();
         for key in gone {
-            self.connections.remove(&key);
-            self.judge.ended(key);
+            self.leaves(key);
         }
-        Ok(())
     }
 
     pub(super) fn mend(&mut self, node: usize) -> Result<(), Violation> {
