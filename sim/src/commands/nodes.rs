@@ -9,7 +9,9 @@ use clap::{Args, ValueEnum};
 use dst::interrupt;
 use dst::seeds::Seeds;
 use serde_json::json;
-use signal_hub_sim::nodes::{Aim, Move, Seen, Setting, Violation, missing, play, shrink, storm};
+use signal_hub_sim::nodes::{
+    self, Aim, Move, Seen, Setting, Violation, missing, shrink, simulated, storm,
+};
 
 use super::now;
 
@@ -17,7 +19,7 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 /// So many storms must bring everything about.
 const STORMS_MIN: u64 = 1_000;
 
-/// Plays storms over several hubs that share one engine, on the core alone, and judges them.
+/// Plays storms over several hubs that share one engine, and judges them.
 ///
 /// Every other storm is aimed at a situation that chance seldom brings about.
 ///
@@ -40,9 +42,20 @@ pub struct Nodes {
     /// Aims every storm at this situation.
     #[arg(long, value_parser = Aim::parse)]
     aim: Option<Aim>,
+    /// What they are played on.
+    #[arg(long, value_enum, default_value_t = Backend::Message)]
+    backend: Backend,
     /// What stdout gets.
     #[arg(long, value_enum, default_value_t = Format::Text, conflicts_with = "seed")]
     format: Format,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Backend {
+    /// The core of each hub alone, without a network: fast.
+    Message,
+    /// The servers that users run, over a simulated network in virtual time.
+    Simulated,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -93,7 +106,8 @@ impl Nodes {
         let (mut runs, mut failures) = (0, Vec::new());
         for seed in self.seeds.0.clone().take_while(|_| !interrupt::came()) {
             runs += 1;
-            if let Err((_, broken)) = play(setting, &storm(setting, seed, self.aim)) {
+            let moves = storm(setting, seed, self.aim);
+            if let Err((_, broken)) = self.play(setting, seed, &moves) {
                 let Violation { invariant, what } = broken;
                 failures.push(json!({ "seed": seed, "invariant": invariant, "evidence": what }));
             }
@@ -103,14 +117,27 @@ impl Nodes {
         ExitCode::from(if is_sound { 0 } else { 2 })
     }
 
+    fn play(
+        &self,
+        setting: &Setting,
+        seed: u64,
+        moves: &[Move],
+    ) -> Result<Seen, (usize, Violation)> {
+        match self.backend {
+            Backend::Message => nodes::play(setting, moves),
+            Backend::Simulated => simulated::play(setting, moves, seed),
+        }
+    }
+
     /// What came up in the storm, unless it broke something; then that is told, shrunk.
     fn judge(&self, setting: &Setting, seed: u64, moves: &[Move]) -> Option<Seen> {
-        let (played, violation) = match play(setting, moves) {
+        let play = |moves: &[Move]| self.play(setting, seed, moves);
+        let (played, violation) = match play(moves) {
             Ok(seen) => return Some(seen),
             Err(broken) => broken,
         };
-        let shrunk = shrink(setting, &moves[..played], &violation);
-        let shown = play(setting, &shrunk).err().map_or(violation, |(_, shown)| shown);
+        let shrunk = shrink(&moves[..played], &violation, play);
+        let shown = play(&shrunk).err().map_or(violation, |(_, shown)| shown);
         self.tell_broken(seed, &shrunk, &shown);
         None
     }
@@ -121,7 +148,12 @@ impl Nodes {
         println!("    then all is mended, and everybody waits");
         let Self { nodes, actors, .. } = self;
         let aim = self.aim.map_or(String::new(), |aim| format!(" --aim {}", aim.name()));
-        println!("replay: cargo sim nodes --seed {seed} --nodes {nodes} --actors {actors}{aim}");
+        let backend = match self.backend {
+            Backend::Message => "",
+            Backend::Simulated => " --backend simulated",
+        };
+        let options = format!("--nodes {nodes} --actors {actors}{aim}{backend}");
+        println!("replay: cargo sim nodes --seed {seed} {options}");
     }
 }
 

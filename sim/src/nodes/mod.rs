@@ -1,9 +1,10 @@
-//! Several hubs on one stand-in engine, on the core alone: what happens is a list of moves, which a seed makes, and an
+//! Several hubs on one stand-in engine, on the core alone or ([`simulated`]) as they run: what happens is a list of moves, which a seed makes, and an
 //! impossible move does nothing, so that any part of the list can be played as well.
 
 mod aims;
 mod judge;
 mod moves;
+pub mod simulated;
 mod talk;
 mod world;
 
@@ -63,10 +64,14 @@ pub fn play(setting: &Setting, moves: &[Move]) -> Result<Seen, (usize, Violation
     verdict.map_err(|violation| (played, violation))
 }
 
-/// Leaves out moves as long as the same invariant breaks.
-pub fn shrink(setting: &Setting, moves: &[Move], violation: &Violation) -> Vec<Move> {
+/// Leaves out moves as long as the same invariant breaks where they are played.
+pub fn shrink(
+    moves: &[Move],
+    violation: &Violation,
+    play: impl Fn(&[Move]) -> Result<Seen, (usize, Violation)>,
+) -> Vec<Move> {
     let breaks = |moves: &[Move]| {
-        play(setting, moves).is_err_and(|(_, other)| other.invariant == violation.invariant)
+        play(moves).is_err_and(|(_, other)| other.invariant == violation.invariant)
     };
     let mut moves = moves.to_vec();
     let mut size = (moves.len() / 2).max(1);

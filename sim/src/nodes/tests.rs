@@ -46,6 +46,28 @@ fn a_claim_that_is_replaced_before_it_is_shown_loses_nothing() {
 }
 
 #[test]
+fn storms_on_the_servers_break_nothing() {
+    for seed in 0..60 {
+        let setting = Setting::new(2 + (seed % 2) as usize, 3);
+        let moves = storm(&setting, seed, None);
+        simulated::play(&setting, &moves, seed).unwrap_or_else(|(_, violation)| {
+            let nodes = setting.nodes;
+            panic!("{violation}\ncargo sim nodes --seed {seed} --nodes {nodes} --backend simulated")
+        });
+    }
+}
+
+#[test]
+fn a_storm_on_the_servers_is_the_same_every_time() {
+    let setting = Setting::new(3, 3);
+    for seed in [7, 8, 14] {
+        let moves = storm(&setting, seed, None);
+        let play = || simulated::play(&setting, &moves, seed).map_err(|(_, violation)| violation);
+        assert_eq!(play(), play());
+    }
+}
+
+#[test]
 fn a_storm_is_the_same_every_time() {
     let setting = Setting::new(3, 3);
     let play = || play(&setting, &storm(&setting, 7, None)).map_err(|(_, violation)| violation);
