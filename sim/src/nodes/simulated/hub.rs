@@ -15,6 +15,7 @@ use signal_hub::time::Timestamp;
 use tokio::sync::mpsc;
 
 use super::link::Link;
+use super::paced::Paced;
 use super::shared::Shared;
 use crate::nodes::talk;
 use crate::runtime::Adapter;
@@ -33,9 +34,10 @@ pub fn host(node: usize) -> String {
 pub fn start(shared: &Shared, node: usize) -> CurrentNode {
     let process = Current::current().node(&host(node));
     let runtime = SimRuntime::on(shared.net.host(&host(node)), process.clone());
-    let (config, cluster) = shared.with(|state| {
+    let (config, cluster, pace) = shared.with(|state| {
         let (setting, name) = (state.world.setting(), state.world.name_of(node));
-        (setting.config.clone(), ClusterConfig { node: name, ..setting.cluster.clone() })
+        let cluster = ClusterConfig { node: name, ..setting.cluster.clone() };
+        (setting.config.clone(), cluster, state.world.pace_of(node))
     });
     let ((asks, asked), (told, events)) = (mpsc::channel(WAITING_MAX), mpsc::channel(WAITING_MAX));
     let place = (shared.clone(), runtime.clone(), node);
@@ -43,7 +45,8 @@ pub fn start(shared: &Shared, node: usize) -> CurrentNode {
     let tap = Tap { shared: shared.clone(), node, keys: BTreeMap::new(), is_lost: false };
     process.spawn(Box::pin(async move {
         let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT));
-        let bound = Server::bind(Adapter(runtime), address, config, tap).await;
+        let paced = Paced { runtime: Adapter(runtime), pace };
+        let bound = Server::bind(paced, address, config, tap).await;
         let server = bound.expect("the hub's host lets it listen");
         let served = server.with_cluster(cluster, EngineLink { asks, events }).run(pending()).await;
         panic!("a hub ended by itself: {served:?}");

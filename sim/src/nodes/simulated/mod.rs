@@ -6,6 +6,7 @@ mod engine;
 mod hub;
 mod line;
 mod link;
+mod paced;
 mod shared;
 mod stage;
 mod trouble;

@@ -52,6 +52,11 @@ impl World {
         self.nodes[node].name.clone()
     }
 
+    /// The millionths that a node's clock gains.
+    pub(in crate::nodes) fn pace_of(&self, node: usize) -> i64 {
+        self.nodes[node].pace
+    }
+
     pub(in crate::nodes) fn condition(&self, node: usize) -> Condition {
         let one = &self.nodes[node];
         let (is_paused, is_lost) = (one.is_paused, one.is_lost);
