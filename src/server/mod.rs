@@ -238,7 +238,7 @@ impl<R: Runtime, O: Observer> Server<R, O> {
     }
 
     /// The same server as a node of a cluster, whose engine is at the other ends of `link` (docs/CLUSTER.md). It excludes
-    /// a store: the later one counts. Its observer is not shown what the hub hears of the engine.
+    /// a store: the later one counts.
     pub fn with_cluster(self, config: ClusterConfig, link: EngineLink) -> Self {
         Self { backing: Backing::Cluster(config, link), ..self }
     }

@@ -1,6 +1,7 @@
 //! A tap on the hub: an observer sees each input with the state before it, and the outputs with the
-//! state after it.
+//! state after it; of a node also what it hears of its engine and asks it.
 
+use crate::cluster::engine::{Event, Request};
 use crate::hub::{Hub, Input, Output};
 use crate::time::Timestamp;
 
@@ -42,7 +43,17 @@ pub trait Observer: Send + 'static {
         let _ = (now, input, hub);
     }
 
-    /// `hub` gave `outputs`; none of them is carried out yet.
+    /// `hub`, which is a node, is about to hear `event` of its engine.
+    fn hears(&mut self, now: Timestamp, event: &Event, hub: &Hub) {
+        let _ = (now, event, hub);
+    }
+
+    /// `hub`, which is a node, asks this of its engine, in order; nothing of it is under way yet.
+    fn asks(&mut self, now: Timestamp, requests: &[Request], hub: &Hub) {
+        let _ = (now, requests, hub);
+    }
+
+    /// `hub` gave `outputs`, of an input or what it heard; none of them is carried out yet.
     fn after(&mut self, now: Timestamp, outputs: &[Output], hub: &Hub) {
         let _ = (now, outputs, hub);
     }

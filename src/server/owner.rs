@@ -21,6 +21,7 @@ use super::metrics::Histogram;
 use super::session::Farewell;
 use super::{Observer, ServerLost, audit};
 use crate::auth::Access;
+use crate::cluster::engine::Request;
 use crate::cluster::{LifePhase, engine};
 use crate::hub::{Entry, Hub, Input, Output, Peer, SessionKey, Table};
 use crate::protocol::{CloseReason, Outgoing};
@@ -307,14 +308,26 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
         }
         self.handled += 1;
         let now = self.state.now();
-        let outputs = self.state.hub.hear(now, event);
-        outputs.for_each(|output| self.outboxes.carry_out(now, output));
+        if !O::WATCHES {
+            let outputs = self.state.hub.hear(now, event);
+            return outputs.for_each(|output| self.outboxes.carry_out(now, output));
+        }
+        self.observer.hears(now, &event, &self.state.hub);
+        let outputs: Vec<Output> = self.state.hub.hear(now, event).collect();
+        self.observer.after(now, &outputs, &self.state.hub);
+        outputs.into_iter().for_each(|output| self.outboxes.carry_out(now, output));
     }
 
     /// Asks what the hub asks of its engine, of what it has heard until now.
     fn ask_engine(&mut self) {
         let Some(InCluster { link, ends }) = &mut self.cluster else { return };
-        link.ask(self.state.hub.requests());
+        if O::WATCHES {
+            let requests: Vec<Request> = self.state.hub.requests().collect();
+            self.observer.asks(self.state.now(), &requests, &self.state.hub);
+            link.ask(requests.into_iter());
+        } else {
+            link.ask(self.state.hub.requests());
+        }
         let Some(life) = self.state.hub.life() else { return };
         if life.is_superseded() {
             ends.superseded.cancel();

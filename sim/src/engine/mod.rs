@@ -82,6 +82,11 @@ impl Engine {
         self.log.row(key, self.revision())
     }
 
+    /// The last write of a row, which may be its deletion.
+    pub fn last_write(&self, key: &Key) -> Option<Revision> {
+        self.log.last(key)
+    }
+
     /// What it has and what its nodes have not yet heard: two engines of which this is the same, apart from numbers, go on
     /// alike.
     pub fn present(&self) -> impl fmt::Debug + '_ {
@@ -110,6 +115,12 @@ impl Engine {
         if connected.connect() {
             self.late.retain(|write| write.from != *process);
         }
+    }
+
+    /// The same by a new connection: nobody hears what waited for it on the one before.
+    pub fn connect_anew(&mut self, node: &NodeName) {
+        self.forget(node);
+        self.connect(node);
     }
 
     /// A node loses the engine: it hears [`Event::Lost`], of its requests that they are unanswered, and nothing else that waited.

@@ -20,7 +20,7 @@ use signal_hub::protocol::{
 use copy::Watched;
 
 use super::moves::Word;
-use super::talk;
+use super::talk::{self, number_of};
 use super::world::{Connection, Seen, Setting};
 use crate::engine::Engine;
 use crate::invariants::Invariant;
@@ -442,9 +442,4 @@ impl Judge {
         }
         Ok(())
     }
-}
-
-fn number_of(id: &MessageId) -> u64 {
-    let id = uuid::Uuid::parse_str(id.as_str()).expect("every id is a number");
-    id.as_u128() as u64
 }

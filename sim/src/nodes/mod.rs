@@ -1,4 +1,4 @@
-//! Several hubs on one stand-in engine, on the core alone: what happens is a list of moves, which a seed makes, and an
+//! Several hubs on one stand-in engine, on the core alone or ([`simulated`]) as they run: what happens is a list of moves, which a seed makes, and an
 //! impossible move does nothing, so that any part of the list can be played as well.
 
 mod aims;
@@ -7,8 +7,10 @@ mod judge;
 mod moves;
 mod play;
 mod scenario;
+mod simulated;
 mod system;
 mod talk;
+mod weather;
 mod world;
 
 #[cfg(test)]

@@ -6,69 +6,101 @@ use std::time::Duration;
 
 use dst::backend::{Backend, Outcome, Skipped};
 use dst::history::{Milestone, What};
+use dst::net;
 use dst::run::Keep;
 use dst::scenario::Ending;
 use dst::verdict;
 
-use super::Nodes;
 use super::judge::Violation;
 use super::moves::{Fault, Move};
 use super::scenario::{self, Effect, Scenario, Step};
 use super::system::sightings;
-use super::world::World;
+use super::world::{Notes, Seen, World};
+use super::{Nodes, simulated};
 
 /// What happens next.
-enum Turn<'a> {
+pub(super) enum Turn {
     /// A step begins.
-    Begins(usize, &'a Step, Effect),
+    Begins(usize, Arc<Step>, Effect),
     /// A fault is over.
     Ends(usize, Fault),
+}
+
+/// What a turn comes to as things stand.
+pub(super) enum Now {
+    Nothing,
+    Move(Move),
+    Network(net::Fault),
+}
+
+/// What became of a run.
+pub(super) struct Played {
+    pub verdict: Result<(), Violation>,
+    pub seen: Seen,
+    pub notes: Notes,
+    pub took: Duration,
 }
 
 /// Plays the scenario once.
 ///
 /// # Errors
 /// If the backend cannot.
-pub fn play(
+pub(super) fn play(
     scenario: &Scenario,
     backend: Backend,
     keep: Keep,
 ) -> Result<(Outcome<Nodes>, Duration), Skipped> {
-    match backend {
-        Backend::Message => Ok((by_messages(scenario, keep), Duration::ZERO)),
-        Backend::Simulated | Backend::Real | Backend::Both => {
-            Err(Skipped { reason: format!("several hubs are not played on {backend}") })
+    let played = match backend {
+        Backend::Message => by_messages(scenario, keep),
+        Backend::Simulated => simulated::play(scenario, keep),
+        Backend::Real | Backend::Both => {
+            let reason =
+                format!("several hubs are played on message or on simulated, not on {backend}");
+            return Err(Skipped { reason });
         }
-    }
+    };
+    Ok((outcome(scenario.seed, played), Duration::ZERO))
 }
 
-fn by_messages(scenario: &Scenario, keep: Keep) -> Outcome<Nodes> {
-    let mut world = World::new(&scenario::setting(scenario)).noting(keep);
-    let verdict = panic::catch_unwind(AssertUnwindSafe(|| {
-        turns(scenario).into_iter().try_for_each(|(at, turn)| take(&mut world, at, turn))?;
-        world.note(|| What::Run(Milestone::Heal));
-        if scenario.ending == Ending::Calm { world.rest() } else { Ok(()) }
-    }));
-    let verdict = verdict.unwrap_or_else(|payload| Err(Violation::of_panic(&*payload)));
+fn outcome(seed: u64, played: Played) -> Outcome<Nodes> {
+    let Played { verdict, seen, notes, took } = played;
     let broken = |Violation { invariant, what }| verdict::Violation::new(invariant, what);
-    let (simulated, seen) = (world.elapsed(), world.seen());
-    let notes = world.into_notes();
     Outcome {
-        seed: scenario.seed,
+        seed,
         violation: verdict.err().map(broken),
         event_count: notes.count,
         hub_inputs: notes.hub_inputs,
         events: notes.events.into(),
-        sightings: sightings(scenario.seed, &seen),
+        sightings: sightings(seed, &seen),
         shapes: [()].into(),
-        simulated,
+        simulated: took,
         standstills: Vec::new(),
         compared_steps: 0,
     }
 }
 
+/// What the network does is nothing where there is none.
+fn by_messages(scenario: &Scenario, keep: Keep) -> Played {
+    let mut world = World::new(&scenario::setting(scenario)).noting(keep);
+    let verdict = panic::catch_unwind(AssertUnwindSafe(|| {
+        for (at, turn) in turns(scenario) {
+            let rest = at.saturating_sub(world.elapsed());
+            if !rest.is_zero() {
+                world.happen(Move::Wait(rest))?;
+            }
+            if let Now::Move(one) = turn.now(&mut world) {
+                world.happen(one)?;
+            }
+        }
+        world.note(|| What::Run(Milestone::Heal));
+        if scenario.ending == Ending::Calm { world.rest() } else { Ok(()) }
+    }));
+    let verdict = verdict.unwrap_or_else(|payload| Err(Violation::of_panic(&*payload)));
+    Played { verdict, seen: world.seen(), notes: world.take_notes(), took: world.elapsed() }
+}
+
 /// All that happens, in the order of time.
-fn turns(scenario: &Scenario) -> Vec<(Duration, Turn<'_>)> {
+pub(super) fn turns(scenario: &Scenario) -> Vec<(Duration, Turn)> {
     let mut turns = Vec::new();
     for (number, (at, step)) in (1..).zip(scenario::begins(scenario)) {
         let effect =
@@ -76,34 +108,27 @@ fn turns(scenario: &Scenario) -> Vec<(Duration, Turn<'_>)> {
         if let Effect::Lasting(node, fault, lasts) = effect {
             turns.push((at + lasts, Turn::Ends(node, fault)));
         }
-        turns.push((at, Turn::Begins(number, step, effect)));
+        turns.push((at, Turn::Begins(number, Arc::new(step.clone()), effect)));
     }
     turns.sort_by_key(|(at, _)| *at);
     turns
 }
 
-fn take(world: &mut World, at: Duration, turn: Turn<'_>) -> Result<(), Violation> {
-    let rest = at.saturating_sub(world.elapsed());
-    if !rest.is_zero() {
-        world.happen(Move::Wait(rest))?;
-    }
-    match turn {
-        Turn::Begins(number, step, effect) => {
-            world.note(|| What::Step { number, step: Arc::new(step.clone()) });
-            match effect {
-                Effect::Once(one) => world.happen(one),
-                Effect::Lasting(node, fault, _) => turn_if(world, node, fault, false),
+impl Turn {
+    /// A fault begins where nothing is broken, and ends where something is.
+    pub(super) fn now(self, world: &mut World) -> Now {
+        let (node, fault, broken) = match self {
+            Turn::Begins(number, step, effect) => {
+                world.note(|| What::Step { number, step });
+                match effect {
+                    Effect::Once(one) => return Now::Move(one),
+                    Effect::Network(fault) => return Now::Network(fault),
+                    Effect::Lasting(node, fault, _) => (node, fault, false),
+                }
             }
-        }
-        Turn::Ends(node, fault) => turn_if(world, node, fault, true),
-    }
-}
-
-/// What is broken is mended, or the other way round, if it is so.
-fn turn_if(world: &mut World, node: usize, fault: Fault, broken: bool) -> Result<(), Violation> {
-    if world.is_broken(node, fault) == broken {
-        world.happen(Move::Fault(node, fault))
-    } else {
-        Ok(())
+            Turn::Ends(node, fault) => (node, fault, true),
+        };
+        let is_due = world.is_broken(node, fault) == broken;
+        if is_due { Now::Move(Move::Fault(node, fault)) } else { Now::Nothing }
     }
 }

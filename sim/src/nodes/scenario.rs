@@ -6,15 +6,17 @@ use std::path::Path;
 use std::time::Duration;
 
 use dst::duration_text;
-use dst::net::Peers;
-use dst::scenario::{self, Act, Actor, Ending, ProcessAct, When, Who};
+use dst::net::{self, Peers};
+use dst::scenario::{self, Act, Actor, Ending, HUB_HOST, ProcessAct, When, Who};
+use rand::SeedableRng;
+use rand_chacha::ChaCha12Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Nodes;
 use super::moves::{Fault, Move, Word};
 use super::world::Setting;
+use super::{Nodes, weather};
 use crate::engine::{Kept, Way};
 
 /// Who does what when.
@@ -24,7 +26,7 @@ pub type Step = scenario::Step<Nodes>;
 type What = scenario::What<Nodes>;
 
 /// Whoever decides writes.
-const ENGINE: &str = "engine";
+pub(super) const ENGINE: &str = "engine";
 /// Connections of one actor at one time.
 const CONNECTIONS_MAX: usize = 2;
 /// Ten years.
@@ -219,6 +221,8 @@ pub(super) enum Effect {
     Once(Move),
     /// A fault of a hub, or of the engine, that lasts.
     Lasting(usize, Fault, Duration),
+    /// What the network does, if there is one.
+    Network(net::Fault),
 }
 
 /// The world of a scenario.
@@ -249,18 +253,20 @@ pub(super) fn of_moves(setting: &Setting, seed: u64, moves: &[Move]) -> Scenario
             other => steps.push((now, Effect::Once(other))),
         }
     }
+    let mut rng = ChaCha12Rng::seed_from_u64(seed);
+    let network = weather::link(&mut rng);
+    let steps = weather::strike(setting, &mut rng, steps);
     let steps = steps.into_iter().map(|(at, effect)| step(at, effect, now)).collect();
     let actors = (0..setting.actors).map(|actor| Actor::client(&name_of(actor))).collect();
     let clients = Hubs { hubs: setting.nodes };
-    let hub = Settings::default();
-    Scenario { seed, hub, clients, actors, steps, ending: Ending::Calm, ..Scenario::default() }
+    Scenario { seed, network, clients, actors, steps, ending: Ending::Calm, ..Scenario::default() }
 }
 
 pub(super) fn name_of(actor: usize) -> String {
     format!("a{actor}")
 }
 
-fn hub_of(node: usize) -> String {
+pub(super) fn hub_of(node: usize) -> String {
     format!("n{node}")
 }
 
@@ -281,6 +287,7 @@ fn step(at: Duration, effect: Effect, end: Duration) -> Step {
             let rest = end.saturating_sub(at) + Duration::from_secs(1);
             breaking(node, fault, if lasts == Duration::MAX { rest } else { lasts })
         }
+        Effect::Network(fault) => return Step::fault(at, fault),
         Effect::Once(Move::Wait(_)) => unreachable!("waiting is no step"),
     };
     Step::at(at, Who::Client(who), act)
@@ -357,6 +364,9 @@ pub(super) fn begins(scenario: &Scenario) -> impl Iterator<Item = (Duration, &St
 /// # Errors
 /// Why it cannot be played.
 pub(super) fn effect(scenario: &Scenario, step: &Step) -> Result<Effect, String> {
+    if let What::Network(fault) = &step.what {
+        return of_network(fault);
+    }
     let What::Act { who: Who::Client(who), speaker: None, act } = &step.what else {
         return Err("among several hubs a step is an actor's, such as a0, a hub's, such as n0, or the engine's".to_owned());
     };
@@ -448,6 +458,17 @@ fn broken(node: usize, act: &Act<Nodes>) -> Result<Effect, String> {
         Action::RepeatMessage => once(Fault::DoubleMessage),
         _ => Err("an actor or the engine can do that, and no hub".to_owned()),
     }
+}
+
+/// Hosts are called like hubs, actors and the engine.
+fn of_network(fault: &net::Fault) -> Result<Effect, String> {
+    use net::Fault::{ClockSkew, Crash, Pause};
+    if matches!(fault, Crash { .. } | Pause { .. } | ClockSkew { .. }) {
+        return Err("it is the hub that does that, such as n0, and not the network".to_owned());
+    } else if fault.hosts().contains(&HUB_HOST) {
+        return Err(format!("there is no {HUB_HOST}: name one of the hubs, such as n0"));
+    }
+    Ok(Effect::Network(fault.clone()))
 }
 
 fn of_engine(action: &Action) -> Result<Effect, String> {

@@ -28,6 +28,12 @@ pub(super) fn id(number: u64) -> MessageId {
     MessageId::from(Uuid::from_u128(u128::from(number)))
 }
 
+/// The number of a message that [`id`] named.
+pub(super) fn number_of(id: &MessageId) -> u64 {
+    let id = Uuid::parse_str(id.as_str()).expect("every id is a number");
+    id.as_u128() as u64
+}
+
 pub(super) fn connect(now: Timestamp, number: u64, from: usize) -> ClientFrame {
     let verb = Verb::Connect(Connect {
         protocol_version: PROTOCOL_VERSION.to_owned(),
@@ -48,7 +54,7 @@ pub(super) fn say(
     let verb = match word {
         Word::Register | Word::Recover => Verb::Register(Register {
             actor_address: address(from),
-            capabilities: Vec::new(),
+            capabilities: vec!["chat".to_owned()],
             metadata: Json::EMPTY_OBJECT,
             ttl: Duration::from_secs(600),
             renew_on_heartbeat: false,

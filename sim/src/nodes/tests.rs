@@ -31,6 +31,14 @@ fn storms_of_several_nodes_break_nothing() {
 }
 
 #[test]
+fn storms_on_the_servers_break_nothing() {
+    let plan = Plan::<Nodes>::of(Profile::Cluster, Backend::Simulated, 0..60);
+    let findings = campaign::run(&plan, &Watcher::SILENT);
+    let broken = findings.failures.iter().map(|(seed, failure)| (seed, &failure.violation));
+    assert_eq!(broken.collect::<Vec<_>>(), []);
+}
+
+#[test]
 fn every_scenario_shows_what_it_did_and_keeps_every_invariant() {
     let files = failures::scenarios_in(&folder()).expect("there are scenarios of several hubs");
     assert!(files.len() > 5, "{files:?}");
@@ -94,8 +102,10 @@ fn a_storm_is_the_same_every_time_and_as_a_file() {
     let storm = Nodes::generate(Profile::Cluster, 7);
     let read = scenario::read::<Nodes>(&scenario::write(&storm)).expect("what is written");
     assert_eq!(read, storm);
-    let play = || backend::play(&read, Backend::Message, Keep::All).expect("it is played");
-    let [one, other] = [play(), play()];
-    assert_eq!(one.violation, None);
-    assert_eq!(Nodes::transcript(&one.events), Nodes::transcript(&other.events));
+    for backend in [Backend::Message, Backend::Simulated] {
+        let play = || backend::play(&read, backend, Keep::All).expect("it is played");
+        let [one, other] = [play(), play()];
+        assert_eq!(one.violation, None);
+        assert_eq!(Nodes::transcript(&one.events), Nodes::transcript(&other.events));
+    }
 }

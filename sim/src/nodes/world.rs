@@ -1,7 +1,9 @@
 //! The nodes, their engine and their clients.
 
+mod carried;
 mod faults;
 mod lives;
+mod rites;
 pub(crate) mod steps;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -25,6 +27,8 @@ use super::scenario;
 use super::talk;
 use crate::engine::{Engine, Lane, Way};
 use crate::invariants::Invariant;
+pub(super) use carried::Condition;
+pub(super) use rites::Rite;
 
 /// How large a world is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +64,7 @@ impl Setting {
     }
 
     /// Long enough for everything that waits to end.
-    fn rest(&self) -> Duration {
+    pub(super) fn rest(&self) -> Duration {
         self.config.resume_window + self.cluster.lease * (self.nodes as u32 + 3)
     }
 }
@@ -197,8 +201,9 @@ impl World {
         self.now
     }
 
-    pub(super) fn into_notes(self) -> Notes {
-        self.notes
+    pub(super) fn take_notes(&mut self) -> Notes {
+        let none = Notes::of(self.notes.keep);
+        std::mem::replace(&mut self.notes, none)
     }
 
     pub(super) fn note(&mut self, what: impl FnOnce() -> What<Nodes>) {
@@ -261,35 +266,32 @@ impl World {
         self.judge.rests(&self.engine, hubs, &self.connections)
     }
 
-    /// Everybody who reads comes back at another node: half of them after a while, and half before the old node knows.
+    /// Everybody who reads comes back at another node.
     fn move_readers(&mut self, believers: &[(SessionKey, usize)]) -> Result<(), Violation> {
         for (key, actor) in self.judge.reading(believers) {
-            let old = self.connections.get(&key).map_or(0, |known| known.node);
-            let others = (1..self.setting.nodes).map(|by| (old + by) % self.setting.nodes);
-            let others: Vec<usize> = others.filter(|node| self.lives(*node)).collect();
-            let Some(last) = others.last().copied() else { continue };
-            let other = self.connections.iter().filter(|(_, known)| known.actor == actor);
-            let other: Vec<SessionKey> = other.map(|(other, _)| *other).collect();
-            for one in other {
-                if one != key || actor % 2 == 0 {
-                    self.end(one, CloseCause::Lost)?;
-                    self.flow()?;
-                }
+            for rite in self.rites(key, actor) {
+                self.perform(rite, believers)?;
+                self.flow()?;
             }
-            self.send_all(believers, actor)?;
-            // The old node hears nothing yet: what comes meanwhile is kept at the new ones.
-            self.nodes[old].is_held = true;
-            if actor % 2 == 0 && others.len() > 1 {
-                self.come_back(actor, others[0])?;
-                self.send_all(believers, actor)?;
-            }
-            self.come_back(actor, last)?;
-            self.judge.must_recover(self.asked);
-            self.send_all(believers, actor)?;
-            self.nodes[old].is_held = false;
-            self.flow()?;
         }
         self.wait(self.setting.cluster.answer_timeout * 4)
+    }
+
+    fn perform(&mut self, rite: Rite, believers: &[(SessionKey, usize)]) -> Result<(), Violation> {
+        match rite {
+            Rite::Leave(key) => self.end(key, CloseCause::Lost),
+            Rite::SendAll(to) => self.send_all(believers, to),
+            Rite::Hold(node, is_held) => {
+                self.hold(node, is_held);
+                Ok(())
+            }
+            Rite::Connect(actor, node) => self.open(actor, node),
+            Rite::Recover => self.ask(SessionKey(self.opened), Word::Recover),
+            Rite::MustRecover => {
+                self.judge.must_recover(self.asked);
+                Ok(())
+            }
+        }
     }
 
     fn lives(&self, node: usize) -> bool {
@@ -305,16 +307,7 @@ impl World {
                 self.judge.probes(self.asked);
             }
         }
-        self.flow()
-    }
-
-    /// An actor connects to a node and shows its position.
-    fn come_back(&mut self, actor: usize, node: usize) -> Result<(), Violation> {
-        self.open(actor, node)?;
-        let new = SessionKey(self.opened);
-        self.flow()?;
-        self.ask(new, Word::Recover)?;
-        self.flow()
+        Ok(())
     }
 
     /// Returns whether a node cannot do what it should.
@@ -336,25 +329,25 @@ impl World {
     }
 
     fn open(&mut self, actor: usize, node: usize) -> Result<(), Violation> {
-        let actor = actor % self.setting.actors;
-        let Some(slot) = (0..2).find(|slot| self.connection(actor, *slot).is_none()) else {
-            return Ok(());
-        };
-        if self.nodes[node].hub.is_none() {
-            return Ok(());
-        }
-        self.opened += 1;
-        let key = SessionKey(self.opened);
-        self.connections.insert(key, Connection { actor, slot, node });
-        self.judge.opened(key, actor, self.nodes[node].node.clone());
-        let name = self.nodes[node].node.clone();
-        self.note_talk(key, || Said::Connects(name));
+        let Some((key, frame)) = self.connects(actor, node) else { return Ok(()) };
         let peer = Peer { address: ([127, 0, 0, 1], 1).into() };
         self.give(node, Input::Opened(key, peer))?;
-        self.asked += 1;
-        let frame = talk::connect(self.time(node), self.asked, actor);
-        self.judge.asked(key, self.asked, None);
         self.give(node, Input::Frame(key, Ok(frame)))
+    }
+
+    /// An actor's next connection, and what it says first; none if it has two.
+    fn connects(&mut self, actor: usize, node: usize) -> Option<(SessionKey, ClientFrame)> {
+        let actor = actor % self.setting.actors;
+        let slot = (0..2).find(|slot| self.connection(actor, *slot).is_none())?;
+        self.nodes[node].hub.as_ref()?;
+        (self.opened, self.asked) = (self.opened + 1, self.asked + 1);
+        let key = SessionKey(self.opened);
+        self.connections.insert(key, Connection { actor, slot, node });
+        let name = self.nodes[node].node.clone();
+        self.judge.opened(key, actor, name.clone());
+        self.note_talk(key, || Said::Connects(name));
+        self.judge.asked(key, self.asked, None);
+        Some((key, talk::connect(self.time(node), self.asked, actor)))
     }
 
     fn say(&mut self, actor: usize, slot: usize, word: Word) -> Result<(), Violation> {
@@ -363,26 +356,34 @@ impl World {
     }
 
     fn ask(&mut self, key: SessionKey, word: Word) -> Result<(), Violation> {
-        let Some(Connection { actor, node, .. }) = self.connections.get(&key) else {
-            return Ok(());
-        };
-        let (actor, node) = (*actor, *node);
+        let Some((known, frame)) = self.says(key, word) else { return Ok(()) };
+        if matches!(word, Word::Unregister | Word::Disconnect) {
+            self.judge.gives_back(key, known.actor);
+        }
+        self.give(known.node, Input::Frame(key, Ok(frame)))
+    }
+
+    /// What a connection says, if it is there.
+    fn says(&mut self, key: SessionKey, word: Word) -> Option<(Connection, ClientFrame)> {
+        let known = self.connections.get(&key)?.clone();
         self.note_talk(key, || Said::Says(word));
         self.asked += 1;
-        if matches!(word, Word::Unregister | Word::Disconnect) {
-            self.judge.gives_back(key, actor);
-        }
-        let wish = (word == Word::Recover).then(|| self.judge.wish(actor, self.asked));
-        let frame: ClientFrame = talk::say(self.time(node), self.asked, actor, (word, wish));
+        let wish = (word == Word::Recover).then(|| self.judge.wish(known.actor, self.asked));
         self.judge.asked(key, self.asked, Some(word));
-        self.give(node, Input::Frame(key, Ok(frame)))
+        let now = self.time(known.node);
+        Some((known.clone(), talk::say(now, self.asked, known.actor, (word, wish))))
     }
 
     fn end(&mut self, key: SessionKey, cause: CloseCause) -> Result<(), Violation> {
-        self.note_talk(key, || Said::IsLost);
-        let Some(connection) = self.connections.remove(&key) else { return Ok(()) };
-        self.judge.ended(key);
+        let Some(connection) = self.leaves(key) else { return Ok(()) };
         self.give(connection.node, Input::Closed(key, cause))
+    }
+
+    fn leaves(&mut self, key: SessionKey) -> Option<Connection> {
+        self.note_talk(key, || Said::IsLost);
+        let connection = self.connections.remove(&key)?;
+        self.judge.ended(key);
+        Some(connection)
     }
 
     /// An input of a node, now or when it goes on.
@@ -417,16 +418,11 @@ impl World {
     /// Carries out what a hub wants.
     fn follow(&mut self, node: usize, outputs: Vec<Output>) -> Result<(), Violation> {
         let now = self.time(node);
-        let Node { hub: Some(hub), name, is_fenced: was_fenced, .. } = &mut self.nodes[node] else {
-            return Ok(());
-        };
+        let Node { hub: Some(hub), name, .. } = &mut self.nodes[node] else { return Ok(()) };
         let (is_fenced, place) = (hub.is_fenced(now), hub.life().map(|life| life.place()));
-        let fences = !std::mem::replace(was_fenced, is_fenced) && is_fenced;
         let requests: Vec<Request> = hub.requests().collect();
-        if fences {
-            self.judge.saw("a node fenced itself");
-        }
         requests.iter().try_for_each(|request| self.judge.asks(name, request))?;
+        self.note_fencing(node, is_fenced);
         self.nodes[node].asked.extend(requests);
         let before = self.engine.revision();
         while let Some(request) = self.next_to_arrive(node) {
@@ -457,6 +453,12 @@ impl World {
         }
         let writes: Vec<Wrote> = self.engine.writes_after(before).filter_map(Wrote::of).collect();
         writes.into_iter().for_each(|wrote| self.note(|| What::Hub(Box::new(wrote))));
+    }
+
+    fn note_fencing(&mut self, node: usize, is_fenced: bool) {
+        if !std::mem::replace(&mut self.nodes[node].is_fenced, is_fenced) && is_fenced {
+            self.judge.saw("a node fenced itself");
+        }
     }
 
     fn read(&mut self, node: usize, key: SessionKey, message: &Outgoing) -> Result<(), Violation> {
@@ -502,19 +504,11 @@ impl World {
             let mut is_quiet = true;
             for node in 0..self.nodes.len() {
                 let one = &self.nodes[node];
-                if one.is_paused || one.is_held || one.hub.is_none() {
+                if one.is_paused || one.hub.is_none() {
                     continue;
                 }
-                let name = one.name.clone();
-                let mut ready = self.engine.ready(&name);
-                ready.retain(|lane| one.hears(lane));
-                if ready.is_empty() {
-                    continue;
-                }
-                is_quiet = false;
-                self.drawn += 1;
-                let lane = ready[self.drawn % ready.len()].clone();
-                if let Some(event) = self.engine.draw(&name, &lane) {
+                if let Some(event) = self.next_event(node) {
+                    is_quiet = false;
                     self.hear(node, event)?;
                 }
             }
@@ -526,6 +520,19 @@ impl World {
             Invariant::I51,
             "the hubs and their engine go round in a circle".to_owned(),
         ))
+    }
+
+    /// What the engine tells a node next, lane by lane in turns.
+    fn next_event(&mut self, node: usize) -> Option<Event> {
+        let one = &self.nodes[node];
+        let mut ready = self.engine.ready(&one.name);
+        ready.retain(|lane| !one.is_held && one.hears(lane));
+        if ready.is_empty() {
+            return None;
+        }
+        self.drawn += 1;
+        let lane = &ready[self.drawn % ready.len()];
+        self.engine.draw(&one.name, lane)
     }
 
     fn note_troubles(&mut self) {

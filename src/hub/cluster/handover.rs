@@ -88,7 +88,7 @@ impl Hub {
     pub(super) fn hand_over_log(&mut self, now: Timestamp, had: &Had) {
         let Some(cluster) = &mut self.cluster else { return };
         let Some((node, claimed)) = cluster.handovers.asking.get(had).cloned() else { return };
-        if !cluster.has_seen(&had.0, claimed) || cluster.fetches.contains_key(had) {
+        if !cluster.has_seen_lost(had, claimed) || cluster.fetches.contains_key(had) {
             return;
         }
         cluster.handovers.asking.remove(had);
@@ -148,10 +148,12 @@ impl Hub {
 }
 
 impl Cluster {
-    /// Returns whether this node's copy of the address's row is of this revision, or a later one.
-    fn has_seen(&self, address: &ActorAddress, revision: Revision) -> bool {
-        let known = self.rows.get(address).is_some_and(|known| known.revision >= revision);
-        known || self.shown >= revision
+    /// Returns whether this node's copy shows that the address is no longer as it had it. If the watch is further than the
+    /// claim and the row is still as it was, another one has replaced the claim, and is yet to be shown.
+    fn has_seen_lost(&self, (address, version): &Had, claimed: Revision) -> bool {
+        let known = self.rows.get(address);
+        let is_later = known.is_some_and(|known| known.revision >= claimed);
+        is_later || self.shown >= claimed && known.is_none_or(|known| known.version != *version)
     }
 }
 

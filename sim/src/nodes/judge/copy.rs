@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use signal_hub::cluster::RowKey;
-use signal_hub::cluster::engine::{Event, NodeName, Request, Revision};
+use signal_hub::cluster::engine::{Event, NodeName, Request, RequestId, Revision};
 use signal_hub::hub::{Hub, SessionKey};
 use signal_hub::protocol::ActorAddress;
 
@@ -15,6 +15,8 @@ use crate::nodes::talk;
 /// What a node's watches have shown since it reached the engine.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Watched {
+    /// The last one that it asked for. Those before it show nothing that counts, however late that comes.
+    watch: Option<RequestId>,
     shown: BTreeMap<ActorAddress, Revision>,
     /// Whether one has shown all rows, as far as the node knows.
     is_whole: bool,
@@ -33,6 +35,8 @@ impl Judge {
         let watched = self.watched.entry(node.clone()).or_default();
         match event {
             Event::Lost | Event::Back => *watched = Watched::default(),
+            Event::Row { watch, .. } | Event::CaughtUp { watch, .. }
+                if watched.watch != Some(*watch) => {}
             Event::Row { key, revision, .. } => {
                 if let Some(RowKey::Address(address)) = RowKey::decode(key) {
                     let shown = watched.shown.entry(address).or_insert(*revision);
@@ -44,9 +48,15 @@ impl Judge {
         }
     }
 
+    /// What a node was shown is of an engine that has lost rows since.
+    pub fn knows_the_past(&mut self, node: &NodeName) {
+        self.watched.entry(node.clone()).or_default().is_current = false;
+    }
+
     /// A node writes rows of addresses only if it knows them all. Another watch may show what was there before.
     pub fn asks(&mut self, node: &NodeName, request: &Request) -> Result<(), Violation> {
-        if let (Request::Watch { .. }, Some(watched)) = (request, self.watched.get_mut(node)) {
+        if let (Request::Watch { id }, Some(watched)) = (request, self.watched.get_mut(node)) {
+            watched.watch = Some(*id);
             watched.shown.clear();
             watched.is_current = false;
         }

@@ -8,10 +8,7 @@ use crate::nodes::moves::Fault;
 
 impl World {
     pub(super) fn break_or_mend(&mut self, node: usize, fault: Fault) -> Result<(), Violation> {
-        self.judge.saw(fault_name(fault));
-        if !self.is_harmless(node, fault) {
-            self.judge.is_troubled(self.now);
-        }
+        self.notes(node, fault);
         let one = &mut self.nodes[node];
         let name = one.name.clone();
         match fault {
@@ -119,6 +116,13 @@ impl World {
             Fault::Leave => others.any(|(_, other)| lives(other)),
             Fault::Clock(_) => true,
             _ => false,
+        }
+    }
+
+    pub(super) fn notes(&mut self, node: usize, fault: Fault) {
+        self.judge.saw(fault_name(fault));
+        if !self.is_harmless(node, fault) {
+            self.judge.is_troubled(self.now);
         }
     }
 

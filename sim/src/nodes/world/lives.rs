@@ -41,6 +41,16 @@ impl Clock {
         Self { pace, ahead, reading: Reading::new(Duration::ZERO, wall) }
     }
 
+    /// The millionths that it gains.
+    pub const fn pace(&self) -> i64 {
+        self.pace
+    }
+
+    /// The milliseconds that the wall clock is ahead.
+    pub const fn ahead(&self) -> i64 {
+        self.ahead
+    }
+
     pub fn shows(&self) -> Timestamp {
         self.reading.timestamp()
     }
@@ -188,12 +198,17 @@ impl World {
     }
 
     pub(super) fn crash(&mut self, node: usize) {
+        self.engine.forget(&self.nodes[node].name);
+        self.is_gone(node);
+    }
+
+    /// A node ends, and with it the connections to it.
+    pub(super) fn is_gone(&mut self, node: usize) {
         let one = &mut self.nodes[node];
         (one.hub, one.leaves) = (None, None);
         (one.is_paused, one.is_lost) = (false, false);
         one.waiting.clear();
         one.cut.clear();
-        self.engine.forget(&one.name);
         let gone: Vec<SessionKey> = self
             .connections
             .iter()
@@ -201,8 +216,7 @@ impl World {
             .map(|(key, _)| *key)
             .collect();
         for key in gone {
-            self.connections.remove(&key);
-            self.judge.ended(key);
+            self.leaves(key);
         }
     }
 

@@ -1,0 +1,292 @@
+//! The world of those who carry frames, requests and events by themselves: its hubs run elsewhere, and it is told what they
+//! do, and what arrives at the engine.
+
+use std::time::Duration;
+
+use signal_hub::cluster::Place;
+use signal_hub::cluster::engine::{Event, NodeName, Request, Revision};
+use signal_hub::hub::{Hub, Output};
+use signal_hub::protocol::ClientFrame;
+use signal_hub::time::Timestamp;
+
+use super::{Connection, SessionKey, Setting, Violation, Word, World};
+use crate::engine::Way;
+use crate::nodes::events::Said;
+use crate::nodes::moves::Fault;
+
+/// What is wrong with a node, as far as whoever carries has to see to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::nodes) struct Condition {
+    /// Whether it runs.
+    pub runs: bool,
+    /// Whether it stands still.
+    pub is_paused: bool,
+    /// Whether it is to reach the engine not at all.
+    pub is_lost: bool,
+    /// Which ways between it and the engine are cut.
+    pub cut: Vec<Way>,
+    /// Whether it was told to end.
+    pub leaves: bool,
+    /// Its wall clock is ahead by so many milliseconds.
+    pub ahead: i64,
+}
+
+/// All is well.
+impl Default for Condition {
+    fn default() -> Self {
+        let (is_paused, is_lost, cut, leaves, ahead) = Default::default();
+        Self { runs: true, is_paused, is_lost, cut, leaves, ahead }
+    }
+}
+
+impl World {
+    /// Time goes on.
+    pub(in crate::nodes) fn comes_to(&mut self, now: Duration) {
+        self.now = self.now.max(now);
+        self.turn_clocks();
+    }
+
+    /// What is wrong now is noted.
+    pub(in crate::nodes) fn looks(&mut self) {
+        self.note_troubles();
+    }
+
+    pub(in crate::nodes) fn setting(&self) -> &Setting {
+        &self.setting
+    }
+
+    pub(in crate::nodes) fn name_of(&self, node: usize) -> NodeName {
+        self.nodes[node].name.clone()
+    }
+
+    /// The millionths that a node's clock gains.
+    pub(in crate::nodes) fn pace_of(&self, node: usize) -> i64 {
+        self.nodes[node].clock.pace()
+    }
+
+    pub(in crate::nodes) fn condition(&self, node: usize) -> Condition {
+        let one = &self.nodes[node];
+        let (is_paused, is_lost) = (one.is_paused, one.is_lost);
+        let cut = one.cut.iter().copied().collect();
+        let (leaves, ahead) = (one.leaves.is_some(), one.clock.ahead());
+        Condition { runs: one.hub.is_some(), is_paused, is_lost, cut, leaves, ahead }
+    }
+
+    /// Something breaks or is mended, but for the ways between hub and engine: those are up to who carries.
+    pub(in crate::nodes) fn suffers(&mut self, node: usize, fault: Fault) -> Result<(), Violation> {
+        let one = &mut self.nodes[node];
+        match fault {
+            Fault::Crash if one.hub.is_some() => self.is_gone(node),
+            Fault::Disconnect => one.is_lost ^= one.hub.is_some(),
+            Fault::Cut(way) if !one.cut.remove(&way) && one.hub.is_some() => {
+                one.cut.insert(way);
+            }
+            Fault::Cut(_) => {}
+            Fault::Leave if one.hub.is_some() => one.leaves = one.leaves.or(Some(self.now)),
+            // Its host has room for one.
+            Fault::Twin => return Ok(()),
+            other => return self.break_or_mend(node, other),
+        }
+        self.notes(node, fault);
+        Ok(())
+    }
+
+    /// A node that was told to end has ended.
+    pub(in crate::nodes) fn has_ended(&mut self, node: usize) {
+        self.is_gone(node);
+        self.nodes[node].has_left = true;
+        self.judge.saw("a node left in order");
+    }
+
+    /// A way between a node and its engine is bad until then.
+    pub(in crate::nodes) fn is_impaired(&mut self, node: usize, until: Duration) {
+        self.judge.is_troubled(until);
+        self.judge.troubled(&self.nodes[node].name, until);
+    }
+
+    /// All is mended.
+    pub(in crate::nodes) fn recovers(&mut self) -> Result<(), Violation> {
+        for node in 0..self.nodes.len() {
+            let one = &mut self.nodes[node];
+            (one.is_lost, one.cut) = (false, Default::default());
+            self.mend(node)?;
+        }
+        if std::mem::take(&mut self.is_electing) {
+            self.engine.end_election();
+        }
+        Ok(())
+    }
+
+    pub(in crate::nodes) fn hold(&mut self, node: usize, is_held: bool) {
+        self.nodes[node].is_held = is_held;
+    }
+
+    /// An actor connects; what it says first.
+    pub(in crate::nodes) fn client_connects(
+        &mut self,
+        actor: usize,
+        node: usize,
+    ) -> Option<(SessionKey, u64, ClientFrame)> {
+        let (key, frame) = self.connects(actor, node)?;
+        Some((key, self.asked, frame))
+    }
+
+    /// A connection says something: to which node, and its number.
+    pub(in crate::nodes) fn client_says(
+        &mut self,
+        key: SessionKey,
+        word: Word,
+    ) -> Option<(u64, ClientFrame)> {
+        let (_, frame) = self.says(key, word)?;
+        Some((self.asked, frame))
+    }
+
+    pub(in crate::nodes) fn client_leaves(&mut self, key: SessionKey) -> Option<Connection> {
+        self.leaves(key)
+    }
+
+    pub(in crate::nodes) fn connection_of(&self, actor: usize, slot: usize) -> Option<SessionKey> {
+        self.connection(actor, slot)
+    }
+
+    pub(in crate::nodes) fn connected(&self, key: SessionKey) -> Option<&Connection> {
+        self.connections.get(&key)
+    }
+
+    /// The connections that clients believe to have.
+    pub(in crate::nodes) fn all_connected(&self) -> impl Iterator<Item = SessionKey> + '_ {
+        self.connections.keys().copied()
+    }
+
+    /// The latest connection.
+    pub(in crate::nodes) fn latest(&self) -> SessionKey {
+        SessionKey(self.opened)
+    }
+
+    /// The latest request has to arrive.
+    pub(in crate::nodes) fn must_arrive(&mut self) {
+        self.judge.probes(self.asked);
+    }
+
+    /// The latest request has to recover.
+    pub(in crate::nodes) fn must_recover(&mut self) {
+        self.judge.must_recover(self.asked);
+    }
+
+    pub(in crate::nodes) fn believers(&self) -> Vec<(SessionKey, usize)> {
+        self.judge.believers(&self.connections)
+    }
+
+    pub(in crate::nodes) fn readers(
+        &self,
+        believers: &[(SessionKey, usize)],
+    ) -> Vec<(SessionKey, usize)> {
+        self.judge.reading(believers)
+    }
+
+    /// A hub is handed what gives its actor's address back.
+    pub(in crate::nodes) fn gives_back(&mut self, key: SessionKey, actor: usize) {
+        self.judge.gives_back(key, actor);
+    }
+
+    /// A hub has done this for sessions that are known.
+    pub(in crate::nodes) fn hub_does(
+        &mut self,
+        node: usize,
+        hub: &Hub,
+        now: Timestamp,
+        outputs: impl Iterator<Item = Output>,
+    ) -> Result<(), Violation> {
+        self.notes.hub_inputs += 1;
+        let is_fenced = hub.is_fenced(now);
+        self.note_fencing(node, is_fenced);
+        for output in outputs {
+            match output {
+                Output::Send(key, message) => {
+                    self.note_talk(key, || Said::hears(&message));
+                    self.judge.heard(key, &message, is_fenced, self.now)?;
+                }
+                Output::Close(key, _) | Output::Linger(key, _) => {
+                    self.leaves(key);
+                }
+                Output::Audit(_) => {}
+            }
+        }
+        self.judge.copies(&self.nodes[node].name, hub)
+    }
+
+    /// A hub hears of its engine; `is_past` if that has lost rows since it said so.
+    pub(in crate::nodes) fn hub_hears(&mut self, node: usize, event: &Event, is_past: bool) {
+        let name = &self.nodes[node].name;
+        self.judge.hears(name, event);
+        if is_past {
+            self.judge.knows_the_past(name);
+        }
+    }
+
+    pub(in crate::nodes) fn hub_asks(
+        &mut self,
+        node: usize,
+        requests: &[Request],
+    ) -> Result<(), Violation> {
+        let name = &self.nodes[node].name;
+        requests.iter().try_for_each(|request| self.judge.asks(name, request))
+    }
+
+    /// A hub as it is now stands for itself.
+    pub(in crate::nodes) fn shows(&mut self, node: usize, hub: &Hub) {
+        if let Some(shown) = &mut self.nodes[node].hub {
+            *shown = hub.clone();
+        }
+    }
+
+    /// A new connection leads from a node to the engine.
+    pub(in crate::nodes) fn engine_reached(&mut self, node: usize) {
+        self.engine.connect_anew(&self.nodes[node].name);
+    }
+
+    /// It has ended, as far as the engine knows.
+    pub(in crate::nodes) fn engine_left(&mut self, node: usize) {
+        self.engine.disconnect(&self.nodes[node].name);
+    }
+
+    /// The last write of the row that a request wants to write.
+    pub(in crate::nodes) fn last_write(&self, request: &Request) -> Option<Revision> {
+        match request {
+            Request::Write { key, .. } => self.engine.last_write(key),
+            Request::Read { .. } | Request::Send { .. } | Request::Watch { .. } => None,
+        }
+    }
+
+    /// A request arrives at the engine that was asked for in a life of its node, when its row's last write was this one.
+    pub(in crate::nodes) fn engine_asked(
+        &mut self,
+        node: usize,
+        mut request: Request,
+        place: Option<Place>,
+        last: Option<Revision>,
+    ) -> Result<(), Violation> {
+        let is_late = self.last_write(&request) != last;
+        if let Request::Write { expected: expected @ None, .. } = &mut request
+            && is_late
+        {
+            // There was a row in between.
+            *expected = Some(last.unwrap_or(Revision(0)));
+        }
+        let before = self.engine.revision();
+        self.arrive(node, request);
+        self.note_writes(before);
+        self.judge.wrote(&self.engine, place, self.now)
+    }
+
+    /// What the engine tells a node next.
+    pub(in crate::nodes) fn engine_tells(&mut self, node: usize) -> Option<Event> {
+        self.next_event(node)
+    }
+
+    /// All is quiet, and all must agree.
+    pub(in crate::nodes) fn agrees(&mut self) -> Result<(), Violation> {
+        let hubs = self.nodes.iter().filter_map(|node| node.hub.as_ref());
+        self.judge.rests(&self.engine, hubs, &self.connections)
+    }
+}
