@@ -325,7 +325,9 @@ impl Stage {
 
     /// Each hub shows itself, as it will be judged.
     async fn show(&mut self) -> Result<(), Violation> {
-        self.with(|state| state.asked_to_show.extend(0..self.setting.nodes));
+        let runs = |node: &usize| self.with(|state| state.world.condition(*node).runs);
+        let running: Vec<usize> = (0..self.setting.nodes).filter(runs).collect();
+        self.with(|state| state.asked_to_show.extend(running));
         self.wait(SHOWN_IN).await?;
         let missing = self.with(|state| std::mem::take(&mut state.asked_to_show));
         assert!(missing.is_empty(), "each hub has something to do all the time: {missing:?}");
