@@ -54,7 +54,7 @@ impl Stage {
             net.host(&host);
         }
         let main = SimRuntime::new(net.host("main"));
-        let shared = Shared::new(net, World::new(setting));
+        let shared = Shared::new(net, World::new(setting).carried());
         let engine = engine::start(&shared);
         let hubs = (0..setting.nodes).map(|node| hub::start(&shared, node)).collect();
         let clients = Current::current().node("clients");
@@ -88,9 +88,9 @@ impl Stage {
         self.shared.net.inject(fault).expect("all hosts are there");
     }
 
-    /// How many hubs and actors there are.
-    pub fn sizes(&self) -> (usize, usize) {
-        (self.setting.nodes, self.setting.actors)
+    /// How many hubs there are.
+    pub fn nodes(&self) -> usize {
+        self.setting.nodes
     }
 
     async fn happen(&mut self, one: Move) -> Result<(), Violation> {

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use dst::net::{Choice, ConnectMode, CutDetection, Fault, LinkConfig, Seen, Ways as Both};
 use rand::RngExt;
+use signal_hub::hub::SessionKey;
 
 use super::stage::Stage;
 use super::{client, engine, hub};
 use crate::engine::Way;
-use crate::nodes::world::Condition;
+use crate::nodes::world::{Condition, Connection};
 
 /// How a hub loses its engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,17 +111,14 @@ impl Stage {
 
     /// What no move tells of: now and then links stand still, lose segments, or end.
     pub fn make_trouble(&mut self, between_hub_and_engine: bool) {
-        if self.rng.random_range(0..8) > 0 {
+        if self.rng.random_range(0..6) > 0 {
             return;
         }
-        let (nodes, actors) = self.sizes();
-        let node = self.rng.random_range(0..nodes);
-        let client = client::host(self.rng.random_range(0..actors));
+        let node = self.rng.random_range(0..self.nodes());
         let lasts = Duration::from_millis(self.rng.random_range(1..4_000));
         let (hub, engine) = (hub::host(node), engine::HOST.to_owned());
         let fault = match self.rng.random_range(0..8) {
-            0 | 1 => Fault::Stall { from: client, to: hub, lasts },
-            2 | 3 => Fault::Stall { from: hub, to: client, lasts },
+            0..4 => return self.stall_client(lasts),
             _ if !between_hub_and_engine => return,
             4 => Fault::Stall { from: hub, to: engine, lasts },
             5 => Fault::Stall { from: engine, to: hub, lasts },
@@ -135,10 +133,23 @@ impl Stage {
             }
             _ => Fault::Reset { connections: Choice::Every { client: hub, server: engine } },
         };
-        if fault.hosts().contains(&engine::HOST) {
-            let now = self.shared.net.elapsed();
-            self.with(|state| state.world.is_impaired(node, now + lasts));
-        }
+        let until = self.shared.net.elapsed() + lasts;
+        self.with(|state| state.world.is_impaired(node, until));
         self.inject(fault);
+    }
+
+    /// One of the connections stands still in one direction.
+    fn stall_client(&mut self, lasts: Duration) {
+        let all: Vec<SessionKey> = self.with(|state| state.world.all_connected().collect());
+        if all.is_empty() {
+            return;
+        }
+        let key = all[self.rng.random_range(0..all.len())];
+        let known = self.with(|state| state.world.connected(key).cloned());
+        let Some(Connection { actor, node, .. }) = known else { return };
+        let (hub, client) = (hub::host(node), client::host(actor));
+        let is_from_hub = self.rng.random_range(0..3) > 0;
+        let (from, to) = if is_from_hub { (hub, client) } else { (client, hub) };
+        self.inject(Fault::Stall { from, to, lasts });
     }
 }
