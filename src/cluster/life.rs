@@ -50,6 +50,8 @@ pub struct Life {
     config: ClusterConfig,
     incarnation: Incarnation,
     phase: LifePhase,
+    /// Whether another process has this node's name.
+    superseded: bool,
     /// Of this life, or of the latest.
     epoch: NodeEpoch,
     /// Of this process's first life.
@@ -86,6 +88,7 @@ impl Life {
             config,
             incarnation,
             phase: LifePhase::Waiting,
+            superseded: false,
             epoch: NodeEpoch::default(),
             first: None,
             own: None,
@@ -124,8 +127,7 @@ impl Life {
 
     /// Returns whether it ended because another process has its name.
     pub fn is_superseded(&self) -> bool {
-        let is_anothers = |(_, row): &(Revision, NodeRow)| row.incarnation != self.incarnation;
-        self.phase == LifePhase::Ended && self.own.as_ref().is_some_and(is_anothers)
+        self.superseded
     }
 
     /// Returns whether it must do nothing for its addresses: it does not live, others may soon take it for dead, or
@@ -367,7 +369,7 @@ impl Life {
         if !is_own {
             let has_lived = self.epoch > NodeEpoch::default();
             if has_lived && epoch > self.epoch {
-                self.phase = LifePhase::Ended;
+                (self.phase, self.superseded) = (LifePhase::Ended, true);
                 return Some(Change::Superseded);
             }
             if self.phase == LifePhase::Living {

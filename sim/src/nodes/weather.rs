@@ -6,6 +6,7 @@ use dst::net::{Choice, Fault, LinkConfig};
 use rand::RngExt;
 use rand_chacha::ChaCha12Rng;
 
+use super::moves::Move;
 use super::scenario::{ENGINE, Effect, hub_of, name_of};
 use super::world::Setting;
 
@@ -26,30 +27,43 @@ pub(super) fn strike(
     steps: Vec<(Duration, Effect)>,
 ) -> Vec<(Duration, Effect)> {
     let is_calm = |(_, effect): &(Duration, Effect)| {
-        !matches!(effect, Effect::Lasting(..) | Effect::Once(super::moves::Move::Fault(..)))
+        !matches!(effect, Effect::Lasting(..) | Effect::Once(Move::Fault(..)))
     };
     let is_calm = steps.iter().all(is_calm);
-    let mut all = Vec::new();
+    let (mut all, mut opened) = (Vec::new(), Vec::new());
     for (at, effect) in steps {
+        if let Effect::Once(Move::Open { actor, node }) = effect {
+            opened.push((name_of(actor % setting.actors), hub_of(node % setting.nodes)));
+        }
         all.push((at, effect));
-        if rng.random_range(0..8) == 0 {
-            all.extend(fault(setting, rng, is_calm).map(|fault| (at, Effect::Network(fault))));
+        if rng.random_range(0..6) == 0 {
+            let is_between = !is_calm && rng.random();
+            let fault =
+                if is_between { Some(between(setting, rng)) } else { stall_client(rng, &opened) };
+            all.extend(fault.map(|fault| (at, Effect::Network(fault))));
         }
     }
     all
 }
 
-fn fault(setting: &Setting, rng: &mut ChaCha12Rng, is_calm: bool) -> Option<Fault> {
-    let (hub, engine) = (hub_of(rng.random_range(0..setting.nodes)), ENGINE.to_owned());
-    let client = name_of(rng.random_range(0..setting.actors));
+/// A connection that was opened lately may stand still in one direction.
+fn stall_client(rng: &mut ChaCha12Rng, opened: &[(String, String)]) -> Option<Fault> {
+    const LATELY: usize = 3;
+    let lately = &opened[opened.len().saturating_sub(LATELY)..];
     let lasts = Duration::from_millis(rng.random_range(1..4_000));
-    Some(match rng.random_range(0..8) {
-        0 | 1 => Fault::Stall { from: client, to: hub, lasts },
-        2 | 3 => Fault::Stall { from: hub, to: client, lasts },
-        _ if is_calm => return None,
-        4 => Fault::Stall { from: hub, to: engine, lasts },
-        5 => Fault::Stall { from: engine, to: hub, lasts },
-        6 => {
+    let (client, hub) = lately.get(rng.random_range(0..LATELY))?.clone();
+    let is_from_hub = rng.random_range(0..3) > 0;
+    let (from, to) = if is_from_hub { (hub, client) } else { (client, hub) };
+    Some(Fault::Stall { from, to, lasts })
+}
+
+fn between(setting: &Setting, rng: &mut ChaCha12Rng) -> Fault {
+    let (hub, engine) = (hub_of(rng.random_range(0..setting.nodes)), ENGINE.to_owned());
+    let lasts = Duration::from_millis(rng.random_range(1..4_000));
+    match rng.random_range(0..4) {
+        0 => Fault::Stall { from: hub, to: engine, lasts },
+        1 => Fault::Stall { from: engine, to: hub, lasts },
+        2 => {
             let jitter = Duration::from_millis(rng.random_range(0..100));
             let loss_per_mille = rng.random_range(0..100);
             let config = LinkConfig { jitter, loss_per_mille, ..LinkConfig::default() };
@@ -57,5 +71,5 @@ fn fault(setting: &Setting, rng: &mut ChaCha12Rng, is_calm: bool) -> Option<Faul
             Fault::Link { from, to, config }
         }
         _ => Fault::Reset { connections: Choice::Every { client: hub, server: engine } },
-    })
+    }
 }

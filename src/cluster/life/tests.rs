@@ -127,6 +127,17 @@ fn of_two_processes_with_one_name_the_older_ends() {
 }
 
 #[test]
+fn who_leaves_before_it_lives_is_not_superseded() {
+    let name = NodeName::parse("a").expect("a name");
+    let mut life = Life::new(ClusterConfig::new(name.clone()), Incarnation(1));
+    let (epoch, incarnation) = (NodeEpoch(4), Incarnation(9));
+    let before = NodeRow { format: Format, epoch, incarnation, beat: 7, alive: false };
+    assert_eq!(life.shown((START, false), name, Revision(1), before), []);
+    life.leave(&mut Requests::default());
+    assert!(!life.is_superseded());
+}
+
+#[test]
 fn who_leaves_is_not_superseded() {
     let mut node = Node::living();
     node.life.leave(&mut node.requests);

@@ -36,6 +36,24 @@ pub(super) struct Readers {
     wishes: BTreeMap<u64, RecoveryWish>,
     /// Requests whose position has to count.
     counting: BTreeSet<u64>,
+    /// The last number that each actor got of an epoch, if what a hub says is not there at once.
+    arrived: Option<BTreeMap<(usize, Epoch), u64>>,
+}
+
+impl Readers {
+    /// Where an actor reads that was told this. What was on its way it has to get once more.
+    fn has_got(&mut self, actor: usize, told: Position) -> Option<Position> {
+        let Some(arrived) = &self.arrived else { return Some(told) };
+        let after = *arrived.get(&(actor, told.epoch))?;
+        let missing = (after + 1..=told.after).map(|seq| (actor, told.epoch, seq));
+        let missing = missing.filter_map(|place| self.messages.get(&place).copied());
+        let reader = self.of.entry(actor).or_default();
+        for number in missing {
+            reader.got.remove(&number);
+            reader.owed.insert(number);
+        }
+        Some(Position { after: told.after.min(after), ..told })
+    }
 }
 
 impl Client {
@@ -52,10 +70,30 @@ const AFTERMATH: Duration = Duration::from_secs(30);
 impl Judge {
     /// What an actor shows when it registers.
     pub fn wish(&mut self, actor: usize, number: u64) -> RecoveryWish {
-        let position = self.readers.of.entry(actor).or_default().position;
+        let told = self.readers.of.entry(actor).or_default().position;
+        let position = told.and_then(|told| self.readers.has_got(actor, told));
+        if told != position {
+            self.saw("a client had not got what its hub said");
+        }
         let wish = position.map_or(RecoveryWish::Begin, RecoveryWish::From);
         self.readers.wishes.insert(number, wish);
         wish
+    }
+
+    /// From now on what hubs say is not there at once: [`Judge::arrives`] tells.
+    pub fn is_far(&mut self) {
+        self.readers.arrived = Some(BTreeMap::new());
+    }
+
+    /// An actor gets what its hub said: that it reads from a position, or the message before one.
+    pub fn arrives(&mut self, actor: usize, position: Position, number: Option<u64>) {
+        let arrived = self.readers.arrived.get_or_insert_default();
+        let after = arrived.entry((actor, position.epoch)).or_default();
+        *after = position.after.max(*after);
+        if let (Some(number), Some(reader)) = (number, self.readers.of.get_mut(&actor)) {
+            reader.got.insert(number);
+            reader.owed.remove(&number);
+        }
     }
 
     /// All is well, so the position that this request shows has to count.

@@ -79,7 +79,7 @@ async fn talk(
             RawArrival::Frame(bytes) => {
                 let frame = decode_hub_frame(&bytes).expect("a hub speaks the protocol");
                 if let HubFrame::Message(message) = frame {
-                    shared.with(|state| state.arrived(key, &message.id));
+                    shared.with(|state| state.arrived(key, &message));
                 }
             }
             RawArrival::Lost(_) => return None,

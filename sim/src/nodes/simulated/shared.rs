@@ -7,12 +7,14 @@ use dst::net::{ConnectionId, Net};
 use signal_hub::cluster::Place;
 use signal_hub::cluster::engine::{Event, Request, RequestId, Revision};
 use signal_hub::hub::{Hub, Output, SessionKey};
-use signal_hub::protocol::{Body, MessageId};
+use signal_hub::protocol::codec::{HubBody, HubMessage};
+use signal_hub::protocol::{Body, Epoch, MessageId, Position, Recovery, Reply};
 use signal_hub::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::invariants::Invariant;
 use crate::nodes::judge::Violation;
+use crate::nodes::talk;
 use crate::nodes::world::World;
 
 /// What passes between a hub and the engine; on the network goes its number.
@@ -53,6 +55,8 @@ pub struct State {
     pub said: BTreeMap<u64, (SessionKey, usize)>,
     /// What hubs said and clients have not got.
     pub unread: BTreeMap<SessionKey, VecDeque<MessageId>>,
+    /// The epoch that each client reads, as far as it knows.
+    epochs: BTreeMap<SessionKey, Epoch>,
     /// The lives of the nodes.
     pub places: BTreeMap<usize, Option<Place>>,
     /// By which nodes are told to end.
@@ -86,6 +90,7 @@ impl Shared {
             sockets: BTreeMap::new(),
             said: BTreeMap::new(),
             unread: BTreeMap::new(),
+            epochs: BTreeMap::new(),
             places: BTreeMap::new(),
             stops: BTreeMap::new(),
             ended: BTreeSet::new(),
@@ -215,11 +220,28 @@ impl State {
     }
 
     /// A client gets a message: the next of those that its hub said.
-    pub fn arrived(&mut self, key: SessionKey, id: &MessageId) {
+    pub fn arrived(&mut self, key: SessionKey, message: &HubMessage) {
+        let id = &message.id;
         let next = self.unread.get_mut(&key).and_then(VecDeque::pop_front);
         if next.as_ref() != Some(id) {
             let what = format!("{key} gets {id} of its hub, and the next is {next:?}");
             self.judge(Err(Violation::new(Invariant::I20, what)));
+        }
+        match &message.body {
+            HubBody::Reply { reply: Reply::Registered(told), .. } => {
+                self.epochs.remove(&key);
+                if let Some(position) = told.recovery.as_ref().and_then(Recovery::position) {
+                    self.epochs.insert(key, position.epoch);
+                    self.world.client_gets(key, position, None);
+                }
+            }
+            HubBody::Delivery { origin: Some(origin), .. } => {
+                if let (Some(seq), Some(epoch)) = (message.seq, self.epochs.get(&key)) {
+                    let position = Position { epoch: *epoch, after: seq.get() };
+                    self.world.client_gets(key, position, Some(talk::number_of(origin)));
+                }
+            }
+            _ => {}
         }
     }
 

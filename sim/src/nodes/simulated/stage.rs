@@ -55,7 +55,7 @@ impl Stage {
             net.host(&host);
         }
         let main = SimRuntime::new(net.host("main"));
-        let shared = Shared::new(net, World::new(&setting).noting(keep));
+        let shared = Shared::new(net, World::new(&setting).carried().noting(keep));
         let engine = engine::start(&shared);
         for node in 0..setting.nodes {
             let milliseconds = shared.with(|state| state.world.condition(node)).ahead;
@@ -98,9 +98,9 @@ impl Stage {
         self.shared.net.inject(fault).expect("all hosts are there");
     }
 
-    /// How many hubs and actors there are.
-    pub fn sizes(&self) -> (usize, usize) {
-        (self.setting.nodes, self.setting.actors)
+    /// How many hubs there are.
+    pub fn nodes(&self) -> usize {
+        self.setting.nodes
     }
 
     async fn happen(&mut self, one: Move) -> Result<(), Violation> {

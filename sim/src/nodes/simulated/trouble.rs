@@ -112,7 +112,7 @@ impl Stage {
     pub fn strikes(&mut self, fault: Fault) {
         let hosts = fault.hosts();
         if hosts.contains(&engine::HOST) {
-            let (nodes, _) = self.sizes();
+            let nodes = self.nodes();
             let named = (0..nodes).filter(|node| hosts.contains(&&*hub::host(*node)));
             for node in named.collect::<Vec<_>>() {
                 let until = self.shared.net.elapsed() + fault.lasts().unwrap_or_default();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use signal_hub::cluster::Place;
 use signal_hub::cluster::engine::{Event, NodeName, Request, Revision};
 use signal_hub::hub::{Hub, Output};
-use signal_hub::protocol::ClientFrame;
+use signal_hub::protocol::{ClientFrame, Position};
 use signal_hub::time::Timestamp;
 
 use super::{Connection, SessionKey, Setting, Violation, Word, World};
@@ -40,6 +40,24 @@ impl Default for Condition {
 }
 
 impl World {
+    /// Others carry all from now on, and [`World::client_gets`] tells what arrives.
+    pub(in crate::nodes) fn carried(mut self) -> Self {
+        self.judge.is_far();
+        self
+    }
+
+    /// A client gets that it reads from a position, or the message before one.
+    pub(in crate::nodes) fn client_gets(
+        &mut self,
+        key: SessionKey,
+        position: Position,
+        number: Option<u64>,
+    ) {
+        if let Some(known) = self.connections.get(&key) {
+            self.judge.arrives(known.actor, position, number);
+        }
+    }
+
     /// Time goes on.
     pub(in crate::nodes) fn comes_to(&mut self, now: Duration) {
         self.now = self.now.max(now);
