@@ -16,6 +16,7 @@ pub use aims::Aim;
 pub use judge::Violation;
 pub use moves::{Fault, Move, Word, storm};
 pub(crate) use world::steps::Step;
+pub use world::steps::{LAG_MAX, WRITES_MAX};
 pub use world::{Seen, Setting, World};
 
 /// What must have come up in so many storms, or they prove little.

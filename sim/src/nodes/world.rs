@@ -77,6 +77,10 @@ pub struct World {
     is_electing: bool,
     /// Whether nothing happens by itself.
     is_stepwise: bool,
+    /// Time passes in steps of this length.
+    pulse: Duration,
+    /// Whether the last step was that time passed.
+    has_waited: bool,
     judge: Judge,
 }
 
@@ -161,6 +165,8 @@ impl World {
             drawn: 0,
             is_electing: false,
             is_stepwise: false,
+            pulse: STEP,
+            has_waited: false,
             judge: Judge::new(setting),
         };
         for node in 0..setting.nodes {
@@ -478,7 +484,7 @@ impl World {
     fn wait(&mut self, time: Duration) -> Result<(), Violation> {
         let until = self.now + time;
         while self.now < until {
-            self.now = (self.now + STEP).min(until);
+            self.now = (self.now + self.pulse).min(until);
             self.turn_clocks();
             self.note_troubles();
             for node in 0..self.nodes.len() {

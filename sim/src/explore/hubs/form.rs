@@ -8,7 +8,7 @@ use super::HubsSize;
 use crate::nodes::World;
 
 /// All older times are alike but for their order, in milliseconds from now.
-const OLD: i64 = -8_000;
+const OLD: i64 = -6_000;
 /// What says nothing of what happens next; of timers, what they are for says when it is due.
 const LEFT_OUT: [&[u8]; 4] = [b"ClusterConfig", b"NodeFigures", b"Request", b"timers"];
 
