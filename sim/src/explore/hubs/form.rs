@@ -18,7 +18,8 @@ pub(super) fn of(world: &World, left: &HubsSize) -> u64 {
     let mut tokens = Reader::new(text.as_bytes(), world.clock().as_millis()).read();
     rename(&mut tokens);
     let mut hasher = DefaultHasher::new();
-    (left.unknown, left.pauses, left.words, left.returns, tokens).hash(&mut hasher);
+    (left.unknown, left.pauses, left.words, left.returns).hash(&mut hasher);
+    (world.declarations(), tokens).hash(&mut hasher);
     hasher.finish()
 }
 
