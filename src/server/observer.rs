@@ -48,7 +48,8 @@ pub trait Observer: Send + 'static {
         let _ = (now, event, hub);
     }
 
-    /// `hub`, which is a node, asks this of its engine, in order; nothing of it is under way yet.
+    /// `hub`, which is a node, asks this of its engine, in order, after what it heard or was given: nothing, if it has
+    /// nothing to ask. None of it is under way yet.
     fn asks(&mut self, now: Timestamp, requests: &[Request], hub: &Hub) {
         let _ = (now, requests, hub);
     }

@@ -12,8 +12,8 @@ use dst::interrupt;
 use indicatif::ProgressBar;
 use signal_hub_sim::backend::{self, Backend};
 use signal_hub_sim::explore::{
-    ACTORS_MAX, CONNECTIONS_MAX, Explored, Found, HubsExplored, HubsSize, Patience, Plan, Progress,
-    Size, explore, explore_hubs,
+    ACTORS_MAX, CONNECTIONS_MAX, DECLARATIONS_MAX, Explored, Found, HubsExplored, HubsSize,
+    LAG_MAX, Patience, Plan, Progress, Size, WRITES_MAX, explore, explore_hubs,
 };
 use signal_hub_sim::invariants::Invariant;
 use signal_hub_sim::run::Keep;
@@ -177,7 +177,8 @@ fn hubs_text(size: &HubsSize, explored: &HubsExplored, took: Duration) -> String
     let HubsSize { unknown, pauses, words, returns, .. } = size;
     let words = words.map_or("without limit".to_owned(), |words| words.to_string());
     format!(
-        "size      hubs 2, unknown writes {unknown}, pauses {pauses}, words {words}, returns {returns}\n{told}"
+        "size      hubs 2, unknown writes {unknown}, pauses {pauses}, words {words}, returns {returns}\n\
+         bounds    writes under way {WRITES_MAX}, lag {LAG_MAX}, declarations {DECLARATIONS_MAX}\n{told}"
     )
 }
 

@@ -13,7 +13,8 @@ mod story;
 
 use std::sync::Arc;
 
-pub use hubs::{HubsExplored, HubsSize, explore_hubs};
+pub use crate::nodes::{LAG_MAX, WRITES_MAX};
+pub use hubs::{DECLARATIONS_MAX, HubsExplored, HubsSize, explore_hubs};
 pub use moves::{Move, Place, Word};
 pub use search::{Patience, Progress};
 pub use setting::{ACTORS_MAX, CONNECTIONS_MAX, Check, Size};

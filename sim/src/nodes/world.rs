@@ -86,6 +86,10 @@ pub struct World {
     is_electing: bool,
     /// Whether nothing happens by itself.
     is_stepwise: bool,
+    /// Time passes in steps of this length.
+    pulse: Duration,
+    /// Whether the last step was that time passed.
+    has_waited: bool,
     judge: Judge,
     notes: Notes,
 }
@@ -182,6 +186,8 @@ impl World {
             drawn: 0,
             is_electing: false,
             is_stepwise: false,
+            pulse: STEP,
+            has_waited: false,
             judge: Judge::new(setting),
             notes: Notes::of(Keep::Nothing),
         };
@@ -547,7 +553,7 @@ impl World {
     fn wait(&mut self, time: Duration) -> Result<(), Violation> {
         let until = self.now + time;
         while self.now < until {
-            self.now = (self.now + STEP).min(until);
+            self.now = (self.now + self.pulse).min(until);
             self.turn_clocks();
             self.note_troubles();
             for node in 0..self.nodes.len() {

@@ -203,12 +203,15 @@ impl Hub {
     /// The life of its owner began or ended: the address can be reached, or is detached from now on.
     pub(super) fn look_again_at(&mut self, now: Timestamp, address: &ActorAddress) {
         let known = self.cluster.as_ref().and_then(|cluster| cluster.rows.get(address));
-        let Some(place) = known.map(|known| known.owner.clone()) else { return };
-        let state = self.state_at(now, &place, address);
-        let is_same = |known: &&Registration| known.state.is_elsewhere() && state.is_elsewhere();
+        let known = known.map(|known| (known.owner.clone(), known.recovers));
+        let Some((place, recovers)) = known else { return };
+        let (state, recovers) =
+            (self.state_at(now, &place, address), self.is_kept_at(&place, address, recovers));
+        let is_same = |known: &&Registration| {
+            known.state.is_elsewhere() && state.is_elsewhere() && known.recovers == recovers
+        };
         let copy = self.registry.get(address).filter(|copy| copy.state.owner().is_none());
         if let Some(copy) = copy.filter(|copy| !is_same(copy)) {
-            let recovers = copy.recovers && !self.is_lost_at(&place);
             let copy = Registration { state, recovers, ..copy.clone() };
             self.registry.insert(address.clone(), copy);
             self.time_copy(address, state);
@@ -222,11 +225,10 @@ impl Hub {
         let version = cluster.version_of(address);
         let state = self.state_at(now, &row.owner, address);
         let is_own = row.owner.node == cluster.config.node;
-        let is_kept = !is_own && row.recovers && !self.is_lost_at(&row.owner);
         if !is_own {
             self.end_log(address);
         }
-        let recovers = is_kept || is_own && self.logs.get(address).is_some();
+        let recovers = self.is_kept_at(&row.owner, address, row.recovers);
         let registration = Registration {
             version,
             capabilities: row.capabilities,
@@ -257,10 +259,15 @@ impl Hub {
         }
     }
 
-    /// Returns whether what was kept there is gone: another node's life, which is over.
-    fn is_lost_at(&self, place: &Place) -> bool {
+    /// Returns whether messages are kept for the address at its place, whose row says that it does or does not: not by a
+    /// life that is over.
+    fn is_kept_at(&self, place: &Place, address: &ActorAddress, recovers: bool) -> bool {
         let cluster = self.cluster.as_ref().expect("only a node copies rows");
-        place.node != cluster.config.node && !cluster.life.lives(place)
+        if place.node == cluster.config.node {
+            self.logs.get(address).is_some()
+        } else {
+            recovers && cluster.life.lives(place)
+        }
     }
 
     fn state_at(&self, now: Timestamp, place: &Place, address: &ActorAddress) -> RegistrationState {

@@ -8,7 +8,7 @@ use super::HubsSize;
 use crate::nodes::World;
 
 /// All older times are alike but for their order, in milliseconds from now.
-const OLD: i64 = -8_000;
+const OLD: i64 = -6_000;
 /// What says nothing of what happens next; of timers, what they are for says when it is due.
 const LEFT_OUT: [&[u8]; 4] = [b"ClusterConfig", b"NodeFigures", b"Request", b"timers"];
 
@@ -18,7 +18,8 @@ pub(super) fn of(world: &World, left: &HubsSize) -> u64 {
     let mut tokens = Reader::new(text.as_bytes(), world.clock().as_millis()).read();
     rename(&mut tokens);
     let mut hasher = DefaultHasher::new();
-    (left.unknown, left.pauses, left.words, left.returns, tokens).hash(&mut hasher);
+    (left.unknown, left.pauses, left.words, left.returns).hash(&mut hasher);
+    (world.declarations(), tokens).hash(&mut hasher);
     hasher.finish()
 }
 

@@ -4,9 +4,11 @@
 
 mod form;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Mutex, PoisonError};
 
 use stateright::{Model, Property};
 
@@ -42,7 +44,7 @@ pub struct HubsExplored {
 /// Explores on one thread, breadth first. `watch` is asked now and then.
 pub fn explore_hubs(size: HubsSize, watch: &mut dyn FnMut(&Progress) -> Patience) -> HubsExplored {
     let bounds = Bounds::new(size.depth);
-    let orders = Orders { size, setting: Setting::in_beats(), bounds: bounds.clone() };
+    let orders = Orders::new(size, &bounds);
     let Searched { progress, exhausted, found } = search(orders, &bounds, watch);
     let found = found.map(|way| {
         let broken = way.last().and_then(|(state, _)| state.broken.clone());
@@ -52,10 +54,14 @@ pub fn explore_hubs(size: HubsSize, watch: &mut dyn FnMut(&Progress) -> Patience
     HubsExplored { progress, exhausted, found }
 }
 
+/// What follows another declaration is left out.
+pub const DECLARATIONS_MAX: usize = 1;
+
 struct Orders {
     size: HubsSize,
     setting: Setting,
     bounds: Bounds,
+    rested: Mutex<BTreeSet<u64>>,
 }
 
 /// States are one if their forms are one.
@@ -87,6 +93,13 @@ impl Hash for State {
     }
 }
 
+impl Orders {
+    fn new(size: HubsSize, bounds: &Bounds) -> Self {
+        let (setting, bounds) = (Setting::in_beats(), bounds.clone());
+        Self { size, setting, bounds, rested: Mutex::default() }
+    }
+}
+
 impl State {
     fn first(orders: &Orders) -> Self {
         let world = World::stepwise(&orders.setting);
@@ -105,7 +118,8 @@ impl State {
         }));
     }
 
-    fn after(&self, step: &Step) -> Self {
+    /// `rested` has the forms of states that came to rest, which need not do it again.
+    fn after(&self, step: &Step, rested: &mut BTreeSet<u64>) -> Self {
         let (mut world, mut left) = (self.world.clone(), self.left);
         match step {
             Step::Spoil(..) => left.unknown -= 1,
@@ -114,14 +128,20 @@ impl State {
             Step::Say(..) | Step::End(_) => left.words = left.words.map(|words| words - 1),
             _ => {}
         }
-        let verdict = panic::catch_unwind(AssertUnwindSafe(|| {
-            world.step(step)?;
-            if world.is_quiet() { world.comes_to_rest() } else { Ok(()) }
-        }));
-        let verdict = verdict.unwrap_or_else(|payload| Err(Violation::of_panic(&*payload)));
+        let verdict = judged(|| world.step(step));
         let form = form::of(&world, &left);
+        let rests = || if world.is_quiet() { judged(|| world.comes_to_rest()) } else { Ok(()) };
+        let verdict = verdict.and_then(|()| if rested.contains(&form) { Ok(()) } else { rests() });
+        if verdict.is_ok() {
+            rested.insert(form);
+        }
         Self { world, left, form, depth: self.depth + 1, broken: verdict.err() }
     }
+}
+
+fn judged(happens: impl FnOnce() -> Result<(), Violation>) -> Result<(), Violation> {
+    let verdict = panic::catch_unwind(AssertUnwindSafe(happens));
+    verdict.unwrap_or_else(|payload| Err(Violation::of_panic(&*payload)))
 }
 
 impl Model for Orders {
@@ -139,7 +159,11 @@ impl Model for Orders {
     }
 
     fn next_state(&self, state: &State, step: Step) -> Option<State> {
-        (!self.bounds.end_at(state.depth)).then(|| state.after(&step))
+        let next = (!self.bounds.end_at(state.depth)).then(|| {
+            let mut rested = self.rested.lock().unwrap_or_else(PoisonError::into_inner);
+            state.after(&step, &mut rested)
+        });
+        next.filter(|next| next.broken.is_some() || next.world.declarations() <= DECLARATIONS_MAX)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
@@ -149,7 +173,7 @@ impl Model for Orders {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet, VecDeque};
+    use std::collections::{BTreeMap, VecDeque};
 
     use super::*;
 
@@ -163,13 +187,14 @@ mod tests {
     fn next(state: &State) -> Vec<State> {
         let mut steps = Vec::new();
         state.moves(&mut steps);
-        steps.iter().map(|step| state.after(step)).collect()
+        let mut rested = BTreeSet::new();
+        steps.iter().map(|step| state.after(step, &mut rested)).collect()
     }
 
     #[test]
     fn states_of_two_hubs_that_are_taken_for_one_go_on_as_one() {
         for size in SIZES {
-            let orders = Orders { size, setting: Setting::in_beats(), bounds: Bounds::new(None) };
+            let orders = Orders::new(size, &Bounds::new(None));
             let first = State::first(&orders);
             let forms = |state: &State| -> BTreeSet<u64> {
                 next(state).into_iter().map(|state| state.form).collect()

@@ -116,9 +116,9 @@ impl Observer for Tap {
         }
     }
 
-    fn asks(&mut self, _now: Timestamp, requests: &[Request], _hub: &Hub) {
+    fn asks(&mut self, _now: Timestamp, requests: &[Request], hub: &Hub) {
         self.shared.with(|state| {
-            let verdict = state.world.hub_asks(self.node, requests);
+            let verdict = state.world.hub_asks(self.node, hub, requests);
             state.judge(verdict);
         });
     }

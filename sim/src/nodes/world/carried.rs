@@ -230,7 +230,7 @@ impl World {
                 Output::Audit(_) => {}
             }
         }
-        self.judge.copies(&self.nodes[node].name, hub)
+        Ok(())
     }
 
     /// A hub hears of its engine; `is_past` if that has lost rows since it said so.
@@ -242,13 +242,16 @@ impl World {
         }
     }
 
+    /// A hub asks its engine, if only for nothing. It may have heard of a watch that it has just replaced.
     pub(in crate::nodes) fn hub_asks(
         &mut self,
         node: usize,
+        hub: &Hub,
         requests: &[Request],
     ) -> Result<(), Violation> {
         let name = &self.nodes[node].name;
-        requests.iter().try_for_each(|request| self.judge.asks(name, request))
+        requests.iter().try_for_each(|request| self.judge.asks(name, request))?;
+        self.judge.copies(name, hub)
     }
 
     /// A hub as it is now stands for itself.

@@ -18,7 +18,9 @@ use crate::nodes::moves::{Fault, Word};
 /// Time passes in steps of this length, and each timeout is a few of them.
 const BEAT: Duration = Duration::from_secs(1);
 /// Writes that are under way; beyond that clients say nothing.
-const WRITES_MAX: usize = 2;
+pub const WRITES_MAX: usize = 2;
+/// Rows that a node which stands still has not seen; beyond that, too.
+pub const LAG_MAX: usize = 2;
 /// The one actor.
 const ACTOR: usize = 0;
 
@@ -94,6 +96,12 @@ impl Setting {
     }
 }
 
+impl Node {
+    fn writes_next(&self) -> bool {
+        matches!(self.asked.front(), Some(Request::Write { .. }))
+    }
+}
+
 impl World {
     /// Both nodes live, and the actor is connected to both. From now on nothing happens by itself.
     pub(crate) fn stepwise(setting: &Setting) -> Self {
@@ -104,23 +112,32 @@ impl World {
             world.flow()
         });
         begun.expect("nothing is broken at the beginning");
-        world.is_stepwise = true;
+        (world.is_stepwise, world.pulse) = (true, BEAT);
         world
     }
 
-    /// What can happen next; what breaks is the caller's to bound.
+    /// What can happen next; what breaks is the caller's to bound. Of steps that can change places, one order is enough:
+    /// what becomes of a write is said when it arrives, or before the beat that has it asked for; a node stands still when
+    /// only that lets time pass, and goes on when time has passed, or nothing else happens.
     pub(crate) fn steps(&self) -> Vec<Step> {
+        if let Some(steps) = self.steps_of_spoilt() {
+            return steps;
+        }
         let mut steps = Vec::new();
         for node in 0..self.nodes.len() {
             let one = &self.nodes[node];
-            if let Some(Request::Write { .. }) = one.asked.front() {
+            let (writes, is_spoilt) = (one.writes_next(), one.loses_answer || one.is_late);
+            if writes {
                 steps.push(Step::Arrive(node));
             }
-            if !one.loses_answer && !one.is_late {
+            if !is_spoilt && (writes || self.is_quiet()) {
                 steps.push(Step::Spoil(node, Fate::AnswerLost));
                 steps.push(Step::Spoil(node, Fate::Late));
             }
-            steps.push(Step::Pause(node));
+            let turns = if one.is_paused { self.has_waited } else { self.is_quiet_but(node) };
+            if turns || self.is_quiet() {
+                steps.push(Step::Pause(node));
+            }
             if !one.is_paused {
                 let ready = self.engine.ready(&one.name);
                 steps.extend(ready.into_iter().map(|lane| Step::Hear(node, lane)));
@@ -136,6 +153,16 @@ impl World {
             steps.push(Step::Wait);
         }
         steps
+    }
+
+    /// If it was said what becomes of a write: it arrives at once, or time passes until there is one.
+    fn steps_of_spoilt(&self) -> Option<Vec<Step>> {
+        let node = self.nodes.iter().position(|node| node.loses_answer || node.is_late)?;
+        if self.nodes[node].writes_next() {
+            return Some(vec![Step::Arrive(node)]);
+        }
+        let goes_on = self.nodes[node].is_paused.then_some(Step::Pause(node));
+        self.is_quiet().then(|| [Step::Wait].into_iter().chain(goes_on).collect())
     }
 
     fn clients_steps(&self, node: usize, steps: &mut Vec<Step>) {
@@ -154,15 +181,31 @@ impl World {
         let unheard = |node: &Node| self.engine.unheard(&node.name);
         let writes =
             self.nodes.iter().map(|node| node.asked.len() + unheard(node).0).sum::<usize>();
-        let mut awake = self.nodes.iter().filter(|node| !node.is_paused);
-        writes < WRITES_MAX && awake.all(|node| unheard(node).1 == 0)
+        let lag = |node: &Node| if node.is_paused { LAG_MAX } else { 0 };
+        writes < WRITES_MAX && self.nodes.iter().all(|node| unheard(node).1 <= lag(node))
     }
 
     /// Whether nothing is under way, but at who stands still.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.nodes.iter().all(|node| {
-            node.asked.is_empty() && (node.is_paused || self.engine.ready(&node.name).is_empty())
-        })
+        (0..self.nodes.len()).all(|node| self.nodes[node].is_paused || self.has_heard(node))
+            && self.nodes.iter().all(|node| node.asked.is_empty())
+    }
+
+    /// Whether it is so if a node stands still, and only then.
+    fn is_quiet_but(&self, still: usize) -> bool {
+        let mut others = (0..self.nodes.len()).filter(|node| *node != still);
+        others.all(|node| self.nodes[node].is_paused || self.has_heard(node))
+            && self.nodes.iter().all(|node| node.asked.is_empty())
+            && !self.has_heard(still)
+    }
+
+    fn has_heard(&self, node: usize) -> bool {
+        self.engine.ready(&self.nodes[node].name).is_empty()
+    }
+
+    /// How often a node was declared dead.
+    pub(crate) fn declarations(&self) -> usize {
+        self.judge.seen.get("a node was declared dead").copied().unwrap_or_default()
     }
 
     /// Whether a node stands still.
@@ -172,6 +215,7 @@ impl World {
 
     /// Does one step. Renewals follow by themselves: they are carried out and shown as soon as they can be.
     pub(crate) fn step(&mut self, step: &Step) -> Result<(), Violation> {
+        self.has_waited = *step == Step::Wait;
         self.take(step)?;
         while let Some(next) = (0..self.nodes.len()).find_map(|node| self.renews(node)) {
             self.take(&next)?;
@@ -303,6 +347,6 @@ impl fmt::Display for World {
             write!(f, "{} {} ", node.loses_answer, node.is_late)?;
             write!(f, "{:?} {:?} ", node.waiting, node.hub.as_ref().map(|hub| hub.as_node()))?;
         }
-        write!(f, "{:?}", self.engine.present())
+        write!(f, "{} {:?}", self.has_waited, self.engine.present())
     }
 }
