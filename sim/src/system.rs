@@ -101,7 +101,7 @@ impl System for SignalHub {
         scenario::is_fair(scenario)
     }
 
-    fn required(profile: Profile) -> Vec<Situation> {
+    fn required(profile: Profile, _backend: Backend) -> Vec<Situation> {
         situations::required(profile)
     }
 

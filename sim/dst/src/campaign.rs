@@ -93,7 +93,9 @@ impl<S: System> Plan<S> {
     /// What has to come up in it.
     pub fn required(&self) -> Vec<S::Situation> {
         match self.backend {
-            Backend::Message | Backend::Simulated | Backend::Both => S::required(self.profile),
+            Backend::Message | Backend::Simulated | Backend::Both => {
+                S::required(self.profile, self.backend)
+            }
             // Its runs take as long as they say: there are never enough.
             Backend::Real => Vec::new(),
         }

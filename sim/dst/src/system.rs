@@ -165,9 +165,9 @@ pub trait System: Debug + Default + Clone + Copy + PartialEq + Eq + Send + Sync 
         true
     }
 
-    /// What a campaign of the profile has to meet.
-    fn required(profile: Self::Profile) -> Vec<Self::Situation> {
-        let _ = profile;
+    /// What a campaign of the profile has to meet on the backend.
+    fn required(profile: Self::Profile, backend: Backend) -> Vec<Self::Situation> {
+        let _ = (profile, backend);
         Vec::new()
     }
 

@@ -53,7 +53,7 @@ impl<T: Service> System for T {
         <T as Service>::generate(profile, seed)
     }
 
-    fn required(_profile: T::Profile) -> Vec<Sight<T>> {
+    fn required(_profile: T::Profile, _backend: backend::Backend) -> Vec<Sight<T>> {
         Sight::ALL.to_vec()
     }
 
