@@ -90,7 +90,7 @@ fn what_cannot_be_played_is_told_with_its_line() {
             file(two, r#""who": "engine", "do": "lose_answer""#),
             file(two, r#""who": "n5", "do": "end_watch""#),
             file(two, r#""who": "hub", "do": "shutdown""#),
-            file(two, r#""who": "network", "do": "heal""#),
+            file(two, r#""who": "network", "do": "stall", "from": "a0", "to": "hub", "lasts": "1s""#),
             file(two, r#""who": "a0", "do": "sees", "type": "n""#),
             file(r#"["alice"]"#, r#""who": "alice", "do": "register""#),
         ]
