@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::chores::Chores;
+use super::chores::{Chores, Lost, Sweep};
 use super::{Known, Shown, readable};
 use crate::cluster::engine::{Key, RequestId, Revision};
 use crate::cluster::{AddressRow, NodeRow, Place, RowKey};
@@ -79,18 +79,7 @@ impl Hub {
         if revision < mark || !watch.older.is_empty() {
             return self.went_back(now);
         }
-        let is_gone = |(address, known): &(&ActorAddress, &Known)| {
-            known.revision <= revision && !shown.contains(*address)
-        };
-        let gone = cluster.rows.iter().filter(is_gone);
-        let gone = gone.map(|(address, known)| (address.clone(), Some(known.revision)));
-        let unknown = |address: &&ActorAddress| !cluster.rows.contains_key(*address);
-        let lost = std::mem::take(&mut cluster.rows_lost).then(|| self.registry.iter());
-        let foreign = lost.into_iter().flatten();
-        let foreign = foreign.filter(|(_, known)| known.state.owner().is_none());
-        let foreign = foreign.map(|(address, _)| address).filter(unknown);
-        let gone: Vec<_> = gone.chain(foreign.map(|address| (address.clone(), None))).collect();
-        cluster.chores.gone.extend(gone);
+        cluster.chores.sweep = Some(Sweep { revision, shown, after: None });
         let changes = cluster.life.caught_up(now, &nodes);
         // Until now it may have been blind: what is detached elsewhere has all of its window from here on.
         let elsewhere = cluster.at.keys().filter(|place| place.node != cluster.config.node);
@@ -103,17 +92,23 @@ impl Hub {
         &mut self,
         now: Timestamp,
         address: &ActorAddress,
-        revision: Option<Revision>,
+        revision: Revision,
     ) {
-        let Some(cluster) = &self.cluster else { return };
-        let known = cluster.rows.get(address).map(|known| known.revision);
-        if known != revision {
-            return;
+        let known = self.cluster.as_ref().and_then(|cluster| cluster.rows.get(address));
+        if known.is_some_and(|known| known.revision == revision) {
+            self.gone(now, address);
         }
-        match revision {
-            Some(_) => self.gone(now, address),
-            None if self.registry.owner(address).is_none() => self.forget_copy(address),
-            None => {}
+    }
+
+    /// The engine lost the row of the address: who has it here claims it again, and nobody has it elsewhere unless there is
+    /// a row again.
+    pub(super) fn look_for_lost(&mut self, address: &ActorAddress) {
+        let Some(cluster) = &self.cluster else { return };
+        let has_row = cluster.rows.contains_key(address);
+        if self.registry.owner(address).is_some() {
+            self.unsettle(address);
+        } else if !has_row {
+            self.forget_copy(address);
         }
     }
 
@@ -122,17 +117,17 @@ impl Hub {
         let Some(cluster) = &mut self.cluster else { return };
         cluster.generation += 1;
         (cluster.shown, cluster.last) = (Revision(0), Revision(0));
-        cluster.rows.clear();
-        cluster.rows_lost = true;
-        cluster.at.clear();
-        cluster.chores = Chores::default();
+        let (rows, at) = (std::mem::take(&mut cluster.rows), std::mem::take(&mut cluster.at));
+        cluster.chores.lost.push_back(Lost { rows, at });
+        let lost = std::mem::take(&mut cluster.chores.lost);
+        cluster.chores = Chores { lost, ..Chores::default() };
         cluster.life.went_back();
         cluster.watch_anew(now);
         let own = cluster.life.place();
         self.tell_of(&own, NodeChange::LostRows);
         self.drop_fetches();
         self.end_handovers();
-        self.claim_all_again();
+        self.cluster.iter_mut().for_each(|cluster| cluster.drop_writes());
     }
 
     /// A row as it is in the log, unless a later one is known.
@@ -215,6 +210,10 @@ impl Hub {
             let copy = Registration { state, recovers, ..copy.clone() };
             self.registry.insert(address.clone(), copy);
             self.time_copy(address, state);
+        }
+        if self.registry.owner(address).is_some() {
+            // Its row may be of an earlier life.
+            self.unsettle(address);
         }
         self.moved(now, address);
     }

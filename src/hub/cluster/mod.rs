@@ -57,8 +57,6 @@ pub(super) struct Cluster {
     /// The last revision that a watch has shown: a row that is older and unknown was replaced.
     shown: Revision,
     rows: BTreeMap<ActorAddress, Known>,
-    /// Whether addresses may be known without their rows, since the engine lost those.
-    rows_lost: bool,
     /// The addresses at each place.
     at: BTreeMap<Place, BTreeSet<ActorAddress>>,
     writes: BTreeMap<ActorAddress, Writing>,
@@ -157,7 +155,6 @@ impl Cluster {
             last: Revision(0),
             shown: Revision(0),
             rows: BTreeMap::new(),
-            rows_lost: false,
             at: BTreeMap::new(),
             writes: BTreeMap::new(),
             asked: BTreeMap::new(),
@@ -225,11 +222,11 @@ impl Hub {
     pub fn copied_rows(&self) -> impl Iterator<Item = (&ActorAddress, Revision, u64, &Place)> + '_ {
         let cluster = self.cluster.iter();
         cluster.flat_map(|cluster| {
-            let gone = |(address, known): &(&ActorAddress, &Known)| {
-                let mut gone = cluster.chores.gone.iter();
-                gone.any(|(gone, at)| gone == *address && *at == Some(known.revision))
-            };
-            let rows = cluster.rows.iter().filter(move |row| !gone(row));
+            let sweep = cluster.chores.sweep.as_ref();
+            let rows = cluster.rows.iter();
+            let rows = rows.filter(move |(address, known)| {
+                sweep.is_none_or(|sweep| !sweep.misses(address, known))
+            });
             rows.map(|(address, known)| {
                 (address, known.revision, cluster.version_of(address), &known.owner)
             })
@@ -413,12 +410,12 @@ impl Hub {
         }
     }
 
-    /// What sessions of this node have has no row of its present life.
-    pub(super) fn claim_all_again(&mut self) {
+    /// What sessions of this node have has no row of its present life: what is at earlier ones is looked at in turns.
+    fn claim_all_again(&mut self) {
         let Some(cluster) = &mut self.cluster else { return };
         cluster.drop_writes();
-        let live = self.registry.iter().filter(|(_, known)| known.state.owner().is_some());
-        cluster.unsettled.extend(live.map(|(address, _)| address.clone()));
+        let own = cluster.at.keys().filter(|place| place.node == cluster.config.node);
+        cluster.chores.places.extend(own.map(|place| (place.clone(), None)));
     }
 }
 
