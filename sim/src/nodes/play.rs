@@ -18,6 +18,9 @@ use super::system::sightings;
 use super::world::{Notes, Seen, World};
 use super::{Nodes, simulated};
 
+/// What follows from the last step takes less.
+pub(super) const AFTERMATH: Duration = Duration::from_secs(2);
+
 /// What happens next.
 pub(super) enum Turn {
     /// A step begins.
@@ -92,6 +95,7 @@ fn by_messages(scenario: &Scenario, keep: Keep) -> Played {
                 world.happen(one)?;
             }
         }
+        world.happen(Move::Wait(AFTERMATH))?;
         world.note(|| What::Run(Milestone::Heal));
         if scenario.ending == Ending::Calm { world.rest() } else { Ok(()) }
     }));

@@ -80,6 +80,7 @@ impl Stage {
                 Now::Network(fault) => self.strikes(fault),
             }
         }
+        self.wait(play::AFTERMATH).await?;
         self.with(|state| state.world.note(|| What::Run(Milestone::Heal)));
         if scenario.ending == Ending::Calm { self.rest().await } else { Ok(()) }
     }
