@@ -220,7 +220,7 @@ pub static SETTINGS: &[Setting] = &[
     hub("resume_window", time(Duration::ZERO, DAY), "How long a detached address keeps its subscriptions; 0s: not at all."),
     hub("slow_consumer_timeout", time(MILLISECOND, HOUR), "How long a queue may stay at its bound, or stand still at resume_threshold or above; then its session is closed 1013."),
     hub("clock_skew", time(Duration::ZERO, DAY), "How far clocks may differ before a message counts as expired on arrival."),
-    hub("shutdown_timeout", time(Duration::ZERO, HOUR), "How long a shutdown waits for queues to empty."),
+    hub("shutdown_timeout", time(Duration::ZERO, HOUR), "How long a shutdown waits for queues to empty, and for other hubs of a cluster to take over what is kept."),
     hub("close_timeout", time(MILLISECOND, HOUR), "How long the hub waits for the peer in a close handshake."),
     hub("connect_bytes_max", count("bytes", 1024, GIBIBYTE), "The largest message before hub:connect; message_bytes_max if that is less."),
     hub("token_bytes_max", count("bytes", 1024, GIBIBYTE), "The largest token that is checked."),

@@ -131,7 +131,7 @@ invariants! {
     I24 [Input Nodes] "one outcome per ask"
         "Each ask on a session that stays up gets exactly one reply, on that session, bearing its id; asked again, it gets the same reply; so do a heartbeat by tell and, with an error, a frame that is no envelope; nothing else gets a reply."
         "a handler that throws where an ask waits",
-    I25 [Input] "truthful errors"
+    I25 [Input Nodes] "truthful errors"
         "What a refusal says was so when the hub decided; what asks too much or speaks another version is refused."
         "`unknown_actor` for an actor that is registered; `rate_limited` for a session that did not ask too much",
     I26 [Input] "tell is quiet"

@@ -53,6 +53,9 @@ impl fmt::Display for Violation {
     }
 }
 
+/// A send to another node is answered in less.
+const ANSWERED_IN: Duration = Duration::from_secs(3);
+
 /// What a client knows and has heard.
 #[derive(Debug, Clone)]
 struct Client {
@@ -267,6 +270,7 @@ impl Judge {
                     self.accepted(to, number_of(id), now);
                 }
             }
+            Reply::UnknownActor(_) => self.is_nobodys(key, word, now)?,
             _ => {}
         }
         let number = number_of(id);
@@ -275,6 +279,26 @@ impl Judge {
             return Err(Violation::new(Invariant::L4, what));
         }
         Ok(())
+    }
+
+    /// Whoever has an address by rows that each hub that serves has seen is nobody's for none (I25).
+    fn is_nobodys(
+        &self,
+        key: SessionKey,
+        word: Option<Word>,
+        now: Duration,
+    ) -> Result<(), Violation> {
+        let Some(Word::Send(to)) = word else { return Ok(()) };
+        let address = talk::address(to);
+        let latest = self.log.get(&address).and_then(|history| history.last());
+        let Some(Written { at, row: Some(row), .. }) = latest else { return Ok(()) };
+        let lives = |known: &NodeRow| known.alive && known.epoch == row.owner.epoch;
+        let is_there = !row.detached && self.nodes.get(&row.owner.node).is_some_and(lives);
+        if !is_there || now < *at + self.lease + ANSWERED_IN {
+            return Ok(());
+        }
+        let what = format!("{key} is told that nobody has {address}, which {} has", row.owner);
+        Err(Violation::new(Invariant::I25, what))
     }
 
     /// Its row says so, no other registration has this version, and its topics are the row's (I1, I2, I14, I49).

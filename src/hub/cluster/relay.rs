@@ -50,6 +50,8 @@ struct Relay {
     fates: Vec<Fate>,
     /// Copies of which nobody knows.
     unknown: usize,
+    /// Copies that were not handed out, though their address is somewhere: the rows did not say in time where.
+    misplaced: usize,
     /// The same ask, again.
     again: Vec<(SessionKey, Arc<Request>)>,
 }
@@ -178,6 +180,7 @@ impl Hub {
             open,
             fates: Vec::new(),
             unknown: 0,
+            misplaced: 0,
             again: Vec::new(),
         };
         relays.asks.extend(ask.clone().map(|ask| (ask, id)));
@@ -332,7 +335,7 @@ impl Hub {
                 if copy.sent && !retried {
                     relay.unknown += 1;
                 } else {
-                    relay.fates.push(Fate::Stale);
+                    relay.misplaced += 1;
                 }
                 self.moved(now, &address);
             }
@@ -341,8 +344,8 @@ impl Hub {
     }
 
     fn end_relay(&mut self, now: Timestamp, relay: Relay) {
-        let Relay { key, request, ask, reply, fates, unknown, again, .. } = relay;
-        let reply = complete(reply, &fates, unknown, &request);
+        let Relay { key, request, ask, reply, fates, unknown, misplaced, again, .. } = relay;
+        let reply = complete(reply, &fates, (unknown, misplaced), &request);
         if let (Some(cluster), Some(ask)) = (&mut self.cluster, &ask) {
             cluster.relays.asks.remove(ask);
         }

@@ -1,14 +1,19 @@
 //! The reply of a request once all nodes have answered.
 
+use std::time::Duration;
+
 use crate::cluster::Fate;
 use crate::protocol::{DeliveryStatus, Refusal, Reply, Request, UnknownActor, Verb};
 
-/// The reply of a request, with what became of the copies of other nodes. Those of which nobody knows count as failed;
-/// if it is a send's only one, so does the send.
+/// When a send may find its recipient whose address was moving.
+const AGAIN_IN: Duration = Duration::from_secs(1);
+
+/// The reply of a request, with what became of the copies of other nodes. Those of which nobody knows, and those that were
+/// not handed out though their address is somewhere, count as failed; if it is a send's only one, so does the send.
 pub(super) fn complete(
     reply: Reply,
     fates: &[Fate],
-    unknown: usize,
+    (unknown, misplaced): (usize, usize),
     request: &Request,
 ) -> Result<Reply, Refusal> {
     let count = |which| fates.iter().filter(|fate| **fate == which).count();
@@ -26,6 +31,7 @@ pub(super) fn complete(
             Ok(Reply::BroadcastAck(reply))
         }
         _ if unknown > 0 => Err(Refusal::unknown_outcome()),
+        _ if misplaced > 0 => Err(Refusal::unavailable(AGAIN_IN)),
         Reply::DeliveryAck(mut reply) => match fates.first() {
             Some(Fate::Delivered) => Ok(Reply::DeliveryAck(reply)),
             Some(Fate::Queued) => {
