@@ -1,5 +1,6 @@
 //! What must hold over several nodes (docs/CLUSTER.md), judged by what clients heard and what the engine wrote.
 
+mod answers;
 mod copy;
 mod log;
 mod readers;
@@ -12,10 +13,7 @@ use std::time::Duration;
 use signal_hub::cluster::engine::{NodeName, Revision};
 use signal_hub::cluster::{AddressRow, Fate, Incarnation, Message, MessageBody, NodeRow, Place};
 use signal_hub::hub::{Hub, SessionKey};
-use signal_hub::protocol::{
-    ActorAddress, Body, Delivery, DeliveryStatus, ErrorCode, MessageId, Notice, Outgoing, Position,
-    Reply,
-};
+use signal_hub::protocol::{ActorAddress, Body, Delivery, MessageId, Notice, Outgoing, Position};
 
 use copy::Watched;
 
@@ -52,9 +50,6 @@ impl fmt::Display for Violation {
         write!(f, "{:?}: {}", self.invariant, self.what)
     }
 }
-
-/// A send to another node is answered in less.
-const ANSWERED_IN: Duration = Duration::from_secs(3);
 
 /// What a client knows and has heard.
 #[derive(Debug, Clone)]
@@ -223,122 +218,6 @@ impl Judge {
             }
             Body::Pong => Ok(()),
         }
-    }
-
-    fn replied(
-        &mut self,
-        key: SessionKey,
-        id: &MessageId,
-        reply: &Reply,
-        now: Duration,
-    ) -> Result<(), Violation> {
-        let Some(client) = self.clients.get_mut(&key) else { return Ok(()) };
-        let Some(word) = client.asked.remove(id) else {
-            return Err(Violation::new(
-                Invariant::I24,
-                format!("{key} gets a second reply to {id}"),
-            ));
-        };
-        // What it asked since may have changed them again.
-        let changes = |word: &Option<Word>| {
-            matches!(word, Some(Word::Subscribe | Word::Unsubscribe | Word::Unregister))
-        };
-        let changes = client.asked.values().any(changes);
-        match reply {
-            Reply::Registered(told) => {
-                (client.registered, client.may_have) = (Some(told.version), false);
-                let topics = (!changes).then_some(told.subscriptions.len());
-                self.registered(key, told.version, &told.actor_address, topics)?;
-                self.read_from(key, number_of(id), told.recovery.as_ref(), now)?;
-            }
-            Reply::Unregistered(_) => client.registered = None,
-            Reply::Error(refusal) => {
-                // Nobody knows: it may or may not have it.
-                if word == Some(Word::Unregister) && refusal.code == ErrorCode::Timeout {
-                    client.registered = None;
-                }
-                let registers = matches!(word, Some(Word::Register | Word::Recover));
-                // Or it had it, and lost it before it could hear of that.
-                let doubts = [ErrorCode::Timeout, ErrorCode::Unauthorized];
-                client.may_have |= registers && doubts.contains(&refusal.code);
-                self.saw(refusal.code.as_str());
-            }
-            Reply::DeliveryAck(told) => {
-                let is_delivered = told.status == DeliveryStatus::Delivered;
-                self.saw(if is_delivered { "a send was delivered" } else { "a send was queued" });
-                if let Some(Word::Send(to)) = word {
-                    self.accepted(to, number_of(id), now);
-                }
-            }
-            Reply::UnknownActor(_) => self.is_nobodys(key, word, now)?,
-            _ => {}
-        }
-        let number = number_of(id);
-        if self.probes.contains(&number) && !matches!(reply, Reply::DeliveryAck(_)) {
-            let what = format!("when all is well, {key} sends {word:?} and hears {reply:?}");
-            return Err(Violation::new(Invariant::L4, what));
-        }
-        Ok(())
-    }
-
-    /// Whoever has an address by rows that each hub that serves has seen is nobody's for none (I25).
-    fn is_nobodys(
-        &self,
-        key: SessionKey,
-        word: Option<Word>,
-        now: Duration,
-    ) -> Result<(), Violation> {
-        let Some(Word::Send(to)) = word else { return Ok(()) };
-        let address = talk::address(to);
-        let latest = self.log.get(&address).and_then(|history| history.last());
-        let Some(Written { at, row: Some(row), .. }) = latest else { return Ok(()) };
-        let lives = |known: &NodeRow| known.alive && known.epoch == row.owner.epoch;
-        let is_there = !row.detached && self.nodes.get(&row.owner.node).is_some_and(lives);
-        if !is_there || now < *at + self.lease + ANSWERED_IN {
-            return Ok(());
-        }
-        let what = format!("{key} is told that nobody has {address}, which {} has", row.owner);
-        Err(Violation::new(Invariant::I25, what))
-    }
-
-    /// Its row says so, no other registration has this version, and its topics are the row's (I1, I2, I14, I49).
-    fn registered(
-        &mut self,
-        key: SessionKey,
-        version: u64,
-        address: &ActorAddress,
-        topics: Option<usize>,
-    ) -> Result<(), Violation> {
-        const REVISION_BITS: u32 = 43;
-        let revision = Revision(version & ((1 << REVISION_BITS) - 1));
-        let history = self.log.get(address).map(Vec::as_slice).unwrap_or_default();
-        let rows =
-            history.iter().filter_map(|written| Some((written.revision, written.row.as_ref()?)));
-        let generation = version >> REVISION_BITS;
-        let is_it = |(at, row): &(Revision, &AddressRow)| {
-            row.version(*at) == revision && row.generation == generation
-        };
-        let of_version = rows.filter(is_it);
-        let mut of_version = of_version.peekable();
-        if of_version.peek().is_none() {
-            if self.generation_lost {
-                let client = self.clients.get_mut(&key);
-                client.into_iter().for_each(|client| client.registered = Some(u64::MAX));
-                return Ok(());
-            }
-            let what = format!("{key} is told version {version} of {address}, which no row has");
-            return Err(Violation::new(Invariant::I49, what));
-        }
-        if !of_version.any(|(_, row)| topics.is_none_or(|topics| row.topics.len() == topics)) {
-            let what =
-                format!("{key} is told {topics:?} topics of {address}, and its row has others");
-            return Err(Violation::new(Invariant::I14, what));
-        }
-        if !self.versions.entry(address.clone()).or_default().insert(version) {
-            let what = format!("version {version} of {address} is told twice");
-            return Err(Violation::new(Invariant::I2, what));
-        }
-        Ok(())
     }
 
     fn noticed(

@@ -1,30 +1,29 @@
 //! The nodes, their engine and their clients.
 
 mod carried;
+mod clients;
 mod faults;
 mod lives;
+mod notes;
 mod rites;
 pub(crate) mod steps;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use dst::history::{ClientKind, ClientName, What};
 use dst::run::Keep;
 use signal_hub::cluster::ClusterConfig;
-use signal_hub::cluster::engine::{Event, NodeName, Request, RequestId, Revision};
-use signal_hub::hub::{CloseCause, Config, Hub, Input, Output, Peer, SessionKey, Written};
-use signal_hub::protocol::{Body, ClientFrame, Outgoing};
+use signal_hub::cluster::engine::{Event, NodeName, Request, RequestId};
+use signal_hub::hub::{CloseCause, Config, Hub, Input, Output, SessionKey, Written};
+use signal_hub::protocol::{Body, Outgoing};
 use signal_hub::time::Timestamp;
 
 use lives::Clock;
+pub(in crate::nodes) use notes::Notes;
 
-use super::Nodes;
-use super::events::{Said, Talk, Wrote};
+use super::events::Said;
 use super::judge::{Judge, Violation};
 use super::moves::{Move, Word};
-use super::scenario;
-use super::talk;
 use crate::engine::{Engine, Lane, Way};
 use crate::invariants::Invariant;
 pub(super) use carried::Condition;
@@ -92,17 +91,6 @@ pub struct World {
     has_waited: bool,
     judge: Judge,
     notes: Notes,
-}
-
-/// What happened, for who wants to read it.
-#[derive(Debug, Clone)]
-pub(super) struct Notes {
-    keep: Keep,
-    pub events: VecDeque<dst::history::Event<Nodes>>,
-    /// How many there were, kept or not.
-    pub count: u64,
-    /// Of hubs.
-    pub hub_inputs: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -197,33 +185,9 @@ impl World {
         world
     }
 
-    /// The same, with notes of what happens.
-    pub(super) fn noting(self, keep: Keep) -> Self {
-        Self { notes: Notes::of(keep), ..self }
-    }
-
     /// How much time has passed.
     pub(super) const fn elapsed(&self) -> Duration {
         self.now
-    }
-
-    pub(super) fn take_notes(&mut self) -> Notes {
-        let none = Notes::of(self.notes.keep);
-        std::mem::replace(&mut self.notes, none)
-    }
-
-    pub(super) fn note(&mut self, what: impl FnOnce() -> What<Nodes>) {
-        self.notes.take(self.now, what);
-    }
-
-    fn note_talk(&mut self, key: SessionKey, what: impl FnOnce() -> Said) {
-        let Some(Connection { actor, slot, .. }) = self.connections.get(&key) else { return };
-        let (actor, connection) = (*actor, slot + 1);
-        self.note(|| {
-            let name = scenario::name_of(actor).into();
-            let client = ClientName { actor: name, kind: ClientKind::Client, number: 1 };
-            What::Client { client, event: Talk { connection, what: what() } }
-        });
     }
 
     /// What came up until now.
@@ -249,73 +213,6 @@ impl World {
         Ok(())
     }
 
-    /// Everything is mended; when all is quiet, everybody must agree.
-    pub fn rest(&mut self) -> Result<(), Violation> {
-        for node in 0..self.nodes.len() {
-            self.mend(node)?;
-        }
-        if std::mem::take(&mut self.is_electing) {
-            self.engine.end_election();
-        }
-        self.wait(self.setting.rest())?;
-        self.judge.one_of_a_name(self.nodes.len() > self.setting.nodes)?;
-        let believers = self.judge.believers(&self.connections);
-        for (key, _) in &believers {
-            for (_, to) in &believers {
-                self.ask(*key, Word::Send(*to))?;
-                self.judge.probes(self.asked);
-            }
-        }
-        self.wait(self.setting.cluster.answer_timeout * 4)?;
-        self.move_readers(&believers)?;
-        let hubs = self.nodes.iter().filter_map(|node| node.hub.as_ref());
-        self.judge.rests(&self.engine, hubs, &self.connections)
-    }
-
-    /// Everybody who reads comes back at another node.
-    fn move_readers(&mut self, believers: &[(SessionKey, usize)]) -> Result<(), Violation> {
-        for (key, actor) in self.judge.reading(believers) {
-            for rite in self.rites(key, actor) {
-                self.perform(rite, believers)?;
-                self.flow()?;
-            }
-        }
-        self.wait(self.setting.cluster.answer_timeout * 4)
-    }
-
-    fn perform(&mut self, rite: Rite, believers: &[(SessionKey, usize)]) -> Result<(), Violation> {
-        match rite {
-            Rite::Leave(key) => self.end(key, CloseCause::Lost),
-            Rite::SendAll(to) => self.send_all(believers, to),
-            Rite::Hold(node, is_held) => {
-                self.hold(node, is_held);
-                Ok(())
-            }
-            Rite::Connect(actor, node) => self.open(actor, node),
-            Rite::Recover => self.ask(SessionKey(self.opened), Word::Recover),
-            Rite::MustRecover => {
-                self.judge.must_recover(self.asked);
-                Ok(())
-            }
-        }
-    }
-
-    fn lives(&self, node: usize) -> bool {
-        let hub = self.nodes[node].hub.as_ref();
-        hub.is_some_and(|hub| !hub.is_fenced(self.time(node)))
-    }
-
-    /// Everybody sends to an actor, who gets it now or later.
-    fn send_all(&mut self, from: &[(SessionKey, usize)], to: usize) -> Result<(), Violation> {
-        for (sender, _) in from {
-            if self.connections.contains_key(sender) {
-                self.ask(*sender, Word::Send(to))?;
-                self.judge.probes(self.asked);
-            }
-        }
-        Ok(())
-    }
-
     /// Returns whether a node cannot do what it should.
     fn is_troubled(&self) -> bool {
         let is_broken = |node: &Node| node.is_gone() || node.is_troubled();
@@ -325,71 +222,6 @@ impl World {
 
     fn time(&self, node: usize) -> Timestamp {
         self.nodes[node].clock.shows()
-    }
-
-    fn connection(&self, actor: usize, slot: usize) -> Option<SessionKey> {
-        let is_it = |(_, known): &(&SessionKey, &Connection)| {
-            (known.actor, known.slot) == (actor % self.setting.actors, slot % 2)
-        };
-        self.connections.iter().find(is_it).map(|(key, _)| *key)
-    }
-
-    fn open(&mut self, actor: usize, node: usize) -> Result<(), Violation> {
-        let Some((key, frame)) = self.connects(actor, node) else { return Ok(()) };
-        let peer = Peer { address: ([127, 0, 0, 1], 1).into() };
-        self.give(node, Input::Opened(key, peer))?;
-        self.give(node, Input::Frame(key, Ok(frame)))
-    }
-
-    /// An actor's next connection, and what it says first; none if it has two.
-    fn connects(&mut self, actor: usize, node: usize) -> Option<(SessionKey, ClientFrame)> {
-        let actor = actor % self.setting.actors;
-        let slot = (0..2).find(|slot| self.connection(actor, *slot).is_none())?;
-        self.nodes[node].hub.as_ref()?;
-        (self.opened, self.asked) = (self.opened + 1, self.asked + 1);
-        let key = SessionKey(self.opened);
-        self.connections.insert(key, Connection { actor, slot, node });
-        let name = self.nodes[node].node.clone();
-        self.judge.opened(key, actor, name.clone());
-        self.note_talk(key, || Said::Connects(name));
-        self.judge.asked(key, self.asked, None);
-        Some((key, talk::connect(self.time(node), self.asked, actor)))
-    }
-
-    fn say(&mut self, actor: usize, slot: usize, word: Word) -> Result<(), Violation> {
-        let Some(key) = self.connection(actor, slot) else { return Ok(()) };
-        self.ask(key, word)
-    }
-
-    fn ask(&mut self, key: SessionKey, word: Word) -> Result<(), Violation> {
-        let Some((known, frame)) = self.says(key, word) else { return Ok(()) };
-        if matches!(word, Word::Unregister | Word::Disconnect) {
-            self.judge.gives_back(key, known.actor);
-        }
-        self.give(known.node, Input::Frame(key, Ok(frame)))
-    }
-
-    /// What a connection says, if it is there.
-    fn says(&mut self, key: SessionKey, word: Word) -> Option<(Connection, ClientFrame)> {
-        let known = self.connections.get(&key)?.clone();
-        self.note_talk(key, || Said::Says(word));
-        self.asked += 1;
-        let wish = (word == Word::Recover).then(|| self.judge.wish(known.actor, self.asked));
-        self.judge.asked(key, self.asked, Some(word));
-        let now = self.time(known.node);
-        Some((known.clone(), talk::say(now, self.asked, known.actor, (word, wish))))
-    }
-
-    fn end(&mut self, key: SessionKey, cause: CloseCause) -> Result<(), Violation> {
-        let Some(connection) = self.leaves(key) else { return Ok(()) };
-        self.give(connection.node, Input::Closed(key, cause))
-    }
-
-    fn leaves(&mut self, key: SessionKey) -> Option<Connection> {
-        self.note_talk(key, || Said::IsLost);
-        let connection = self.connections.remove(&key)?;
-        self.judge.ended(key);
-        Some(connection)
     }
 
     /// An input of a node, now or when it goes on.
@@ -451,14 +283,6 @@ impl World {
         }
         let one = &self.nodes[node];
         one.hub.as_ref().map_or(Ok(()), |hub| self.judge.copies(&one.name, hub))
-    }
-
-    fn note_writes(&mut self, before: Revision) {
-        if self.notes.keep == Keep::Nothing {
-            return;
-        }
-        let writes: Vec<Wrote> = self.engine.writes_after(before).filter_map(Wrote::of).collect();
-        writes.into_iter().for_each(|wrote| self.note(|| What::Hub(Box::new(wrote))));
     }
 
     fn note_fencing(&mut self, node: usize, is_fenced: bool) {
@@ -569,21 +393,5 @@ impl World {
             self.end_those_that_left();
         }
         Ok(())
-    }
-}
-
-impl Notes {
-    const fn of(keep: Keep) -> Self {
-        Self { keep, events: VecDeque::new(), count: 0, hub_inputs: 0 }
-    }
-
-    fn take(&mut self, at: Duration, what: impl FnOnce() -> What<Nodes>) {
-        self.count += 1;
-        match self.keep {
-            Keep::Nothing => return,
-            Keep::Last(most) if self.events.len() >= most => drop(self.events.pop_front()),
-            Keep::Last(_) | Keep::All => {}
-        }
-        self.events.push_back(dst::history::Event { at, what: what() });
     }
 }

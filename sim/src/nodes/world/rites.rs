@@ -1,6 +1,9 @@
 //! What everybody does in the end, when all is well.
 
-use super::{SessionKey, World};
+use signal_hub::hub::CloseCause;
+
+use super::{SessionKey, Violation, World};
+use crate::nodes::moves::Word;
 
 /// One thing, after which what follows from it is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,5 +41,72 @@ impl World {
         rites.extend([Rite::Connect(actor, last), Rite::Recover, Rite::MustRecover]);
         rites.extend([Rite::SendAll(actor), Rite::Hold(old, false)]);
         rites
+    }
+
+    /// Everything is mended; when all is quiet, everybody must agree.
+    pub fn rest(&mut self) -> Result<(), Violation> {
+        for node in 0..self.nodes.len() {
+            self.mend(node)?;
+        }
+        if std::mem::take(&mut self.is_electing) {
+            self.engine.end_election();
+        }
+        self.wait(self.setting.rest())?;
+        self.judge.one_of_a_name(self.nodes.len() > self.setting.nodes)?;
+        let believers = self.judge.believers(&self.connections);
+        for (key, _) in &believers {
+            for (_, to) in &believers {
+                self.ask(*key, Word::Send(*to))?;
+                self.judge.probes(self.asked);
+            }
+        }
+        self.wait(self.setting.cluster.answer_timeout * 4)?;
+        self.move_readers(&believers)?;
+        let hubs = self.nodes.iter().filter_map(|node| node.hub.as_ref());
+        self.judge.rests(&self.engine, hubs, &self.connections)
+    }
+
+    /// Everybody who reads comes back at another node.
+    fn move_readers(&mut self, believers: &[(SessionKey, usize)]) -> Result<(), Violation> {
+        for (key, actor) in self.judge.reading(believers) {
+            for rite in self.rites(key, actor) {
+                self.perform(rite, believers)?;
+                self.flow()?;
+            }
+        }
+        self.wait(self.setting.cluster.answer_timeout * 4)
+    }
+
+    fn perform(&mut self, rite: Rite, believers: &[(SessionKey, usize)]) -> Result<(), Violation> {
+        match rite {
+            Rite::Leave(key) => self.end(key, CloseCause::Lost),
+            Rite::SendAll(to) => self.send_all(believers, to),
+            Rite::Hold(node, is_held) => {
+                self.hold(node, is_held);
+                Ok(())
+            }
+            Rite::Connect(actor, node) => self.open(actor, node),
+            Rite::Recover => self.ask(SessionKey(self.opened), Word::Recover),
+            Rite::MustRecover => {
+                self.judge.must_recover(self.asked);
+                Ok(())
+            }
+        }
+    }
+
+    fn lives(&self, node: usize) -> bool {
+        let hub = self.nodes[node].hub.as_ref();
+        hub.is_some_and(|hub| !hub.is_fenced(self.time(node)))
+    }
+
+    /// Everybody sends to an actor, who gets it now or later.
+    fn send_all(&mut self, from: &[(SessionKey, usize)], to: usize) -> Result<(), Violation> {
+        for (sender, _) in from {
+            if self.connections.contains_key(sender) {
+                self.ask(*sender, Word::Send(to))?;
+                self.judge.probes(self.asked);
+            }
+        }
+        Ok(())
     }
 }
