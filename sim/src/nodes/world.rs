@@ -136,7 +136,7 @@ pub(super) struct Connection {
 /// Time passes in steps of this length.
 const STEP: Duration = Duration::from_millis(200);
 /// Events in one step; more go round in a circle.
-const EVENTS_MAX: usize = 20_000;
+const EVENTS_MAX: usize = 4_000;
 
 fn name(node: usize) -> NodeName {
     NodeName::parse(&format!("n{node}")).expect("a name")
