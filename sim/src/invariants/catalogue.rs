@@ -104,7 +104,7 @@ invariants! {
     I15 [Input] "exact unsubscribe"
         "An unsubscribe, by topic or by id, ends that subscription and no other, and nothing published to it later arrives."
         "removing all topics",
-    I16 [Input] "subscribed means delivered"
+    I16 [Input Nodes] "subscribed means delivered"
         "A publication is handed over to every address that is subscribed to its topic, or its drop is recorded; an accepted subscribe takes effect."
         "a publication to the first subscribers only",
     I17 [Input] "grace is exclusive"
@@ -125,7 +125,7 @@ invariants! {
     I22 [Input] "independence"
         "A recipient that is slow, full or gone takes no other recipient's copy away."
         "a broadcast that stops at the first recipient that fails",
-    I23 [Input] "honest counts"
+    I23 [Input Nodes] "honest counts"
         "What an answer counts as delivered is exactly what was handed over, what it counts as failed is what was dropped, and a broadcast leaves nobody out."
         "counting subscribers instead of copies",
     I24 [Input Nodes] "one outcome per ask"
@@ -155,7 +155,7 @@ invariants! {
     I32 [Input] "the living do not expire"
         "A registration, a renewal, and a heartbeat where the registration says so, gives the whole time to live, and as much more as the hub stands still; nothing expires before."
         "a renewal that does not move the deadline",
-    I33 [Input] "discovery tells the truth"
+    I33 [Input Nodes] "discovery tells the truth"
         "What discover and list answer is exactly who is registered and not expired, with what they registered; a page that ends early ends at its bound and leads on."
         "expiry that never sweeps",
     I34 [Director] "no leak"

@@ -1,6 +1,7 @@
 //! What must hold over several nodes (docs/CLUSTER.md), judged by what clients heard and what the engine wrote.
 
 mod answers;
+mod assembly;
 mod copy;
 mod log;
 mod readers;
@@ -22,6 +23,7 @@ use super::talk::{self, number_of};
 use super::world::{Connection, Seen, Setting};
 use crate::engine::Engine;
 use crate::invariants::Invariant;
+use assembly::Assembly;
 use readers::Readers;
 
 /// What does not hold.
@@ -102,6 +104,10 @@ pub(super) struct Judge {
     /// Addresses that a client of a node gave back.
     given_back: BTreeSet<(ActorAddress, NodeName)>,
     readers: Readers,
+    assembly: Assembly,
+    /// Actors of whom a connection left, or gave the address back, since the latest registration: their hub knows before
+    /// the row says so.
+    leaving: BTreeSet<usize>,
     /// When something was broken last.
     trouble: Option<Duration>,
     /// The number of the latest request.
@@ -130,6 +136,8 @@ impl Judge {
             generation_lost: false,
             given_back: BTreeSet::new(),
             readers: Readers::default(),
+            assembly: Assembly::default(),
+            leaving: BTreeSet::new(),
             trouble: None,
             asked_until: 0,
         }
@@ -180,7 +188,8 @@ impl Judge {
     }
 
     pub fn ended(&mut self, key: SessionKey) {
-        self.clients.remove(&key);
+        let client = self.clients.remove(&key);
+        self.leaving.extend(client.map(|client| client.actor));
     }
 
     /// Each of these must arrive.
@@ -249,6 +258,7 @@ impl Judge {
         now: Duration,
     ) -> Result<(), Violation> {
         let number = number_of(&delivery.origin);
+        self.assembly.comes(to, number);
         let Some(client) = self.clients.get_mut(&key) else { return Ok(()) };
         // With a number it may come again, with the same one.
         if client.reads.is_none() && !self.delivered.insert((to.clone(), key, number)) {

@@ -60,6 +60,8 @@ pub enum Word {
     Publish,
     /// Sends to an actor.
     Send(usize),
+    /// Asks who is there.
+    List,
     /// Leaves.
     Disconnect,
 }
@@ -161,6 +163,7 @@ impl fmt::Display for Word {
             Word::Unsubscribe => f.write_str("unsubscribes"),
             Word::Publish => f.write_str("publishes"),
             Word::Send(to) => write!(f, "sends to a{to}"),
+            Word::List => f.write_str("asks who is there"),
             Word::Disconnect => f.write_str("leaves"),
         }
     }

@@ -124,6 +124,7 @@ fn saying(word: Word, connection: usize) -> Action {
         Word::Unsubscribe => Action::Unsubscribe(on),
         Word::Publish => Action::Publish(on),
         Word::Send(to) => Action::Send { to: name_of(to), connection },
+        Word::List => Action::List(on),
         Word::Disconnect => Action::Disconnect(on),
     }
 }
@@ -236,6 +237,7 @@ fn said(scenario: &Scenario, actor: usize, action: &Action) -> Result<Move, Stri
             let to = found.ok_or_else(|| format!("`to`: {to:?} is none of the actors"))?;
             say(&On { connection: *connection }, Word::Send(to))
         }
+        Action::List(on) => say(on, Word::List),
         Action::Disconnect(on) => say(on, Word::Disconnect),
         _ => Err("a hub or the engine can do that, such as n0, and no actor".to_owned()),
     }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use signal_hub::protocol::{
-    ActorAddress, ClientFrame, Connect, Disconnect, Json, MessageId, PROTOCOL_VERSION, Pattern,
-    Publish, RecoveryWish, Register, Request, Send, Subscribe, Subscription, Topic, Unregister,
-    Unsubscribe, Verb,
+    ActorAddress, ClientFrame, Connect, Disconnect, Json, ListActors, MessageId, PROTOCOL_VERSION,
+    Pattern, Publish, RecoveryWish, Register, Request, Send, Subscribe, Subscription, Topic,
+    Unregister, Unsubscribe, Verb,
 };
 use signal_hub::time::Timestamp;
 use uuid::Uuid;
@@ -67,6 +67,10 @@ pub(super) fn say(
         }
         Word::Publish => Verb::Publish(Publish { topic: topic(), kind, data }),
         Word::Send(to) => Verb::Send(Send { to: address(to).into(), kind, data, queue: true }),
+        Word::List => {
+            let (offset, cursor, limit) = Default::default();
+            Verb::ListActors(ListActors { offset, cursor, limit })
+        }
         Word::Disconnect => Verb::Disconnect(Disconnect { reason: None }),
     };
     frame(now, number, from, verb)

@@ -38,6 +38,7 @@ impl Judge {
         match reply {
             Reply::Registered(told) => {
                 (client.registered, client.may_have) = (Some(told.version), false);
+                self.leaving.remove(&client.actor);
                 let topics = (!changes).then_some(told.subscriptions.len());
                 self.registered(key, told.version, &told.actor_address, topics)?;
                 self.read_from(key, number_of(id), told.recovery.as_ref(), now)?;
@@ -61,6 +62,10 @@ impl Judge {
                     self.accepted(to, number_of(id), now);
                 }
             }
+            Reply::Published(told) => {
+                self.assembly.counts(number_of(id), told.subscriber_count + told.queued_count);
+            }
+            Reply::ActorList(told) => self.assembly.lists(number_of(id), told),
             Reply::UnknownActor(_) => self.is_nobodys(key, word, now)?,
             _ => {}
         }
@@ -85,7 +90,7 @@ impl Judge {
         let Some(Written { at, row: Some(row), .. }) = latest else { return Ok(()) };
         let lives = |known: &NodeRow| known.alive && known.epoch == row.owner.epoch;
         let is_there = !row.detached && self.nodes.get(&row.owner.node).is_some_and(lives);
-        if !is_there || now < *at + self.lease + ANSWERED_IN {
+        if !is_there || self.leaving.contains(&to) || now < *at + self.lease + ANSWERED_IN {
             return Ok(());
         }
         let what = format!("{key} is told that nobody has {address}, which {} has", row.owner);

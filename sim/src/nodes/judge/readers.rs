@@ -118,6 +118,7 @@ impl Judge {
 
     /// The actor gives its address back: what was accepted for it may be gone.
     pub fn gives_back(&mut self, key: SessionKey, actor: usize) {
+        self.leaving.insert(actor);
         let known = self.clients.get(&key).filter(|client| client.registered.is_some());
         self.given_back.extend(known.map(|client| (talk::address(actor), client.node.clone())));
         let reader = self.readers.of.entry(actor).or_default();

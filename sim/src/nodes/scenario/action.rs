@@ -72,6 +72,8 @@ pub enum Action {
         #[serde(default = "first", skip_serializing_if = "is_first")]
         connection: usize,
     },
+    /// It asks who is there.
+    List(On),
     /// It takes leave.
     Disconnect(On),
     /// Another process starts with the name of a hub, which makes room for it.

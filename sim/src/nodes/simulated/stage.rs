@@ -274,7 +274,14 @@ impl Stage {
                 self.with(|state| state.world.must_arrive());
             }
         }
+        for (key, _) in &believers {
+            for word in [Word::Publish, Word::List] {
+                self.ask(*key, word);
+                self.with(|state| state.world.assembles(word));
+            }
+        }
         self.wait(self.setting.cluster.answer_timeout * 4).await?;
+        self.with(|state| state.world.assembled(&believers))?;
         self.move_readers(&believers).await?;
         self.wait(self.setting.cluster.answer_timeout * 4).await?;
         self.show().await?;

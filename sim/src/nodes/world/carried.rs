@@ -186,6 +186,18 @@ impl World {
         self.judge.probes(self.asked);
     }
 
+    /// All is well, and the latest request shows it.
+    pub(in crate::nodes) fn assembles(&mut self, word: Word) {
+        self.judge.assembles(self.asked, word);
+    }
+
+    pub(in crate::nodes) fn assembled(
+        &self,
+        believers: &[(SessionKey, usize)],
+    ) -> Result<(), Violation> {
+        self.judge.assembled(believers)
+    }
+
     /// The latest request has to recover.
     pub(in crate::nodes) fn must_recover(&mut self) {
         self.judge.must_recover(self.asked);

@@ -56,11 +56,20 @@ impl World {
         let believers = self.judge.believers(&self.connections);
         for (key, _) in &believers {
             for (_, to) in &believers {
+                self.judge.probes(self.asked + 1);
                 self.ask(*key, Word::Send(*to))?;
-                self.judge.probes(self.asked);
             }
         }
+        for (key, _) in &believers {
+            for word in [Word::Publish, Word::List] {
+                // The answer may be there at once.
+                self.judge.assembles(self.asked + 1, word);
+                self.ask(*key, word)?;
+            }
+        }
+        self.flow()?;
         self.wait(self.setting.cluster.answer_timeout * 4)?;
+        self.judge.assembled(&believers)?;
         self.move_readers(&believers)?;
         let hubs = self.nodes.iter().filter_map(|node| node.hub.as_ref());
         self.judge.rests(&self.engine, hubs, &self.connections)
