@@ -1,4 +1,4 @@
-//! Several hubs on one stand-in engine, on the core alone or ([`simulated`]) as they run: what happens is a list of moves, which a seed makes, and an
+//! Several hubs on one stand-in engine, on the core alone or (`simulated`) as they run: what happens is a list of moves, which a seed makes, and an
 //! impossible move does nothing, so that any part of the list can be played as well.
 
 mod aims;
