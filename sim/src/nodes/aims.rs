@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clap::ValueEnum;
 use rand::RngExt;
 use rand_chacha::ChaCha12Rng;
 
@@ -10,8 +11,11 @@ use super::world::Setting;
 use crate::engine::Kept;
 
 /// What a storm is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Aim {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, ValueEnum)]
+pub enum Profile {
+    /// What chance has it; every other storm begins with one of the others.
+    #[default]
+    Cluster,
     /// An address moves on while its node's watch stands still and its writes are carried out.
     SlowWatch,
     /// A claim is answered when its row is gone again.
@@ -34,48 +38,41 @@ pub enum Aim {
     Return,
     /// Nobody hears what became of a claim.
     Unknown,
-    /// Each node ends in order and comes back, one after the other; its clients come back at others.
+    /// One node after the other ends in order and begins anew, while its clients come back at others.
     Rolling,
-    /// A node starts with the name of one that lives.
+    /// Another process starts with the name of a node.
     Twin,
 }
 
-impl Aim {
-    /// All.
-    pub const ALL: [Aim; 13] = [
-        Aim::SlowWatch,
-        Aim::LateAnswer,
-        Aim::OldRead,
-        Aim::LostRows,
-        Aim::Stale,
-        Aim::StaleAndSlow,
-        Aim::StaleAndDeaf,
-        Aim::ClearRace,
-        Aim::Sleeper,
-        Aim::Return,
-        Aim::Unknown,
-        Aim::Rolling,
-        Aim::Twin,
-    ];
+impl Profile {
+    /// What the storm of a seed begins with, of those that begin with anything.
+    pub(super) fn of_seed(self, seed: u64) -> Option<Self> {
+        let others = &Self::value_variants()[1..];
+        match self {
+            Profile::Cluster => (seed % 2 == 1).then(|| others[(seed / 2) as usize % others.len()]),
+            other => Some(other),
+        }
+    }
 
     /// What happens, with whom and for how long as chance has it.
     pub(super) fn moves(self, setting: &Setting, rng: &mut ChaCha12Rng) -> Vec<Move> {
         let cast = Cast::draw(setting, rng);
         let mut moves = vec![Move::Wait(Duration::from_secs(1))];
         moves.extend(match self {
-            Aim::SlowWatch => cast.slow_watch(rng),
-            Aim::LateAnswer => cast.late_answer(rng),
-            Aim::OldRead => cast.old_read(),
-            Aim::LostRows => cast.lost_rows(rng),
-            Aim::Stale => cast.stale(&[Fault::Hold], rng),
-            Aim::StaleAndSlow => cast.stale(&[Fault::HoldWatch], rng),
-            Aim::StaleAndDeaf => cast.stale(&[Fault::HoldWatch, Fault::HoldMessages], rng),
-            Aim::ClearRace => cast.clear_race(rng),
-            Aim::Sleeper => cast.sleeper(rng),
-            Aim::Return => cast.comes_back(rng),
-            Aim::Unknown => cast.unknown(rng),
-            Aim::Rolling => rolling(setting, rng),
-            Aim::Twin => cast.twin(rng),
+            Profile::Cluster => Vec::new(),
+            Profile::SlowWatch => cast.slow_watch(rng),
+            Profile::LateAnswer => cast.late_answer(rng),
+            Profile::OldRead => cast.old_read(),
+            Profile::LostRows => cast.lost_rows(rng),
+            Profile::Stale => cast.stale(&[Fault::Hold], rng),
+            Profile::StaleAndSlow => cast.stale(&[Fault::HoldWatch], rng),
+            Profile::StaleAndDeaf => cast.stale(&[Fault::HoldWatch, Fault::HoldMessages], rng),
+            Profile::ClearRace => cast.clear_race(rng),
+            Profile::Sleeper => cast.sleeper(rng),
+            Profile::Return => cast.comes_back(rng),
+            Profile::Unknown => cast.unknown(rng),
+            Profile::Rolling => rolling(setting, rng),
+            Profile::Twin => cast.twin(rng),
         });
         moves
     }

@@ -16,9 +16,9 @@ mod world;
 #[cfg(test)]
 mod tests;
 
+pub use aims::Profile;
 pub use judge::Violation;
 pub use scenario::{Action, Hubs, Scenario, Settings, is_of_several};
-pub use system::Profile;
 pub(crate) use world::steps::Step;
 pub use world::steps::{LAG_MAX, WRITES_MAX};
 pub use world::{Seen, Setting, World};

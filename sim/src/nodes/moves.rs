@@ -7,7 +7,7 @@ use rand::RngExt;
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 
-use super::aims::Aim;
+use super::aims::Profile;
 use super::world::Setting;
 use crate::engine::{Kept, Way};
 
@@ -238,12 +238,11 @@ const WORDS: [(u32, Word); 7] = [
     (1, Word::Disconnect),
 ];
 
-/// The moves of a seed: every other storm has an aim, and goes on as chance has it. An aim that is given is every
-/// storm's.
-pub fn storm(setting: &Setting, seed: u64, aim: Option<Aim>) -> Vec<Move> {
+/// The moves of a seed: of the profile that is chance's, every other storm begins with another profile's aim; all go on as
+/// chance has it.
+pub fn storm(setting: &Setting, seed: u64, profile: Profile) -> Vec<Move> {
     let mut rng = ChaCha12Rng::seed_from_u64(seed);
-    let by_seed = || Aim::ALL[(seed / 2) as usize % Aim::ALL.len()];
-    let aim = aim.or_else(|| (seed % 2 == 1).then(by_seed));
+    let aim = profile.of_seed(seed);
     let length = if aim.is_some() { 0..30 } else { 20..120 };
     let mut moves = aim.map_or(Vec::new(), |aim| aim.moves(setting, &mut rng));
     let length = rng.random_range(length);

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use clap::ValueEnum;
 use dst::System;
 use dst::backend::{Backend, Outcome, Skipped};
 use dst::coverage::{self, Sightings};
@@ -12,68 +11,13 @@ use dst::run::Keep;
 use dst::verdict::{self, Time};
 use serde::{Serialize, Serializer};
 
-use super::aims::Aim;
+use super::aims::Profile;
 use super::events::{Talk, Wrote};
 use super::moves::storm;
 use super::scenario::{self, Action, Hubs, Scenario, Settings};
 use super::world::{Seen, Setting};
 use super::{Nodes, play};
 use crate::invariants::Invariant;
-
-/// What a storm is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, ValueEnum)]
-pub enum Profile {
-    /// What chance has it; every other storm begins with one of the others.
-    #[default]
-    Cluster,
-    /// An address moves on while its node's watch stands still and its writes are carried out.
-    SlowWatch,
-    /// A claim is answered when its row is gone again.
-    LateAnswer,
-    /// A write finds another row, and the read after that is of an earlier one.
-    OldRead,
-    /// A node changes its rows while the engine is away, and loses some.
-    LostRows,
-    /// Messages are under way to an address that ends and begins again.
-    Stale,
-    /// The same while the sender's watch stands still.
-    StaleAndSlow,
-    /// The same while the sender hears of the address sooner than of its message.
-    StaleAndDeaf,
-    /// An address is given back by who has lost it.
-    ClearRace,
-    /// A node stands still until it is declared dead, and goes on with all that waited for it.
-    Sleeper,
-    /// A node begins anew while its old rows stand.
-    Return,
-    /// Nobody hears what became of a claim.
-    Unknown,
-    /// One node after the other ends in order and begins anew, while its clients come back at others.
-    Rolling,
-    /// Another process starts with the name of a node.
-    Twin,
-}
-
-impl Profile {
-    const fn aim(self) -> Option<Aim> {
-        Some(match self {
-            Profile::Cluster => return None,
-            Profile::SlowWatch => Aim::SlowWatch,
-            Profile::LateAnswer => Aim::LateAnswer,
-            Profile::OldRead => Aim::OldRead,
-            Profile::LostRows => Aim::LostRows,
-            Profile::Stale => Aim::Stale,
-            Profile::StaleAndSlow => Aim::StaleAndSlow,
-            Profile::StaleAndDeaf => Aim::StaleAndDeaf,
-            Profile::ClearRace => Aim::ClearRace,
-            Profile::Sleeper => Aim::Sleeper,
-            Profile::Return => Aim::Return,
-            Profile::Unknown => Aim::Unknown,
-            Profile::Rolling => Aim::Rolling,
-            Profile::Twin => Aim::Twin,
-        })
-    }
-}
 
 /// What must come up in a thousand storms, or that none failed proves little.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -207,7 +151,7 @@ impl System for Nodes {
     fn generate(profile: Profile, seed: u64) -> Scenario {
         // Of two and of three.
         let setting = Setting::new(2 + (seed % 2) as usize, 3);
-        scenario::of_moves(&setting, seed, &storm(&setting, seed, profile.aim()))
+        scenario::of_moves(&setting, seed, &storm(&setting, seed, profile))
     }
 
     fn required(profile: Profile, backend: Backend) -> Vec<Situation> {
