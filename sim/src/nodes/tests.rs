@@ -1,5 +1,4 @@
 use std::path::Path;
-use std::time::Duration;
 
 use dst::System;
 use dst::backend::{self, Backend};
@@ -11,7 +10,6 @@ use dst::run::Keep;
 use dst::scenario;
 use dst::seeds::Seeds;
 
-use super::moves::{Fault, Move, Word};
 use super::*;
 
 fn folder() -> std::path::PathBuf {
@@ -118,30 +116,5 @@ fn a_storm_is_the_same_every_time_and_as_a_file() {
         let [one, other] = [play(), play()];
         assert_eq!(one.violation, None);
         assert_eq!(Nodes::transcript(&one.events), Nodes::transcript(&other.events));
-    }
-}
-
-/// Nodes renew their rows at 2 s, 4 s and so on; so a row of another is shown in place of the claim that was replaced.
-#[test]
-fn a_claim_that_is_replaced_before_it_is_shown_loses_nothing() {
-    let milliseconds = Duration::from_millis;
-    for waits in 0..12 {
-        let registers = |node, slot| {
-            let say = Move::Say { actor: 0, slot, word: Word::Recover };
-            [Move::Open { actor: 0, node }, say]
-        };
-        let mut moves = vec![Move::Wait(milliseconds(2_500 + 200 * waits))];
-        moves.extend(registers(0, 0));
-        moves.extend([Move::Open { actor: 1, node: 0 }, Move::End { actor: 0, slot: 0 }]);
-        moves.push(Move::Fault(0, Fault::Hold));
-        moves.extend(registers(1, 0));
-        moves.push(Move::Wait(milliseconds(1_500)));
-        moves.extend(registers(2, 1));
-        moves.extend([Move::Fault(0, Fault::Hold), Move::Wait(milliseconds(500))]);
-        let storm = super::scenario::of_moves(&Setting::new(3, 2), 0, &moves);
-        let outcome = backend::play(&storm, Backend::Message, Keep::All).expect("it is played");
-        assert_eq!(outcome.violation, None, "{waits}");
-        let told = Nodes::transcript(&outcome.events);
-        assert!(told.contains("recovered") && !told.contains("NodeLost"), "{waits}: {told}");
     }
 }
