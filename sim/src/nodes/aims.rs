@@ -62,7 +62,7 @@ impl Profile {
             Profile::Cluster => Vec::new(),
             Profile::SlowWatch => cast.slow_watch(rng),
             Profile::LateAnswer => cast.late_answer(rng),
-            Profile::OldRead => cast.old_read(),
+            Profile::OldRead => cast.old_read(rng),
             Profile::LostRows => cast.lost_rows(rng),
             Profile::Stale => cast.stale(&[Fault::Hold], rng),
             Profile::StaleAndSlow => cast.stale(&[Fault::HoldWatch], rng),
@@ -136,14 +136,19 @@ impl Cast {
         moves
     }
 
-    fn old_read(&self) -> Vec<Move> {
+    /// A read is five revisions behind: so many are written that it still has the row that went.
+    fn old_read(&self, rng: &mut ChaCha12Rng) -> Vec<Move> {
         let mut moves = self.registers(self.owner, 0, self.here).to_vec();
-        moves.push(self.owner_says(0, Word::Unregister));
+        moves.extend([self.owner_says(0, Word::Unregister), wait(rng, 1..500)]);
         moves.push(Move::Fault(self.there, Fault::HoldWatch));
         moves.push(self.owner_says(0, Word::Register));
+        moves.extend(self.registers(self.sender, 0, self.here));
+        let words = [Word::Subscribe, Word::Unregister, Word::Register];
+        let said = words.map(|word| Move::Say { actor: self.sender, slot: 0, word });
+        moves.extend(said.into_iter().take(rng.random_range(0..4)));
         moves.push(Move::Fault(self.there, Fault::Stale));
         moves.extend(self.registers(self.owner, 1, self.there));
-        moves.push(Move::Fault(self.there, Fault::HoldWatch));
+        moves.extend([wait(rng, 1..2_000), Move::Fault(self.there, Fault::HoldWatch)]);
         moves
     }
 

@@ -150,12 +150,13 @@ impl Hub {
         let is_own = |owner: &Place| cluster.life.lived(owner);
         let is_ours = is_own(&row.owner) || row.generation < cluster.generation;
         let had = cluster.rows.get(address).filter(|known| is_own(&known.owner));
+        let recovers = had.is_some_and(|known| known.recovers);
         let had = had.map(|known| (address.clone(), known.version));
         let had = had.filter(|_| !is_ours || self.registry.owner(address).is_none());
         let had = had.filter(|_| !is_own(&row.owner));
         cluster.note(address, Known::of(&row, revision));
         if let Some(had) = &had {
-            self.set_aside(now, had);
+            self.set_aside(now, had, recovers);
         }
         match self.registry.owner(address) {
             // Of an earlier life of this very process, or from before the engine lost its rows.

@@ -36,14 +36,17 @@ pub(super) struct Aside {
 const PIECE_BYTES: usize = 256 * 1024;
 
 impl Hub {
-    /// Another node has an address that this one had at this version.
-    pub(super) fn set_aside(&mut self, now: Timestamp, had: &Had) {
+    /// Another node has an address that this one had at this version. It asks for the log if the row told of one.
+    pub(super) fn set_aside(&mut self, now: Timestamp, had: &Had, recovers: bool) {
         let address = &had.0;
         let log = self.logs.remove(address);
         self.deadlines.disarm(&Deadline::Log(address.clone()));
         let Some(cluster) = &mut self.cluster else { return };
         if let Some(fetch) = cluster.fetches.get_mut(had) {
             (fetch.is_here, fetch.later) = (false, log);
+            return;
+        }
+        if log.is_none() && !recovers {
             return;
         }
         let taken_over = self.registry.get(address).and_then(|known| known.taken_over);
@@ -55,11 +58,15 @@ impl Hub {
         let Some(cluster) = &mut self.cluster else { return };
         let room = self.config.recovery_total_bytes_max.saturating_sub(self.logs.kept_bytes());
         let room = room.saturating_sub(cluster.handovers.bytes);
+        let is_full = cluster.handovers.aside.len() >= self.config.registrations_max;
+        let room = if is_full { 0 } else { room };
         let lost = aside.log.as_mut().map(|log| log.set_aside(room)).unwrap_or_default();
-        let until = now + cluster.config.answer_timeout * 2;
-        cluster.timers.insert((until, Timer::Aside(had.clone())));
-        cluster.handovers.bytes += aside.log.as_ref().map_or(0, Log::bytes);
-        cluster.handovers.aside.insert(had.clone(), aside);
+        if !is_full {
+            let until = now + cluster.config.answer_timeout * 2;
+            cluster.timers.insert((until, Timer::Aside(had.clone())));
+            cluster.handovers.bytes += aside.log.as_ref().map_or(0, Log::bytes);
+            cluster.handovers.aside.insert(had.clone(), aside);
+        }
         for kept in lost {
             self.settle(&had.0, &kept, DropReason::Overflow);
         }

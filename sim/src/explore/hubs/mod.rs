@@ -217,12 +217,14 @@ mod tests {
         }
     }
 
+    /// Without limit of words: whatever a hub keeps of what is over would make ever new states.
     #[test]
     fn two_hubs_and_one_address_break_nothing_in_any_order() {
-        let size = HubsSize { unknown: 0, pauses: 0, words: Some(3), returns: 0, depth: None };
-        let HubsExplored { progress, exhausted, found } =
-            explore_hubs(size, &mut |_| Patience::Waits);
+        let size = HubsSize { unknown: 0, pauses: 0, words: None, returns: 0, depth: None };
+        let HubsExplored { progress, exhausted, found } = explore_hubs(size, &mut |progress| {
+            if progress.states < 60_000 { Patience::Waits } else { Patience::Ended }
+        });
         assert!(found.is_none(), "{found:#?}");
-        assert!(exhausted && progress.states > 1_000, "{progress:?}");
+        assert!(exhausted && progress.states > 10_000, "{progress:?}");
     }
 }
