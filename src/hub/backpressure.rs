@@ -67,7 +67,7 @@ impl Hub {
     }
 
     fn notice(&mut self, now: Timestamp, key: SessionKey, notice: Notice) -> Outgoing {
-        let (id, to, body) = (self.ids.fresh(), self.reply_address(key), Body::Notice(notice));
+        let (id, to, body) = (self.ids.of_message(), self.reply_address(key), Body::Notice(notice));
         Outgoing::new(id, to, now, body)
     }
 }

@@ -103,7 +103,7 @@ impl Hub {
         to: ActorAddress,
         body: Body,
     ) {
-        let outgoing = Outgoing::new(self.ids.fresh(), to, now, body);
+        let outgoing = Outgoing::new(self.ids.of_message(), to, now, body);
         let (lived, weight) = (self.deadlines.lived(now), outgoing.weight());
         let Some(session) = self.sessions.open_mut(key) else { return };
         self.work.bytes += weight;
@@ -137,7 +137,7 @@ impl Hub {
         to: ActorAddress,
         body: Body,
     ) {
-        let outgoing = Outgoing::new(self.ids.fresh(), to, now, body);
+        let outgoing = Outgoing::new(self.ids.of_message(), to, now, body);
         self.enqueue(now, key, outgoing);
     }
 
@@ -212,7 +212,7 @@ impl Hub {
         session.queue.push(lived, weight, &self.config);
         let (is_timed, queue_depth) = (session.queue.is_timed(), session.queue.messages);
         let body = Body::Delivery(Arc::clone(delivery));
-        let mut outgoing = Outgoing::new(self.ids.fresh(), to.clone(), now, body);
+        let mut outgoing = Outgoing::new(self.ids.of_message(), to.clone(), now, body);
         if destination.recovers {
             outgoing.seq = self.keep(now, to, delivery, false).0;
         }

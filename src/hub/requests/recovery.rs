@@ -233,7 +233,7 @@ impl Hub {
 
     fn replay_one(&mut self, now: Timestamp, key: SessionKey, to: &ActorAddress, next: &Kept) {
         let body = Body::Delivery(Arc::clone(&next.delivery));
-        let copy = Outgoing::new(self.ids.fresh(), to.clone(), next.at, body);
+        let copy = Outgoing::new(self.ids.of_message(), to.clone(), next.at, body);
         self.enqueue(now, key, Outgoing { seq: Some(next.seq), ..copy });
         self.counters.messages_replayed += 1;
         let (to, message, seq) = (to.clone(), next.delivery.origin.clone(), next.seq.get());
