@@ -35,7 +35,7 @@ impl Pattern {
 /// One message from the hub to one session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
-    /// A fresh UUID.
+    /// A new UUID, which is no secret.
     pub id: Uuid,
     /// The recipient's address.
     pub to: ActorAddress,
