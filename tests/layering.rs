@@ -32,6 +32,7 @@ const CORE: &[&str] = &[
     "hub",
     "client/state*",
     "client/link*",
+    "nats/output.rs",
     "nats/state.rs",
     "nats/watch.rs",
     "nats/wire.rs",

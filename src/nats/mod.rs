@@ -7,6 +7,7 @@
 
 mod check;
 mod error;
+mod output;
 mod settings;
 mod state;
 mod task;

@@ -8,6 +8,7 @@ use async_nats::{Message, StatusCode};
 use bytes::{Bytes, BytesMut};
 
 use super::Settings;
+use super::output::{Answer, Output, Publication};
 use super::watch::{Heard, Watch};
 use super::wire::{self, LastMessage, Published};
 use crate::cluster::engine::{
@@ -39,32 +40,6 @@ pub(super) struct State {
     /// Messages that go to a node together, by the next flush.
     parcels: BTreeMap<NodeName, BytesMut>,
     outputs: VecDeque<Output>,
-}
-
-/// What the shell does.
-#[derive(Debug)]
-pub(super) enum Output {
-    Publish(Publication),
-    /// The watch's messages are to be heard at this subject, and no longer at another.
-    Hear(String),
-    /// The watch's messages are to be heard no longer.
-    Deafen,
-    Event(Event),
-}
-
-#[derive(Debug)]
-pub(super) struct Publication {
-    pub(super) subject: String,
-    pub(super) answer: Answer,
-    pub(super) headers: Vec<(&'static str, String)>,
-    pub(super) payload: Bytes,
-}
-
-/// Where the answer to a publication goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
-    None,
-    To(u64),
 }
 
 #[derive(Debug)]

@@ -9,7 +9,8 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
 
 use super::check::check;
-use super::state::{Answer, Output, Publication, State};
+use super::output::{Answer, Output, Publication};
+use super::state::State;
 use super::{Credentials, NatsError, Settings};
 use crate::cluster::engine::{Ask, Event};
 use crate::runtime::{Runtime, Tokio};

@@ -5,7 +5,8 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::Settings;
-use super::state::{Answer, Output, State};
+use super::output::{Answer, Output};
+use super::state::State;
 use crate::cluster::engine::{
     Event, Key, NodeName, Request, RequestId, Revision, Unanswered, WriteOutcome,
 };

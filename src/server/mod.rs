@@ -50,24 +50,20 @@ mod origins;
 mod owner;
 mod rate_limit;
 mod session;
+mod shell;
 mod stream;
 mod tally;
 mod tls;
 mod waiting_room;
 
-use std::convert::Infallible;
 use std::future::{Future, pending};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use serde::Serialize;
 use tokio::select;
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 pub use keeper::{Keeper, StoreFigures, StoreSync};
 pub use limits::Limits;
@@ -80,15 +76,13 @@ pub use tls::{Tls, TlsError};
 
 use self::link::Link;
 use self::origins::{Origins, Unnamed};
-use self::owner::{Event, NodeEnds, Owner};
-use self::tally::Tally;
+use self::owner::{NodeEnds, Owner};
+use self::shell::Shell;
 use self::tls::PresentTls;
-use self::waiting_room::WaitingRoom;
 use crate::auth::Access;
 use crate::cluster::ClusterConfig;
-use crate::hub::{Config, Entry, Hub, Ids, Input, SessionKey};
-use crate::protocol::codec::Bounds;
-use crate::runtime::{Listener, Runtime, SteadyClock};
+use crate::hub::{Config, Entry, Hub, Ids};
+use crate::runtime::{Listener, Runtime};
 use crate::store::{Opened, StoreError};
 
 /// The state of the audit's writer.
@@ -340,99 +334,5 @@ impl<R: Runtime, O: Observer> Server<R, O> {
         shell.shut_down(&ends.left).await;
         drop(shell);
         end.await.map_err(|_| ServerLost::Owner)?
-    }
-}
-
-/// The part of a server that all connections share.
-struct Shell<R> {
-    runtime: R,
-    /// The hub's time.
-    clock: SteadyClock<R>,
-    config: Arc<Config>,
-    /// What requests may hold.
-    bounds: Bounds,
-    limits: Arc<Limits>,
-    origins: Origins,
-    tls: PresentTls,
-    audit: Option<AuditStates>,
-    /// The monotonic clock's time of the server's start.
-    began: Duration,
-    tally: Tally,
-    waiting_room: WaitingRoom,
-    events: mpsc::Sender<Event>,
-    sessions_opened: AtomicU64,
-    /// Cancelled by a shutdown, after which no connection becomes a session.
-    stopping: CancellationToken,
-    connections: TaskTracker,
-}
-
-impl<R: Runtime> Shell<R> {
-    fn new(runtime: R, config: Config, events: mpsc::Sender<Event>) -> Self {
-        Self {
-            began: runtime.monotonic(),
-            clock: SteadyClock::new(runtime.clone()),
-            runtime,
-            bounds: config.bounds(),
-            config: Arc::new(config),
-            limits: Arc::default(),
-            origins: Origins::new(Vec::new(), Unnamed::Loopback),
-            tls: PresentTls::new(None),
-            audit: None,
-            tally: Tally::default(),
-            waiting_room: WaitingRoom::default(),
-            events,
-            sessions_opened: AtomicU64::new(0),
-            stopping: CancellationToken::new(),
-            connections: TaskTracker::new(),
-        }
-    }
-
-    fn audit_state(&self) -> Option<AuditState> {
-        self.audit.as_ref().map(|state| state())
-    }
-
-    fn next_key(&self) -> SessionKey {
-        SessionKey(self.sessions_opened.fetch_add(1, Ordering::Relaxed))
-    }
-
-    /// Makes the changes that come; never ends.
-    async fn take_changes(&self, changes: Option<mpsc::Receiver<Ordered>>) -> Infallible {
-        let Some(mut changes) = changes else { return pending().await };
-        while let Some((change, done)) = changes.recv().await {
-            match change {
-                Change::Tls(tls) => self.tls.replace(tls),
-                Change::Origins(named) => self.origins.replace(named),
-                Change::Access(access) => {
-                    // If the owner is lost, the server ends anyway.
-                    let _ = self.events.send(Event::Access(access)).await;
-                }
-            }
-            // The caller may have stopped waiting.
-            let _ = done.send(());
-        }
-        pending().await
-    }
-
-    /// Ends once every connection is gone and the hub has left its cluster, even if the owner is lost: its sessions then
-    /// close by themselves.
-    async fn shut_down(&self, left: &CancellationToken) {
-        self.stopping.cancel();
-        self.connections.close();
-        let _ = self.events.send(Event::Input(Input::Shutdown)).await;
-        let all_gone = async {
-            self.connections.wait().await;
-            left.cancelled().await;
-        };
-        select! {
-            biased;
-            () = all_gone => {}
-            () = self.events.closed() => {}
-            () = self.runtime.sleep(self.config.shutdown_timeout) => {}
-        }
-        if !left.is_cancelled() {
-            let _ = self.events.send(Event::Input(Input::Shutdown)).await;
-        }
-        let _ = self.events.send(Event::CloseAll).await;
-        self.connections.wait().await;
     }
 }

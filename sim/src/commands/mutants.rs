@@ -1,5 +1,7 @@
 //! `mutants`: plants known bugs and sees them found.
 
+mod proof;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,22 +24,6 @@ use super::now;
 /// Without these a run proves nothing.
 const GUARDS: [&str; 2] = ["null", "canary"];
 const DIRECTORY: &str = "sim/mutants";
-/// Where the matrix stands between two lines.
-const PROOF: &str = "docs/PROOF.md";
-const MATRIX_BEGIN: &str = "<!-- the matrix -->\n";
-const MATRIX_END: &str = "<!-- the end of the matrix -->\n";
-/// Where that of several hubs does.
-const NODES_BEGIN: &str = "<!-- the nodes -->\n";
-const NODES_END: &str = "<!-- the end of the nodes -->\n";
-/// Where the table of explanations stands.
-const EXPLAINED_BEGIN: &str = "<!-- the explanations -->\n";
-const EXPLAINED_END: &str = "<!-- the end of the explanations -->\n";
-/// Where the table of guided campaigns stands.
-const GAIN_BEGIN: &str = "<!-- the gain -->\n";
-const GAIN_END: &str = "<!-- the end of the gain -->\n";
-/// Where the table of hubs stands that were tried from outside.
-const OUTSIDE_BEGIN: &str = "<!-- from outside -->\n";
-const OUTSIDE_END: &str = "<!-- the end of from outside -->\n";
 /// Hubs that are tried from outside at the same time.
 const OUTSIDE_AT_ONCE: usize = 3;
 /// What `cargo sim explain` knows of the mutants.
@@ -230,13 +216,14 @@ impl Mutants {
         write(scratch.folder().join("known.tsv"), &explanations.known())?;
         if self.update_docs {
             write(scratch.source().join(KNOWN), &explanations.known())?;
-            update_proof(scratch, (EXPLAINED_BEGIN, EXPLAINED_END), &table)?;
+            proof::update(scratch.source(), "the explanations", &table)?;
         }
         Ok(ExitCode::SUCCESS)
     }
 
     fn gain(&self, scratch: &Scratch, chosen: Vec<Mutant>) -> Result<ExitCode> {
-        let proof = fs::read_to_string(scratch.source().join(PROOF)).context("cannot read it")?;
+        let proof =
+            fs::read_to_string(scratch.source().join(proof::FILE)).context("cannot read it")?;
         let late = worth_aiming(&proof);
         let late = |mutant: &Mutant| late.contains(&mutant.name.as_str());
         let mutants: Vec<Mutant> = chosen.into_iter().filter(late).collect();
@@ -262,7 +249,7 @@ impl Mutants {
         print!("{table}");
         write(scratch.folder().join("gain.md"), &table)?;
         if self.update_docs {
-            update_proof(scratch, (GAIN_BEGIN, GAIN_END), &table)?;
+            proof::update(scratch.source(), "the gain", &table)?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -316,7 +303,7 @@ impl Mutants {
         print!("{table}");
         write(scratch.folder().join("outside.md"), &table)?;
         if self.update_docs {
-            update_proof(scratch, (OUTSIDE_BEGIN, OUTSIDE_END), &table)?;
+            proof::update(scratch.source(), "from outside", &table)?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -331,11 +318,11 @@ impl Mutants {
         if !self.update_docs {
             return Ok(());
         }
-        update_proof(scratch, (NODES_BEGIN, NODES_END), &nodes)?;
+        proof::update(scratch.source(), "the nodes", &nodes)?;
         if self.nodes {
             return Ok(());
         }
-        update_proof(scratch, (MATRIX_BEGIN, MATRIX_END), &one_hub)
+        proof::update(scratch.source(), "the matrix", &one_hub)
     }
 }
 
@@ -353,14 +340,6 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn write(file: PathBuf, text: &str) -> Result<()> {
     fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))
-}
-
-fn update_proof(scratch: &Scratch, (begin, end): (&str, &str), table: &str) -> Result<()> {
-    let proof = scratch.source().join(PROOF);
-    let text =
-        fs::read_to_string(&proof).with_context(|| format!("cannot read {}", proof.display()))?;
-    let updated = between(&text, begin, end, table);
-    write(proof, &updated.context("docs/PROOF.md has no place for the table")?)
 }
 
 /// A scenario that fails with the mutant: a shrunk storm, or else one of the project's files.
@@ -408,23 +387,4 @@ fn to_shrink(mutant: &Mutant, fate: &Fate) -> Option<(Backend, u64)> {
     [Some(declared), None].into_iter().find_map(|name| {
         storms.iter().find_map(|(trial, backend)| Some((*backend, by(*trial, name)?)))
     })
-}
-
-/// `text` with something else between these two.
-fn between(text: &str, begin: &str, end: &str, middle: &str) -> Option<String> {
-    let (before, rest) = text.split_once(begin)?;
-    let (_, after) = rest.split_once(end)?;
-    Some(format!("{before}{begin}{middle}{end}{after}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_stands_between_the_marks_is_replaced() {
-        let text = "a\n<b>\nold\n<e>\nz\n";
-        assert_eq!(between(text, "<b>\n", "<e>\n", "new\n").unwrap(), "a\n<b>\nnew\n<e>\nz\n");
-        assert_eq!(between(text, "<x>\n", "<e>\n", "new\n"), None);
-    }
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::chores::{Chores, Lost, Sweep};
-use super::{Known, Shown, readable};
+use super::watch::Shown;
+use super::{Known, readable};
 use crate::cluster::engine::{Key, RequestId, Revision};
 use crate::cluster::{AddressRow, NodeRow, Place, RowKey};
 use crate::hub::state::{Registration, RegistrationState};

@@ -11,6 +11,7 @@ mod handover;
 mod leaving;
 mod relay;
 mod timers;
+mod watch;
 mod withheld;
 mod writes;
 
@@ -18,9 +19,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
 use super::{Hub, NodeChange, Output, SessionKey};
-use crate::cluster::engine::{Event, Key, NodeName, Request, RequestId, Revision, WriteOutcome};
+use crate::cluster::engine::{Event, Request, RequestId, Revision, WriteOutcome};
 use crate::cluster::{
-    AddressRow, Change, ClaimId, ClusterConfig, Incarnation, Life, NodeRow, Place, Requests, RowKey,
+    AddressRow, Change, ClaimId, ClusterConfig, Incarnation, Life, NodeRow, Place, Requests,
 };
 use crate::protocol::{ActorAddress, Refusal, Request as Ask, Verb};
 use crate::time::Timestamp;
@@ -35,6 +36,7 @@ use handover::{Had, Handovers};
 use leaving::{Adoptions, Leaving};
 use relay::Relays;
 use timers::{Timer, Waiting};
+use watch::Watch;
 use withheld::Withheld;
 use writes::Writing;
 
@@ -86,31 +88,6 @@ pub(super) struct Cluster {
     figures: NodeFigures,
     /// Whether it acted for its addresses when that was last looked at.
     acted: bool,
-}
-
-/// A watch, and what it has shown until it is caught up.
-#[derive(Debug, Clone)]
-struct Watch {
-    id: RequestId,
-    since: Timestamp,
-    /// The last revision that was known when it began: it shows no row that is older than it was then.
-    mark: Revision,
-    nodes: BTreeSet<NodeName>,
-    addresses: BTreeSet<ActorAddress>,
-    /// Rows that it has shown older than they are known: it is behind, or the engine lost what was known.
-    older: BTreeSet<Key>,
-    caught_up: bool,
-}
-
-/// What a watch shows of a row, beside what is known of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shown {
-    /// It as it is known, or later.
-    Fresh,
-    /// It as it was.
-    Older,
-    /// Another one in its place: the engine lost what it had.
-    Another,
 }
 
 /// The row of an address in the log.
@@ -248,45 +225,6 @@ impl Hub {
         self.cluster.as_ref().map(|cluster| cluster.config.topics_per_address_max)
     }
 
-    pub(super) fn next_of_cluster(&self) -> Option<Timestamp> {
-        self.cluster.as_ref().and_then(|cluster| cluster.next())
-    }
-
-    /// What is due for the node itself, before an input.
-    pub(super) fn expire_cluster(&mut self, now: Timestamp) {
-        self.note_fencing(now);
-        let Some(cluster) = &mut self.cluster else { return };
-        cluster.act(now);
-        let (late, since) =
-            (cluster.life.misses_echo(now), now.before(cluster.config.staleness_max));
-        if cluster.reached
-            && cluster
-                .watch
-                .as_ref()
-                .is_none_or(|watch| watch.since <= since && (late || !watch.caught_up))
-        {
-            cluster.watch_anew(now);
-        }
-        if let Some(watch) = &mut cluster.watch
-            && watch.since <= since
-        {
-            watch.since = now;
-        }
-        while let Some(timer) = self.cluster.as_mut().and_then(|cluster| cluster.pop_due(now)) {
-            match timer {
-                Timer::Retry(address) => self.retry_write(now, &address),
-                Timer::Claim(key) => self.end_late_claim(now, key),
-                Timer::Withheld(address) => self.end_withheld(now, &address),
-                Timer::Fetch(had) => self.end_fetch(now, &had, None),
-                Timer::Aside(had) => self.end_aside(&had),
-                Timer::Asking(had) => {
-                    self.cluster.iter_mut().for_each(|it| it.handovers.ask_no_more(&had));
-                }
-            }
-        }
-        self.end_relays(now);
-    }
-
     /// After an input: the rows that it touched are written, if they are this node's.
     pub(super) fn settle_rows(&mut self, now: Timestamp) {
         self.do_chores(now);
@@ -420,35 +358,6 @@ impl Hub {
 }
 
 impl Cluster {
-    fn watch_anew(&mut self, now: Timestamp) {
-        self.figures.watches += 1;
-        let (id, mark) = (self.requests.watch(), self.last);
-        let (nodes, addresses) = (BTreeSet::new(), BTreeSet::new());
-        let older = BTreeSet::new();
-        self.watch =
-            Some(Watch { id, since: now, mark, nodes, addresses, older, caught_up: false });
-    }
-
-    /// What a row that the watch shows says of the log.
-    fn row_says(&self, key: Option<&RowKey>, revision: Revision, value: &[u8]) -> Shown {
-        let known = match key {
-            Some(RowKey::Node(node)) => self.life.row_of(node).map(|(known, row)| {
-                (known, NodeRow::decode(value).is_ok_and(|shown| shown != *row))
-            }),
-            Some(RowKey::Address(address)) => self.rows.get(address).map(|known| {
-                let is_other = |row: AddressRow| row.claim != known.claim;
-                (known.revision, AddressRow::decode(value).is_ok_and(is_other))
-            }),
-            None => None,
-        };
-        let mark = self.watch.as_ref().filter(|watch| !watch.caught_up).map(|watch| watch.mark);
-        match known {
-            Some((known, is_other)) if known == revision && is_other => Shown::Another,
-            Some((known, _)) if known > revision && Some(known) <= mark => Shown::Older,
-            Some(_) | None => Shown::Fresh,
-        }
-    }
-
     fn act(&mut self, now: Timestamp) {
         let Cluster { life, requests, .. } = self;
         if self.reached {

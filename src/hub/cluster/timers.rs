@@ -3,7 +3,7 @@
 use super::Cluster;
 use super::handover::Had;
 use super::leaving::Leaving;
-use crate::hub::SessionKey;
+use crate::hub::{Hub, SessionKey};
 use crate::protocol::{ActorAddress, Refusal, Request};
 use crate::time::Timestamp;
 
@@ -30,6 +30,33 @@ pub(super) struct Waiting {
     requests: usize,
     /// Of their frames.
     bytes: usize,
+}
+
+impl Hub {
+    pub(in crate::hub) fn next_of_cluster(&self) -> Option<Timestamp> {
+        self.cluster.as_ref().and_then(|cluster| cluster.next())
+    }
+
+    /// What is due for the node itself, before an input.
+    pub(in crate::hub) fn expire_cluster(&mut self, now: Timestamp) {
+        self.note_fencing(now);
+        let Some(cluster) = &mut self.cluster else { return };
+        cluster.act(now);
+        cluster.look_after_watch(now);
+        while let Some(timer) = self.cluster.as_mut().and_then(|cluster| cluster.pop_due(now)) {
+            match timer {
+                Timer::Retry(address) => self.retry_write(now, &address),
+                Timer::Claim(key) => self.end_late_claim(now, key),
+                Timer::Withheld(address) => self.end_withheld(now, &address),
+                Timer::Fetch(had) => self.end_fetch(now, &had, None),
+                Timer::Aside(had) => self.end_aside(&had),
+                Timer::Asking(had) => {
+                    self.cluster.iter_mut().for_each(|it| it.handovers.ask_no_more(&had));
+                }
+            }
+        }
+        self.end_relays(now);
+    }
 }
 
 impl Cluster {

@@ -1,9 +1,10 @@
 //! The owner, beside sessions that the test plays.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::*;
 use crate::hub::{Config, Ids};
+use crate::protocol::Outgoing;
 use crate::protocol::codec::decode_client_frame;
 use crate::runtime::Tokio;
 
