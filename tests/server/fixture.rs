@@ -7,9 +7,10 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use signal_hub::auth::Access;
+use signal_hub::cluster::ClusterConfig;
 use signal_hub::hub::{CloseCause, Config, Hub, Input, SessionKey};
 use signal_hub::runtime::{Runtime, Tokio};
-use signal_hub::server::{Limits, Observer, Server, ServerLost, Tls};
+use signal_hub::server::{EngineLink, Limits, Observer, Server, ServerLost, Tls};
 use signal_hub::time::Timestamp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -58,6 +59,14 @@ impl Running {
         let server = Server::bind(Tokio, FREE_PORT, config, recorder).await.unwrap();
         let server = server.with_limits(limits).with_admin(FREE_PORT).await.unwrap();
         Self::run(server, inputs)
+    }
+
+    /// A server of a node.
+    pub async fn in_cluster(config: Config, cluster: ClusterConfig, link: EngineLink) -> Self {
+        let (seen, inputs) = mpsc::unbounded_channel();
+        let recorder = Recorder { look: |_: &Input| {}, seen };
+        let server = Server::bind(Tokio, FREE_PORT, config, recorder).await.unwrap();
+        Self::run(server.with_cluster(cluster, link), inputs)
     }
 
     /// A server that speaks TLS.

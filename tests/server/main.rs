@@ -7,6 +7,7 @@ mod admin;
 mod auth;
 mod bench;
 mod clients;
+mod cluster;
 mod command;
 mod examples;
 mod faulty;

@@ -104,8 +104,7 @@ impl Engine {
     /// A node reaches the engine, for the first time or again: it hears [`Event::Back`], and what it asked before is late no
     /// longer.
     pub fn connect(&mut self, node: &NodeName) {
-        let known = self.nodes.get(node).and_then(|known| known.answers_to.clone());
-        self.connect_as(node, &known.unwrap_or_else(|| node.clone()));
+        self.connect_as(node, &self.answers_to(node));
     }
 
     /// The same for a process that gets what is sent to a node of another name: as any other process of that name does.
@@ -119,8 +118,9 @@ impl Engine {
 
     /// The same by a new connection: nobody hears what waited for it on the one before.
     pub fn connect_anew(&mut self, node: &NodeName) {
+        let known = self.answers_to(node);
         self.forget(node);
-        self.connect(node);
+        self.connect_as(node, &known);
     }
 
     /// A node loses the engine: it hears [`Event::Lost`], of its requests that they are unanswered, and nothing else that waited.
@@ -187,6 +187,11 @@ impl Engine {
     /// How many answers and rows a node has not yet heard.
     pub fn unheard(&self, node: &NodeName) -> (usize, usize) {
         self.nodes.get(node).map_or((0, 0), |node| node.unheard(&self.log))
+    }
+
+    fn answers_to(&self, node: &NodeName) -> NodeName {
+        let known = self.nodes.get(node).and_then(|known| known.answers_to.clone());
+        known.unwrap_or_else(|| node.clone())
     }
 
     fn node(&mut self, name: &NodeName) -> &mut Node {

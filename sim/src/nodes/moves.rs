@@ -200,7 +200,8 @@ impl fmt::Display for Fault {
     }
 }
 
-const FAULTS: [(u32, Fault); 25] = [
+/// All of them, and how often storms have them.
+pub(super) const FAULTS: [(u32, Fault); 25] = [
     (5, Fault::Pause),
     (4, Fault::Crash),
     (4, Fault::Leave),

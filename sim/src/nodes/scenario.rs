@@ -16,7 +16,7 @@ use serde_json::Value;
 pub use action::{Action, Hubs, Settings};
 use action::{For, Held, Keeps, On, WayOf};
 
-use super::moves::{Fault, Move, Word};
+use super::moves::{FAULTS, Fault, Move, Word};
 use super::world::Setting;
 use super::{Nodes, weather};
 use crate::engine::{Kept, Way};
@@ -199,8 +199,8 @@ pub(super) fn effect(scenario: &Scenario, step: &Step) -> Result<Effect, String>
     let actors = scenario.actors.len();
     match (place('a', actors), place('n', scenario.clients.hubs), act) {
         (Some(actor), _, Act::Do(action)) => said(scenario, actor, action).map(Effect::Once),
-        (_, Some(node), act) => broken(node, act),
-        (None, None, Act::Do(action)) if who == ENGINE => of_engine(action),
+        (_, Some(node), act) => broken(who, node, act),
+        (None, None, act @ Act::Do(_)) if who == ENGINE => broken(who, 0, act),
         _ => Err(format!(
             "{who} cannot do that: actors of several hubs are called a0, a1 and so on, and say what an action names; \
              hubs are called n0, n1 and so on, and the engine is called {ENGINE}"
@@ -243,44 +243,38 @@ fn said(scenario: &Scenario, actor: usize, action: &Action) -> Result<Move, Stri
     }
 }
 
-fn broken(node: usize, act: &Act<Nodes>) -> Result<Effect, String> {
-    let lasting = |fault, lasts| Ok(Effect::Lasting(node, fault, lasts));
-    let once = |fault| Ok(Effect::Once(Move::Fault(node, fault)));
-    let action = match act {
-        Act::Process(ProcessAct::Pause { lasts }) => return lasting(Fault::Pause, *lasts),
-        Act::Process(ProcessAct::Crash { pause, .. }) => return lasting(Fault::Crash, *pause),
-        Act::Process(ProcessAct::Leave { pause }) => return lasting(Fault::Leave, *pause),
-        Act::Do(action) => action,
+/// What breaks or is mended: whatever fault would be written like this.
+fn broken(who: &str, node: usize, act: &Act<Nodes>) -> Result<Effect, String> {
+    let (mut written, mut clock) = ((who.to_owned(), act.clone()), None);
+    let lasts = match &mut written.1 {
+        Act::Process(ProcessAct::Pause { lasts } | ProcessAct::Leave { pause: lasts }) => *lasts,
+        Act::Process(ProcessAct::Crash { peers, pause }) => {
+            *peers = Peers::SeeReset;
+            *pause
+        }
+        Act::Do(Action::LoseEngine(For { lasts }) | Action::Elect(For { lasts })) => *lasts,
+        Act::Do(Action::Cut { lasts, .. } | Action::HoldBack { lasts, .. }) => *lasts,
+        Act::Do(Action::SetClock { seconds }) if seconds.unsigned_abs() > CLOCK_SECONDS_MAX => {
+            return Err(format!("`seconds`: {seconds}: at most {CLOCK_SECONDS_MAX} either way"));
+        }
+        Act::Do(Action::SetClock { seconds }) => {
+            clock = Some(Fault::Clock(*seconds));
+            Duration::ZERO
+        }
+        Act::Do(_) => Duration::ZERO,
         _ => return Err("of a hub among several this is not known".to_owned()),
     };
-    match *action {
-        Action::StartTwin => once(Fault::Twin),
-        Action::SetClock { seconds } if seconds.unsigned_abs() > CLOCK_SECONDS_MAX => {
-            Err(format!("`seconds`: {seconds}: at most {CLOCK_SECONDS_MAX} either way"))
-        }
-        Action::SetClock { seconds } => once(Fault::Clock(seconds)),
-        Action::LoseEngine(For { lasts }) => lasting(Fault::Disconnect, lasts),
-        Action::Cut { way: WayOf::ToEngine, lasts } => lasting(Fault::Cut(Way::ToEngine), lasts),
-        Action::Cut { way: WayOf::FromEngine, lasts } => {
-            lasting(Fault::Cut(Way::FromEngine), lasts)
-        }
-        Action::HoldBack { what, lasts } => {
-            let fault = match what {
-                Held::Everything => Fault::Hold,
-                Held::Watch => Fault::HoldWatch,
-                Held::Answers => Fault::HoldAnswers,
-                Held::Messages => Fault::HoldMessages,
-            };
-            lasting(fault, lasts)
-        }
-        Action::EndWatch => once(Fault::EndWatch),
-        Action::LoseAnswer => once(Fault::LoseAnswer),
-        Action::DelayWrite => once(Fault::Late),
-        Action::ReadOld => once(Fault::Stale),
-        Action::LoseMessage => once(Fault::LoseMessage),
-        Action::RepeatMessage => once(Fault::DoubleMessage),
-        _ => Err("an actor or the engine can do that, and no hub".to_owned()),
-    }
+    let mut faults = FAULTS.iter().map(|(_, fault)| *fault).chain(clock);
+    let fault = faults.find(|fault| breaking(node, *fault, lasts) == written);
+    let fault = fault.ok_or_else(|| match who {
+        ENGINE => "an actor or a hub can do that, and not the engine".to_owned(),
+        _ => "an actor or the engine can do that, and no hub".to_owned(),
+    })?;
+    Ok(if fault.lasts() {
+        Effect::Lasting(node, fault, lasts)
+    } else {
+        Effect::Once(Move::Fault(node, fault))
+    })
 }
 
 /// Hosts are called like hubs, actors and the engine.
@@ -292,20 +286,6 @@ fn of_network(fault: &net::Fault) -> Result<Effect, String> {
         return Err(format!("there is no {HUB_HOST}: name one of the hubs, such as n0"));
     }
     Ok(Effect::Network(fault.clone()))
-}
-
-fn of_engine(action: &Action) -> Result<Effect, String> {
-    let once = |fault| Ok(Effect::Once(Move::Fault(0, fault)));
-    match *action {
-        Action::CarryOut => once(Fault::CarryOut),
-        Action::Elect(For { lasts }) => Ok(Effect::Lasting(0, Fault::Election, lasts)),
-        Action::RestartEngine { keeps } => once(Fault::Restart(match keeps {
-            Keeps::All => Kept::All,
-            Keeps::AllButTheLast => Kept::AllBut(3),
-            Keeps::Nothing => Kept::Nothing,
-        })),
-        _ => Err("an actor or a hub can do that, and not the engine".to_owned()),
-    }
 }
 
 /// Whether the whole can be played.

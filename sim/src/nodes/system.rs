@@ -154,14 +154,9 @@ impl System for Nodes {
         scenario::of_moves(&setting, seed, &storm(&setting, seed, profile))
     }
 
-    fn required(profile: Profile, backend: Backend) -> Vec<Situation> {
-        // Of two processes with one name each would need a host.
-        let is_met = |one: &Situation| {
-            backend == Backend::Message
-                || SITUATIONS[one.0] != "a node made room for another of its name"
-        };
-        let all = <Situation as coverage::Situation>::ALL.iter().filter(|one| is_met(one));
-        if profile == Profile::Cluster { all.copied().collect() } else { Vec::new() }
+    fn required(profile: Profile, _backend: Backend) -> Vec<Situation> {
+        let all = <Situation as coverage::Situation>::ALL;
+        if profile == Profile::Cluster { all.to_vec() } else { Vec::new() }
     }
 
     fn play(

@@ -105,6 +105,8 @@ struct Node {
     leaves: Option<Duration>,
     /// Whether it did.
     has_left: bool,
+    /// Whether another process had its name beside it.
+    is_paired: bool,
     is_paused: bool,
     is_held: bool,
     is_lost: bool,

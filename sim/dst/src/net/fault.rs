@@ -159,6 +159,25 @@ impl Fault {
             Self::Heal => Vec::new(),
         }
     }
+
+    /// The same, to be renamed.
+    pub fn hosts_mut(&mut self) -> Vec<&mut String> {
+        match self {
+            Self::Link { from, to, .. }
+            | Self::Stall { from, to, .. }
+            | Self::Partition { from, to, .. }
+            | Self::Rejoin { from, to, .. }
+            | Self::Connects { from, to, .. } => vec![from, to],
+            Self::Reset { connections }
+            | Self::Sever { connections, .. }
+            | Self::PauseReading { connections, .. } => connections.hosts_mut(),
+            Self::PauseHostReading { host, .. }
+            | Self::Pause { host, .. }
+            | Self::Crash { host, .. }
+            | Self::ClockSkew { host, .. } => vec![host],
+            Self::Heal => Vec::new(),
+        }
+    }
 }
 
 /// As a scenario file has it.
@@ -275,6 +294,16 @@ pub enum Choice {
 
 impl Choice {
     fn hosts(&self) -> Vec<&str> {
+        match self {
+            Self::Id(_) => Vec::new(),
+            Self::Latest { client, server } | Self::Every { client, server } => {
+                vec![client, server]
+            }
+            Self::Of { host } => vec![host],
+        }
+    }
+
+    fn hosts_mut(&mut self) -> Vec<&mut String> {
         match self {
             Self::Id(_) => Vec::new(),
             Self::Latest { client, server } | Self::Every { client, server } => {

@@ -5,6 +5,7 @@ use std::pin::pin;
 use dst::net::ConnectionId;
 use dst::runtime::{Runtime, SimRuntime};
 use signal_hub::client::{RawArrival, RawTransport};
+use signal_hub::cluster::engine::NodeName;
 use signal_hub::hub::SessionKey;
 use signal_hub::protocol::codec::{HubFrame, decode_hub_frame};
 use tokio::select;
@@ -21,16 +22,17 @@ pub fn host(actor: usize) -> String {
     name_of(actor)
 }
 
-/// Connects to a hub, and says what it is told until nobody tells it any more or the connection is gone.
+/// Connects to a hub's process, and says what it is told until nobody tells it any more or the connection is gone.
 pub async fn run(
     shared: Shared,
     runtime: SimRuntime,
-    (key, node): (SessionKey, usize),
+    (key, actor): (SessionKey, usize),
+    process: NodeName,
     mut texts: mpsc::UnboundedReceiver<String>,
 ) {
     let mut early = Vec::new();
     let dialled = {
-        let mut dialling = pin!(dial(&shared, &runtime, key, node));
+        let mut dialling = pin!(dial(&shared, &runtime, (key, actor), &process));
         loop {
             select! {
                 biased;
@@ -55,13 +57,16 @@ pub async fn run(
 async fn dial(
     shared: &Shared,
     runtime: &SimRuntime,
-    key: SessionKey,
-    node: usize,
+    (key, actor): (SessionKey, usize),
+    process: &NodeName,
 ) -> Option<RawTransport> {
-    let authority = format!("{}:{}", hub::host(node), hub::PORT);
+    let authority = format!("{}:{}", hub::host(process), hub::PORT);
     let stream = runtime.connect(&authority).await.ok()?;
     let id: ConnectionId = stream.connection();
-    shared.with(|state| state.sockets.insert(key, id));
+    shared.with(|state| {
+        state.sockets.insert(key, id);
+        state.dialled.insert(stream.local_address(), (key, actor));
+    });
     let url = format!("ws://{authority}/ws").parse().expect("a hub has a URL");
     let seed = runtime.random_seed();
     RawTransport::over(stream, seed, &url, None, FRAME_BYTES_MAX).await.ok()

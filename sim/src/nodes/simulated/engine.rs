@@ -1,4 +1,4 @@
-//! The engine's process: it serves each node by the connection that came last.
+//! The engine's process: it serves each hub's process by the connection that came last.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -41,8 +41,8 @@ pub fn start(shared: &Shared) -> CurrentNode {
 
 async fn serve(shared: Shared, runtime: SimRuntime, stream: SimStream) {
     let mut line = Line::new(shared.clone(), stream);
-    let Ok(Frame::Hello(node)) = line.next().await else { return };
-    let (number, mut events) = shared.with(|state| state.begin(node));
+    let Ok(Frame::Hello(process)) = line.next().await else { return };
+    let (number, mut events) = shared.with(|state| state.begin(&process));
     let mut beat = runtime.sleep(BEAT_EVERY);
     loop {
         shared.with(|state| state.pump());
@@ -50,7 +50,7 @@ async fn serve(shared: Shared, runtime: SimRuntime, stream: SimStream) {
             biased;
             frame = line.next() => match frame {
                 Ok(Frame::Ask(request, place, last)) => {
-                    shared.with(|state| state.ask(node, number, (request, place, last)));
+                    shared.with(|state| state.ask(&process, number, (request, place, last)));
                 }
                 Ok(Frame::Hello(_) | Frame::Tell(_) | Frame::Beat) => unreachable!("nodes ask"),
                 Err(_) => break,
@@ -65,5 +65,5 @@ async fn serve(shared: Shared, runtime: SimRuntime, stream: SimStream) {
             }
         }
     }
-    shared.with(|state| state.end(node, number));
+    shared.with(|state| state.end(&process, number));
 }

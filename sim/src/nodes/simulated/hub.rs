@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use dst::executor::{Current, CurrentNode, Executor, Node};
 use dst::runtime::SimRuntime;
 use signal_hub::cluster::ClusterConfig;
-use signal_hub::cluster::engine::{Event, Request};
+use signal_hub::cluster::engine::{Event, NodeName, Request};
 use signal_hub::hub::{Hub, Input, Output, SessionKey};
 use signal_hub::protocol::{ClientFrame, Verb};
 use signal_hub::server::{EngineLink, Observer, Server};
@@ -17,8 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::link::Link;
 use super::paced::Paced;
 use super::shared::Shared;
-use crate::nodes::scenario::hub_of;
-use crate::nodes::talk;
+use crate::nodes::world::Condition;
 use crate::runtime::Adapter;
 
 /// Where a hub listens on its host.
@@ -26,28 +25,33 @@ pub const PORT: u16 = 80;
 /// Requests and events that wait in a process.
 const WAITING_MAX: usize = 256;
 
-/// A hub's host.
-pub fn host(node: usize) -> String {
-    hub_of(node)
+/// A process's host: each has one of its own.
+pub fn host(process: &NodeName) -> String {
+    process.to_string()
 }
 
 /// Starts a hub's process.
-pub fn start(shared: &Shared, node: usize) -> CurrentNode {
-    let process = Current::current().node(&host(node));
-    let runtime = SimRuntime::on(shared.net.host(&host(node)), process.clone());
-    let (config, cluster, pace) = shared.with(|state| {
-        let (setting, name) = (state.world.setting(), state.world.name_of(node));
-        let cluster = ClusterConfig { node: name, ..setting.cluster.clone() };
-        (setting.config.clone(), cluster, state.world.pace_of(node))
+pub fn start(
+    shared: &Shared,
+    process: &NodeName,
+    Condition { node, pace, .. }: &Condition,
+) -> CurrentNode {
+    let started = Current::current().node(&host(process));
+    let runtime = SimRuntime::on(shared.net.host(&host(process)), started.clone());
+    let (config, cluster) = shared.with(|state| {
+        let setting = state.world.setting();
+        let cluster = ClusterConfig { node: node.clone(), ..setting.cluster.clone() };
+        (setting.config.clone(), cluster)
     });
     let ((asks, asked), (told, events)) = (mpsc::channel(WAITING_MAX), mpsc::channel(WAITING_MAX));
-    let place = (shared.clone(), runtime.clone(), node);
-    process.spawn(Box::pin(Link::new(place, (asked, told), cluster.answer_timeout).run()));
-    let tap = Tap { shared: shared.clone(), node, keys: BTreeMap::new(), is_lost: false };
+    let place = (shared.clone(), runtime.clone(), process.clone());
+    started.spawn(Box::pin(Link::new(place, (asked, told), cluster.answer_timeout).run()));
+    let (keys, is_lost) = Default::default();
+    let tap = Tap { shared: shared.clone(), process: process.clone(), keys, is_lost };
     let (stop, stopped) = oneshot::channel::<()>();
-    let ending = shared.clone();
-    shared.with(|state| state.stops.insert(node, stop));
-    process.spawn(Box::pin(async move {
+    shared.with(|state| state.stops.insert(process.clone(), stop));
+    let (ending, process, pace) = (shared.clone(), process.clone(), *pace);
+    started.spawn(Box::pin(async move {
         let stopped = async move {
             if stopped.await.is_err() {
                 // Nobody tells it to end any more.
@@ -59,18 +63,17 @@ pub fn start(shared: &Shared, node: usize) -> CurrentNode {
         let bound = Server::bind(paced, address, config, tap).await;
         let server = bound.expect("the hub's host lets it listen");
         let served = server.with_cluster(cluster, EngineLink { asks, events }).run(stopped).await;
-        assert_eq!(served, Ok(()), "a hub ended by itself");
-        ending.with(|state| state.ended(node));
+        ending.with(|state| state.ended(&process, served));
     }));
-    process
+    started
 }
 
 /// Shows the judge what the hub is given, hears, asks and says.
 struct Tap {
     shared: Shared,
-    node: usize,
-    /// The server's keys of sessions, and the world's.
-    keys: BTreeMap<SessionKey, SessionKey>,
+    process: NodeName,
+    /// The server's keys of sessions, and the world's with their actors.
+    keys: BTreeMap<SessionKey, (SessionKey, usize)>,
     /// It has heard that the engine is lost. What it asks right then it asks as if it had not.
     is_lost: bool,
 }
@@ -78,12 +81,12 @@ struct Tap {
 impl Tap {
     fn settle(&mut self) {
         if std::mem::take(&mut self.is_lost) {
-            self.shared.with(|state| state.hears(self.node, &Event::Lost));
+            self.shared.with(|state| state.hears(&self.process, &Event::Lost));
         }
     }
 
     fn known(&self, output: &Output) -> Option<Output> {
-        let key = |key| self.keys.get(key).copied();
+        let key = |key| self.keys.get(key).map(|(key, _)| *key);
         match output {
             Output::Send(of, message) => Some(Output::Send(key(of)?, message.clone())),
             Output::Close(of, reason) => Some(Output::Close(key(of)?, *reason)),
@@ -96,14 +99,18 @@ impl Tap {
 impl Observer for Tap {
     fn before(&mut self, _now: Timestamp, input: &Input, _hub: &Hub) {
         self.settle();
-        let Input::Frame(key, Ok(ClientFrame::Request(request))) = input else { return };
-        let said = |state: &mut super::shared::State| {
-            state.said.get(&talk::number_of(&request.id)).copied()
-        };
-        let Some((world_key, actor)) = self.shared.with(said) else { return };
-        self.keys.entry(*key).or_insert(world_key);
-        if let Ok(Verb::Unregister(_) | Verb::Disconnect(_)) = request.verb {
-            self.shared.with(|state| state.world.gives_back(world_key, actor));
+        match input {
+            Input::Opened(key, peer) => {
+                let known = self.shared.with(|state| state.dialled[&peer.address]);
+                self.keys.insert(*key, known);
+            }
+            Input::Frame(key, Ok(ClientFrame::Request(request)))
+                if matches!(request.verb, Ok(Verb::Unregister(_) | Verb::Disconnect(_))) =>
+            {
+                let (known, actor) = self.keys[key];
+                self.shared.with(|state| state.world.gives_back(known, actor));
+            }
+            _ => {}
         }
     }
 
@@ -112,14 +119,17 @@ impl Observer for Tap {
         if *event == Event::Lost {
             self.is_lost = true;
         } else {
-            self.shared.with(|state| state.hears(self.node, event));
+            self.shared.with(|state| state.hears(&self.process, event));
         }
     }
 
     fn asks(&mut self, _now: Timestamp, requests: &[Request], hub: &Hub) {
         self.shared.with(|state| {
-            let verdict = state.world.hub_asks(self.node, hub, requests);
+            let verdict = state.world.hub_asks(&self.process, hub, requests);
             state.judge(verdict);
+            if hub.life().is_some_and(|life| life.is_superseded()) {
+                state.superseded.insert(self.process.clone());
+            }
         });
     }
 
@@ -127,8 +137,8 @@ impl Observer for Tap {
         let outputs = outputs.iter().filter_map(|output| self.known(output)).collect();
         let place = hub.life().map(|life| life.place());
         self.shared.with(|state| {
-            state.places.insert(self.node, place);
-            state.does(self.node, hub, now, outputs);
+            state.places.insert(self.process.clone(), place);
+            state.does(&self.process, hub, now, outputs);
         });
     }
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use dst::net::SimStream;
 use dst::runtime::{Runtime, SimRuntime};
-use signal_hub::cluster::engine::{Ask, Event, Request, RequestId, Unanswered, WriteOutcome};
+use signal_hub::cluster::engine::{
+    Ask, Event, NodeName, Request, RequestId, Unanswered, WriteOutcome,
+};
 use tokio::select;
 use tokio::sync::mpsc;
 
@@ -34,7 +36,7 @@ enum Asked {
 pub struct Link {
     pub shared: Shared,
     pub runtime: SimRuntime,
-    pub node: usize,
+    pub process: NodeName,
     pub asks: mpsc::Receiver<Ask>,
     pub events: mpsc::Sender<Event>,
     /// How often it told that the engine is back.
@@ -45,12 +47,12 @@ pub struct Link {
 
 impl Link {
     pub fn new(
-        (shared, runtime, node): (Shared, SimRuntime, usize),
+        (shared, runtime, process): (Shared, SimRuntime, NodeName),
         (asks, events): (mpsc::Receiver<Ask>, mpsc::Sender<Event>),
         answer_timeout: Duration,
     ) -> Self {
         let pending = BTreeMap::new();
-        Self { shared, runtime, node, asks, events, backs: 0, pending, answer_timeout }
+        Self { shared, runtime, process, asks, events, backs: 0, pending, answer_timeout }
     }
 
     /// Carries out what is asked and tells what is heard, until the hub is gone.
@@ -75,7 +77,7 @@ impl Link {
     /// Uses a connection until it is lost.
     async fn serve(&mut self, stream: SimStream) -> Result<(), Ended> {
         let mut line = Line::new(self.shared.clone(), stream);
-        line.queue(Frame::Hello(self.node));
+        line.queue(Frame::Hello(self.process.clone()));
         let (mut is_back, mut heard) = (false, self.runtime.monotonic());
         loop {
             let deadlines = self.pending.values().map(|(_, deadline)| *deadline);
@@ -124,7 +126,7 @@ impl Link {
             Request::Write { id, .. } => self.pending.insert(*id, (Asked::Write, deadline)),
             Request::Send { .. } | Request::Watch { .. } => None,
         };
-        self.shared.with(|state| state.ask_frame(self.node, request))
+        self.shared.with(|state| state.ask_frame(&self.process, request))
     }
 
     /// What was given up is answered already.

@@ -1,14 +1,16 @@
 //! What the hosts of a run have in common beside the network: the world, and what frames between hubs and engine mean.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dst::net::{ConnectionId, Net};
 use signal_hub::cluster::Place;
-use signal_hub::cluster::engine::{Event, Request, RequestId, Revision};
+use signal_hub::cluster::engine::{Event, NodeName, Request, RequestId, Revision};
 use signal_hub::hub::{Hub, Output, SessionKey};
 use signal_hub::protocol::codec::{HubBody, HubMessage};
 use signal_hub::protocol::{Body, Epoch, MessageId, Position, Recovery, Reply};
+use signal_hub::server::ServerLost;
 use signal_hub::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
@@ -20,7 +22,7 @@ use crate::nodes::world::World;
 /// What passes between a hub and the engine; on the network goes its number.
 pub enum Frame {
     /// Whose connection this is.
-    Hello(usize),
+    Hello(NodeName),
     /// A request, the life that asked, and the last write of its row then.
     Ask(Request, Option<Place>, Option<Revision>),
     /// What a node hears.
@@ -29,7 +31,7 @@ pub enum Frame {
     Beat,
 }
 
-/// The engine's end of a node's connection.
+/// The engine's end of a process's connection.
 pub struct Session {
     number: u64,
     outbox: mpsc::Sender<Event>,
@@ -37,9 +39,9 @@ pub struct Session {
     watch: Option<RequestId>,
 }
 
-/// A client's connection, and the hub that it leads to.
+/// A client's connection, and the process that it leads to.
 pub struct Client {
-    pub node: usize,
+    pub process: NodeName,
     pub texts: mpsc::UnboundedSender<String>,
 }
 
@@ -51,23 +53,25 @@ pub struct State {
     /// The clients' ends, and their connections once they are open.
     pub clients: BTreeMap<SessionKey, Client>,
     pub sockets: BTreeMap<SessionKey, ConnectionId>,
-    /// Who said what has this number.
-    pub said: BTreeMap<u64, (SessionKey, usize)>,
+    /// Which actor's connection comes from where.
+    pub dialled: BTreeMap<SocketAddr, (SessionKey, usize)>,
     /// What hubs said and clients have not got.
     pub unread: BTreeMap<SessionKey, VecDeque<MessageId>>,
     /// The epoch that each client reads, as far as it knows.
     epochs: BTreeMap<SessionKey, Epoch>,
-    /// The lives of the nodes.
-    pub places: BTreeMap<usize, Option<Place>>,
-    /// By which nodes are told to end.
-    pub stops: BTreeMap<usize, oneshot::Sender<()>>,
-    /// Nodes that have ended since it was looked at last.
-    pub ended: BTreeSet<usize>,
-    /// Nodes that are to show their hubs.
-    pub asked_to_show: BTreeSet<usize>,
+    /// The lives of the processes.
+    pub places: BTreeMap<NodeName, Option<Place>>,
+    /// By which processes are told to end.
+    pub stops: BTreeMap<NodeName, oneshot::Sender<()>>,
+    /// Processes whose hubs make room for others of their names.
+    pub superseded: BTreeSet<NodeName>,
+    /// Processes that have ended since it was looked at last.
+    pub ended: BTreeSet<NodeName>,
+    /// Processes that are to show their hubs.
+    pub asked_to_show: BTreeSet<NodeName>,
     frames: BTreeMap<u64, Frame>,
     framed: u64,
-    sessions: BTreeMap<usize, Session>,
+    sessions: BTreeMap<NodeName, Session>,
     begun: u64,
 }
 
@@ -88,11 +92,12 @@ impl Shared {
             broken: None,
             clients: BTreeMap::new(),
             sockets: BTreeMap::new(),
-            said: BTreeMap::new(),
+            dialled: BTreeMap::new(),
             unread: BTreeMap::new(),
             epochs: BTreeMap::new(),
             places: BTreeMap::new(),
             stops: BTreeMap::new(),
+            superseded: BTreeSet::new(),
             ended: BTreeSet::new(),
             asked_to_show: BTreeSet::new(),
             frames: BTreeMap::new(),
@@ -120,10 +125,13 @@ impl State {
         }
     }
 
-    /// A node's server has ended in order, and its process with it.
-    pub fn ended(&mut self, node: usize) {
-        self.world.has_ended(node);
-        self.ended.insert(node);
+    /// A server has ended as its hub says, and its process with it.
+    pub fn ended(&mut self, process: &NodeName, served: Result<(), ServerLost>) {
+        let is_superseded = self.superseded.remove(process);
+        let expected = if is_superseded { Err(ServerLost::Superseded) } else { Ok(()) };
+        assert_eq!(served, expected, "a server ends in another way than its hub");
+        self.world.has_ended(process, is_superseded);
+        self.ended.insert(process.clone());
     }
 
     pub fn frame(&mut self, frame: Frame) -> u64 {
@@ -133,29 +141,30 @@ impl State {
     }
 
     /// The frame of what a hub asks now.
-    pub fn ask_frame(&self, node: usize, request: Request) -> Frame {
+    pub fn ask_frame(&self, process: &NodeName, request: Request) -> Frame {
         let last = self.world.last_write(&request);
-        Frame::Ask(request, self.places.get(&node).cloned().flatten(), last)
+        Frame::Ask(request, self.places.get(process).cloned().flatten(), last)
     }
 
     pub fn unframe(&mut self, number: u64) -> Frame {
         self.frames.remove(&number).expect("each frame arrives once at most")
     }
 
-    /// A node's connection arrives at the engine, in place of the one before.
-    pub fn begin(&mut self, node: usize) -> (u64, mpsc::Receiver<Event>) {
+    /// A process's connection arrives at the engine, in place of the one before.
+    pub fn begin(&mut self, process: &NodeName) -> (u64, mpsc::Receiver<Event>) {
         let (outbox, events) = mpsc::channel(OUTBOX_EVENTS);
         self.begun += 1;
-        self.sessions.insert(node, Session { number: self.begun, outbox, watch: None });
-        self.world.engine_reached(node);
+        let session = Session { number: self.begun, outbox, watch: None };
+        self.sessions.insert(process.clone(), session);
+        self.world.engine_reached(process);
         (self.begun, events)
     }
 
     /// The engine finds that a connection has ended.
-    pub fn end(&mut self, node: usize, number: u64) {
-        if self.sessions.get(&node).is_some_and(|session| session.number == number) {
-            self.sessions.remove(&node);
-            self.world.engine_left(node);
+    pub fn end(&mut self, process: &NodeName, number: u64) {
+        if self.sessions.get(process).is_some_and(|session| session.number == number) {
+            self.sessions.remove(process);
+            self.world.engine_left(process);
         }
     }
 
@@ -167,25 +176,25 @@ impl State {
     /// A request arrives at the engine by a connection; one that another has replaced carries nothing any more.
     pub fn ask(
         &mut self,
-        node: usize,
+        process: &NodeName,
         number: u64,
         (request, place, last): (Request, Option<Place>, Option<Revision>),
     ) {
-        let session = self.sessions.get_mut(&node).filter(|session| session.number == number);
+        let session = self.sessions.get_mut(process).filter(|session| session.number == number);
         let Some(session) = session else { return };
         if let Request::Watch { id } = &request {
             session.watch = Some(*id);
         }
-        let verdict = self.world.engine_asked(node, request, place, last);
+        let verdict = self.world.engine_asked(process, request, place, last);
         self.judge(verdict);
         self.pump();
     }
 
-    /// What the engine has for its nodes is on its way, as far as there is room.
+    /// What the engine has for the processes is on its way, as far as there is room.
     pub fn pump(&mut self) {
-        for (node, session) in &self.sessions {
+        for (process, session) in &self.sessions {
             while session.outbox.capacity() > 0
-                && let Some(event) = self.world.engine_tells(*node)
+                && let Some(event) = self.world.engine_tells(process)
             {
                 // If the connection has ended, the event is lost with it.
                 let _ = session.outbox.try_send(event);
@@ -194,17 +203,17 @@ impl State {
     }
 
     /// A hub hears of the engine. What a watch shows that the engine no longer carries may be of before it lost rows.
-    pub fn hears(&mut self, node: usize, event: &Event) {
-        let carried = self.sessions.get(&node).and_then(|session| session.watch);
+    pub fn hears(&mut self, process: &NodeName, event: &Event) {
+        let carried = self.sessions.get(process).and_then(|session| session.watch);
         let is_past = match event {
             Event::CaughtUp { watch, .. } => carried != Some(*watch),
             _ => false,
         };
-        self.world.hub_hears(node, event, is_past);
+        self.world.hub_hears(process, event, is_past);
     }
 
     /// A hub did something for sessions; the keys are those of the world.
-    pub fn does(&mut self, node: usize, hub: &Hub, now: Timestamp, outputs: Vec<Output>) {
+    pub fn does(&mut self, process: &NodeName, hub: &Hub, now: Timestamp, outputs: Vec<Output>) {
         for output in &outputs {
             if let Output::Send(key, message) = output
                 && !matches!(message.body, Body::Pong)
@@ -212,10 +221,10 @@ impl State {
                 self.unread.entry(*key).or_default().push_back(MessageId::from(message.id));
             }
         }
-        let verdict = self.world.hub_does(node, hub, now, outputs.into_iter());
+        let verdict = self.world.hub_does(process, hub, now, outputs.into_iter());
         self.judge(verdict);
-        if self.asked_to_show.remove(&node) {
-            self.world.shows(node, hub);
+        if self.asked_to_show.remove(process) {
+            self.world.shows(process, hub);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Who plays: moves happen one after the other, each with some time for what follows, and hosts and ways between them are as
 //! the world says.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dst::executor::{Current, CurrentNode, Executor, Node};
@@ -11,6 +12,7 @@ use dst::runtime::{Runtime, SimRuntime};
 use dst::scenario::Ending;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
+use signal_hub::cluster::engine::NodeName;
 use signal_hub::hub::SessionKey;
 use signal_hub::protocol::codec::encode_client_frame;
 use tokio::sync::mpsc;
@@ -40,7 +42,7 @@ pub struct Stage {
     setting: Setting,
     main: SimRuntime,
     engine: CurrentNode,
-    hubs: Vec<CurrentNode>,
+    hubs: BTreeMap<NodeName, CurrentNode>,
     clients: CurrentNode,
 }
 
@@ -51,21 +53,17 @@ impl Stage {
         let rng = ChaCha12Rng::seed_from_u64(seed);
         let net = Net::new(seed, scenario.network.clone(), Box::new(|_| {}));
         let actors = (0..setting.actors).map(client::host);
-        for host in (0..setting.nodes).map(hub::host).chain(actors) {
+        for host in (0..setting.nodes).map(scenario::hub_of).chain(actors) {
             net.host(&host);
         }
         let main = SimRuntime::new(net.host("main"));
         let shared = Shared::new(net, World::new(&setting).carried().noting(keep));
         let engine = engine::start(&shared);
-        for node in 0..setting.nodes {
-            let milliseconds = shared.with(|state| state.world.condition(node)).ahead;
-            let skew = Fault::ClockSkew { host: hub::host(node), milliseconds };
-            shared.net.inject(skew).expect("each hub has a host");
-        }
-        let hubs = (0..setting.nodes).map(|node| hub::start(&shared, node)).collect();
         let clients = Current::current().node("clients");
-        let ways = Ways::new(setting.nodes);
-        Self { shared, rng, ways, seed, setting, main, engine, hubs, clients }
+        let (ways, hubs) = Default::default();
+        let mut stage = Self { shared, rng, ways, seed, setting, main, engine, hubs, clients };
+        stage.follow(&BTreeMap::new());
+        stage
     }
 
     /// All steps, and then the end that all have to agree in.
@@ -87,7 +85,7 @@ impl Stage {
 
     /// Nothing runs any more.
     pub fn clear(&self) {
-        self.hubs.iter().chain([&self.engine, &self.clients]).for_each(Node::kill);
+        self.hubs.values().chain([&self.engine, &self.clients]).for_each(Node::kill);
         self.shared.net.stop();
     }
 
@@ -99,9 +97,11 @@ impl Stage {
         self.shared.net.inject(fault).expect("all hosts are there");
     }
 
-    /// How many hubs there are.
-    pub fn nodes(&self) -> usize {
-        self.setting.nodes
+    /// The process that each hub is now.
+    pub fn processes(&self) -> Vec<NodeName> {
+        self.with(|state| {
+            (0..self.setting.nodes).map(|node| state.world.process_of(node)).collect()
+        })
     }
 
     async fn happen(&mut self, one: Move) -> Result<(), Violation> {
@@ -129,25 +129,23 @@ impl Stage {
         let actor = actor % self.setting.actors;
         let (texts, received) = mpsc::unbounded_channel();
         let opened = self.with(|state| {
-            let (key, number, frame) = state.world.client_connects(actor, node)?;
-            state.said.insert(number, (key, actor));
+            let (key, frame) = state.world.client_connects(actor, node)?;
             // The other end is here.
             let _ = texts.send(encode_client_frame(&frame));
-            state.clients.insert(key, Client { node, texts });
-            Some(key)
+            let process = state.world.process_of(node);
+            state.clients.insert(key, Client { process: process.clone(), texts });
+            Some((key, process))
         });
-        let Some(key) = opened else { return };
+        let Some((key, process)) = opened else { return };
         let runtime =
             SimRuntime::on(self.shared.net.host(&client::host(actor)), self.clients.clone());
-        let running = client::run(self.shared.clone(), runtime, (key, node), received);
+        let running = client::run(self.shared.clone(), runtime, (key, actor), process, received);
         self.clients.spawn(Box::pin(running));
     }
 
     fn ask(&mut self, key: SessionKey, word: Word) {
         self.with(|state| {
-            let Some(actor) = state.world.connected(key).map(|known| known.actor) else { return };
-            let Some((number, frame)) = state.world.client_says(key, word) else { return };
-            state.said.insert(number, (key, actor));
+            let Some(frame) = state.world.client_says(key, word) else { return };
             if let Some(client) = state.clients.get(&key) {
                 // A connection that is gone says nothing.
                 let _ = client.texts.send(encode_client_frame(&frame));
@@ -193,44 +191,49 @@ impl Stage {
         if self.rng.random() { Peers::SeeReset } else { Peers::SeeNothing }
     }
 
-    fn conditions(&self) -> Vec<Condition> {
-        self.with(|state| (0..self.setting.nodes).map(|node| state.world.condition(node)).collect())
+    fn conditions(&self) -> BTreeMap<NodeName, Condition> {
+        self.with(|state| state.world.conditions())
     }
 
     /// Hosts become what the world says.
-    fn follow(&mut self, before: &[Condition]) {
-        for (node, (was, is)) in before.iter().zip(self.conditions()).enumerate() {
-            if was.runs && !is.runs {
-                self.crash(node);
+    fn follow(&mut self, before: &BTreeMap<NodeName, Condition>) {
+        for (process, is) in &self.conditions() {
+            let (host, was) = (hub::host(process), before.get(process));
+            let did = |what: fn(&Condition) -> bool| was.is_some_and(what);
+            let ran = did(|was| was.runs);
+            if ran && !is.runs {
+                self.crash(process);
             }
-            self.change_ways(node, &is);
-            if !was.leaves
+            self.change_ways(process, is);
+            if !did(|was| was.leaves)
                 && is.leaves
-                && let Some(stop) = self.with(|state| state.stops.remove(&node))
+                && let Some(stop) = self.with(|state| state.stops.remove(process))
             {
                 // One that has just ended need not be told.
                 let _ = stop.send(());
             }
-            if was.ahead != is.ahead {
-                self.inject(Fault::ClockSkew { host: hub::host(node), milliseconds: is.ahead });
+            if was.is_none_or(|was| was.ahead != is.ahead) {
+                // There may be none yet.
+                self.shared.net.host(&host);
+                self.inject(Fault::ClockSkew { host, milliseconds: is.ahead });
             }
-            if !was.runs && is.runs {
-                self.hubs[node] = hub::start(&self.shared, node);
+            if !ran && is.runs {
+                self.hubs.insert(process.clone(), hub::start(&self.shared, process, is));
             }
-            match (was.is_paused, is.is_paused && is.runs) {
-                (false, true) => self.hubs[node].pause(),
-                (true, false) => self.hubs[node].resume(),
+            match (did(|was| was.is_paused), is.is_paused && is.runs) {
+                (false, true) => self.hubs[process].pause(),
+                (true, false) => self.hubs[process].resume(),
                 _ => {}
             }
         }
         self.with(State::pump);
     }
 
-    fn crash(&mut self, node: usize) {
+    fn crash(&mut self, process: &NodeName) {
         let peers = self.peers();
-        self.shared.net.crash(&hub::host(node), peers).expect("each hub has a host");
-        self.hubs[node].kill();
-        self.with(|state| state.clients.retain(|_, client| client.node != node));
+        self.shared.net.crash(&hub::host(process), peers).expect("each process has a host");
+        self.hubs[process].kill();
+        self.with(|state| state.clients.retain(|_, client| client.process != *process));
     }
 
     /// Time passes.
@@ -247,13 +250,13 @@ impl Stage {
     }
 
     fn look(&mut self) -> Result<(), Violation> {
-        for node in self.with(|state| std::mem::take(&mut state.ended)) {
-            self.crash(node);
+        for process in self.with(|state| std::mem::take(&mut state.ended)) {
+            self.crash(&process);
         }
         let now = self.main.monotonic();
         self.with(|state| {
             state.world.looks();
-            self.ways.lossy().for_each(|node| state.world.is_impaired(node, now));
+            self.ways.lossy().for_each(|process| state.world.is_impaired(process, now));
             state.pump();
             state.broken.clone().map_or(Ok(()), Err)
         })
@@ -267,6 +270,7 @@ impl Stage {
         self.with(|state| state.world.recovers())?;
         self.follow(&before);
         self.wait(self.setting.rest()).await?;
+        self.with(|state| state.world.one_of_a_name())?;
         let believers = self.with(|state| state.world.believers());
         for (key, _) in &believers {
             for (_, to) in &believers {
@@ -333,9 +337,8 @@ impl Stage {
 
     /// Each hub shows itself, as it will be judged.
     async fn show(&mut self) -> Result<(), Violation> {
-        let runs = |node: &usize| self.with(|state| state.world.condition(*node).runs);
-        let running: Vec<usize> = (0..self.setting.nodes).filter(runs).collect();
-        self.with(|state| state.asked_to_show.extend(running));
+        let running = self.conditions().into_iter().filter(|(_, is)| is.runs);
+        self.with(|state| state.asked_to_show.extend(running.map(|(process, _)| process)));
         self.wait(SHOWN_IN).await?;
         let missing = self.with(|state| std::mem::take(&mut state.asked_to_show));
         assert!(missing.is_empty(), "each hub has something to do all the time: {missing:?}");

@@ -1,13 +1,16 @@
 //! The ways between hosts: as bad as the world says, and as networks are beside.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dst::net::{Choice, ConnectMode, CutDetection, Fault, Seen, Ways as Both};
 use rand::RngExt;
+use signal_hub::cluster::engine::NodeName;
 
 use super::stage::Stage;
 use super::{engine, hub};
 use crate::engine::Way;
+use crate::nodes::scenario;
 use crate::nodes::world::Condition;
 
 /// How a hub loses its engine.
@@ -21,9 +24,9 @@ enum Loss {
     Hanging,
 }
 
-/// How the ways between each hub and the engine are.
-#[derive(Debug, Clone)]
-pub struct Ways(Vec<Bad>);
+/// How the ways between each hub's process and the engine are.
+#[derive(Debug, Clone, Default)]
+pub struct Ways(BTreeMap<NodeName, Bad>);
 
 #[derive(Debug, Clone, Default)]
 struct Bad {
@@ -33,42 +36,36 @@ struct Bad {
 }
 
 impl Ways {
-    /// All is well.
-    pub fn new(nodes: usize) -> Self {
-        Self(vec![Bad::default(); nodes])
-    }
-
     /// All ways are as in the beginning.
     pub fn heal(&mut self) {
-        self.0.fill_with(Bad::default);
+        self.0.clear();
     }
 
-    /// The nodes whose ways lose something all the time.
-    pub fn lossy(&self) -> impl Iterator<Item = usize> + '_ {
-        let lossy = self.0.iter().enumerate().filter(|(_, bad)| bad.is_lossy);
-        lossy.map(|(node, _)| node)
+    /// The processes whose ways lose something all the time.
+    pub fn lossy(&self) -> impl Iterator<Item = &NodeName> {
+        self.0.iter().filter(|(_, bad)| bad.is_lossy).map(|(process, _)| process)
     }
 }
 
 impl Stage {
-    /// The ways between a hub and the engine become what the world says.
-    pub fn change_ways(&mut self, node: usize, is: &Condition) {
+    /// The ways between a process and the engine become what the world says.
+    pub fn change_ways(&mut self, process: &NodeName, is: &Condition) {
         let kind = self.rng.random_range(0..3);
-        let lost = &mut self.ways.0[node].lost;
+        let lost = &mut self.ways.0.entry(process.clone()).or_default().lost;
         let (was, loss) = (*lost, [Loss::Refused, Loss::Silent, Loss::Hanging][kind]);
         *lost = is.is_lost.then_some(was.unwrap_or(loss));
         let now = *lost;
         if was != now {
-            self.lose_or_find(node, now);
+            self.lose_or_find(process, now);
         }
         for way in [Way::ToEngine, Way::FromEngine] {
             let is_parted = now == Some(Loss::Silent) || is.cut.contains(&way);
-            self.part(node, way, is_parted);
+            self.part(process, way, is_parted);
         }
     }
 
-    fn lose_or_find(&mut self, node: usize, loss: Option<Loss>) {
-        let (from, to) = (hub::host(node), engine::HOST.to_owned());
+    fn lose_or_find(&mut self, process: &NodeName, loss: Option<Loss>) {
+        let (from, to) = (hub::host(process), engine::HOST.to_owned());
         let connections = Choice::Every { client: from.clone(), server: to.clone() };
         let mode = match loss {
             None => ConnectMode::Accept,
@@ -90,14 +87,14 @@ impl Stage {
         self.inject(Fault::Connects { from, to, mode });
     }
 
-    fn part(&mut self, node: usize, way: Way, is_parted: bool) {
-        let parted = &mut self.ways.0[node].parted;
+    fn part(&mut self, process: &NodeName, way: Way, is_parted: bool) {
+        let parted = &mut self.ways.0.entry(process.clone()).or_default().parted;
         if parted.contains(&way) == is_parted {
             return;
         }
         parted.retain(|other| *other != way);
         parted.extend(is_parted.then_some(way));
-        let (hub, engine, ways) = (hub::host(node), engine::HOST.to_owned(), Both::OneWay);
+        let (hub, engine, ways) = (hub::host(process), engine::HOST.to_owned(), Both::OneWay);
         let (from, to) = match way {
             Way::ToEngine => (hub, engine),
             Way::FromEngine => (engine, hub),
@@ -109,15 +106,20 @@ impl Stage {
     }
 
     /// What the network does. The judge has to know what it does to the ways between hubs and the engine.
-    pub fn strikes(&mut self, fault: Fault) {
+    pub fn strikes(&mut self, mut fault: Fault) {
+        let processes = self.processes();
+        // A hub is where its latest process is.
+        for host in fault.hosts_mut() {
+            let node = (0..processes.len()).find(|node| *host == scenario::hub_of(*node));
+            node.into_iter().for_each(|node| *host = hub::host(&processes[node]));
+        }
         let hosts = fault.hosts();
         if hosts.contains(&engine::HOST) {
-            let nodes = self.nodes();
-            let named = (0..nodes).filter(|node| hosts.contains(&&*hub::host(*node)));
-            for node in named.collect::<Vec<_>>() {
+            for process in processes.iter().filter(|process| hosts.contains(&process.as_str())) {
                 let until = self.shared.net.elapsed() + fault.lasts().unwrap_or_default();
-                self.ways.0[node].is_lossy |= fault.lasts().is_none();
-                self.with(|state| state.world.is_impaired(node, until));
+                let ways = self.ways.0.entry(process.clone()).or_default();
+                ways.is_lossy |= fault.lasts().is_none();
+                self.with(|state| state.world.is_impaired(process, until));
             }
         }
         self.inject(fault);

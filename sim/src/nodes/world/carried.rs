@@ -1,6 +1,7 @@
 //! The world of those who carry frames, requests and events by themselves: its hubs run elsewhere, and it is told what they
 //! do, and what arrives at the engine.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use signal_hub::cluster::Place;
@@ -9,14 +10,18 @@ use signal_hub::hub::{Hub, Output};
 use signal_hub::protocol::{ClientFrame, Position};
 use signal_hub::time::Timestamp;
 
-use super::{Connection, SessionKey, Setting, Violation, Word, World};
+use super::{Connection, Node, SessionKey, Setting, Violation, Word, World};
 use crate::engine::Way;
 use crate::nodes::events::Said;
 use crate::nodes::moves::Fault;
 
-/// What is wrong with a node, as far as whoever carries has to see to it.
+/// A process as it should be, as far as whoever carries has to see to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::nodes) struct Condition {
+    /// The name of its hub.
+    pub node: NodeName,
+    /// The millionths that its clocks gain.
+    pub pace: i64,
     /// Whether it runs.
     pub runs: bool,
     /// Whether it stands still.
@@ -29,14 +34,6 @@ pub(in crate::nodes) struct Condition {
     pub leaves: bool,
     /// Its wall clock is ahead by so many milliseconds.
     pub ahead: i64,
-}
-
-/// All is well.
-impl Default for Condition {
-    fn default() -> Self {
-        let (is_paused, is_lost, cut, leaves, ahead) = Default::default();
-        Self { runs: true, is_paused, is_lost, cut, leaves, ahead }
-    }
 }
 
 impl World {
@@ -73,21 +70,25 @@ impl World {
         &self.setting
     }
 
-    pub(in crate::nodes) fn name_of(&self, node: usize) -> NodeName {
+    /// The process that is now the node of a number.
+    pub(in crate::nodes) fn process_of(&self, node: usize) -> NodeName {
         self.nodes[node].name.clone()
     }
 
-    /// The millionths that a node's clock gains.
-    pub(in crate::nodes) fn pace_of(&self, node: usize) -> i64 {
-        self.nodes[node].clock.pace()
+    /// How each process should be.
+    pub(in crate::nodes) fn conditions(&self) -> BTreeMap<NodeName, Condition> {
+        let condition = |one: &Node| {
+            let (node, pace, runs) = (one.node.clone(), one.clock.pace(), one.hub.is_some());
+            let (is_paused, is_lost) = (one.is_paused, one.is_lost);
+            let cut = one.cut.iter().copied().collect();
+            let (leaves, ahead) = (one.leaves.is_some(), one.clock.ahead());
+            Condition { node, pace, runs, is_paused, is_lost, cut, leaves, ahead }
+        };
+        self.nodes.iter().map(|one| (one.name.clone(), condition(one))).collect()
     }
 
-    pub(in crate::nodes) fn condition(&self, node: usize) -> Condition {
-        let one = &self.nodes[node];
-        let (is_paused, is_lost) = (one.is_paused, one.is_lost);
-        let cut = one.cut.iter().copied().collect();
-        let (leaves, ahead) = (one.leaves.is_some(), one.clock.ahead());
-        Condition { runs: one.hub.is_some(), is_paused, is_lost, cut, leaves, ahead }
+    fn number_of(&self, process: &NodeName) -> Option<usize> {
+        self.nodes.iter().position(|one| one.name == *process)
     }
 
     /// Something breaks or is mended, but for the ways between hub and engine: those are up to who carries.
@@ -101,25 +102,25 @@ impl World {
             }
             Fault::Cut(_) => {}
             Fault::Leave if one.hub.is_some() => one.leaves = one.leaves.or(Some(self.now)),
-            // Its host has room for one.
-            Fault::Twin => return Ok(()),
             other => return self.break_or_mend(node, other),
         }
         self.notes(node, fault);
         Ok(())
     }
 
-    /// A node that was told to end has ended.
-    pub(in crate::nodes) fn has_ended(&mut self, node: usize) {
+    /// A process has ended that was told to, or that made room for another.
+    pub(in crate::nodes) fn has_ended(&mut self, process: &NodeName, is_superseded: bool) {
+        let node = self.number_of(process).expect("a process that ends is known");
+        let leaves = self.nodes[node].leaves.is_some();
         self.is_gone(node);
-        self.nodes[node].has_left = true;
-        self.judge.saw("a node left in order");
+        self.has_ended_by_itself(node, (leaves, is_superseded));
     }
 
-    /// A way between a node and its engine is bad until then.
-    pub(in crate::nodes) fn is_impaired(&mut self, node: usize, until: Duration) {
+    /// A way between a process and its engine is bad until then.
+    pub(in crate::nodes) fn is_impaired(&mut self, process: &NodeName, until: Duration) {
+        let Some(node) = self.number_of(process) else { return };
         self.judge.is_troubled(until);
-        self.judge.troubled(&self.nodes[node].name, until);
+        self.judge.troubled(&self.nodes[node].node, until);
     }
 
     /// All is mended.
@@ -144,19 +145,17 @@ impl World {
         &mut self,
         actor: usize,
         node: usize,
-    ) -> Option<(SessionKey, u64, ClientFrame)> {
-        let (key, frame) = self.connects(actor, node)?;
-        Some((key, self.asked, frame))
+    ) -> Option<(SessionKey, ClientFrame)> {
+        self.connects(actor, node)
     }
 
-    /// A connection says something: to which node, and its number.
+    /// A connection says something.
     pub(in crate::nodes) fn client_says(
         &mut self,
         key: SessionKey,
         word: Word,
-    ) -> Option<(u64, ClientFrame)> {
-        let (_, frame) = self.says(key, word)?;
-        Some((self.asked, frame))
+    ) -> Option<ClientFrame> {
+        self.says(key, word).map(|(_, frame)| frame)
     }
 
     pub(in crate::nodes) fn client_leaves(&mut self, key: SessionKey) -> Option<Connection> {
@@ -222,14 +221,16 @@ impl World {
     /// A hub has done this for sessions that are known.
     pub(in crate::nodes) fn hub_does(
         &mut self,
-        node: usize,
+        process: &NodeName,
         hub: &Hub,
         now: Timestamp,
         outputs: impl Iterator<Item = Output>,
     ) -> Result<(), Violation> {
         self.notes.hub_inputs += 1;
         let is_fenced = hub.is_fenced(now);
-        self.note_fencing(node, is_fenced);
+        if let Some(node) = self.number_of(process) {
+            self.note_fencing(node, is_fenced);
+        }
         for output in outputs {
             match output {
                 Output::Send(key, message) => {
@@ -246,41 +247,40 @@ impl World {
     }
 
     /// A hub hears of its engine; `is_past` if that has lost rows since it said so.
-    pub(in crate::nodes) fn hub_hears(&mut self, node: usize, event: &Event, is_past: bool) {
-        let name = &self.nodes[node].name;
-        self.judge.hears(name, event);
+    pub(in crate::nodes) fn hub_hears(&mut self, process: &NodeName, event: &Event, is_past: bool) {
+        self.judge.hears(process, event);
         if is_past {
-            self.judge.knows_the_past(name);
+            self.judge.knows_the_past(process);
         }
     }
 
     /// A hub asks its engine, if only for nothing. It may have heard of a watch that it has just replaced.
     pub(in crate::nodes) fn hub_asks(
         &mut self,
-        node: usize,
+        process: &NodeName,
         hub: &Hub,
         requests: &[Request],
     ) -> Result<(), Violation> {
-        let name = &self.nodes[node].name;
-        requests.iter().try_for_each(|request| self.judge.asks(name, request))?;
-        self.judge.copies(name, hub)
+        requests.iter().try_for_each(|request| self.judge.asks(process, request))?;
+        self.judge.copies(process, hub)
     }
 
     /// A hub as it is now stands for itself.
-    pub(in crate::nodes) fn shows(&mut self, node: usize, hub: &Hub) {
-        if let Some(shown) = &mut self.nodes[node].hub {
+    pub(in crate::nodes) fn shows(&mut self, process: &NodeName, hub: &Hub) {
+        let shown = self.nodes.iter_mut().find(|one| one.name == *process);
+        if let Some(shown) = shown.and_then(|one| one.hub.as_mut()) {
             *shown = hub.clone();
         }
     }
 
-    /// A new connection leads from a node to the engine.
-    pub(in crate::nodes) fn engine_reached(&mut self, node: usize) {
-        self.engine.connect_anew(&self.nodes[node].name);
+    /// A new connection leads from a process to the engine.
+    pub(in crate::nodes) fn engine_reached(&mut self, process: &NodeName) {
+        self.engine.connect_anew(process);
     }
 
     /// It has ended, as far as the engine knows.
-    pub(in crate::nodes) fn engine_left(&mut self, node: usize) {
-        self.engine.disconnect(&self.nodes[node].name);
+    pub(in crate::nodes) fn engine_left(&mut self, process: &NodeName) {
+        self.engine.disconnect(process);
     }
 
     /// The last write of the row that a request wants to write.
@@ -292,9 +292,10 @@ impl World {
     }
 
     /// A request arrives at the engine that was asked for in a life of its node, when its row's last write was this one.
+    /// Its process may have ended since.
     pub(in crate::nodes) fn engine_asked(
         &mut self,
-        node: usize,
+        process: &NodeName,
         mut request: Request,
         place: Option<Place>,
         last: Option<Revision>,
@@ -307,14 +308,17 @@ impl World {
             *expected = Some(last.unwrap_or(Revision(0)));
         }
         let before = self.engine.revision();
-        self.arrive(node, request);
+        match self.number_of(process) {
+            Some(node) => self.arrive(node, request),
+            None => self.engine.request(process, request),
+        }
         self.note_writes(before);
         self.judge.wrote(&self.engine, place, self.now)
     }
 
-    /// What the engine tells a node next.
-    pub(in crate::nodes) fn engine_tells(&mut self, node: usize) -> Option<Event> {
-        self.next_event(node)
+    /// What the engine tells a process next.
+    pub(in crate::nodes) fn engine_tells(&mut self, process: &NodeName) -> Option<Event> {
+        self.number_of(process).and_then(|node| self.next_event(node))
     }
 
     /// All is quiet, and all must agree.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use signal_hub::cluster::engine::NodeName;
 use signal_hub::cluster::{ClusterConfig, LifePhase};
 use signal_hub::hub::{Hub, Ids, Input, SessionKey};
 use signal_hub::runtime::Reading;
@@ -109,9 +110,11 @@ impl World {
         let other = format!("{}-other", one.node);
         let other = if one.name == one.node { other } else { one.node.to_string() };
         let mut twin = Self::new_node(node, one.starts);
-        twin.name = signal_hub::cluster::engine::NodeName::parse(&other).expect("a name");
+        twin.name = NodeName::parse(&other).expect("a name");
         twin.clock = one.clock.clone();
-        let (old, last) = (std::mem::replace(&mut self.nodes[node], twin), self.nodes.len());
+        twin.is_paired = true;
+        let (mut old, last) = (std::mem::replace(&mut self.nodes[node], twin), self.nodes.len());
+        old.is_paired = true;
         self.nodes.push(old);
         let connections = self.connections.values_mut().filter(|known| known.node == node);
         connections.for_each(|known| known.node = last);
@@ -127,6 +130,7 @@ impl World {
             clock: Clock::of(node),
             leaves: None,
             has_left: false,
+            is_paired: false,
             is_paused: false,
             is_held: false,
             is_lost: false,
@@ -172,15 +176,26 @@ impl World {
             if is_late && !has_ended {
                 self.judge.is_troubled(self.now);
             }
-            if leaves && has_ended {
-                self.nodes[node].has_left = true;
-                self.judge.saw("a node left in order");
-            }
-            if is_superseded {
-                self.judge.saw("a node made room for another of its name");
-            }
-            self.unpair(node);
+            self.has_ended_by_itself(node, (leaves && has_ended, is_superseded));
         }
+    }
+
+    /// A process has ended: in order, if it was told to, or because another has its name.
+    pub(super) fn has_ended_by_itself(
+        &mut self,
+        node: usize,
+        (leaves, is_superseded): (bool, bool),
+    ) {
+        let one = &mut self.nodes[node];
+        one.has_left = leaves;
+        if leaves {
+            self.judge.saw("a node left in order");
+        }
+        if is_superseded {
+            assert!(one.is_paired, "a hub makes room where nobody else has its name");
+            self.judge.saw("a node made room for another of its name");
+        }
+        self.unpair(node);
     }
 
     /// Of two processes with one name, one has ended; the other has its place from now on.

@@ -52,7 +52,7 @@ impl World {
             self.engine.end_election();
         }
         self.wait(self.setting.rest())?;
-        self.judge.one_of_a_name(self.nodes.len() > self.setting.nodes)?;
+        self.one_of_a_name()?;
         let believers = self.judge.believers(&self.connections);
         for (key, _) in &believers {
             for (_, to) in &believers {
@@ -101,6 +101,11 @@ impl World {
                 Ok(())
             }
         }
+    }
+
+    /// Of two processes with one name the older has ended by now.
+    pub(in crate::nodes) fn one_of_a_name(&self) -> Result<(), Violation> {
+        self.judge.one_of_a_name(self.nodes.len() > self.setting.nodes)
     }
 
     fn lives(&self, node: usize) -> bool {
