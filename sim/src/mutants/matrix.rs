@@ -77,7 +77,7 @@ impl Matrix {
         let mutants = || self.rows.iter().filter(|(mutant, _)| !mutant.is_guard());
         let killed = mutants().filter(|(mutant, fate)| mutant.is_as_expected(fate)).count();
         let mut text = format!(
-            "{killed} of {} mutants break the invariant that they declare.\n",
+            "{killed} of {} mutants break the invariant that they declare, without any written test.\n",
             mutants().count()
         );
         for (mutant, fate) in self.rows.iter().filter(|(mutant, _)| mutant.is_guard()) {
@@ -230,7 +230,7 @@ mod tests {
 | `late_close` | I4 | 2 of 50: **I4**, I1 | - | - | lives (60) | - | - | - | 2 | 5 | 3 |
 | `hidden` | I30 | 1 of 50: I1 | - | - | - | - | - | - | 9 | - | - |
 
-1 of 2 mutants break the invariant that they declare.
+1 of 2 mutants break the invariant that they declare, without any written test.
 `null` lives, as it must.
 Of those that storms kill, half are dead after 2 seeds, by the declared invariant after 5.
 No shrunk scenario has more than 3 steps.
@@ -248,7 +248,7 @@ No shrunk scenario has more than 3 steps.
 |---|---|---|---|---|---|
 | `node_forgets` | I48 | 1 of 200: **I48** | - | 7 | 7 |
 
-1 of 1 mutants break the invariant that they declare.
+1 of 1 mutants break the invariant that they declare, without any written test.
 Of those that storms kill, half are dead after 7 seeds, by the declared invariant after 7.
 "
         );
