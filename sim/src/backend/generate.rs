@@ -1,13 +1,16 @@
 //! The storm of a seed. Of some seeds it is played once by messages, so that it can be aimed at the
 //! deadlines that the hub then had.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use signal_hub::hub::Input;
 
-use super::{Backend, play_once};
+use super::message;
 use crate::history::{Event, What};
-use crate::run::Keep;
+use crate::invariants::Time;
+use crate::run::{Keep, Recorder};
 use crate::scenario::{self, Due, Profile, Scenario};
 
 /// What nobody who has just come could be in time for.
@@ -16,12 +19,22 @@ const TOO_EARLY: Duration = Duration::from_secs(2);
 /// The scenario of a seed. The same seed and profile always give the same one, while the hub is the same.
 pub fn generate(profile: Profile, seed: u64, lasts: Duration) -> Scenario {
     let mut storm = scenario::generate_lasting(profile, seed, lasts);
-    if scenario::is_aimed(profile, seed)
-        && let Ok((outcome, _)) = play_once(&storm, Backend::Message, Keep::All)
-    {
-        scenario::aim(&mut storm, &deadlines(&outcome.events, lasts), seed, lasts);
+    if scenario::is_aimed(profile, seed) {
+        let due = deadlines(&steps(&storm, lasts), lasts);
+        scenario::aim(&mut storm, &due, seed, lasts);
     }
     storm
+}
+
+/// What happens in the storm's steps, up to the first violation. A hub that panics is judged when the aimed
+/// storm is played.
+fn steps(storm: &Scenario, lasts: Duration) -> Vec<Event> {
+    let recorder = Recorder::new(storm, Keep::All, Time::Virtual);
+    let (shared, recording) = (Arc::new(storm.clone()), recorder.clone());
+    let play = || message::play_until(Some(lasts), shared, recording);
+    let _ = catch_unwind(AssertUnwindSafe(play));
+    let _ = catch_unwind(AssertUnwindSafe(|| recorder.is_violated()));
+    recorder.finish().events
 }
 
 /// What was due for which address when nothing else happened.

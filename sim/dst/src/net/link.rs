@@ -1,5 +1,6 @@
 //! One direction between two hosts: how it carries bytes, and what is wrong with it at the moment.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::ids::FaultId;
@@ -28,11 +29,27 @@ pub(crate) struct Link {
     pub(crate) partition: Option<Blamed<Duration>>,
     pub(crate) connects: Option<Blamed<ConnectMode>>,
     busy_until: Duration,
-    dice: Dice,
+    dice: LinkDice,
+}
+
+/// Made when they are first thrown: most pairs of hosts never say a word to each other.
+#[derive(Debug)]
+struct LinkDice {
+    seed: u64,
+    between: [Arc<str>; 2],
+    made: Option<Dice>,
+}
+
+impl LinkDice {
+    fn get(&mut self) -> &mut Dice {
+        let Self { seed, between: [from, to], made } = self;
+        made.get_or_insert_with(|| Dice::split(*seed, &format!("link {from} > {to}")))
+    }
 }
 
 impl Link {
-    pub(crate) fn new(config: LinkConfig, dice: Dice) -> Self {
+    /// In the run of `seed`.
+    pub(crate) fn new(config: LinkConfig, seed: u64, between: [Arc<str>; 2]) -> Self {
         Self {
             config,
             reconfigured: None,
@@ -40,7 +57,7 @@ impl Link {
             partition: None,
             connects: None,
             busy_until: Duration::ZERO,
-            dice,
+            dice: LinkDice { seed, between, made: None },
         }
     }
 
@@ -55,11 +72,12 @@ impl Link {
         }
         if !self.config.jitter.is_zero() {
             let most = u64::try_from(self.config.jitter.as_nanos()).unwrap_or(u64::MAX);
-            arrival = arrival.saturating_add(Duration::from_nanos(self.dice.up_to(most)));
+            arrival = arrival.saturating_add(Duration::from_nanos(self.dice.get().up_to(most)));
         }
         let mut missed = self.config.retransmit_after;
         for _ in 0..LOSSES_MAX {
-            if !self.dice.happens(self.config.loss_per_mille) {
+            let loss = self.config.loss_per_mille;
+            if loss == 0 || !self.dice.get().happens(loss) {
                 break;
             }
             arrival = arrival.saturating_add(missed);
@@ -102,7 +120,7 @@ mod tests {
     use super::*;
 
     fn link(config: LinkConfig) -> Link {
-        Link::new(config, Dice::split(1, "a>b"))
+        Link::new(config, 1, ["a".into(), "b".into()])
     }
 
     #[test]

@@ -125,16 +125,17 @@ impl<P: Payload> World<P> {
         }
         let host = HostId::nth(self.hosts.len());
         let state = HostState::new(self.seed, name);
-        self.names.insert(state.name.clone(), host);
+        let name = state.name.clone();
+        self.names.insert(name.clone(), host);
         self.hosts.push(state);
         let (seed, config, hosts) = (self.seed, &self.default_link, &self.hosts);
-        let link = |from: &str, to: &str| {
-            Link::new(config.clone(), Dice::split(seed, &format!("link {from} > {to}")))
+        let link = |from: &Arc<str>, to: &Arc<str>| {
+            Link::new(config.clone(), seed, [from.clone(), to.clone()])
         };
         for (links, from) in self.links.iter_mut().zip(hosts) {
-            links.push(link(&from.name, name));
+            links.push(link(&from.name, &name));
         }
-        self.links.push(hosts.iter().map(|to| link(name, &to.name)).collect());
+        self.links.push(hosts.iter().map(|to| link(&name, &to.name)).collect());
         host
     }
 

@@ -16,7 +16,7 @@ mod tests;
 mod websocket;
 mod world;
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -46,12 +46,24 @@ use crate::scenario::{HUB_HOST, HUB_PORT, Scenario};
 
 /// Plays the scenario to its end or to the first violation; tells how long that took.
 pub fn play(scenario: Arc<Scenario>, recorder: Recorder) -> Duration {
+    play_until(None, scenario, recorder)
+}
+
+/// The same, but not beyond that time.
+pub fn play_until(end: Option<Duration>, scenario: Arc<Scenario>, recorder: Recorder) -> Duration {
     let world = World::new(Arc::clone(&scenario), recorder.clone());
     let world = Arc::new(Mutex::new(world));
     let disk = Disk::new(scenario.seed);
     let platform = MessagePlatform { world, tasks: Tasks::default(), disk };
     let testbed = Testbed::new(Arc::clone(&scenario), platform.clone(), recorder.clone());
-    let root = direct(&scenario, &testbed, &recorder);
+    let over = end.map_or_else(|| -> Doing { Box::pin(pending()) }, |end| platform.sleep(end));
+    let root = async {
+        tokio::select! {
+            biased;
+            () = over => {}
+            () = direct(&scenario, &testbed, &recorder) => {}
+        }
+    };
     executor::run(root, &platform.tasks, || platform.world().step());
     platform.elapsed()
 }
