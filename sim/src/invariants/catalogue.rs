@@ -95,7 +95,7 @@ invariants! {
     I12 [Input] "legal lifecycle"
         "A session goes from connecting to connected to over, only forward, and ends once; before it is connected nothing is carried out but hub:connect, and if that is refused it is over."
         "a close that is counted or recorded twice",
-    I13 [Input] "two indexes, one truth"
+    I13 [Input Nodes] "two indexes, one truth"
         "An address has a topic exactly if the topic has the address, and only known addresses have topics."
         "unsubscribing in one index only; expiry that leaves the topics behind",
     I14 [Input Nodes] "subscriptions survive reconnection"
@@ -158,22 +158,22 @@ invariants! {
     I33 [Input Nodes] "discovery tells the truth"
         "What discover and list answer is exactly who is registered and not expired, with what they registered; a page that ends early ends at its bound and leads on."
         "expiry that never sweeps",
-    I34 [Director] "no leak"
+    I34 [Director Nodes] "no leak"
         "With all clients gone and all deadlines past, every table is empty, but for durable subscriptions."
         "a deadline without an owner",
     I35 [Runs] "determinism"
         "The same scenario and seed give the same run, byte by byte, in another process and on another number of threads."
         "iterating in hash order",
-    I36 [Input] "numbered in order"
+    I36 [Input Nodes] "numbered in order"
         "What the hub accepts for an address that recovers is numbered 1, 2, 3, ... in each epoch, in the order of its decisions; each copy bears its number."
         "counting on both ends; a number that a refused message has used up",
-    I37 [Input] "replayed whole and first"
+    I37 [Input Nodes] "replayed whole and first"
         "A position that counts is answered by exactly the kept messages after it that are in time, each once, in order, and before anything later; a replay waits for nothing but room."
         "live messages between the resume and the replay; a replay that begins again each time",
-    I38 [Input] "recovered means nothing is missing"
+    I38 [Input Nodes] "recovered means nothing is missing"
         "The hub says recovered only if nothing after the position is lost but what its time to live ended."
         "a position ahead that is accepted; recovered although a restart lost the log",
-    I39 [Input] "refused for a reason"
+    I39 [Input Nodes] "refused for a reason"
         "A position is refused only if it does not count, and the reason is so."
         "a floor that is off by one",
     I40 [Client] "no silent hole"
@@ -188,7 +188,7 @@ invariants! {
     I43 [Input] "one epoch, one log"
         "An epoch never returns, and ends only with the hub, a takeover without a position that counts, a registration that does not recover, or the address."
         "an epoch that outlives a takeover",
-    I44 [Input] "nothing for who does not ask"
+    I44 [Input Nodes] "nothing for who does not ask"
         "Who does not ask to recover gets no number and no word of recovery."
         "a number for everybody",
     I45 [Input] "queued is kept"
@@ -278,7 +278,7 @@ invariants! {
     L8 [Input Milestone] "shutdown ends"
         "A shutdown tells and closes every session at once, lets nobody in, and the hub is gone within shutdown_timeout and close_timeout."
         "waiting for a client that never reads",
-    L9 [Input Client] "whoever comes back recovers"
+    L9 [Input Client Nodes] "whoever comes back recovers"
         "After the faults, a client that comes back recovers, if the hub still keeps everything after what it has read."
         "a client that shows no position until its first message",
     L10 [Input Client] "a good token gets in"

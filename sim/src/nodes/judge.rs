@@ -329,7 +329,7 @@ impl Judge {
         believes.map(|(key, client)| (*key, client.actor)).collect()
     }
 
-    /// All is quiet: everybody is answered, and knows the same (I1, I24, I30, I48, L1).
+    /// All is quiet: everybody is answered, and knows the same (I1, I13, I24, I30, I48, L1).
     pub fn rests<'h>(
         &mut self,
         engine: &Engine,
@@ -352,6 +352,7 @@ impl Judge {
         self.readers_rest(&owners)?;
         for hub in hubs {
             self.copy_rests(engine, hub, &owners)?;
+            Self::indexes_agree(hub)?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use signal_hub::cluster::RowKey;
 use signal_hub::cluster::engine::{Event, NodeName, Request, RequestId, Revision};
-use signal_hub::hub::{Hub, SessionKey};
+use signal_hub::hub::{Hub, SessionKey, Sizes};
 use signal_hub::protocol::ActorAddress;
 
 use super::{Client, Judge, Violation};
@@ -89,6 +89,36 @@ impl Judge {
         Ok(())
     }
 
+    /// A node has a topic for an address exactly if it has the address for the topic (I13).
+    pub(super) fn indexes_agree(hub: &Hub) -> Result<(), Violation> {
+        let view = hub.view();
+        let addresses = view.addresses.iter().flat_map(|(address, row)| {
+            let topics = row.iter().flat_map(|row| &row.topics);
+            topics.map(move |topic| (address, topic))
+        });
+        let topics = view.topics.iter().flat_map(|(topic, row)| {
+            let subscribers = row.iter().flat_map(|row| &row.subscribers);
+            subscribers.map(move |address| (address, topic))
+        });
+        let (one, other): (BTreeSet<_>, BTreeSet<_>) = (addresses.collect(), topics.collect());
+        match one.symmetric_difference(&other).next() {
+            None => Ok(()),
+            Some((address, topic)) => {
+                let what = format!("{}: {address} and {topic} are in one index", name_of(hub));
+                Err(Violation::new(Invariant::I13, what))
+            }
+        }
+    }
+
+    /// All clients are gone, and all deadlines past (I34).
+    pub fn nothing_is_left<'h>(hubs: impl Iterator<Item = &'h Hub>) -> Result<(), Violation> {
+        let mut left = hubs.filter(|hub| hub.sizes() != Sizes::default());
+        left.next().map_or(Ok(()), |hub| {
+            let what = format!("nobody is there, and {} has {:?}", name_of(hub), hub.sizes());
+            Err(Violation::new(Invariant::I34, what))
+        })
+    }
+
     /// When all is quiet, the copy is the log (I30, I48, L1).
     pub(super) fn copy_rests(
         &self,
@@ -96,8 +126,7 @@ impl Judge {
         hub: &Hub,
         owners: &BTreeMap<usize, SessionKey>,
     ) -> Result<(), Violation> {
-        let node = hub.life().map(|life| life.place().node);
-        let node = node.map_or_else(String::new, |node| node.to_string());
+        let node = name_of(hub);
         let mut copied = BTreeSet::new();
         for (address, revision, _, _) in hub.copied_rows() {
             let row = engine.row(&RowKey::Address(address.clone()).encode());
@@ -130,4 +159,8 @@ impl Judge {
         }
         Ok(())
     }
+}
+
+fn name_of(hub: &Hub) -> String {
+    hub.life().map_or_else(String::new, |life| life.place().node.to_string())
 }

@@ -292,7 +292,24 @@ impl Stage {
         self.with(|state| {
             state.world.agrees()?;
             state.all_read()
-        })
+        })?;
+        self.leave_all();
+        self.wait(self.setting.rest()).await?;
+        self.show().await?;
+        self.with(|state| state.world.is_left_empty())
+    }
+
+    /// All connections are reset.
+    fn leave_all(&mut self) {
+        let sockets = self.with(|state| {
+            let keys: Vec<SessionKey> = state.clients.keys().copied().collect();
+            keys.iter().for_each(|key| _ = state.world.client_leaves(*key));
+            state.clients.clear();
+            std::mem::take(&mut state.sockets)
+        });
+        for connections in sockets.into_values().map(Choice::Id) {
+            self.inject(Fault::Reset { connections });
+        }
     }
 
     async fn move_readers(&mut self, believers: &[(SessionKey, usize)]) -> Result<(), Violation> {

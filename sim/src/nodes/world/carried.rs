@@ -13,6 +13,7 @@ use signal_hub::time::Timestamp;
 use super::{Connection, Node, SessionKey, Setting, Violation, Word, World};
 use crate::engine::Way;
 use crate::nodes::events::Said;
+use crate::nodes::judge::Judge;
 use crate::nodes::moves::Fault;
 
 /// A process as it should be, as far as whoever carries has to see to it.
@@ -325,5 +326,10 @@ impl World {
     pub(in crate::nodes) fn agrees(&mut self) -> Result<(), Violation> {
         let hubs = self.nodes.iter().filter_map(|node| node.hub.as_ref());
         self.judge.rests(&self.engine, hubs, &self.connections)
+    }
+
+    /// All clients are gone, and what they had is over.
+    pub(in crate::nodes) fn is_left_empty(&self) -> Result<(), Violation> {
+        Judge::nothing_is_left(self.nodes.iter().filter_map(|node| node.hub.as_ref()))
     }
 }

@@ -71,8 +71,13 @@ impl World {
         self.wait(self.setting.cluster.answer_timeout * 4)?;
         self.judge.assembled(&believers)?;
         self.move_readers(&believers)?;
-        let hubs = self.nodes.iter().filter_map(|node| node.hub.as_ref());
-        self.judge.rests(&self.engine, hubs, &self.connections)
+        self.agrees()?;
+        for key in self.connections.keys().copied().collect::<Vec<_>>() {
+            self.end(key, CloseCause::Lost)?;
+        }
+        self.flow()?;
+        self.wait(self.setting.rest())?;
+        self.is_left_empty()
     }
 
     /// Everybody who reads comes back at another node.
