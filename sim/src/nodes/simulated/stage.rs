@@ -294,7 +294,7 @@ impl Stage {
             state.all_read()
         })?;
         self.leave_all();
-        self.wait(self.setting.rest()).await?;
+        self.wait(self.setting.forgotten()).await?;
         self.show().await?;
         self.with(|state| state.world.is_left_empty())
     }

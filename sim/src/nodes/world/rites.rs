@@ -76,7 +76,7 @@ impl World {
             self.end(key, CloseCause::Lost)?;
         }
         self.flow()?;
-        self.wait(self.setting.rest())?;
+        self.wait(self.setting.forgotten())?;
         self.is_left_empty()
     }
 

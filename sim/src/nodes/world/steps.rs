@@ -91,7 +91,7 @@ impl Setting {
             claim_tries_max: 1,
             ..setting.cluster
         };
-        let config = Config { resume_window: BEAT, ..setting.config };
+        let config = Config { resume_window: BEAT, dedupe_window: BEAT, ..setting.config };
         Self { config, cluster, ..setting }
     }
 }
