@@ -66,11 +66,6 @@ impl Setting {
     pub(super) fn rest(&self) -> Duration {
         self.config.resume_window + self.cluster.lease * (self.nodes as u32 + 3)
     }
-
-    /// Long enough for all that hubs remember of who is gone.
-    pub(super) fn forgotten(&self) -> Duration {
-        self.rest() + self.config.dedupe_window
-    }
 }
 
 /// How often what came up.

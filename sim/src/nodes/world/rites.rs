@@ -1,8 +1,10 @@
 //! What everybody does in the end, when all is well.
 
+use std::time::Duration;
+
 use signal_hub::hub::CloseCause;
 
-use super::{SessionKey, Violation, World};
+use super::{SessionKey, Setting, Violation, World};
 use crate::nodes::moves::Word;
 
 /// One thing, after which what follows from it is waited for.
@@ -20,6 +22,13 @@ pub(in crate::nodes) enum Rite {
     Recover,
     /// That position has to count.
     MustRecover,
+}
+
+impl Setting {
+    /// Long enough for all that hubs remember of who is gone.
+    pub(in crate::nodes) fn forgotten(&self) -> Duration {
+        self.rest() + self.config.dedupe_window
+    }
 }
 
 impl World {
