@@ -140,10 +140,10 @@ pub enum Fault {
     Heal,
 }
 
-impl Fault {
-    /// The names of all hosts it is about.
-    pub fn hosts(&self) -> Vec<&str> {
-        match self {
+/// The hosts of a fault, as the method of that name gives those of a [`Choice`].
+macro_rules! hosts_of {
+    ($fault:expr, $of_choice:ident) => {
+        match $fault {
             Self::Link { from, to, .. }
             | Self::Stall { from, to, .. }
             | Self::Partition { from, to, .. }
@@ -151,32 +151,25 @@ impl Fault {
             | Self::Connects { from, to, .. } => vec![from, to],
             Self::Reset { connections }
             | Self::Sever { connections, .. }
-            | Self::PauseReading { connections, .. } => connections.hosts(),
+            | Self::PauseReading { connections, .. } => connections.$of_choice(),
             Self::PauseHostReading { host, .. }
             | Self::Pause { host, .. }
             | Self::Crash { host, .. }
             | Self::ClockSkew { host, .. } => vec![host],
             Self::Heal => Vec::new(),
         }
+    };
+}
+
+impl Fault {
+    /// The names of all hosts it is about.
+    pub fn hosts(&self) -> Vec<&str> {
+        hosts_of!(self, hosts)
     }
 
     /// The same, to be renamed.
     pub fn hosts_mut(&mut self) -> Vec<&mut String> {
-        match self {
-            Self::Link { from, to, .. }
-            | Self::Stall { from, to, .. }
-            | Self::Partition { from, to, .. }
-            | Self::Rejoin { from, to, .. }
-            | Self::Connects { from, to, .. } => vec![from, to],
-            Self::Reset { connections }
-            | Self::Sever { connections, .. }
-            | Self::PauseReading { connections, .. } => connections.hosts_mut(),
-            Self::PauseHostReading { host, .. }
-            | Self::Pause { host, .. }
-            | Self::Crash { host, .. }
-            | Self::ClockSkew { host, .. } => vec![host],
-            Self::Heal => Vec::new(),
-        }
+        hosts_of!(self, hosts_mut)
     }
 }
 
