@@ -9,7 +9,7 @@ mod peers;
 use std::collections::{BTreeSet, VecDeque};
 
 use super::ClusterConfig;
-use super::engine::{NodeName, RequestId, Revision, WriteOutcome};
+use super::engine::{NodeName, RequestId, Revision, Unanswered, WriteOutcome};
 use super::requests::Requests;
 use super::row::{Format, Incarnation, NodeEpoch, NodeRow, Place, RowKey};
 use crate::time::Timestamp;
@@ -259,20 +259,21 @@ impl Life {
         self.peers.declared(id, outcome, (now, again))
     }
 
-    /// A read is answered. None: it is not one of these.
+    /// Returns whether the read is of the node's own row.
+    pub fn has_asked(&self, id: RequestId) -> bool {
+        self.under_way == Some(UnderWay::Read { id })
+    }
+
+    /// That read is answered.
     pub fn read(
         &mut self,
         now: Timestamp,
-        id: RequestId,
-        row: Result<Option<(Revision, NodeRow)>, super::engine::Unanswered>,
-    ) -> Option<Vec<Change>> {
-        if self.under_way != Some(UnderWay::Read { id }) {
-            return None;
-        }
+        row: Result<Option<(Revision, NodeRow)>, Unanswered>,
+    ) -> Option<Change> {
         self.under_way = None;
         let Ok(row) = row else {
             self.due = now + self.config.retry_interval;
-            return Some(Vec::new());
+            return None;
         };
         self.reads = false;
         self.due = now;
@@ -282,13 +283,13 @@ impl Life {
             if self.phase == LifePhase::Living {
                 self.join(now);
             }
-            return Some(Vec::new());
+            return None;
         };
         if self.own.as_ref().is_some_and(|(known, _)| *known >= revision) {
             // As old as what is known: a stale read.
             self.due = now + self.config.retry_interval;
         }
-        Some(self.learn(now, revision, row).into_iter().collect())
+        self.learn(now, revision, row)
     }
 
     /// Does what is due; of others, only if what it knows of their rows is `verified`.

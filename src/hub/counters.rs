@@ -23,7 +23,7 @@ pub struct Counters {
     pub refusals: Refusals,
     /// Frames that were no envelopes.
     pub frames_malformed: u64,
-    /// Frames from sessions that were already over.
+    /// Frames from sessions that were over already, or before the frame was decided.
     pub frames_ignored: u64,
     /// Text pings that came too fast and got no pong.
     pub pings_dropped: u64,

@@ -45,7 +45,7 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 pub use audit::{DropReason, EndReason, ForgetReason, NodeChange, Record};
-pub use cluster::NodeFigures;
+pub use cluster::{NodeFigures, NodeSizes};
 pub use config::{Config, InvalidConfig};
 pub use counters::{Counters, Drops, Refusals};
 pub use ids::Ids;

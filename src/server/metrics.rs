@@ -179,7 +179,11 @@ impl Page {
             ("frames_received_total", "Frames from clients.", frames_received),
             ("requests_handled_total", "Requests that were carried out.", requests_handled),
             ("frames_malformed_total", "Frames that are no envelope.", frames_malformed),
-            ("frames_ignored_total", "Frames from sessions already over.", frames_ignored),
+            (
+                "frames_ignored_total",
+                "Frames from sessions that were over already, or before the frame was decided.",
+                frames_ignored,
+            ),
             ("pings_dropped_total", "Text pings that came too fast.", pings_dropped),
             ("messages_sent_total", "Messages put into outgoing queues.", messages_sent),
             ("messages_delivered_total", "Application messages handed over.", messages_delivered),

@@ -43,7 +43,7 @@ impl Hub {
         let (request, waiting) = (Arc::clone(request), VecDeque::new());
         let parked = Parked { address: address.clone(), request, due, log_lost: false, waiting };
         cluster.parked.insert(key, parked);
-        cluster.timers.insert((due, Timer::Claim(key)));
+        cluster.timers.arm(Timer::Claim(key), due);
         cluster.claimants.entry(address.clone()).or_default().push_back(key);
         self.unsettle(&address);
         Ok(())
@@ -73,8 +73,9 @@ impl Hub {
     /// The session is over: nothing of it waits any longer. What it claimed is detached when it is got.
     pub(in crate::hub) fn unpark(&mut self, key: SessionKey) {
         let Some(cluster) = &mut self.cluster else { return };
-        let parked = cluster.unpark(key);
-        for request in parked.into_iter().flat_map(|parked| parked.waiting) {
+        let Some(parked) = cluster.unpark(key) else { return };
+        self.counters.frames_ignored += 1 + parked.waiting.len() as u64;
+        for request in parked.waiting {
             cluster.waits_no_more(key, &request);
         }
     }
@@ -178,6 +179,8 @@ impl Hub {
             }
             if self.sessions.open(key).is_some() {
                 self.request_at_node(now, key, &request);
+            } else {
+                self.counters.frames_ignored += 1;
             }
         }
     }
@@ -208,6 +211,7 @@ impl Hub {
 impl Cluster {
     /// The session waits no longer, and is not among those that wait for the address.
     fn unpark(&mut self, key: SessionKey) -> Option<Parked> {
+        self.timers.disarm(&Timer::Claim(key));
         let parked = self.parked.remove(&key)?;
         if let Some(claimants) = self.claimants.get_mut(&parked.address) {
             claimants.retain(|other| *other != key);

@@ -181,7 +181,7 @@ impl Hub {
         let had = cluster.rows.get(address).map(|known| (address.clone(), known.version));
         cluster.forget(address);
         if cluster.writes.get(address).is_some_and(|writing| writing.row.is_none()) {
-            cluster.writes.remove(address);
+            cluster.end_write(address);
         }
         if let Some(old) = self.registry.owner(address) {
             // Others took it, or cleared it when this node was taken for dead.
@@ -190,7 +190,7 @@ impl Hub {
         self.forget_copy(address);
         if let Some(had) = &had {
             self.refuse_fetching(now, had);
-            self.cluster.iter_mut().for_each(|cluster| _ = cluster.fetches.remove(had));
+            self.cluster.iter_mut().for_each(|cluster| _ = cluster.take_fetch(had));
         }
         self.unsettle(address);
         self.moved(now, address);

@@ -134,7 +134,7 @@ impl Hub {
             later: None,
         };
         let had = (address.clone(), claimed);
-        cluster.timers.insert((due, Timer::Fetch(had.clone())));
+        cluster.timers.arm(Timer::Fetch(had.clone()), due);
         cluster.fetches.insert(had, fetch);
         self.logs.insert(address, Log::new(epoch));
         self.copy_row(now, address, *row);
@@ -175,7 +175,7 @@ impl Hub {
     /// The log is here, or it is waited for no longer.
     pub(super) fn end_fetch(&mut self, now: Timestamp, had: &Had, end: Option<LogEnd>) {
         let Some(cluster) = &mut self.cluster else { return };
-        let Some(fetch) = cluster.fetches.remove(had) else { return };
+        let Some(fetch) = cluster.take_fetch(had) else { return };
         let address = &had.0;
         let later = if fetch.is_here { self.logs.remove(address) } else { fetch.later };
         let (taken_over, lost) =
@@ -230,8 +230,11 @@ impl Hub {
 
     /// The engine lost what it had: who waits claims anew, and what was kept elsewhere is lost.
     pub(super) fn drop_fetches(&mut self) {
-        let fetches = self.cluster.as_mut().map(|cluster| std::mem::take(&mut cluster.fetches));
-        for ((address, _), fetch) in fetches.into_iter().flatten() {
+        while let Some(cluster) = &mut self.cluster
+            && let Some((had, fetch)) = cluster.fetches.pop_first()
+        {
+            cluster.timers.disarm(&Timer::Fetch(had.clone()));
+            let address = had.0;
             for kept in fetch.later.into_iter().flat_map(Log::into_kept) {
                 self.settle(&address, &kept, DropReason::Unclaimed);
             }
@@ -248,6 +251,11 @@ impl Hub {
 }
 
 impl Cluster {
+    pub(super) fn take_fetch(&mut self, had: &Had) -> Option<Fetch> {
+        self.timers.disarm(&Timer::Fetch(had.clone()));
+        self.fetches.remove(had)
+    }
+
     /// Returns whether the log of an address that this node has is on its way.
     pub(super) fn is_fetching(&self, address: &ActorAddress) -> bool {
         let version = self.rows.get(address).map(|known| known.version);

@@ -63,7 +63,7 @@ impl Hub {
         let lost = aside.log.as_mut().map(|log| log.set_aside(room)).unwrap_or_default();
         if !is_full {
             let until = now + cluster.config.answer_timeout * 2;
-            cluster.timers.insert((until, Timer::Aside(had.clone())));
+            cluster.timers.arm(Timer::Aside(had.clone()), until);
             cluster.handovers.bytes += aside.log.as_ref().map_or(0, Log::bytes);
             cluster.handovers.aside.insert(had.clone(), aside);
         }
@@ -87,7 +87,7 @@ impl Hub {
         }
         asking.insert(had.clone(), (node, claimed));
         let due = now + cluster.config.answer_timeout;
-        cluster.timers.insert((due, Timer::Asking(had.clone())));
+        cluster.timers.arm(Timer::Asking(had.clone()), due);
         self.hand_over_log(now, &had);
     }
 
@@ -98,8 +98,8 @@ impl Hub {
         if !cluster.has_seen_lost(had, claimed) || cluster.fetches.contains_key(had) {
             return;
         }
-        cluster.handovers.asking.remove(had);
-        let aside = cluster.handovers.take(had);
+        cluster.ask_no_more(had);
+        let aside = cluster.take_aside(had);
         let aside = aside.unwrap_or(Aside { log: None, taken_over: None, lost: true });
         let Aside { log, taken_over, lost } = aside;
         let head = log.as_ref().map(head_of);
@@ -138,7 +138,7 @@ impl Hub {
 
     /// Nobody fetched it.
     pub(super) fn end_aside(&mut self, had: &Had) {
-        let aside = self.cluster.as_mut().and_then(|cluster| cluster.handovers.take(had));
+        let aside = self.cluster.as_mut().and_then(|cluster| cluster.take_aside(had));
         let log = aside.and_then(|aside| aside.log);
         for kept in log.into_iter().flat_map(Log::into_kept) {
             self.settle(&had.0, &kept, DropReason::Unclaimed);
@@ -148,13 +148,27 @@ impl Hub {
     /// The engine lost what it had: versions mean nothing any longer.
     pub(super) fn end_handovers(&mut self) {
         let Some(cluster) = &mut self.cluster else { return };
-        cluster.handovers.asking.clear();
+        let asking: Vec<Had> = cluster.handovers.asking.keys().cloned().collect();
+        asking.iter().for_each(|had| cluster.ask_no_more(had));
         let aside: Vec<Had> = cluster.handovers.aside.keys().cloned().collect();
         aside.iter().for_each(|had| self.end_aside(had));
     }
 }
 
 impl Cluster {
+    fn take_aside(&mut self, had: &Had) -> Option<Aside> {
+        self.timers.disarm(&Timer::Aside(had.clone()));
+        let aside = self.handovers.aside.remove(had)?;
+        self.handovers.bytes -= aside.log.as_ref().map_or(0, Log::bytes);
+        Some(aside)
+    }
+
+    /// Who asked is answered, or has given up by now.
+    pub(super) fn ask_no_more(&mut self, had: &Had) {
+        self.timers.disarm(&Timer::Asking(had.clone()));
+        self.handovers.asking.remove(had);
+    }
+
     /// Returns whether this node's copy shows that the address is no longer as it had it. If the watch is further than the
     /// claim and the row is still as it was, another one has replaced the claim, and is yet to be shown.
     fn has_seen_lost(&self, (address, version): &Had, claimed: Revision) -> bool {
@@ -165,20 +179,22 @@ impl Cluster {
 }
 
 impl Handovers {
+    /// Logs that others may fetch, what they weigh, and who asks for one.
+    pub fn sizes(&self) -> (usize, usize, usize) {
+        (self.aside.len(), self.bytes, self.asking.len())
+    }
+
+    pub fn keeps(&self, had: &Had) -> bool {
+        self.aside.contains_key(had)
+    }
+
+    pub fn is_asked(&self, had: &Had) -> bool {
+        self.asking.contains_key(had)
+    }
+
     /// Whether nothing waits to be fetched.
     pub fn is_empty(&self) -> bool {
         self.aside.is_empty()
-    }
-
-    fn take(&mut self, had: &Had) -> Option<Aside> {
-        let aside = self.aside.remove(had)?;
-        self.bytes -= aside.log.as_ref().map_or(0, Log::bytes);
-        Some(aside)
-    }
-
-    /// Who asked has given up by now.
-    pub fn ask_no_more(&mut self, had: &Had) {
-        self.asking.remove(had);
     }
 }
 

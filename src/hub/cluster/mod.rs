@@ -18,15 +18,17 @@ mod writes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
+use bytes::Bytes;
+
 use super::{Hub, NodeChange, Output, SessionKey};
-use crate::cluster::engine::{Event, Request, RequestId, Revision, WriteOutcome};
+use crate::cluster::engine::{Event, Request, RequestId, Revision, Unanswered, WriteOutcome};
 use crate::cluster::{
     AddressRow, Change, ClaimId, ClusterConfig, Incarnation, Life, NodeRow, Place, Requests,
 };
 use crate::protocol::{ActorAddress, Refusal, Request as Ask, Verb};
 use crate::time::Timestamp;
 
-pub use figures::NodeFigures;
+pub use figures::{NodeFigures, NodeSizes};
 
 use chores::Chores;
 use claims::Parked;
@@ -35,7 +37,7 @@ use figures::readable;
 use handover::{Had, Handovers};
 use leaving::{Adoptions, Leaving};
 use relay::Relays;
-use timers::{Timer, Waiting};
+use timers::{Timer, Timers, Waiting};
 use watch::Watch;
 use withheld::Withheld;
 use writes::Writing;
@@ -80,8 +82,7 @@ pub(super) struct Cluster {
     adoptions: Adoptions,
     /// None: it stays.
     leaving: Option<Leaving>,
-    /// What is looked at again, and when. It may be over by then.
-    timers: BTreeSet<(Timestamp, Timer)>,
+    timers: Timers,
     /// What of each session waits.
     waiting: BTreeMap<SessionKey, Waiting>,
     /// What it counted.
@@ -145,7 +146,7 @@ impl Cluster {
             handovers: Handovers::default(),
             adoptions: Adoptions::new(),
             leaving: None,
-            timers: BTreeSet::new(),
+            timers: Timers::default(),
             waiting: BTreeMap::new(),
             figures: NodeFigures::default(),
             acted: false,
@@ -290,23 +291,35 @@ impl Hub {
             }
             Event::CaughtUp { watch, revision } => self.caught_up(now, watch, revision),
             Event::Written { id, outcome } => self.written(now, id, outcome),
-            Event::Read { id, row } => {
-                let read = row.as_ref().ok().and_then(|row| row.as_ref().map(|(at, _)| *at));
-                cluster.last = cluster.last.max(read.unwrap_or(cluster.last));
-                let decoded = row.as_ref().map_err(|why| *why).map(|row| {
-                    let row = row.as_ref();
-                    row.and_then(|(at, text)| Some((*at, NodeRow::decode(text).ok()?)))
-                });
-                match cluster.life.read(now, id, decoded) {
-                    Some(changes) => self.changed(now, changes),
-                    None => self.row_read(now, id, row),
-                }
-            }
+            Event::Read { id, row } => self.read(now, id, row),
             Event::Arrived { message } => self.arrived(now, &message),
         }
         if let Some(cluster) = &mut self.cluster {
             cluster.act(now);
         }
+    }
+
+    fn read(
+        &mut self,
+        now: Timestamp,
+        id: RequestId,
+        row: Result<Option<(Revision, Bytes)>, Unanswered>,
+    ) {
+        let Some(cluster) = &mut self.cluster else { return };
+        let read = row.as_ref().ok().and_then(|row| row.as_ref().map(|(at, _)| *at));
+        cluster.last = cluster.last.max(read.unwrap_or(cluster.last));
+        if !cluster.life.has_asked(id) {
+            return self.row_read(now, id, row);
+        }
+        let unread = &mut cluster.figures.rows_unread;
+        // A row that it cannot read is there, and may be another one soon.
+        let decoded = |(at, text): (Revision, Bytes)| {
+            let row = readable(NodeRow::decode(&text), unread);
+            row.map(|row| (at, row)).ok_or(Unanswered)
+        };
+        let row = row.and_then(|row| row.map(decoded).transpose());
+        let change = cluster.life.read(now, row);
+        self.changed(now, change);
     }
 
     fn written(&mut self, now: Timestamp, id: RequestId, outcome: WriteOutcome) {

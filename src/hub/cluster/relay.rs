@@ -82,6 +82,11 @@ impl Relays {
         self.open.values().next().map(|relay| relay.due)
     }
 
+    /// Requests, and addresses, with copies under way.
+    pub fn sizes(&self) -> (usize, usize) {
+        (self.open.len(), self.lanes.len())
+    }
+
     /// Returns whether copies for the address are under way, so that a later one has to wait or to follow.
     pub fn holds(&self, address: &ActorAddress) -> bool {
         self.lanes.contains_key(address)

@@ -1,5 +1,7 @@
 //! When a node has to look at something again, and how much of each session waits.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::Cluster;
 use super::handover::Had;
 use super::leaving::Leaving;
@@ -24,6 +26,44 @@ pub(super) enum Timer {
     Asking(Had),
 }
 
+/// Each belongs to something that waits, and ends with it (I30); arming an armed one moves it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Timers {
+    due: BTreeSet<(Timestamp, Timer)>,
+    armed: BTreeMap<Timer, Timestamp>,
+}
+
+impl Timers {
+    pub fn arm(&mut self, timer: Timer, at: Timestamp) {
+        self.disarm(&timer);
+        self.due.insert((at, timer.clone()));
+        self.armed.insert(timer, at);
+    }
+
+    pub fn disarm(&mut self, timer: &Timer) {
+        if let Some(at) = self.armed.remove(timer) {
+            self.due.remove(&(at, timer.clone()));
+        }
+    }
+
+    pub fn next(&self) -> Option<Timestamp> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    pub fn len(&self) -> usize {
+        self.due.len()
+    }
+
+    fn pop_due(&mut self, now: Timestamp) -> Option<Timer> {
+        if self.next().is_none_or(|at| at > now) {
+            return None;
+        }
+        let (_, timer) = self.due.pop_first()?;
+        self.armed.remove(&timer);
+        Some(timer)
+    }
+}
+
 /// What of a session waits for other nodes, for a row to be written, or behind its claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Waiting {
@@ -43,36 +83,54 @@ impl Hub {
         let Some(cluster) = &mut self.cluster else { return };
         cluster.act(now);
         cluster.look_after_watch(now);
-        while let Some(timer) = self.cluster.as_mut().and_then(|cluster| cluster.pop_due(now)) {
+        while let Some(timer) =
+            self.cluster.as_mut().and_then(|cluster| cluster.timers.pop_due(now))
+        {
             match timer {
                 Timer::Retry(address) => self.retry_write(now, &address),
                 Timer::Claim(key) => self.end_late_claim(now, key),
                 Timer::Withheld(address) => self.end_withheld(now, &address),
                 Timer::Fetch(had) => self.end_fetch(now, &had, None),
                 Timer::Aside(had) => self.end_aside(&had),
-                Timer::Asking(had) => {
-                    self.cluster.iter_mut().for_each(|it| it.handovers.ask_no_more(&had));
-                }
+                Timer::Asking(had) => self.cluster.iter_mut().for_each(|it| it.ask_no_more(&had)),
             }
         }
         self.end_relays(now);
     }
 }
 
+impl Waiting {
+    pub fn requests(&self) -> usize {
+        self.requests
+    }
+
+    /// Of more than one request.
+    pub fn bytes_of_many(&self) -> usize {
+        if self.requests > 1 { self.bytes } else { 0 }
+    }
+}
+
 impl Cluster {
+    /// Timers for what waits no longer: none.
+    pub(super) fn ownerless_timers(&self) -> impl Iterator<Item = &Timer> {
+        self.timers.armed.keys().filter(|timer| !match timer {
+            Timer::Retry(address) => self.writes.contains_key(address),
+            Timer::Claim(key) => self.parked.contains_key(key),
+            Timer::Withheld(address) => self.withheld.contains_key(address),
+            Timer::Fetch(had) => self.fetches.contains_key(had),
+            Timer::Aside(had) => self.handovers.keeps(had),
+            Timer::Asking(had) => self.handovers.is_asked(had),
+        })
+    }
+
     /// When it has something to do.
     pub(super) fn next(&self) -> Option<Timestamp> {
-        let timers = self.timers.first().map(|(at, _)| *at).into_iter().chain(self.chores.left_at);
+        let timers = self.timers.next().into_iter().chain(self.chores.left_at);
         let own = self.life.next().filter(|_| self.reached).into_iter().chain(self.relays.next());
         let leaving = self.leaving.iter().map(Leaving::next);
         let watch = self.watch.iter().filter(|_| self.reached);
         let watched = watch.map(|watch| watch.since + self.config.staleness_max);
         own.chain(timers).chain(watched).chain(leaving).min()
-    }
-
-    pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<Timer> {
-        let is_due = self.timers.first().is_some_and(|(at, _)| *at <= now);
-        if is_due { self.timers.pop_first().map(|(_, timer)| timer) } else { None }
     }
 
     /// Refuses a request that may have to wait if too much of its session does.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Timer;
+use super::{Cluster, Timer};
 use crate::hub::{Hub, SessionKey};
 use crate::protocol::{ActorAddress, Refusal, Reply, Request, Verb};
 use crate::time::Timestamp;
@@ -52,15 +52,17 @@ impl Hub {
         let Some(cluster) = &mut self.cluster else { return };
         let due = now + cluster.config.answer_timeout;
         cluster.begins_to_wait(key, &request);
-        cluster.timers.insert((due, Timer::Withheld(address.clone())));
-        let withheld = Withheld { key, request, reply, due };
-        cluster.withheld.entry(address.clone()).or_default().push(withheld);
+        let withheld = cluster.withheld.entry(address.clone()).or_default();
+        if withheld.is_empty() {
+            cluster.timers.arm(Timer::Withheld(address.clone()), due);
+        }
+        withheld.push(Withheld { key, request, reply, due });
     }
 
     pub(super) fn release_withheld(&mut self, now: Timestamp, address: &ActorAddress) {
         let Some(cluster) = &mut self.cluster else { return };
-        let (withheld, version) = (cluster.withheld.remove(address), cluster.version_of(address));
-        for Withheld { key, request, mut reply, .. } in withheld.into_iter().flatten() {
+        let (withheld, version) = (cluster.take_withheld(address), cluster.version_of(address));
+        for Withheld { key, request, mut reply, .. } in withheld {
             if let Reply::Registered(told) = &mut reply {
                 // The row may be of a later generation by now.
                 told.version = version;
@@ -78,7 +80,7 @@ impl Hub {
 
     /// The session lost the address before its row was written.
     pub(super) fn refuse_withheld(&mut self, now: Timestamp, address: &ActorAddress) {
-        let withheld = self.cluster.as_mut().and_then(|cluster| cluster.withheld.remove(address));
+        let withheld = self.cluster.as_mut().map(|cluster| cluster.take_withheld(address));
         for Withheld { key, request, .. } in withheld.into_iter().flatten() {
             self.answer_waiting(now, key, &request, Err(Refusal::lost(address)));
         }
@@ -87,10 +89,12 @@ impl Hub {
     /// Refuses what waits for a row for too long: nobody knows whether it will be written.
     pub(super) fn end_withheld(&mut self, now: Timestamp, address: &ActorAddress) {
         let Some(cluster) = &mut self.cluster else { return };
-        let Some(withheld) = cluster.withheld.get_mut(address) else { return };
-        let late: Vec<Withheld> = withheld.extract_if(.., |one| one.due <= now).collect();
-        if withheld.is_empty() {
-            cluster.withheld.remove(address);
+        // They wait equally long, so the first is due first.
+        let mut late = cluster.take_withheld(address);
+        let left = late.split_off(late.partition_point(|one| one.due <= now));
+        if let Some(first) = left.first() {
+            cluster.timers.arm(Timer::Withheld(address.clone()), first.due);
+            cluster.withheld.insert(address.clone(), left);
         }
         for Withheld { key, request, .. } in late {
             self.answer_waiting(now, key, &request, Err(Refusal::unknown_outcome()));
@@ -109,5 +113,12 @@ impl Hub {
             cluster.waits_no_more(key, request);
         }
         self.answer(now, key, request, reply);
+    }
+}
+
+impl Cluster {
+    fn take_withheld(&mut self, address: &ActorAddress) -> Vec<Withheld> {
+        self.timers.disarm(&Timer::Withheld(address.clone()));
+        self.withheld.remove(address).unwrap_or_default()
     }
 }

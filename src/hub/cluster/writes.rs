@@ -74,11 +74,18 @@ impl Cluster {
     pub fn drop_writes(&mut self) {
         self.asked.clear();
         for (address, writing) in std::mem::take(&mut self.writes) {
+            self.timers.disarm(&Timer::Retry(address.clone()));
             match writing.why.claimant() {
                 Some(claimant) => self.claims_again(&address, claimant),
                 None => _ = self.unsettled.insert(address),
             }
         }
+    }
+
+    /// The row of the address is written no longer.
+    pub(super) fn end_write(&mut self, address: &ActorAddress) -> Option<Writing> {
+        self.timers.disarm(&Timer::Retry(address.clone()));
+        self.writes.remove(address)
     }
 
     /// Before all others that wait for the address.
@@ -109,7 +116,7 @@ impl Cluster {
         let Some(writing) = self.writes.get_mut(address) else { return };
         let at = now + self.config.retry_interval;
         writing.retry_at = Some(at);
-        self.timers.insert((at, Timer::Retry(address.clone())));
+        self.timers.arm(Timer::Retry(address.clone()), at);
     }
 
     fn revision_of(&self, address: &ActorAddress) -> Option<Revision> {
@@ -251,21 +258,21 @@ impl Hub {
         let (is_unsure, has_moved) = (writing.is_unsure, writing.expected != known);
         let Some(claimant) = writing.why.claimant() else {
             if has_moved {
-                cluster.writes.remove(address);
+                cluster.end_write(address);
                 return self.unsettle(address);
             }
             return cluster.retry_later(now, address);
         };
         if is_unsure && has_moved {
             // It may have been carried out, and what the row says now come after it.
-            cluster.writes.remove(address);
+            cluster.end_write(address);
             self.end_claim(now, claimant, address, Err(Refusal::unknown_outcome()));
         } else if writing.tries > cluster.config.claim_tries_max {
             let wait = cluster.config.renew_interval;
-            cluster.writes.remove(address);
+            cluster.end_write(address);
             self.end_claim(now, claimant, address, Err(Refusal::unavailable(wait)));
         } else if has_moved {
-            cluster.writes.remove(address);
+            cluster.end_write(address);
             cluster.claims_again(address, claimant);
         } else {
             cluster.retry_later(now, address);
@@ -278,7 +285,7 @@ impl Hub {
         if cluster.revision_of(address).is_some_and(|known| known > revision) {
             return self.came_too_late(now, address);
         }
-        let Some(writing) = cluster.writes.remove(address) else { return };
+        let Some(writing) = cluster.end_write(address) else { return };
         cluster.unsettled.insert(address.clone());
         let Some(row) = writing.row else { return cluster.forget(address) };
         let (known, before) = (Known::of(&row, revision), cluster.rows.get(address).cloned());
@@ -294,7 +301,7 @@ impl Hub {
     /// The row was written, and others have written it since.
     fn came_too_late(&mut self, now: Timestamp, address: &ActorAddress) {
         let Some(cluster) = &mut self.cluster else { return };
-        let Some(writing) = cluster.writes.remove(address) else { return };
+        let Some(writing) = cluster.end_write(address) else { return };
         cluster.unsettled.insert(address.clone());
         if let Some(claimant) = writing.why.claimant() {
             self.end_claim(now, claimant, address, Err(Refusal::unknown_outcome()));
