@@ -68,7 +68,7 @@ invariants! {
     I3 [Input Nodes] "last registration wins"
         "From an accepted registration on, the address belongs to that session until the next registration, an unregister or disconnect by it, a narrower token, expiry, or its end; that another session has the address is no reason to refuse one."
         "refusing the newcomer while the dead one is registered",
-    I4 [Input] "stale events are inert"
+    I4 [Input Nodes] "stale events are inert"
         "What comes from or about a session that does not own an address leaves the address's owner, version, topics and deadline as they were, but a detached address may have to make room."
         "the old connection's late close deleting the new registration",
     I5 [Input Nodes] "takeover is told"
@@ -140,10 +140,10 @@ invariants! {
     I27 [Input] "TTL respected"
         "Nothing is handed over or written after the end of its time to live."
         "a queue that keeps what no longer counts",
-    I28 [Input] "conservation"
-        "Sessions opened are open or closed; frames received are handled, refused, malformed, ignored or pings that came too fast; every counter is what the history shows, every gauge the size of its set, every queue what was put in and not taken out."
+    I28 [Input Nodes] "conservation"
+        "Sessions opened are open or closed; frames received are handled, refused, malformed, ignored or pings that came too fast, or wait for other nodes; every counter is what the history shows, every gauge the size of its set, every queue what was put in and not taken out."
         "counting a close twice; a gauge that drifts",
-    I29 [Input] "bounded"
+    I29 [Input Nodes] "bounded"
         "Every queue and table is within its bound; at a bound the protocol's policy happens, neither before nor after."
         "a queue that grows for a sleeper; a full hub that lets one more in",
     I30 [Input Nodes] "timers have owners"
@@ -269,7 +269,7 @@ invariants! {
     L5 [Director] "rest is reached in time"
         "With all clients gone, the hub is empty once idle_timeout, close_timeout, resume_window and the longest time to live are past; what goes later is late, what stays breaks I34."
         "a resume window that begins anew at each tick",
-    L6 [Input] "no ping-pong"
+    L6 [Input Nodes] "no ping-pong"
         "After the faults, an address is taken over at most once for each connection that was there or came."
         "clients that come back after 4003",
     L7 [Client] "the slow delay nobody"

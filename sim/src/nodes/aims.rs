@@ -257,7 +257,9 @@ fn rolling(setting: &Setting, rng: &mut ChaCha12Rng) -> Vec<Move> {
         }
     };
     sends(rng, &mut moves);
+    let upgrades: bool = rng.random();
     for node in 0..setting.nodes {
+        moves.extend(upgrades.then_some(Move::Fault(node, Fault::Upgrade)));
         moves.push(Move::Fault(node, Fault::Leave));
         sends(rng, &mut moves);
         moves.push(wait(rng, 1..5_000));

@@ -2,6 +2,7 @@
 
 mod answers;
 mod assembly;
+mod books;
 mod copy;
 mod log;
 mod readers;
@@ -16,6 +17,7 @@ use signal_hub::cluster::{AddressRow, Fate, Incarnation, Message, MessageBody, N
 use signal_hub::hub::{Hub, SessionKey};
 use signal_hub::protocol::{ActorAddress, Body, Delivery, MessageId, Notice, Outgoing, Position};
 
+use books::{Books, Bounds};
 use copy::Watched;
 
 use super::moves::Word;
@@ -25,6 +27,9 @@ use crate::engine::Engine;
 use crate::invariants::Invariant;
 use assembly::Assembly;
 use readers::Readers;
+
+/// Of a version; the generation has those above.
+const REVISION_BITS: u32 = 43;
 
 /// What does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +73,10 @@ struct Client {
     latest: BTreeMap<SessionKey, u64>,
     /// Where it reads, if its messages are numbered.
     reads: Option<Position>,
+    /// Whether it asked to change its topics.
+    subscribes: bool,
+    /// Whether it asked to give its address back since it got that.
+    leaves: bool,
 }
 
 /// A change of an address in the engine's log.
@@ -76,6 +85,15 @@ struct Written {
     at: Duration,
     revision: Revision,
     row: Option<AddressRow>,
+    /// The process that had the life of the owner then: another one may take that, after the engine lost rows.
+    process: Option<Incarnation>,
+}
+
+impl Written {
+    /// The process that has the address, if there is one.
+    fn owner(&self) -> Option<(&NodeName, Option<Incarnation>)> {
+        self.row.as_ref().map(|row| (&row.owner.node, self.process))
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -91,6 +109,8 @@ pub(super) struct Judge {
     /// Which process lived each life.
     processes: BTreeMap<Place, Incarnation>,
     watched: BTreeMap<NodeName, Watched>,
+    books: BTreeMap<NodeName, Books>,
+    bounds: Bounds,
     /// When something was last wrong with a node or its engine.
     troubled: BTreeMap<NodeName, Duration>,
     /// When lives ended.
@@ -110,6 +130,8 @@ pub(super) struct Judge {
     leaving: BTreeSet<usize>,
     /// When something was broken last.
     trouble: Option<Duration>,
+    /// How often each actor's address may still move to another hub, since all was mended.
+    moves_left: Option<BTreeMap<usize, usize>>,
     /// The number of the latest request.
     asked_until: u64,
 }
@@ -125,6 +147,8 @@ impl Judge {
             nodes: BTreeMap::new(),
             processes: BTreeMap::new(),
             watched: BTreeMap::new(),
+            books: BTreeMap::new(),
+            bounds: Bounds::of(setting),
             troubled: BTreeMap::new(),
             died: BTreeMap::new(),
             // Clocks run at unequal pace.
@@ -139,6 +163,7 @@ impl Judge {
             assembly: Assembly::default(),
             leaving: BTreeSet::new(),
             trouble: None,
+            moves_left: None,
             asked_until: 0,
         }
     }
@@ -167,11 +192,29 @@ impl Judge {
     }
 
     pub fn opened(&mut self, key: SessionKey, actor: usize, node: NodeName) {
+        self.moves_left.iter_mut().for_each(|left| *left.entry(actor).or_default() += 1);
         let (asked, latest) = (BTreeMap::new(), BTreeMap::new());
         self.clients.insert(
             key,
-            Client { actor, node, registered: None, may_have: false, reads: None, asked, latest },
+            Client {
+                actor,
+                node,
+                registered: None,
+                may_have: false,
+                reads: None,
+                asked,
+                latest,
+                subscribes: false,
+                leaves: false,
+            },
         );
+    }
+
+    /// All is mended; these are the actors of the connections that are there. Each may take its address once.
+    pub fn healed(&mut self, actors: impl Iterator<Item = usize>) {
+        let mut left = BTreeMap::new();
+        actors.for_each(|actor| *left.entry(actor).or_default() += 1);
+        self.moves_left = Some(left);
     }
 
     /// Something is wrong with a node, or its engine.
@@ -183,6 +226,8 @@ impl Judge {
         self.senders.insert(number, key);
         self.asked_until = number;
         if let Some(client) = self.clients.get_mut(&key) {
+            client.subscribes |= matches!(word, Some(Word::Subscribe | Word::Unsubscribe));
+            client.leaves |= matches!(word, Some(Word::Unregister | Word::Disconnect));
             client.asked.insert(talk::id(number), word);
         }
     }
@@ -275,22 +320,20 @@ impl Judge {
         }
         let Some(version) = client.registered else { return Ok(()) };
         let history = self.log.get(to).map(Vec::as_slice).unwrap_or_default();
-        let revision = Revision(version & ((1 << 43) - 1));
+        let revision = Revision(version & ((1 << REVISION_BITS) - 1));
         let is_taken = |written: &&Written| {
             // What was written before the engine lost rows, and is carried out after that, takes nothing.
             let takes = |row: &AddressRow| {
-                row.since.is_none() && !row.detached && row.generation >= version >> 43
+                row.since.is_none() && !row.detached && row.generation >= version >> REVISION_BITS
             };
             written.revision > revision && written.row.as_ref().is_some_and(takes)
         };
         // The engine may have lost the row.
-        let Some(own) = self.owner_at(to, revision) else { return Ok(()) };
+        let own = history.iter().find(|written| written.revision == revision);
+        let Some(own) = own.and_then(Written::owner) else { return Ok(()) };
         // Of two processes with one name, one takes what the other has.
-        let is_others = |row: &AddressRow| self.process_of(&row.owner) != self.process_of(own);
-        let taken = history
-            .iter()
-            .filter(is_taken)
-            .find(|written| written.row.as_ref().is_some_and(is_others));
+        let mut taken = history.iter().filter(is_taken);
+        let taken = taken.find(|written| written.owner() != Some(own));
         if let Some(taken) = taken
             && now > taken.at + self.lease
         {
@@ -301,22 +344,18 @@ impl Judge {
         Ok(())
     }
 
-    fn process_of<'p>(&self, place: &'p Place) -> (&'p NodeName, Option<Incarnation>) {
-        (&place.node, self.processes.get(place).copied())
-    }
-
-    fn owner_at(&self, address: &ActorAddress, revision: Revision) -> Option<&Place> {
-        let history = self.log.get(address)?;
-        let written = history.iter().find(|written| written.revision == revision)?;
-        written.row.as_ref().map(|row| &row.owner)
-    }
-
     /// What a client waits for, and the version at which it has its address.
     pub fn waits(&self, key: SessionKey) -> (Vec<Option<Word>>, Option<u64>) {
         let client = self.clients.get(&key);
         client.map_or((Vec::new(), None), |client| {
             (client.asked.values().copied().collect(), client.registered)
         })
+    }
+
+    /// The addresses that somebody may have, and does not know it.
+    fn doubtful(&self) -> BTreeSet<ActorAddress> {
+        let may_have = self.clients.values().filter(|client| client.may_have);
+        may_have.map(|client| talk::address(client.actor)).collect()
     }
 
     /// Who thinks that it has its address, and the number of its actor.

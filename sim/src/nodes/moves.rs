@@ -77,6 +77,8 @@ pub enum Fault {
     Leave,
     /// Another process starts with its name.
     Twin,
+    /// From its next start on, its process is of a newer release.
+    Upgrade,
     /// Somebody sets its wall clock, by so many seconds.
     Clock(i64),
     /// It loses the engine, and reaches it again the next time.
@@ -127,6 +129,7 @@ impl Fault {
             | Fault::Election => true,
             Fault::EndWatch
             | Fault::Twin
+            | Fault::Upgrade
             | Fault::Clock(_)
             | Fault::LoseAnswer
             | Fault::Late
@@ -176,6 +179,7 @@ impl fmt::Display for Fault {
             Fault::Crash => "it crashes, or starts anew",
             Fault::Leave => "it ends in order, or starts anew",
             Fault::Twin => "another process starts with its name",
+            Fault::Upgrade => "its next process is of a newer release",
             Fault::Clock(0..) => "its clock is put forward",
             Fault::Clock(_) => "its clock is put back",
             Fault::Disconnect => "it loses the engine, or reaches it again",
@@ -201,11 +205,12 @@ impl fmt::Display for Fault {
 }
 
 /// All of them, and how often storms have them.
-pub(super) const FAULTS: [(u32, Fault); 25] = [
+pub(super) const FAULTS: [(u32, Fault); 26] = [
     (5, Fault::Pause),
     (4, Fault::Crash),
     (4, Fault::Leave),
     (2, Fault::Twin),
+    (2, Fault::Upgrade),
     (1, Fault::Clock(7)),
     (1, Fault::Clock(-7)),
     (1, Fault::Clock(-600)),

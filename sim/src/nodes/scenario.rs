@@ -140,6 +140,7 @@ fn breaking(node: usize, fault: Fault, lasts: Duration) -> (String, Act<Nodes>) 
         }
         Fault::Leave => return (hub_of(node), ProcessAct::Leave { pause: lasts }.into()),
         Fault::Twin => Action::StartTwin,
+        Fault::Upgrade => Action::Upgrade,
         Fault::Clock(seconds) => Action::SetClock { seconds },
         Fault::Disconnect => Action::LoseEngine(For { lasts }),
         Fault::Cut(Way::ToEngine) => cut(WayOf::ToEngine),

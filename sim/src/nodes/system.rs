@@ -24,7 +24,7 @@ use crate::invariants::Invariant;
 pub struct Situation(usize);
 
 /// In the order of reports.
-const SITUATIONS: [&str; 24] = [
+const SITUATIONS: [&str; 26] = [
     "a late write was carried out",
     "a clock was set",
     "a message came twice",
@@ -43,7 +43,9 @@ const SITUATIONS: [&str; 24] = [
     "an address was adopted",
     "an unknown write was carried out",
     "an unknown write was not carried out",
+    "hubs of two releases shared the rows",
     "nobody decided writes",
+    "rate_limited",
     "the engine lost rows",
     "the generation was raised",
     "timeout",

@@ -18,6 +18,12 @@ pub(super) fn address(actor: usize) -> ActorAddress {
     ActorAddress::from_path(&format!("a{actor}")).expect("a path")
 }
 
+/// The actor that [`address`] named.
+pub(super) fn actor_of(address: &ActorAddress) -> usize {
+    let number = address.path().strip_prefix('a').and_then(|number| number.parse().ok());
+    number.expect("an actor's address has its number")
+}
+
 /// The one topic.
 pub(super) fn topic() -> Topic {
     Topic::parse("news").expect("a topic")

@@ -5,6 +5,7 @@ mod clients;
 mod faults;
 mod lives;
 mod notes;
+mod releases;
 mod rites;
 pub(crate) mod steps;
 
@@ -27,7 +28,7 @@ use super::moves::{Move, Word};
 use crate::engine::{Engine, Lane, Way};
 use crate::invariants::Invariant;
 pub(super) use carried::Condition;
-pub(super) use rites::Rite;
+pub(super) use rites::{Rest, Rite, Truth};
 
 /// How large a world is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,11 +53,12 @@ impl Setting {
             ping_limit_per_second: 0,
             ..Config::default()
         };
-        // So few that turns and writes have to wait for each other.
-        let (writes_under_way_max, turn_addresses_max) = (2, 1);
+        // So few that turns and writes have to wait for each other, and requests may not.
+        let (writes_under_way_max, turn_addresses_max, waiting_requests_max) = (2, 1, 6);
         let cluster = ClusterConfig {
             writes_under_way_max,
             turn_addresses_max,
+            waiting_requests_max,
             ..ClusterConfig::new(name(0))
         };
         Self { nodes, actors, config, cluster }
@@ -107,6 +109,9 @@ struct Node {
     has_left: bool,
     /// Whether another process had its name beside it.
     is_paired: bool,
+    /// Whether its process is of a newer release than others, and whether its next one is.
+    is_newer: bool,
+    is_upgraded: bool,
     is_paused: bool,
     is_held: bool,
     is_lost: bool,
@@ -233,8 +238,10 @@ impl World {
             return Ok(());
         }
         let now = self.time(node);
-        let Some(hub) = &mut self.nodes[node].hub else { return Ok(()) };
+        let Node { hub: Some(hub), name, .. } = &mut self.nodes[node] else { return Ok(()) };
         self.notes.hub_inputs += 1;
+        let key = if let Input::Frame(key, _) = &input { Some(*key) } else { None };
+        self.judge.takes(name, key, &input, hub);
         let outputs: Vec<Output> = hub.handle(now, input).collect();
         self.follow(node, outputs)
     }
@@ -260,6 +267,7 @@ impl World {
         let now = self.time(node);
         let Node { hub: Some(hub), name, .. } = &mut self.nodes[node] else { return Ok(()) };
         let (is_fenced, place) = (hub.is_fenced(now), hub.life().map(|life| life.place()));
+        self.judge.does(name, &outputs);
         let requests: Vec<Request> = hub.requests().collect();
         requests.iter().try_for_each(|request| self.judge.asks(name, request))?;
         self.note_fencing(node, is_fenced);
@@ -283,8 +291,9 @@ impl World {
                 Output::Audit(_) => {}
             }
         }
-        let one = &self.nodes[node];
-        one.hub.as_ref().map_or(Ok(()), |hub| self.judge.copies(&one.name, hub))
+        let Node { hub: Some(hub), name, .. } = &self.nodes[node] else { return Ok(()) };
+        self.judge.copies(name, hub)?;
+        self.judge.accounts(name, hub)
     }
 
     fn note_fencing(&mut self, node: usize, is_fenced: bool) {
@@ -308,6 +317,12 @@ impl World {
     }
 
     fn arrive(&mut self, node: usize, request: Request) {
+        for request in self.in_its_words(node, request).into_iter().flatten() {
+            self.arrives(node, request);
+        }
+    }
+
+    fn arrives(&mut self, node: usize, request: Request) {
         let one = &mut self.nodes[node];
         match &request {
             Request::Write { .. } if std::mem::take(&mut one.is_late) => {

@@ -11,11 +11,14 @@ use super::super::{Invariant, Shadow, Transition, Violation};
 /// The span of what `hub:metrics` tells (docs/PROTOCOL.md, section 4).
 const MINUTE_MILLIS: u64 = 60_000;
 
-/// Whether sessions and frames are accounted for; `sessions` are those with a row.
+/// Whether sessions and frames are accounted for, of which these are there, and wait to be decided.
 ///
 /// # Errors
 /// If they are not.
-pub fn check_balance(sessions: usize, counters: &Counters) -> Result<(), Violation> {
+pub fn check_balance(
+    (sessions, waiting): (usize, usize),
+    counters: &Counters,
+) -> Result<(), Violation> {
     let accounted = counters.sessions_closed + sessions as u64;
     if counters.sessions_opened != accounted {
         return amiss("sessions opened", counters.sessions_opened, accounted);
@@ -24,7 +27,8 @@ pub fn check_balance(sessions: usize, counters: &Counters) -> Result<(), Violati
         + counters.requests_refused
         + counters.frames_malformed
         + counters.frames_ignored
-        + counters.pings_dropped;
+        + counters.pings_dropped
+        + waiting as u64;
     if counters.frames_received == answered {
         Ok(())
     } else {

@@ -56,11 +56,11 @@ fn counters_balance() {
     let mut story = Story::of(["alice", "bob"]);
     story.closes(1);
     let counters = *story.hub.counters();
-    assert_eq!(check_balance(1, &counters), Ok(()));
+    assert_eq!(check_balance((1, 0), &counters), Ok(()));
     let closed_twice = signal_hub::hub::Counters { sessions_closed: 2, ..counters };
-    assert_eq!(broken(check_balance(1, &closed_twice)), Some(Invariant::I28));
+    assert_eq!(broken(check_balance((1, 0), &closed_twice)), Some(Invariant::I28));
     let lost = signal_hub::hub::Counters { frames_received: 9, ..counters };
-    assert_eq!(broken(check_balance(1, &lost)), Some(Invariant::I28));
+    assert_eq!(broken(check_balance((1, 0), &lost)), Some(Invariant::I28));
 }
 
 #[test]

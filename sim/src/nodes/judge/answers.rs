@@ -7,7 +7,7 @@ use signal_hub::cluster::{AddressRow, NodeRow};
 use signal_hub::hub::SessionKey;
 use signal_hub::protocol::{ActorAddress, DeliveryStatus, ErrorCode, MessageId, Reply};
 
-use super::{Judge, Violation, Written, number_of};
+use super::{Judge, REVISION_BITS, Violation, Written, number_of};
 use crate::invariants::Invariant;
 use crate::nodes::moves::Word;
 use crate::nodes::talk;
@@ -38,6 +38,10 @@ impl Judge {
         match reply {
             Reply::Registered(told) => {
                 (client.registered, client.may_have) = (Some(told.version), false);
+                client.leaves = client
+                    .asked
+                    .values()
+                    .any(|word| matches!(word, Some(Word::Unregister | Word::Disconnect)));
                 self.leaving.remove(&client.actor);
                 let topics = (!changes).then_some(told.subscriptions.len());
                 self.registered(key, told.version, &told.actor_address, topics)?;
@@ -63,7 +67,7 @@ impl Judge {
                 }
             }
             Reply::Published(told) => {
-                self.assembly.counts(number_of(id), told.subscriber_count + told.queued_count);
+                self.counted(key, number_of(id), told)?;
             }
             Reply::ActorList(told) => self.assembly.lists(number_of(id), told),
             Reply::UnknownActor(_) => self.is_nobodys(key, word, now)?,
@@ -105,7 +109,6 @@ impl Judge {
         address: &ActorAddress,
         topics: Option<usize>,
     ) -> Result<(), Violation> {
-        const REVISION_BITS: u32 = 43;
         let revision = Revision(version & ((1 << REVISION_BITS) - 1));
         let history = self.log.get(address).map(Vec::as_slice).unwrap_or_default();
         let rows =

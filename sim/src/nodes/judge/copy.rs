@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use signal_hub::cluster::RowKey;
 use signal_hub::cluster::engine::{Event, NodeName, Request, RequestId, Revision};
-use signal_hub::hub::{Hub, SessionKey, Sizes};
+use signal_hub::hub::{Hub, NodeSizes, SessionKey, Sizes};
 use signal_hub::protocol::ActorAddress;
 
-use super::{Client, Judge, Violation};
+use super::{Books, Client, Judge, Violation};
 use crate::engine::Engine;
 use crate::invariants::Invariant;
 use crate::nodes::talk;
@@ -28,6 +28,7 @@ impl Judge {
     /// A node begins anew.
     pub fn begins(&mut self, node: &NodeName) {
         self.watched.insert(node.clone(), Watched::default());
+        self.books.insert(node.clone(), Books::default());
     }
 
     /// A node hears of its engine.
@@ -112,9 +113,11 @@ impl Judge {
 
     /// All clients are gone, and all deadlines past (I34).
     pub fn nothing_is_left<'h>(hubs: impl Iterator<Item = &'h Hub>) -> Result<(), Violation> {
-        let mut left = hubs.filter(|hub| hub.sizes() != Sizes::default());
-        left.next().map_or(Ok(()), |hub| {
-            let what = format!("nobody is there, and {} has {:?}", name_of(hub), hub.sizes());
+        let nothing = (Sizes::default(), Some(NodeSizes::default()));
+        let sizes = hubs.map(|hub| (name_of(hub), (hub.sizes(), hub.node_sizes())));
+        let mut left = sizes.filter(|(_, sizes)| *sizes != nothing);
+        left.next().map_or(Ok(()), |(node, sizes)| {
+            let what = format!("nobody is there, and {node} has {sizes:?}");
             Err(Violation::new(Invariant::I34, what))
         })
     }

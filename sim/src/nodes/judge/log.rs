@@ -1,4 +1,4 @@
-//! What the engine wrote, and who had it written (I14, I47, I50).
+//! What the engine wrote, and who had it written (I4, I14, I47, I50, L6).
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use signal_hub::cluster::engine::{NodeName, Revision};
 use signal_hub::cluster::{AddressRow, NodeRow, Place, RowKey};
 use signal_hub::protocol::ActorAddress;
 
-use super::{Client, Judge, Violation, Written, talk};
+use super::{Client, Judge, REVISION_BITS, Violation, Written, talk};
 use crate::engine::Engine;
 use crate::invariants::Invariant;
 
@@ -45,7 +45,10 @@ impl Judge {
                 }
                 Some(RowKey::Address(address)) => {
                     let row = value.and_then(|text| AddressRow::decode(text).ok());
-                    self.row_written(address, Written { at, revision, row }, writer.as_ref())?;
+                    let owner = row.as_ref().map(|row| &row.owner);
+                    let process = owner.and_then(|owner| self.processes.get(owner)).copied();
+                    let written = Written { at, revision, row, process };
+                    self.row_written(address, written, writer.as_ref())?;
                 }
                 None => {}
             }
@@ -108,8 +111,8 @@ impl Judge {
         written: Written,
         writer: Option<&Place>,
     ) -> Result<(), Violation> {
-        let history = self.log.entry(address.clone()).or_default();
-        let before = history.last().and_then(|last| last.row.clone());
+        let last = self.log.get(&address).and_then(|history| history.last()).cloned();
+        let before = last.as_ref().and_then(|last| last.row.clone());
         if let (Some(row), Some(writer)) = (&written.row, writer)
             && row.owner.node != writer.node
         {
@@ -118,6 +121,9 @@ impl Judge {
         }
         if written.row.as_ref().is_some_and(|row| row.generation > 0) {
             self.saw("the generation was raised");
+        }
+        if let (Some(before), Some(writer)) = (&last, writer) {
+            self.heeds_the_owner(&address, before, &written, writer)?;
         }
         match (&before, &written.row, writer) {
             (Some(before), Some(row), _) => self.moved(&address, before, row)?,
@@ -147,6 +153,16 @@ impl Judge {
         let how =
             if row.detached { "an address was adopted" } else { "an address moved between nodes" };
         self.saw(how);
+        if !row.detached
+            && let Some(left) = &mut self.moves_left
+        {
+            let left = left.entry(talk::actor_of(address)).or_default();
+            let Some(fewer) = left.checked_sub(1) else {
+                let what = format!("when all is well, {address} moves once more, to {}", row.owner);
+                return Err(Violation::new(Invariant::L6, what));
+            };
+            *left = fewer;
+        }
         let lost = before.topics.iter().find(|topic| !row.topics.contains(topic));
         match lost.filter(|_| !self.generation_lost) {
             None => Ok(()),
@@ -155,6 +171,44 @@ impl Judge {
                 Err(Violation::new(Invariant::I14, what))
             }
         }
+    }
+
+    /// A registration stays as it is, topics and all, unless its own session changes or leaves it, or it expires (I4).
+    fn heeds_the_owner(
+        &self,
+        address: &ActorAddress,
+        before: &Written,
+        after: &Written,
+        writer: &Place,
+    ) -> Result<(), Violation> {
+        let Some(row) = before.row.as_ref().filter(|row| row.owner == *writer && !row.detached)
+        else {
+            return Ok(());
+        };
+        let since = row.version(before.revision);
+        let is_same = |after: &&AddressRow| after.version(Revision(0)) == since;
+        let same = after.row.as_ref().filter(is_same);
+        let version = row.generation << REVISION_BITS | since.0;
+        let owner = self.clients.values().find(|client| {
+            client.registered == Some(version) && talk::address(client.actor) == *address
+        });
+        let history = self.log.get(address).into_iter().flatten();
+        let mut history = history.filter(|written| written.revision == since);
+        // Clocks run at unequal pace.
+        let expires = history.next().map(|written| written.at + row.ttl * 9 / 10);
+        let (Some(owner), false) = (owner, expires.is_none_or(|at| at < after.at)) else {
+            return Ok(());
+        };
+        let ends = after.row.is_none() || same.is_some_and(|after| after.detached);
+        let what = if ends && !owner.leaves {
+            "detaches or clears"
+        } else if same.is_some_and(|after| after.topics != row.topics) && !owner.subscribes {
+            "changes the topics of"
+        } else {
+            return Ok(());
+        };
+        let what = format!("{writer} {what} {address}, which a{} has and left alone", owner.actor);
+        Err(Violation::new(Invariant::I4, what))
     }
 
     /// Its owner may clear a row; others, when the owner's life and then the resume window are over, unless
@@ -193,5 +247,71 @@ impl Judge {
             return Err(Violation::new(Invariant::I3, what));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use signal_hub::cluster::engine::{Event, Request, RequestId};
+    use signal_hub::cluster::{ClaimId, Format, NodeEpoch};
+    use signal_hub::protocol::Json;
+    use signal_hub::time::Timestamp;
+
+    use super::*;
+    use crate::engine::Lane;
+    use crate::nodes::world::Setting;
+
+    /// Writes a row by which a node has the address of the first actor.
+    fn write(
+        engine: &mut Engine,
+        judge: &mut Judge,
+        node: &str,
+        number: u64,
+    ) -> Result<(), Violation> {
+        let node = NodeName::parse(node).expect("a name");
+        let owner = Place { node: node.clone(), epoch: NodeEpoch(1) };
+        let row = AddressRow {
+            format: Format,
+            owner: owner.clone(),
+            claim: ClaimId(number),
+            since: None,
+            generation: 0,
+            detached: false,
+            recovers: false,
+            capabilities: Vec::new(),
+            metadata: Json::EMPTY_OBJECT,
+            registered_at: Timestamp::from_millis(0),
+            ttl: Duration::from_secs(60),
+            principal: None,
+            peer: [127, 0, 0, 1].into(),
+            topics: Vec::new(),
+        };
+        let key = RowKey::Address(talk::address(0)).encode();
+        let expected = engine.row(&key).map(|(revision, _)| revision);
+        let id = RequestId(number);
+        engine.request(&node, Request::Write { id, key, expected, value: Some(row.encode()) });
+        judge.wrote(engine, Some(owner), Duration::from_secs(number))
+    }
+
+    #[test]
+    fn an_address_moves_once_for_each_connection_when_all_is_well() {
+        let (mut engine, mut judge) = (Engine::default(), Judge::new(&Setting::new(2, 1)));
+        for node in ["n0", "n1"] {
+            let node = NodeName::parse(node).expect("a name");
+            engine.connect(&node);
+            assert_eq!(engine.draw(&node, &Lane::Connection), Some(Event::Back));
+        }
+        let mut writes = BTreeMap::new();
+        for (number, node) in (1..).zip(["n0", "n1", "n0", "n1"]) {
+            if number == 2 {
+                judge.healed([0, 0].into_iter());
+            }
+            writes.insert(number, write(&mut engine, &mut judge, node, number));
+        }
+        let broken = writes.remove(&4).expect("the fourth").expect_err("it moves a third time");
+        assert_eq!(broken.invariant, Invariant::L6);
+        assert!(writes.values().all(Result::is_ok), "{writes:?}");
     }
 }

@@ -58,7 +58,7 @@ impl Readers {
 
 impl Client {
     /// Returns whether it waits for the answer to a registration.
-    fn registers(&self) -> bool {
+    pub(super) fn registers(&self) -> bool {
         let registers = |word: &Option<Word>| matches!(word, Some(Word::Register | Word::Recover));
         self.asked.values().any(registers)
     }

@@ -78,6 +78,8 @@ pub enum Action {
     Disconnect(On),
     /// Another process starts with the name of a hub, which makes room for it.
     StartTwin,
+    /// From its next start on, a hub is of a newer release: what it writes and says has more in it than the others know.
+    Upgrade,
     /// Somebody sets a hub's wall clock.
     SetClock {
         /// By how much; back, if it is less than 0.

@@ -26,13 +26,13 @@ pub fn host(actor: usize) -> String {
 pub async fn run(
     shared: Shared,
     runtime: SimRuntime,
-    (key, actor): (SessionKey, usize),
+    key: SessionKey,
     process: NodeName,
     mut texts: mpsc::UnboundedReceiver<String>,
 ) {
     let mut early = Vec::new();
     let dialled = {
-        let mut dialling = pin!(dial(&shared, &runtime, (key, actor), &process));
+        let mut dialling = pin!(dial(&shared, &runtime, key, &process));
         loop {
             select! {
                 biased;
@@ -57,7 +57,7 @@ pub async fn run(
 async fn dial(
     shared: &Shared,
     runtime: &SimRuntime,
-    (key, actor): (SessionKey, usize),
+    key: SessionKey,
     process: &NodeName,
 ) -> Option<RawTransport> {
     let authority = format!("{}:{}", hub::host(process), hub::PORT);
@@ -65,7 +65,7 @@ async fn dial(
     let id: ConnectionId = stream.connection();
     shared.with(|state| {
         state.sockets.insert(key, id);
-        state.dialled.insert(stream.local_address(), (key, actor));
+        state.dialled.insert(stream.local_address(), key);
     });
     let url = format!("ws://{authority}/ws").parse().expect("a hub has a URL");
     let seed = runtime.random_seed();

@@ -9,7 +9,6 @@ use dst::runtime::SimRuntime;
 use signal_hub::cluster::ClusterConfig;
 use signal_hub::cluster::engine::{Event, NodeName, Request};
 use signal_hub::hub::{Hub, Input, Output, SessionKey};
-use signal_hub::protocol::{ClientFrame, Verb};
 use signal_hub::server::{EngineLink, Observer, Server};
 use signal_hub::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
@@ -72,8 +71,8 @@ pub fn start(
 struct Tap {
     shared: Shared,
     process: NodeName,
-    /// The server's keys of sessions, and the world's with their actors.
-    keys: BTreeMap<SessionKey, (SessionKey, usize)>,
+    /// The server's keys of sessions, and the world's.
+    keys: BTreeMap<SessionKey, SessionKey>,
     /// It has heard that the engine is lost. What it asks right then it asks as if it had not.
     is_lost: bool,
 }
@@ -86,7 +85,7 @@ impl Tap {
     }
 
     fn known(&self, output: &Output) -> Option<Output> {
-        let key = |key| self.keys.get(key).map(|(key, _)| *key);
+        let key = |key| self.keys.get(key).copied();
         match output {
             Output::Send(of, message) => Some(Output::Send(key(of)?, message.clone())),
             Output::Close(of, reason) => Some(Output::Close(key(of)?, *reason)),
@@ -97,21 +96,14 @@ impl Tap {
 }
 
 impl Observer for Tap {
-    fn before(&mut self, _now: Timestamp, input: &Input, _hub: &Hub) {
+    fn before(&mut self, _now: Timestamp, input: &Input, hub: &Hub) {
         self.settle();
-        match input {
-            Input::Opened(key, peer) => {
-                let known = self.shared.with(|state| state.dialled[&peer.address]);
-                self.keys.insert(*key, known);
-            }
-            Input::Frame(key, Ok(ClientFrame::Request(request)))
-                if matches!(request.verb, Ok(Verb::Unregister(_) | Verb::Disconnect(_))) =>
-            {
-                let (known, actor) = self.keys[key];
-                self.shared.with(|state| state.world.gives_back(known, actor));
-            }
-            _ => {}
+        if let Input::Opened(key, peer) = input {
+            let known = self.shared.with(|state| state.dialled[&peer.address]);
+            self.keys.insert(*key, known);
         }
+        let key = if let Input::Frame(key, _) = input { self.keys.get(key).copied() } else { None };
+        self.shared.with(|state| state.world.hub_takes(&self.process, key, input, hub));
     }
 
     fn hears(&mut self, _now: Timestamp, event: &Event, _hub: &Hub) {
@@ -134,11 +126,13 @@ impl Observer for Tap {
     }
 
     fn after(&mut self, now: Timestamp, outputs: &[Output], hub: &Hub) {
-        let outputs = outputs.iter().filter_map(|output| self.known(output)).collect();
+        let known = outputs.iter().filter_map(|output| self.known(output)).collect();
         let place = hub.life().map(|life| life.place());
         self.shared.with(|state| {
             state.places.insert(self.process.clone(), place);
-            state.does(&self.process, hub, now, outputs);
+            let verdict = state.world.hub_did(&self.process, hub, outputs);
+            state.judge(verdict);
+            state.does(&self.process, hub, now, known);
         });
     }
 }

@@ -53,8 +53,8 @@ pub struct State {
     /// The clients' ends, and their connections once they are open.
     pub clients: BTreeMap<SessionKey, Client>,
     pub sockets: BTreeMap<SessionKey, ConnectionId>,
-    /// Which actor's connection comes from where.
-    pub dialled: BTreeMap<SocketAddr, (SessionKey, usize)>,
+    /// Which connection comes from where.
+    pub dialled: BTreeMap<SocketAddr, SessionKey>,
     /// What hubs said and clients have not got.
     pub unread: BTreeMap<SessionKey, VecDeque<MessageId>>,
     /// The epoch that each client reads, as far as it knows.

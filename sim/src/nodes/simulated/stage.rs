@@ -24,7 +24,7 @@ use crate::nodes::judge::Violation;
 use crate::nodes::moves::{self, Move, Word};
 use crate::nodes::play::{self, Now};
 use crate::nodes::scenario::{self, Scenario};
-use crate::nodes::world::{Condition, Rite, Setting, World};
+use crate::nodes::world::{Condition, Rest, Rite, Setting, Truth, World};
 
 /// What is wrong is looked at this often.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -139,7 +139,7 @@ impl Stage {
         let Some((key, process)) = opened else { return };
         let runtime =
             SimRuntime::on(self.shared.net.host(&client::host(actor)), self.clients.clone());
-        let running = client::run(self.shared.clone(), runtime, (key, actor), process, received);
+        let running = client::run(self.shared.clone(), runtime, key, process, received);
         self.clients.spawn(Box::pin(running));
     }
 
@@ -269,87 +269,44 @@ impl Stage {
         self.ways.heal();
         self.with(|state| state.world.recovers())?;
         self.follow(&before);
-        self.wait(self.setting.rest()).await?;
-        self.with(|state| state.world.one_of_a_name())?;
-        let believers = self.with(|state| state.world.believers());
-        for (key, _) in &believers {
-            for (_, to) in &believers {
-                self.ask(*key, Word::Send(*to));
-                self.with(|state| state.world.must_arrive());
+        let mut rest = Rest::default();
+        while let Some(rites) = self.with(|state| rest.next(&state.world)) {
+            for rite in rites {
+                self.perform(rite).await?;
             }
-        }
-        for (key, _) in &believers {
-            for word in [Word::Publish, Word::List] {
-                self.ask(*key, word);
-                self.with(|state| state.world.assembles(word));
-            }
-        }
-        self.wait(self.setting.cluster.answer_timeout * 4).await?;
-        self.with(|state| state.world.assembled(&believers))?;
-        self.move_readers(&believers).await?;
-        self.wait(self.setting.cluster.answer_timeout * 4).await?;
-        self.show().await?;
-        self.with(|state| {
-            state.world.agrees()?;
-            state.all_read()
-        })?;
-        self.leave_all();
-        self.wait(self.setting.forgotten()).await?;
-        self.show().await?;
-        self.with(|state| state.world.is_left_empty())
-    }
-
-    /// All connections are reset.
-    fn leave_all(&mut self) {
-        let sockets = self.with(|state| {
-            let keys: Vec<SessionKey> = state.clients.keys().copied().collect();
-            keys.iter().for_each(|key| _ = state.world.client_leaves(*key));
-            state.clients.clear();
-            std::mem::take(&mut state.sockets)
-        });
-        for connections in sockets.into_values().map(Choice::Id) {
-            self.inject(Fault::Reset { connections });
-        }
-    }
-
-    async fn move_readers(&mut self, believers: &[(SessionKey, usize)]) -> Result<(), Violation> {
-        for (key, actor) in self.with(|state| state.world.readers(believers)) {
             self.show().await?;
-            let rites = self.with(|state| state.world.rites(key, actor));
-            let mut next = rites.iter().skip(1);
-            for rite in &rites {
-                self.perform(*rite, believers);
-                // The answer must not be there before it is known what it has to be.
-                if next.next() != Some(&Rite::MustRecover) {
-                    self.wait(SETTLED_IN).await?;
-                }
-            }
         }
         Ok(())
     }
 
-    fn perform(&mut self, rite: Rite, believers: &[(SessionKey, usize)]) {
+    async fn perform(&mut self, rite: Rite) -> Result<(), Violation> {
         match rite {
-            Rite::Leave(key) => self.end(key),
-            Rite::SendAll(to) => {
-                for (sender, _) in believers {
-                    if self.with(|state| state.world.connected(*sender).is_some()) {
-                        self.ask(*sender, Word::Send(to));
-                        self.with(|state| state.world.must_arrive());
-                    }
-                }
+            Rite::Wait(time) => return self.wait(time).await,
+            Rite::Ask(key, word) => {
+                self.with(|state| state.world.expects(key, word));
+                self.ask(key, word);
+                // The next one asks at the same time.
+                return Ok(());
             }
+            Rite::Leave(key) => self.end(key),
             Rite::Hold(node, is_held) => self.with(|state| {
                 state.world.hold(node, is_held);
                 state.pump();
             }),
             Rite::Connect(actor, node) => self.open(actor, node),
-            Rite::Recover => {
-                let latest = self.with(|state| state.world.latest());
-                self.ask(latest, Word::Recover);
+            Rite::Recover { must_count } => {
+                let key = self.with(|state| state.world.shows_position(must_count));
+                self.ask(key, Word::Recover);
             }
-            Rite::MustRecover => self.with(|state| state.world.must_recover()),
+            Rite::Judge(truth) => {
+                self.show().await?;
+                return self.with(|state| {
+                    state.world.is_so(truth)?;
+                    if truth == Truth::Agreement { state.all_read() } else { Ok(()) }
+                });
+            }
         }
+        self.wait(SETTLED_IN).await
     }
 
     /// Each hub shows itself, as it will be judged.

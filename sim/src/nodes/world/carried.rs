@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use signal_hub::cluster::Place;
 use signal_hub::cluster::engine::{Event, NodeName, Request, Revision};
-use signal_hub::hub::{Hub, Output};
+use signal_hub::hub::{Hub, Input, Output};
 use signal_hub::protocol::{ClientFrame, Position};
 use signal_hub::time::Timestamp;
 
 use super::{Connection, Node, SessionKey, Setting, Violation, Word, World};
 use crate::engine::Way;
 use crate::nodes::events::Said;
-use crate::nodes::judge::Judge;
 use crate::nodes::moves::Fault;
 
 /// A process as it should be, as far as whoever carries has to see to it.
@@ -124,17 +123,10 @@ impl World {
         self.judge.troubled(&self.nodes[node].node, until);
     }
 
-    /// All is mended.
+    /// All is mended, the ways between hubs and engine by who carries.
     pub(in crate::nodes) fn recovers(&mut self) -> Result<(), Violation> {
-        for node in 0..self.nodes.len() {
-            let one = &mut self.nodes[node];
-            (one.is_lost, one.cut) = (false, Default::default());
-            self.mend(node)?;
-        }
-        if std::mem::take(&mut self.is_electing) {
-            self.engine.end_election();
-        }
-        Ok(())
+        self.nodes.iter_mut().for_each(|one| (one.is_lost, one.cut) = (false, Default::default()));
+        self.heals()
     }
 
     pub(in crate::nodes) fn hold(&mut self, node: usize, is_held: bool) {
@@ -167,56 +159,31 @@ impl World {
         self.connection(actor, slot)
     }
 
-    pub(in crate::nodes) fn connected(&self, key: SessionKey) -> Option<&Connection> {
-        self.connections.get(&key)
-    }
-
     /// The connections that clients believe to have.
     pub(in crate::nodes) fn all_connected(&self) -> impl Iterator<Item = SessionKey> + '_ {
         self.connections.keys().copied()
     }
 
-    /// The latest connection.
-    pub(in crate::nodes) fn latest(&self) -> SessionKey {
-        SessionKey(self.opened)
+    /// A hub is about to be handed this, from a session that is known.
+    pub(in crate::nodes) fn hub_takes(
+        &mut self,
+        process: &NodeName,
+        key: Option<SessionKey>,
+        input: &Input,
+        hub: &Hub,
+    ) {
+        self.judge.takes(process, key, input, hub);
     }
 
-    /// The latest request has to arrive.
-    pub(in crate::nodes) fn must_arrive(&mut self) {
-        self.judge.probes(self.asked);
-    }
-
-    /// All is well, and the latest request shows it.
-    pub(in crate::nodes) fn assembles(&mut self, word: Word) {
-        self.judge.assembles(self.asked, word);
-    }
-
-    pub(in crate::nodes) fn assembled(
-        &self,
-        believers: &[(SessionKey, usize)],
+    /// A hub has done this, for whichever sessions.
+    pub(in crate::nodes) fn hub_did(
+        &mut self,
+        process: &NodeName,
+        hub: &Hub,
+        outputs: &[Output],
     ) -> Result<(), Violation> {
-        self.judge.assembled(believers)
-    }
-
-    /// The latest request has to recover.
-    pub(in crate::nodes) fn must_recover(&mut self) {
-        self.judge.must_recover(self.asked);
-    }
-
-    pub(in crate::nodes) fn believers(&self) -> Vec<(SessionKey, usize)> {
-        self.judge.believers(&self.connections)
-    }
-
-    pub(in crate::nodes) fn readers(
-        &self,
-        believers: &[(SessionKey, usize)],
-    ) -> Vec<(SessionKey, usize)> {
-        self.judge.reading(believers)
-    }
-
-    /// A hub is handed what gives its actor's address back.
-    pub(in crate::nodes) fn gives_back(&mut self, key: SessionKey, actor: usize) {
-        self.judge.gives_back(key, actor);
+        self.judge.does(process, outputs);
+        self.judge.accounts(process, hub)
     }
 
     /// A hub has done this for sessions that are known.
@@ -320,16 +287,5 @@ impl World {
     /// What the engine tells a process next.
     pub(in crate::nodes) fn engine_tells(&mut self, process: &NodeName) -> Option<Event> {
         self.number_of(process).and_then(|node| self.next_event(node))
-    }
-
-    /// All is quiet, and all must agree.
-    pub(in crate::nodes) fn agrees(&mut self) -> Result<(), Violation> {
-        let hubs = self.nodes.iter().filter_map(|node| node.hub.as_ref());
-        self.judge.rests(&self.engine, hubs, &self.connections)
-    }
-
-    /// All clients are gone, and what they had is over.
-    pub(in crate::nodes) fn is_left_empty(&self) -> Result<(), Violation> {
-        Judge::nothing_is_left(self.nodes.iter().filter_map(|node| node.hub.as_ref()))
     }
 }

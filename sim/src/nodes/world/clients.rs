@@ -49,9 +49,6 @@ impl World {
 
     pub(super) fn ask(&mut self, key: SessionKey, word: Word) -> Result<(), Violation> {
         let Some((known, frame)) = self.says(key, word) else { return Ok(()) };
-        if matches!(word, Word::Unregister | Word::Disconnect) {
-            self.judge.gives_back(key, known.actor);
-        }
         self.give(known.node, Input::Frame(key, Ok(frame)))
     }
 

@@ -19,6 +19,7 @@ impl World {
             Fault::Leave if one.hub.is_none() => self.start(node),
             Fault::Leave => return self.leave(node),
             Fault::Twin => self.start_twin(node),
+            Fault::Upgrade => one.is_upgraded = true,
             Fault::Clock(by) => one.clock.step(by),
             Fault::Disconnect if one.is_lost => {
                 one.is_lost = false;
@@ -114,7 +115,7 @@ impl World {
         let mut others = self.nodes.iter().enumerate().filter(|(other, _)| *other != node);
         match fault {
             Fault::Leave => others.any(|(_, other)| lives(other)),
-            Fault::Clock(_) => true,
+            Fault::Clock(_) | Fault::Upgrade => true,
             _ => false,
         }
     }
@@ -159,6 +160,7 @@ fn fault_name(fault: Fault) -> &'static str {
         Fault::Crash => "a node crashed",
         Fault::Leave => "a node left in order, or came back",
         Fault::Twin => "two nodes had one name",
+        Fault::Upgrade => "a node was upgraded",
         Fault::Clock(_) => "a clock was set",
         Fault::Disconnect => "a node lost the engine",
         Fault::Cut(_) => "a way was cut",

@@ -91,6 +91,7 @@ impl World {
     pub(super) fn start(&mut self, node: usize) {
         let one = &mut self.nodes[node];
         one.starts += 1;
+        one.is_newer = one.is_upgraded;
         (one.leaves, one.has_left) = (None, false);
         one.clock.begin(self.now);
         let seed = one.starts.wrapping_mul(10).wrapping_add(node as u8);
@@ -111,7 +112,7 @@ impl World {
         let other = if one.name == one.node { other } else { one.node.to_string() };
         let mut twin = Self::new_node(node, one.starts);
         twin.name = NodeName::parse(&other).expect("a name");
-        twin.clock = one.clock.clone();
+        (twin.clock, twin.is_upgraded) = (one.clock.clone(), one.is_upgraded);
         twin.is_paired = true;
         let (mut old, last) = (std::mem::replace(&mut self.nodes[node], twin), self.nodes.len());
         old.is_paired = true;
@@ -131,6 +132,8 @@ impl World {
             leaves: None,
             has_left: false,
             is_paired: false,
+            is_newer: false,
+            is_upgraded: false,
             is_paused: false,
             is_held: false,
             is_lost: false,
