@@ -352,6 +352,27 @@ impl Judge {
         })
     }
 
+    /// Returns whether an actor knows that it has its address.
+    pub fn has_address(
+        &self,
+        connections: &BTreeMap<SessionKey, Connection>,
+        actor: usize,
+    ) -> bool {
+        self.believers(connections).iter().any(|(_, other)| *other == actor)
+    }
+
+    /// Returns whether a client waits for the answer to a registration.
+    pub fn registers(&self, key: SessionKey) -> bool {
+        self.clients.get(&key).is_some_and(Client::registers)
+    }
+
+    /// Since all was mended everybody kept trying, and there is one without an address, or none (L1).
+    pub fn returned(&self, without: Option<usize>) -> Result<(), Violation> {
+        let Some(actor) = without else { return Ok(()) };
+        let what = format!("a{actor} keeps trying since all is well, and has no address");
+        Err(Violation::new(Invariant::L1, what))
+    }
+
     /// The addresses that somebody may have, and does not know it.
     fn doubtful(&self) -> BTreeSet<ActorAddress> {
         let may_have = self.clients.values().filter(|client| client.may_have);

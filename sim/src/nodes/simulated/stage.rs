@@ -80,7 +80,11 @@ impl Stage {
         }
         self.wait(play::AFTERMATH).await?;
         self.with(|state| state.world.note(|| What::Run(Milestone::Heal)));
-        if scenario.ending == Ending::Calm { self.rest().await } else { Ok(()) }
+        if scenario.ending == Ending::Calm {
+            self.rest(play::keep_trying(scenario)).await
+        } else {
+            Ok(())
+        }
     }
 
     /// Nothing runs any more.
@@ -263,13 +267,13 @@ impl Stage {
     }
 
     /// Everything is mended; when all is quiet, everybody must agree.
-    async fn rest(&mut self) -> Result<(), Violation> {
+    async fn rest(&mut self, keep_trying: bool) -> Result<(), Violation> {
         let before = self.conditions();
         self.shared.net.heal();
         self.ways.heal();
         self.with(|state| state.world.recovers())?;
         self.follow(&before);
-        let mut rest = Rest::default();
+        let mut rest = Rest::new(keep_trying);
         while let Some(rites) = self.with(|state| rest.next(&state.world)) {
             for rite in rites {
                 self.perform(rite).await?;

@@ -34,6 +34,8 @@ pub(in crate::nodes) enum Rite {
 /// What must be so when all is quiet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::nodes) enum Truth {
+    /// Everybody has its address.
+    Return,
     /// Of two processes with one name the older has ended.
     OneOfAName,
     /// All questions were answered, and truly.
@@ -45,7 +47,7 @@ pub(in crate::nodes) enum Truth {
 }
 
 /// All that is done in the end, part by part: each depends on what came of those before.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::nodes) struct Rest {
     next: Part,
     believers: Vec<(SessionKey, usize)>,
@@ -53,9 +55,10 @@ pub(in crate::nodes) struct Rest {
     readers: Option<VecDeque<(SessionKey, usize)>>,
 }
 
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 enum Part {
-    #[default]
+    /// So many times whoever has no address has tried to get it.
+    Return(u32),
     Quiet,
     Questions,
     Readers,
@@ -71,11 +74,33 @@ impl Setting {
     }
 }
 
+/// Between two tries of an actor that has no address.
+const AGAIN_IN: Duration = Duration::from_secs(2);
+/// Tries, beside those that the lease may take.
+const TRIES: u32 = 1;
+
 impl Rest {
+    /// Of actors of which those that have no address keep trying to get it, or do not.
+    pub const fn new(keep_trying: bool) -> Self {
+        let next = if keep_trying { Part::Return(0) } else { Part::Quiet };
+        Self { next, believers: Vec::new(), readers: None }
+    }
+
     /// What comes next, now that all before is done; none: it is over.
     pub fn next(&mut self, world: &World) -> Option<Vec<Rite>> {
         let answered = Rite::Wait(world.setting.cluster.answer_timeout * 4);
         match self.next {
+            Part::Return(tries) => {
+                let lease = world.setting.cluster.lease.div_duration_f32(AGAIN_IN).ceil();
+                if tries == TRIES + lease as u32 {
+                    self.next = Part::Quiet;
+                    return Some(vec![Rite::Judge(Truth::Return)]);
+                }
+                self.next = Part::Return(tries + 1);
+                let actors = 0..world.setting.actors;
+                let rites = actors.flat_map(|actor| world.tries(actor, tries as usize));
+                Some(rites.chain([Rite::Wait(AGAIN_IN)]).collect())
+            }
             Part::Quiet => {
                 self.next = Part::Questions;
                 Some(vec![Rite::Wait(world.setting.rest()), Rite::Judge(Truth::OneOfAName)])
@@ -161,10 +186,26 @@ impl World {
         Ok(())
     }
 
+    /// What an actor does that keeps trying: it connects to one hub after the other, and registers until it has its address.
+    fn tries(&self, actor: usize, tries: usize) -> Vec<Rite> {
+        if self.judge.has_address(&self.connections, actor) {
+            return Vec::new();
+        }
+        let mut own = self.connections.iter().filter(|(_, known)| known.actor == actor);
+        match own.next_back() {
+            Some((key, _)) if self.judge.registers(*key) => Vec::new(),
+            Some((key, _)) => vec![Rite::Ask(*key, Word::Recover)],
+            None => {
+                let node = (actor + tries) % self.setting.nodes;
+                vec![Rite::Connect(actor, node), Rite::Recover { must_count: false }]
+            }
+        }
+    }
+
     /// Everything is mended; when all is quiet, everybody must agree.
-    pub fn rest(&mut self) -> Result<(), Violation> {
+    pub fn rest(&mut self, keep_trying: bool) -> Result<(), Violation> {
         self.heals()?;
-        let mut rest = Rest::default();
+        let mut rest = Rest::new(keep_trying);
         while let Some(rites) = rest.next(self) {
             for rite in rites {
                 self.perform(rite)?;
@@ -201,7 +242,8 @@ impl World {
         match word {
             _ if !self.connections.contains_key(&key) => {}
             Word::Publish | Word::List => self.judge.assembles(number, word),
-            _ => self.judge.probes(number),
+            Word::Send(_) => self.judge.probes(number),
+            _ => {}
         }
     }
 
@@ -218,6 +260,11 @@ impl World {
     pub(in crate::nodes) fn is_so(&mut self, truth: Truth) -> Result<(), Violation> {
         let hubs = self.nodes.iter().filter_map(|node| node.hub.as_ref());
         match truth {
+            Truth::Return => {
+                let mut actors = 0..self.setting.actors;
+                let has = |actor: &usize| self.judge.has_address(&self.connections, *actor);
+                self.judge.returned(actors.find(|actor| !has(actor)))
+            }
             Truth::OneOfAName => self.judge.one_of_a_name(self.nodes.len() > self.setting.nodes),
             Truth::Answers => self.judge.assembled(&self.connections),
             Truth::Agreement => self.judge.rests(&self.engine, hubs, &self.connections),

@@ -287,7 +287,7 @@ impl World {
     /// Goes on by itself to its end, where everybody agrees.
     pub(crate) fn comes_to_rest(&self) -> Result<(), Violation> {
         let mut world = Self { is_stepwise: false, ..self.clone() };
-        world.rest()
+        world.rest(false)
     }
 
     fn key_at(&self, node: usize) -> Option<SessionKey> {
