@@ -306,11 +306,8 @@ impl Life {
                     self.sent.pop_front();
                 }
                 let expected = self.own.as_ref().map(|(revision, _)| *revision);
-                UnderWay::Write {
-                    id: requests.write(key, expected, Some(row.encode())),
-                    sent: now,
-                    row,
-                }
+                let id = requests.write(key, expected, Some(row.encode()));
+                UnderWay::Write { id, sent: now, row }
             });
         }
         if verified && self.phase == LifePhase::Living && !self.is_fenced(now) {

@@ -9,6 +9,7 @@ mod known;
 mod matrix;
 mod outside;
 mod patch;
+mod said;
 mod scratch;
 mod trials;
 

@@ -16,10 +16,9 @@ impl Hub {
         now: Timestamp,
         key: SessionKey,
         request: &Request,
-        from: Option<&ActorAddress>,
+        from: ActorAddress,
         send: &Send,
     ) -> Result<Reply, Refusal> {
-        let from = from.cloned().map_or_else(|| self.acting_identity(key, request), Ok)?;
         self.check_expiry(now, request, &send.to)?;
         let delivery = Arc::new(Delivery::new(
             from,

@@ -149,15 +149,34 @@ impl Hub {
             Verb::Recover(recover) => self.recover(now, key, request, recover),
             Verb::Discover(discover) => Ok(self.discover(key, request, discover)),
             Verb::ListActors(list) => Ok(self.list_actors(now, key, request, list)),
-            Verb::Send(send) => self.send(now, key, request, from, send),
-            Verb::Broadcast(broadcast) => self.broadcast(now, key, request, from, broadcast),
+            Verb::Send(send) => {
+                let from = self.sender(key, request, from)?;
+                self.send(now, key, request, from, send)
+            }
+            Verb::Broadcast(broadcast) => {
+                let from = self.sender(key, request, from)?;
+                self.broadcast(now, key, request, from, broadcast)
+            }
             Verb::Subscribe(subscribe) => self.subscribe(key, request, subscribe),
             Verb::Unsubscribe(unsubscribe) => self.unsubscribe(now, key, request, unsubscribe),
-            Verb::Publish(publish) => self.publish(now, key, request, from, publish),
+            Verb::Publish(publish) => {
+                let from = self.sender(key, request, from)?;
+                self.publish(now, key, request, from, publish)
+            }
             Verb::RefreshToken(refresh) => self.refresh_token(now, key, refresh),
             Verb::QueueStats => Ok(self.queue_stats(now, key)),
             Verb::Metrics => Ok(self.metrics(now)),
         }
+    }
+
+    /// The acting identity, if it is not known yet.
+    fn sender(
+        &self,
+        key: SessionKey,
+        request: &Request,
+        from: Option<&ActorAddress>,
+    ) -> Result<ActorAddress, Refusal> {
+        from.cloned().map_or_else(|| self.acting_identity(key, request), Ok)
     }
 
     pub(in crate::hub) fn refuse(

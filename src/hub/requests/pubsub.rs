@@ -127,10 +127,9 @@ impl Hub {
         now: Timestamp,
         key: SessionKey,
         request: &Request,
-        from: Option<&ActorAddress>,
+        from: ActorAddress,
         publish: &Publish,
     ) -> Result<Reply, Refusal> {
-        let from = from.cloned().map_or_else(|| self.acting_identity(key, request), Ok)?;
         self.check_expiry(now, request, &request.to)?;
         let route = Route::Publication { topic: publish.topic.clone() };
         let delivery = Arc::new(Delivery::new(
