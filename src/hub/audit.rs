@@ -313,6 +313,8 @@ pub enum NodeChange {
     Serves,
     /// This node fenced itself: it does nothing for its addresses, for others may soon take it for dead.
     Fenced,
+    /// This node's row is of a release that this one cannot read: it does not serve.
+    Unreadable,
     /// Another hub runs under this node's name, and this one ends.
     Superseded,
     /// The engine lost rows; this node claims what its sessions have again.
@@ -330,6 +332,7 @@ impl NodeChange {
             Self::Began => "begins to live",
             Self::Serves => "serves",
             Self::Fenced => "is fenced",
+            Self::Unreadable => "cannot read its row",
             Self::Superseded => "is superseded",
             Self::LostRows => "finds rows lost",
             Self::Appeared => "is there",

@@ -72,6 +72,10 @@ fn log(node: &str, became: NodeChange) {
             "node {node} {}: it does nothing for its addresses until it can renew its life at the engine",
             became.word()
         ),
+        NodeChange::Unreadable => tracing::error!(
+            "node {node} cannot read its own row, which a later release wrote, and does not serve: run that release, or \
+             give this hub a name of its own"
+        ),
         NodeChange::Died => tracing::warn!("node {node} {}", became.word()),
         NodeChange::LostRows => tracing::error!(
             "node {node} {}: the engine was restored or lost writes; all that is connected is claimed again",

@@ -281,7 +281,10 @@ mod tests {
         let asked = hear(&mut hub, Event::Written { id, outcome: WriteOutcome::Conflict });
         let [Request::Read { id, .. }] = asked[..] else { panic!("{asked:?} is no read") };
         let read = Event::Read { id, row: Ok(Some((Revision(1), NEWER))) };
-        assert_eq!(hear(&mut hub, read), [], "it does not write over it, nor read again at once");
+        let told: Vec<Output> = hub.hear(START, read).collect();
+        let (node, became) = ("a/0".to_owned(), NodeChange::Unreadable);
+        assert_eq!(told, [Output::Audit(Record::NodeChanged { node, became })]);
+        assert_eq!(hub.requests().count(), 0, "it does not write over it, nor read again at once");
         let later = hub.next_deadline().expect("it goes on");
         assert!(later > START);
         assert!(hub.handle(later, Input::Tick).all(|output| matches!(output, Output::Audit(_))));

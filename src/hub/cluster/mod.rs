@@ -89,6 +89,8 @@ pub(super) struct Cluster {
     figures: NodeFigures,
     /// Whether it acted for its addresses when that was last looked at.
     acted: bool,
+    /// Whether it told that it cannot read its own row.
+    told_unreadable: bool,
 }
 
 /// The row of an address in the log.
@@ -150,6 +152,7 @@ impl Cluster {
             waiting: BTreeMap::new(),
             figures: NodeFigures::default(),
             acted: false,
+            told_unreadable: false,
         }
     }
 
@@ -311,14 +314,19 @@ impl Hub {
         if !cluster.life.has_asked(id) {
             return self.row_read(now, id, row);
         }
-        let unread = &mut cluster.figures.rows_unread;
+        let unread = cluster.figures.rows_unread;
         // A row that it cannot read is there, and may be another one soon.
         let decoded = |(at, text): (Revision, Bytes)| {
-            let row = readable(NodeRow::decode(&text), unread);
+            let row = readable(NodeRow::decode(&text), &mut cluster.figures.rows_unread);
             row.map(|row| (at, row)).ok_or(Unanswered)
         };
         let row = row.and_then(|row| row.map(decoded).transpose());
         let change = cluster.life.read(now, row);
+        let is_unreadable = cluster.figures.rows_unread > unread;
+        let own = cluster.life.place();
+        if is_unreadable && !std::mem::replace(&mut cluster.told_unreadable, is_unreadable) {
+            self.tell_of(&own, NodeChange::Unreadable);
+        }
         self.changed(now, change);
     }
 
