@@ -54,14 +54,7 @@ impl Hub {
         let known = known.filter(|_| !claimed);
         let mut taken_over = known.and_then(|known| known.taken_over);
         let epoch = known.and_then(|_| self.epoch_of(address));
-        let found = match self.registry.owner(address) {
-            Some(old) if old != key => {
-                self.take_over(now, address, old, key);
-                Found::Taken
-            }
-            None if is_elsewhere => Found::Taken,
-            Some(_) | None => Found::Free,
-        };
+        let found = self.take(now, key, address, is_elsewhere);
         let found = if claim.is_some_and(|claim| claim.log_lost) { Found::Lost } else { found };
         if claimed {
             self.forget(address, ForgetReason::Claimed);
@@ -104,6 +97,24 @@ impl Hub {
             subscription_count: None,
             recovery,
         }))
+    }
+
+    /// Whoever has the address has it no longer.
+    fn take(
+        &mut self,
+        now: Timestamp,
+        key: SessionKey,
+        address: &ActorAddress,
+        is_elsewhere: bool,
+    ) -> Found {
+        match self.registry.owner(address) {
+            Some(old) if old != key => {
+                self.take_over(now, address, old, key);
+                Found::Taken
+            }
+            None if is_elsewhere => Found::Taken,
+            Some(_) | None => Found::Free,
+        }
     }
 
     fn check_registrable(&self, address: &ActorAddress) -> Result<(), Refusal> {

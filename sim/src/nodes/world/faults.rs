@@ -44,15 +44,6 @@ impl World {
             Fault::Hold => one.is_held ^= true,
             Fault::LoseAnswer => one.loses_answer = true,
             Fault::Late => one.is_late = true,
-            Fault::CarryOut => {
-                if !self.engine.late_writes().is_empty() {
-                    let late = self.engine.late_writes()[0].clone();
-                    let writer = late.from;
-                    let outcome = self.engine.carry_out_late(0);
-                    self.judge.unknown(matches!(outcome, WriteOutcome::Done(_)));
-                    return self.judge.wrote_late(&self.engine, &writer, self.now);
-                }
-            }
             Fault::Stale => one.is_stale = true,
             Fault::LoseMessage | Fault::DoubleMessage if one.hub.is_none() => {}
             Fault::LoseMessage => {
@@ -62,6 +53,22 @@ impl World {
             Fault::DoubleMessage => {
                 let from = self.nodes[(node + 1) % self.nodes.len()].name.clone();
                 self.engine.double_message(&from, &name);
+            }
+            Fault::CarryOut | Fault::Election | Fault::Restart(_) => {
+                return self.break_engine(fault);
+            }
+        }
+        Ok(())
+    }
+
+    fn break_engine(&mut self, fault: Fault) -> Result<(), Violation> {
+        match fault {
+            Fault::CarryOut => {
+                let late = self.engine.late_writes().first().map(|late| late.from.clone());
+                let Some(writer) = late else { return Ok(()) };
+                let outcome = self.engine.carry_out_late(0);
+                self.judge.unknown(matches!(outcome, WriteOutcome::Done(_)));
+                return self.judge.wrote_late(&self.engine, &writer, self.now);
             }
             Fault::Election if self.is_electing => {
                 self.is_electing = false;
@@ -85,6 +92,7 @@ impl World {
                     }
                 }
             }
+            _ => unreachable!("{fault} is a node's"),
         }
         Ok(())
     }
