@@ -133,6 +133,8 @@ pub(super) struct Judge {
     trouble: Option<Duration>,
     /// How often each actor's address may still move to another hub, since all was mended.
     moves_left: Option<BTreeMap<usize, usize>>,
+    /// How many connections of each actor have ended while they waited for the address, or did not know.
+    claims_left: BTreeMap<usize, usize>,
     /// The number of the latest request.
     asked_until: u64,
 }
@@ -165,6 +167,7 @@ impl Judge {
             leaving: BTreeSet::new(),
             trouble: None,
             moves_left: None,
+            claims_left: BTreeMap::new(),
             asked_until: 0,
         }
     }
@@ -211,9 +214,10 @@ impl Judge {
         );
     }
 
-    /// All is mended; these are the actors of the connections that are there. Each may take its address once.
+    /// All is mended; these are the actors of the connections that are there. Each may take its address once, and so may
+    /// the claims of those that are gone.
     pub fn healed(&mut self, actors: impl Iterator<Item = usize>) {
-        let mut left = BTreeMap::new();
+        let mut left = self.claims_left.clone();
         actors.for_each(|actor| *left.entry(actor).or_default() += 1);
         self.moves_left = Some(left);
     }
@@ -234,8 +238,11 @@ impl Judge {
     }
 
     pub fn ended(&mut self, key: SessionKey) {
-        let client = self.clients.remove(&key);
-        self.leaving.extend(client.map(|client| client.actor));
+        let Some(client) = self.clients.remove(&key) else { return };
+        self.leaving.insert(client.actor);
+        if client.registers() || client.may_have {
+            *self.claims_left.entry(client.actor).or_default() += 1;
+        }
     }
 
     /// Each of these must arrive.
