@@ -139,6 +139,11 @@ pub(super) struct Judge {
     asked_until: u64,
 }
 
+/// Returns whether it gives its address back.
+fn leaves(word: &Option<Word>) -> bool {
+    matches!(word, Some(Word::Unregister | Word::Disconnect))
+}
+
 impl Judge {
     pub fn new(setting: &Setting) -> Self {
         Self {
@@ -232,7 +237,7 @@ impl Judge {
         self.asked_until = number;
         if let Some(client) = self.clients.get_mut(&key) {
             client.subscribes |= matches!(word, Some(Word::Subscribe | Word::Unsubscribe));
-            client.leaves |= matches!(word, Some(Word::Unregister | Word::Disconnect));
+            client.leaves |= leaves(&word);
             client.asked.insert(talk::id(number), word);
         }
     }

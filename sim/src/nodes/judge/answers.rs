@@ -7,7 +7,7 @@ use signal_hub::cluster::{AddressRow, NodeRow};
 use signal_hub::hub::SessionKey;
 use signal_hub::protocol::{ActorAddress, DeliveryStatus, ErrorCode, MessageId, Reply};
 
-use super::{Judge, REVISION_BITS, Violation, Written, number_of};
+use super::{Judge, REVISION_BITS, Violation, Written, leaves, number_of};
 use crate::invariants::Invariant;
 use crate::nodes::moves::Word;
 use crate::nodes::talk;
@@ -38,10 +38,7 @@ impl Judge {
         match reply {
             Reply::Registered(told) => {
                 (client.registered, client.may_have) = (Some(told.version), false);
-                client.leaves = client
-                    .asked
-                    .values()
-                    .any(|word| matches!(word, Some(Word::Unregister | Word::Disconnect)));
+                client.leaves = client.asked.values().any(leaves);
                 self.leaving.remove(&client.actor);
                 let topics = (!changes).then_some(told.subscriptions.len());
                 self.registered(key, told.version, &told.actor_address, topics)?;

@@ -278,7 +278,6 @@ impl Stage {
             for rite in rites {
                 self.perform(rite).await?;
             }
-            self.show().await?;
         }
         Ok(())
     }
@@ -302,8 +301,8 @@ impl Stage {
                 let key = self.with(|state| state.world.shows_position(must_count));
                 self.ask(key, Word::Recover);
             }
+            Rite::Look => return self.show().await,
             Rite::Judge(truth) => {
-                self.show().await?;
                 return self.with(|state| {
                     state.world.is_so(truth)?;
                     if truth == Truth::Agreement { state.all_read() } else { Ok(()) }

@@ -27,6 +27,8 @@ pub(in crate::nodes) enum Rite {
         /// Whether it has to.
         must_count: bool,
     },
+    /// Whoever carries shows the hubs as they are.
+    Look,
     /// This must be so.
     Judge(Truth),
 }
@@ -50,6 +52,8 @@ pub(in crate::nodes) enum Truth {
 #[derive(Debug)]
 pub(in crate::nodes) struct Rest {
     next: Part,
+    /// When everybody that keeps trying must have an address.
+    until: Option<Duration>,
     believers: Vec<(SessionKey, usize)>,
     /// Those that are yet to move.
     readers: Option<VecDeque<(SessionKey, usize)>>,
@@ -58,7 +62,7 @@ pub(in crate::nodes) struct Rest {
 #[derive(Debug, Clone, Copy)]
 enum Part {
     /// So many times whoever has no address has tried to get it.
-    Return(u32),
+    Return(usize),
     Quiet,
     Questions,
     Readers,
@@ -76,14 +80,12 @@ impl Setting {
 
 /// Between two tries of an actor that has no address.
 const AGAIN_IN: Duration = Duration::from_secs(2);
-/// Tries, beside those that the lease may take.
-const TRIES: u32 = 1;
 
 impl Rest {
     /// Of actors of which those that have no address keep trying to get it, or do not.
     pub const fn new(keep_trying: bool) -> Self {
         let next = if keep_trying { Part::Return(0) } else { Part::Quiet };
-        Self { next, believers: Vec::new(), readers: None }
+        Self { next, until: None, believers: Vec::new(), readers: None }
     }
 
     /// What comes next, now that all before is done; none: it is over.
@@ -91,14 +93,14 @@ impl Rest {
         let answered = Rite::Wait(world.setting.cluster.answer_timeout * 4);
         match self.next {
             Part::Return(tries) => {
-                let lease = world.setting.cluster.lease.div_duration_f32(AGAIN_IN).ceil();
-                if tries == TRIES + lease as u32 {
+                let until = world.now + world.setting.cluster.lease + AGAIN_IN;
+                if world.now >= *self.until.get_or_insert(until) {
                     self.next = Part::Quiet;
                     return Some(vec![Rite::Judge(Truth::Return)]);
                 }
                 self.next = Part::Return(tries + 1);
                 let actors = 0..world.setting.actors;
-                let rites = actors.flat_map(|actor| world.tries(actor, tries as usize));
+                let rites = actors.flat_map(|actor| world.tries(actor, tries));
                 Some(rites.chain([Rite::Wait(AGAIN_IN)]).collect())
             }
             Part::Quiet => {
@@ -108,8 +110,8 @@ impl Rest {
             Part::Questions => {
                 self.next = Part::Readers;
                 self.believers = world.judge.believers(&world.connections);
-                let questions = self.questions().chain([answered, Rite::Judge(Truth::Answers)]);
-                Some(questions.collect())
+                let answers = [answered, Rite::Judge(Truth::Answers), Rite::Look];
+                Some(self.questions().chain(answers).collect())
             }
             Part::Readers => {
                 let readers = || world.judge.reading(&self.believers).into();
@@ -123,13 +125,14 @@ impl Rest {
             }
             Part::Agreement => {
                 self.next = Part::Emptiness;
-                Some(vec![answered, Rite::Judge(Truth::Agreement)])
+                Some(vec![answered, Rite::Look, Rite::Judge(Truth::Agreement)])
             }
             Part::Emptiness => {
                 self.next = Part::Over;
                 let leave = world.connections.keys().copied().map(Rite::Leave);
                 let forgotten = Rite::Wait(world.setting.forgotten());
-                Some(leave.chain([forgotten, Rite::Judge(Truth::Emptiness)]).collect())
+                let empty = [forgotten, Rite::Look, Rite::Judge(Truth::Emptiness)];
+                Some(leave.chain(empty).collect())
             }
             Part::Over => None,
         }
@@ -168,7 +171,7 @@ impl Rest {
             );
         }
         rites.extend([Rite::Connect(actor, last), must].into_iter().chain(self.send_all(actor)));
-        rites.push(Rite::Hold(old, false));
+        rites.extend([Rite::Hold(old, false), Rite::Look]);
         rites
     }
 }
@@ -232,6 +235,7 @@ impl World {
                 let key = self.shows_position(must_count);
                 self.ask(key, Word::Recover)
             }
+            Rite::Look => Ok(()),
             Rite::Judge(truth) => self.is_so(truth),
         }
     }
