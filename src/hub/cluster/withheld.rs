@@ -62,9 +62,12 @@ impl Hub {
     pub(super) fn release_withheld(&mut self, now: Timestamp, address: &ActorAddress) {
         let Some(cluster) = &mut self.cluster else { return };
         let (withheld, version) = (cluster.take_withheld(address), cluster.version_of(address));
+        let is_there = cluster.rows.contains_key(address);
         for Withheld { key, request, mut reply, .. } in withheld {
-            if let Reply::Registered(told) = &mut reply {
-                // The row may be of a later generation by now.
+            if let Reply::Registered(told) = &mut reply
+                && is_there
+            {
+                // The row may be of a later generation by now, or given back.
                 told.version = version;
             }
             self.answer_waiting(now, key, &request, Ok(reply));
