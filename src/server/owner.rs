@@ -68,7 +68,6 @@ pub(super) struct Owner<R: Runtime, O> {
     observer: O,
     outboxes: Outboxes,
     cluster: Option<InCluster>,
-    events_max: usize,
     handling: Histogram,
     storing: Histogram,
     /// Inputs that were handled since `handling` was told.
@@ -90,14 +89,9 @@ struct InCluster {
     ends: NodeEnds,
 }
 
-/// Events that are handled before what comes of them is written.
-const BATCH_EVENTS_MAX: usize = 128;
-
 impl<R: Runtime, O: Observer> Owner<R, O> {
     pub(super) fn new(runtime: R, clock: SteadyClock<R>, hub: Hub, observer: O) -> Self {
         let (now, looked) = (clock.now(), runtime.monotonic());
-        // So no queue fills with the answers to one batch.
-        let events_max = (hub.config().queue_messages_max / 2).clamp(1, BATCH_EVENTS_MAX);
         Self {
             runtime,
             clock,
@@ -105,7 +99,6 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
             observer,
             outboxes: Outboxes::new(),
             cluster: None,
-            events_max,
             handling: Histogram::default(),
             storing: Histogram::default(),
             handled: 0,
@@ -139,7 +132,7 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
     }
 
     async fn feed(&mut self, mut events: mpsc::Receiver<Event>) -> Result<(), ServerLost> {
-        let mut alarm = Alarm::default();
+        let (mut alarm, events_max) = (Alarm::default(), self.state.events_max());
         let (mut batch, mut heard) = (Vec::new(), Vec::new());
         loop {
             alarm.set(self.state.next_look(), |at| {
@@ -148,7 +141,7 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
             // Events go first: each batch expires what is due, so they cannot delay deadlines.
             select! {
                 biased;
-                taken = events.recv_many(&mut batch, self.events_max) => match taken {
+                taken = events.recv_many(&mut batch, events_max) => match taken {
                     0 => return Ok(()),
                     _ => self.take_all(&mut batch)?,
                 },

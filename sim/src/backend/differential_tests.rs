@@ -6,10 +6,10 @@ use std::time::Duration;
 use dst::backend::differential::{difference, judge, unhurried};
 
 use super::{Backend, Outcome, play_once};
-use crate::history::{ClientKind, ClientName};
+use crate::history::{ClientKind, ClientName, Milestone, untimed_lanes};
 use crate::invariants::{Invariant, Violation};
 use crate::run::Keep;
-use crate::scenario::{Profile, Scenario, When, generate};
+use crate::scenario::{Profile, Scenario, When, generate, read};
 
 fn outcome(broken: Option<Invariant>) -> Outcome {
     let played = play_once(&Scenario::default(), Backend::Message, Keep::Nothing);
@@ -69,4 +69,27 @@ fn an_unhurried_scenario_has_room_between_its_steps_and_its_end() {
     assert_eq!(when(2, 0), [1_000, 2_000, 3_000, 4_000, 5_000].map(at));
     assert_eq!(when(2, 2), [1_020, 2_040, 3_060, 4_080, 5_100].map(at));
     assert_eq!(when(3, 0), [250, 500, 750, 1_000, 1_250].map(at));
+}
+
+#[test]
+fn what_comes_together_is_heard_in_batches_on_both() {
+    // With room for five messages the hub hears two inputs, and writes before it hears more.
+    let (way, asks) =
+        (r#""from": "hub", "to": "dave", "ways": "both_ways""#, r#""do": "queue_stats""#);
+    let sees = r#"{ "who": "dave", "do": "sees", "type": "hub:queue_stats_response" }"#;
+    let ask = format!(r#"{{ "at": "2s", "who": "dave", {asks} }}"#);
+    let scenario = format!(
+        r#"{{ "version": 1, "actors": ["dave"], "hub": {{ "queue_messages_max": 5 }}, "steps": [
+            {{ "at": "1s", "who": "network", "do": "partition", {way} }}, {ask}, {ask}, {ask}, {ask},
+            {{ "at": "3s", "who": "network", "do": "rejoin", {way} }}, {sees}, {sees}, {sees}, {sees}
+        ] }}"#,
+    );
+    let scenario = read(&scenario).expect("it can be played");
+    for backend in [Backend::Message, Backend::Simulated] {
+        let (outcome, _) = play_once(&scenario, backend, Keep::All).expect("both play it");
+        let dave =
+            untimed_lanes(&outcome.events, Milestone::Leave).into_values().collect::<String>();
+        let depths: Vec<_> = dave.split("queueDepth\":").skip(1).map(|rest| &rest[..1]).collect();
+        assert_eq!(depths, ["0", "1", "0", "1"], "on {backend}");
+    }
 }

@@ -13,6 +13,9 @@ use crate::time::Timestamp;
 /// time for which the process stood still.
 pub const LOOK_EVERY: Duration = Duration::from_millis(250);
 
+/// Events that are handled before what comes of them is written.
+const BATCH_EVENTS_MAX: usize = 128;
+
 /// The hub, its store, and the clocks as they were last read.
 #[derive(Debug)]
 pub struct OwnerState {
@@ -29,6 +32,12 @@ impl OwnerState {
     pub fn new(mut hub: Hub, keeper: Option<Keeper>, now: Timestamp, looked: Duration) -> Self {
         hub.change_storage(keeper.as_ref().map(Keeper::storage).unwrap_or_default());
         Self { hub, keeper, now, looked, closing_all: false }
+    }
+
+    /// How many events it handles before it writes what comes of them: so few that no queue fills with the answers to
+    /// one batch.
+    pub fn events_max(&self) -> usize {
+        (self.hub.config().queue_messages_max / 2).clamp(1, BATCH_EVENTS_MAX)
     }
 
     /// The steady clock when it was last read.

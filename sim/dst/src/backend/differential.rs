@@ -130,9 +130,9 @@ pub fn unhurried<S: Deploy>(scenario: &Scenario<S>, steps: usize, dice: u64) -> 
 
 /// The message backend knows only about how long a message is, so what bounds bytes must not matter.
 fn about(link: &mut LinkConfig, kind: usize) {
-    link.window_bytes = link.window_bytes.saturating_mul([6, 4, 9][kind]) / 6;
-    let rate = link.bytes_per_second;
-    link.bytes_per_second = rate.map(|rate| rate.saturating_mul([10, 9, 11][kind]) / 10);
+    let about = |bytes: u64| bytes.saturating_mul([6, 4, 9][kind]) / 6;
+    link.window_bytes = about(link.window_bytes as u64) as usize;
+    link.bytes_per_second = link.bytes_per_second.map(about);
 }
 
 /// The first line that differs, and who saw it.

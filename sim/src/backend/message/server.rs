@@ -1,5 +1,6 @@
 //! The hub's process by messages: what the server's shell does with the hub and its sessions.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,10 @@ pub struct Server {
     /// Nobody new gets in.
     pub(super) stopping: bool,
     inputs: u64,
+    /// What its sessions said and the hub has not heard yet.
+    events: VecDeque<Input>,
+    /// Sessions that got something since the last write, in the order in which they got it.
+    dirty: Vec<ConnectionId>,
     /// Empty; kept for its room.
     outputs: Vec<Output>,
     /// Whoever waits for the last connection to be gone.
@@ -62,6 +67,8 @@ impl Server {
             keys: Vec::new(),
             stopping: false,
             inputs: 0,
+            events: VecDeque::new(),
+            dirty: Vec::new(),
             outputs: Vec::new(),
             alone: None,
             has_failed: false,
@@ -141,14 +148,10 @@ impl World {
         let state = SessionState::new(key, &self.config, &self.limits, self.now);
         let session = Session::new(key, state);
         server.ends.insert(id, ServerEnd::Session(Box::new(session)));
-        let farewell = server.state.farewell();
         let client = self.network.place(id, End::Client);
         let host = client.map_or(HostId::FIRST, |client| client.host);
         let address = SocketAddr::new(host.address(), 49152);
-        self.handle(Input::Opened(key, Peer { address }));
-        if let Some(farewell) = farewell {
-            self.close(key, farewell);
-        }
+        self.tell_hub(Input::Opened(key, Peer { address }));
     }
 
     /// The last message of a session is decided.
@@ -174,9 +177,48 @@ impl World {
         self.network.release(self.now, id, End::Server);
     }
 
-    pub(super) fn handle(&mut self, input: Input) {
+    /// The hub hears it in its owner's next turn.
+    pub(super) fn tell_hub(&mut self, input: Input) {
+        if let Some(server) = &mut self.server {
+            server.events.push_back(input);
+        }
+    }
+
+    /// As the server's owner does: the hub hears some of what waits for it, and then all that comes of that is written.
+    /// Returns whether there was anything to do.
+    pub(super) fn take_turn(&mut self) -> bool {
+        let Some(server) = self.server.as_ref().filter(|_| !self.hub_paused) else { return false };
+        if server.events.is_empty() {
+            return self.write_all();
+        }
+        let events_max = server.state.events_max();
         self.look_at_hub_clock();
-        self.hand_to_hub(input);
+        for _ in 0..events_max {
+            let event = self.server.as_mut().and_then(|server| server.events.pop_front());
+            let Some(event) = event else { break };
+            let opened = if let Input::Opened(key, _) = &event { Some(*key) } else { None };
+            self.hand_to_hub(event);
+            let farewell = self.server.as_ref().and_then(|server| server.state.farewell());
+            opened.zip(farewell).into_iter().for_each(|(key, farewell)| self.close(key, farewell));
+        }
+        self.settle_hub();
+        self.write_all();
+        true
+    }
+
+    /// Writes to each session that got something, and tells the hub what left; returns whether any did.
+    fn write_all(&mut self) -> bool {
+        let mut is_done = false;
+        while let Some(server) = self.server.as_mut().filter(|server| !server.dirty.is_empty()) {
+            is_done = true;
+            let dirty = std::mem::take(&mut server.dirty);
+            let left: Vec<_> = dirty.into_iter().filter_map(|id| self.write_as_owner(id)).collect();
+            if !left.is_empty() {
+                left.into_iter().for_each(|input| self.hand_to_hub(input));
+                self.settle_hub();
+            }
+        }
+        is_done
     }
 
     /// What the hub's clock shows; and the wall clock of its host.
@@ -208,12 +250,16 @@ impl World {
         server.inputs += 1;
         run::audit(&self.recorder, &server.state.hub, server.inputs);
         let mut outputs = server.state.pass(outputs);
-        let has_store = server.state.keeper().is_some();
         outputs.drain(..).for_each(|output| self.carry_out_for_hub(output));
         if let Some(server) = &mut self.server {
             server.outputs = outputs;
         }
-        if has_store {
+    }
+
+    /// What the hub has heard is all that it hears for now.
+    pub(super) fn settle_hub(&mut self) {
+        let Some(server) = self.server.as_ref().filter(|server| !server.has_failed) else { return };
+        if server.state.keeper().is_some() {
             self.settle_store(|state| state.settle(Keeper::settle));
         } else {
             self.set_hub_alarm();
@@ -269,7 +315,9 @@ impl World {
         let Some(session) = server.session(id) else { return };
         if !session.is_closing {
             session.state.queue(message);
-            self.network.wake(id, End::Server);
+            if !std::mem::replace(&mut session.is_dirty, true) {
+                server.dirty.push(id);
+            }
         }
     }
 
@@ -288,14 +336,11 @@ impl World {
             return;
         }
         self.look_at_hub_clock();
-        let Some(server) = self.server.as_ref().filter(|server| !server.has_failed) else { return };
-        if let Some(tick) = server.state.tick() {
-            self.handle(tick);
-        } else if server.state.keeper().is_some() {
-            self.settle_store(|state| state.settle(Keeper::settle));
-        } else {
-            self.set_hub_alarm();
+        if let Some(tick) = self.server.as_ref().and_then(|server| server.state.tick()) {
+            self.hand_to_hub(tick);
         }
+        self.settle_hub();
+        self.write_all();
     }
 
     pub(super) fn handshake_timeout(&mut self, id: ConnectionId) {
@@ -316,7 +361,7 @@ impl World {
                 self.network.wake(id, End::Server);
             }
         }
-        self.handle(Input::Shutdown);
+        self.tell_hub(Input::Shutdown);
     }
 
     fn let_nobody_in(&mut self) {

@@ -27,6 +27,8 @@ pub(super) struct Session {
     encoded: Unsent,
     /// The hub's last message for it is decided.
     pub(super) is_closing: bool,
+    /// It got something since the last write.
+    pub(super) is_dirty: bool,
     /// The hub was told that it is over.
     told: bool,
     /// Messages that came in parts.
@@ -44,6 +46,7 @@ impl Session {
             state,
             encoded,
             is_closing: false,
+            is_dirty: false,
             told: false,
             parts: 0,
             alarm: Alarm::default(),
@@ -87,7 +90,7 @@ impl World {
             if let (Some(cause), false) = (session.state.closed(), session.told) {
                 session.told = true;
                 let key = session.key;
-                self.handle(Input::Closed(key, cause));
+                self.tell_hub(Input::Closed(key, cause));
             } else if session.state.is_over() {
                 return self.drop_server_end(id);
             } else if is_done {
@@ -121,13 +124,37 @@ impl World {
             session.encoded.push(Message::Close(None));
         }
         if let Some(told) = session.state.hear(now, heard) {
-            self.handle(told);
+            self.tell_hub(told);
         }
         true
     }
 
-    /// Writes on; returns whether anything was done.
+    /// As the server's owner does: writes what it can, and returns what has left; the session sees to the rest.
+    pub(super) fn write_as_owner(&mut self, id: ConnectionId) -> Option<Input> {
+        let reads = self.server.as_mut()?.session(id)?.state.reads();
+        while self.write_on(id) {}
+        let session = self.server.as_mut()?.session(id)?;
+        session.is_dirty = false;
+        let (told, state) = (session.state.report(), &session.state);
+        let is_rest = told.is_some() && state.has_queued();
+        if is_rest || state.closed().is_some() || state.reads() != reads {
+            self.network.wake(id, End::Server);
+        }
+        self.set_session_alarm(id);
+        told
+    }
+
+    /// Tells what has left, or writes on; returns whether anything was done.
     fn write_session(&mut self, id: ConnectionId) -> bool {
+        let session = self.server.as_mut().and_then(|server| server.session(id));
+        if let Some(told) = session.and_then(|session| session.state.report()) {
+            self.tell_hub(told);
+            return true;
+        }
+        self.write_on(id)
+    }
+
+    fn write_on(&mut self, id: ConnectionId) -> bool {
         let now = self.now;
         let Some(clock) = self.read_hub_clock().map(|(clock, _)| clock.timestamp()) else {
             return false;
@@ -135,10 +162,6 @@ impl World {
         let Some(session) = self.server.as_mut().and_then(|server| server.session(id)) else {
             return false;
         };
-        if let Some(told) = session.state.report() {
-            self.handle(told);
-            return true;
-        }
         let next = loop {
             match session.state.next(now, || clock) {
                 Next::Write(write) => session.encoded.push(match write {
@@ -188,7 +211,7 @@ impl World {
         if now >= session.state.next_deadline()
             && let Some(told) = session.state.tick(now)
         {
-            self.handle(told);
+            self.tell_hub(told);
         }
         self.drive_session(id);
     }

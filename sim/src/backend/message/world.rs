@@ -134,6 +134,7 @@ impl World {
                 Some(Awake::End(id, End::Client, _)) => self.poll_client(id),
                 Some(Awake::End(id, End::Server, _)) => self.poll_server(id),
                 Some(Awake::Listener(_)) => {}
+                None if self.take_turn() => {}
                 None => return,
             }
         }
@@ -204,6 +205,7 @@ impl World {
         self.server = Some(Server::new(self.lives, set, keeper, seed, clock, self.now));
         if let Some(entries) = entries {
             self.hand_to_hub(Input::Restored(entries));
+            self.settle_hub();
         }
         self.lives
     }
