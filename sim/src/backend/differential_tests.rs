@@ -6,7 +6,7 @@ use std::time::Duration;
 use dst::backend::differential::{difference, judge, unhurried};
 
 use super::{Backend, Outcome, play_once};
-use crate::history::{ClientKind, ClientName, Milestone, untimed_lanes};
+use crate::history::{ClientKind, ClientName, Milestone, Stop, What, untimed_lanes};
 use crate::invariants::{Invariant, Violation};
 use crate::run::Keep;
 use crate::scenario::{Profile, Scenario, When, generate, read};
@@ -91,5 +91,34 @@ fn what_comes_together_is_heard_in_batches_on_both() {
             untimed_lanes(&outcome.events, Milestone::Leave).into_values().collect::<String>();
         let depths: Vec<_> = dave.split("queueDepth\":").skip(1).map(|rest| &rest[..1]).collect();
         assert_eq!(depths, ["0", "1", "0", "1"], "on {backend}");
+    }
+}
+
+#[test]
+fn a_hub_that_gives_up_once_all_is_mended_is_started_again_on_both() {
+    // Its store fails at 2 s; dave, who stands still, does not answer its close frame in 20 s.
+    let scenario = read(
+        r#"{ "version": 1, "actors": ["alice", "dave"], "store": {}, "ending": "calm",
+            "hub": { "close_timeout": "20s" }, "steps": [
+            { "at": "1s", "who": "hub", "do": "disk_fails", "operations": 0 },
+            { "at": "1s", "who": "dave", "do": "pause", "lasts": "1m" },
+            { "at": "2s", "who": "alice", "do": "register" }
+        ] }"#,
+    );
+    let scenario = scenario.expect("it can be played");
+    for backend in [Backend::Message, Backend::Simulated] {
+        let (outcome, _) = play_once(&scenario, backend, Keep::All).expect("both play it");
+        assert!(outcome.violation.is_none(), "on {backend}: {:?}", outcome.violation);
+        let at = |is: fn(&What) -> bool| {
+            let found = outcome.events.iter().filter(|event| is(&event.what));
+            found.map(|event| event.at.as_secs()).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            at(|what| matches!(what, What::HubStopped { how: Stop::Failed })),
+            [22],
+            "on {backend}"
+        );
+        assert_eq!(at(|what| matches!(what, What::Run(Milestone::Heal))), [12], "on {backend}");
+        assert_eq!(at(|what| matches!(what, What::HubStarted { .. })), [0, 22], "on {backend}");
     }
 }

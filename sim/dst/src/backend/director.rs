@@ -63,7 +63,7 @@ impl<S: Deploy, P: Platform<S>> Director<'_, S, P> {
 
     async fn steps(&self) -> Result<(), Violation<S>> {
         self.reach(Milestone::Storm);
-        self.testbed.begin();
+        self.testbed.return_the_absent();
         let mut before: Doing = Box::pin(std::future::ready(()));
         for (number, step) in (1..).zip(&self.scenario.steps) {
             match step.when {

@@ -44,7 +44,9 @@ pub struct Server {
     outputs: Vec<Output>,
     /// Whoever waits for the last connection to be gone.
     alone: Option<oneshot::Sender<()>>,
-    /// Its store did.
+    /// Its store has failed, and it ends once its sessions have.
+    fails: bool,
+    /// It has ended for that.
     has_failed: bool,
 }
 
@@ -71,6 +73,7 @@ impl Server {
             dirty: Vec::new(),
             outputs: Vec::new(),
             alone: None,
+            fails: false,
             has_failed: false,
         }
     }
@@ -175,6 +178,7 @@ impl World {
             let _ = waiting.send(());
         }
         self.network.release(self.now, id, End::Server);
+        self.give_up();
     }
 
     /// The hub hears it in its owner's next turn.
@@ -239,7 +243,7 @@ impl World {
     }
 
     pub(super) fn hand_to_hub(&mut self, input: Input) {
-        let Some(server) = self.server.as_mut().filter(|server| !server.has_failed) else { return };
+        let Some(server) = self.server.as_mut().filter(|server| !server.fails) else { return };
         let recorded = input.clone();
         let mut outputs = std::mem::take(&mut server.outputs);
         let now = server.state.now();
@@ -258,7 +262,7 @@ impl World {
 
     /// What the hub has heard is all that it hears for now.
     pub(super) fn settle_hub(&mut self) {
-        let Some(server) = self.server.as_ref().filter(|server| !server.has_failed) else { return };
+        let Some(server) = self.server.as_ref().filter(|server| !server.fails) else { return };
         if server.state.keeper().is_some() {
             self.settle_store(|state| state.settle(Keeper::settle));
         } else {
@@ -294,11 +298,22 @@ impl World {
     /// The server ends because its store has failed: what waited for that leaves no more.
     fn fail_hub(&mut self) {
         let Some(server) = &mut self.server else { return };
-        server.has_failed = true;
+        server.fails = true;
         drop(server.state.take_keeper());
-        self.recorder.record(self.now, What::HubStopped { how: Stop::Failed });
         self.let_nobody_in();
         self.close_sessions(CloseReason::InternalError);
+        self.give_up();
+    }
+
+    /// A server whose store has failed ends with its last connection.
+    fn give_up(&mut self) {
+        let Some(server) = &mut self.server else { return };
+        if server.fails
+            && server.ends.is_empty()
+            && !std::mem::replace(&mut server.has_failed, true)
+        {
+            self.recorder.record(self.now, What::HubStopped { how: Stop::Failed });
+        }
     }
 
     /// The store ends in order.

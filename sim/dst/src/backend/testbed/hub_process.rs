@@ -57,10 +57,13 @@ impl<S: Deploy, P: Platform<S>> HubProcess<S, P> {
         self.running.as_ref().map(|(process, _)| process.clone())
     }
 
-    /// Ends what is left of a hub that gave up by itself.
-    pub fn bury(&mut self) {
+    /// Starts a hub where none is, or one that gave up by itself.
+    pub fn revive(&mut self) {
         if self.running.as_ref().is_some_and(|(_, hub)| hub.has_failed()) {
             self.crash(Peers::SeeReset);
+        }
+        if self.running.is_none() {
+            self.start();
         }
     }
 

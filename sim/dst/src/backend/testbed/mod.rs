@@ -60,14 +60,6 @@ impl<S: Deploy, P: Platform<S>> Testbed<S, P> {
         self.platform.sleep(duration).await;
     }
 
-    /// Starts the hub and the clients of all actors that have one.
-    pub fn begin(&self) {
-        if let Ok(mut hub) = self.hub.try_lock() {
-            hub.start();
-        }
-        self.return_the_absent();
-    }
-
     /// Begins step `number`, which is no expectation.
     pub fn act(&self, number: usize, what: &What<S>) -> Doing {
         match what {
@@ -92,15 +84,16 @@ impl<S: Deploy, P: Platform<S>> Testbed<S, P> {
         self.platform.settle();
         // A hub on its way down comes up again before the lock is free.
         let mut hub = self.hub.lock().await;
-        hub.bury();
-        if hub.process().is_none() {
-            hub.start();
-        }
+        hub.revive();
         hub.listens().await;
     }
 
-    /// An actor whose clients have all ended for good reasons gets a new one.
+    /// Starts a hub that is not there or gave up, and a client for each actor that has none or whose clients have all
+    /// ended for good reasons.
     pub fn return_the_absent(&self) {
+        if let Ok(mut hub) = self.hub.try_lock() {
+            hub.revive();
+        }
         for actor in &self.scenario.actors {
             let mut actor = lock(self.actor(&actor.name));
             if actor.kind == ActorKind::Client && actor.is_absent() {
