@@ -191,7 +191,7 @@ impl Reader {
             return Err((Invariant::I41, format!("gets {after} of {epoch} again")));
         }
         let Some(at) = self.at.filter(|_| !self.begins_anew) else {
-            self.at = Some(position);
+            self.has_read(position);
             return Ok(());
         };
         if at.epoch != epoch {
@@ -207,10 +207,14 @@ impl Reader {
             return Err((Invariant::I40, why));
         }
         self.expired -= missing;
-        self.at = Some(Position { epoch, after: after.max(at.after) });
+        self.has_read(Position { epoch, after: after.max(at.after) });
+        Ok(())
+    }
+
+    fn has_read(&mut self, at: Position) {
+        self.at = Some(at);
         self.due = self.due.saturating_sub(1);
         self.skip_the_expired();
-        Ok(())
     }
 
     /// Once nothing more is to come, it has read as far as the hub had got.

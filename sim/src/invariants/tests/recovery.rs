@@ -168,6 +168,18 @@ fn what_expired_is_behind_whoever_has_read_all_else() {
 }
 
 #[test]
+fn what_expired_behind_the_first_message_is_read_with_it() {
+    let mut story = heard(0);
+    story.tells_user(Told::Recovered { replayed: 1, ttl_expired: 1 });
+    story.hands_over(1);
+    story.tells_user(Told::Recovered { replayed: 1, ttl_expired: 0 });
+    story.hands_over(3);
+    story.holds();
+    story.hands_over(5);
+    story.breaks(Invariant::I40);
+}
+
+#[test]
 fn a_user_gets_each_number_once() {
     let mut story = heard(0);
     story.hands_over(1);
