@@ -219,10 +219,9 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Line for Mutex<Socket<S>> {
         let task = socket.task.clone()?;
         let reads = socket.state.reads();
         let _ = socket.poll_write(&mut Context::from_waker(&task), now, || time);
-        let told = socket.state.report();
+        let (told, has_rest) = socket.state.report_to_owner(reads);
         *messages = socket.state.take_room();
-        let is_rest = told.is_some() && socket.state.has_queued();
-        if is_rest || socket.state.closed().is_some() || socket.state.reads() != reads {
+        if has_rest {
             task.wake();
         }
         told

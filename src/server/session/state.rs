@@ -300,8 +300,16 @@ impl SessionState {
         left.map(|written| Input::Drained(self.key, written))
     }
 
+    /// The same from the owner, which has written; `reads` is how the stream was read before. Tells as well whether the
+    /// session itself has to see to the rest.
+    pub fn report_to_owner(&mut self, reads: Reads) -> (Option<Input>, bool) {
+        let told = self.report();
+        let is_rest = told.is_some() && self.has_queued();
+        (told, is_rest || self.closed().is_some() || self.reads() != reads)
+    }
+
     /// Returns whether messages wait to be written.
-    pub fn has_queued(&self) -> bool {
+    fn has_queued(&self) -> bool {
         !self.queue.is_empty()
     }
 

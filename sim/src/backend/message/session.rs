@@ -135,9 +135,8 @@ impl World {
         while self.write_on(id) {}
         let session = self.server.as_mut()?.session(id)?;
         session.is_dirty = false;
-        let (told, state) = (session.state.report(), &session.state);
-        let is_rest = told.is_some() && state.has_queued();
-        if is_rest || state.closed().is_some() || state.reads() != reads {
+        let (told, has_rest) = session.state.report_to_owner(reads);
+        if has_rest {
             self.network.wake(id, End::Server);
         }
         self.set_session_alarm(id);
