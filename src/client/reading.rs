@@ -10,7 +10,7 @@ pub struct Reading {
     position: Option<Position>,
     /// The last number that the latest replay is about.
     replay_end: u64,
-    /// Of the numbers up to there, those that do not come: their time to live was over.
+    /// Of the numbers up to there, how many at least do not come: their time to live was over.
     expired: u64,
 }
 
@@ -40,16 +40,11 @@ impl Reading {
         }
         let missing = seq - position.after - 1;
         if missing > self.expired {
-            let rest = self.replay_end.saturating_sub(position.after);
-            if rest <= self.expired {
-                // The replay is over, and the gap is behind it.
-                position.after += rest;
-                self.expired = 0;
-            }
             return Place::AfterGap;
         }
         self.expired -= missing;
         position.after = seq;
+        self.skip_expired();
         Place::Next
     }
 
@@ -60,12 +55,23 @@ impl Reading {
         if let (Some(answer), Some(position)) = (answer, &mut self.position)
             && answer.recovered
         {
-            self.expired = answer.ttl_expired;
             self.replay_end =
                 answer.after.saturating_add(answer.replayed).saturating_add(answer.ttl_expired);
-            // Some of what comes again may have come since the hub was asked.
+            // Some of what comes again may have come since the hub was asked, and what expired since may be of it.
             let same = before.filter(|before| before.epoch == position.epoch);
             position.after = answer.after.max(same.map_or(0, |before| before.after));
+            self.expired = answer.ttl_expired.saturating_sub(position.after - answer.after);
+            self.skip_expired();
+        }
+    }
+
+    /// Once all that comes again has come, what expired behind it counts as read.
+    fn skip_expired(&mut self) {
+        let Some(position) = &mut self.position else { return };
+        let rest = self.replay_end.saturating_sub(position.after);
+        if rest <= self.expired {
+            position.after += rest;
+            self.expired = 0;
         }
     }
 }

@@ -197,6 +197,30 @@ fn a_gap_right_behind_a_replay_is_asked_for_from_its_end() {
 }
 
 #[test]
+fn what_expired_behind_a_replay_counts_as_read() {
+    for (replayed, came) in [(0, vec![]), (1, vec![3]), (1, vec![4])] {
+        let mut talk = Conversation::recovering_at(2);
+        talk.comes_back();
+        talk.confirm_recovery(replay(2, replayed, 2));
+        talk.comes(came);
+        talk.comes_back();
+        let wish = talk.confirm_recovery(replay(4 + replayed, 0, 0));
+        assert_eq!(wish, Some(RecoveryWish::From(position(1, 4 + replayed))));
+    }
+}
+
+#[test]
+fn what_expired_once_it_had_come_hides_nothing_behind_it() {
+    let mut talk = Conversation::recovering_at(0);
+    talk.comes([1, 3]);
+    let request = talk.asked(1);
+    talk.comes([2]);
+    talk.answer_recovery(&request, replay(1, 2, 1));
+    talk.comes([3, 4]);
+    assert_eq!(talk.seen(), [Note(1), Note(2), Back(2, 1), Note(3), Note(4)]);
+}
+
+#[test]
 fn what_waited_behind_a_gap_that_stays_is_handed_over_after_it() {
     let mut talk = Conversation::recovering_at(0);
     talk.comes([1, 3]);
