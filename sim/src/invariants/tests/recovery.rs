@@ -11,7 +11,7 @@ use crate::history::Told;
 /// An epoch that never was.
 const NO_EPOCH: Epoch = Epoch::new(uuid::Uuid::nil());
 
-fn recovers(name: &str, wish: RecoveryWish) -> Verb {
+pub(super) fn recovers(name: &str, wish: RecoveryWish) -> Verb {
     match register(name) {
         Verb::Register(register) => Verb::Register(Register { recovery: Some(wish), ..register }),
         verb => verb,

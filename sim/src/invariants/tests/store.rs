@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use signal_hub::hub::{Entry, Storage, StoredAddress};
+use signal_hub::protocol::{Recover, RecoveryWish};
 
+use super::recovery::recovers;
 use super::*;
 use crate::scenario::{HubAction, Step, Store, What as Doing, When};
 
@@ -164,6 +166,28 @@ fn nothing_is_added_to_a_store_that_is_full_beyond_doubt() {
         story.asks(key, &name, register(&name));
     }
     story.breaks(Invariant::I61);
+}
+
+#[test]
+fn what_the_floor_has_passed_takes_no_room_in_the_store() {
+    let mut story = Story::with(|config| config.queue_messages_max = 4);
+    story.scenario.clients.store = Some(Store { bytes_max: 700, ..Store::default() });
+    story.begins_with(Vec::new());
+    story.all_registered(["bob"]);
+    story.connected(2, "alice");
+    story.asks(2, "alice", recovers("alice", RecoveryWish::Begin));
+    story.asks(2, "alice", subscribe("news"));
+    // Its queue is full: what is to come again waits.
+    story.asks(1, "bob", send("alice"));
+    story.asks(2, "alice", Verb::Recover(Recover { actor_address: None, after: 0 }));
+    for storage in [Storage::Full, Storage::Open] {
+        story.passes(Duration::from_millis(1));
+        story.hub.change_storage(storage);
+        story.asks(1, "bob", publish("news"));
+    }
+    let log = story.last().touched.logs[&at("alice")].unwrap();
+    assert_eq!((log.messages, log.last, log.floor), (2, 3, 2));
+    story.holds();
 }
 
 #[test]
