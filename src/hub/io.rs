@@ -77,7 +77,7 @@ pub enum Input {
     Frame(SessionKey, Result<ClientFrame, Malformed>),
     /// A WebSocket ping or pong arrived: a sign of life.
     Alive(SessionKey),
-    /// Messages left the outgoing queue for the socket.
+    /// Messages left the outgoing queue for the socket; told in the order in which they left.
     Drained(SessionKey, Written),
     /// The connection is gone: the last input of each session, given exactly once.
     Closed(SessionKey, CloseCause),

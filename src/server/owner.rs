@@ -262,6 +262,10 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
             Event::Input(input) => {
                 if let Input::Closed(key, _) = input {
                     self.outboxes.by_key.remove(&key);
+                } else if let Input::Drained(key, _) = input
+                    && let Some(outbox) = self.outboxes.by_key.get_mut(&key)
+                {
+                    outbox.reports += 1;
                 }
                 self.handle(input);
             }

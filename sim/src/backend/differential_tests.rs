@@ -6,7 +6,7 @@ use std::time::Duration;
 use dst::backend::differential::{difference, judge, unhurried};
 
 use super::{Backend, Outcome, play_once};
-use crate::history::{ClientKind, ClientName, Milestone, Stop, What, untimed_lanes};
+use crate::history::{ClientKind, ClientName, Event, Milestone, Stop, What, untimed_lanes};
 use crate::invariants::{Invariant, Violation};
 use crate::run::Keep;
 use crate::scenario::{Profile, Scenario, When, generate, read};
@@ -120,5 +120,25 @@ fn a_hub_that_gives_up_once_all_is_mended_is_started_again_on_both() {
         );
         assert_eq!(at(|what| matches!(what, What::Run(Milestone::Heal))), [12], "on {backend}");
         assert_eq!(at(|what| matches!(what, What::HubStarted { .. })), [0, 22], "on {backend}");
+    }
+}
+
+#[test]
+fn a_hub_that_ends_does_not_wait_for_whom_it_refuses_meanwhile() {
+    // The refusal leaves when the store has synced, at 1.1 s; mallory does not close.
+    let scenario = read(
+        r#"{ "version": 1, "actors": ["dave", { "kind": "raw", "name": "mallory" }], "ending": "calm",
+            "store": { "sync": "100ms" }, "tokens": { "dave": { "exp": "1h" } }, "steps": [
+            { "at": "1s", "who": "mallory/1", "do": "connect" },
+            { "at": "1s 50ms", "who": "hub", "do": "restart", "abruptly": false, "pause": "1ms" }
+        ] }"#,
+    );
+    let scenario = scenario.expect("it can be played");
+    for backend in [Backend::Message, Backend::Simulated] {
+        let (outcome, _) = play_once(&scenario, backend, Keep::All).expect("both play it");
+        let ended = |event: &&Event| matches!(event.what, What::HubStopped { .. });
+        let ended: Vec<_> =
+            outcome.events.iter().filter(ended).map(|event| event.at.as_secs()).collect();
+        assert_eq!(ended, [1], "on {backend}");
     }
 }

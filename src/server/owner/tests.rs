@@ -26,7 +26,13 @@ impl Line for Played {
         self.note(format!("close {}", farewell.reason.code()));
     }
 
-    fn write(&self, messages: &mut Vec<Outgoing>, _: Duration, _: Timestamp) -> Option<Input> {
+    fn write(
+        &self,
+        messages: &mut Vec<Outgoing>,
+        _: Duration,
+        _: Timestamp,
+        _: u64,
+    ) -> Option<Input> {
         assert!(!self.has_defect, "a defect");
         self.note(format!("write {}", messages.drain(..).count()));
         None

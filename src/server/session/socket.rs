@@ -213,13 +213,19 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Line for Mutex<Socket<S>> {
         socket.wake();
     }
 
-    fn write(&self, messages: &mut Vec<Outgoing>, now: Duration, time: Timestamp) -> Option<Input> {
+    fn write(
+        &self,
+        messages: &mut Vec<Outgoing>,
+        now: Duration,
+        time: Timestamp,
+        reports: u64,
+    ) -> Option<Input> {
         let mut socket = lock(self);
         socket.state.queue_all(messages);
         let task = socket.task.clone()?;
         let reads = socket.state.reads();
         let _ = socket.poll_write(&mut Context::from_waker(&task), now, || time);
-        let (told, has_rest) = socket.state.report_to_owner(reads);
+        let (told, has_rest) = socket.state.report_to_owner(reads, reports);
         *messages = socket.state.take_room();
         if has_rest {
             task.wake();

@@ -29,6 +29,8 @@ pub struct SessionState {
     batch: Option<Written>,
     /// Whether they left.
     has_left: bool,
+    /// How often the session itself reported what left.
+    reports: u64,
     /// Whether the codec holds something beside a batch.
     unflushed: bool,
     /// Whether the codec is being flushed; nothing is added to it then.
@@ -51,6 +53,7 @@ impl SessionState {
             queue: VecDeque::new(),
             batch: None,
             has_left: false,
+            reports: 0,
             unflushed: false,
             flushing: false,
             ping_due: now.saturating_add(config.ping_interval),
@@ -296,16 +299,26 @@ impl SessionState {
 
     /// What to tell the hub of the messages that left.
     pub fn report(&mut self) -> Option<Input> {
-        let left = mem::take(&mut self.has_left).then(|| self.batch.take()).flatten();
-        left.map(|written| Input::Drained(self.key, written))
+        let told = self.left();
+        self.reports += u64::from(told.is_some());
+        told
     }
 
     /// The same from the owner, which has written; `reads` is how the stream was read before. Tells as well whether the
-    /// session itself has to see to the rest.
-    pub fn report_to_owner(&mut self, reads: Reads) -> (Option<Input>, bool) {
-        let told = self.report();
+    /// session itself has to see to the rest, such as what may not overtake its own reports, of which the owner has
+    /// `heard` so many.
+    pub fn report_to_owner(&mut self, reads: Reads, heard: u64) -> (Option<Input>, bool) {
+        if self.has_left && self.reports > heard {
+            return (None, true);
+        }
+        let told = self.left();
         let is_rest = told.is_some() && self.has_queued();
         (told, is_rest || self.closed().is_some() || self.reads() != reads)
+    }
+
+    fn left(&mut self) -> Option<Input> {
+        let left = mem::take(&mut self.has_left).then(|| self.batch.take()).flatten();
+        left.map(|written| Input::Drained(self.key, written))
     }
 
     /// Returns whether messages wait to be written.

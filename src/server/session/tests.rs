@@ -111,6 +111,22 @@ async fn the_owner_writes_one_batch_and_the_session_the_rest() {
 }
 
 #[tokio::test]
+async fn what_left_is_reported_in_order() {
+    let limits = Limits { batch_messages_max: 2, ..Limits::default() };
+    let (mut owner, _client) = session_within(limits, Config::default(), 4096).await;
+    owner.queue_pongs(3);
+    owner.write();
+    // The session writes the third; the owner writes again before it hears of that.
+    yield_now().await;
+    owner.queue_pongs(2);
+    owner.write();
+    for messages in [2, 1, 2] {
+        let written = Written { messages, ..Written::default() };
+        assert_eq!(owner.events.input().await, Some(Input::Drained(KEY, written)));
+    }
+}
+
+#[tokio::test]
 async fn what_is_queued_for_too_long_is_left_out_and_reported() {
     let (mut owner, mut client) = session(Config::default(), 4096).await;
     let to = ActorAddress::parse("@(client)").unwrap();

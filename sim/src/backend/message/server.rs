@@ -201,6 +201,7 @@ impl World {
             let event = self.server.as_mut().and_then(|server| server.events.pop_front());
             let Some(event) = event else { break };
             let opened = if let Input::Opened(key, _) = &event { Some(*key) } else { None };
+            self.note_report(&event);
             self.hand_to_hub(event);
             let farewell = self.server.as_ref().and_then(|server| server.state.farewell());
             opened.zip(farewell).into_iter().for_each(|(key, farewell)| self.close(key, farewell));
@@ -208,6 +209,14 @@ impl World {
         self.settle_hub();
         self.write_all();
         true
+    }
+
+    fn note_report(&mut self, event: &Input) {
+        if let (Input::Drained(key, _), Some(server)) = (event, &mut self.server)
+            && let Some(session) = server.session(server.keys[key.0 as usize])
+        {
+            session.heard += 1;
+        }
     }
 
     /// Writes to each session that got something, and tells the hub what left; returns whether any did.
@@ -368,27 +377,24 @@ impl World {
     /// The hub is told that it must end, and nobody new gets in.
     pub(super) fn shut_down(&mut self) {
         self.let_nobody_in();
-        let (now, server) = (self.now, self.server.as_mut());
-        let ends = server.into_iter().flat_map(|server| server.ends.iter_mut());
-        for (id, end) in ends {
-            if let ServerEnd::Session(session) = end {
-                session.state.give_way(now);
-                self.network.wake(id, End::Server);
-            }
-        }
         self.tell_hub(Input::Shutdown);
     }
 
+    /// Whoever waits to be let go gives way, too.
     fn let_nobody_in(&mut self) {
         if let Some(listener) = self.listener.take() {
             self.network.unlisten(self.now, listener);
         }
         let Some(server) = &mut self.server else { return };
         server.stopping = true;
-        let shaking = server.ends.iter().filter(|(_, end)| matches!(end, ServerEnd::Shaking));
-        for id in shaking.map(|(id, _)| id).collect::<Vec<_>>() {
-            self.drop_server_end(id);
+        let mut shaking = Vec::new();
+        for (id, end) in server.ends.iter() {
+            match end {
+                ServerEnd::Shaking => shaking.push(id),
+                ServerEnd::Session(_) => self.network.wake(id, End::Server),
+            }
         }
+        shaking.into_iter().for_each(|id| self.drop_server_end(id));
     }
 
     /// Closes whatever session the hub left open, and every later one.

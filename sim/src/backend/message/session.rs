@@ -31,6 +31,8 @@ pub(super) struct Session {
     pub(super) is_dirty: bool,
     /// The hub was told that it is over.
     told: bool,
+    /// Its own reports that the hub has heard.
+    pub(super) heard: u64,
     /// Messages that came in parts.
     parts: u64,
     alarm: Alarm<Duration, Duration>,
@@ -48,6 +50,7 @@ impl Session {
             is_closing: false,
             is_dirty: false,
             told: false,
+            heard: 0,
             parts: 0,
             alarm: Alarm::default(),
         }
@@ -135,7 +138,7 @@ impl World {
         while self.write_on(id) {}
         let session = self.server.as_mut()?.session(id)?;
         session.is_dirty = false;
-        let (told, has_rest) = session.state.report_to_owner(reads);
+        let (told, has_rest) = session.state.report_to_owner(reads, session.heard);
         if has_rest {
             self.network.wake(id, End::Server);
         }
@@ -145,8 +148,13 @@ impl World {
 
     /// Tells what has left, or writes on; returns whether anything was done.
     fn write_session(&mut self, id: ConnectionId) -> bool {
-        let session = self.server.as_mut().and_then(|server| server.session(id));
-        if let Some(told) = session.and_then(|session| session.state.report()) {
+        let (now, Some(server)) = (self.now, &mut self.server) else { return false };
+        let is_stopping = server.stopping;
+        let Some(session) = server.session(id) else { return false };
+        if is_stopping {
+            session.state.give_way(now);
+        }
+        if let Some(told) = session.state.report() {
             self.tell_hub(told);
             return true;
         }
