@@ -35,8 +35,8 @@ struct Reader {
     /// Numbers that it said not to come, among those or behind them.
     expired: u64,
     handed_over: BTreeSet<Position>,
-    /// Its latest registration.
-    registration: Option<MessageId>,
+    /// Its latest registration, and how far it had read when it asked for that.
+    registration: Option<(MessageId, Option<Position>)>,
     /// A step had it give the address up or ask for it: it may begin anew, nobody knows when.
     begins_anew: bool,
 }
@@ -84,7 +84,7 @@ impl Readers {
                     && register.recovery.is_some()
                 {
                     let reader = self.reader(client, &register.actor_address);
-                    reader.registration = Some(request.id.clone());
+                    reader.registration = Some((request.id.clone(), reader.read()));
                 }
                 Ok(())
             }
@@ -162,10 +162,14 @@ impl Readers {
 }
 
 impl Reader {
-    /// How far it has read when it asks for this, if that is its latest registration.
+    fn read(&self) -> Option<Position> {
+        self.at.or(self.first)
+    }
+
+    /// How far it had read when it asked for this, if that is its latest registration.
     fn shows(&self, request: &Request) -> Option<Position> {
-        let is_latest = self.registration.as_ref() == Some(&request.id);
-        self.at.or(self.first).filter(|_| is_latest && !self.begins_anew)
+        let latest = self.registration.as_ref().filter(|(id, _)| *id == request.id);
+        latest.and_then(|(_, read)| *read).filter(|_| !self.begins_anew)
     }
 
     fn told(&mut self, told: &Told) -> Result<(), (Invariant, String)> {
@@ -177,7 +181,7 @@ impl Reader {
                 Ok(())
             }
             Told::Gap(position) => {
-                let from = self.at.or(self.first);
+                let from = self.read();
                 self.before = from.map(|from| from.epoch).or(self.before);
                 (self.at, self.due, self.expired) = (*position, 0, 0);
                 Ok(())

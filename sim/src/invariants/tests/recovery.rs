@@ -240,6 +240,31 @@ fn who_comes_back_to_what_is_kept_recovers() {
 }
 
 #[test]
+fn who_asks_again_before_it_is_answered_has_nothing_to_come_back_to() {
+    for answered in [true, false] {
+        let mut story = Story::new();
+        story.reaches(Milestone::Heal);
+        story.connected(1, "alice");
+        let connected = story.last().sent_to(1).remove(0);
+        story.receives(&connected);
+        story.asks(1, "alice", recovers("alice", RecoveryWish::Begin));
+        let registered = story.last().sent_to(1).remove(0);
+        story.asks(1, "alice", recovers("alice", RecoveryWish::Begin));
+        let request = ClientFrame::Request(Arc::new(story.last().request().clone()));
+        let asked = story.events.pop();
+        if answered {
+            story.receives(&registered);
+        }
+        story.at_client(ClientEvent::Sent(request));
+        if !answered {
+            story.receives(&registered);
+        }
+        story.events.extend(asked);
+        if answered { story.breaks(Invariant::L9) } else { story.holds() }
+    }
+}
+
+#[test]
 fn who_does_not_ask_gets_no_number() {
     let mut story = heard(0);
     story.asks(1, "alice", send("bob"));
