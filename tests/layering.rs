@@ -39,7 +39,7 @@ const CORE: &[&str] = &[
     "server/session/io.rs",
     "server/session/parts.rs",
     "server/session/phase.rs",
-    "server/session/state.rs",
+    "server/session/state*",
 ];
 
 const SRC_RULES: &[Rule] = &[
