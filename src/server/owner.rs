@@ -263,9 +263,9 @@ impl<R: Runtime, O: Observer> Owner<R, O> {
                 if let Input::Closed(key, _) = input {
                     self.outboxes.by_key.remove(&key);
                 } else if let Input::Drained(key, _) = input
-                    && let Some(outbox) = self.outboxes.by_key.get_mut(&key)
+                    && let Some(outbox) = self.outboxes.by_key.get(&key)
                 {
-                    outbox.reports += 1;
+                    outbox.report_heard();
                 }
                 self.handle(input);
             }

@@ -15,15 +15,11 @@ use crate::time::Timestamp;
 pub(in crate::server) trait Line: Send + Sync {
     /// Queues `messages`, and writes a batch of what is queued as far as it goes; `now` is monotonic,
     /// `time` the hub's. Returns what left; the session's task sees to the rest. If the connection is
-    /// gone, its `Closed` is on the way. Room that is not needed comes back in `messages`. The hub has heard so many
-    /// `reports` of the session's task.
-    fn write(
-        &self,
-        messages: &mut Vec<Outgoing>,
-        now: Duration,
-        time: Timestamp,
-        reports: u64,
-    ) -> Option<Input>;
+    /// gone, its `Closed` is on the way. Room that is not needed comes back in `messages`.
+    fn write(&self, messages: &mut Vec<Outgoing>, now: Duration, time: Timestamp) -> Option<Input>;
+
+    /// The hub has heard what the session's task told of what left.
+    fn report_heard(&self);
 
     /// Queues `messages`, and closes the session after them.
     fn close(&self, messages: Vec<Outgoing>, farewell: Farewell);
@@ -34,14 +30,12 @@ pub(in crate::server) struct Outbox {
     line: Arc<dyn Line>,
     /// Messages since the last write.
     queued: Vec<Outgoing>,
-    /// What the session's task told of what left, so often.
-    pub reports: u64,
     is_closed: bool,
 }
 
 impl Outbox {
     pub(in crate::server) fn new(line: Arc<dyn Line>) -> Self {
-        Self { line, queued: Vec::new(), reports: 0, is_closed: false }
+        Self { line, queued: Vec::new(), is_closed: false }
     }
 
     /// Returns whether this is the first message since the last write.
@@ -52,7 +46,12 @@ impl Outbox {
 
     /// [`Line::write`].
     pub(in crate::server) fn write(&mut self, now: Duration, time: Timestamp) -> Option<Input> {
-        self.line.write(&mut self.queued, now, time, self.reports)
+        self.line.write(&mut self.queued, now, time)
+    }
+
+    /// [`Line::report_heard`].
+    pub(in crate::server) fn report_heard(&self) {
+        self.line.report_heard();
     }
 
     /// Closes the session after the queued messages.

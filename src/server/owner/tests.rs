@@ -26,13 +26,9 @@ impl Line for Played {
         self.note(format!("close {}", farewell.reason.code()));
     }
 
-    fn write(
-        &self,
-        messages: &mut Vec<Outgoing>,
-        _: Duration,
-        _: Timestamp,
-        _: u64,
-    ) -> Option<Input> {
+    fn report_heard(&self) {}
+
+    fn write(&self, messages: &mut Vec<Outgoing>, _: Duration, _: Timestamp) -> Option<Input> {
         assert!(!self.has_defect, "a defect");
         self.note(format!("write {}", messages.drain(..).count()));
         None

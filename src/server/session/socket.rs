@@ -213,19 +213,17 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Line for Mutex<Socket<S>> {
         socket.wake();
     }
 
-    fn write(
-        &self,
-        messages: &mut Vec<Outgoing>,
-        now: Duration,
-        time: Timestamp,
-        reports: u64,
-    ) -> Option<Input> {
+    fn report_heard(&self) {
+        lock(self).state.report_heard();
+    }
+
+    fn write(&self, messages: &mut Vec<Outgoing>, now: Duration, time: Timestamp) -> Option<Input> {
         let mut socket = lock(self);
         socket.state.queue_all(messages);
         let task = socket.task.clone()?;
         let reads = socket.state.reads();
         let _ = socket.poll_write(&mut Context::from_waker(&task), now, || time);
-        let (told, has_rest) = socket.state.report_to_owner(reads, reports);
+        let (told, has_rest) = socket.state.report_to_owner(reads);
         *messages = socket.state.take_room();
         if has_rest {
             task.wake();

@@ -30,8 +30,8 @@ pub struct SessionState {
     batch: Option<Written>,
     /// Whether they left.
     has_left: bool,
-    /// How often the session itself reported what left.
-    reports: u64,
+    /// The session's own reports of what left that the hub has not heard yet.
+    unheard: u64,
     /// Whether the codec holds something beside a batch.
     unflushed: bool,
     /// Whether the codec is being flushed; nothing is added to it then.
@@ -54,7 +54,7 @@ impl SessionState {
             queue: VecDeque::new(),
             batch: None,
             has_left: false,
-            reports: 0,
+            unheard: 0,
             unflushed: false,
             flushing: false,
             ping_due: now.saturating_add(config.ping_interval),

@@ -31,8 +31,6 @@ pub(super) struct Session {
     pub(super) is_dirty: bool,
     /// The hub was told that it is over.
     told: bool,
-    /// Its own reports that the hub has heard.
-    pub(super) heard: u64,
     /// Messages that came in parts.
     parts: u64,
     alarm: Alarm<Duration, Duration>,
@@ -50,7 +48,6 @@ impl Session {
             is_closing: false,
             is_dirty: false,
             told: false,
-            heard: 0,
             parts: 0,
             alarm: Alarm::default(),
         }
@@ -138,7 +135,7 @@ impl World {
         while self.write_on(id) {}
         let session = self.server.as_mut()?.session(id)?;
         session.is_dirty = false;
-        let (told, has_rest) = session.state.report_to_owner(reads, session.heard);
+        let (told, has_rest) = session.state.report_to_owner(reads);
         if has_rest {
             self.network.wake(id, End::Server);
         }

@@ -104,20 +104,24 @@ impl SessionState {
     /// What to tell the hub of the messages that left.
     pub fn report(&mut self) -> Option<Input> {
         let told = self.left();
-        self.reports += u64::from(told.is_some());
+        self.unheard += u64::from(told.is_some());
         told
     }
 
     /// The same from the owner, which has written; `reads` is how the stream was read before. Tells as well whether the
-    /// session itself has to see to the rest, such as what may not overtake its own reports, of which the owner has
-    /// `heard` so many.
-    pub fn report_to_owner(&mut self, reads: Reads, heard: u64) -> (Option<Input>, bool) {
-        if self.has_left && self.reports > heard {
+    /// session itself has to see to the rest, such as what may not overtake its own reports.
+    pub fn report_to_owner(&mut self, reads: Reads) -> (Option<Input>, bool) {
+        if self.has_left && self.unheard > 0 {
             return (None, true);
         }
         let told = self.left();
         let is_rest = told.is_some() && self.has_queued();
         (told, is_rest || self.closed().is_some() || self.reads() != reads)
+    }
+
+    /// The hub has heard a report of the session.
+    pub fn report_heard(&mut self) {
+        self.unheard = self.unheard.saturating_sub(1);
     }
 
     fn left(&mut self) -> Option<Input> {

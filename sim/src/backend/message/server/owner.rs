@@ -48,7 +48,7 @@ impl World {
         if let (Input::Drained(key, _), Some(server)) = (event, &mut self.server)
             && let Some(session) = server.session(server.keys[key.0 as usize])
         {
-            session.heard += 1;
+            session.state.report_heard();
         }
     }
 
