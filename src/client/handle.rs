@@ -272,7 +272,7 @@ impl Client {
         self.command(Command::Register(actor)).await.map(drop)
     }
 
-    /// Gives the address up.
+    /// Gives the address up. If it recovers, what is on its way to it is not handed over any more.
     pub async fn unregister(&self, address: ActorAddress) -> Result<(), ClientError> {
         self.command(Command::Unregister(address)).await.map(drop)
     }

@@ -29,6 +29,8 @@ pub(super) enum Purpose {
     },
     Command(CommandId),
     Disconnect(CommandId),
+    /// It was about an address that was given up since.
+    GivenUp,
 }
 
 impl Purpose {
@@ -41,9 +43,27 @@ impl Purpose {
             | Purpose::Renew(_)
             | Purpose::Recover(_)
             | Purpose::Token
-            | Purpose::Disconnect(_) => None,
+            | Purpose::Disconnect(_)
+            | Purpose::GivenUp => None,
             Purpose::Subscribe { command, .. } | Purpose::Unsubscribe { command, .. } => *command,
             Purpose::Command(id) => Some(*id),
+        }
+    }
+
+    /// The wanted address that the answer changes.
+    fn address(&self) -> Option<&ActorAddress> {
+        match self {
+            Purpose::Register(address)
+            | Purpose::Renew(address)
+            | Purpose::Recover(address)
+            | Purpose::Subscribe { address, .. }
+            | Purpose::Unsubscribe { address, .. } => Some(address),
+            Purpose::Connect
+            | Purpose::Heartbeat
+            | Purpose::Token
+            | Purpose::Command(_)
+            | Purpose::Disconnect(_)
+            | Purpose::GivenUp => None,
         }
     }
 }
@@ -65,7 +85,8 @@ impl ClientState {
             | Purpose::Token
             | Purpose::Subscribe { .. }
             | Purpose::Unsubscribe { .. }
-            | Purpose::Command(_) => self.config.ask_timeout,
+            | Purpose::Command(_)
+            | Purpose::GivenUp => self.config.ask_timeout,
             Purpose::Disconnect(_) => self.config.disconnect_timeout,
         };
         let request = self.request(now, from, Pattern::Ask, verb);
@@ -98,8 +119,19 @@ impl ClientState {
             Purpose::Disconnect(id) => {
                 self.resolve(id, Ok(Outcome::Disconnected { acknowledged: false }));
             }
-            Purpose::Heartbeat | Purpose::Command(_) => {}
+            Purpose::Heartbeat | Purpose::Command(_) | Purpose::GivenUp => {}
         }
+    }
+
+    /// What is answered about the address from now on changes nothing for who wants it again.
+    /// Returns whether a registration was under way.
+    pub(super) fn give_up_asks(&mut self, address: &ActorAddress) -> bool {
+        let mut registering = false;
+        for purpose in self.asks.values_mut().filter(|it| it.address() == Some(address)) {
+            registering |= matches!(purpose, Purpose::Register(_));
+            *purpose = purpose.command().map_or(Purpose::GivenUp, Purpose::Command);
+        }
+        registering
     }
 
     /// Ends all asks, in the order of issue.

@@ -3,7 +3,7 @@
 use super::errands::Errand;
 use super::{ClientState, Phase, Purpose};
 use crate::client::{ActorConfig, ClientError, Command, CommandId, Outcome, RequestCommand};
-use crate::protocol::{ActorAddress, Unregister, Verb};
+use crate::protocol::ActorAddress;
 use crate::time::Timestamp;
 
 impl ClientState {
@@ -68,11 +68,11 @@ impl ClientState {
 
     fn unregister(&mut self, now: Timestamp, id: CommandId, address: &ActorAddress) {
         let held = self.actors.is_held(address);
-        self.forget(address, &ClientError::NoAddress);
-        if !held {
-            return self.resolve(id, Ok(Outcome::NotNeeded));
+        self.forget(now, address, &ClientError::NoAddress);
+        if held {
+            self.give_back(now, address, Purpose::Command(id));
+        } else {
+            self.resolve(id, Ok(Outcome::NotNeeded));
         }
-        let verb = Verb::Unregister(Unregister { actor_address: Some(address.clone()) });
-        self.ask_hub(now, address.clone(), verb, Purpose::Command(id));
     }
 }

@@ -88,7 +88,7 @@ impl ClientState {
         match purpose {
             Purpose::Connect => self.greeted(now, hub_now, reply),
             Purpose::Token => self.token_answered(now, hub_now, reply),
-            Purpose::Heartbeat => {}
+            Purpose::Heartbeat | Purpose::GivenUp => {}
             Purpose::Register(address) => self.register_answered(now, hub_now, address, reply),
             Purpose::Renew(address) => self.renew_answered(now, hub_now, address, reply),
             Purpose::Recover(address) => self.recover_answered(now, &address, Some(&reply)),

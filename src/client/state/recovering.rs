@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
+use super::actors::Actor;
 use super::{ClientState, Phase, Purpose};
 use crate::client::{Event, Message, Place, Reading};
 use crate::protocol::{
@@ -74,7 +75,7 @@ impl Progress {
 }
 
 impl ClientState {
-    /// Hands each number over once, in order.
+    /// Hands each number over once, in order; what is on its way to an address that was given up, not at all.
     pub(super) fn delivered(
         &mut self,
         now: Timestamp,
@@ -82,6 +83,9 @@ impl ClientState {
         mut message: Message,
     ) {
         let (to, bytes_max) = (message.to.clone(), self.config.held_back_bytes_max);
+        if seq.is_some() && self.was_given_up(&to) {
+            return;
+        }
         let progress = self.actors.find(&to).map(|actor| &mut actor.progress);
         let (Some(progress), Some(seq)) = (progress, seq) else {
             return self.emit(Event::Delivered(message.into()));
@@ -96,6 +100,14 @@ impl ClientState {
                 self.ask_for_missing(now, to);
             }
         }
+    }
+
+    /// Returns whether a number for it may have come before, for all that is known.
+    fn was_given_up(&mut self, address: &ActorAddress) -> bool {
+        let place_unknown = |actor: &mut Actor| {
+            actor.config.recovery && actor.progress.reading.position().is_none()
+        };
+        self.actors.find(address).is_none_or(place_unknown) && self.hub_recovers()
     }
 
     /// Asks once for each gap. The answer to a registration that is under way fills it as well.
@@ -144,9 +156,14 @@ impl ClientState {
 
     /// What a registration asks for; an older hub is asked for nothing.
     pub(super) fn recovery_wish(&mut self, address: &ActorAddress) -> Option<RecoveryWish> {
-        let Phase::Connected(session) = &self.phase else { return None };
+        let hub_recovers = self.hub_recovers();
         let actor = self.actors.find(address)?;
         actor.progress.stop_asking();
-        (actor.config.recovery && session.supports_recovery).then(|| actor.progress.wish())
+        (actor.config.recovery && hub_recovers).then(|| actor.progress.wish())
+    }
+
+    /// Only such a hub numbers messages; elsewhere the number is the sender's own word.
+    fn hub_recovers(&self) -> bool {
+        matches!(&self.phase, Phase::Connected(session) if session.supports_recovery)
     }
 }

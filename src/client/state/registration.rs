@@ -7,7 +7,7 @@ use super::actors::Registration;
 use super::{ClientState, Owner, Phase, Purpose};
 use crate::client::{ClientError, CommandId, Event};
 use crate::protocol::{
-    ActorAddress, Details, ErrorCode, Pattern, Refusal, Register, Registered, Renew, Reply, Topic,
+    ActorAddress, Details, ErrorCode, Refusal, Register, Registered, Renew, Reply, Topic,
     Unregister, UnregisterReason, UnregisteredNotice, Verb,
 };
 use crate::time::Timestamp;
@@ -53,27 +53,22 @@ impl ClientState {
         }
         match &reply {
             Reply::Registered(registered) => {
-                if self.registered(now, hub_now, &address, registered) {
-                    self.registration_open(now, &address);
-                    self.restore_topics(now, &address);
-                }
+                self.registered(now, hub_now, &address, registered);
+                self.registration_open(now, &address);
+                self.restore_topics(now, &address);
             }
             other => self.registration_refused(now, &address, refusal_in(other)),
         }
     }
 
-    /// Returns whether the address is still wanted.
     fn registered(
         &mut self,
         now: Timestamp,
         hub_now: Timestamp,
         address: &ActorAddress,
         registered: &Registered,
-    ) -> bool {
-        let Some(actor) = self.actors.find(address) else {
-            self.give_back(now, address);
-            return false;
-        };
+    ) {
+        let Some(actor) = self.actors.find(address) else { return };
         actor.registration = Registration::Held(registered.renewal_token);
         actor.registration_accepted();
         actor.confirmed = registered.subscriptions.iter().cloned().collect();
@@ -90,14 +85,11 @@ impl ClientState {
             renewal_token: registered.renewal_token,
         });
         self.recovery_answered(address, registered.recovery.as_ref());
-        true
     }
 
-    /// The user stopped wanting the address while its registration was under way.
-    fn give_back(&mut self, now: Timestamp, address: &ActorAddress) {
+    pub(super) fn give_back(&mut self, now: Timestamp, address: &ActorAddress, purpose: Purpose) {
         let verb = Verb::Unregister(Unregister { actor_address: Some(address.clone()) });
-        let request = self.request(now, address.clone(), Pattern::Tell, verb);
-        self.send(request);
+        self.ask_hub(now, address.clone(), verb, purpose);
     }
 
     fn registration_refused(
@@ -110,7 +102,7 @@ impl ClientState {
         let Some(actor) = self.actors.find(address) else { return };
         actor.registration = Registration::Absent;
         let retry_in = if is_final(&refusal) {
-            self.forget(address, &error);
+            self.forget(now, address, &error);
             None
         } else {
             self.fail_registrations(address, &error);
@@ -207,15 +199,19 @@ impl ClientState {
             UnregisterReason::DuplicateConnection
             | UnregisterReason::TokenNarrowed
             | UnregisterReason::Other => {
-                self.forget(&address, &ClientError::NoAddress);
+                self.forget(now, &address, &ClientError::NoAddress);
                 self.emit(Event::Unregistered { address, reason });
             }
         }
     }
 
-    /// The address is no longer wanted; the commands that wait for it end with `error`.
-    pub(super) fn forget(&mut self, address: &ActorAddress, error: &ClientError) {
+    /// The address is no longer wanted; the commands that wait for it end with `error`. What a
+    /// registration under way brings is given back.
+    pub(super) fn forget(&mut self, now: Timestamp, address: &ActorAddress, error: &ClientError) {
         self.actors.forget(address);
+        if self.give_up_asks(address) && matches!(self.phase, Phase::Connected(_)) {
+            self.give_back(now, address, Purpose::GivenUp);
+        }
         self.deadlines.clear(&Owner::Registration(address.clone()));
         self.deadlines.clear(&Owner::Topics(address.clone()));
         self.fail_waiting(address, error);

@@ -329,3 +329,23 @@ fn an_address_that_is_wanted_again_begins_anew() {
     talk.command(Command::Register(actor));
     assert_eq!(talk.confirm_recovery(at(2, 0)), Some(RecoveryWish::Begin));
 }
+
+#[test]
+fn what_comes_for_an_address_that_was_given_up_is_not_handed_over() {
+    let mut talk = Conversation::recovering_at(5);
+    talk.comes([6]);
+    let [actor] = recovering().actors.try_into().unwrap();
+    talk.command(Command::Register(actor.clone()));
+    let [older] = talk.requests().try_into().unwrap();
+    talk.command(Command::Unregister(address("alice")));
+    talk.comes([6]);
+    talk.command(Command::Register(actor));
+    talk.confirm_registration_with(&older, 1, &[], Some(replay(5, 1, 0)));
+    talk.comes([6]);
+    assert_eq!(talk.seen(), [Note(6)]);
+    let [unregister, register] = talk.requests().try_into().unwrap();
+    assert_eq!(unregister.type_name, "hub:unregister");
+    talk.confirm_registration_with(&register, 1, &[], Some(at(2, 0)));
+    talk.comes([1]);
+    assert_eq!(talk.seen(), [Note(1)]);
+}

@@ -326,11 +326,30 @@ fn an_address_unregistered_is_wanted_no_more() {
 fn a_registration_nobody_wants_any_more_is_given_back() {
     let mut talk = Conversation::greeted(alice());
     let [register] = talk.requests().try_into().unwrap();
+    talk.outputs();
     let id = talk.command(Command::Unregister(address("alice")));
-    assert!(talk.outputs().contains(&Output::Resolve(id, Ok(Outcome::NotNeeded))));
+    let [unregister] = talk.requests().try_into().unwrap();
+    assert_eq!(unregister.type_name, "hub:unregister");
     talk.confirm_registration(&register, 1, &[]);
-    let [request] = talk.requests().try_into().unwrap();
-    assert_eq!((request.pattern, request.type_name.as_ref()), (Pattern::Tell, "hub:unregister"));
+    talk.reply(&unregister, Reply::Error(refusal(ErrorCode::RateLimited)));
+    assert_eq!(talk.outputs(), [Output::Resolve(id, Ok(Outcome::NotNeeded))], "nobody is told");
+}
+
+#[test]
+fn an_answer_to_who_gave_the_address_up_says_nothing_of_who_wants_it_again() {
+    let mut talk = Conversation::greeted(alice_subscribed_to(&["news"]));
+    let [register] = talk.requests().try_into().unwrap();
+    talk.confirm_registration(&register, 1, &[]);
+    let [subscribe] = talk.requests().try_into().unwrap();
+    talk.command(Command::Unregister(address("alice")));
+    let [again] = alice_subscribed_to(&["news"]).actors.try_into().unwrap();
+    talk.command(Command::Register(again));
+    let [_, register] = talk.requests().try_into().unwrap();
+    talk.outputs();
+    talk.reply(&subscribe, Reply::Error(refusal(ErrorCode::InternalError)));
+    assert_eq!(talk.outputs(), []);
+    talk.confirm_registration(&register, 1, &[]);
+    assert_eq!(talk.verbs(), [subscribe_verb("news")]);
 }
 
 #[test]

@@ -21,7 +21,7 @@ type Storm = fn(&mut Dice, &mut Scenario);
 const FIRST: u64 = 1_100;
 
 /// Each has the stream of its place, so that it disturbs no other: new ones go to the end.
-const STORMS: [Storm; 16] = [
+const STORMS: [Storm; 17] = [
     ids::of_two_actors,
     ids::over_reconnects,
     queues::overdue,
@@ -38,6 +38,7 @@ const STORMS: [Storm; 16] = [
     claims::of_what_is_not_theirs,
     claims::one_by_one,
     claims::at_shutdown,
+    queues::in_batches,
 ];
 
 /// Each of them in one storm of eight.

@@ -123,3 +123,18 @@ pub fn recovering(dice: &mut Dice, scenario: &mut Scenario) {
     }
     jam.joins(scenario);
 }
+
+/// A window opens for a part of what waits, which is the batch that is written next: how much of it
+/// counts as having left the queue is seen once it is read.
+pub fn in_batches(dice: &mut Dice, scenario: &mut Scenario) {
+    let mut jam = Jam::new(40, dice.millis(200, 6_000), dice.millis(2_300, 3_500));
+    jam.fed(dice, 1, FILLER);
+    let (small, large) = (8_300, 44_000);
+    jam.fed(dice, 2, small);
+    jam.fed(dice, 1, large);
+    jam.slow.at = jam.feeder.at;
+    // Also by a third less it has room for the small ones; by half more, not for the large one.
+    jam.slow.steady(36 * 1024);
+    jam.slow.does_at(jam.slow.at + Duration::from_millis(1), Action::QueueStats);
+    jam.joins(scenario);
+}
