@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use crate::protocol::{Position, Recovery};
+use crate::protocol::{Position, Recovery, Unrecovered};
 
 /// The position of an address, over all its connections: whoever keeps it gets each number once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -52,14 +52,16 @@ impl Reading {
     pub fn follow(&mut self, answer: Option<&Recovery>) {
         let before = std::mem::take(self).position;
         self.position = answer.and_then(Recovery::position);
-        if let (Some(answer), Some(position)) = (answer, &mut self.position)
-            && answer.recovered
-        {
+        let (Some(answer), Some(position)) = (answer, &mut self.position) else { return };
+        // Some of what follows may have come since the hub was asked, by an older replay as well.
+        let same = before.filter(|before| {
+            before.epoch == position.epoch && answer.reason != Some(Unrecovered::Ahead)
+        });
+        position.after = answer.after.max(same.map_or(0, |before| before.after));
+        if answer.recovered {
             self.replay_end =
                 answer.after.saturating_add(answer.replayed).saturating_add(answer.ttl_expired);
-            // Some of what comes again may have come since the hub was asked, and what expired since may be of it.
-            let same = before.filter(|before| before.epoch == position.epoch);
-            position.after = answer.after.max(same.map_or(0, |before| before.after));
+            // What expired since may be of what has come.
             self.expired = answer.ttl_expired.saturating_sub(position.after - answer.after);
             self.skip_expired();
         }

@@ -17,6 +17,9 @@ use crate::lower::{self, Wishes};
 use crate::run::Recorder;
 use crate::scenario::{Action, Actor, Scenario, Store, registration_ttl_max};
 
+/// So many answers and messages a client may have waiting at a time: those that renew its addresses, and more.
+const ANSWERS_MAX: usize = 16;
+
 impl Deploy for SignalHub {
     type Wishes = Wishes;
     type Command = Command;
@@ -51,9 +54,12 @@ impl Deploy for SignalHub {
         lower::probe(to, payload)
     }
 
-    /// A client that has just come back may have used up what it may ask for.
+    /// A client that has just come back may have used up what it may ask for, and answers that wait
+    /// for the store may be all that its queue has room for.
     fn probe_attempts(scenario: &Scenario) -> usize {
-        if scenario.hub.rate_limit_per_second < 50 { 3 } else { 1 }
+        let waits = !Self::holds_back(scenario).is_zero();
+        let is_narrow = waits && scenario.hub.queue_messages_max < ANSWERS_MAX;
+        if is_narrow || scenario.hub.rate_limit_per_second < 50 { 3 } else { 1 }
     }
 
     fn unanswered(payload: &str, within: Duration) -> Violation {

@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use dst::backend::fails_by_time;
-use signal_hub::hub::Output;
+use signal_hub::hub::{DropReason, Output, Record};
 use signal_hub::protocol::CloseReason;
 
 use super::*;
@@ -107,4 +107,24 @@ fn an_actor_that_gave_its_address_up_is_back_in_the_end() {
             assert_eq!(outcome.violation, None, "{at}, {backend}");
         }
     }
+}
+
+#[test]
+fn a_probe_for_whose_queue_is_full_of_answers_that_wait_for_the_store_is_tried_again() {
+    let text = r#"{ "version": 1, "registration_ttl": "13s", "hub": { "queue_messages_max": 4 },
+        "store": { "sync": "773ms" }, "ending": "calm",
+        "actors": [{ "name": "alice", "addresses": ["desk", "phone", "1", "team"] }], "steps": [
+            { "at": "0s", "who": "network", "do": "heal" }] }"#;
+    let scenario = scenario::read(text).expect("it can be played");
+    for backend in [Backend::Message, Backend::Simulated] {
+        let outcome = play(&scenario, backend, Keep::All).expect("it is played");
+        assert_eq!(outcome.violation, None, "{backend}");
+        assert!(outcome.events.iter().any(|event| is_refused_for_room(&event.what)), "{backend}");
+    }
+}
+
+fn is_refused_for_room(what: &What) -> bool {
+    let What::Hub(hub) = what else { return false };
+    hub.records()
+        .any(|record| matches!(record, Record::MessageDropped { why: DropReason::QueueFull, .. }))
 }

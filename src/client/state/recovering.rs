@@ -69,8 +69,12 @@ impl Progress {
             }
         };
         let gap = reason.map(|reason| Event::Gap { address, reason, position });
-        let held_back = held_back.into_values().map(|message| Event::Delivered(message.into()));
-        gap.into_iter().chain(held_back).collect()
+        // What is beyond the position follows: a replay may be under way.
+        let same = position.filter(|now| before.is_some_and(|before| before.epoch == now.epoch));
+        let follows = |seq: u64| same.is_some_and(|now| seq > now.after);
+        let stays = held_back.into_iter().filter(|(seq, _)| !follows(*seq));
+        let stays = stays.map(|(_, message)| Event::Delivered(message.into()));
+        gap.into_iter().chain(stays).collect()
     }
 }
 

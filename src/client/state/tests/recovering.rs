@@ -349,3 +349,33 @@ fn what_comes_for_an_address_that_was_given_up_is_not_handed_over() {
     talk.comes([1]);
     assert_eq!(talk.seen(), [Note(1)]);
 }
+
+#[test]
+fn of_a_replay_that_goes_on_behind_a_gap_nothing_is_handed_over_twice() {
+    let mut talk = Conversation::recovering_at(5);
+    talk.comes([6, 7]);
+    let [actor] = recovering().actors.try_into().unwrap();
+    talk.command(Command::Register(actor));
+    talk.confirm_recovery(refused(1, 6, Unrecovered::Overflow));
+    talk.comes([7, 8]);
+    assert_eq!(talk.seen(), [Note(6), Note(7), Gap(Unrecovered::Overflow), Note(8)]);
+}
+
+#[test]
+fn what_waits_behind_a_gap_and_follows_in_a_replay_is_handed_over_once() {
+    let mut talk = Conversation::recovering_at(5);
+    talk.comes([7, 9]);
+    let request = talk.asked(5);
+    talk.answer_recovery(&request, refused(1, 7, Unrecovered::Overflow));
+    talk.comes([8, 9]);
+    assert_eq!(talk.seen(), [Gap(Unrecovered::Overflow), Note(7), Note(8), Note(9)]);
+}
+
+#[test]
+fn who_is_ahead_of_the_hub_goes_on_where_the_hub_is() {
+    let mut talk = Conversation::recovering_at(5);
+    talk.comes_back();
+    talk.confirm_recovery(refused(1, 3, Unrecovered::Ahead));
+    talk.comes([4]);
+    assert_eq!(talk.seen(), [Gap(Unrecovered::Ahead), Note(4)]);
+}
