@@ -111,7 +111,8 @@ fn an_actor_that_gave_its_address_up_is_back_in_the_end() {
 
 #[test]
 fn a_probe_for_whose_queue_is_full_of_answers_that_wait_for_the_store_is_tried_again() {
-    let text = r#"{ "version": 1, "registration_ttl": "13s", "hub": { "queue_messages_max": 4 },
+    let text = r#"{ "version": 1, "registration_ttl": "13s",
+        "hub": { "queue_messages_max": 4, "idle_timeout": "9s 816ms", "ping_interval": "2s 979ms" },
         "store": { "sync": "773ms" }, "ending": "calm",
         "actors": [{ "name": "alice", "addresses": ["desk", "phone", "1", "team"] }], "steps": [
             { "at": "0s", "who": "network", "do": "heal" }] }"#;
