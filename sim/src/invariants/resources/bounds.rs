@@ -1,7 +1,7 @@
 //! I29: every table is within its bound, and at a bound the protocol's policy happens, neither
 //! before nor after.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use signal_hub::hub::{Config, Input, Record, SessionKey};
@@ -118,20 +118,19 @@ impl Bounds {
             }
             Some(Verb::Subscribe(_)) => self.subscribed(transition, asked.session),
             Some(Verb::Broadcast(_)) => {
-                // What gives way to a copy in a log is dropped, too, and none of them.
-                let copies = transition.records().filter(|record| {
-                    matches!(
-                        record,
-                        Record::MessageDelivered { message, .. }
-                        | Record::MessageQueued { message, .. }
-                        | Record::MessageDropped { message, .. } if *message == asked.request.id
-                    )
+                // What gives way to a copy in a log is dropped, too: another message, or an earlier copy.
+                let recipients = transition.records().filter_map(|record| match record {
+                    Record::MessageDelivered { to, message, .. }
+                    | Record::MessageQueued { to, message, .. } => Some((to.as_str(), message)),
+                    Record::MessageDropped { to, message, .. } => Some((to.as_str(), message)),
+                    _ => None,
                 });
-                let copies = copies.count();
-                if copies <= self.config.broadcast_recipients_max {
+                let recipients = recipients.filter(|(_, message)| **message == asked.request.id);
+                let recipients = recipients.collect::<BTreeSet<_>>().len();
+                if recipients <= self.config.broadcast_recipients_max {
                     Ok(())
                 } else {
-                    broken(Invariant::I29, format!("a broadcast goes to {copies}"))
+                    broken(Invariant::I29, format!("a broadcast goes to {recipients}"))
                 }
             }
             Some(_) | None => Ok(()),

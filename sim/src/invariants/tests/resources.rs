@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use signal_hub::hub::{Config, Sizes};
+use signal_hub::hub::{Config, DropReason, Record, Sizes};
 use signal_hub::protocol::{Broadcast, Json, RecoveryWish, Register, Reply, Verb};
 
 use super::super::{Invariant, Violation, check_balance, check_rest, check_same};
@@ -113,21 +113,24 @@ fn addresses_of_one_session_are_bounded() {
     breaks_with(story, Invariant::I29, |config| config.addresses_per_session_max = 1);
 }
 
-/// Alice recovers nothing of what waited for her, and gets what bob says to all.
-fn said_to_all() -> Story {
-    let mut story = Story::with(|config| config.recovery_messages_max = 1);
-    let recovering = || match register("alice") {
+fn recovering(name: &str) -> Verb {
+    match register(name) {
         Verb::Register(register) => {
             Verb::Register(Register { recovery: Some(RecoveryWish::Begin), ..register })
         }
         verb => verb,
-    };
+    }
+}
+
+/// Alice recovers nothing of what waited for her, and gets what bob says to all.
+fn said_to_all() -> Story {
+    let mut story = Story::with(|config| config.recovery_messages_max = 1);
     story.all_registered(["alice", "bob"]);
-    story.asks(1, "alice", recovering());
+    story.asks(1, "alice", recovering("alice"));
     story.closes(1);
     story.asks(2, "bob", send("alice"));
     story.connected(3, "alice");
-    story.asks(3, "alice", recovering());
+    story.asks(3, "alice", recovering("alice"));
     let all = Broadcast { exclude_self: true, ..Broadcast::new("note", Json::NULL) };
     story.asks(2, "bob", Verb::Broadcast(all));
     story
@@ -144,6 +147,25 @@ fn a_broadcast_is_bounded() {
 fn what_gives_way_to_a_copy_is_no_copy() {
     let mut story = said_to_all();
     story.scenario.hub.broadcast_recipients_max = 1;
+    story.holds();
+}
+
+#[test]
+fn an_earlier_copy_that_gives_way_to_a_later_one_is_no_further_copy() {
+    let mut story = Story::with(|config| config.recovery_total_bytes_max = 2_000);
+    story.all_registered(["alice", "bob", "carol"]);
+    for (key, name) in [(1, "alice"), (3, "carol")] {
+        story.asks(key, name, recovering(name));
+        story.closes(key);
+    }
+    let padding = Json::parse(&format!("{:?}", "~".repeat(600))).unwrap();
+    let all = Broadcast { exclude_self: true, ..Broadcast::new("note", padding) };
+    story.asks(2, "bob", Verb::Broadcast(all));
+    let gives_way = |record: &Record| {
+        matches!(record, Record::MessageDropped { why: DropReason::Overflow, .. })
+    };
+    assert!(story.last().records().any(gives_way));
+    story.scenario.hub.broadcast_recipients_max = 2;
     story.holds();
 }
 
