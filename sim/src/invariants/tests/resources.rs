@@ -158,7 +158,7 @@ fn an_earlier_copy_that_gives_way_to_a_later_one_is_no_further_copy() {
         story.asks(key, name, recovering(name));
         story.closes(key);
     }
-    let padding = Json::parse(&format!("{:?}", "~".repeat(600))).unwrap();
+    let padding = Json::parse(format!("{:?}", "~".repeat(600))).unwrap();
     let all = Broadcast { exclude_self: true, ..Broadcast::new("note", padding) };
     story.asks(2, "bob", Verb::Broadcast(all));
     let gives_way = |record: &Record| {
