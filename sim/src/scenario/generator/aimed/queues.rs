@@ -127,7 +127,7 @@ pub fn recovering(dice: &mut Dice, scenario: &mut Scenario) {
 /// A window opens for a part of what waits, which is the batch that is written next: how much of it
 /// counts as having left the queue is seen once it is read.
 pub fn in_batches(dice: &mut Dice, scenario: &mut Scenario) {
-    let mut jam = Jam::new(40, dice.millis(200, 6_000), dice.millis(2_300, 3_500));
+    let mut jam = Jam::new(25, dice.millis(200, 6_000), dice.millis(2_300, 3_500));
     jam.fed(dice, 1, FILLER);
     let (small, large) = (8_300, 44_000);
     jam.fed(dice, 2, small);
